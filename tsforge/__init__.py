@@ -1,0 +1,39 @@
+"""tsforge: from a CSV to a trained, tracked, compared and trustworthy forecast.
+
+    import tsforge
+    experiment = tsforge.build({"data.horizon": 48, "model.kind": "lstm"})
+    fitted = tsforge.fit(experiment, "data.csv", out="models/demand")
+    tsforge.predict("models/demand", "data.csv").frame
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tsforge.artifact import Model, load
+    from tsforge.errors import TsforgeError
+    from tsforge.experiment import Experiment, build
+    from tsforge.prediction import Prediction, predict
+    from tsforge.training import Fit, fit
+
+# Resolved on first use: `import tsforge` loads neither torch nor pandas.
+_HOMES = {
+    "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
+    "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
+}  # fmt: skip
+
+__all__ = ["Experiment", "Fit", "Model", "Prediction", "TsforgeError", "__version__", "build", "fit", "load", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"tsforge.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'tsforge' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,157 @@
+"""The model directory: JSON and safetensors, nothing executable. Loading never unpickles and never imports what a file names.
+
+    manifest.json       format, version of tsforge, sha256 of the files below
+    experiment.json     the resolved experiment (experiment.toml is the same, for `fit --config`)
+    schema.json         columns, frequency, encodings, and what to say about the training data
+    weights.safetensors
+    scores.json, history.csv, loss.png, forecast.png    for people; not read back
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tsforge import __version__
+from tsforge.batch import WindowShape
+from tsforge.config import Config, parse
+from tsforge.data.covariates import Encodings
+from tsforge.data.schema import Schema
+from tsforge.errors import ConfigError, ModelError
+from tsforge.experiment import Experiment
+
+FORMAT = 1
+_CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
+
+
+class DataFacts(Config):
+    """What a model must know of its training data to read more of it."""
+
+    columns: Schema
+    encodings: Encodings
+    shape: tuple[int, ...]  # WindowShape
+    source: str  # where the training data lay
+    series: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model: everything `predict` needs."""
+
+    experiment: Experiment
+    facts: DataFacts
+    network: nn.Module
+
+    @property
+    def shape(self) -> WindowShape:
+        return WindowShape(*self.facts.shape)
+
+
+def save(model: Model, folder: Path, extras: dict[str, str]) -> None:
+    """Write a model directory in one move: a reader sees the old one or the new one, never half of one.
+
+    extras: file name to text. Raises ModelError when `folder` holds something that is no model.
+    """
+    check_target(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
+        save_file(state, draft / "weights.safetensors")
+        _write_json(draft / "experiment.json", model.experiment.plain())
+        _write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
+        (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
+        for name, text in extras.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        digests = {name: _digest(draft / name) for name in _CHECKED}
+        _write_json(draft / "manifest.json", {"format": FORMAT, "tsforge": __version__, "sha256": digests})
+        draft.chmod(0o755)
+        _replace(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def check_target(folder: Path) -> None:
+    """Raises ModelError when `folder` exists and is not a model directory: nothing else is overwritten."""
+    taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    if taken and not (folder / "manifest.json").is_file():
+        raise ModelError(f"{folder}: exists and is not a model directory", "choose another --out")
+
+
+def load(folder: str | Path) -> Model:
+    """Read a model directory, checking every file against the manifest.
+
+    Raises ModelError naming the file that is missing, damaged or from a newer version.
+    """
+    folder = Path(folder)
+    if not (folder / "manifest.json").is_file():
+        what = "not a model directory (it has no manifest.json)" if folder.exists() else "no such model directory"
+        raise ModelError(f"{folder}: {what}", "name the folder that `tsforge fit --out` wrote")
+    manifest = _read_json(folder / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder}: format {manifest.get('format')!r}, written by tsforge {manifest.get('tsforge')}; this is "
+            f"tsforge {__version__}, which reads format {FORMAT}",
+            "install the tsforge that wrote it, or fit again",
+        )
+    for name in _CHECKED:
+        _check(folder / name, manifest.get("sha256", {}).get(name))
+    try:
+        experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
+        facts = parse(DataFacts, _read_json(folder / "schema.json"), "schema.json")
+        network = experiment.model.build(WindowShape(*facts.shape))
+        network.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (ConfigError, SafetensorError, RuntimeError) as problem:
+        raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
+    return Model(experiment, facts, network.eval())
+
+
+def _check(path: Path, expected: str | None) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path}: missing", "restore the folder, or fit again")
+    if _digest(path) != expected:
+        raise ModelError(f"{path}: damaged or changed: its sha256 is not the manifest's", "restore it, or fit again")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise ModelError(f"{path}: damaged: {problem}", "restore it, or fit again") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: damaged: not a JSON object", "restore it, or fit again")
+    return value
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Move the draft into place; an older model goes only once the new one is complete."""
+    for path in draft.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+        folder.rename(old / "model")
+        draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        draft.rename(folder)

@@ -1,0 +1,46 @@
+"""What a network sees and what it is asked for. Axes: B batch, L context, H horizon, C targets.
+
+A network's only argument is a `Context`, which ends at the forecast origin: it cannot leak.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Context(NamedTuple):
+    """Everything that may be known at the forecast origin, in data units."""
+
+    target: Tensor  # (B, L, C) float, 0 where not observed
+    observed: Tensor  # (B, L, C) bool
+    past: Tensor  # (B, L, P) covariates known up to the origin
+    known: Tensor  # (B, L+H, K) covariates and calendar, known in advance
+    static: Tensor  # (B, F) features of the series
+
+
+class Truth(NamedTuple):
+    """What came after the forecast origin, in data units."""
+
+    target: Tensor  # (B, H, C) float, 0 where not observed
+    observed: Tensor  # (B, H, C) bool
+
+
+class Batch(NamedTuple):
+    """One gather of windows."""
+
+    context: Context
+    truth: Truth
+
+
+class WindowShape(NamedTuple):
+    """The sizes a network is built for."""
+
+    context: int  # L, steps
+    horizon: int  # H, steps
+    targets: int  # C
+    past: int  # P
+    known: int  # K
+    static: int  # F
+    season: int = 1  # steps of one season, for networks that use it

@@ -1,0 +1,140 @@
+"""tsforge fit"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from tsforge.cli import show
+from tsforge.cli.options import FitOptions
+from tsforge.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from tsforge.preparation import Prepared
+    from tsforge.training import Fit
+
+STOPS = {
+    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by Ctrl-C",
+    "diverged": "the loss was no longer a number",
+}  # fmt: skip
+
+
+def fit(
+    data: str | None = None,
+    /,
+    *,
+    options: FitOptions | None = None,
+    out: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a model on a table and score it on the held-out end.
+
+    Columns, frequency and season are detected where they are unambiguous.
+
+    Parameters
+    ----------
+    data
+        CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
+    out
+        Folder for the model. (default: models/NAME)
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document instead of tables.
+    """
+    show.notes(quiet=quiet)
+    options = options or FitOptions()
+    from tsforge import artifact, training
+    from tsforge.data.catalog import find
+    from tsforge.experiment import build
+    from tsforge.preparation import pick_device, prepare
+
+    experiment = build(options.overrides(), options.config)
+    source = find(data) if data is not None else experiment.data.path
+    prepared = prepare(experiment, source, pick_device(experiment.train.device))
+    folder = Path(out or f"models/{prepared.experiment.name}")
+    artifact.check_target(folder)
+    if not quiet:
+        _say_plan(prepared)
+    progress = None if quiet else Progress(training.planned_steps(prepared), experiment.train.max_time)
+    result = training.train(prepared, progress)
+    if progress is not None:
+        progress.close()
+    training.save(result, folder)
+    if json:
+        show.document(_document(result, folder))
+    else:
+        _print(result, folder, data)
+    return 130 if result.stop == "interrupt" else 0
+
+
+def _say_plan(prepared: Prepared) -> None:
+    """What will be done, in two lines."""
+    data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
+    series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
+    show.tell(
+        f"{prepared.experiment.model.kind} on {', '.join(data.target)}: {series}, "
+        f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
+        f"context {data.context}, horizon {data.horizon}"
+    )
+    show.tell(
+        f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
+        f"{len(parts.test.origins):,} held out to test (the last {data.test} steps)"
+    )
+
+
+def _print(result: Fit, folder: Path, data: str | None) -> None:
+    why = STOPS.get(result.stop)
+    note = f"; {why}" if why else ""
+    show.say(f"trained {result.parameters:,} parameters in {show.duration(result.seconds)}{note}")
+    if result.stop == "interrupt":
+        show.say("kept: the best weights on validation so far")
+    if result.outcomes:
+        _scores(result)
+    show.say()
+    show.say(f"model   {folder}")
+    show.say(f"next    tsforge predict {folder}{f' {data}' if data else ''} --output forecast.csv --plot forecast.png")
+
+
+def _scores(result: Fit) -> None:
+    """Metric by model, with the skill against seasonal naive."""
+    from tsforge.metrics import ERRORS, skill
+
+    scores = result.scores
+    names = list(scores)
+    data = result.model.experiment.data
+    show.say()
+    show.say(
+        f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
+        f"pooled; season {data.season}"
+    )
+    reference = scores["seasonal-naive"]
+    rows = []
+    for metric in scores[names[0]]:
+        better = skill(scores[names[0]][metric], reference[metric]) if metric in ERRORS else float("nan")
+        rows.append([metric, *(show.number(scores[n][metric]) for n in names), _percent(better)])
+    show.table(["", *names, "skill"], rows)
+    show.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8")
+
+
+def _percent(value: float) -> str:
+    return f"{value:+.1f} %" if math.isfinite(value) else ""
+
+
+def _document(result: Fit, folder: Path) -> dict[str, Any]:
+    from tsforge.metrics import skill
+
+    scores = result.scores
+    name = result.model.experiment.model.kind
+    document: dict[str, Any] = {
+        "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
+        "parameters": result.parameters, "steps": result.rounds[-1].step if result.rounds else 0,
+        "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
+    }  # fmt: skip
+    if scores:
+        document["skill"] = skill(scores[name]["mase"], scores["seasonal-naive"]["mase"])
+    return document | {"experiment": result.model.experiment.plain()}

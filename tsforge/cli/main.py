@@ -1,0 +1,86 @@
+"""The entry point: root help and version without the CLI library, errors as two lines, exit codes.
+
+0 success; 2 something the user can mend; 1 a bug of ours, with traceback; 130 on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+COMMANDS = {
+    "inspect": "Show what tsforge sees in a table, and a command to start with.",
+    "fit": "Train a model on a table and score it on the held-out end.",
+    "predict": "Forecast what comes after the end of a table.",
+    "data": "List the catalogued data sets, fetch one, or say where it lies.",
+}
+USAGE = """Usage: tsforge COMMAND [OPTIONS]
+
+From a CSV to a trained, tracked, compared and trustworthy forecast.
+
+Commands:
+{commands}
+
+  tsforge COMMAND --help shows the options of a command.
+  tsforge --version prints the version.
+
+Start here:
+  tsforge fit data.csv --horizon 24
+"""
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit code."""
+    if not argv or argv in (["-h"], ["--help"], ["help"]):
+        width = max(map(len, COMMANDS))
+        print(USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())), end="")
+        return 0
+    if argv in (["--version"], ["-V"]):
+        from tsforge import __version__
+
+        print(f"tsforge {__version__}")
+        return 0
+    from cyclopts import CycloptsError
+
+    from tsforge.errors import TsforgeError, nearest
+
+    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
+        return _fail(f"there is no command '{argv[0]}'", nearest(argv[0], COMMANDS) or "see tsforge --help")
+    try:
+        code = _app()(argv, exit_on_error=False, print_error=False)
+    except CycloptsError as problem:
+        return _fail(_one_line(problem), f"see tsforge {argv[0]} --help")
+    except TsforgeError as problem:
+        return _fail(problem.message, problem.hint)
+    except KeyboardInterrupt:
+        return _fail("stopped; nothing was kept", "", code=130)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _app():  # type: ignore[no-untyped-def]
+    """The cyclopts application; each command's module is imported when it is asked for."""
+    from cyclopts import App
+
+    app = App(name="tsforge", help="From a CSV to a forecast.", help_format="plaintext", version_flags=[])
+    for name, text in COMMANDS.items():
+        app.command(f"tsforge.cli.{name}:{name}", name=name, help=text)
+    return app
+
+
+def _fail(message: str, hint: str, code: int = 2) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+    return code
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split())

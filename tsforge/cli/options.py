@@ -1,0 +1,65 @@
+"""Options that several commands share, and how they become dotted settings of an experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
+
+
+@Parameter(name="*")
+@dataclass
+class FitOptions:
+    """What to fit; flags and --set win over --config."""
+
+    target: Columns = field(default_factory=list)
+    "Column to forecast; several may follow, or be separated by commas."
+    time: str | None = None
+    "Column with the time."
+    id: Columns = field(default_factory=list)
+    "Column that tells the series apart."
+    horizon: int | None = None
+    "Steps to forecast."
+    context: int | None = None
+    "Steps of history that the model sees."
+    model: str | None = None
+    "rnn, lstm, gru, transformer, transformer-encoder, transformer-decoder, linear, naive, seasonal-naive or drift. (default: lstm)"
+    past: Columns = field(default_factory=list)
+    "Covariates known up to the present."
+    future: Columns = field(default_factory=list)
+    "Covariates known in advance."
+    static: Columns = field(default_factory=list)
+    "Covariates with one value per series."
+    freq: str | None = None
+    "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
+    max_steps: int | None = None
+    "Optimiser steps at most. (default: 1000)"
+    epochs: int | None = None
+    "Passes over the training data at most."
+    max_time: str | None = None
+    "Time for training at most, as 90s, 5m or 1h30m."
+    seed: int | None = None
+    "Seed of the weights and of the order of windows. (default: 1)"
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    "Where to train. (default: auto)"
+    config: str | None = None
+    "A TOML file with a whole experiment."
+    set: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    "Any setting, as train.lr=0.01; may be repeated."
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        from tsforge.experiment import assignment
+
+        given: dict[str, Any] = {
+            "data.target": self.target, "data.time": self.time, "data.id": self.id, "data.horizon": self.horizon,
+            "data.context": self.context, "data.past": self.past, "data.future": self.future,
+            "data.static": self.static, "data.freq": self.freq, "model.kind": self.model,
+            "train.max_steps": self.max_steps, "train.epochs": self.epochs, "train.max_time": self.max_time,
+            "train.device": self.device, "seed": self.seed,
+        }  # fmt: skip
+        flags = {path: value for path, value in given.items() if value not in (None, [])}
+        return flags | dict(assignment(text) for text in self.set)

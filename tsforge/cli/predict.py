@@ -1,0 +1,73 @@
+"""tsforge predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tsforge.cli import show
+
+
+def predict(
+    model: str,
+    data: str | None = None,
+    /,
+    *,
+    output: str | None = None,
+    plot: str | None = None,
+    horizon: int | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Forecast what comes after the end of a table.
+
+    Parameters
+    ----------
+    model
+        Folder that `tsforge fit` wrote.
+    data
+        The table to forecast from, with the columns of the training data. (default: the training data)
+    output
+        File for the forecast, .csv or .parquet. (default: the first rows are printed)
+    plot
+        File for a picture, .png, .svg or .pdf.
+    horizon
+        Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
+    quiet
+        Print no notes.
+    json
+        Print one JSON document instead of a table.
+    """
+    show.notes(quiet=quiet)
+    from tsforge import plotting, prediction
+    from tsforge.data import output as tables
+    from tsforge.data.catalog import find
+
+    if output is not None:
+        tables.check_path(Path(output))
+    if plot is not None:
+        plotting.check_path(Path(plot))
+    result = prediction.predict(model, find(data) if data is not None else None, horizon=horizon)
+    frame = result.frame
+    if output is not None:
+        tables.write(frame, Path(output))
+    if plot is not None:
+        plotting.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
+    n, H, C = result.point.shape
+    if json:
+        show.document(
+            {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
+             "rows": len(frame), "forecast": tables.records(frame)}
+        )  # fmt: skip
+        return 0
+    if output is None:
+        show.say(frame.head(24).to_string(index=False))
+        if len(frame) > 24:
+            show.say(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
+    else:
+        show.say(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
+    if plot is not None:
+        show.say(f"picture in {plot}")
+    return 0

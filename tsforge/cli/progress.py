@@ -1,0 +1,48 @@
+"""One progress line on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tsforge.cli.show import duration
+
+if TYPE_CHECKING:
+    from tsforge.learner import Round, Tick
+
+
+class Progress:
+    """Prints losses, windows per second and the time left, from what training reports."""
+
+    def __init__(self, steps: int, max_time: float | None) -> None:
+        self.steps, self.max_time = steps, max_time
+        self._last: Round | None = None
+        self._live = sys.stderr.isatty()
+        self._lines = 0
+
+    def __call__(self, event: Round | Tick) -> None:
+        validation = getattr(event, "validation", None)
+        if validation is not None:
+            self._last = event  # type: ignore[assignment]
+        if self._live:
+            sys.stderr.write("\r\x1b[K" + self._text(event))
+            sys.stderr.flush()
+        elif validation is not None:
+            self._lines += 1
+            print(self._text(event), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the line as it stands and go on below it."""
+        if self._live and self._last is not None:
+            sys.stderr.write("\n")
+
+    def _text(self, event: Round | Tick) -> str:
+        pace = event.windows / event.seconds if event.seconds > 0 else 0.0
+        left = (self.steps - event.step) * event.seconds / max(event.step, 1)
+        if self.max_time is not None:
+            left = min(left, max(0.0, self.max_time - event.seconds))
+        losses = ""
+        if self._last is not None:
+            best = " *" if self._last.best else ""
+            losses = f"  loss {self._last.train:.4f}  validation {self._last.validation:.4f}{best}"
+        return f"step {event.step}/{self.steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"

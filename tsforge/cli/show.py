@@ -1,0 +1,79 @@
+"""What every command prints with: notes on stderr, one progress line, tables, one JSON document."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+class _Notes(logging.Handler):
+    """The library's warnings as "note:" lines on stderr, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._seen:
+            self._seen.add(text)
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def notes(*, quiet: bool) -> None:
+    """Show the library's notes on stderr, or none of them."""
+    logger = logging.getLogger("tsforge")
+    logger.handlers = [logging.NullHandler() if quiet else _Notes()]
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+
+
+def say(text: str = "") -> None:
+    """A line of result, on stdout."""
+    print(text, flush=True)
+
+
+def tell(text: str) -> None:
+    """A line about what is going on, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def document(value: Any) -> None:
+    """Exactly one JSON document on stdout; what is not a number is null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False), flush=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns: the first to the left, the others to the right."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[j]) for line in lines) for j in range(len(header))]
+    for line in lines:
+        cells = [c.ljust(w) if j == 0 else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
+        say("  " + "  ".join(cells).rstrip())
+
+
+def number(value: float) -> str:
+    """Four significant digits; "-" where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """As "42 s", "3:05 min" or "1:02 h"."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d} min" if whole < 5400 else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

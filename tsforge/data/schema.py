@@ -1,0 +1,72 @@
+"""What the columns of a table mean: as asked for (`DataConfig`) and as found (`Schema`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tsforge.config import Config
+from tsforge.data.calendar import Frequency
+
+
+def _names(value: object) -> object:
+    """One name, names with commas, or a list of either."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple):
+        return tuple(n.strip() for v in value for n in str(v).split(",") if n.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+
+class DataConfig(Config):
+    """The table and how it is cut. Columns left out are detected where that is unambiguous."""
+
+    path: str | None = None
+    time: str | None = None
+    id: Names = ()
+    target: Names = ()
+    past: Names = ()  # covariates known up to the forecast origin
+    future: Names = ()  # covariates known in advance
+    static: Names = ()  # one value per series
+    freq: str | None = None
+    timezone: str | None = None  # of local times written without an offset
+    calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
+    horizon: AtLeastOne | None = None  # H, steps
+    context: AtLeastOne | None = None  # L, steps
+    season: AtLeastOne | None = None  # steps of one season, for seasonal naive and MASE
+    validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
+    test: NotNegative | None = None  # steps at the very end, to score
+
+
+class Covariate(Config):
+    """A covariate column and how it is read."""
+
+    name: str
+    kind: Literal["number", "category"]
+
+
+class Schema(Config):
+    """A table's columns, as detected or as stored with a model."""
+
+    time: str
+    time_kind: Literal["datetime", "integer", "float"]
+    time_format: str | None = None  # how text times are written; None for columns that are no text
+    timezone: str | None = None
+    wall_grid: bool = False  # the grid counts local days, not hours of UTC
+    id: tuple[str, ...] = ()
+    target: tuple[str, ...]
+    past: tuple[Covariate, ...] = ()
+    future: tuple[Covariate, ...] = ()
+    static: tuple[Covariate, ...] = ()
+    frequency: Frequency
+
+    def columns(self) -> tuple[str, ...]:
+        """Every column that a table must have to be used with this schema, but the targets' order."""
+        covariates = (*self.past, *self.future, *self.static)
+        return (self.time, *self.id, *self.target, *(c.name for c in covariates))

@@ -1,0 +1,82 @@
+"""Cutting a panel by time: training, validation and test parts at the end of every series."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+from tsforge.data.windows import Windows, cut
+from tsforge.errors import DataError
+
+log = logging.getLogger("tsforge")
+
+Ints = NDArray[np.int64]
+
+SHARE = 0.1  # of the median series, for validation and for test
+MOST_VALIDATION = 1024  # windows per validation: enough to choose weights by, cheap enough to do often
+MOST_TEST = 8192
+
+
+class Split(NamedTuple):
+    """(n,) rows: the training part is [offset, train), validation [train, validation), test [validation, test)."""
+
+    train: Ints
+    validation: Ints
+    test: Ints
+
+
+class Parts(NamedTuple):
+    """The windows of each part; a truth never reaches into the next part, a context may reach back."""
+
+    train: Windows
+    validation: Windows
+    test: Windows
+
+
+def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) -> tuple[int, int]:
+    """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
+    median = float(np.median(panel.ends - panel.offsets[:-1]))
+    share = max(horizon, round(SHARE * median))
+    shortest_whole = median >= 4 * horizon + 2 * (share - horizon)
+    default = share if shortest_whole else horizon
+    return (default if validation is None else validation), (default if test is None else test)
+
+
+def split(panel: Panel, validation: int, test: int) -> Split:
+    """Cut `test` and then `validation` steps off the end of each series."""
+    starts = panel.offsets[:-1]
+    before_test = np.maximum(panel.ends - test, starts)
+    before_validation = np.maximum(before_test - validation, starts)
+    return Split(before_validation, before_test, panel.ends)
+
+
+def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
+    """The windows of every part. Raises DataError when no series is long enough, saying how many rows it takes."""
+    starts = panel.offsets[:-1]
+    train = cut(panel, starts, cuts.train, context, horizon)
+    validation = cut(panel, cuts.train, cuts.validation, context, horizon)
+    test = cut(panel, cuts.validation, cuts.test, context, horizon)
+    if not len(train.origins) or not len(validation.origins):
+        lengths = panel.ends - starts
+        needed = 1 + horizon + int((panel.ends - cuts.train).max(initial=0))
+        if (panel.ends - cuts.train).max(initial=0) < 2 * horizon:
+            needed = 1 + 3 * horizon
+        if int(lengths.max(initial=0)) >= needed:
+            raise DataError(
+                f"{panel.name}: no window of {context}+{horizon} steps has an observed target on both sides",
+                "too much is missing: fill gaps before, or take a shorter horizon",
+            )
+        raise DataError(
+            f"{panel.name}: too short: the longest series has {int(lengths.max(initial=0))} rows, but "
+            f"{needed} are needed for training, validation and test with a horizon of {horizon}",
+            f"bring {needed} rows, or take a shorter --horizon"
+            + (" or --set data.test=0" if np.any(cuts.test > cuts.validation) else ""),
+        )
+    unused = len(panel) - len(np.unique(train.series))
+    if unused:
+        log.warning("%d of %d series are too short for a training window and only scored", unused, len(panel))
+    return Parts(train, validation.thin(MOST_VALIDATION), test.thin(MOST_TEST))

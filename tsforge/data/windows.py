@@ -1,0 +1,65 @@
+"""Which windows there are: index arithmetic over a panel, no copies. A window is named by its forecast origin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+
+Ints = NDArray[np.int64]
+
+
+class Windows(NamedTuple):
+    """W windows by forecast origin: the panel row of the first step to forecast, and its series."""
+
+    origins: Ints  # (W,)
+    series: Ints  # (W,)
+
+    def __len__(self) -> int:  # type: ignore[override]
+        return len(self.origins)
+
+    def thin(self, most: int) -> Windows:
+        """At most `most` windows, evenly spaced."""
+        if len(self.origins) <= most:
+            return self
+        keep = np.linspace(0, len(self.origins) - 1, most).round().astype(np.int64)
+        return Windows(self.origins[keep], self.series[keep])
+
+
+def cut(panel: Panel, begin: Ints, end: Ints, context: int, horizon: int, *, stride: int = 1) -> Windows:
+    """The windows whose truth lies in rows [begin, end) of their series.
+
+    begin, end: (n,) rows. The last window of each series ends at `end`; earlier ones lie `stride` before.
+    A context is full where the series allows one; a series too short for that gives windows from the shortest
+    of horizon and what there is, padded and masked. Windows with nothing observed on either side are left out.
+    """
+    starts = panel.offsets[:-1]
+    full = np.minimum(starts + context, end - horizon)
+    short = starts + np.minimum(horizon, np.maximum(end - horizon - starts, 1))
+    enough = end - horizon - starts >= context
+    lowest = np.maximum(begin, np.where(enough, full, short))
+    count = np.maximum(0, (end - horizon - lowest) // stride + 1)
+    series = np.repeat(np.arange(len(panel)), count)
+    position = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    # Counted back from the end, so that a stride keeps the newest window.
+    origins = (end - horizon)[series] - (count[series] - 1 - position) * stride
+    observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
+    oldest = np.maximum(origins - context, starts[series])
+    seen = observed[origins] - observed[oldest] > 0
+    asked = observed[origins + horizon] - observed[origins] > 0
+    keep = seen & asked
+    return Windows(origins[keep], series[keep])
+
+
+def last(panel: Panel) -> Windows:
+    """One window per series with its origin after the last observed target, as for a forecast of the future."""
+    return Windows(panel.ends.copy(), np.arange(len(panel)))
+
+
+def padded(panel: Panel, windows: Windows, context: int) -> int:
+    """How many series have windows that reach before their first row."""
+    early = windows.origins - context < panel.offsets[windows.series]
+    return len(np.unique(windows.series[early]))

@@ -1,0 +1,53 @@
+"""What can go wrong on the user's side. Each error says what, where, and what to do about it.
+
+Everything a user can mend is a `TsforgeError`; whatever else escapes is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TsforgeError(Exception):
+    """A mistake the user can mend.
+
+    message: what is wrong and where (file, column, row, series, time).
+    hint: what to do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TsforgeError):
+    """A setting that does not exist or has an impossible value."""
+
+
+class DataError(TsforgeError):
+    """A table that cannot be read, or does not say what it must."""
+
+
+class ModelError(TsforgeError):
+    """A model directory that is missing, damaged, or does not fit the data."""
+
+
+class TrainingError(TsforgeError):
+    """Training that cannot go on, as when the loss is no longer a number."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ready sentence "did you mean 'x'?", or an empty string when nothing is near."""
+    known = list(known)
+    by_lower = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def listing(names: Iterable[object], limit: int = 8) -> str:
+    """Names for a message: "a, b, c and 4 more"."""
+    names = [str(n) for n in names]
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

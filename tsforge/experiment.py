@@ -1,0 +1,121 @@
+"""An experiment: one frozen, typed value (data + model + training) that is one TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BeforeValidator, Field
+
+from tsforge.config import Config, parse
+from tsforge.data.schema import AtLeastOne, DataConfig
+from tsforge.errors import ConfigError, nearest
+from tsforge.model.zoo import ModelConfig, complete, merge
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(value: Any) -> Any:
+    """A duration in seconds: 90, "90s", "5m", "1h30m"."""
+    if not isinstance(value, str):
+        return value
+    parts = re.findall(r"(\d+\.?\d*)\s*([a-z]*)", value.lower())
+    if not parts or re.sub(r"[\d.\sa-z]", "", value.lower()) or any(u not in {"", *_UNITS} for _, u in parts):
+        raise ValueError("not a duration; write 90s, 5m or 1h30m")
+    return sum(float(n) * _UNITS.get(u, 1.0) for n, u in parts)
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainConfig(Config):
+    """How the weights are found.
+
+    max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
+    patience: validations without an improvement before stopping; 20 validations fit into max_steps.
+    warmup: share of the steps in which the rate rises to lr; "cosine" then lets it fall to 0.
+    """
+
+    max_steps: AtLeastOne = 1000
+    epochs: AtLeastOne | None = None
+    max_time: Duration | None = None
+    batch_size: AtLeastOne = 64
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    patience: AtLeastOne = 8
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Experiment(Config):
+    """Everything that decides a fit. The same experiment on the same data gives the same numbers."""
+
+    name: str | None = None
+    seed: Annotated[int, Field(ge=0)] = 1
+    data: DataConfig = DataConfig()
+    model: ModelConfig = Field(default_factory=lambda: complete({}), validate_default=True)
+    train: TrainConfig = TrainConfig()
+
+    def plain(self) -> dict[str, Any]:
+        """Nested plain values, without what is not set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def toml(self) -> str:
+        """The experiment as a TOML document that `read` takes back."""
+        return tomli_w.dumps(self.plain())
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted path to value, as in `--set` and in MLflow."""
+        return _flatten(self.plain())
+
+
+def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
+    """An experiment from defaults, then a TOML file, then dotted overrides such as {"train.lr": 0.01}.
+
+    Raises ConfigError naming the setting, with the nearest known name for an unknown one.
+    """
+    values = _read_toml(Path(file)) if file is not None else {}
+    for path, value in overrides.items():
+        values = merge(values, _nest(path, value))
+    return parse(Experiment, values, source=str(file) if file is not None else "settings")
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails."""
+    path, sign, value = text.partition("=")
+    path, value = path.strip(), value.strip()
+    if not sign or not path:
+        raise ConfigError(f"--set {text}: not of the form dotted.path=value", "for example --set train.lr=0.01")
+    try:
+        return path, tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return path, value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path()
+        near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
+        raise ConfigError(f"{path}: no such file", near or "check the path given with --config")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
+
+
+def _nest(path: str, value: Any) -> dict[str, Any]:
+    head, _, rest = path.partition(".")
+    return {head: _nest(rest, value) if rest else value}
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

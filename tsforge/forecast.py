@@ -1,0 +1,131 @@
+"""What a network returns. A forecast knows its own loss and quantiles, so nobody asks which head made it.
+
+Normalised values are what the network works in; `Scaling` takes them back to data units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tsforge.batch import Truth
+
+
+class Scaling(NamedTuple):
+    """The affine map of each window between data units and normalised units: data = loc + scale · normalised."""
+
+    loc: Tensor  # (B, 1, C)
+    scale: Tensor  # (B, 1, C), positive
+
+    def normalise(self, data: Tensor) -> Tensor:
+        return (data - self.loc) / self.scale
+
+    def restore(self, normalised: Tensor) -> Tensor:
+        return self.loc + self.scale * normalised
+
+
+class Forecast(Protocol):
+    """What every forecast can do."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels it holds, ascending; empty for a point forecast."""
+
+    @property
+    def point(self) -> Tensor:
+        """(B, H, C) the single best value, in data units."""
+
+    def quantiles(self) -> Tensor:
+        """(B, H, C, Q) the quantiles at `levels`, in data units."""
+
+    def loss(self, truth: Truth) -> Tensor:
+        """Scalar: the mean over observed steps, in normalised units."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value per step: the mean if trained with "mse", the median with "mae"."""
+
+    normalised: Tensor  # (B, H, C)
+    scaling: Scaling
+    kind: Literal["mse", "mae"] = "mse"
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def point(self) -> Tensor:
+        return self.scaling.restore(self.normalised)
+
+    def quantiles(self) -> Tensor:
+        return self.point.unsqueeze(-1)[..., :0]
+
+    def loss(self, truth: Truth) -> Tensor:
+        gap = self.normalised - self.scaling.normalise(truth.target)
+        return masked_mean(gap.square() if self.kind == "mse" else gap.abs(), truth.observed)
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Quantiles at ascending levels; the point forecast is the one at 0.5 (interpolated where there is none)."""
+
+    normalised: Tensor  # (B, H, C, Q), ascending along Q
+    scaling: Scaling
+    levels: tuple[float, ...]
+
+    @property
+    def point(self) -> Tensor:
+        return self.scaling.restore(_interpolate(self.normalised, self.levels, 0.5))
+
+    def quantiles(self) -> Tensor:
+        loc, scale = self.scaling
+        return loc.unsqueeze(-1) + scale.unsqueeze(-1) * self.normalised
+
+    def loss(self, truth: Truth) -> Tensor:
+        """Twice the mean pinball loss over steps and levels, so that at level 0.5 it is the absolute error.
+
+        (Koenker & Bassett 1978, "Regression Quantiles")
+        """
+        level = torch.tensor(self.levels, dtype=self.normalised.dtype, device=self.normalised.device)
+        gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
+        pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
+        return masked_mean(pinball.mean(-1), truth.observed)
+
+
+def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Unconstrained features (..., Q) to values that ascend along Q.
+
+    The level nearest 0.5 is taken as it is; the others lie at softplus distances on either side, so that
+    quantiles can never cross, whatever the network says.
+    """
+    m = middle(levels)
+    centre = raw[..., m : m + 1]
+    above = centre + F.softplus(raw[..., m + 1 :]).cumsum(-1)
+    below = centre - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
+    return torch.cat([below, centre, above], dim=-1)
+
+
+def middle(levels: tuple[float, ...]) -> int:
+    """The position of the level nearest 0.5."""
+    return min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
+
+
+def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
+    """Mean over the observed entries; 0 (with a gradient of 0) where there is none."""
+    kept = torch.where(observed, values, torch.zeros_like(values))
+    return kept.sum() / observed.sum().clamp(min=1)
+
+
+def _interpolate(quantiles: Tensor, levels: tuple[float, ...], level: float) -> Tensor:
+    """The quantile at `level`, linear between the two nearest levels; the nearest one outside their range."""
+    above = next((i for i, known in enumerate(levels) if known >= level), len(levels) - 1)
+    below = max(0, above - 1)
+    if levels[above] <= level or above == 0:
+        return quantiles[..., above]
+    share = (level - levels[below]) / (levels[above] - levels[below])
+    return torch.lerp(quantiles[..., below], quantiles[..., above], share)

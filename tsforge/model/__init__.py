@@ -1,0 +1,1 @@
+"""Networks: tokens × backbone × head."""

@@ -1,0 +1,54 @@
+"""Recurrent nets, sequence to sequence: encode the past, carry the state over, decode the future.
+
+    rnn   h_t = tanh(W x_t + U h_{t-1} + b)
+    lstm  i, f, o = sigmoid(W x_t + U h_{t-1} + b);  c_t = f c_{t-1} + i tanh(W x_t + U h_{t-1} + b);  h_t = o tanh(c_t)
+    gru   r, z = sigmoid(W x_t + U h_{t-1} + b);  h_t = z h_{t-1} + (1 - z) tanh(W x_t + r (U h_{t-1} + b))
+
+(Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the
+encoder and decoder of Sutskever et al. 2014.) Axes: S sequences, N past and M future tokens, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from tsforge.config import Config
+from tsforge.model.tokens import TokenShape
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Recurrent(Config):
+    """cell: which recurrence. layers: stacked ones. dropout: between the layers."""
+
+    type: Literal["recurrent"] = "recurrent"
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    layers: Annotated[int, Field(ge=1)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, shape: TokenShape) -> EncoderDecoder:
+        return EncoderDecoder(self, shape)
+
+
+class EncoderDecoder(nn.Module):
+    """Two recurrent stacks of one kind; the decoder starts from the state in which the encoder ended."""
+
+    def __init__(self, config: Recurrent, shape: TokenShape) -> None:
+        super().__init__()
+        cell = CELLS[config.cell]
+        between = config.dropout if config.layers > 1 else 0.0
+        self.encoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        self.decoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+
+    def forward(self, past: Tensor, future: Tensor) -> Tensor:
+        """past (S, N, D), future (S, M, D) -> (S, M, D).
+
+        1. Encode the past and keep the last state of every layer.
+        2. Decode the future tokens from that state.
+        """
+        _, state = self.encoder(past)
+        decoded: Tensor = self.decoder(future, state)[0]
+        return decoded

@@ -1,0 +1,102 @@
+"""Forecasts that need no network: naive, seasonal naive, drift. Every score stands beside them.
+
+Axes: B batch, L context, H horizon, C targets, Q quantile levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tsforge.batch import Batch, Context, WindowShape
+from tsforge.config import Config
+from tsforge.forecast import Quantiles, Scaling
+from tsforge.model.heads import DECILES, Levels
+from tsforge.model.scaling import WindowScaler, last_observed
+
+BaselineKind = Literal["naive", "seasonal-naive", "drift"]
+
+
+class Baseline(Config):
+    """A baseline with intervals: its point forecast, and the quantiles of its errors on the training part."""
+
+    kind: BaselineKind
+    levels: Levels = DECILES
+
+    def build(self, shape: WindowShape) -> BaselineForecaster:
+        return BaselineForecaster(self, shape)
+
+    def least_context(self, season: int) -> int:
+        """Steps of context without which it is not itself."""
+        return season if self.kind == "seasonal-naive" else 1
+
+
+class BaselineForecaster(nn.Module):
+    """The point forecast plus centred error quantiles per horizon step, scaled by each window's deviation."""
+
+    errors: Tensor
+
+    def __init__(self, config: Baseline, shape: WindowShape) -> None:
+        super().__init__()
+        self.kind: BaselineKind = config.kind
+        self.levels = config.levels
+        self.shape = shape
+        self.scaler = WindowScaler(shape.targets, "standard")
+        self.register_buffer("errors", torch.zeros(shape.horizon, shape.targets, len(config.levels)))
+
+    def forward(self, context: Context) -> Quantiles:
+        """Context -> Quantiles over (B, H, C)."""
+        scaling, point = self._parts(context)
+        return Quantiles(scaling.normalise(point).unsqueeze(-1) + self.errors, scaling, self.levels)
+
+    def learn(self, batches: Iterable[Batch]) -> None:
+        """Take the error quantiles from training windows; centred, so that the median stays the baseline itself."""
+        found = []
+        for context, truth in batches:
+            scaling, point = self._parts(context)
+            gap = (truth.target - point) / scaling.scale
+            found.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
+        errors = torch.cat(found)
+        level = torch.tensor([*self.levels, 0.5], dtype=errors.dtype)
+        quantiles = torch.nanquantile(errors, level, dim=0).movedim(0, -1).nan_to_num(0.0)
+        self.errors.copy_(quantiles[..., :-1] - quantiles[..., -1:])
+
+    def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
+        point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
+        return self.scaler(context.target, context.observed), point
+
+
+def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
+    """The point forecast of a baseline, (B, H, C)."""
+    if kind == "seasonal-naive":
+        return seasonal_naive(context.target, context.observed, horizon, season)
+    last = last_observed(context.target, context.observed).expand(-1, horizon, -1)
+    return last if kind == "naive" else last + drift(context.target, context.observed, horizon)
+
+
+def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
+    """The value one season before, repeated: the newest observed one of the same phase.
+
+    A phase without any observed value falls back to the last observed value of the window.
+    """
+    newest = last_observed(target, observed).expand(-1, season, -1).clone()
+    L = target.shape[1]
+    for start in range(L % season - season, L, season):  # oldest season first; newer ones overwrite
+        a = max(start, 0)
+        phase = slice(a - start, a - start + min(start + season, L) - a)
+        newest[:, phase] = torch.where(observed[:, a : start + season], target[:, a : start + season], newest[:, phase])
+    times = -(-horizon // season)
+    return newest.repeat(1, times, 1)[:, :horizon]
+
+
+def drift(target: Tensor, observed: Tensor, horizon: int) -> Tensor:
+    """What the straight line through the first and the last observed value adds at each step, (B, H, C)."""
+    steps = torch.arange(target.shape[1], device=target.device)[:, None]
+    newest = (observed * (steps + 1)).argmax(dim=1, keepdim=True)
+    oldest = (observed * (target.shape[1] - steps)).argmax(dim=1, keepdim=True)
+    rise = target.gather(1, newest) - target.gather(1, oldest)
+    slope = rise / (newest - oldest).clamp(min=1)
+    return slope * torch.arange(1, horizon + 1, device=target.device)[:, None]

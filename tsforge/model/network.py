@@ -1,0 +1,85 @@
+"""A network: normalise the window, tokens, backbone, head. Its only argument is a `Context`.
+
+Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future tokens, D width, E features.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from tsforge.batch import Context, WindowShape
+from tsforge.config import Config
+from tsforge.forecast import Forecast
+from tsforge.model.backbones.linear import Linear
+from tsforge.model.backbones.recurrent import Recurrent
+from tsforge.model.backbones.transformer import Transformer
+from tsforge.model.heads import HeadConfig, QuantileHead
+from tsforge.model.scaling import ScalingKind, WindowScaler
+from tsforge.model.tokens import FEATURES, PointTokens, TokenConfig, lagged, season_before
+
+BackboneConfig = Annotated[Recurrent | Transformer | Linear, Field(discriminator="type")]
+
+
+class Neural(Config):
+    """tokens × backbone × head.
+
+    width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
+    for the value one season before, weighted per step by a learned gate that begins at 1.
+    """
+
+    kind: Literal["rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear"]
+    width: Annotated[int, Field(ge=2)] = 64
+    scaling: ScalingKind = "standard"
+    base: Literal["none", "seasonal"] = "seasonal"
+    tokens: TokenConfig = PointTokens()
+    backbone: BackboneConfig = Recurrent()
+    head: HeadConfig = QuantileHead()
+
+    def build(self, shape: WindowShape) -> Network:
+        return Network(self, shape)
+
+    def least_context(self, _season: int) -> int:
+        """Any context will do."""
+        return 1
+
+
+class Network(nn.Module):
+    """Maps a `Context` to a `Forecast`."""
+
+    before: Tensor
+
+    def __init__(self, config: Neural, shape: WindowShape) -> None:
+        super().__init__()
+        self.scaler = WindowScaler(shape.targets, config.scaling)
+        self.tokens = config.tokens.build(shape, config.width)
+        self.backbone = config.backbone.build(self.tokens.shape)
+        self.head = config.head.build(FEATURES)
+        self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
+        self.register_buffer("before", season_before(shape)[shape.context :], persistent=False)
+
+    def forward(self, context: Context) -> Forecast:
+        """Context -> Forecast over (B, H, C).
+
+        1. Normalise the targets of each window by its own context; what was not observed reads 0.
+        2. Embed into past and future tokens.
+        3. Backbone: what the past adds to each future token.
+        4. Read out features per step and channel; the head sets them on top of the base, and the forecast
+           undoes step 1.
+        """
+        scaling = self.scaler(context.target, context.observed)
+        target = scaling.normalise(context.target) * context.observed
+        past, future = self.tokens.embed(context._replace(target=target))
+        h: Tensor = future + self.backbone(past, future)
+        base = lagged(target, self.before)
+        base = base * self.gate if self.gate is not None else torch.zeros_like(base)
+        forecast: Forecast = self.head(self.tokens.readout(h), base, scaling)
+        return forecast
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers training can change."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)

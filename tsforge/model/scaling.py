@@ -1,0 +1,63 @@
+"""Normalisation of each window by its own context, undone by the forecast. Axes: B batch, L context, C targets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tsforge.forecast import Scaling
+
+ScalingKind = Literal["none", "last", "standard"]
+FLOOR = 0.01  # of the typical deviation: a nearly constant context must not blow up what follows it
+
+
+class WindowScaler(nn.Module):
+    """The affine map for each window, from observed values alone.
+
+    "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
+    "last": the last observed value, and the training part's typical deviation.
+    "none": the training part's mean and typical deviation for every window.
+    A context with nothing observed falls back to "none".
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, targets: int, kind: ScalingKind) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("centre", torch.zeros(targets))
+        self.register_buffer("spread", torch.ones(targets))
+
+    def learn(self, centre: Tensor, spread: Tensor) -> None:
+        """Set the training part's mean and typical deviation, (C,) each."""
+        self.centre.copy_(centre)
+        self.spread.copy_(torch.where(spread > 0, spread, torch.ones_like(spread)))
+
+    def forward(self, target: Tensor, observed: Tensor) -> Scaling:
+        """target, observed (B, L, C) -> Scaling."""
+        centre = self.centre.expand(target.shape[0], 1, -1)
+        spread = self.spread.expand_as(centre)
+        if self.kind == "none":
+            return Scaling(centre, spread)
+        some = observed.any(dim=1, keepdim=True)
+        last = last_observed(target, observed)
+        if self.kind == "last":
+            return Scaling(torch.where(some, last, centre), spread)
+        # Relative to the last value first: a large level would swallow a small deviation in float32.
+        gap = torch.where(observed, target - last, torch.zeros_like(target))
+        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
+        mean = gap.sum(dim=1, keepdim=True) / count
+        off = torch.where(observed, gap - mean, torch.zeros_like(gap))
+        variance = off.square().sum(dim=1, keepdim=True) / count
+        scale = (variance + (FLOOR * spread).square()).sqrt()
+        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
+
+
+def last_observed(target: Tensor, observed: Tensor) -> Tensor:
+    """The newest observed value of each window and channel, (B, 1, C); 0 where there is none."""
+    steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
+    newest = (observed * steps).argmax(dim=1, keepdim=True)
+    return target.gather(1, newest)

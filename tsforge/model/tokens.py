@@ -1,0 +1,134 @@
+"""Tokens: a context to two streams of vectors, past and future, and the backbone's answer back to channels.
+
+Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features;
+S sequences (B, or B·C where channels share weights), N past tokens, M future tokens, D width, E features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tsforge.batch import Context, WindowShape
+from tsforge.config import Config
+
+FEATURES = 16  # E: what the head sees of each step and channel
+
+
+class TokenShape(NamedTuple):
+    """What a backbone is built for."""
+
+    past: int  # N
+    future: int  # M
+    width: int  # D
+
+
+class PointTokens(Config):
+    """One token per time step.
+
+    channels: "mixed" puts all targets of a step into one token; "shared" gives each target its own sequence,
+    run through the same weights. seasonal: each token also sees the value one season before its step.
+    """
+
+    type: Literal["point"] = "point"
+    channels: Literal["mixed", "shared"] = "mixed"
+    seasonal: bool = True
+
+    def build(self, shape: WindowShape, width: int) -> PointEmbedding:
+        return PointEmbedding(self, shape, width)
+
+
+class PointEmbedding(nn.Module):
+    """Values, masks and covariates of a step, linearly to width D, plus sinusoidal positions.
+
+    A past token sees the (normalised) targets, which of them were observed, and all covariates of its step;
+    a future token sees what is known in advance: covariates, its position, and the value one season before
+    (or as many seasons as it takes to get behind the forecast origin).
+    """
+
+    positions: Tensor
+    before: Tensor
+
+    def __init__(self, config: PointTokens, shape: WindowShape, width: int) -> None:
+        super().__init__()
+        self.shared = config.channels == "shared"
+        self.window = shape
+        per_token = 1 if self.shared else shape.targets
+        self.seasonal = config.seasonal
+        ahead = shape.known + shape.static + (2 * per_token if config.seasonal else 0)
+        self.past = nn.Linear(2 * per_token + shape.past + ahead, width)
+        self.future = nn.Linear(ahead, width) if ahead else None
+        self.start = nn.Parameter(torch.randn(width) * 0.02)  # what a future token is before anything is known
+        self.out = nn.Linear(width, per_token * FEATURES)
+        self.register_buffer("positions", sinusoids(shape.context + shape.horizon, width), persistent=False)
+        self.register_buffer("before", season_before(shape), persistent=False)
+
+    @property
+    def shape(self) -> TokenShape:
+        return TokenShape(self.window.context, self.window.horizon, self.past.out_features)
+
+    def embed(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Context with normalised targets -> past (S, L, D), future (S, H, D)."""
+        L = self.window.context
+        target, seen = context.target, context.observed.to(context.target.dtype)
+        known = torch.cat([context.known, _along(context.static, context.known.shape[1])], dim=-1)
+        past = context.past
+        if self.shared:
+            C = self.window.targets
+            target, seen = _split(target), _split(seen)  # (B·C, L, 1)
+            known, past = known.repeat_interleave(C, 0), past.repeat_interleave(C, 0)
+        if self.seasonal:
+            known = torch.cat([lagged(target, self.before), lagged(seen, self.before), known], dim=-1)
+        behind = self.past(torch.cat([target, seen, past, known[:, :L]], dim=-1))
+        ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
+        if self.future is not None:
+            ahead = ahead + self.future(known[:, L:])
+        return behind + self.positions[:L], ahead + self.positions[L:]
+
+    def readout(self, h: Tensor) -> Tensor:
+        """(S, H, D) -> (B, H, C, E)."""
+        features: Tensor = self.out(h)
+        if self.shared:
+            return features.unflatten(0, (-1, self.window.targets)).transpose(1, 2)
+        return features.unflatten(-1, (self.window.targets, FEATURES))
+
+
+def season_before(shape: WindowShape) -> Tensor:
+    """(L+H,) for each step of a window, the newest step of the context that lies whole seasons before it; -1 if none."""
+    step = torch.arange(shape.context + shape.horizon)
+    seasons = ((step - shape.context) // shape.season + 1).clamp(min=1)
+    return (step - seasons * shape.season).clamp(min=-1)
+
+
+def lagged(x: Tensor, before: Tensor) -> Tensor:
+    """x (S, L, C) at the steps `before` (T,); 0 where that is -1: (S, T, C)."""
+    return x[:, before.clamp(min=0)] * (before >= 0)[:, None]
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i+1) = cos of the same; (length, D).
+
+    (Vaswani et al. 2017, "Attention Is All You Need", section 3.5)
+    """
+    pos = torch.arange(length, dtype=torch.float64)[:, None]
+    rate = torch.exp(-math.log(10_000.0) * torch.arange(0, width, 2, dtype=torch.float64) / width)
+    table = torch.zeros(length, width, dtype=torch.float64)
+    table[:, 0::2] = torch.sin(pos * rate)
+    table[:, 1::2] = torch.cos(pos * rate)[:, : width // 2]
+    return table.float()
+
+
+def _along(static: Tensor, steps: int) -> Tensor:
+    """(B, F) -> (B, steps, F)."""
+    return static.unsqueeze(1).expand(-1, steps, -1)
+
+
+def _split(x: Tensor) -> Tensor:
+    """(B, L, C) -> (B·C, L, 1)."""
+    return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
+
+
+TokenConfig = PointTokens

@@ -1,0 +1,51 @@
+"""The named models: rows of settings, no classes. `--model NAME` takes a row; settings given beside it win."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.model.baselines import Baseline
+from tsforge.model.network import Neural
+
+DEFAULT = "lstm"
+
+ZOO: dict[str, dict[str, Any]] = {
+    "rnn": {"backbone": {"type": "recurrent", "cell": "rnn"}},
+    "lstm": {"backbone": {"type": "recurrent", "cell": "lstm"}},
+    "gru": {"backbone": {"type": "recurrent", "cell": "gru"}},
+    "transformer": {"backbone": {"type": "transformer", "arrangement": "encoder-decoder"}},
+    "transformer-encoder": {"backbone": {"type": "transformer", "arrangement": "encoder"}},
+    "transformer-decoder": {"backbone": {"type": "transformer", "arrangement": "decoder"}},
+    "linear": {"tokens": {"channels": "shared"}, "backbone": {"type": "linear"}},
+    "naive": {},
+    "seasonal-naive": {},
+    "drift": {},
+}
+
+
+def complete(value: Any) -> Any:
+    """A model's settings with everything its named row says and they do not."""
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("kind", DEFAULT)
+    if kind not in ZOO:
+        near = nearest(str(kind), ZOO)
+        raise ConfigError(f"model: unknown model '{kind}'", near or f"known: {listing(ZOO, 99)}")
+    return merge({"kind": kind} | ZOO[kind], value)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings, those of `over` winning."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+ModelConfig = Annotated[Neural | Baseline, Field(discriminator="kind"), BeforeValidator(complete)]

@@ -1,0 +1,174 @@
+"""The only file that knows matplotlib. Every picture goes to a file; nothing opens a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+from tsforge.data.times import to_wall
+from tsforge.data.windows import Windows
+from tsforge.errors import ConfigError
+from tsforge.metrics import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.floating]
+
+MOST_STRIPS = 6  # series or targets in one picture
+BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"
+_HISTORY = 3  # horizons of history before a forecast
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One forecast to draw: all arrays along their own times."""
+
+    title: str
+    times: NDArray[Any]
+    values: Floats  # NaN where missing; may run on through the forecast, as truth
+    ahead: NDArray[Any]
+    point: Floats
+    quantiles: Floats  # (H, Q)
+    levels: tuple[float, ...]
+    reference: Floats | None = None  # seasonal naive
+
+
+def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...], path: Path) -> None:
+    """Forecasts from the end of the first few series and targets. point (n, H, C), quantiles (n, H, C, Q)."""
+    H = point.shape[1]
+    strips = []
+    for i in range(len(panel)):
+        for c in range(point.shape[2]):
+            end = int(panel.ends[i])
+            start = max(int(panel.offsets[i]), end - max(_HISTORY * H, 48))
+            strips.append(
+                Strip(
+                    _title(panel, i, c), _times(panel, i, np.arange(start, end)), _values(panel, c, start, end),
+                    _times(panel, i, np.arange(end, end + H)), point[i, :, c], quantiles[i, :, c], levels,
+                )
+            )  # fmt: skip
+        if len(strips) >= MOST_STRIPS:
+            break
+    _draw(strips[:MOST_STRIPS], len(panel) * point.shape[2], path)
+
+
+def held_out(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
+    """The last test window of the first few series and targets: truth, the model, seasonal naive."""
+    model = next(iter(outcomes.values()))
+    reference = outcomes.get("seasonal-naive") if len(outcomes) > 1 else None
+    H, C = model.point.shape[1:]
+    last = np.flatnonzero(np.r_[windows.series[1:] != windows.series[:-1], True])
+    strips = []
+    for w in last[:MOST_STRIPS]:
+        i, origin = int(windows.series[w]), int(windows.origins[w])
+        start = max(int(panel.offsets[i]), origin - max(_HISTORY * H, 48))
+        for c in range(C):
+            strips.append(
+                Strip(
+                    _title(panel, i, c), _times(panel, i, np.arange(start, origin + H)),
+                    _values(panel, c, start, origin + H), _times(panel, i, np.arange(origin, origin + H)),
+                    model.point[w, :, c], model.quantiles[w, :, c], model.levels,
+                    None if reference is None or reference is model else reference.point[w, :, c],
+                )
+            )  # fmt: skip
+    _draw(strips[:MOST_STRIPS], len(last) * C, path)
+
+
+def loss_curve(rounds: Sequence[Any], path: Path) -> None:
+    """Training and validation loss by step, with the step whose weights were kept."""
+    figure, axes = _figure(1)
+    axis = axes[0]
+    steps = [r.step for r in rounds]
+    axis.plot(steps, [r.train for r in rounds], color=GREY, label="training")
+    axis.plot(steps, [r.validation for r in rounds], color=BLUE, marker="o", markersize=3, label="validation")
+    kept = [r for r in rounds if r.best]
+    if kept:
+        axis.axvline(kept[-1].step, color=ORANGE, linewidth=1, label=f"weights kept (step {kept[-1].step})")
+    axis.set_xlabel("optimiser step")
+    axis.set_ylabel("loss, normalised units")
+    axis.legend(frameon=False)
+    _save(figure, path)
+
+
+def _draw(strips: list[Strip], total: int, path: Path) -> None:
+    figure, axes = _figure(len(strips))
+    for axis, strip in zip(axes, strips, strict=True):
+        _bands(axis, strip)
+        axis.plot(strip.times, strip.values, color=GREY, linewidth=1, label="observed")
+        if strip.reference is not None:
+            axis.plot(strip.ahead, strip.reference, color=ORANGE, linewidth=1, linestyle="--", label="seasonal naive")
+        marker = "o" if len(strip.ahead) == 1 else None
+        axis.plot(strip.ahead, strip.point, color=BLUE, linewidth=1.5, marker=marker, label="forecast")
+        axis.axvline(strip.ahead[0], color="#bbbbbb", linewidth=0.8)
+        axis.set_title(strip.title, loc="left", fontsize=10)
+    axes[0].legend(frameon=False, fontsize=8, ncols=4, loc="upper left", bbox_to_anchor=(0.0, -0.12))
+    if len(strips) > 1:
+        axes[0].get_legend().remove()
+        figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
+    if total > len(strips):
+        figure.supxlabel(f"the first {len(strips)} of {total}", fontsize=8)
+    _save(figure, path)
+
+
+def _bands(axis: Axes, strip: Strip) -> None:
+    """Central intervals, the wider the paler."""
+    pairs = len(strip.levels) // 2
+    for k in range(pairs):
+        low, high = strip.levels[k], strip.levels[-1 - k]
+        label = f"{100 * (high - low):.0f} % interval" if k == 0 else None
+        axis.fill_between(
+            strip.ahead, strip.quantiles[:, k], strip.quantiles[:, -1 - k],
+            color=BLUE, alpha=0.12 if pairs > 2 else 0.2, linewidth=0, label=label,
+        )  # fmt: skip
+
+
+def _title(panel: Panel, i: int, c: int) -> str:
+    name = panel.schema.target[c]
+    return f"{panel.label(i)} · {name}" if panel.ids else name
+
+
+def _values(panel: Panel, c: int, start: int, end: int) -> Floats:
+    return np.where(panel.observed[start:end, c], panel.values[start:end, c], np.nan)
+
+
+def _times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+    frequency = panel.schema.frequency
+    stamps = frequency.stamps(rows - panel.offsets[i] + panel.first[i])
+    if panel.schema.time_kind != "datetime":
+        return stamps
+    return to_wall(stamps, panel.schema).astype("M8[us]")
+
+
+def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.2 if rows == 1 else 1 + 2.2 * rows), dpi=100, layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#eeeeee")
+    return figure, list(axes)
+
+
+def check_path(path: Path) -> None:
+    """Raises ConfigError for an ending that is no picture's, or a missing folder."""
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise ConfigError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .png, .svg or .pdf")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}", "make it first")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    check_path(path)
+    figure.savefig(path)

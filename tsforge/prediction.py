@@ -1,0 +1,138 @@
+"""predict: a model and a table to a tidy forecast of what comes next. No Trainer, no optimiser."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tsforge import artifact
+from tsforge.data import covariates, output, table, windows
+from tsforge.data.loader import WindowSource
+from tsforge.data.panel import Panel, build
+from tsforge.errors import ConfigError, DataError, ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("tsforge")
+
+BATCH = 1024  # series per forward pass
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`."""
+
+    panel: Panel
+    point: Floats
+    quantiles: Floats
+    levels: tuple[float, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The tidy table: ids, time, `target` where there are several, `forecast`, `q0.1`, ..."""
+        return output.tidy(self.panel, self.point, self.quantiles, self.levels)
+
+
+def predict(model: artifact.Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Prediction:
+    """Forecast the steps after each series' last observed target.
+
+    model: a fitted model or its directory. data: path, pandas or Polars frame; the training data where None.
+    horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
+    Raises ModelError and DataError for what does not fit together.
+    """
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    model = model if isinstance(model, artifact.Model) else artifact.load(model)
+    source = data if data is not None else _training_data(model)
+    steps = horizon or model.shape.horizon
+    rolled = -(-steps // model.shape.horizon) * model.shape.horizon
+    panel = build(table.load_like(source, model.facts.columns), extend=rolled)
+    _check_future(panel, steps)
+    if rolled > model.shape.horizon:
+        _hold_past(panel)
+        log.warning(
+            "%d steps are rolled out from a model of %d: later intervals leave out the error of the earlier steps",
+            steps, model.shape.horizon,
+        )  # fmt: skip
+    features = covariates.encode(panel, model.facts.encodings)
+    point, quantiles, levels = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    dead = panel.ends <= panel.offsets[:-1]
+    point[dead], quantiles[dead] = np.nan, np.nan
+    return Prediction(panel, point[:, :steps], quantiles[:, :steps], levels)
+
+
+def _training_data(model: artifact.Model) -> str:
+    source = model.facts.source
+    if not source or not Path(source).exists():
+        raise ModelError(
+            f"the training data{f' ({source})' if source else ''} is not at hand", "name the table: predict MODEL DATA"
+        )
+    return source
+
+
+def _forward(
+    model: artifact.Model, source: WindowSource, panel: Panel, steps: int
+) -> tuple[Floats, Floats, tuple[float, ...]]:
+    """Forecast block by block; each block's point forecast becomes context of the next."""
+    H = model.shape.horizon
+    here = windows.last(panel)
+    points, quantiles, levels = [], [], ()
+    with torch.inference_mode():
+        for done in range(0, steps, H):
+            block = windows.Windows(here.origins + done, here.series)
+            starts, series = source.starts(block), torch.from_numpy(block.series)
+            parts = []
+            for i in range(0, len(starts), BATCH):
+                forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
+                levels = forecast.levels
+                parts.append((forecast.point, forecast.quantiles()))
+            point = torch.cat([p for p, _ in parts])
+            quantiles.append(torch.cat([q for _, q in parts]).numpy())
+            points.append(point.numpy())
+            if done + H < steps:
+                source.feed(starts, point)
+    return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1), levels
+
+
+def _check_future(panel: Panel, steps: int) -> None:
+    """Known-in-advance covariates must reach as far as the forecast."""
+    for j, column in enumerate(panel.schema.future):
+        rows = panel.ends[:, None] + np.arange(steps)  # (n, H)
+        missing = np.isnan(panel.future[rows, j])
+        if not missing.any():
+            continue
+        i, h = (int(v) for v in np.argwhere(missing)[0])
+        ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
+        when = _time(panel, ordinal)
+        series = f"series {panel.label(i)}, " if panel.ids else ""
+        raise DataError(
+            f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
+            f"({int(missing.sum())} such steps of {missing.size})",
+            f"add rows for the {steps} steps to forecast, with {column.name} filled in and the target empty",
+        )
+
+
+def _time(panel: Panel, ordinal: int) -> str:
+    from tsforge.data.times import show_time
+
+    return show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
+
+
+def _hold_past(panel: Panel) -> None:
+    """Past covariates keep their last known value where a roll-out reaches beyond them."""
+    for j, column in enumerate(panel.schema.past):
+        for i in range(len(panel)):
+            a, e, b = panel.offsets[i], panel.ends[i], panel.offsets[i + 1]
+            seen = panel.past[a:e, j]
+            known = seen[~np.isnan(seen)]
+            if len(known):
+                panel.past[e:b, j] = np.where(np.isnan(panel.past[e:b, j]), known[-1], panel.past[e:b, j])
+        log.warning("'%s' keeps its last value where the roll-out reaches beyond it", column.name)

@@ -1,0 +1,128 @@
+"""From an experiment and a table to windows on a device: what every fit and every evaluation starts from."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data import covariates, split, statistics, table
+from tsforge.data.loader import WindowSource, window_shape
+from tsforge.data.panel import Panel, build
+from tsforge.data.schema import DataConfig
+from tsforge.errors import ConfigError
+from tsforge.experiment import Experiment
+
+log = logging.getLogger("tsforge")
+
+MOST_CONTEXT = 512  # steps of a context that nobody asked for
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A panel cut into parts, with everything learned from its training part.
+
+    experiment: with every setting of the data resolved. scale (n, C): denominators of MASE.
+    """
+
+    experiment: Experiment
+    panel: Panel
+    cuts: split.Split
+    parts: split.Parts
+    encodings: covariates.Encodings
+    features: covariates.Features
+    source: WindowSource
+    scale: NDArray[np.float64]
+
+
+def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
+    """Read, lay out, cut and encode a table; settle horizon, context, season and parts.
+
+    data: path of a table, or a pandas or Polars frame; the experiment's data.path where None.
+    Raises DataError or ConfigError for what the user can mend.
+    """
+    source = experiment.data.path if data is None else data
+    if source is None:
+        raise ConfigError("no data is named", "fit DATA, or data.path in the TOML file")
+    panel = build(table.load(source, experiment.data))
+    experiment, cuts = resolve(experiment, panel)
+    where = str(Path(source).resolve()) if isinstance(source, str | Path) else None
+    experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": where})})
+    config = experiment.data
+    assert config.horizon is not None
+    assert config.context is not None
+    assert config.season is not None
+    parts = split.parts(panel, cuts, config.context, config.horizon)
+    encodings = covariates.learn(panel, cuts.train, use_calendar=config.calendar)
+    features = covariates.encode(panel, encodings)
+    shape = window_shape(panel, features, config.context, config.horizon, config.season)
+    source = WindowSource(panel, features, shape, device)
+    scale = statistics.seasonal_error(panel, cuts.train, config.season)
+    return Prepared(experiment, panel, cuts, parts, encodings, features, source, scale)
+
+
+def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Split]:
+    """Settle what the experiment leaves open, from the panel's frequency, length and training part."""
+    config = experiment.data
+    lengths = panel.ends - panel.offsets[:-1]
+    horizon = config.horizon or default_horizon(panel)
+    validation, test = split.sizes(panel, horizon, config.validation, config.test)
+    cuts = split.split(panel, validation, test)
+    season = config.season or statistics.detect_season(panel, cuts.train)
+    longest = int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon
+    context = config.context or default_context(horizon, season)
+    least = experiment.model.least_context(season)
+    if context < least:
+        log.warning("context raised from %d to %d, one season", context, least)
+        context = least
+    if config.context is None and context > max(longest, 1):
+        context = max(longest, 1)
+    elif context > int(lengths.max(initial=0)):
+        log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
+    schema = panel.schema
+    update = {
+        "time": schema.time, "id": schema.id, "target": schema.target, "freq": schema.frequency.name,
+        "horizon": horizon, "context": context, "season": season, "validation": validation, "test": test,
+    }  # fmt: skip
+    name = experiment.name or default_name(experiment, horizon)
+    resolved = DataConfig.model_validate(config.model_dump() | update)
+    return experiment.model_copy(update={"data": resolved, "name": name}), cuts
+
+
+def default_horizon(panel: Panel) -> int:
+    """One short cycle of the calendar: a day of hours, two weeks of days, a year of months."""
+    frequency = panel.schema.frequency
+    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    usual = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}.get(frequency.name)
+    if usual is None:
+        usual = next((s for s in frequency.seasons() if s >= 8), 24)
+    horizon = max(1, min(usual, longest // 8))
+    log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
+    return horizon
+
+
+def default_context(horizon: int, season: int) -> int:
+    """Two horizons and at least one season, within reason."""
+    return min(max(2 * horizon, season, 16), max(MOST_CONTEXT, horizon))
+
+
+def default_name(experiment: Experiment, horizon: int) -> str:
+    """As "lstm-demand-h48"."""
+    target = experiment.data.target
+    middle = f"-{target[0]}" if len(target) == 1 else ""
+    return f"{experiment.model.kind}{middle}-h{horizon}"
+
+
+def pick_device(wanted: str) -> str:
+    """ "cpu" or "cuda", never a surprise: cuda is refused where there is none."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("no CUDA device is available", "pass --device auto or --device cpu")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted

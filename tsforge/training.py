@@ -1,0 +1,242 @@
+"""fit: an experiment and a table to a trained model, its scores, and a model directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from tsforge import artifact, evaluation
+from tsforge.data.loader import WindowLoader
+from tsforge.data.statistics import level
+from tsforge.data.windows import padded
+from tsforge.errors import TrainingError
+from tsforge.experiment import Experiment, TrainConfig
+from tsforge.learner import Learner, Report, Round, Watch
+from tsforge.metrics import Outcome, scores
+from tsforge.model.baselines import BaselineForecaster
+from tsforge.model.network import Network, parameters
+from tsforge.preparation import Prepared, pick_device, prepare
+
+log = logging.getLogger("tsforge")
+
+VALIDATIONS = 20  # over a whole training, so that patience and the loss curve mean the same for every model
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model and how it came about.
+
+    outcomes: forecasts of the test windows by model name, the fitted one first; empty without a test part.
+    stop: why training ended: "steps", "patience", "time", "interrupt", "diverged", or "learned" for a baseline.
+    """
+
+    model: artifact.Model
+    prepared: Prepared
+    rounds: tuple[Round, ...]
+    outcomes: dict[str, Outcome]
+    stop: str
+    seconds: float  # of training alone
+    parameters: int
+
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Every metric by model name."""
+        return {name: scores(o) for name, o in self.outcomes.items()}
+
+
+def fit(experiment: Experiment, data: Any = None, *, out: str | Path | None = None, report: Report | None = None) -> Fit:
+    """Train on a table and score the held-out end.
+
+    data: path, pandas or Polars frame; the experiment's data.path where None.
+    out: folder for the model directory; nothing is written where None.
+    report: called with a `Tick` every few steps and a `Round` after each validation.
+    Raises TsforgeError for what the user can mend; KeyboardInterrupt when stopped before anything was learned.
+    """
+    prepared = prepare(experiment, data, pick_device(experiment.train.device))
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        artifact.check_target(folder)
+    result = train(prepared, report)
+    if folder is not None:
+        save(result, folder)
+    return result
+
+
+def train(prepared: Prepared, report: Report | None = None) -> Fit:
+    """The second half of `fit`: train on what was prepared, and score it."""
+    _say_padding(prepared)
+    network = _build(prepared).to(prepared.source.device)
+    start = time.perf_counter()
+    rounds: tuple[Round, ...] = ()
+    if isinstance(network, BaselineForecaster):
+        evaluation.learn_baseline(network, prepared.source, prepared)
+        stop = "learned"
+    else:
+        rounds, stop = _train(network, prepared, report or (lambda _: None))
+    seconds = time.perf_counter() - start
+    network.eval()
+    model = artifact.Model(prepared.experiment, _facts(prepared), network)
+    return Fit(model, prepared, rounds, _outcomes(network, prepared), stop, seconds, parameters(network))
+
+
+def _build(prepared: Prepared) -> Network | BaselineForecaster:
+    """A network with weights that depend on the seed alone; the global random state is left as it was."""
+    with _seeded(prepared.experiment.seed):
+        network = prepared.experiment.model.build(prepared.source.shape)
+    if isinstance(network, Network):
+        centre, spread = level(prepared.panel, prepared.cuts.train)
+        network.scaler.learn(torch.from_numpy(centre), torch.from_numpy(spread))
+    return network
+
+
+def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[Round, ...], str]:
+    """Lightning's loop over the training windows; the best weights on validation are put back."""
+    import pytorch_lightning as pl
+
+    # After the import, which sets the level itself: it advertises and warns about workers we do not have.
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    config, parts, seed = prepared.experiment.train, prepared.parts, prepared.experiment.seed
+    loader = WindowLoader(prepared.source, parts.train, config.batch_size, seed)
+    steps = planned_steps(prepared)
+    learner = Learner(
+        network, lr=config.lr, weight_decay=config.weight_decay, clip=config.clip, rate=rate(config, steps)
+    )
+    watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
+    with _seeded(seed), warnings.catch_warnings(), _interruptible(watch):
+        warnings.simplefilter("ignore")
+        trainer = pl.Trainer(
+            accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
+            val_check_interval=-(-steps // VALIDATIONS), check_val_every_n_epoch=None, num_sanity_val_steps=0,
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            callbacks=[watch], use_distributed_sampler=False,
+        )  # fmt: skip
+        validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
+        try:
+            trainer.fit(learner, loader, validation)
+        except SystemExit:  # what Lightning makes of a second Ctrl-C
+            raise KeyboardInterrupt from None
+    return tuple(watch.rounds), _finish(network, watch, config)
+
+
+def _finish(network: Network, watch: Watch, config: TrainConfig) -> str:
+    """Put the best weights back, or say why there are none."""
+    kept = watch.restore(network)
+    if watch.stop == "diverged":
+        step = watch.rounds[-1].step
+        hint = f"lower the rate: --set train.lr={config.lr / 10:g}"
+        if not kept:
+            raise TrainingError(f"training diverged: the loss is not a number at step {step}", hint)
+        log.warning("training diverged at step %d; the best weights before that are kept (%s)", step, hint)
+    elif not kept and watch.stop == "interrupt":
+        raise KeyboardInterrupt
+    elif not kept:
+        log.warning("training stopped before its first validation; the last weights are kept")
+    return watch.stop
+
+
+def planned_steps(prepared: Prepared) -> int:
+    """Optimiser steps: max_steps, or fewer where the epochs are."""
+    config = prepared.experiment.train
+    per_epoch = -(-len(prepared.parts.train.origins) // config.batch_size)
+    return min(config.max_steps, config.epochs * per_epoch) if config.epochs else config.max_steps
+
+
+def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
+    """Learning-rate factor by step: a linear rise, then constant or half a cosine down to 0."""
+    rise = max(1, round(config.warmup * steps))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        if config.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+    return factor
+
+
+def _outcomes(network: Network | BaselineForecaster, prepared: Prepared) -> dict[str, Outcome]:
+    """The test windows as forecast by the model and by the baselines."""
+    if not len(prepared.parts.test.origins):
+        return {}
+    kind = prepared.experiment.model.kind
+    found = {kind: evaluation.outcome(network, prepared.source, prepared.parts.test, prepared.scale)}
+    for other in ("seasonal-naive", "naive"):
+        if other != kind:
+            found[other] = evaluation.baseline_outcome(other, prepared)  # type: ignore[arg-type]
+    return found
+
+
+def save(result: Fit, folder: Path) -> None:
+    """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
+    from tsforge import plotting
+
+    header = "step,train_loss,validation_loss,seconds,windows\n"
+    lines = [f"{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}" for r in result.rounds]
+    extras = {"scores.json": json.dumps(result.scores, indent=2) + "\n"}
+    if lines:
+        extras["history.csv"] = header + "\n".join(lines) + "\n"
+    artifact.save(result.model, folder, extras)
+    if lines:
+        plotting.loss_curve(result.rounds, folder / "loss.png")
+    if result.outcomes:
+        plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
+
+
+def _facts(prepared: Prepared) -> artifact.DataFacts:
+    panel, source = prepared.panel, prepared.experiment.data.path
+    return artifact.DataFacts(
+        columns=panel.schema, encodings=prepared.encodings, shape=tuple(prepared.source.shape),
+        source=source or "", series=len(panel),
+        rows=int((panel.ends - panel.offsets[:-1]).sum()),
+    )  # fmt: skip
+
+
+def _say_padding(prepared: Prepared) -> None:
+    count = padded(prepared.panel, prepared.parts.train, prepared.source.shape.context)
+    if count:
+        log.warning(
+            "%d of %d series are shorter than context and horizon; their contexts are padded and masked",
+            count, len(prepared.panel),
+        )  # fmt: skip
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """torch's random numbers from `seed` inside, and as they were outside."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _interruptible(watch: Watch) -> Iterator[None]:
+    """The first Ctrl-C ends training after the current step with the best weights; the second ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(_signal: int, _frame: FrameType | None) -> None:
+        watch.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
