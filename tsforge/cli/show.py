@@ -47,12 +47,12 @@ def document(value: Any) -> None:
     print(json.dumps(_finite(value), indent=2, ensure_ascii=False), flush=True)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns: the first to the left, the others to the right."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> None:
+    """Aligned columns: those in `left` to the left, the others to the right."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[j]) for line in lines) for j in range(len(header))]
     for line in lines:
-        cells = [c.ljust(w) if j == 0 else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
+        cells = [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
         say("  " + "  ".join(cells).rstrip())
 
 
