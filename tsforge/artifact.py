@@ -39,7 +39,7 @@ class DataFacts(Config):
 
     columns: Schema
     encodings: Encodings
-    shape: tuple[int, ...]  # WindowShape
+    shape: dict[str, int | tuple[int, ...]]  # WindowShape
     source: str  # where the training data lay
     series: int
     rows: int
@@ -55,7 +55,7 @@ class Model:
 
     @property
     def shape(self) -> WindowShape:
-        return WindowShape(*self.facts.shape)
+        return _shape(self.facts)
 
 
 def save(model: Model, folder: Path, extras: dict[str, str]) -> None:
@@ -77,6 +77,7 @@ def save(model: Model, folder: Path, extras: dict[str, str]) -> None:
         digests = {name: _digest(draft / name) for name in _CHECKED}
         _write_json(draft / "manifest.json", {"format": FORMAT, "tsforge": __version__, "sha256": digests})
         draft.chmod(0o755)
+        (draft / "weights.safetensors").chmod(0o644)
         _replace(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -111,11 +112,15 @@ def load(folder: str | Path) -> Model:
     try:
         experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, _read_json(folder / "schema.json"), "schema.json")
-        network = experiment.model.build(WindowShape(*facts.shape))
+        network = experiment.model.build(_shape(facts))
         network.load_state_dict(load_file(folder / "weights.safetensors"))
     except (ConfigError, SafetensorError, RuntimeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval())
+
+
+def _shape(facts: DataFacts) -> WindowShape:
+    return WindowShape(**facts.shape)  # type: ignore[arg-type]
 
 
 def _check(path: Path, expected: str | None) -> None:

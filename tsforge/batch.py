@@ -43,4 +43,5 @@ class WindowShape(NamedTuple):
     past: int  # P
     known: int  # K
     static: int  # F
-    season: int = 1  # steps of one season, for networks that use it
+    season: int = 1  # steps of the main season
+    lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by

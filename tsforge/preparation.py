@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import covariates, split, statistics, table
+from tsforge.data.defaults import default_context, default_horizon
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
@@ -18,8 +19,6 @@ from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
 
 log = logging.getLogger("tsforge")
-
-MOST_CONTEXT = 512  # steps of a context that nobody asked for
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Spl
     config = experiment.data
     lengths = panel.ends - panel.offsets[:-1]
     horizon = config.horizon or default_horizon(panel)
+    if config.horizon is None:
+        log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
     cuts = split.split(panel, validation, test)
     season = config.season or statistics.detect_season(panel, cuts.train)
@@ -91,23 +92,6 @@ def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Spl
     name = experiment.name or default_name(experiment, horizon)
     resolved = DataConfig.model_validate(config.model_dump() | update)
     return experiment.model_copy(update={"data": resolved, "name": name}), cuts
-
-
-def default_horizon(panel: Panel) -> int:
-    """One short cycle of the calendar: a day of hours, two weeks of days, a year of months."""
-    frequency = panel.schema.frequency
-    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
-    usual = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}.get(frequency.name)
-    if usual is None:
-        usual = next((s for s in frequency.seasons() if s >= 8), 24)
-    horizon = max(1, min(usual, longest // 8))
-    log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
-    return horizon
-
-
-def default_context(horizon: int, season: int) -> int:
-    """Two horizons and at least one season, within reason."""
-    return min(max(2 * horizon, season, 16), max(MOST_CONTEXT, horizon))
 
 
 def default_name(experiment: Experiment, horizon: int) -> str:

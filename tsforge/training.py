@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from tsforge import artifact, evaluation
+from tsforge import artifact, evaluation, tracking
 from tsforge.data.loader import WindowLoader
 from tsforge.data.statistics import level
 from tsforge.data.windows import padded
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.learner import Learner, Report, Round, Watch
-from tsforge.metrics import Outcome, scores
+from tsforge.metrics import Outcome, by_step, scores, skill
 from tsforge.model.baselines import BaselineForecaster
 from tsforge.model.network import Network, parameters
 from tsforge.preparation import Prepared, pick_device, prepare
@@ -48,6 +48,7 @@ class Fit:
     rounds: tuple[Round, ...]
     outcomes: dict[str, Outcome]
     stop: str
+    started: float  # seconds since the epoch
     seconds: float  # of training alone
     parameters: int
 
@@ -79,7 +80,7 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
     """The second half of `fit`: train on what was prepared, and score it."""
     _say_padding(prepared)
     network = _build(prepared).to(prepared.source.device)
-    start = time.perf_counter()
+    started, start = time.time(), time.perf_counter()
     rounds: tuple[Round, ...] = ()
     if isinstance(network, BaselineForecaster):
         evaluation.learn_baseline(network, prepared.source, prepared)
@@ -89,7 +90,8 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
     seconds = time.perf_counter() - start
     network.eval()
     model = artifact.Model(prepared.experiment, _facts(prepared), network)
-    return Fit(model, prepared, rounds, _outcomes(network, prepared), stop, seconds, parameters(network))
+    outcomes = _outcomes(network, prepared)
+    return Fit(model, prepared, rounds, outcomes, stop, started, seconds, parameters(network))
 
 
 def _build(prepared: Prepared) -> Network | BaselineForecaster:
@@ -197,10 +199,39 @@ def save(result: Fit, folder: Path) -> None:
         plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
 
 
+def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | None = None) -> str | None:
+    """Remember a saved fit in MLflow; the id of its run, None where the store cannot be reached.
+
+    uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
+    """
+    name = result.model.experiment.model.kind
+    metrics = {f"test/{metric}": value for metric, value in result.scores.get(name, {}).items()}
+    reference = result.scores.get("seasonal-naive")
+    if reference:
+        metrics |= {f"baseline/{metric}": value for metric, value in reference.items()}
+        metrics["test/skill"] = skill(metrics["test/mase"], reference["mase"])
+    metrics |= {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
+    if result.rounds and result.seconds > 0:
+        metrics["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
+    curves = {
+        "train/loss": [(r.step, result.started + r.seconds, r.train) for r in result.rounds],
+        "val/loss": [(r.step, result.started + r.seconds, r.validation) for r in result.rounds],
+    }
+    if result.outcomes:
+        steps = by_step(next(iter(result.outcomes.values())))
+        curves["test/mae_by_step"] = [(h + 1, time.time(), float(v)) for h, v in enumerate(steps)]
+    run = tracking.Record(
+        name=result.model.experiment.name or name, started=result.started, params=result.model.experiment.flat(),
+        metrics=metrics, curves=curves, tags={"stop": result.stop}, folder=folder,
+        finished=result.stop != "interrupt",
+    )  # fmt: skip
+    return tracking.record(run, tracking.tracking_uri(uri), experiment or tracking.EXPERIMENT)
+
+
 def _facts(prepared: Prepared) -> artifact.DataFacts:
     panel, source = prepared.panel, prepared.experiment.data.path
     return artifact.DataFacts(
-        columns=panel.schema, encodings=prepared.encodings, shape=tuple(prepared.source.shape),
+        columns=panel.schema, encodings=prepared.encodings, shape=prepared.source.shape._asdict(),
         source=source or "", series=len(panel),
         rows=int((panel.ends - panel.offsets[:-1]).sum()),
     )  # fmt: skip

@@ -28,6 +28,9 @@ def fit(
     *,
     options: FitOptions | None = None,
     out: str | None = None,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    track: Annotated[bool, Parameter(negative="--no-track")] = True,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -41,6 +44,12 @@ def fit(
         CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
     out
         Folder for the model. (default: models/NAME)
+    experiment
+        MLflow experiment that the run belongs to. (default: tsforge)
+    tracking_uri
+        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder, which `mlflow ui` opens)
+    track
+        Whether to record the run in MLflow.
     quiet
         Print neither notes nor progress.
     json
@@ -53,22 +62,23 @@ def fit(
     from tsforge.experiment import build
     from tsforge.preparation import pick_device, prepare
 
-    experiment = build(options.overrides(), options.config)
-    source = find(data) if data is not None else experiment.data.path
-    prepared = prepare(experiment, source, pick_device(experiment.train.device))
+    asked = build(options.overrides(), options.config)
+    source = find(data) if data is not None else asked.data.path
+    prepared = prepare(asked, source, pick_device(asked.train.device))
     folder = Path(out or f"models/{prepared.experiment.name}")
     artifact.check_target(folder)
     if not quiet:
         _say_plan(prepared)
-    progress = None if quiet else Progress(training.planned_steps(prepared), experiment.train.max_time)
+    progress = None if quiet else Progress(training.planned_steps(prepared), asked.train.max_time)
     result = training.train(prepared, progress)
     if progress is not None:
         progress.close()
     training.save(result, folder)
+    run = training.record(result, folder, tracking_uri, experiment) if track else None
     if json:
-        show.document(_document(result, folder))
+        show.document(_document(result, folder) | {"run": run})
     else:
-        _print(result, folder, data)
+        _print(result, folder, data, run)
     return 130 if result.stop == "interrupt" else 0
 
 
@@ -87,7 +97,7 @@ def _say_plan(prepared: Prepared) -> None:
     )
 
 
-def _print(result: Fit, folder: Path, data: str | None) -> None:
+def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None:
     why = STOPS.get(result.stop)
     note = f"; {why}" if why else ""
     show.say(f"trained {result.parameters:,} parameters in {show.duration(result.seconds)}{note}")
@@ -97,6 +107,8 @@ def _print(result: Fit, folder: Path, data: str | None) -> None:
         _scores(result)
     show.say()
     show.say(f"model   {folder}")
+    if run is not None:
+        show.say(f"run     {run} (mlflow ui shows it)")
     show.say(f"next    tsforge predict {folder}{f' {data}' if data else ''} --output forecast.csv --plot forecast.png")
 
 

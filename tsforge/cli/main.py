@@ -67,9 +67,12 @@ def run(argv: list[str]) -> int:
 
 def _app():  # type: ignore[no-untyped-def]
     """The cyclopts application; each command's module is imported when it is asked for."""
-    from cyclopts import App
+    from cyclopts import App, Parameter
 
-    app = App(name="tsforge", help="From a CSV to a forecast.", help_format="plaintext", version_flags=[])
+    app = App(
+        name="tsforge", help_format="plaintext", help_formatter="plain", version_flags=[],
+        default_parameter=Parameter(show_default=False), result_action="return_value",
+    )  # fmt: skip
     for name, text in COMMANDS.items():
         app.command(f"tsforge.cli.{name}:{name}", name=name, help=text)
     return app

@@ -33,8 +33,11 @@ class Roles:
     unused: tuple[str, ...]
 
 
-def detect(frame: Frame, config: DataConfig) -> Roles:
-    """The role of each column. Raises DataError naming the flag to use where columns could be either."""
+def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
+    """The role of each column. Raises DataError naming the flag to use where columns could be either.
+
+    lenient: take every column that could be the target, to look at them all.
+    """
     named = [c for c in (config.time,) if c]
     named += [*config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, named)
@@ -46,7 +49,7 @@ def detect(frame: Frame, config: DataConfig) -> Roles:
     free = [c for c in free if c != time]
     ids = config.id or _ids(frame, time, free)
     free = [c for c in free if c not in ids]
-    target = config.target or _target(frame, free)
+    target = config.target or _target(frame, free, lenient=lenient)
     unused = tuple(c for c in free if c not in target)
     return Roles(time, ids, target, config.past, config.future, config.static, unused)
 
@@ -135,7 +138,7 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _target(frame: Frame, free: list[str]) -> tuple[str, ...]:
+def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     numbers = [c for c in free if types.is_numeric_dtype(frame.data[c])]
     if not numbers and len(free) == 1:  # one column left, of text: the reader will say which value is none
         return (free[0],)
@@ -146,6 +149,8 @@ def _target(frame: Frame, free: list[str]) -> tuple[str, ...]:
         return (usual[0],)
     if not numbers:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass --target COLUMN")
+    if lenient:
+        return tuple(numbers)
     raise DataError(
         f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}",
         f"pass --target {numbers[-1]}, or several: --target {','.join(numbers[:2])}",

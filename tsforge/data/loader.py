@@ -60,9 +60,11 @@ class WindowSource:
 
 
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
-    """The sizes of the windows of a panel."""
+    """The sizes of the windows of a panel; the lags are its season and the cycles of the calendar that fit."""
     covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
-    return WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
+    cycles = [m for m in panel.schema.frequency.seasons() if m <= context]
+    lags = tuple(sorted({season, *cycles}))
+    return WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season, lags=lags)
 
 
 class WindowLoader:

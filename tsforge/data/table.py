@@ -62,7 +62,11 @@ def load(source: Any, config: DataConfig) -> Table:
     Raises DataError for anything that would make a forecast wrong.
     """
     frame = read(source)
-    roles = detect(frame, config)
+    return tidy(frame, detect(frame, config), config)
+
+
+def tidy(frame: Frame, roles: Roles, config: DataConfig) -> Table:
+    """The second half of `load`: check and sort a frame whose columns have their roles."""
     times = parse_times(frame, roles.time, config.timezone)
     return _tidy(frame, roles, times, config.freq, None)
 

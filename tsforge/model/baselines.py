@@ -65,8 +65,10 @@ class BaselineForecaster(nn.Module):
         self.errors.copy_(quantiles[..., :-1] - quantiles[..., -1:])
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
+        """The units of each window, and its point forecast; the training level where nothing was observed."""
+        scaling = self.scaler(context.target, context.observed)
         point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
-        return self.scaler(context.target, context.observed), point
+        return scaling, torch.where(context.observed.any(dim=1, keepdim=True), point, scaling.loc)
 
 
 def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:

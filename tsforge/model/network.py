@@ -19,7 +19,7 @@ from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
 from tsforge.model.scaling import ScalingKind, WindowScaler
-from tsforge.model.tokens import FEATURES, PointTokens, TokenConfig, lagged, season_before
+from tsforge.model.tokens import FEATURES, PointTokens, TokenConfig, cycle_before, lagged
 
 BackboneConfig = Annotated[Recurrent | Transformer | Linear, Field(discriminator="type")]
 
@@ -59,7 +59,7 @@ class Network(nn.Module):
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(FEATURES)
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
-        self.register_buffer("before", season_before(shape)[shape.context :], persistent=False)
+        self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).

@@ -30,7 +30,8 @@ class PointTokens(Config):
     """One token per time step.
 
     channels: "mixed" puts all targets of a step into one token; "shared" gives each target its own sequence,
-    run through the same weights. seasonal: each token also sees the value one season before its step.
+    run through the same weights. seasonal: each token also sees the values one season, one day, one
+    week before its step (the lags of the window shape).
     """
 
     type: Literal["point"] = "point"
@@ -45,26 +46,27 @@ class PointEmbedding(nn.Module):
     """Values, masks and covariates of a step, linearly to width D, plus sinusoidal positions.
 
     A past token sees the (normalised) targets, which of them were observed, and all covariates of its step;
-    a future token sees what is known in advance: covariates, its position, and the value one season before
-    (or as many seasons as it takes to get behind the forecast origin).
+    a future token sees what is known in advance: covariates, its position, and the value one cycle before
+    (or as many cycles as it takes to get behind the forecast origin).
     """
 
     positions: Tensor
-    before: Tensor
+    before: Tensor  # (lags, L+H)
 
     def __init__(self, config: PointTokens, shape: WindowShape, width: int) -> None:
         super().__init__()
         self.shared = config.channels == "shared"
         self.window = shape
         per_token = 1 if self.shared else shape.targets
-        self.seasonal = config.seasonal
-        ahead = shape.known + shape.static + (2 * per_token if config.seasonal else 0)
+        lags = shape.lags if config.seasonal else ()
+        ahead = shape.known + shape.static + 2 * per_token * len(lags)
         self.past = nn.Linear(2 * per_token + shape.past + ahead, width)
         self.future = nn.Linear(ahead, width) if ahead else None
         self.start = nn.Parameter(torch.randn(width) * 0.02)  # what a future token is before anything is known
         self.out = nn.Linear(width, per_token * FEATURES)
         self.register_buffer("positions", sinusoids(shape.context + shape.horizon, width), persistent=False)
-        self.register_buffer("before", season_before(shape), persistent=False)
+        before = [cycle_before(shape, m) for m in lags]
+        self.register_buffer("before", torch.stack(before) if lags else torch.zeros(0, 0), persistent=False)
 
     @property
     def shape(self) -> TokenShape:
@@ -80,8 +82,8 @@ class PointEmbedding(nn.Module):
             C = self.window.targets
             target, seen = _split(target), _split(seen)  # (B·C, L, 1)
             known, past = known.repeat_interleave(C, 0), past.repeat_interleave(C, 0)
-        if self.seasonal:
-            known = torch.cat([lagged(target, self.before), lagged(seen, self.before), known], dim=-1)
+        lags = [lagged(x, before) for before in self.before for x in (target, seen)]
+        known = torch.cat([*lags, known], dim=-1)
         behind = self.past(torch.cat([target, seen, past, known[:, :L]], dim=-1))
         ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
         if self.future is not None:
@@ -96,11 +98,11 @@ class PointEmbedding(nn.Module):
         return features.unflatten(-1, (self.window.targets, FEATURES))
 
 
-def season_before(shape: WindowShape) -> Tensor:
-    """(L+H,) for each step of a window, the newest step of the context that lies whole seasons before it; -1 if none."""
+def cycle_before(shape: WindowShape, cycle: int) -> Tensor:
+    """(L+H,) for each step of a window, the newest step of the context that lies whole cycles before it; -1 if none."""
     step = torch.arange(shape.context + shape.horizon)
-    seasons = ((step - shape.context) // shape.season + 1).clamp(min=1)
-    return (step - seasons * shape.season).clamp(min=-1)
+    times = ((step - shape.context) // cycle + 1).clamp(min=1)
+    return (step - times * cycle).clamp(min=-1)
 
 
 def lagged(x: Tensor, before: Tensor) -> Tensor:

@@ -1,0 +1,30 @@
+# make demo | test | setup on a fresh machine; make check before a commit.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: demo test setup check clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[test]' -c constraints.txt
+	touch $@
+
+demo: setup
+	mkdir -p $(DEMO)
+	$(BIN)/tsforge fit datasets/electricity-demand.csv --target demand --horizon 48 --model lstm --out $(DEMO)/model
+	$(BIN)/tsforge predict $(DEMO)/model datasets/electricity-demand.csv --output $(DEMO)/forecast.csv --plot $(DEMO)/forecast.png
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv $(DEMO) models .pytest_cache .mypy_cache .ruff_cache

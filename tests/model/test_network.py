@@ -1,0 +1,255 @@
+"""Whole networks: what may and may not matter to a forecast, and what happens when units change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from draw import BASELINES, NEURAL, SHAPE, context, network, truth, values
+from torch import Tensor, nn
+
+from tsforge.batch import Batch, Context
+from tsforge.model.baselines import BaselineForecaster, seasonal_naive
+from tsforge.model.network import parameters
+from tsforge.model.zoo import ZOO
+
+CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
+SCALINGS = ("none", "last", "standard")
+
+
+def ready(kind: str, **settings: object) -> nn.Module:
+    """A network that has learned the level of its data, and a baseline its errors too."""
+    made = network(kind, **settings)
+    made.scaler.learn(CENTRE, SPREAD)
+    if isinstance(made, BaselineForecaster):
+        made.learn([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
+    return made
+
+
+def test_every_named_model_is_tested_here() -> None:
+    """A new row of the zoo that none of these tests would look at."""
+    assert {*NEURAL, *BASELINES} == set(ZOO)
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_a_forecast_covers_horizon_and_targets(kind: str) -> None:
+    """Axes in another order than the rest of the project expects."""
+    forecast = ready(kind)(context(SHAPE))
+    assert forecast.point.shape == (4, SHAPE.horizon, SHAPE.targets)
+    assert forecast.quantiles().shape == (4, SHAPE.horizon, SHAPE.targets, len(forecast.levels))
+    assert forecast.loss(truth(SHAPE)).shape == ()
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("channels", ["mixed", "shared"])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_what_was_not_observed_does_not_matter(kind: str, channels: str, scaling: str) -> None:
+    """A placeholder for a missing value that a network takes for data."""
+    assert_unobserved_is_ignored(ready(kind, tokens__channels=channels, scaling=scaling))
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_what_was_not_observed_does_not_matter_to_baselines(kind: str) -> None:
+    """The same, for the forecasts that every score stands beside."""
+    assert_unobserved_is_ignored(ready(kind))
+
+
+def assert_unobserved_is_ignored(made: nn.Module) -> None:
+    given = context(SHAPE, batch=8, missing=0.4)
+    observed = given.observed.clone()
+    observed[0, :, 1] = False  # a channel and a window of which nothing is known
+    observed[1] = False
+    given = given._replace(observed=observed, target=given.target * observed)
+    other = torch.where(observed, given.target, 100 * torch.randn(8, SHAPE.context, SHAPE.targets))
+    assert torch.equal(values(made, given), values(made, given._replace(target=other)))
+
+
+@pytest.mark.parametrize("channels", ["mixed", "shared"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "transformer", "transformer-decoder", "linear"])
+def test_known_covariates_do_not_matter_before_their_step(kind: str, channels: str) -> None:
+    """A decoder that looks ahead: its forecast of tomorrow would change with the plans for next week."""
+    made, given = ready(kind, tokens__channels=channels), context(SHAPE)
+    before = values(made, given)
+    for m in range(SHAPE.horizon):
+        known = given.known.clone()
+        known[:, SHAPE.context + m] += 3
+        moved = (values(made, given._replace(known=known)) - before).abs().amax(dim=(0, 2, 3)) > 1e-5
+        assert not moved[:m].any()
+        assert moved[m]
+
+
+def test_the_bidirectional_encoder_sees_all_known_covariates() -> None:
+    """A mask that crept into the arrangement whose point is to have none."""
+    made, given = ready("transformer-encoder"), context(SHAPE)
+    known = given.known.clone()
+    known[:, -1] += 3
+    moved = (values(made, given._replace(known=known)) - values(made, given)).abs().amax(dim=(0, 2, 3))
+    assert (moved > 1e-5).all()
+
+
+@pytest.mark.parametrize("field", ["target", "past", "known", "static"])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_all_that_is_known_can_matter(kind: str, field: str) -> None:
+    """An input that is dropped on the way, which no loss curve would show."""
+    made, given = ready(kind), context(SHAPE)
+    value = getattr(given, field).clone()
+    value[:, -1] += 1
+    changed = values(made, given._replace(**{field: value * given.observed if field == "target" else value}))
+    assert (changed - values(made, given)).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_a_forecast_does_not_depend_on_its_company(kind: str) -> None:
+    """Statistics over the batch, or sequences of shared channels that are mixed between windows."""
+    made, given = ready(kind), context(SHAPE, batch=6)
+    together = values(made, given)
+    crowd = Context(*(torch.cat([100 * x if x.is_floating_point() else x, x]) for x in given))
+    torch.testing.assert_close(values(made, crowd)[6:], together, rtol=1e-4, atol=1e-4)
+    for b in range(6):
+        alone = values(made, Context(*(x[b : b + 1] for x in given)))
+        torch.testing.assert_close(alone[0], together[b], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("base", ["none", "seasonal"])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
+    """A readout that undoes the split into channels in another order than the split was made."""
+    shape = SHAPE._replace(targets=3)
+    made = network(kind, shape, tokens__channels="shared", base=base)
+    order = torch.tensor([2, 0, 1])
+    given = context(shape)
+    permuted = given._replace(target=given.target[..., order], observed=given.observed[..., order])
+    centre, spread = torch.tensor([1.0, 4.0, 9.0]), torch.tensor([1.0, 2.0, 3.0])
+    made.scaler.learn(centre, spread)
+    before = values(made, given)
+    made.scaler.learn(centre[order], spread[order])
+    torch.testing.assert_close(values(made, permuted), before[:, :, order], rtol=1e-5, atol=1e-5)
+    assert (before[:, :, order] - before).abs().max() > 0.1
+
+
+def rescaled(given: Context, factor: float, shift: float) -> Context:
+    return given._replace(target=(factor * given.target + shift) * given.observed)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> None:
+    """A forecast that depends on whether the table was in kW or MW, °C or K."""
+    made, given = ready(kind, scaling=scaling), context(SHAPE)
+    before = values(made, given)
+    made.scaler.learn(20 * CENTRE - 300, 20 * SPREAD)
+    after = values(made, rescaled(given, 20, -300))
+    torch.testing.assert_close(after, 20 * before - 300, rtol=1e-4, atol=2e-2)
+
+
+def window_change(kind: str, scaling: str, factor: float, shift: float) -> tuple[Tensor, Tensor]:
+    """The forecast of changed windows beside the changed forecast, what was learned being the same."""
+    made, given = ready(kind, scaling=scaling), context(SHAPE)
+    made.scaler.learn(CENTRE, torch.full((2,), 1e-3) if scaling == "standard" else SPREAD)
+    return values(made, rescaled(given, factor, shift)), factor * values(made, given) + shift
+
+
+@pytest.mark.parametrize("kind", [*NEURAL, *BASELINES])
+@pytest.mark.parametrize(("factor", "shift"), [(1, 50), (3, 0), (0.5, -20)])
+def test_standard_scaling_follows_level_and_size_of_a_window(kind: str, factor: float, shift: float) -> None:
+    """A series at a level or of a size not met in training, and a forecast that ignores it."""
+    if kind in BASELINES:
+        made, given = ready(kind), context(SHAPE)
+        made.scaler.learn(CENTRE, torch.full((2,), 1e-3))
+        found, expected = values(made, rescaled(given, factor, shift)), factor * values(made, given) + shift
+    else:
+        found, expected = window_change(kind, "standard", factor, shift)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+def test_last_scaling_follows_the_level_alone(kind: str) -> None:
+    """A window that is divided by its own deviation although "last" keeps the size as information."""
+    found, expected = window_change(kind, "last", 1, 50)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    found, expected = window_change(kind, "last", 3, 0)
+    assert (found - expected).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+@pytest.mark.parametrize(("factor", "shift"), [(1, 50), (3, 0)])
+def test_no_scaling_keeps_level_and_size(kind: str, factor: float, shift: float) -> None:
+    """A window that is normalised although "none" was asked for: the level could not be learned from."""
+    found, expected = window_change(kind, "none", factor, shift)
+    assert (found - expected).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("kind", NEURAL)
+def test_poor_windows_have_finite_forecasts_and_gradients(kind: str, scaling: str) -> None:
+    """One dead sensor in a batch that turns every weight into NaN."""
+    made = ready(kind, scaling=scaling)
+    for target, observed in ((7.0, True), (0.0, False), (1e6, True)):
+        seen = torch.full((4, SHAPE.context, SHAPE.targets), observed)
+        given = context(SHAPE)._replace(target=torch.full(seen.shape, target), observed=seen)
+        made.zero_grad()
+        if scaling == "none":
+            made.scaler.learn(torch.full((SHAPE.targets,), target), SPREAD)
+        forecast = made(given)
+        forecast.loss(truth(SHAPE)._replace(target=forecast.point.detach() + 1)).backward()
+        assert forecast.quantiles().isfinite().all()
+        assert all(p.grad.isfinite().all() for p in made.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
+    """A silent network that is no longer the baseline it claims to start from."""
+    made = ready(kind, head__type="point")
+    given = context(SHAPE, missing=0.0)
+    for parameter in made.head.parameters():
+        nn.init.zeros_(parameter)
+    expected = seasonal_naive(given.target, given.observed, SHAPE.horizon, SHAPE.season)
+    torch.testing.assert_close(made(given).point, expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        made.gate[1:3] = 0.0
+    middle = made.scaler(given.target, given.observed).loc.expand(-1, 2, -1)
+    torch.testing.assert_close(made(given).point[:, 1:3], middle)
+    torch.testing.assert_close(made(given).point[:, 3:], expected[:, 3:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_without_a_base_a_silent_network_says_the_mean(kind: str) -> None:
+    """A base that is added although none was asked for."""
+    made = ready(kind, head__type="point", base="none")
+    given = context(SHAPE)
+    for parameter in made.head.parameters():
+        nn.init.zeros_(parameter)
+    expected = made.scaler(given.target, given.observed).loc.expand(-1, SHAPE.horizon, -1)
+    torch.testing.assert_close(made(given).point, expected)
+    assert made.gate is None
+
+
+@pytest.mark.parametrize("kind", NEURAL)
+def test_state_can_be_stored_and_restored(kind: str) -> None:
+    """Something that a forecast needs and that the weights do not hold."""
+    made, again = ready(kind), network(kind, seed=1)
+    given = context(SHAPE)
+    assert not torch.equal(values(made, given), values(again, given))
+    again.load_state_dict(made.state_dict())
+    assert torch.equal(values(made, given), values(again, given))
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_parameters_are_those_that_training_changes(kind: str) -> None:
+    """A count that includes buffers, or weights that are held fixed."""
+    made = ready(kind)
+    assert parameters(made) == sum(p.numel() for p in made.parameters())
+    first = next(made.parameters(), None)
+    if first is not None:
+        first.requires_grad_(False)
+        assert parameters(made) == sum(p.numel() for p in made.parameters()) - first.numel()
+
+
+@pytest.mark.parametrize("lags", [(), (4,), (2, 4, 7)])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_any_number_of_lags_fits(kind: str, lags: tuple[int, ...]) -> None:
+    """Sizes that are right for one cycle only; and a lag that leaks nothing and is looked at."""
+    shape = SHAPE._replace(lags=lags, context=7)
+    given = context(shape)
+    found = values(network(kind, shape, base="none"), given)
+    assert found.isfinite().all()
+    assert found.shape[:3] == (4, shape.horizon, shape.targets)

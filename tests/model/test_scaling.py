@@ -1,0 +1,131 @@
+"""Window scaling against slow numpy, with missing values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from draw import SHAPE, context
+
+from tsforge.forecast import Scaling
+from tsforge.model.scaling import FLOOR, WindowScaler, last_observed
+
+CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)
+
+
+def scaler(kind: str) -> WindowScaler:
+    made = WindowScaler(2, kind)
+    made.learn(torch.tensor(CENTRE), torch.tensor(SPREAD))
+    return made
+
+
+def slow(kind: str, seen: np.ndarray, c: int) -> tuple[float, float]:
+    """loc and scale of one window and channel from its observed values."""
+    if kind == "none" or not len(seen):
+        return CENTRE[c], SPREAD[c]
+    if kind == "last":
+        return seen[-1], SPREAD[c]
+    return seen.mean(), np.sqrt(seen.var() + (FLOOR * SPREAD[c]) ** 2)
+
+
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("missing", [0.0, 0.3, 0.9, 1.0])
+def test_against_slow_numpy(kind: str, missing: float) -> None:
+    """Missing values that count as 0, statistics over the wrong axis, no fallback where nothing was observed."""
+    given = context(SHAPE, batch=20, missing=missing)
+    loc, scale = scaler(kind)(given.target, given.observed)
+    assert loc.shape == scale.shape == (20, 1, 2)
+    for b in range(20):
+        for c in range(2):
+            seen = given.target[b, :, c][given.observed[b, :, c]].double().numpy()
+            expected = slow(kind, seen, c)
+            assert (float(loc[b, 0, c]), float(scale[b, 0, c])) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+def test_round_trip(kind: str) -> None:
+    """A forecast that comes back in other units than the data's."""
+    given = context(SHAPE, batch=20, missing=0.5)
+    scaling = scaler(kind)(given.target, given.observed)
+    torch.testing.assert_close(scaling.restore(scaling.normalise(given.target)), given.target)
+
+
+def test_standard_windows_have_mean_0_and_deviation_1() -> None:
+    """loc and scale that are swapped or applied the wrong way round."""
+    given = context(SHAPE, batch=20, missing=0.3)
+    made = WindowScaler(2, "standard")
+    made.learn(torch.zeros(2), torch.full((2,), 1e-6))
+    normalised = made(given.target, given.observed).normalise(given.target)
+    for b in range(20):
+        for c in range(2):
+            seen = normalised[b, :, c][given.observed[b, :, c]].numpy()
+            assert (seen.mean(), seen.std()) == pytest.approx((0, 1), abs=1e-5)
+
+
+def test_a_small_deviation_on_a_large_level_survives() -> None:
+    """Variance as the difference of two large float32 numbers: noise, 0, or the root of a negative."""
+    target = 1e6 + torch.randn(8, 200, 2, generator=torch.Generator().manual_seed(0))
+    loc, scale = WindowScaler(2, "standard")(target, torch.ones_like(target, dtype=torch.bool))
+    exact = target.double().numpy()
+    np.testing.assert_allclose(scale[:, 0].numpy(), exact.std(axis=1), rtol=1e-3)
+    np.testing.assert_allclose(loc[:, 0].numpy(), exact.mean(axis=1), rtol=1e-7)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1e6])
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+def test_constant_windows_are_finite(kind: str, level: float) -> None:
+    """A division by the deviation of a constant, which is 0."""
+    target = torch.full((3, 12, 2), level)
+    scaling = scaler(kind)(target, torch.ones_like(target, dtype=torch.bool))
+    assert (scaling.scale > 0).all()
+    normalised = scaling.normalise(target)
+    assert normalised.isfinite().all()
+    torch.testing.assert_close(scaling.restore(normalised), target)
+    if kind == "standard":
+        torch.testing.assert_close(normalised, torch.zeros_like(target))
+        torch.testing.assert_close(scaling.scale[0, 0], FLOOR * torch.tensor(SPREAD))
+
+
+def test_a_spread_of_0_is_not_used() -> None:
+    """A training part that never changed, dividing every window by 0."""
+    made = WindowScaler(2, "none")
+    made.learn(torch.zeros(2), torch.tensor([0.0, 3.0]))
+    assert made(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [
+        1,
+        3,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+def test_what_was_not_observed_has_no_say(kind: str) -> None:
+    """A placeholder taken for a value."""
+    given = context(SHAPE, batch=20, missing=0.8)
+    other = torch.where(given.observed, given.target, torch.full_like(given.target, 1e4))
+    for a, b in zip(
+        scaler(kind)(given.target, given.observed), scaler(kind)(other, given.observed), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_last_observed_against_a_loop() -> None:
+    """The oldest observed value, or the newest whether observed or not."""
+    given = context(SHAPE, batch=50, missing=0.8)
+    found = last_observed(given.target, given.observed)
+    for b in range(50):
+        for c in range(2):
+            expected = 0.0
+            for t in range(SHAPE.context):
+                if given.observed[b, t, c]:
+                    expected = float(given.target[b, t, c])
+            assert float(found[b, 0, c]) == expected
+
+
+def test_scaling_is_affine_per_window_and_channel() -> None:
+    """One window's units applied to another."""
+    loc, scale = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]]), torch.tensor([[[5.0, 6.0]], [[7.0, 8.0]]])
+    x = torch.randn(2, 3, 2)
+    restored = Scaling(loc, scale).restore(x)
+    for b in range(2):
+        for c in range(2):
+            expected = loc[b, 0, c] + scale[b, 0, c] * x[b, :, c]
+            torch.testing.assert_close(restored[b, :, c], expected)

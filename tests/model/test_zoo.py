@@ -1,0 +1,93 @@
+"""The named models: rows of settings that become what their names say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from draw import BASELINES, SHAPE
+from torch import nn
+
+from tsforge.errors import ConfigError
+from tsforge.experiment import build
+from tsforge.model.backbones.linear import TimeMix
+from tsforge.model.backbones.transformer import OneStack, Stacks
+from tsforge.model.zoo import DEFAULT, ZOO, complete, merge
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@pytest.mark.parametrize("kind", [k for k in ZOO if k not in BASELINES])
+def test_a_name_builds_what_it_says(kind: str) -> None:
+    """A row that names one architecture and builds another."""
+    backbone = build({"model.kind": kind}).model.build(SHAPE).backbone
+    if kind in CELLS:
+        assert type(backbone.encoder) is type(backbone.decoder) is CELLS[kind]
+    elif kind == "transformer":
+        assert isinstance(backbone, Stacks)
+    elif kind == "linear":
+        assert isinstance(backbone, TimeMix)
+    else:
+        assert isinstance(backbone, OneStack)
+        assert backbone.causal == (kind == "transformer-decoder")
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_a_baseline_is_its_kind(kind: str) -> None:
+    """A baseline under another's name: every skill would be measured against the wrong forecast."""
+    assert build({"model.kind": kind}).model.build(SHAPE).kind == kind
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_a_name_alone_is_a_model(kind: str) -> None:
+    """`model = "gru"` in a TOML file meaning less than its table."""
+    assert build({"model": kind}) == build({"model.kind": kind})
+
+
+def test_the_default_is_the_named_one() -> None:
+    """A default that the help text contradicts."""
+    assert build({}) == build({"model.kind": DEFAULT})
+
+
+def test_settings_beside_a_name_win() -> None:
+    """A row that overwrites what the user asked for, or a nested setting that drops its siblings."""
+    given = {"kind": "linear", "tokens": {"channels": "mixed"}, "width": 5}
+    assert complete(given) == {
+        "kind": "linear", "backbone": {"type": "linear"}, "tokens": {"channels": "mixed"}, "width": 5,
+    }  # fmt: skip
+    assert ZOO["linear"]["tokens"] == {"channels": "shared"}
+
+
+def test_merge_leaves_its_arguments_alone() -> None:
+    """One experiment's settings leaking into the next through a shared row."""
+    base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}, "d": {"e": 4}}
+    assert merge(base, over) == {"a": {"b": 9, "c": 2}, "d": {"e": 4}}
+    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+    assert over == {"a": {"b": 9}, "d": {"e": 4}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("lstn", "lstm"), ("Transformer", "transformer"), ("naiv", "naive")]
+)
+def test_an_unknown_name_suggests_the_nearest(wrong: str, near: str) -> None:
+    """A typing mistake answered with pydantic's list of union tags."""
+    with pytest.raises(ConfigError, match=wrong) as problem:
+        complete({"kind": wrong})
+    assert f"'{near}'" in problem.value.hint
+
+
+def test_a_name_near_nothing_lists_all() -> None:
+    """A dead end."""
+    with pytest.raises(ConfigError) as problem:
+        complete("qqqqqq")
+    assert all(name in problem.value.hint for name in ZOO)
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    """Weights drawn from another source than torch's generator: the same experiment, other numbers."""
+
+    def first() -> torch.Tensor:
+        torch.manual_seed(3)
+        made = build({"model.width": 4}).model.build(SHAPE)
+        return torch.cat([p.flatten() for p in made.parameters()])
+
+    assert torch.equal(first(), first())

@@ -1,0 +1,87 @@
+"""What a table holds, as plain values: columns and roles, frequency, series, gaps, season."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pandas.api import types
+
+from tsforge.data.defaults import default_horizon
+from tsforge.data.detection import Roles, detect
+from tsforge.data.panel import Panel, build
+from tsforge.data.reading import Frame, read
+from tsforge.data.schema import DataConfig
+from tsforge.data.statistics import detect_season
+from tsforge.data.table import Table, tidy
+
+
+def survey(source: Any, config: DataConfig) -> dict[str, Any]:
+    """Look at a table. Columns that could all be the target are all looked at.
+
+    Raises DataError for what would stop a fit.
+    """
+    frame = read(source)
+    roles = detect(frame, config, lenient=True)
+    asked = tuple(config.target) or (roles.target if len(roles.target) == 1 else ())
+    table = tidy(frame, roles, config)
+    panel = build(table)
+    lengths = panel.ends - panel.offsets[:-1]
+    return {
+        "name": frame.name,
+        "rows": len(frame.data),
+        "time": roles.time,
+        "id": list(roles.id),
+        "target": list(asked),
+        "could_be_target": [] if asked else list(roles.target),
+        "frequency": table.schema.frequency.name,
+        "timezone": table.schema.timezone,
+        "start": table.time(int(panel.first.min())),
+        "end": table.time(int((panel.first + lengths).max()) - 1),
+        "season": detect_season(panel, panel.ends),
+        "horizon": default_horizon(panel),
+        "series": _series(panel, table),
+        "columns": [_column(frame, roles, str(name)) for name in frame.data.columns],
+    }
+
+
+def _series(panel: Panel, table: Table) -> dict[str, Any]:
+    lengths = panel.ends - panel.offsets[:-1]
+    stops = panel.first + lengths
+    gaps = _longest_gap(panel)
+    return {
+        "count": len(panel),
+        "shortest": int(lengths.min()),
+        "median": float(np.median(lengths)),
+        "longest": int(lengths.max()),
+        "ends_differ": bool(np.ptp(stops) > 0),
+        "missing_steps": int(lengths.sum() * panel.observed.shape[1] - panel.observed.sum()),
+        "steps": int(lengths.sum()),
+        "longest_gap": gaps,
+        "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
+        "names": [table.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+    }
+
+
+def _longest_gap(panel: Panel) -> int:
+    """Most consecutive steps without any target, inside a series."""
+    seen = np.flatnonzero(panel.observed.any(axis=1))
+    series = panel.row_series()[seen]
+    inside = series[1:] == series[:-1]
+    return int((np.diff(seen)[inside] - 1).max(initial=0))
+
+
+def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:
+    column = frame.data[name]
+    number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+    if name == roles.time:
+        role, kind = "time", "time"
+    else:
+        role = next((r for r in ("id", "target", "past", "future", "static") if name in getattr(roles, r)), "unused")
+        kind = "number" if number else "category"
+    values = f"{column.nunique():,} different"
+    if number and kind == "number":
+        values = f"{column.min():g} to {column.max():g}"
+    elif kind == "time":
+        values = f"{column.iloc[0]} ..."
+    return {"name": name, "role": role, "kind": kind, "missing": int(column.isna().sum()), "values": values}
