@@ -56,7 +56,7 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     path = _dotted(first["loc"], known, unknown=first["type"] == "extra_forbidden")
     if first["type"] == "extra_forbidden":
         parent = path.rpartition(".")[0]
-        siblings = [k for k in known if k.rpartition(".")[0] == parent]
+        siblings = [k for k in known if k.rpartition(".")[0] == parent and k != path]
         # A known path can still be impossible here, as a network's width for a baseline.
         near = nearest(path, [k for k in known if k != path])
         hint = f"known here: {listing(siblings, 20)}" if path in known or not near else near

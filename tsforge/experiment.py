@@ -13,8 +13,9 @@ from pydantic import BeforeValidator, Field
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, DataConfig
 from tsforge.errors import ConfigError, nearest
-from tsforge.model.zoo import ModelConfig, complete, merge
+from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
 
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -22,8 +23,10 @@ def seconds(value: Any) -> Any:
     """A duration in seconds: 90, "90s", "5m", "1h30m"."""
     if not isinstance(value, str):
         return value
-    parts = re.findall(r"(\d+\.?\d*)\s*([a-z]*)", value.lower())
-    if not parts or re.sub(r"[\d.\sa-z]", "", value.lower()) or any(u not in {"", *_UNITS} for _, u in parts):
+    parts = _PART.findall(value.lower())
+    unit_missing = len(parts) > 1 and any(not u for _, u in parts)  # is 1h30 half an hour more, or half a minute?
+    rest = _PART.sub("", value.lower()).strip()
+    if not parts or rest or unit_missing or any(u not in {"", *_UNITS} for _, u in parts):
         raise ValueError("not a duration; write 90s, 5m or 1h30m")
     return sum(float(n) * _UNITS.get(u, 1.0) for n, u in parts)
 
@@ -78,12 +81,28 @@ class Experiment(Config):
 def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
     """An experiment from defaults, then a TOML file, then dotted overrides such as {"train.lr": 0.01}.
 
+    Overrides that name another model than the file's start from that model's own row, not from the file's settings.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
-    values = _read_toml(Path(file)) if file is not None else {}
+    values = _named(_read_toml(Path(file)) if file is not None else {})
+    given: dict[str, Any] = {}
     for path, value in overrides.items():
-        values = merge(values, _nest(path, value))
+        given = merge(given, _named(_nest(path, value)))
+    if _kind(given) not in (None, _kind(values) or DEFAULT):
+        values.pop("model", None)
+    values = merge(values, given)
     return parse(Experiment, values, source=str(file) if file is not None else "settings")
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    """With model = "gru" written as the table it stands for."""
+    model = values.get("model")
+    return values | {"model": {"kind": model}} if isinstance(model, str) else values
+
+
+def _kind(values: dict[str, Any]) -> Any:
+    model = values.get("model")
+    return model.get("kind") if isinstance(model, dict) else None
 
 
 def assignment(text: str) -> tuple[str, Any]:

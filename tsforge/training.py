@@ -33,6 +33,7 @@ from tsforge.preparation import Prepared, pick_device, prepare
 log = logging.getLogger("tsforge")
 
 VALIDATIONS = 20  # over a whole training, so that patience and the loss curve mean the same for every model
+MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
             accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
-            val_check_interval=-(-steps // VALIDATIONS), check_val_every_n_epoch=None, num_sanity_val_steps=0,
+            val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None, num_sanity_val_steps=0,
             logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             callbacks=[watch], use_distributed_sampler=False,
         )  # fmt: skip

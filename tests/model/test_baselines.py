@@ -86,7 +86,7 @@ def batches(missing: float = 0.3) -> list[Batch]:
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_error_quantiles_against_numpy(kind: str) -> None:
-    """Errors in the wrong units, of unobserved steps, pooled over steps or channels, or of the last batch alone."""
+    """Errors in the wrong units, of steps not observed, or pooled over steps, channels, batches."""
     made = learned(kind, batches())
     for h in range(SHAPE.horizon):
         for c in range(2):
@@ -107,7 +107,7 @@ def test_error_quantiles_against_numpy(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_the_median_is_the_baseline_itself(kind: str) -> None:
-    """A biased error quantile that moves the point forecast: the score beside a model is no longer the baseline's."""
+    """A biased error quantile that moves the point forecast, so that no score is the baseline's own."""
     made = learned(kind, batches())
     given_ = context(SHAPE, missing=0.2, seed=9)
     expected = baseline(kind, given_, SHAPE.horizon, SHAPE.season)

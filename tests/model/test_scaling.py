@@ -31,7 +31,7 @@ def slow(kind: str, seen: np.ndarray, c: int) -> tuple[float, float]:
 @pytest.mark.parametrize("kind", ["none", "last", "standard"])
 @pytest.mark.parametrize("missing", [0.0, 0.3, 0.9, 1.0])
 def test_against_slow_numpy(kind: str, missing: float) -> None:
-    """Missing values that count as 0, statistics over the wrong axis, no fallback where nothing was observed."""
+    """Missing values that count as 0, statistics over the wrong axis, no fallback for an empty window."""
     given = context(SHAPE, batch=20, missing=missing)
     loc, scale = scaler(kind)(given.target, given.observed)
     assert loc.shape == scale.shape == (20, 1, 2)

@@ -129,7 +129,7 @@ def test_one_stack_against_torch(norm: str, arrangement: str) -> None:
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("expansion", [1, 4])
 def test_norm_and_expansion_are_what_was_asked_for(norm: str, expansion: int) -> None:
-    """A final norm where post-norm needs none (it has one per part), or an inner width that ignores its setting."""
+    """A final norm where post-norm needs none, or an inner width that ignores its setting."""
     built = Transformer(norm=norm, expansion=expansion, heads=1, arrangement="encoder").build(SHAPE)
     assert isinstance(built.norm, nn.LayerNorm) == (norm == "pre")
     assert built.blocks[0].feed[0].out_features == expansion * SHAPE.width

@@ -1,0 +1,131 @@
+"""The shape of the project: who may import whom, and the traps of its layout."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "tsforge"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output"}
+
+# The one home (or few homes) of each big library, as path prefixes under tsforge/.
+HOMES = {
+    "mlflow": ("tracking.py",),
+    "matplotlib": ("plotting.py",),
+    "optuna": ("sweep.py",),
+    "cyclopts": ("cli/",),
+    "rich": ("cli/",),
+    "pytorch_lightning": ("learner.py", "training.py"),
+    "pandas": tuple(f"data/{name}.py" for name in PANDAS) + ("prediction.py",),  # prediction.py: for a type only
+    "safetensors": ("artifact.py",),
+}
+
+# What a part may import of ours, as module prefixes under "tsforge."; None is anything.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "errors.py": (),
+    "config.py": ("errors",),
+    "batch.py": (),
+    "forecast.py": ("batch",),
+    "metrics.py": (),
+    "data/": ("config", "errors", "data", "batch"),
+    "model/": ("batch", "forecast", "config", "errors", "model"),
+    "learner.py": ("batch", "model", "forecast"),
+    "experiment.py": ("config", "errors", "data.schema", "model.zoo"),
+    "tracking.py": (),
+    "artifact.py": ("batch", "config", "errors", "experiment", "data.schema", "data.covariates", "__version__"),
+    "plotting.py": ("data", "errors", "metrics"),
+    "preparation.py": ("data", "errors", "config", "experiment"),
+    "evaluation.py": ("batch", "data", "forecast", "metrics", "model", "preparation"),
+    "prediction.py": ("artifact", "data", "errors"),
+}
+
+# Third-party libraries that a part must not touch at all.
+FORBIDDEN = {
+    "errors.py": {"torch", "numpy", "pandas"},
+    "config.py": {"torch", "numpy", "pandas"},
+    "metrics.py": {"torch", "pandas"},
+    "model/": {"pandas", "pytorch_lightning", "mlflow", "numpy"},
+    "learner.py": {"pandas", "mlflow"},
+    "tracking.py": {"torch", "pandas", "numpy"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, wherever in the file, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def matches(name: str, rule: str) -> bool:
+    return name.startswith(rule) if rule.endswith("/") else name == rule
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_import_table(path: Path) -> None:
+    name = relative(path)
+    found = list(imports(path))
+    top = {f.split(".")[0] for f in found}
+    for library, homes in HOMES.items():
+        if library in top:
+            assert any(matches(name, home) for home in homes), f"{name} imports {library}"
+    for rule, libraries in FORBIDDEN.items():
+        if matches(name, rule):
+            assert not top & libraries, f"{name} imports {top & libraries}"
+    ours = [f.removeprefix("tsforge.") for f in found if f.startswith("tsforge")]
+    for rule, allowed in ALLOWED.items():
+        if matches(name, rule):
+            bad = [o for o in ours if not any(o == a or o.startswith(f"{a}.") for a in allowed)]
+            assert not bad, f"{name} imports {bad}"
+    if not name.startswith("cli/") and name != "__main__.py":
+        assert not [o for o in ours if o.startswith("cli")], f"{name} imports the command line"
+
+
+def test_torch_in_data_has_one_home() -> None:
+    users = {relative(p) for p in FILES if relative(p).startswith("data/") and any(i.split(".")[0] == "torch" for i in imports(p))}
+    assert users == {"data/loader.py"}
+
+
+def test_training_evaluation_prediction_do_not_form_a_cycle() -> None:
+    graph = {relative(p): {i for i in imports(p) if i.startswith("tsforge.")} for p in FILES}
+    for name in ("evaluation.py", "prediction.py"):
+        assert not [i for i in graph[name] if i.startswith("tsforge.training")]
+    assert not [i for i in graph["training.py"] if i.startswith("tsforge.prediction")]
+
+
+def test_root_folders_do_not_shadow_installed_packages() -> None:
+    """A folder mlflow/ or datasets/ with an __init__.py would be imported instead of the package."""
+    for folder in ("mlflow", "datasets", "pipelines"):
+        assert not list((ROOT / folder).rglob("*.py")), folder
+    code = "import mlflow; print(mlflow.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "site-packages" in done.stdout
+
+
+def test_files_read_in_one_sitting() -> None:
+    long = {relative(p): n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 320}
+    assert not long
+
+
+def test_no_unpickling() -> None:
+    """A model directory comes from anywhere: nothing in the package may execute what a file names."""
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for word in ("pickle", "torch.load", "joblib", "eval(", "exec("):
+            hits = [line for line in text.splitlines() if word in line and ".eval()" not in line and "unpickl" not in line]
+            assert not hits, f"{relative(path)}: {hits[0]}"

@@ -1,0 +1,201 @@
+"""fit: the same command gives the same numbers, learns from the past alone, and keeps the best."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import tsforge
+from tsforge.experiment import TrainConfig
+from tsforge.learner import Round
+from tsforge.training import rate
+
+NAMES = (
+    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear", "naive",
+    "seasonal-naive",
+)  # fmt: skip
+
+
+def hourly(days: int = 20, seed: int = 0) -> pd.DataFrame:
+    """A day's wave with noise and a few gaps."""
+    n = 24 * days
+    noise = np.random.default_rng(seed).normal(size=n)
+    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * noise
+    load[30:33] = np.nan
+    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
+
+
+def small(kind: str = "gru", **settings: object) -> tsforge.Experiment:
+    values = {"model.kind": kind, "data.horizon": 6, "data.context": 24, "train.max_steps": 12}
+    if kind not in ("naive", "seasonal-naive"):
+        values["model.width"] = 16
+    return tsforge.build(values | settings)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_every_named_model_fits_saves_and_predicts_the_same_bits(kind: str, tmp_path: Path) -> None:
+    """Prevents: weights or settings lost on the way to disk, and a model tied to the place it was written to."""
+    data = hourly()
+    fitted = tsforge.fit(small(kind), data, out=tmp_path / "model")
+    before = tsforge.predict(fitted.model, data)
+    shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+    after = tsforge.predict(tmp_path / "elsewhere", data)
+    assert np.isfinite(before.point).all()
+    np.testing.assert_array_equal(before.point, after.point)
+    np.testing.assert_array_equal(before.quantiles, after.quantiles)
+    pd.testing.assert_frame_equal(before.frame, after.frame)
+    assert set(fitted.scores) >= {kind, "seasonal-naive"}
+
+
+def test_same_seed_same_bits_other_seed_other_bits() -> None:
+    data = hourly()
+    a, b = (tsforge.fit(small(), data) for _ in range(2))
+    c = tsforge.fit(small(seed=2), data)
+    assert a.scores == b.scores
+    assert [r[:3] for r in a.rounds] == [r[:3] for r in b.rounds]
+    for left, right in zip(a.model.network.parameters(), b.model.network.parameters(), strict=True):
+        assert torch.equal(left, right)
+    assert a.scores["gru"] != c.scores["gru"]
+
+
+def test_global_random_state_is_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    tsforge.fit(small(), hourly())
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("kind", ["gru", "transformer", "naive"])
+def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
+    """Prevents: scalers, season, categories, or weights that have seen the test part."""
+    data = hourly()
+    other = data.copy()
+    fixed = {"data.validation": 48, "data.test": 48}
+    other.loc[len(data) - 48 :, "load"] = 1e4 + np.arange(48) ** 2
+    a, b = tsforge.fit(small(kind, **fixed), data), tsforge.fit(small(kind, **fixed), other)
+    assert a.model.experiment == b.model.experiment
+    assert a.model.facts.encodings == b.model.facts.encodings
+    for (name, left), (_, right) in zip(
+        a.model.network.state_dict().items(), b.model.network.state_dict().items(), strict=True
+    ):
+        assert torch.equal(left, right), name
+    np.testing.assert_array_equal(a.prepared.scale, b.prepared.scale)
+    assert a.scores[kind] != b.scores[kind]
+
+
+def test_best_weights_are_put_back(tmp_path: Path) -> None:
+    """Prevents: the last weights instead of the best. A rate that explodes makes the last ones the worst."""
+    rounds: list[Round] = []
+    settings = {"train.schedule": "constant", "train.lr": 0.3, "train.max_steps": 20, "train.patience": 20}
+    fitted = tsforge.fit(
+        small("lstm", **settings), hourly(), report=lambda r: rounds.append(r) if isinstance(r, Round) else None
+    )
+    best = min(r.validation for r in rounds)
+    assert rounds[-1].validation > best  # otherwise this test shows nothing
+    assert [r for r in rounds if r.best][-1].validation == best
+    source, windows = fitted.prepared.source, fitted.prepared.parts.validation
+    batch = source.gather(source.starts(windows), torch.from_numpy(windows.series))
+    with torch.no_grad():
+        loss = float(fitted.model.network(batch.context).loss(batch.truth))
+    assert loss == pytest.approx(best, rel=1e-4)
+
+
+def test_patience_stops_early() -> None:
+    fitted = tsforge.fit(small("lstm", **{"train.lr": 1.0, "train.patience": 1, "train.max_steps": 200}), hourly())
+    assert fitted.stop == "patience"
+    assert fitted.rounds[-1].step < 200
+    assert not fitted.rounds[-1].best
+
+
+def test_max_time_stops() -> None:
+    fitted = tsforge.fit(small("lstm", **{"train.max_time": 0.5, "train.max_steps": 100_000}), hourly())
+    assert fitted.stop == "time"
+
+
+def test_epochs_bound_the_steps() -> None:
+    fitted = tsforge.fit(small("linear", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
+    windows = len(fitted.prepared.parts.train.origins)
+    assert fitted.rounds[-1].step == -(-windows // 64)
+
+
+def test_divergence_is_an_error_not_a_model_of_nan() -> None:
+    """Prevents: NaN that trains to NaN without a word."""
+    with pytest.raises(tsforge.TsforgeError, match="diverged") as caught:
+        tsforge.fit(small("linear", **{"train.lr": 1e30, "train.warmup": 0.0, "model.scaling": "none"}), hourly())
+    assert "train.lr" in caught.value.hint
+
+
+def test_rate_rises_then_falls_like_a_cosine() -> None:
+    factor = rate(TrainConfig(warmup=0.1), 100)
+    assert [factor(s) for s in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert factor(55) == pytest.approx(0.5)
+    assert factor(100) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
+    """Several series of different length, two targets, all kinds of covariates, gaps, an unseen category."""
+    rng = np.random.default_rng(3)
+    parts = []
+    for name, n, region in (("b", 120, "north"), ("a", 200, "south"), ("c", 19, "north")):
+        times = pd.date_range("2023-01-01", periods=n, freq="D")
+        parts.append(
+            pd.DataFrame({
+                "shop": name, "day": times, "sold": rng.poisson(20, n).astype(float), "visits": rng.normal(size=n),
+                "rain": rng.normal(size=n), "promo": rng.choice(["none", "half"], n), "region": region,
+            })
+        )  # fmt: skip
+    data = pd.concat(parts).sample(frac=1, random_state=1)
+    data.loc[data.index[:20], "sold"] = np.nan
+    experiment = tsforge.build({
+        "data.target": ["sold", "visits"], "data.past": ["rain"], "data.future": ["promo"], "data.static": ["region"],
+        "data.horizon": 5, "data.context": 30, "model.kind": "gru", "model.width": 8, "train.max_steps": 5,
+    })  # fmt: skip
+    fitted = tsforge.fit(experiment, data, out=tmp_path / "m")
+    ahead = []
+    for name, group in data.groupby("shop"):
+        times = pd.date_range(group["day"].max(), periods=6, freq="D")[1:]
+        ahead.append(pd.DataFrame({"shop": name, "day": times, "promo": "double", "region": group["region"].iloc[0]}))
+    known = pd.concat([data, *ahead])
+    frame = tsforge.predict(tmp_path / "m", known).frame
+    assert list(frame.columns) == ["shop", "day", "target", "forecast", *(f"q0.{i}" for i in range(1, 10))]
+    assert list(dict.fromkeys(frame["shop"])) == list(dict.fromkeys(data["shop"]))  # in the order of the input
+    assert len(frame) == 3 * 5 * 2
+    assert frame["forecast"].notna().all()
+    for name, group in frame.groupby("shop"):
+        end = data.loc[data["shop"] == name, "day"].max()
+        assert group["day"].min() == end + pd.Timedelta(days=1)
+    assert len(fitted.scores["gru"]) == len(fitted.scores["seasonal-naive"])
+
+
+def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    hourly().to_csv(path, index=False)
+    command = [
+        sys.executable, "-m", "tsforge", "fit", str(path), "--horizon", "6", "--context", "24", "--model", "lstm",
+        "--max-steps", "200000", "--set", "train.patience=100000", "--out", str(tmp_path / "m"), "--no-track",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "validation 0" in line:
+            break
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Ctrl-C" in out
+    assert re.search(r"kept: .*best weights", out)
+    assert "Traceback" not in err
+    assert np.isfinite(tsforge.predict(tmp_path / "m", path).point).all()
+    assert load_file(tmp_path / "m" / "weights.safetensors")
