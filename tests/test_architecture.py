@@ -24,7 +24,7 @@ HOMES = {
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "pytorch_lightning": ("learner.py", "training.py"),
-    "pandas": tuple(f"data/{name}.py" for name in PANDAS) + ("prediction.py",),  # prediction.py: for a type only
+    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py"),  # prediction.py: for a type only
     "safetensors": ("artifact.py",),
 }
 
@@ -40,7 +40,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "learner.py": ("batch", "model", "forecast"),
     "experiment.py": ("config", "errors", "data.schema", "model.zoo"),
     "tracking.py": (),
-    "artifact.py": ("batch", "config", "errors", "experiment", "data.schema", "data.covariates", "__version__"),
+    "artifact.py": (
+        "batch",
+        "config",
+        "errors",
+        "experiment",
+        "data.schema",
+        "data.covariates",
+        "__version__",
+    ),
     "plotting.py": ("data", "errors", "metrics"),
     "preparation.py": ("data", "errors", "config", "experiment"),
     "evaluation.py": ("batch", "data", "forecast", "metrics", "model", "preparation"),
@@ -97,7 +105,11 @@ def test_import_table(path: Path) -> None:
 
 
 def test_torch_in_data_has_one_home() -> None:
-    users = {relative(p) for p in FILES if relative(p).startswith("data/") and any(i.split(".")[0] == "torch" for i in imports(p))}
+    users = {
+        relative(p)
+        for p in FILES
+        if relative(p).startswith("data/") and any(i.split(".")[0] == "torch" for i in imports(p))
+    }
     assert users == {"data/loader.py"}
 
 
@@ -127,5 +139,7 @@ def test_no_unpickling() -> None:
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         for word in ("pickle", "torch.load", "joblib", "eval(", "exec("):
-            hits = [line for line in text.splitlines() if word in line and ".eval()" not in line and "unpickl" not in line]
+            hits = [
+                line for line in text.splitlines() if word in line and ".eval()" not in line and "unpickl" not in line
+            ]
             assert not hits, f"{relative(path)}: {hits[0]}"

@@ -95,12 +95,14 @@ def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
     assert a.scores[kind] != b.scores[kind]
 
 
-def test_best_weights_are_put_back(tmp_path: Path) -> None:
+def test_best_weights_are_put_back() -> None:
     """Prevents: the last weights instead of the best. A rate that explodes makes the last ones the worst."""
     rounds: list[Round] = []
     settings = {"train.schedule": "constant", "train.lr": 0.3, "train.max_steps": 20, "train.patience": 20}
     fitted = tsforge.fit(
-        small("lstm", **settings), hourly(), report=lambda r: rounds.append(r) if isinstance(r, Round) else None
+        small("lstm", **settings),
+        hourly(),
+        report=lambda r: rounds.append(r) if isinstance(r, Round) else None,
     )
     best = min(r.validation for r in rounds)
     assert rounds[-1].validation > best  # otherwise this test shows nothing
@@ -127,7 +129,7 @@ def test_max_time_stops() -> None:
 def test_epochs_bound_the_steps() -> None:
     fitted = tsforge.fit(small("linear", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
     windows = len(fitted.prepared.parts.train.origins)
-    assert fitted.rounds[-1].step == -(-windows // 64)
+    assert fitted.rounds[-1].step == -(-windows // TrainConfig().batch_size)
 
 
 def test_divergence_is_an_error_not_a_model_of_nan() -> None:

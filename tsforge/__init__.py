@@ -1,9 +1,9 @@
 """tsforge: from a CSV to a trained, tracked, compared and trustworthy forecast.
 
-    import tsforge
-    experiment = tsforge.build({"data.horizon": 48, "model.kind": "lstm"})
-    fitted = tsforge.fit(experiment, "data.csv", out="models/demand")
-    tsforge.predict("models/demand", "data.csv").frame
+import tsforge
+experiment = tsforge.build({"data.horizon": 48, "model.kind": "lstm"})
+fitted = tsforge.fit(experiment, "data.csv", out="models/demand")
+tsforge.predict("models/demand", "data.csv").frame
 """
 
 from __future__ import annotations
@@ -26,7 +26,18 @@ _HOMES = {
     "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
 }  # fmt: skip
 
-__all__ = ["Experiment", "Fit", "Model", "Prediction", "TsforgeError", "__version__", "build", "fit", "load", "predict"]
+__all__ = [
+    "Experiment",
+    "Fit",
+    "Model",
+    "Prediction",
+    "TsforgeError",
+    "__version__",
+    "build",
+    "fit",
+    "load",
+    "predict",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,10 @@
-"""The model directory: JSON and safetensors, nothing executable. Loading never unpickles and never imports what a file names.
+"""The model directory: JSON and safetensors. Loading it never unpickles and never imports what a file names.
 
-    manifest.json       format, version of tsforge, sha256 of the files below
-    experiment.json     the resolved experiment (experiment.toml is the same, for `fit --config`)
-    schema.json         columns, frequency, encodings, and what to say about the training data
-    weights.safetensors
-    scores.json, history.csv, loss.png, forecast.png    for people; not read back
+manifest.json       format, version of tsforge, sha256 of the files below
+experiment.json     the resolved experiment (experiment.toml is the same, for `fit --config`)
+schema.json         columns, frequency, encodings, and what to say about the training data
+weights.safetensors
+scores.json, history.csv, loss.png, forecast.png    for people; not read back
 """
 
 from __future__ import annotations

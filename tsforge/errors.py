@@ -48,6 +48,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def listing(names: Iterable[object], limit: int = 8) -> str:
     """Names for a message: "a, b, c and 4 more"."""
-    names = [str(n) for n in names]
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+    texts = [str(n) for n in names]
+    shown = ", ".join(texts[:limit])
+    return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown

@@ -28,7 +28,8 @@ def outcome(
 
     scale: (n, C) denominators of MASE per series.
     """
-    points, quantiles, truths, masks, levels = [], [], [], [], ()
+    points, quantiles, truths, masks = [], [], [], []
+    levels: tuple[float, ...] = ()
     with torch.inference_mode():
         for batch in WindowLoader(source, windows, BATCH):
             forecast = network(batch.context)
@@ -37,8 +38,10 @@ def outcome(
             quantiles.append(forecast.quantiles().cpu().numpy())
             truths.append(batch.truth.target.cpu().numpy())
             masks.append(batch.truth.observed.cpu().numpy())
-    joined = [np.concatenate(part) for part in (truths, masks, points, quantiles)]
-    return Outcome(*joined, levels=levels, scale=scale[windows.series])
+    return Outcome(
+        truth=np.concatenate(truths), observed=np.concatenate(masks), point=np.concatenate(points),
+        quantiles=np.concatenate(quantiles), levels=levels, scale=scale[windows.series],
+    )  # fmt: skip
 
 
 def baseline_outcome(kind: BaselineKind, prepared: Prepared) -> Outcome:

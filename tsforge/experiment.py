@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from pathlib import Path
@@ -12,10 +13,12 @@ from pydantic import BeforeValidator, Field
 
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, DataConfig
-from tsforge.errors import ConfigError, nearest
+from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
 
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
+log = logging.getLogger("tsforge")
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -24,7 +27,7 @@ def seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     parts = _PART.findall(value.lower())
-    unit_missing = len(parts) > 1 and any(not u for _, u in parts)  # is 1h30 half an hour more, or half a minute?
+    unit_missing = len(parts) > 1 and any(not u for _, u in parts)  # 1h30 could be minutes or seconds
     rest = _PART.sub("", value.lower()).strip()
     if not parts or rest or unit_missing or any(u not in {"", *_UNITS} for _, u in parts):
         raise ValueError("not a duration; write 90s, 5m or 1h30m")
@@ -41,17 +44,19 @@ class TrainConfig(Config):
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
     patience: validations without an improvement before stopping; 20 validations fit into max_steps.
     warmup: share of the steps in which the rate rises to lr; "cosine" then lets it fall to 0.
+    average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
     """
 
     max_steps: AtLeastOne = 1000
     epochs: AtLeastOne | None = None
     max_time: Duration | None = None
-    batch_size: AtLeastOne = 64
+    batch_size: AtLeastOne = 32
     lr: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Share = 0.05
+    average: Share = 0.99
     patience: AtLeastOne = 8
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -81,7 +86,7 @@ class Experiment(Config):
 def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
     """An experiment from defaults, then a TOML file, then dotted overrides such as {"train.lr": 0.01}.
 
-    Overrides that name another model than the file's start from that model's own row, not from the file's settings.
+    Overrides that name another model than the file's start from that model's row, not from the file's.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
     values = _named(_read_toml(Path(file)) if file is not None else {})
@@ -89,7 +94,13 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     for path, value in overrides.items():
         given = merge(given, _named(_nest(path, value)))
     if _kind(given) not in (None, _kind(values) or DEFAULT):
-        values.pop("model", None)
+        dropped = set(values.pop("model", {})) - {"kind"}
+        if dropped:
+            log.warning(
+                "model settings of %s belong to another model and are left out: %s",
+                file,
+                listing(sorted(dropped)),
+            )
     values = merge(values, given)
     return parse(Experiment, values, source=str(file) if file is not None else "settings")
 

@@ -36,45 +36,6 @@ class Tick(NamedTuple):
 Report = Callable[[Round | Tick], None]
 
 
-class Learner(pl.LightningModule):
-    """Adam on the forecast's own loss, with clipped gradients and a schedule over a known number of steps."""
-
-    def __init__(
-        self, network: nn.Module, *, lr: float, weight_decay: float, clip: float, rate: Callable[[int], float]
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.lr, self.weight_decay, self.clip, self.rate = lr, weight_decay, clip, rate
-        self._train = _Mean()
-        self._validation = _Mean()
-
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
-        loss: Tensor = self.network(batch.context).loss(batch.truth)
-        self._train.add(loss.detach(), 1)
-        return loss
-
-    def validation_step(self, batch: Batch, _index: int) -> None:
-        loss = self.network(batch.context).loss(batch.truth)
-        self._validation.add(loss, batch.truth.observed.sum())
-
-    def take_means(self) -> tuple[float, float]:
-        """(training loss, validation loss) since the last call."""
-        return self._train.take(), self._validation.take()
-
-    def on_before_optimizer_step(self, _optimizer: torch.optim.Optimizer) -> None:
-        # Here and not through the Trainer: its own clipping costs twice as much a step.
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:
-        """Batches are gathered where they are used."""
-        return batch
-
-
 class _Mean:
     """A running mean that stays on the device until it is asked for."""
 
@@ -92,10 +53,36 @@ class _Mean:
         return mean
 
 
-class Watch(pl.Callback):
-    """After each validation: keep the best weights, report, and stop when it is time to.
+class _Average:
+    """An exponential moving average of the weights, which is what is validated and kept.
+
+    Single steps jump about; their average does not, so that the best validation is less a matter of luck.
+    (Polyak & Juditsky 1992.) The decay grows from 0, so that the first steps do not linger.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._live = [p for p in network.parameters() if p.requires_grad]
+        self._mean = [p.detach().clone() for p in self._live]
+        self._updates = 0
+
+    def update(self) -> None:
+        """After an optimiser step."""
+        self._updates += 1
+        decay = min(self.decay, self._updates / (self._updates + 10))
+        torch._foreach_lerp_(self._mean, [p.detach() for p in self._live], 1 - decay)
+
+    def swap(self) -> None:
+        """Exchange the network's weights with their average."""
+        for live, mean in zip(self._live, self._mean, strict=True):
+            live.data, mean.data = mean.data, live.data
+
+
+class Watch:
+    """Judges a training from outside: keeps the best weights, reports, and says when to stop.
 
     stop: why training ended before its last step: "patience", "time", "interrupt" or "diverged"; else "steps".
+    interrupted: set it, from a signal handler say, to end after the current step.
     """
 
     TICK = 20  # steps between signs of life
@@ -110,36 +97,34 @@ class Watch(pl.Callback):
         self._since_best = 0
         self._start = time.perf_counter()
 
-    def on_train_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+    def begin(self) -> None:
+        """Training starts now."""
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def after_step(self, step: int) -> bool:
+        """After every optimiser step: whether to stop."""
         if self.interrupted:
-            self._end(trainer, "interrupt")
-        if trainer.global_step % self.TICK:
-            return
+            return self._end("interrupt")
+        if step % self.TICK:
+            return False
         seconds = time.perf_counter() - self._start
-        self.report(Tick(trainer.global_step, seconds, trainer.global_step * self.batch_size))
-        if self.max_time is not None and seconds > self.max_time:
-            self._end(trainer, "time")
+        self.report(Tick(step, seconds, step * self.batch_size))
+        return self.max_time is not None and seconds > self.max_time and self._end("time")
 
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, Learner)
-        train, validation = module.take_means()
+    def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:
+        """After every validation: whether to stop."""
         best = validation < self._best
         seconds = time.perf_counter() - self._start
-        windows = trainer.global_step * self.batch_size
-        self.rounds.append(Round(trainer.global_step, train, validation, seconds, windows, best))
+        self.rounds.append(Round(step, train, validation, seconds, step * self.batch_size, best))
         self.report(self.rounds[-1])
         if best:
             self._best, self._since_best = validation, 0
-            self._kept = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
+            self._kept = {k: v.detach().clone() for k, v in network.state_dict().items()}
         else:
             self._since_best += 1
         if not (math.isfinite(validation) and math.isfinite(train)):
-            self._end(trainer, "diverged")
-        elif self._since_best >= self.patience:
-            self._end(trainer, "patience")
+            return self._end("diverged")
+        return self._since_best >= self.patience and self._end("patience")
 
     def restore(self, network: nn.Module) -> bool:
         """Put the best weights back; False where there never were any."""
@@ -148,7 +133,75 @@ class Watch(pl.Callback):
         network.load_state_dict(self._kept)
         return True
 
-    def _end(self, trainer: pl.Trainer, why: str) -> None:
+    def _end(self, why: str) -> bool:
         if self.stop == "steps":
             self.stop = why
-        trainer.should_stop = True
+        return True
+
+
+class Learner(pl.LightningModule):  # type: ignore[misc]
+    """AdamW on the forecast's own loss, with clipped gradients and a rate per step.
+
+    Clipping, the rate and the watch are called from here and not through the Trainer's own clipping, schedulers
+    and callbacks, which together cost more a step than a small network does.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        watch: Watch,
+        *,
+        lr: float,
+        rate: Callable[[int], float],
+        clip: float,
+        weight_decay: float,
+        average: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.watch = watch
+        self.lr, self.rate, self.clip, self.weight_decay = lr, rate, clip, weight_decay
+        self._average = _Average(network, average) if average else None
+        self._steps = 0
+        self._train = _Mean()
+        self._validation = _Mean()
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        loss: Tensor = self.network(batch.context).loss(batch.truth)
+        self._train.add(loss.detach(), 1)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.clip, foreach=True)
+        optimizer.param_groups[0]["lr"] = self.lr * self.rate(self._steps)
+
+    def on_train_start(self) -> None:
+        self.watch.begin()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._steps += 1
+        if self._average is not None:
+            self._average.update()
+        if self.watch.after_step(self._steps):
+            self.trainer.should_stop = True
+
+    def on_validation_start(self) -> None:
+        if self._average is not None:
+            self._average.swap()
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        loss = self.network(batch.context).loss(batch.truth)
+        self._validation.add(loss, batch.truth.observed.sum())
+
+    def on_validation_end(self) -> None:
+        if self.watch.after_validation(self._steps, self._train.take(), self._validation.take(), self.network):
+            self.trainer.should_stop = True
+        if self._average is not None:
+            self._average.swap()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+
+    def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:
+        """Batches are gathered where they are used."""
+        return batch

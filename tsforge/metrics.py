@@ -1,4 +1,4 @@
-"""Scores: one pure function per metric over an `Outcome`. Pooled over windows, steps and targets unless it says otherwise.
+"""Scores: one pure function per metric over an `Outcome`, pooled over windows, steps and targets.
 
 Axes: W windows, H horizon, C targets, Q quantile levels.
 """

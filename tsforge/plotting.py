@@ -104,15 +104,19 @@ def _draw(strips: list[Strip], total: int, path: Path) -> None:
         _bands(axis, strip)
         axis.plot(strip.times, strip.values, color=GREY, linewidth=1, label="observed")
         if strip.reference is not None:
-            axis.plot(strip.ahead, strip.reference, color=ORANGE, linewidth=1, linestyle="--", label="seasonal naive")
+            axis.plot(
+                strip.ahead,
+                strip.reference,
+                color=ORANGE,
+                linewidth=1,
+                linestyle="--",
+                label="seasonal naive",
+            )
         marker = "o" if len(strip.ahead) == 1 else None
         axis.plot(strip.ahead, strip.point, color=BLUE, linewidth=1.5, marker=marker, label="forecast")
         axis.axvline(strip.ahead[0], color="#bbbbbb", linewidth=0.8)
         axis.set_title(strip.title, loc="left", fontsize=10)
-    axes[0].legend(frameon=False, fontsize=8, ncols=4, loc="upper left", bbox_to_anchor=(0.0, -0.12))
-    if len(strips) > 1:
-        axes[0].get_legend().remove()
-        figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
     if total > len(strips):
         figure.supxlabel(f"the first {len(strips)} of {total}", fontsize=8)
     _save(figure, path)

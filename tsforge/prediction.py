@@ -73,7 +73,8 @@ def _training_data(model: artifact.Model) -> str:
     source = model.facts.source
     if not source or not Path(source).exists():
         raise ModelError(
-            f"the training data{f' ({source})' if source else ''} is not at hand", "name the table: predict MODEL DATA"
+            f"the training data{f' ({source})' if source else ''} is not at hand",
+            "name the table: predict MODEL DATA",
         )
     return source
 

@@ -47,13 +47,15 @@ def record(run: Record, uri: str, experiment: str) -> str | None:
         with _quiet():
             return _record(run, uri, experiment)
     except Exception as problem:
-        log.warning("the run was not recorded at %s: %s", uri, str(problem).splitlines()[0] if str(problem) else problem)
+        log.warning(
+            "the run was not recorded at %s: %s",
+            uri,
+            str(problem).splitlines()[0] if str(problem) else problem,
+        )
         return None
 
 
 def _record(run: Record, uri: str, experiment: str) -> str:
-    from mlflow.entities import Metric, Param, RunTag
-
     from mlflow.entities import Metric, Param, RunTag
 
     client = _client(uri)

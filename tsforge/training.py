@@ -26,7 +26,7 @@ from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.learner import Learner, Report, Round, Watch
 from tsforge.metrics import Outcome, by_step, scores, skill
-from tsforge.model.baselines import BaselineForecaster
+from tsforge.model.baselines import BaselineForecaster, BaselineKind
 from tsforge.model.network import Network, parameters
 from tsforge.preparation import Prepared, pick_device, prepare
 
@@ -59,7 +59,9 @@ class Fit:
         return {name: scores(o) for name, o in self.outcomes.items()}
 
 
-def fit(experiment: Experiment, data: Any = None, *, out: str | Path | None = None, report: Report | None = None) -> Fit:
+def fit(
+    experiment: Experiment, data: Any = None, *, out: str | Path | None = None, report: Report | None = None
+) -> Fit:
     """Train on a table and score the held-out end.
 
     data: path, pandas or Polars frame; the experiment's data.path where None.
@@ -115,17 +117,18 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
     config, parts, seed = prepared.experiment.train, prepared.parts, prepared.experiment.seed
     loader = WindowLoader(prepared.source, parts.train, config.batch_size, seed)
     steps = planned_steps(prepared)
-    learner = Learner(
-        network, lr=config.lr, weight_decay=config.weight_decay, clip=config.clip, rate=rate(config, steps)
-    )
     watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
+    learner = Learner(
+        network, watch, lr=config.lr, rate=rate(config, steps), clip=config.clip, weight_decay=config.weight_decay,
+        average=config.average,
+    )  # fmt: skip
     with _seeded(seed), warnings.catch_warnings(), _interruptible(watch):
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
             accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
-            val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None, num_sanity_val_steps=0,
-            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            callbacks=[watch], use_distributed_sampler=False,
+            val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None,
+            num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            use_distributed_sampler=False,
         )  # fmt: skip
         validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         try:
@@ -176,11 +179,12 @@ def _outcomes(network: Network | BaselineForecaster, prepared: Prepared) -> dict
     """The test windows as forecast by the model and by the baselines."""
     if not len(prepared.parts.test.origins):
         return {}
-    kind = prepared.experiment.model.kind
+    kind: str = prepared.experiment.model.kind
     found = {kind: evaluation.outcome(network, prepared.source, prepared.parts.test, prepared.scale)}
-    for other in ("seasonal-naive", "naive"):
+    others: tuple[BaselineKind, ...] = ("seasonal-naive", "naive")
+    for other in others:
         if other != kind:
-            found[other] = evaluation.baseline_outcome(other, prepared)  # type: ignore[arg-type]
+            found[other] = evaluation.baseline_outcome(other, prepared)
     return found
 
 

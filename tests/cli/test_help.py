@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "pandas", "numpy", "mlflow", "optuna", "sklearn", "matplotlib", "pytorch_lightning", "pydantic")
+HEAVY = (
+    "torch",
+    "pandas",
+    "numpy",
+    "mlflow",
+    "optuna",
+    "sklearn",
+    "matplotlib",
+    "pytorch_lightning",
+    "pydantic",
+)
 
 CODE = """
 import sys

@@ -48,13 +48,9 @@ VALUES = st.one_of(st.none(), st.floats(-100, 100, width=32))
 
 
 @settings(deadline=None)
-@given(
-    window=st.lists(VALUES, min_size=1, max_size=20), horizon=st.integers(1, 20), season=st.integers(1, 12)
-)
+@given(window=st.lists(VALUES, min_size=1, max_size=20), horizon=st.integers(1, 20), season=st.integers(1, 12))
 @pytest.mark.parametrize("kind", BASELINES)
-def test_point_forecast_against_a_loop(
-    kind: str, window: list[float | None], horizon: int, season: int
-) -> None:
+def test_point_forecast_against_a_loop(kind: str, window: list[float | None], horizon: int, season: int) -> None:
     """A phase that is off by one, a horizon cut at one season, missing values taken for zeros."""
     found = baseline(kind, one_window(window), horizon, season).flatten().tolist()
     assert found == pytest.approx(slow(kind, window, horizon, season), rel=1e-5, abs=1e-3)

@@ -62,24 +62,26 @@ def unreachable(network: Network, shape: WindowShape) -> dict[str, Tensor]:
     return off
 
 
+# C, (P, K, F) and the season; each number of targets meets each season, with or without covariates.
+SIZES = (
+    *((C, covariates, 1) for C in (1, 3) for covariates in ((0, 0, 0), (2, 3, 1))),
+    (1, (2, 3, 1), 3), (3, (0, 0, 0), 3), (1, (0, 0, 0), 8), (3, (2, 3, 1), 8),
+    (1, (2, 3, 1), 20), (3, (0, 3, 0), 20),
+)  # fmt: skip
+
+
 def combinations() -> list[tuple[Neural, WindowShape]]:
+    """Every tokens × base × head, in windows of every size."""
     found = []
-    for channels, seasonal, base, head, C, covariates, season in product(
-        ("mixed", "shared"),
-        (True, False),
-        ("none", "seasonal"),
-        HEADS,
-        (1, 3),
-        ((0, 0, 0), (2, 3, 1)),
-        SEASONS,
+    for channels, seasonal, base, head, (C, covariates, season) in product(
+        ("mixed", "shared"), (True, False), ("none", "seasonal"), HEADS, SIZES
     ):
         if not seasonal and base == "none" and season > 1:
             continue  # nothing looks at the season
-        if season == 20 and not any(covariates):
-            continue
         tokens = PointTokens(channels=channels, seasonal=seasonal)
         config = Neural(kind="lstm", width=4, base=base, tokens=tokens, head=head)
-        found.append((config, WindowShape(L, H, C, *covariates, season=season, lags=tuple({season, 2}))))
+        lags = tuple(sorted({2, season}))
+        found.append((config, WindowShape(L, H, C, *covariates, season=season, lags=lags)))
     return found
 
 
@@ -132,6 +134,4 @@ def test_unreachable_is_the_exception(season: int) -> None:
     off = unreachable(Neural(kind="lstm", width=4).build(shape), shape)
     named = {name for name, entries in off.items() if entries.any()}
     past_and_gate = {"tokens.past.weight", "gate"}
-    assert (
-        named == {1: set(), 3: set(), 8: past_and_gate, 20: past_and_gate | {"tokens.future.weight"}}[season]
-    )
+    assert named == {1: set(), 3: set(), 8: past_and_gate, 20: past_and_gate | {"tokens.future.weight"}}[season]

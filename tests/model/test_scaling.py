@@ -101,9 +101,7 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
     """A placeholder taken for a value."""
     given = context(SHAPE, batch=20, missing=0.8)
     other = torch.where(given.observed, given.target, torch.full_like(given.target, 1e4))
-    for a, b in zip(
-        scaler(kind)(given.target, given.observed), scaler(kind)(other, given.observed), strict=True
-    ):
+    for a, b in zip(scaler(kind)(given.target, given.observed), scaler(kind)(other, given.observed), strict=True):
         assert torch.equal(a, b)
 
 

@@ -74,9 +74,7 @@ def tokens_moved(tokens: PointTokens, shape: WindowShape, field: str, step: int)
 @pytest.mark.parametrize("lags", [(1,), (4,), (3, 4, 7), (2, 15)])
 @pytest.mark.parametrize("seasonal", [True, False])
 @pytest.mark.parametrize("channels", ["mixed", "shared"])
-def test_a_token_sees_its_step_and_whole_cycles_before(
-    channels: str, seasonal: bool, lags: tuple[int, ...]
-) -> None:
+def test_a_token_sees_its_step_and_whole_cycles_before(channels: str, seasonal: bool, lags: tuple[int, ...]) -> None:
     """Values that reach a token of another step: a leak, or a covariate that is shifted by one."""
     shape = SHAPE._replace(lags=lags)
     tokens = PointTokens(channels=channels, seasonal=seasonal)
@@ -113,9 +111,7 @@ def test_each_step_has_its_own_position() -> None:
     """A past and a future that both count from 0, so that order is lost at the origin."""
     shape = SHAPE._replace(known=0, static=0, past=0)
     embedding = PointTokens(seasonal=False).build(shape, 8)
-    nothing = context(shape)._replace(
-        target=torch.zeros(4, 12, 2), observed=torch.zeros(4, 12, 2, dtype=torch.bool)
-    )
+    nothing = context(shape)._replace(target=torch.zeros(4, 12, 2), observed=torch.zeros(4, 12, 2, dtype=torch.bool))
     past, future = embedding.embed(Context(*nothing))
     constant = torch.cat([embedding.past.bias.expand(12, -1), embedding.start.expand(5, -1)])
     found = torch.cat([past, future], dim=1)[0] - constant

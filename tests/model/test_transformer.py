@@ -59,17 +59,13 @@ def test_attention_is_the_equation(heads: int, kind: str) -> None:
     memory = past if kind == "cross" else future
     found = attention(future, memory, causal=kind == "causal")
     with torch.no_grad():
-        torch.testing.assert_close(
-            found.detach(), attention_loop(attention, future, memory, causal=kind == "causal")
-        )
+        torch.testing.assert_close(found.detach(), attention_loop(attention, future, memory, causal=kind == "causal"))
 
 
 def copy_attention(ours: Attention, theirs: nn.MultiheadAttention) -> None:
     D = ours.out.in_features
     theirs.in_proj_weight.data = torch.cat([ours.query.weight, ours.key_value.weight]).detach().clone()
-    theirs.in_proj_bias.data = (
-        torch.cat([ours.query.bias, torch.zeros(2 * D, dtype=torch.float64)]).detach().clone()
-    )
+    theirs.in_proj_bias.data = torch.cat([ours.query.bias, torch.zeros(2 * D, dtype=torch.float64)]).detach().clone()
     theirs.out_proj.load_state_dict(ours.out.state_dict())
 
 
@@ -173,8 +169,6 @@ def test_the_width_it_suggests_works(width: int, heads: int) -> None:
     """Heads that do not divide the width, failing deep inside torch; or a hint that fails again."""
     with pytest.raises(ConfigError, match=f"{width} is not a multiple") as problem:
         Transformer(heads=heads).build(SHAPE._replace(width=width))
-    suggested = int(
-        next(word.rstrip(",") for word in problem.value.hint.split() if word.rstrip(",").isdigit())
-    )
+    suggested = int(next(word.rstrip(",") for word in problem.value.hint.split() if word.rstrip(",").isdigit()))
     assert suggested >= width
     Transformer(heads=heads).build(SHAPE._replace(width=suggested))

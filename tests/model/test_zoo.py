@@ -65,9 +65,7 @@ def test_merge_leaves_its_arguments_alone() -> None:
     assert over == {"a": {"b": 9}, "d": {"e": 4}}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "near"), [("lstn", "lstm"), ("Transformer", "transformer"), ("naiv", "naive")]
-)
+@pytest.mark.parametrize(("wrong", "near"), [("lstn", "lstm"), ("Transformer", "transformer"), ("naiv", "naive")])
 def test_an_unknown_name_suggests_the_nearest(wrong: str, near: str) -> None:
     """A typing mistake answered with pydantic's list of union tags."""
     with pytest.raises(ConfigError, match=wrong) as problem:

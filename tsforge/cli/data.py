@@ -37,7 +37,14 @@ def data(
             show.document([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()])
             return 0
         rows = [
-            [c.name, f"{c.rows:,}", f"{c.series:,}", c.frequency, "here" if places[n] else "to fetch", c.title]
+            [
+                c.name,
+                f"{c.rows:,}",
+                f"{c.series:,}",
+                c.frequency,
+                "here" if places[n] else "to fetch",
+                c.title,
+            ]
             for n, c in known.items()
         ]
         show.table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))

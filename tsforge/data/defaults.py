@@ -1,4 +1,4 @@
-"""What a fit does where the user does not say: horizon and context, from the grid and the length of the data."""
+"""Horizon and context where the user names none: from the grid and the length of the data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "Y
 
 
 def default_horizon(panel: Panel) -> int:
-    """One short cycle of the calendar: a day of hours, two weeks of days, a year of months; at most an eighth."""
+    """One short cycle of the calendar: a day of hours, two weeks of days, a year of months; at most 1/8."""
     frequency = panel.schema.frequency
     longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
     usual = _HORIZONS.get(frequency.name) or next((s for s in frequency.seasons() if s >= 8), 24)

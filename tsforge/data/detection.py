@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from tsforge.data import spelling
 from tsforge.data.reading import Frame
 from tsforge.data.schema import DataConfig
+from tsforge.data.times import share_read
 from tsforge.errors import DataError, listing, nearest
 
 TIME_NAMES = (
     "ds", "date", "time", "datetime", "date_time", "timestamp", "day", "week", "month", "quarter", "year",
     "period", "hour", "t", "step", "time_idx", "datum", "zeit",
 )  # fmt: skip
-ID_NAMES = ("unique_id", "id", "series", "series_id", "item_id", "item", "store", "sensor", "name", "key")
+ID_NAMES = (
+    "unique_id", "id", "series", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
+    "station", "site", "name", "key",
+)  # fmt: skip
 TARGET_NAMES = ("y", "target", "value")
+_AMOUNT = re.compile(r"\D{0,4}[-+]?\d[\d.,' ]*\s?\D{0,4}")  # as a person writes it: 1,234, 12%, $3.50
+_SAMPLE = 50
 
 
 @dataclass(frozen=True)
@@ -38,15 +46,23 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
 
     lenient: take every column that could be the target, to look at them all.
     """
+    if len(frame.data.columns) == 1:
+        raise DataError(
+            f"{frame.name}: only one column, '{frame.data.columns[0]}'",
+            "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar",
+        )
     named = [c for c in (config.time,) if c]
     named += [*config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, named)
     twice = sorted({c for c in named if named.count(c) > 1})
     if twice:
         raise DataError(f"{frame.name}: column '{twice[0]}' is given two roles", "name it once")
-    free = [c for c in frame.data.columns if c not in named and not _row_number(frame.data, c)]
-    time = config.time or _time(frame, free)
-    free = [c for c in free if c != time]
+    free = [c for c in frame.data.columns if c not in named]
+    counted = [c for c in free if _row_number(frame.data, c)]
+    time = config.time or _time(frame, [c for c in free if c not in counted], counted)
+    free = [c for c in free if c != time and c not in counted]
+    if not config.id:
+        _check_clock(frame, time, free)
     ids = config.id or _ids(frame, time, free)
     free = [c for c in free if c not in ids]
     target = config.target or _target(frame, free, lenient=lenient)
@@ -60,27 +76,23 @@ def check_columns(frame: Frame, names: list[str] | tuple[str, ...]) -> None:
     for name in names:
         if name not in columns:
             near = nearest(name, columns)
-            raise DataError(f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}")
+            raise DataError(
+                f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}"
+            )
 
 
 def looks_like_dates(column: pd.Series) -> bool:
     """True for datetimes, and for text whose first values all read as dates."""
     if types.is_datetime64_any_dtype(column):
         return True
-    sample = column.dropna().head(50)
+    sample = column.dropna().head(_SAMPLE)
     if types.is_numeric_dtype(column) or sample.empty:
         return False
-    text = sample.astype(str)
-    if not text.str.contains(r"\d").all():
-        return False
-    if text.str.fullmatch(r"\d{4}[- ]?Q[1-4]").all():
-        return True
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bool(pd.to_datetime(text, format="mixed", errors="coerce", utc=True).notna().mean() > 0.8)
+    return share_read(sample) > 0.8
 
 
-def _time(frame: Frame, free: list[str]) -> str:
+def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
+    """counted: nameless columns that number the rows, good enough where there is nothing else."""
     data = frame.data
     dates = [c for c in free if looks_like_dates(data[c])]
     named = sorted((c for c in free if c.lower() in TIME_NAMES), key=lambda c: TIME_NAMES.index(c.lower()))
@@ -90,9 +102,17 @@ def _time(frame: Frame, free: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     if len(dates) > 1:
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass --time COLUMN")
+        raise DataError(
+            f"{frame.name}: several columns could be the time: {listing(dates)}", "pass --time COLUMN"
+        )
+    numbers = [c for c in named if types.is_numeric_dtype(data[c])]
+    if len(numbers) > 1:
+        raise DataError(
+            f"{frame.name}: several columns could be the time: {listing(numbers)}",
+            "pass --time COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00",
+        )
     counting = [c for c in free if types.is_numeric_dtype(data[c]) and _counts(data[c])]
-    for choice in ([c for c in named if types.is_numeric_dtype(data[c])], counting):
+    for choice in (numbers, counting, counted):
         if len(choice) == 1:
             return choice[0]
     text = [c for c in named if not types.is_numeric_dtype(data[c])]
@@ -114,32 +134,70 @@ def _counts(column: pd.Series) -> bool:
 
 def _row_number(data: pd.DataFrame, name: str) -> bool:
     """The nameless column that pandas writes for its index."""
-    return name.startswith("Unnamed: 0") and _counts(data[name])
+    column = data[name]
+    return name.startswith("Unnamed: 0") and types.is_integer_dtype(column) and column.is_unique
+
+
+def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
+    """Raises DataError where the days stand in one column and the hours, as 13:00, in another."""
+    for name in free:
+        column = frame.data[name]
+        text = column.dropna().head(_SAMPLE).astype(str).str.strip()
+        if types.is_numeric_dtype(column) or text.empty or not text.str.fullmatch(spelling.CLOCK_ALONE).all():
+            continue
+        if frame.data[time].duplicated().any():
+            raise DataError(
+                f"{frame.name}: '{time}' holds the days and '{name}' the hours",
+                "join them into one column, as 2024-01-31 13:00",
+            )
 
 
 def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
+    """The column that tells series apart, or the smallest set of columns; () for a single series."""
     data = frame.data
-    labels = [c for c in free if not types.is_float_dtype(data[c])]
-    named = [c for c in labels if c.lower() in ID_NAMES]
-    if not data[time].duplicated().any():
-        return tuple(c for c in named if not types.is_numeric_dtype(data[c]) and data[c].nunique() < len(data))[:1]
+    labels = [c for c in free if not types.is_float_dtype(data[c]) and not looks_like_dates(data[c])]
+    named = [c for c in labels if c.lower() in ID_NAMES or c.lower().endswith("_id")]
     words = [c for c in labels if not types.is_numeric_dtype(data[c])]
-    tell_apart = [c for c in dict.fromkeys(named + words) if not data.duplicated([c, time]).any()]
+    repeats = data[time].duplicated()
+    if not repeats.any():
+        return tuple(c for c in named if c in words and _blocks(data[c]))[:1]
+    # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
+    candidates = list(dict.fromkeys(named + (words if repeats.mean() > 0.2 else [])))
+    tell_apart = [c for c in candidates if not data.duplicated([c, time]).any()]
     preferred = [c for c in tell_apart if c in named] or tell_apart
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
-        raise DataError(f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass --id COLUMN")
-    if len(words) > 1 and not data.duplicated([*words, time]).any():
         raise DataError(
-            f"{frame.name}: times repeat, and only several columns together tell the series apart",
-            "pass " + " ".join(f"--id {c}" for c in words),
+            f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass --id COLUMN"
         )
+    for several in (named, candidates):
+        if len(several) > 1 and not data.duplicated([*several, time]).any():
+            return _needed(data, time, several)
     return ()
 
 
+def _needed(data: pd.DataFrame, time: str, names: list[str]) -> tuple[str, ...]:
+    """Leave out the columns that are not needed to tell series apart, the last ones first."""
+    kept = list(names)
+    for name in reversed(names):
+        fewer = [c for c in kept if c != name]
+        if fewer and not data.duplicated([*fewer, time]).any():
+            kept = fewer
+    return tuple(kept)
+
+
+def _blocks(column: pd.Series) -> bool:
+    """True where equal values stand together and some repeat, as series do that follow each other."""
+    codes = pd.factorize(column)[0]
+    distinct = len(np.unique(codes))
+    return distinct < len(codes) and int(np.count_nonzero(np.diff(codes))) == distinct - 1
+
+
 def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
-    numbers = [c for c in free if types.is_numeric_dtype(frame.data[c])]
+    """The one column of numbers; where several are, the one with the usual name."""
+    data = frame.data
+    numbers = [c for c in free if types.is_numeric_dtype(data[c]) or _amounts(data[c])]
     if not numbers and len(free) == 1:  # one column left, of text: the reader will say which value is none
         return (free[0],)
     if len(numbers) == 1:
@@ -150,8 +208,15 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     if not numbers:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass --target COLUMN")
     if lenient:
-        return tuple(numbers)
+        return tuple(c for c in numbers if types.is_numeric_dtype(data[c]))
     raise DataError(
         f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}",
         f"pass --target {numbers[-1]}, or several: --target {','.join(numbers[:2])}",
     )
+
+
+def _amounts(column: pd.Series) -> bool:
+    """True for text that is mostly numbers: the reader will say which value is none."""
+    sample = column.dropna().head(_SAMPLE)
+    text = sample.astype(str).str.strip()
+    return bool(len(text) and text.str.fullmatch(_AMOUNT).mean() > 0.5) and not looks_like_dates(column)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tsforge.batch import Batch, Context, Truth, WindowShape
@@ -25,7 +24,9 @@ class WindowSource:
     def __init__(self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu") -> None:
         self.shape = shape
         context, horizon = shape.context, shape.horizon
-        rows = np.concatenate([panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32)
+        rows = np.concatenate(
+            [panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32
+        )
         laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=np.float32)
         laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
         self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
@@ -52,7 +53,7 @@ class WindowSource:
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
 
     def feed(self, starts: Tensor, point: Tensor) -> None:
-        """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on from them."""
+        """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on."""
         L, H, C = self.shape[:3]
         rows = starts[:, None] + L + torch.arange(H)
         self._rows[rows, :C] = point.to(self._rows.device)
@@ -60,7 +61,7 @@ class WindowSource:
 
 
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
-    """The sizes of the windows of a panel; the lags are its season and the cycles of the calendar that fit."""
+    """The sizes of a panel's windows; the lags are its season and the cycles of the calendar that fit."""
     covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
     cycles = [m for m in panel.schema.frequency.seasons() if m <= context]
     lags = tuple(sorted({season, *cycles}))
@@ -73,7 +74,9 @@ class WindowLoader:
     The order of epoch e depends on (seed, e) alone; the global random state is not touched.
     """
 
-    def __init__(self, source: WindowSource, windows: Windows, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self, source: WindowSource, windows: Windows, batch_size: int, seed: int | None = None
+    ) -> None:
         self.source = source
         self.batch_size = batch_size
         self.seed = seed
@@ -95,7 +98,7 @@ class WindowLoader:
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:
-    state: NDArray[np.uint64] = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
 
 

@@ -1,4 +1,4 @@
-"""Every series on its regular grid: flat arrays, a mask of what was observed, offsets. No object per series."""
+"""Every series on its regular grid: flat arrays, a mask of what was observed, no object per series."""
 
 from __future__ import annotations
 
@@ -128,4 +128,6 @@ def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table
             )  # fmt: skip
     dead = np.flatnonzero(ends <= offsets[:-1])
     if len(dead):
-        log.warning("%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0])))
+        log.warning(
+            "%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0]))
+        )

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
-import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from tsforge.errors import DataError, listing, nearest
-
-DELIMITERS = ",;\t|"
-_SAMPLE = 65_536
+from tsforge.data.dialect import MISSING, Dialect, records, sniff
+from tsforge.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A pandas frame, where it came from, and whether its rows are lines of a text file."""
+    """A pandas frame, where it came from, and how it was written if its rows are lines of a text file."""
 
     data: pd.DataFrame
     name: str
-    text: bool
-    options: dict[str, Any] | None = None  # how a text file was read
+    dialect: Dialect | None = None
+    filled: NDArray[np.bool_] | None = None  # rows of a text file that are not empty; None where all are
+
+    @property
+    def text(self) -> bool:
+        return self.dialect is not None
 
     def as_text(self, name: str) -> pd.Series:
         """One column of a text file again, as it is written."""
-        column: pd.Series = pd.read_csv(self.name, **(self.options or {}), usecols=[name], dtype=str)[name]
-        return column.str.strip()
+        assert self.dialect is not None
+        options = _options(self.dialect) | {"usecols": [name], "dtype": str, "na_values": []}
+        column: pd.Series = pd.read_csv(self.name, **options)[name].fillna("").str.strip()
+        return column if self.filled is None else column[self.filled].reset_index(drop=True)
 
     def row(self, i: int) -> str:
         """Row i (from 0) in words: "row 3", and the line where a text file has it."""
-        return f"row {i + 1} (line {i + 2})" if self.text else f"row {i + 1}"
+        return f"row {i + 1} (line {self._lines[i + 1]})" if self.text else f"row {i + 1}"
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """The line at which each row of a text file begins, the header first; looked up for messages only."""
+        assert self.dialect is not None
+        return [line for line, _ in records(Path(self.name), self.dialect)]
 
 
 def read(source: Any) -> Frame:
@@ -43,18 +53,35 @@ def read(source: Any) -> Frame:
 
     Raises DataError for what is missing, empty, binary or ragged.
     """
-    if isinstance(source, pd.DataFrame):
-        frame = Frame(source.reset_index(drop=True), "the data frame", text=False)
-    elif type(source).__module__.split(".")[0] == "polars":
-        frame = Frame(source.to_pandas(), "the data frame", text=False)
-    else:
+    library = type(source).__module__.split(".")[0]
+    if isinstance(source, pd.DataFrame | pd.Series):
+        frame = Frame(_with_index(pd.DataFrame(source)), "the data frame")
+    elif library == "polars" and hasattr(source, "collect"):
+        frame = Frame(source.collect().to_pandas(), "the data frame")
+    elif library == "polars":
+        frame = Frame(pd.DataFrame(source.to_pandas()), "the data frame")
+    elif isinstance(source, str | Path):
         frame = _read_file(Path(source))
+    else:
+        raise DataError(f"a table cannot be read from {type(source).__name__}", "pass a path or a data frame")
     repeated = frame.data.columns[frame.data.columns.duplicated()]
     if len(repeated):
         raise DataError(f"{frame.name}: column '{repeated[0]}' appears more than once", "rename one of them")
     if frame.data.empty:
         raise DataError(f"{frame.name}: a header but no rows", "a table needs at least one row per time step")
     return frame
+
+
+def _with_index(data: pd.DataFrame) -> pd.DataFrame:
+    """A named index, or one of times, becomes a column; any other is dropped. Names become text."""
+    index = data.index
+    times = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
+    wanted = times or any(n is not None for n in index.names)
+    if times and index.name is None:
+        index = index.rename("time")
+    taken = any(n in data.columns for n in index.names)
+    data = data.set_axis(index).reset_index(drop=taken or not wanted)
+    return data.set_axis([str(c) for c in data.columns], axis=1)
 
 
 def _read_file(path: Path) -> Frame:
@@ -64,107 +91,68 @@ def _read_file(path: Path) -> Frame:
         raise DataError(f"{path}: no such file", near or "check the path")
     if path.is_dir():
         raise DataError(f"{path}: a folder, not a table", "name a CSV or Parquet file")
-    with path.open("rb") as file:
-        head = file.read(_SAMPLE)
-    if not head.strip():
-        raise DataError(f"{path}: the file is empty", "a table has a header line and a row per time step")
-    if head[:4] == b"PAR1":
-        return Frame(_read_parquet(path), str(path), text=False)
-    if head[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(path) as file:
-                head = file.read(_SAMPLE)
-        except (OSError, EOFError) as problem:
-            raise DataError(f"{path}: damaged gzip file: {problem}", "compress it again") from None
-        return _read_text(path, head, "gzip")
-    return _read_text(path, head, None)
+    try:
+        with path.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+    except PermissionError:
+        raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
+    return Frame(_with_index(_read_parquet(path)), str(path)) if parquet else _read_text(path, sniff(path))
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(path)
+        return pd.read_parquet(path)
     except Exception as problem:
         raise DataError(f"{path}: not a readable Parquet file: {problem}", "write the file again") from None
-    return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
 
 
-def _read_text(path: Path, head: bytes, compression: str | None) -> Frame:
-    encoding = _encoding(path, head)
-    sample = head.decode(encoding, errors="replace").splitlines()
-    # The sample's last line may be cut short.
-    sample = sample[:-1] if len(head) >= _SAMPLE else sample
-    sample = [line for line in sample if line.strip()][:50]
-    if not sample:
-        raise DataError(f"{path}: the file is empty", "a table has a header line and a row per time step")
-    delimiter = _delimiter(sample)
-    header = next(csv.reader(sample[:1], delimiter=delimiter))
-    _check_header(path, header)
-    options: dict[str, Any] = {
-        "sep": delimiter, "encoding": encoding, "index_col": False, "low_memory": False,
-        "decimal": "," if _decimal_comma(sample[1:], delimiter) else ".",
-        "skipinitialspace": True, "compression": compression, "names": [h.strip() or f"Unnamed: {i}" for i, h in enumerate(header)], "header": 0,
+def _options(dialect: Dialect) -> dict[str, Any]:
+    return {
+        "sep": dialect.delimiter, "encoding": dialect.encoding, "compression": dialect.compression,
+        "decimal": dialect.decimal, "names": list(dialect.columns), "header": 0, "index_col": False,
+        "skipinitialspace": True, "low_memory": False, "keep_default_na": False, "na_values": list(MISSING),
     }  # fmt: skip
+
+
+def _read_text(path: Path, dialect: Dialect) -> Frame:
     try:
         with warnings.catch_warnings():
             # pandas would cut rows longer than the header and only warn.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, **options)
-    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as problem:
+            data = pd.read_csv(path, **_options(dialect))
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as problem:
+        _check_widths(path, dialect)
         text = str(problem).replace("Error tokenizing data. C error: ", "").strip()
         raise DataError(
-            f"{path}: not every row has the {len(header)} columns of the header: {text}",
-            "quote values that hold the delimiter, or mend the line",
+            f"{path}: cannot be cut into columns: {text}", "mend the line; close every quote"
         ) from None
     except UnicodeDecodeError as problem:
-        raise DataError(f"{path}: not valid {encoding} text: {problem}", "save the file as UTF-8") from None
-    return Frame(frame, str(path), text=True, options=options)
+        if dialect.encoding == "utf-8-sig":  # the first lines were plain, a later one is not
+            return _read_text(path, dialect._replace(encoding="cp1252"))
+        raise DataError(f"{path}: not valid {dialect.encoding} text: {problem}", "save it as UTF-8") from None
+    except (OSError, EOFError) as problem:
+        raise DataError(f"{path}: damaged file: {problem}", "write the file again") from None
+    empty = data.iloc[:, -1].isna()
+    if empty.any():
+        # Only then can a row be too short: pandas fills those up in silence.
+        empty = data.isna().all(axis=1)
+        _check_widths(path, dialect)
+    filled = None if not empty.any() else ~empty.to_numpy()
+    if filled is not None:
+        data = data[filled].reset_index(drop=True)
+    nameless = [c for c in data.columns if c.startswith("Unnamed: ") and data[c].isna().all()]
+    return Frame(data.drop(columns=nameless), str(path), dialect, filled)
 
 
-def _encoding(path: Path, head: bytes) -> str:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    if head[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-        raise DataError(f"{path}: a spreadsheet or archive, not a text table", "export it as CSV")
-    if b"\x00" in head:
-        raise DataError(f"{path}: binary data, not a text table", "name a CSV or Parquet file")
+def _check_widths(path: Path, dialect: Dialect) -> None:
+    """Raises DataError at the first row with more or fewer fields than the header."""
+    width = len(dialect.columns)
     try:
-        io.TextIOWrapper(io.BytesIO(head[: head.rfind(b"\n") + 1] or head), encoding="utf-8").read()
-    except UnicodeDecodeError:
-        if sum(b < 9 or 13 < b < 32 for b in head) > len(head) / 100:
-            raise DataError(f"{path}: binary data, not a text table", "name a CSV or Parquet file") from None
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _delimiter(sample: list[str]) -> str:
-    """The delimiter that cuts most lines into as many fields as the header, and into the most."""
-
-    def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(sample, delimiter=delimiter)]
-        agree = sum(w == widths[0] for w in widths) / len(widths)
-        return (agree if widths[0] > 1 else 0.0, widths[0])
-
-    return max(DELIMITERS, key=score)
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    names = [h.strip() for h in header]
-    repeated = {n for n in names if n and names.count(n) > 1}
-    if repeated:
-        raise DataError(f"{path}: column '{sorted(repeated)[0]}' appears more than once", "rename one of them")
-    number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|\d{4}-\d\d-\d\d")
-    if len(names) > 1 and all(number.match(n) for n in names):
-        raise DataError(
-            f"{path}: the first line holds values, not column names: {listing(names, 4)}",
-            "add a header line, such as time,value",
-        )
-
-
-def _decimal_comma(rows: list[str], delimiter: str) -> bool:
-    """True where numbers are written as 1,5: there is such a field and none with a point."""
-    if delimiter == "," or not rows:
-        return False
-    fields = [f.strip() for row in csv.reader(rows, delimiter=delimiter) for f in row]
-    comma = any(re.fullmatch(r"[-+]?\d+,\d+", f) for f in fields)
-    point = any(re.fullmatch(r"[-+]?\d+\.\d+", f) for f in fields)
-    return comma and not point
+        for line, row in records(path, dialect):
+            if len(row) < width or any(field.strip() for field in row[width:]):
+                raise DataError(
+                    f"{path}: line {line} has {len(row)} columns, the header {width}: {','.join(row)[:60]}",
+                    "quote values that hold the delimiter, or mend the line",
+                )
+    except csv.Error:
+        return

@@ -58,6 +58,7 @@ class Schema(Config):
     time_kind: Literal["datetime", "integer", "float"]
     time_format: str | None = None  # how text times are written; None for columns that are no text
     timezone: str | None = None
+    local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
     id: tuple[str, ...] = ()
     target: tuple[str, ...]

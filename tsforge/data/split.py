@@ -22,11 +22,15 @@ MOST_TEST = 8192
 
 
 class Split(NamedTuple):
-    """(n,) rows: the training part is [offset, train), validation [train, validation), test [validation, test)."""
+    """(n,) rows: training is [offset, train), validation [train, validation), test [validation, test).
+
+    held_out: steps behind the training part, as asked for; a series shorter than that has fewer.
+    """
 
     train: Ints
     validation: Ints
     test: Ints
+    held_out: int
 
 
 class Parts(NamedTuple):
@@ -41,8 +45,14 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
     """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
     median = float(np.median(panel.ends - panel.offsets[:-1]))
     share = max(horizon, round(SHARE * median))
-    shortest_whole = median >= 4 * horizon + 2 * (share - horizon)
-    default = share if shortest_whole else horizon
+    for name, asked in (("validation", validation), ("test", test)):
+        if asked and asked < horizon:
+            raise DataError(
+                f"{panel.name}: data.{name} of {asked} steps is shorter than the horizon of {horizon}",
+                f"ask for {horizon} steps or more, or a shorter --horizon",
+            )
+    asked_for = (share if validation is None else validation) + (share if test is None else test)
+    default = share if median >= 2 * horizon + asked_for else horizon
     return (default if validation is None else validation), (default if test is None else test)
 
 
@@ -51,27 +61,25 @@ def split(panel: Panel, validation: int, test: int) -> Split:
     starts = panel.offsets[:-1]
     before_test = np.maximum(panel.ends - test, starts)
     before_validation = np.maximum(before_test - validation, starts)
-    return Split(before_validation, before_test, panel.ends)
+    return Split(before_validation, before_test, panel.ends, validation + test)
 
 
 def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
-    """The windows of every part. Raises DataError when no series is long enough, saying how many rows it takes."""
+    """The windows of every part. Raises DataError when no series is long enough, saying what it takes."""
     starts = panel.offsets[:-1]
     train = cut(panel, starts, cuts.train, context, horizon)
     validation = cut(panel, cuts.train, cuts.validation, context, horizon)
     test = cut(panel, cuts.validation, cuts.test, context, horizon)
     if not len(train.origins) or not len(validation.origins):
-        lengths = panel.ends - starts
-        needed = 1 + horizon + int((panel.ends - cuts.train).max(initial=0))
-        if (panel.ends - cuts.train).max(initial=0) < 2 * horizon:
-            needed = 1 + 3 * horizon
-        if int(lengths.max(initial=0)) >= needed:
+        longest = int((panel.ends - starts).max(initial=0))
+        needed = 1 + horizon + cuts.held_out
+        if longest >= needed:
             raise DataError(
                 f"{panel.name}: no window of {context}+{horizon} steps has an observed target on both sides",
                 "too much is missing: fill gaps before, or take a shorter horizon",
             )
         raise DataError(
-            f"{panel.name}: too short: the longest series has {int(lengths.max(initial=0))} rows, but "
+            f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
             f"bring {needed} rows, or take a shorter --horizon"
             + (" or --set data.test=0" if np.any(cuts.test > cuts.validation) else ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ def detect_season(panel: Panel, stops: Ints) -> int:
         candidates = list(range(2, min(longest // 2, 400) + 1))
     if not candidates:
         return 1
-    strength = np.array([_repeats(panel, stops, m) for m in candidates])
+    strength = _repeats(panel, stops, candidates)
     if generic and len(strength) > 2:  # only a peak is a season, not the slope beside it
         inner = np.r_[False, (strength[1:-1] > strength[:-2]) & (strength[1:-1] >= strength[2:]), False]
         strength = np.where(inner, strength, -1.0)
@@ -37,27 +39,37 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     return candidates[best] if strength[best] > _CLEAR else 1
 
 
-def _repeats(panel: Panel, stops: Ints, m: int) -> float:
-    """Autocorrelation at lag m of the first differences, pooled over series and targets."""
-    starts = panel.offsets[:-1]
-    take = np.flatnonzero(stops - starts > m + 1)
-    scores, weights = [], []
-    budget = _MAX_ROWS
-    for i in take:
-        a, b = int(starts[i]), int(stops[i])
-        a = max(a, b - max(budget, 2 * m + 2))
-        values = np.where(panel.observed[a:b], panel.values[a:b], np.nan).astype(np.float64)
-        change = np.diff(values, axis=0)
-        x, y = change[m:], change[:-m]
-        both = ~np.isnan(x) & ~np.isnan(y)
-        power = np.where(both, x * x + y * y, 0.0).sum() / 2
-        if power > 0:
-            scores.append(np.where(both, x * y, 0.0).sum() / power)
-            weights.append(both.sum())
-        budget -= b - a
-        if budget <= 0:
-            break
-    return float(np.average(scores, weights=weights)) if scores else 0.0
+def _repeats(panel: Panel, stops: Ints, lags: list[int]) -> NDArray[np.float64]:
+    """Autocorrelation of the first differences at each lag, pooled over series and targets.
+
+    Differences are taken in units of their own series, so that a series counts by its length, not its size.
+    """
+    rows, series = _sample(panel, stops, 2 * max(lags) + 2)
+    values = np.where(panel.observed[rows], panel.values[rows], np.nan).astype(np.float64)
+    change = np.diff(values, axis=0)
+    change[series[1:] != series[:-1]] = np.nan
+    seen = ~np.isnan(change)
+    change = np.where(seen, change, 0.0)
+    power, count = _sums(change**2, series[1:], len(panel)), _sums(seen, series[1:], len(panel))
+    size = np.sqrt(power / np.maximum(count, 1))
+    change /= np.where(size > 0, size, 1.0)[series[1:]]
+    strength = np.zeros(len(lags))
+    for k, m in enumerate(lags):
+        together = seen[m:] & seen[:-m] & (series[1 + m :] == series[1:-m])[:, None]
+        x, y = change[m:][together], change[:-m][together]
+        total = float(x @ x + y @ y) / 2
+        strength[k] = float(x @ y) / total if total > 0 else 0.0
+    return strength
+
+
+def _sample(panel: Panel, stops: Ints, least: int) -> tuple[Ints, Ints]:
+    """(rows, their series) up to the stops: the newest of every series until there are enough."""
+    most = max(_MAX_ROWS, least)
+    lengths = np.minimum(stops - panel.offsets[:-1], most)
+    lengths = np.where(np.cumsum(lengths) - lengths < most, lengths, 0)
+    series = np.repeat(np.arange(len(panel)), lengths)
+    behind = np.arange(len(series)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return (stops - lengths)[series] + behind, series
 
 
 def seasonal_error(panel: Panel, stops: Ints, season: int) -> NDArray[np.float64]:
@@ -65,16 +77,13 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> NDArray[np.float64
 
     NaN where a series has no such pair. (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
-    n, C = len(panel), panel.values.shape[1]
     series = panel.row_series()
     rows = np.arange(len(series))
     inside = (rows >= panel.offsets[series] + season) & (rows < stops[series])
     later = rows[inside]
     both = panel.observed[later] & panel.observed[later - season]
     gap = np.abs(panel.values[later].astype(np.float64) - panel.values[later - season]) * both
-    total, count = np.zeros((n, C)), np.zeros((n, C))
-    np.add.at(total, series[inside], gap)
-    np.add.at(count, series[inside], both)
+    total, count = _sums(gap, series[inside], len(panel)), _sums(both, series[inside], len(panel))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count > 0, total / count, np.nan)
 
@@ -85,15 +94,17 @@ def level(panel: Panel, stops: Ints) -> tuple[NDArray[np.float32], NDArray[np.fl
     seen = panel.observed & (np.arange(len(series)) < stops[series])[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
     n = len(panel)
-    count, total = np.zeros((n, values.shape[1])), np.zeros((n, values.shape[1]))
-    np.add.at(count, series, seen)
-    np.add.at(total, series, values)
+    count, total = _sums(seen, series, n), _sums(values, series, n)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / count
-        off = np.zeros_like(total)
-        np.add.at(off, series, np.where(seen, (values - mean[series]) ** 2, 0.0))
+        off = _sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
         deviation = np.sqrt(off / count)
     centre = total.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
     alive = count.any(axis=1)
     spread = np.nanmedian(deviation[alive], axis=0) if alive.any() else np.ones(values.shape[1])
     return centre.astype(np.float32), np.nan_to_num(spread, nan=1.0).astype(np.float32)
+
+
+def _sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:
+    """Rows (N, C) summed by series, (n, C)."""
+    return np.stack([np.bincount(series, weights=column, minlength=n) for column in rows.T], axis=1)

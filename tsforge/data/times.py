@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
-from pandas.tseries.api import guess_datetime_format
 
-from tsforge.data.calendar import DAY, infer, wall_clock
+from tsforge.data import spelling
+from tsforge.data.calendar import DAY, wall_clock
+from tsforge.data.grid import infer
 from tsforge.data.reading import Frame
 from tsforge.data.schema import Schema
-from tsforge.errors import DataError
+from tsforge.errors import DataError, nearest
 
 log = logging.getLogger("tsforge")
 
-QUARTER = "quarter"  # the spelling 2020Q1, which strptime does not know
+_TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of one tick of an epoch count
+_EPOCH = range(10**9, 4 * 10**9)  # seconds from 2001 to 2096
 
 
 @dataclass(frozen=True)
 class Times:
-    """A parsed time column: stamps in file order, and how they were written."""
+    """A parsed time column: stamps in file order, and how they were written.
 
-    stamps: NDArray[Any]  # (N,) int64 microseconds (UTC where there is a zone), or the numbers themselves
+    stamps (N,): int64 microseconds (UTC where there is a zone, unless `local`), or the numbers themselves.
+    local: written without an offset, in the local time of `timezone`.
+    """
+
+    stamps: NDArray[Any]
     kind: Literal["datetime", "integer", "float"]
-    format: str | None
-    timezone: str | None
+    format: str | None = None
+    timezone: str | None = None
+    local: bool = False
 
 
-def parse_times(frame: Frame, name: str, timezone: str | None) -> Times:
-    """Read a time column. timezone: of local times written without an offset.
+def parse_times(frame: Frame, name: str, timezone: str | None, known: Schema | None = None) -> Times:
+    """Read a time column.
 
+    timezone: of local times written without an offset. known: read as that schema does, where possible.
     Raises DataError with the first row that does not read as a time.
     """
     column = frame.data[name]
@@ -47,70 +55,145 @@ def parse_times(frame: Frame, name: str, timezone: str | None) -> Times:
             + (f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""),
             "fill in the time or delete the row",
         )
+    if timezone is not None:
+        _check_zone(timezone)
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return _numbers(column)
-    written: str | None = None
-    if not types.is_datetime64_any_dtype(column):
-        column, written = _from_text(frame, name, column)
-    return _with_zone(frame, name, column, written, timezone)
+        return _from_numbers(name, column, known)
+    if types.is_object_dtype(column) and pd.api.types.infer_dtype(column) in (
+        "date",
+        "datetime",
+        "datetime64",
+    ):
+        column = pd.to_datetime(column)
+    if types.is_datetime64_any_dtype(column):
+        if column.dt.tz is None:
+            return Times(_microseconds(column), "datetime", None, timezone, local=timezone is not None)
+        utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        return Times(_microseconds(utc), "datetime", None, timezone or _zone_name(column))
+    return _from_text(frame, name, column, timezone, known)
 
 
-def _numbers(column: pd.Series) -> Times:
-    """Plain numbers, or dates written as 20240131 or 202401."""
+# --- numbers ------------------------------------------------------------------------------------------------
+
+
+def _from_numbers(name: str, column: pd.Series, known: Schema | None) -> Times:
+    """Plain numbers, counts of seconds since 1970, or dates written as 20240131 or 202401."""
     values = column.to_numpy()
-    if types.is_integer_dtype(column):
-        for digits, fmt in ((8, "%Y%m%d"), (6, "%Y%m")):
-            low, high = 1800 * 10 ** (digits - 4), 2200 * 10 ** (digits - 4)
-            if ((values >= low) & (values < high)).all():
-                dates = pd.to_datetime(column.astype(str), format=fmt, errors="coerce")
-                if dates.notna().all():
-                    return Times(_microseconds(dates), "datetime", fmt + ":int", None)
-        return Times(np.array(values, dtype=np.int64), "integer", None, None)
-    decimals = np.array(values, dtype=np.float64)
-    if np.all(decimals == np.rint(decimals)):
-        return Times(decimals.astype(np.int64), "integer", None, None)
-    return Times(decimals, "float", None, None)
+    if not types.is_integer_dtype(column):
+        decimals = np.array(values, dtype=np.float64)
+        if (known is not None and known.time_kind == "float") or np.any(decimals != np.rint(decimals)):
+            return Times(decimals, "float")
+        return Times(decimals.astype(np.int64), "integer", "float")
+    values = np.array(values, dtype=np.int64)
+    if known is not None and known.time_kind == "float":
+        return Times(values.astype(np.float64), "float")
+    if known is not None and known.time_kind == "integer":
+        return Times(values, "integer")
+    for digits, written in ((8, "%Y%m%d"), (6, "%Y%m")):
+        if 1800 * 10 ** (digits - 4) <= values.min() and values.max() < 2200 * 10 ** (digits - 4):
+            where, distinct = pd.factorize(values)
+            dates = pd.to_datetime(pd.Series(distinct).astype(str), format=written, errors="coerce")
+            if dates.notna().all():
+                return Times(_microseconds(dates)[where], "datetime", written + ":int")
+    for unit, tick in _TICKS.items():
+        ticks = 1_000_000 // tick
+        if _EPOCH.start * ticks <= values.min() and values.max() < _EPOCH.stop * ticks:
+            log.info("column '%s' is read as %s since 1970", name, unit)
+            return Times(values * tick, "datetime", f"epoch:{unit}")
+    return Times(values, "integer")
 
 
-def _from_text(frame: Frame, name: str, column: pd.Series) -> tuple[pd.Series, str]:
-    """Text to datetimes by the one format that reads every value."""
-    text = column.astype(str).str.strip()
-    if text.str.fullmatch(r"\d{4}[- ]?Q[1-4]").all():
-        periods = pd.PeriodIndex(text.str.replace(r"[- ]", "", regex=True), freq="Q")
-        return pd.Series(periods.to_timestamp()), QUARTER
-    readings = []
-    for fmt in _formats(str(text.iloc[0])):
-        dates = pd.to_datetime(text, format=fmt, errors="coerce", utc="%z" in fmt)
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+def _from_text(
+    frame: Frame, name: str, column: pd.Series, timezone: str | None, known: Schema | None
+) -> Times:
+    """Text to stamps by the one format that reads every value. Each distinct text is read once."""
+    where, distinct = pd.factorize(column)
+    text = pd.Series(distinct).astype(str).str.strip()
+    suffix = spelling.offset_format(text.iloc[0])
+    offsets = np.zeros(len(text), dtype=np.int64)
+    base = text
+    if suffix:
+        base = text.str.replace(spelling.OFFSET, "", regex=True)
+        which, endings = pd.factorize(pd.Series([t[len(b) :] for t, b in zip(text, base, strict=True)]))
+        offsets = np.array([spelling.offset_seconds(e) if e else -1 for e in endings], dtype=np.int64)[which]
+    dates, written = _best(name, base, (known.time_format or "").removesuffix(suffix) if known else "")
+    bad = np.flatnonzero(dates.isna() | (offsets == -1))
+    if len(bad):
+        i = int(np.flatnonzero(where == bad[0])[0])
+        raise DataError(
+            f"{frame.name}: column '{name}', {frame.row(i)}: '{column.iloc[i]}' does not read as a time",
+            "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass --time for another column",
+        )
+    stamps = (_microseconds(dates) - offsets * 1_000_000)[where]
+    if not suffix:
+        return Times(stamps, "datetime", written, timezone, local=timezone is not None)
+    if timezone is None and len(np.unique(offsets)) > 1:
+        log.warning(
+            "column '%s' has several UTC offsets, read as UTC; name its zone: --set data.timezone=ZONE",
+            name,
+        )
+    zone = spelling.offset_name(int(offsets[0])) if np.ptp(offsets) == 0 else "UTC"
+    return Times(stamps, "datetime", written + suffix, timezone or zone)
+
+
+def _best(name: str, text: pd.Series, known: str) -> tuple[pd.Series, str]:
+    """(dates, format) by the format that reads every distinct text; NaT where none does."""
+    if known:
+        dates = read_as(text, known)
         if dates.notna().all():
-            readings.append((dates, fmt))
-    best = readings[0] if readings else None
-    if len(readings) > 1:  # 02/01/2020 reads both ways: the right one makes the times regular
-        regular = [r for r in readings if _regular(r[0])] or readings
-        best = regular[0]
-        if len(regular) > 1:
-            log.warning("column '%s' is read as %s; it could also be %s", name, regular[0][1], regular[1][1])
-    if best is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            offsets = text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").all()
-            dates = pd.to_datetime(text, format="mixed", errors="coerce", utc=bool(offsets))
-        bad = np.flatnonzero(dates.isna())
-        if len(bad):
-            i = int(bad[0])
-            raise DataError(
-                f"{frame.name}: column '{name}', {frame.row(i)}: '{text.iloc[i]}' does not read as a time",
-                "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass --time for another column",
-            )
-        best = dates, "%Y-%m-%d %H:%M:%S" + ("%z" if offsets else "")
-    return best
+            return dates, known
+    readings = [(read_as(text, f), f) for f in spelling.formats(str(text.iloc[0]))]
+    whole = [r for r in readings if r[0].notna().all()]
+    if not whole:
+        return _mixed(text) if not readings or text.str.match(r"\d{4}-").all() else max(readings, key=_count)
+    if len(whole) > 1:  # 02/01/2020 reads both ways: the right one makes the times regular
+        regular = [r for r in whole if _regular(r[0])] or whole
+        others = [f for d, f in regular if not d.equals(regular[0][0])]
+        if others:
+            log.warning("column '%s' is read as %s; it could also be %s", name, regular[0][1], others[0])
+        whole = regular
+    dates, written = whole[0]
+    spelled = (f for f in spelling.unpadded(written) if _spelled(dates, f).equals(text))
+    return dates, next(spelled, written)
 
 
-def _formats(first: str) -> list[str]:
-    """Formats that could be meant by the first value, month first before day first."""
-    found = [guess_datetime_format(first, dayfirst=d) for d in (False, True)]
-    if re.fullmatch(r"\d{4}-\d\d", first):
-        found.append("%Y-%m")
-    return list(dict.fromkeys(f for f in found if f))
+def _count(reading: tuple[pd.Series, str]) -> int:
+    return int(reading[0].notna().sum())
+
+
+def share_read(text: pd.Series) -> float:
+    """How many of a few texts read as times, by the one format that reads most of them."""
+    text = text.astype(str).str.strip()
+    if spelling.offset_format(text.iloc[0]):
+        text = text.str.replace(spelling.OFFSET, "", regex=True)
+    shares = [float(read_as(text, f).notna().mean()) for f in spelling.formats(text.iloc[0])]
+    if shares and text.str.match(r"\d{4}-\d\d-").all():
+        shares.append(float(_mixed(text)[0].notna().mean()))
+    return max(shares, default=0.0)
+
+
+def read_as(text: pd.Series, written: str) -> pd.Series:
+    """Texts without an offset read by one format; NaT where it does not fit."""
+    if "%q" in written:
+        year = text.str.extract(r"(\d{4})", expand=False)
+        month = text.str.extract(r"Q([1-4])", expand=False).astype("Int64") * 3 - 2
+        months = year + "-" + month.astype("string").str.zfill(2)
+        return pd.to_datetime(months.astype(object), format="%Y-%m", errors="coerce")
+    if "%V" in written:
+        return pd.to_datetime(text + "-1", format=written + "-%u", errors="coerce")
+    return pd.to_datetime(text, format=spelling.plain(written), errors="coerce")
+
+
+def _mixed(text: pd.Series) -> tuple[pd.Series, str]:
+    """ISO times of several lengths, as a midnight written without its hour."""
+    without_offset = text.where(~text.str.contains(spelling.OFFSET, regex=True))
+    dates = pd.to_datetime(without_offset, format="ISO8601", errors="coerce")
+    joint = "T" if text.str.contains("T").any() else " "
+    fraction = ".%6f" if text.str.contains(r"\.\d", regex=True).any() else ""
+    return dates, f"%Y-%m-%d{joint}%H:%M:%S{fraction}"
 
 
 def _regular(dates: pd.Series) -> bool:
@@ -118,58 +201,95 @@ def _regular(dates: pd.Series) -> bool:
     return infer(stamps, np.arange(len(stamps)) == 0, "datetime")[0] is not None
 
 
-def _with_zone(frame: Frame, name: str, column: pd.Series, written: str | None, timezone: str | None) -> Times:
-    zone = str(column.dt.tz) if column.dt.tz is not None else None
-    if zone is None and timezone is not None:
-        try:
-            column = column.dt.tz_localize(timezone, ambiguous="infer").dt.tz_convert("UTC")
-        except Exception as problem:
-            raise DataError(
-                f"{frame.name}: column '{name}' cannot be read in the time zone {timezone}: {problem}",
-                "check the zone's name (as Europe/Berlin) and the hours around the clock change",
-            ) from None
-        return Times(_microseconds(column.dt.tz_localize(None)), "datetime", written, timezone)
-    if zone is None:
-        return Times(_microseconds(column), "datetime", written, None)
-    utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return Times(_microseconds(utc), "datetime", written, timezone or zone)
-
-
 def _microseconds(column: pd.Series) -> NDArray[np.int64]:
+    """Naive datetimes as whole numbers."""
     return np.array(column.dt.as_unit("us").to_numpy().view(np.int64))
+
+
+# --- zones --------------------------------------------------------------------------------------------------
+
+
+def _check_zone(name: str) -> None:
+    try:
+        spelling.zone_of(name)
+    except (KeyError, ValueError, OSError):
+        known = available_timezones()
+        raise DataError(
+            f"there is no time zone '{name}'", nearest(name, known) or "as Europe/Berlin or UTC"
+        ) from None
+
+
+def _zone_name(column: pd.Series) -> str:
+    """The zone of a datetime column, by a name that any machine knows; UTC where it has none."""
+    zone = column.dt.tz
+    name = zone.key if isinstance(zone, ZoneInfo) else str(zone)
+    try:
+        spelling.zone_of(name)
+    except (KeyError, ValueError, OSError):
+        return "UTC"
+    return name
 
 
 def counts_days(stamps: NDArray[np.int64], new_series: NDArray[np.bool_]) -> bool:
     """True where the shortest gap is about a day or longer: then the grid is one of local days."""
     inside = np.flatnonzero(~new_series)
-    return len(inside) > 0 and int((stamps[inside] - stamps[inside - 1]).min()) > DAY * 5 // 6
-
-
-def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
-    """Stamps of the grid as a column of the type and spelling that the table came in."""
-    if schema.time_kind != "datetime":
-        return pd.Series(stamps)
-    column = pd.Series(stamps.astype("M8[us]"))
-    if schema.timezone is not None:
-        if schema.wall_grid:
-            column = column.dt.tz_localize(schema.timezone, ambiguous=True, nonexistent="shift_forward")
-        else:
-            column = column.dt.tz_localize("UTC").dt.tz_convert(schema.timezone)
-    return column if schema.time_format is None else _spelled(column, schema.time_format)
-
-
-def _spelled(column: pd.Series, written: str) -> pd.Series:
-    if written == QUARTER:
-        return column.dt.year.astype(str) + "Q" + column.dt.quarter.astype(str)
-    spelled = column.dt.strftime(written.removesuffix(":int"))
-    return spelled.astype(np.int64) if written.endswith(":int") else spelled
-
-
-def show_time(stamp: Any, schema: Schema) -> str:
-    """One stamp, for a message."""
-    return str(format_times(np.array([stamp]), schema).iloc[0])
+    if not len(inside):
+        return False
+    gaps = stamps[inside] - stamps[inside - 1]
+    gaps = gaps[gaps > 0]
+    return len(gaps) > 0 and int(gaps.min()) > DAY * 5 // 6
 
 
 def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
     """Grid stamps to the local clock, for calendar features."""
     return stamps if schema.wall_grid else wall_clock(stamps, schema.timezone)
+
+
+# --- back to the table's own spelling -----------------------------------------------------------------------
+
+
+def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
+    """Stamps of the grid as a column of the type and spelling that the table came in."""
+    written = schema.time_format
+    if schema.time_kind != "datetime":
+        return pd.Series(stamps.astype(np.float64) if written == "float" else stamps)
+    if written is not None and written.startswith("epoch:"):
+        return pd.Series(stamps // _TICKS[written.removeprefix("epoch:")])
+    column = pd.Series(stamps.astype("M8[us]"))
+    if schema.local:
+        column = column if schema.wall_grid else pd.Series(to_wall(stamps, schema).astype("M8[us]"))
+    elif schema.timezone is not None and schema.wall_grid:
+        summer = np.ones(len(column), dtype=np.bool_)
+        column = column.dt.tz_localize(schema.timezone, ambiguous=summer, nonexistent="shift_forward")
+    elif schema.timezone is not None:
+        column = column.dt.tz_localize("UTC").dt.tz_convert(schema.timezone)
+    return column if written is None else _spelled(column, written)
+
+
+def _spelled(column: pd.Series, written: str) -> pd.Series:
+    if written.endswith(":int"):
+        return pd.Series(column.dt.strftime(written.removesuffix(":int")).astype(np.int64))
+    if written.endswith(("Z", "UTC")) and column.dt.tz is not None:
+        column = column.dt.tz_convert("UTC")
+    parts = [p for p in re.split(r"(%q|%-[mdHI]|%[1-6]f|%:z)", written) if p]
+    pieces = [_piece(column, part) for part in parts]
+    return pieces[0] if len(pieces) == 1 else pieces[0].str.cat(pd.concat(pieces[1:], axis=1))
+
+
+def _piece(column: pd.Series, part: str) -> pd.Series:
+    if part == "%q":
+        piece = column.dt.quarter.astype(str)
+    elif part.startswith("%-"):
+        piece = column.dt.strftime("%" + part[2]).str.replace(r"^0(?=\d)", "", regex=True)
+    elif part == "%:z":
+        piece = column.dt.strftime("%z").str.replace(r"(\d\d)$", r":\1", regex=True)
+    elif re.fullmatch(r"%[1-6]f", part):
+        piece = column.dt.strftime("%f").str[: int(part[1])]
+    else:
+        piece = column.dt.strftime(part)
+    return pd.Series(piece)
+
+
+def show_time(stamp: Any, schema: Schema) -> str:
+    """One stamp, for a message."""
+    return str(format_times(np.array([stamp]), schema).iloc[0])

@@ -1,4 +1,4 @@
-"""Which windows there are: index arithmetic over a panel, no copies. A window is named by its forecast origin."""
+"""Which windows there are: index arithmetic over a panel, no copies. A window has the name of its origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     origins: Ints  # (W,)
     series: Ints  # (W,)
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.origins)
 
     def thin(self, most: int) -> Windows:
@@ -34,7 +34,7 @@ def cut(panel: Panel, begin: Ints, end: Ints, context: int, horizon: int, *, str
 
     begin, end: (n,) rows. The last window of each series ends at `end`; earlier ones lie `stride` before.
     A context is full where the series allows one; a series too short for that gives windows from the shortest
-    of horizon and what there is, padded and masked. Windows with nothing observed on either side are left out.
+    of horizon and what there is, padded and masked. Windows with nothing observed on a side are left out.
     """
     starts = panel.offsets[:-1]
     full = np.minimum(starts + context, end - horizon)
@@ -55,7 +55,7 @@ def cut(panel: Panel, begin: Ints, end: Ints, context: int, horizon: int, *, str
 
 
 def last(panel: Panel) -> Windows:
-    """One window per series with its origin after the last observed target, as for a forecast of the future."""
+    """One window per series, its origin after the last observed target, as for a forecast of the future."""
     return Windows(panel.ends.copy(), np.arange(len(panel)))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
 from tsforge.config import Config
@@ -71,6 +71,10 @@ class PointProjection(nn.Module):
         return Point(base + self.out(features).squeeze(-1), scaling, self.loss)
 
 
-HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type")]
-__all__ = ["DECILES", "HeadConfig", "Levels", "PointHead", "QuantileHead"]
+def _typed(value: Any) -> Any:
+    """A head's settings without its type are those of a quantile head."""
+    return {"type": "quantile"} | value if isinstance(value, dict) else value
 
+
+HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
+__all__ = ["DECILES", "HeadConfig", "Levels", "PointHead", "QuantileHead"]

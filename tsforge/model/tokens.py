@@ -93,9 +93,10 @@ class PointEmbedding(nn.Module):
     def readout(self, h: Tensor) -> Tensor:
         """(S, H, D) -> (B, H, C, E)."""
         features: Tensor = self.out(h)
+        S, H, _ = features.shape
         if self.shared:
-            return features.unflatten(0, (-1, self.window.targets)).transpose(1, 2)
-        return features.unflatten(-1, (self.window.targets, FEATURES))
+            return features.view(-1, self.window.targets, H, FEATURES).transpose(1, 2)
+        return features.view(S, H, self.window.targets, FEATURES)
 
 
 def cycle_before(shape: WindowShape, cycle: int) -> Tensor:

@@ -29,9 +29,6 @@ class TimeMix(nn.Module):
     def __init__(self, shape: TokenShape) -> None:
         super().__init__()
         self.mix = nn.Linear(shape.past, shape.future)
-        # Begin as the mean of the past: a sensible forecast before the first step.
-        nn.init.constant_(self.mix.weight, 1 / shape.past)
-        nn.init.zeros_(self.mix.bias)
 
     def forward(self, past: Tensor, _future: Tensor) -> Tensor:
         """past (S, N, D) -> (S, M, D); the future tokens speak for themselves."""

@@ -118,10 +118,8 @@ class Block(nn.Module):
 
     def _residual(self, i: int, x: Tensor, part: Part) -> Tensor:
         norm = self.norms[i]
-        if self.pre:
-            return x + self.drop(part(norm(x)))
-        summed: Tensor = norm(x + self.drop(part(x)))
-        return summed
+        out: Tensor = x + self.drop(part(norm(x))) if self.pre else norm(x + self.drop(part(x)))
+        return out
 
 
 class Attention(nn.Module):
@@ -148,7 +146,7 @@ class Attention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, A, T, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def _last_norm(config: Transformer, width: int) -> nn.Module:

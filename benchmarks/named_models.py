@@ -1,0 +1,70 @@
+"""Fit every named model on the tasks of the README and print its table of held-out scores.
+
+    python benchmarks/named_models.py [--out models/readme] [--only electricity]
+
+Fits that are already in --out are not repeated. ETTh1 is taken from TSFORGE_DATA or the cache (tsforge data get etth1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+MODELS = (
+    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear", "naive",
+    "seasonal-naive",
+)  # fmt: skip
+ETTH1 = "HUFL,HULL,MUFL,MULL,LUFL,LULL,OT"
+TASKS = {
+    "electricity": ["electricity-demand", "--target", "demand", "--horizon", "48", "--context", "336"],
+    "etth1-ot": ["etth1", "--target", "OT", "--horizon", "24"],
+    "etth1-all": ["etth1", "--target", ETTH1, "--horizon", "96"],
+}
+METRICS = ("mase", "mae", "smape", "wql", "coverage_80")
+
+
+def fit(task: str, model: str, out: Path) -> dict[str, object]:
+    """One command line, as a user would type it; its JSON document."""
+    saved = out / f"{task}-{model}.json"
+    if not saved.exists():
+        command = [
+            sys.executable,
+            "-m",
+            "tsforge",
+            "fit",
+            *TASKS[task],
+            "--model",
+            model,
+            "--no-track",
+            "--json",
+        ]
+        command += ["--out", str(out / f"{task}-{model}")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        saved.write_text(done.stdout, encoding="utf-8")
+    document: dict[str, object] = json.loads(saved.read_text(encoding="utf-8"))
+    return document
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("models/readme"))
+    parser.add_argument("--only", choices=TASKS)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for task in [args.only] if args.only else TASKS:
+        print(f"\n`tsforge fit {' '.join(TASKS[task])} --model NAME`\n")
+        print("| model | " + " | ".join(METRICS) + " | skill | parameters | training |")
+        print("|---|" + "--:|" * (len(METRICS) + 3))
+        for model in MODELS:
+            d = fit(task, model, args.out)
+            scores = d["scores"][model]  # type: ignore[index]
+            cells = [f"{scores[m]:.4g}" for m in METRICS]
+            row = [model, *cells, f"{d['skill']:+.1f} %", f"{d['parameters']:,}", f"{d['seconds']:.0f} s"]
+            print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

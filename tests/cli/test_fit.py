@@ -1,0 +1,164 @@
+"""fit, inspect and data as a user meets them: what is printed where, what is written, what is left alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsforge.cli.main import run
+
+QUICK = ["--max-steps", "4", "--set", "model.width=8"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh folder with one ordinary table, and the user in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    n = 24 * 12
+    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
+    times = pd.date_range("2024-03-01", periods=n, freq="h")
+    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv("data.csv", index=False)
+    return tmp_path
+
+
+def test_fit_in_a_pipe(folder: Path) -> None:
+    """Prevents: banners, lightning_logs, results mixed into diagnostics, control characters in a pipe."""
+    command = [sys.executable, "-m", "tsforge", "fit", "data.csv", "--horizon", "12", *QUICK, "--no-track"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=True)
+    assert "\r" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    for word in ("Lightning", "GPU", "worker", "warn", "litlogger"):
+        assert word.lower() not in (done.stdout + done.stderr).lower()
+    assert "windows/s" in done.stderr
+    assert "seasonal-naive" in done.stdout
+    assert "skill" in done.stdout
+    assert "tsforge predict models/lstm-load-h12" in done.stdout
+    assert sorted(p.name for p in folder.iterdir()) == ["data.csv", "models"]
+
+
+def test_the_next_command_it_prints_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", "data.csv", "--horizon", "12", *QUICK, "--no-track"]) == 0
+    out = capsys.readouterr().out
+    command = next(line for line in out.splitlines() if line.startswith("next"))
+    assert run(command.split("tsforge ")[1].split()) == 0
+    assert len(pd.read_csv(folder / "forecast.csv")) == 12
+    assert (folder / "forecast.png").stat().st_size > 5_000
+
+
+def test_json_is_one_document_and_quiet_is_quiet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", "data.csv", *QUICK, "--no-track", "--json", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
+    assert set(document["scores"]) == {"lstm", "seasonal-naive", "naive"}
+    assert document["experiment"]["data"]["horizon"] == 24
+    assert document["scores"] == json.loads((folder / document["model"] / "scores.json").read_text())
+
+
+def test_flags_and_set_win_over_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "e.toml").write_text(
+        'seed = 5\n[data]\npath = "data.csv"\nhorizon = 3\n[model]\nkind = "gru"\nwidth = 8\n'
+        "[train]\nmax_steps = 2\nlr = 0.5\n"
+    )
+    argv = ["fit", "--config", "e.toml", "--set", "train.lr=0.25", "--seed", "6", "--no-track", "--json"]
+    assert run(argv) == 0
+    experiment = json.loads(capsys.readouterr().out)["experiment"]
+    assert experiment["model"]["backbone"]["cell"] == "gru"
+    assert experiment["model"]["width"] == 8
+    assert experiment["train"]["lr"] == 0.25
+    assert (experiment["seed"], experiment["data"]["horizon"]) == (6, 3)
+
+
+@pytest.mark.parametrize("spelled", [["--target", "a", "b"], ["--target", "a,b"], ["--target", "a", "--target", "b"]])
+def test_several_targets_however_they_are_written(
+    spelled: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.DataFrame({"t": range(80), "a": np.arange(80.0), "b": 1.0, "c": 2.0}).to_csv("wide.csv", index=False)
+    assert run(["fit", "wide.csv", *spelled, "--horizon", "3", "--model", "naive", "--no-track", "--out", "m"]) == 0
+    assert run(["predict", "m", "wide.csv", "--json"]) == 0
+    out = capsys.readouterr().out
+    rows = json.loads(out[out.index("{") :])["forecast"]
+    assert [(r["t"], r["target"]) for r in rows] == [(t, c) for t in (80, 81, 82) for c in ("a", "b")]
+    assert folder.is_dir()
+
+
+def test_the_same_command_twice_gives_the_same_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    documents = []
+    for _ in range(2):
+        assert run(["fit", "data.csv", *QUICK, "--model", "transformer", "--no-track", "--json", "--quiet"]) == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0]["scores"] == documents[1]["scores"]
+    assert (folder / "models").is_dir()
+
+
+def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mlflow.tracking import MlflowClient
+
+    argv = ["fit", "data.csv", "--horizon", "6", *QUICK, "--experiment", "mine", "--json", "--quiet"]
+    assert run(argv) == 0
+    document = json.loads(capsys.readouterr().out)
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    found = client.get_run(document["run"])
+    assert found.data.params["model.kind"] == "lstm"
+    assert found.data.metrics["test/mase"] == pytest.approx(document["scores"]["lstm"]["mase"])
+    assert len(client.get_metric_history(document["run"], "val/loss")) == 4
+    steps = [m.step for m in client.get_metric_history(document["run"], "test/mae_by_step")]
+    assert sorted(steps) == [1, 2, 3, 4, 5, 6]
+    assert {a.path for a in client.list_artifacts(document["run"], "model")} >= {"model/weights.safetensors"}
+    assert client.get_experiment(found.info.experiment_id).name == "mine"
+
+
+def test_a_store_out_of_reach_does_not_fail_the_fit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["fit", "data.csv", *QUICK, "--tracking-uri", "http://127.0.0.1:9"]
+    assert run(argv) == 0
+    err = capsys.readouterr().err
+    assert "not recorded at http://127.0.0.1:9" in err
+    assert (folder / "models" / "lstm-load-h24" / "manifest.json").is_file()
+
+
+def test_inspect_suggests_a_command_that_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", "data.csv"]) == 0
+    out = capsys.readouterr().out
+    for part in ("load", "target", "frequency h", "288 steps", "24 steps"):
+        assert part in out
+    command = out.split("tsforge ")[1].split()
+    assert run([*command, *QUICK, "--no-track"]) == 0
+    assert folder.is_dir()
+
+
+def test_inspect_json_counts_gaps_and_lists_what_could_be_the_target(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = pd.date_range("2024-01-01", periods=100, freq="D")
+    frame = pd.DataFrame({"day": times, "a": 1.0, "b": 2.0}).drop(index=[10, 11, 12, 50])
+    frame.to_csv("gaps.csv", index=False)
+    assert run(["inspect", "gaps.csv", "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["could_be_target"] == ["a", "b"]
+    assert seen["frequency"] == "D"
+    assert seen["series"]["missing_steps"] == 2 * 4
+    assert seen["series"]["longest_gap"] == 3
+    assert folder.is_dir()
+
+
+def test_data_list_and_path(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run(["data", "list", "--json"]) == 0
+    cards = {c["name"]: c for c in json.loads(capsys.readouterr().out)}
+    assert {"electricity-demand", "air-passengers", "etth1", "m3-monthly"} <= set(cards)
+    assert run(["data", "path", "air-passengers"]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+    (tmp_path / "ETTm2.csv").write_text("date,OT\n")
+    monkeypatch.setenv("TSFORGE_DATA", str(tmp_path))
+    assert run(["data", "path", "ettm2"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "ETTm2.csv")
+    assert run(["data", "get", "electricty-demand"]) == 2
+    assert "electricity-demand" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""The model directory: loading executes nothing, and a half-written one never appears."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tsforge
+from tsforge import artifact
+from tsforge.errors import ModelError
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (Path.write_text, (self.target, "boom"))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    data = pd.DataFrame({"t": range(60), "y": np.sin(np.arange(60))})
+    experiment = tsforge.build({"data.horizon": 4, "model.kind": "linear", "model.width": 4, "train.max_steps": 2})
+    tsforge.fit(experiment, data, out=tmp_path / "model")
+    return tmp_path / "model"
+
+
+def resign(folder: Path, name: str) -> None:
+    """Make the manifest agree with a changed file, as an attacker would."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_weights_that_are_a_pickle_are_refused_and_not_run(model: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    (model / "weights.safetensors").write_bytes(pickle.dumps(Bomb(flag)))
+    resign(model, "weights.safetensors")
+    with pytest.raises(ModelError):
+        artifact.load(model)
+    assert not flag.exists()
+
+
+def test_settings_cannot_name_code(model: Path) -> None:
+    content = json.loads((model / "experiment.json").read_text())
+    content["model"]["backbone"]["type"] = "os.system"
+    (model / "experiment.json").write_text(json.dumps(content))
+    resign(model, "experiment.json")
+    with pytest.raises(ModelError, match="backbone"):
+        artifact.load(model)
+
+
+def test_a_newer_format_says_which_version_wrote_it(model: Path) -> None:
+    manifest = json.loads((model / "manifest.json").read_text()) | {"format": 99, "tsforge": "9.9"}
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=r"9\.9"):
+        artifact.load(model)
+
+
+def test_writing_again_replaces_the_whole_folder(model: Path) -> None:
+    (model / "stale.txt").write_text("old")
+    loaded = artifact.load(model)
+    artifact.save(loaded, model, {"note.txt": "new"})
+    assert not (model / "stale.txt").exists()
+    assert (model / "note.txt").read_text() == "new"
+    assert sorted(p.name for p in model.parent.iterdir()) == ["model"]
+
+
+def test_a_failed_write_leaves_the_old_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = artifact.load(model)
+    before = {p.name: p.read_bytes() for p in model.iterdir()}
+    monkeypatch.setattr(artifact, "save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        artifact.save(loaded, model, {})
+    assert {p.name: p.read_bytes() for p in model.iterdir()} == before
+    assert sorted(p.name for p in model.parent.iterdir()) == ["model"]
+
+
+def test_holds_what_people_look_for(model: Path) -> None:
+    names = {p.name for p in model.iterdir()}
+    assert names >= {
+        "manifest.json", "experiment.json", "experiment.toml", "schema.json", "weights.safetensors", "scores.json",
+        "history.csv", "loss.png", "forecast.png",
+    }  # fmt: skip
+    again = tsforge.build({}, model / "experiment.toml")
+    assert again == artifact.load(model).experiment

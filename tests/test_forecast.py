@@ -1,0 +1,184 @@
+"""Forecasts: quantiles that never cross, losses against scikit-learn and slow loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared_error
+
+from tsforge.batch import Truth
+from tsforge.forecast import Forecast, Point, Quantiles, Scaling, ascending, masked_mean, middle
+
+B, H, C = 4, 5, 2
+LEVELS = (0.1, 0.35, 0.5, 0.8)
+
+
+def draw(*size: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def scaling() -> Scaling:
+    return Scaling(10 * draw(B, 1, C, seed=1), 0.5 + draw(B, 1, C, seed=2).abs())
+
+
+def truth(missing: float = 0.3) -> Truth:
+    observed = torch.rand(B, H, C, generator=torch.Generator().manual_seed(3)) >= missing
+    return Truth(scaling().restore(draw(B, H, C, seed=4)) * observed, observed)
+
+
+def quantiles(levels: tuple[float, ...] = LEVELS) -> Quantiles:
+    return Quantiles(ascending(draw(B, H, C, len(levels)), levels).requires_grad_(), scaling(), levels)
+
+
+def point(kind: str = "mse") -> Point:
+    return Point(draw(B, H, C).requires_grad_(), scaling(), kind)
+
+
+FORECASTS = (quantiles, point, lambda: point("mae"))
+SORTED_LEVELS = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=12, unique=True).map(
+    lambda found: tuple(sorted(found))
+)
+
+
+@settings(deadline=None)
+@given(data=st.data(), levels=SORTED_LEVELS)
+def test_quantiles_never_cross(data: st.DataObject, levels: tuple[float, ...]) -> None:
+    """An upper quantile below a lower one, at whatever a network says, in normalised and in data units."""
+    raw = data.draw(arrays(np.float32, (3, len(levels)), elements=st.floats(-1e4, 1e4, width=32)))
+    values = ascending(torch.from_numpy(raw)[:, None, None], levels)
+    units = Scaling(torch.full((3, 1, 1), 1e5), torch.full((3, 1, 1), 0.3))
+    assert (values.diff(dim=-1) >= 0).all()
+    assert (Quantiles(values, units, levels).quantiles().diff(dim=-1) >= 0).all()
+    m = min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
+    assert middle(levels) == m
+    assert torch.equal(values[:, 0, 0, m], torch.from_numpy(raw)[:, m])
+
+
+@given(levels=SORTED_LEVELS)
+def test_neighbours_are_a_softplus_apart(levels: tuple[float, ...]) -> None:
+    """A level that does not move its own distance: some quantiles could never be learned."""
+    raw = draw(len(levels))
+    values = ascending(raw, levels)
+    m = middle(levels)
+    expected = [float(torch.log1p(torch.exp(r))) for i, r in enumerate(raw) if i != m]
+    assert values.diff().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.3, 0.5, 0.9])
+def test_pinball_loss_against_scikit_learn(level: float) -> None:
+    """The level's two slopes swapped."""
+    forecast = Quantiles(draw(B, H, C, 1).requires_grad_(), scaling(), (level,))
+    after = truth(missing=0.0)
+    y = scaling().normalise(after.target).flatten().numpy()
+    expected = 2 * mean_pinball_loss(y, forecast.normalised.detach().flatten().numpy(), alpha=level)
+    assert forecast.loss(after).item() == pytest.approx(expected)
+
+
+def test_quantile_loss_is_the_mean_over_observed_steps_and_levels() -> None:
+    """Missing truths counted as zeros, or windows weighted by how few truths they have."""
+    forecast, after = quantiles(), truth()
+    y, q = scaling().normalise(after.target), forecast.normalised.detach()
+    losses = []
+    for b, h, c in np.ndindex(B, H, C):
+        if after.observed[b, h, c]:
+            for i, level in enumerate(LEVELS):
+                gap = float(y[b, h, c] - q[b, h, c, i])
+                losses.append(2 * (level * gap if gap > 0 else (level - 1) * gap))
+    assert forecast.loss(after).item() == pytest.approx(np.mean(losses))
+
+
+@pytest.mark.parametrize(("kind", "metric"), [("mse", mean_squared_error), ("mae", mean_absolute_error)])
+def test_point_loss_against_scikit_learn(kind: str, metric: object) -> None:
+    """A loss in data units, in which the largest series decides alone; or the wrong one of the two."""
+    forecast, after = point(kind), truth()
+    seen = after.observed
+    y = scaling().normalise(after.target)[seen].numpy()
+    assert forecast.loss(after).item() == pytest.approx(metric(y, forecast.normalised.detach()[seen].numpy()))
+
+
+@pytest.mark.parametrize("make", FORECASTS)
+def test_the_loss_ignores_what_was_not_observed(make: object) -> None:
+    """Placeholders that a network is trained on."""
+    after = truth()
+    other = after._replace(target=torch.where(after.observed, after.target, 1e3 + draw(B, H, C, seed=9)))
+    forecast = make()
+    assert torch.equal(forecast.loss(after), forecast.loss(other))
+    (gradient,) = torch.autograd.grad(forecast.loss(other), forecast.normalised)
+    assert (gradient[~after.observed] == 0).all()
+    assert (gradient[after.observed] != 0).any()
+
+
+@pytest.mark.parametrize("make", FORECASTS)
+def test_a_batch_without_truths_teaches_nothing(make: object) -> None:
+    """0 / 0: one batch in a gap of the data that turns all weights into NaN."""
+    forecast = make()
+    loss = forecast.loss(truth(missing=2.0))
+    assert loss.item() == 0
+    (gradient,) = torch.autograd.grad(loss, forecast.normalised)
+    assert (gradient == 0).all()
+
+
+def test_masked_mean_of_values_that_are_no_numbers() -> None:
+    """NaN times 0 is NaN: a mask must choose, not multiply."""
+    values = torch.tensor([1.0, float("nan"), 3.0, float("inf")])
+    assert float(masked_mean(values, torch.tensor([True, False, True, False]))) == 2
+
+
+@pytest.mark.parametrize("levels", [LEVELS, (0.5,), (0.1, 0.4, 0.6), (0.2, 0.9), (0.05, 0.3), (0.7, 0.95), (0.3,)])
+def test_the_point_forecast_is_the_median(levels: tuple[float, ...]) -> None:
+    """A point from the wrong column, or no interpolation where 0.5 is no level."""
+    forecast = quantiles(levels)
+    data = forecast.quantiles().detach()
+    expected = np.array([np.interp(0.5, levels, q) for q in data.reshape(-1, len(levels)).numpy()])
+    np.testing.assert_allclose(forecast.point.detach().numpy().ravel(), expected)
+    if 0.5 in levels:
+        torch.testing.assert_close(forecast.point.detach(), data[..., levels.index(0.5)])
+
+
+def test_quantiles_in_data_units_against_a_loop() -> None:
+    """Units that are broadcast over levels or channels instead of windows."""
+    forecast, (loc, scale) = quantiles(), scaling()
+    found = forecast.quantiles().detach()
+    for b, h, c, q in np.ndindex(*found.shape):
+        expected = loc[b, 0, c] + scale[b, 0, c] * forecast.normalised[b, h, c, q].detach()
+        assert float(found[b, h, c, q]) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("kind", ["mse", "mae"])
+def test_a_point_forecast_has_no_quantiles(kind: str) -> None:
+    """A point forecast that passes for a distribution of one level."""
+    forecast: Forecast = point(kind)
+    assert forecast.levels == ()
+    assert forecast.quantiles().shape == (B, H, C, 0)
+    torch.testing.assert_close(forecast.point, scaling().restore(forecast.normalised))
+
+
+@pytest.mark.parametrize("make", FORECASTS)
+def test_the_loss_does_not_depend_on_units(make: object) -> None:
+    """Large series that drown small ones: the loss is in normalised units."""
+    forecast, after = make(), truth()
+    loc, scale = scaling()
+    other = type(forecast)(forecast.normalised, Scaling(1000 * loc + 5, 1000 * scale), *rest(forecast))
+    moved = after._replace(target=1000 * after.target + 5)
+    torch.testing.assert_close(other.loss(moved), forecast.loss(after))
+
+
+def rest(forecast: Point | Quantiles) -> tuple[object, ...]:
+    return (forecast.levels,) if isinstance(forecast, Quantiles) else (forecast.kind,)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.75])
+def test_the_loss_is_least_at_the_quantile(level: float) -> None:
+    """A loss whose minimum is some other number than the quantile it is named for."""
+    y = draw(1001, 1, 1)
+    units = Scaling(torch.zeros(1001, 1, 1), torch.ones(1001, 1, 1))
+    after = Truth(y, torch.ones_like(y, dtype=torch.bool))
+    grid = np.linspace(-2, 2, 401)
+    losses = [
+        float(Quantiles(torch.full((1001, 1, 1, 1), v, dtype=y.dtype), units, (level,)).loss(after)) for v in grid
+    ]
+    assert grid[int(np.argmin(losses))] == pytest.approx(np.quantile(y.numpy(), level), abs=0.02)

@@ -1,0 +1,127 @@
+"""predict: the input's own columns, a roll-out that feeds forecasts back, any table of the same kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import tsforge
+from tsforge.cli.main import run
+
+
+def daily(names: tuple[str, ...] = ("b", "a"), n: int = 90, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = [
+        pd.DataFrame({
+            "item": name, "date": pd.date_range("2024-01-01", periods=n, freq="D").strftime("%d/%m/%Y"),
+            "sold": 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + rng.normal(size=n),
+        })
+        for name in names
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("m") / "model"
+    experiment = tsforge.build(
+        {"data.horizon": 7, "data.context": 28, "model.kind": "gru", "model.width": 8, "train.max_steps": 30}
+    )
+    tsforge.fit(experiment, daily(), out=out)
+    return out
+
+
+def test_columns_types_and_order_of_the_input(model: Path) -> None:
+    frame = tsforge.predict(model, daily()).frame
+    assert list(frame.columns) == ["item", "date", "forecast", *(f"q0.{i}" for i in range(1, 10))]
+    assert frame["item"].tolist() == ["b"] * 7 + ["a"] * 7
+    assert frame["date"].tolist()[:7] == [f"{d:02d}/03/2024" for d in range(31, 32)] + [
+        f"{d:02d}/04/2024" for d in range(1, 7)
+    ]
+
+
+def test_int_ids_and_datetimes_keep_their_types(tmp_path: Path) -> None:
+    data = daily()
+    data["item"] = data["item"].map({"b": 7, "a": 3})
+    data["date"] = pd.to_datetime(data["date"], format="%d/%m/%Y").dt.tz_localize("Europe/Berlin")
+    data.to_parquet(tmp_path / "data.parquet")
+    experiment = tsforge.build({"data.id": "item", "data.target": "sold", "data.horizon": 7, "model.kind": "naive"})
+    fitted = tsforge.fit(experiment, tmp_path / "data.parquet", out=tmp_path / "m")
+    assert fitted.model.facts.columns.frequency.name == "D"
+    assert run(["predict", str(tmp_path / "m"), "--output", str(tmp_path / "f.parquet")]) == 0
+    frame = pd.read_parquet(tmp_path / "f.parquet")
+    assert frame["item"].dtype == np.int64
+    assert str(frame["date"].dtype.tz) == "Europe/Berlin"  # type: ignore[union-attr]
+    # Across the change to summer time on 31 March, midnight stays midnight.
+    assert set(frame["date"].dt.hour) == {0}
+
+
+def test_roll_out_equals_feeding_forecasts_back_by_hand(model: Path) -> None:
+    data = daily()
+    rolled = tsforge.predict(model, data, horizon=17).frame
+    fed = data
+    blocks = []
+    for _ in range(3):
+        frame = tsforge.predict(model, fed).frame
+        blocks.append(frame)
+        fed = pd.concat([fed, frame.rename(columns={"forecast": "sold"})[["item", "date", "sold"]]])
+    for item in ("b", "a"):
+        by_hand = pd.concat([b[b["item"] == item] for b in blocks])["forecast"].to_numpy()[:17]
+        np.testing.assert_allclose(rolled.loc[rolled["item"] == item, "forecast"], by_hand, rtol=1e-5)
+
+
+def test_shorter_horizon_is_the_beginning_of_the_longer_one(model: Path) -> None:
+    full, short = tsforge.predict(model, daily()), tsforge.predict(model, daily(), horizon=3)
+    np.testing.assert_array_equal(full.point[:, :3], short.point)
+
+
+def test_a_series_never_seen_and_a_polars_frame(model: Path) -> None:
+    data = daily(("new",), n=40)
+    from_pandas = tsforge.predict(model, data).frame
+    from_polars = tsforge.predict(model, pl.DataFrame(data.to_dict(orient="list"))).frame
+    pd.testing.assert_frame_equal(from_pandas, from_polars)
+    assert from_pandas["forecast"].notna().all()
+
+
+def test_forecast_of_one_series_does_not_depend_on_the_others(model: Path) -> None:
+    both = tsforge.predict(model, daily()).frame
+    alone = tsforge.predict(model, daily(("b",))).frame
+    np.testing.assert_allclose(both.loc[both["item"] == "b", "forecast"], alone["forecast"], rtol=1e-5)
+
+
+def test_series_end_where_their_own_data_ends(model: Path) -> None:
+    data = daily()
+    data = data.drop(data[data["item"] == "a"].index[-10:])
+    frame = tsforge.predict(model, data).frame
+    assert frame.loc[frame["item"] == "a", "date"].iloc[0] == "21/03/2024"
+    assert frame.loc[frame["item"] == "b", "date"].iloc[0] == "31/03/2024"
+
+
+def test_quantiles_ascend_and_the_middle_one_is_the_forecast(model: Path) -> None:
+    result = tsforge.predict(model, daily())
+    assert (np.diff(result.quantiles, axis=-1) > 0).all()
+    np.testing.assert_array_equal(result.quantiles[..., result.levels.index(0.5)], result.point)
+
+
+def test_json_is_one_document_on_stdout(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "d.csv"
+    daily().to_csv(path, index=False)
+    assert run(["predict", str(model), str(path), "--json", "--horizon", "2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["series"] == 2
+    assert [r["item"] for r in document["forecast"]] == ["b", "b", "a", "a"]
+
+
+def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    daily().to_csv(path, index=False)
+    assert run(["predict", str(model), str(path), "--output", str(tmp_path / "f.csv")]) == 0
+    written = pd.read_csv(tmp_path / "f.csv")
+    expected = tsforge.predict(model, path).frame
+    np.testing.assert_array_equal(written["forecast"].astype(np.float32), expected["forecast"].astype(np.float32))
+    assert written["date"].tolist() == expected["date"].tolist()
