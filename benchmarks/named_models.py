@@ -56,13 +56,13 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for task in [args.only] if args.only else TASKS:
         print(f"\n`tsforge fit {' '.join(TASKS[task])} --model NAME`\n")
-        print("| model | " + " | ".join(METRICS) + " | skill | parameters | training |")
-        print("|---|" + "--:|" * (len(METRICS) + 3))
+        print("| model | " + " | ".join(METRICS) + " | skill | parameters |")
+        print("|---|" + "--:|" * (len(METRICS) + 2))
         for model in MODELS:
             d = fit(task, model, args.out)
             scores = d["scores"][model]  # type: ignore[index]
             cells = [f"{scores[m]:.4g}" for m in METRICS]
-            row = [model, *cells, f"{d['skill']:+.1f} %", f"{d['parameters']:,}", f"{d['seconds']:.0f} s"]
+            row = [model, *cells, f"{d['skill']:+.1f} %", f"{d['parameters']:,}"]
             print("| " + " | ".join(row) + " |", flush=True)
 
 

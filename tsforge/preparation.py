@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,16 +90,15 @@ def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Spl
         "time": schema.time, "id": schema.id, "target": schema.target, "freq": schema.frequency.name,
         "horizon": horizon, "context": context, "season": season, "validation": validation, "test": test,
     }  # fmt: skip
-    name = experiment.name or default_name(experiment, horizon)
     resolved = DataConfig.model_validate(config.model_dump() | update)
+    name = experiment.name or default_name(experiment.model.kind, resolved)
     return experiment.model_copy(update={"data": resolved, "name": name}), cuts
 
 
-def default_name(experiment: Experiment, horizon: int) -> str:
-    """As "lstm-demand-h48"."""
-    target = experiment.data.target
-    middle = f"-{target[0]}" if len(target) == 1 else ""
-    return f"{experiment.model.kind}{middle}-h{horizon}"
+def default_name(kind: str, data: DataConfig) -> str:
+    """As "lstm-demand-h48"; what a folder's name cannot hold is left out."""
+    target = re.sub(r"[^\w.-]+", "_", data.target[0]) if len(data.target) == 1 else f"{len(data.target)}-targets"
+    return f"{kind}-{target}-h{data.horizon}"
 
 
 def pick_device(wanted: str) -> str:

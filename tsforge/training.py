@@ -127,8 +127,8 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
         trainer = pl.Trainer(
             accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
             val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None,
-            num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            use_distributed_sampler=False,
+            num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, use_distributed_sampler=False,
         )  # fmt: skip
         validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         try:

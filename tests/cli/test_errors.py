@@ -38,7 +38,7 @@ TEXTS = {
     "text in the target": (hourly().replace(",17\n", ",lots\n").encode(), ["load", "row 18", "line 19", "'lots'"]),
     "unreadable time": (hourly().replace(HOURS[20], "soon").encode(), ["time", "row 21", "'soon'"]),
     "duplicate times": ((hourly() + f"{HOURS[5]},1\n").encode(), ["duplicate", HOURS[5], "row 6"]),
-    "infinite value": (hourly().replace(",30\n", ",inf\n").encode(), ["load", "row 31", "infinite", HOURS[30]]),
+    "infinite value": (hourly().replace(",30\n", ",inf\n").encode(), ["load", "row 31", "line 32", "infinite"]),
     "all missing": (hourly(value="").encode(), ["load", "no value"]),
     "too short": (hourly(20).encode(), ["20 rows", "25 are needed"]),
     "irregular times": (

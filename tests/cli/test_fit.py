@@ -156,9 +156,15 @@ def test_data_list_and_path(
     assert {"electricity-demand", "air-passengers", "etth1", "m3-monthly"} <= set(cards)
     assert run(["data", "path", "air-passengers"]) == 0
     assert Path(capsys.readouterr().out.strip()).is_file()
-    (tmp_path / "ETTm2.csv").write_text("date,OT\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run(["data", "path", "m1-yearly"]) == 2
+    assert "tsforge data get m1-yearly" in capsys.readouterr().err
+    assert run(["data", "get", "m1-yearly"]) == 0
+    fetched = Path(capsys.readouterr().out.strip())
+    assert len(fetched.read_text().splitlines()) == cards["m1-yearly"]["rows"] + 1
     monkeypatch.setenv("TSFORGE_DATA", str(tmp_path))
-    assert run(["data", "path", "ettm2"]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "ETTm2.csv")
+    fetched.rename(tmp_path / fetched.name)
+    assert run(["data", "path", "m1-yearly"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / fetched.name)
     assert run(["data", "get", "electricty-demand"]) == 2
     assert "electricity-demand" in capsys.readouterr().err

@@ -53,8 +53,8 @@ def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
         hint = "write numbers without a sign between the thousands, as 1234.5"
     elif re.fullmatch(r"[-+]?\d+,\d+", value):
         hint = "write numbers with a decimal point, as 1234.5"
-    elif re.search(r"\d", value) and re.fullmatch(r"\D{0,4}[-+]?[\d.,]+\s?\D{0,4}", value):
-        hint = f"write the bare number, without '{re.sub(r'[-+.,0-9 ]', '', value)}'"
+    elif (unit := re.fullmatch(r"([^\d.,+-]{0,4})[-+]?\d[\d.,]*\s?([^\d.,]{0,4})", value)) and any(unit.groups()):
+        hint = f"write the bare number, without '{''.join(unit.groups()).strip()}'"
     raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: '{value}' is not a number{more}", hint)
 
 

@@ -163,7 +163,9 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
         return tuple(c for c in named if c in words and _blocks(data[c]))[:1]
     # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
     candidates = list(dict.fromkeys(named + (words if repeats.mean() > 0.2 else [])))
-    tell_apart = [c for c in candidates if not data.duplicated([c, time]).any()]
+    # A doubled row, or the hour that a clock shows twice, still leaves most repeats explained.
+    most = int(0.2 * repeats.sum())
+    tell_apart = [c for c in candidates if data.duplicated([c, time]).sum() <= most * (2 if c in named else 1)]
     preferred = [c for c in tell_apart if c in named] or tell_apart
     if len(preferred) == 1:
         return (preferred[0],)
@@ -172,17 +174,17 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
             f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass --id COLUMN"
         )
     for several in (named, candidates):
-        if len(several) > 1 and not data.duplicated([*several, time]).any():
-            return _needed(data, time, several)
+        if len(several) > 1 and data.duplicated([*several, time]).sum() <= most:
+            return _needed(data, time, several, most)
     return ()
 
 
-def _needed(data: pd.DataFrame, time: str, names: list[str]) -> tuple[str, ...]:
+def _needed(data: pd.DataFrame, time: str, names: list[str], most: int) -> tuple[str, ...]:
     """Leave out the columns that are not needed to tell series apart, the last ones first."""
     kept = list(names)
     for name in reversed(names):
         fewer = [c for c in kept if c != name]
-        if fewer and not data.duplicated([*fewer, time]).any():
+        if fewer and data.duplicated([*fewer, time]).sum() <= most:
             kept = fewer
     return tuple(kept)
 

@@ -145,7 +145,8 @@ def _whole_step(gaps: Ints) -> int | None:
 
 
 def _first_off(gaps: NDArray[Any], inside: NDArray[np.intp]) -> int:
+    if gaps.dtype.kind == "f":
+        ratio = gaps / np.median(gaps)
+        return int(inside[np.argmax(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE)])
     values, counts = np.unique(gaps, return_counts=True)
-    usual = values[counts.argmax()]
-    ratio = gaps / usual
-    return int(inside[np.argmax(np.abs(ratio - np.rint(ratio)) > 1e-9)])
+    return int(inside[np.argmax(gaps % values[counts.argmax()] != 0)])

@@ -1,0 +1,98 @@
+"""Panels: every row on its step, what is missing masked, nothing filled in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables import lay, load, walk
+
+from tsforge.data.panel import build
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_against_a_dictionary(data: st.DataObject) -> None:
+    """Random series with gaps, missing values and rows in any order, against (series, day) -> value."""
+    lengths = data.draw(st.lists(st.integers(2, 25), min_size=1, max_size=5))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    cells: dict[tuple[str, int], float] = {}
+    for i, n in enumerate(lengths):
+        start = int(rng.integers(0, 30))
+        for day in [start, start + 1, *(start + 2 + np.flatnonzero(rng.random(n) < 0.6))]:
+            cells[f"s{i}", int(day)] = np.nan if rng.random() < 0.2 else float(np.float32(rng.normal()))
+    if all(np.isnan(v) for v in cells.values()):
+        return
+    keys = [list(cells)[k] for k in rng.permutation(len(cells))]
+    origin = pd.Timestamp("2024-01-01")
+    frame = pd.DataFrame({
+        "id": [k[0] for k in keys], "ds": [origin + pd.Timedelta(days=k[1]) for k in keys], "y": [cells[k] for k in keys],
+    })  # fmt: skip
+    panel = lay(frame, id="id", target="y", freq="D")
+    assert panel.ids[0].tolist() == list(dict.fromkeys(k[0] for k in keys))
+    for i, name in enumerate(panel.ids[0]):
+        own = sorted(day for series, day in cells if series == name)
+        a, b = panel.offsets[i], panel.offsets[i + 1]
+        assert b - a == own[-1] - own[0] + 1
+        for row in range(a, b):
+            value = cells.get((name, own[0] + row - a), np.nan)
+            assert panel.observed[row, 0] == (not np.isnan(value))
+            assert panel.values[row, 0] == (0 if np.isnan(value) else value)
+        seen = [day for day in own if not np.isnan(cells[name, day])]
+        assert panel.ends[i] - a == (seen[-1] - own[0] + 1 if seen else 0)
+    times = panel.schema.frequency.stamps(panel.ordinals()).astype("M8[us]")
+    firsts = [min(day for series, day in cells if series == name) for name in panel.ids[0]]
+    assert list(times[panel.offsets[:-1]]) == [np.datetime64(origin + pd.Timedelta(days=d), "us") for d in firsts]
+
+
+def test_missing_steps_are_counted(caplog) -> None:
+    """Nobody should learn from the scores that a tenth of the data was missing."""
+    frame = walk((30, 30)).drop(index=[4, 5, 40])
+    frame.loc[7, "y"] = np.nan
+    lay(frame)
+    assert "4 of 60 steps of 'y' are missing in 2 of 2 series; they are masked, not filled" in caplog.text
+
+
+def test_rows_known_in_advance() -> None:
+    """Rows after the last target carry what is known ahead and are no part of the series."""
+    frame = walk((20,)).assign(price=np.arange(20.0))
+    frame.loc[15:, "y"] = np.nan
+    panel = lay(frame, target="y", future="price")
+    assert panel.ends.tolist() == [15]
+    np.testing.assert_array_equal(panel.future[15:, 0], np.arange(15, 20))
+    extended = build(load(frame, target="y", future="price"), extend=8)
+    assert extended.offsets.tolist() == [0, 23]
+    assert np.isnan(extended.future[20:]).all()
+    assert not extended.observed[15:].any()
+
+
+def test_covariates_lie_beside_their_targets() -> None:
+    """Past and future covariates keep their step through gaps; a static one is the series' first value."""
+    frame = walk((12, 12)).assign(p=np.arange(24.0), f=100 + np.arange(24.0), s=["x"] * 12 + ["y"] * 12)
+    frame.loc[[0, 12, 13], "s"] = None
+    frame = frame.drop(index=[3, 4, 16])
+    panel = lay(frame, target="y", past="p", future="f", static="s")
+    rows = np.setdiff1d(np.arange(24), [3, 4, 16])
+    np.testing.assert_array_equal(panel.past[rows, 0], rows)
+    np.testing.assert_array_equal(panel.future[rows, 0], 100 + rows)
+    assert np.isnan(panel.past[[3, 4, 16]]).all()
+    assert [panel.labels["s"][int(c)] for c in panel.static[:, 0]] == ["x", "y"]
+
+
+def test_series_without_any_target(caplog) -> None:
+    """Its forecast will be empty; it must not shift the others."""
+    frame = walk((10, 10, 10))
+    frame.loc[frame["item"] == "s1", "y"] = np.nan
+    panel = lay(frame)
+    assert (panel.ends - panel.offsets[:-1]).tolist() == [10, 0, 10]
+    assert "1 series have no observed target, the first is s1" in caplog.text
+
+
+def test_no_object_per_series() -> None:
+    """20,000 short series go through whole-array operations: a loop over them would show in this test's time."""
+    n = 20_000
+    frame = pd.DataFrame({"id": np.repeat(np.arange(n), 4), "t": np.tile(np.arange(4), n), "y": np.arange(4.0 * n)})
+    panel = lay(frame)
+    assert len(panel) == n
+    np.testing.assert_array_equal(panel.values[:, 0], np.arange(4 * n, dtype=np.float32))

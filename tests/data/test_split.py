@@ -1,0 +1,156 @@
+"""Splits: by time alone, nothing after the training part is learned from, and the rows asked for suffice."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tables import lay, walk
+
+from tsforge.data import covariates, split, statistics
+from tsforge.data.loader import WindowLoader, WindowSource, window_shape
+from tsforge.errors import DataError
+
+
+def cuts_of(panel, horizon, validation=None, test=None):
+    return split.split(panel, *split.sizes(panel, horizon, validation, test))
+
+
+def test_parts_follow_each_other() -> None:
+    """No truth of one part reaches into the next, whatever the lengths of the series."""
+    panel = lay(walk((90, 40, 61)))
+    cuts = split.split(panel, 12, 9)
+    parts = split.parts(panel, cuts, context=10, horizon=4)
+    for windows, begin, end in (
+        (parts.train, panel.offsets[:-1], cuts.train),
+        (parts.validation, cuts.train, cuts.validation),
+        (parts.test, cuts.validation, cuts.test),
+    ):
+        assert len(windows)
+        assert (windows.origins >= begin[windows.series]).all()
+        assert (windows.origins + 4 <= end[windows.series]).all()
+        assert (windows.origins - 10 >= panel.offsets[windows.series]).all()
+    for i in range(3):
+        assert int((parts.validation.series == i).sum()) == 12 - 4 + 1
+        assert int((parts.test.series == i).sum()) == 9 - 4 + 1
+
+
+def test_sizes_are_a_tenth_or_a_horizon() -> None:
+    assert split.sizes(lay(walk((1000,))), 24, None, None) == (100, 100)
+    assert split.sizes(lay(walk((120,))), 24, None, None) == (24, 24)
+    assert split.sizes(lay(walk((1000,))), 24, 50, 0) == (50, 0)
+    for wrong in ({"validation": 5, "test": None}, {"validation": None, "test": 5}):
+        with pytest.raises(DataError, match="of 5 steps is shorter than the horizon of 24"):
+            split.sizes(lay(walk((1000,))), 24, **wrong)
+
+
+def works(rows: int, horizon: int, context: int, validation: int | None, test: int | None) -> str:
+    """Empty where `rows` rows are enough, else the message."""
+    panel = lay(walk((rows,)))
+    try:
+        split.parts(panel, cuts_of(panel, horizon, validation, test), context, horizon)
+    except DataError as problem:
+        return problem.message
+    return ""
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 3, 7, 24])
+@pytest.mark.parametrize("context", [1, 5, 60])
+@pytest.mark.parametrize(("validation", "test"), [(None, None), (30, None), (None, 0), (None, 40), (24, 24), (50, 0)])
+def test_the_rows_asked_for_suffice(horizon: int, context: int, validation: int | None, test: int | None) -> None:
+    """ "N are needed" must be true: with N rows it works, with N - 1 it does not."""
+    says = works(max(2, horizon), horizon, context, validation, test)
+    found = re.search(r"but (\d+) are needed", says)
+    assert found, says
+    needed = int(found.group(1))
+    assert works(needed, horizon, context, validation, test) == ""
+    assert f"has {needed - 1} rows, but {needed} are needed" in works(needed - 1, horizon, context, validation, test)
+
+
+def test_too_short_says_what_to_do(write_csv) -> None:
+    path = write_csv(walk((20,)).to_csv(index=False))
+    panel = lay(path)
+    with pytest.raises(DataError, match="too short: the longest series has 20 rows") as caught:
+        split.parts(panel, cuts_of(panel, 12), 24, 12)
+    assert str(path) in caught.value.message
+    assert "data.test=0" in caught.value.hint
+
+
+def test_too_much_missing_is_not_too_short() -> None:
+    frame = walk((200,))
+    frame.loc[1:198, "y"] = np.nan
+    with pytest.raises(DataError, match="no window of 10\\+5 steps has an observed target on both sides"):
+        panel = lay(frame)
+        split.parts(panel, cuts_of(panel, 5), 10, 5)
+
+
+def test_series_too_short_to_train_on(caplog) -> None:
+    panel = lay(walk((200, 12)))
+    parts = split.parts(panel, split.split(panel, 10, 10), 20, 10)
+    assert set(parts.train.series) == {0}
+    assert "1 of 2 series are too short for a training window" in caplog.text
+
+
+# --- nothing is learned from what comes after -------------------------------------------------------------------
+
+
+def table(seed: int | None) -> pd.DataFrame:
+    """Two series with every kind of covariate; from row 80 of 100 on it depends on the seed (None: as before)."""
+    rng = np.random.default_rng(0)
+    frame = walk((100, 100), freq="h").assign(
+        y=lambda f: f["y"] + 5 * np.sin(np.arange(200) * 2 * np.pi / 24),
+        load=rng.normal(size=200), price=rng.normal(size=200), kind=rng.choice(["a", "b", "c"], 200),
+        plan=rng.choice(["p", "q"], 200), place=np.repeat(["x", "z"], 100),
+    )  # fmt: skip
+    late = np.arange(200) % 100 >= 80
+    if seed is not None:
+        other = np.random.default_rng(seed)
+        for name in ("y", "load", "price"):
+            frame.loc[late, name] = 1e4 * other.normal(size=late.sum())
+        frame.loc[late, "kind"] = other.choice(["a", "0-new", "zz-new"], late.sum())
+        frame.loc[late, "plan"] = "p-new"
+    return frame
+
+
+def learned(seed: int | None) -> dict[str, object]:
+    panel = lay(table(seed), target="y", past="load,kind", future="price,plan", static="place")
+    cuts = split.split(panel, 10, 10)
+    encodings = covariates.learn(panel, cuts.train, use_calendar=True)
+    features = covariates.encode(panel, encodings)
+    source = WindowSource(panel, features, window_shape(panel, features, 12, 4, 1))
+    parts = split.parts(panel, cuts, 12, 4)
+    batches = list(WindowLoader(source, parts.train, 16, seed=3))
+    return {
+        "encodings": encodings,
+        "level": [v.tolist() for v in statistics.level(panel, cuts.train)],
+        "season": statistics.detect_season(panel, cuts.train),
+        "seasonal_error": statistics.seasonal_error(panel, cuts.train, 24).tolist(),
+        "target": torch.cat([b.context.target for b in batches]),
+        "truth": torch.cat([b.truth.target for b in batches]),
+        "past": torch.cat([b.context.past for b in batches]),
+        "known": torch.cat([b.context.known for b in batches]),
+    }
+
+
+def test_nothing_after_the_training_part_is_learned() -> None:
+    """Other values, other categories, another season after the cut: not one learned number may move."""
+    before = learned(None)
+    assert before["season"] == 24
+    for seed in (1, 2):
+        after = learned(seed)
+        for name, value in before.items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value, after[name]), name
+            else:
+                assert value == after[name], name
+
+
+def test_the_change_would_show() -> None:
+    """The other half of the test above: with the cut after the change, everything does move."""
+    panels = [lay(table(s), target="y", past="load,kind", future="price,plan", static="place") for s in (None, 1)]
+    encodings = [covariates.learn(p, p.ends, use_calendar=True) for p in panels]
+    assert encodings[0] != encodings[1]
+    assert statistics.level(panels[0], panels[0].ends)[0] != statistics.level(panels[1], panels[1].ends)[0]

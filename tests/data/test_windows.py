@@ -1,0 +1,91 @@
+"""Windows: the index arithmetic against a loop over every series and every origin."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables import lay, walk
+
+from tsforge.data import split
+from tsforge.data.panel import Panel
+from tsforge.data.windows import Windows, cut, last, padded
+
+
+def by_hand(
+    panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int
+) -> list[tuple[int, int]]:
+    """(origin, series) by the words of `cut`: walk back from the end of each series."""
+    found = []
+    for i in range(len(panel)):
+        start = int(panel.offsets[i])
+        room = int(end[i]) - horizon - start  # rows before the newest origin
+        first = start + (context if room >= context else min(horizon, max(room, 1)))
+        origins = []
+        origin = int(end[i]) - horizon
+        while origin >= max(int(begin[i]), first):
+            seen = panel.observed[max(start, origin - context) : origin].any()
+            asked = panel.observed[origin : origin + horizon].any()
+            if seen and asked:
+                origins.append((origin, i))
+            origin -= stride
+        found += origins[::-1]
+    return found
+
+
+def gappy(lengths: list[int], seed: int) -> Panel:
+    """Series with random rows unobserved, the two ends kept."""
+    frame = walk(tuple(lengths), seed=seed)
+    rng = np.random.default_rng(seed)
+    ends = frame.groupby("item")["y"].transform(lambda s: np.arange(len(s)) % (len(s) - 1) == 0).astype(bool)
+    return lay(frame.assign(y=frame["y"].where(ends | (rng.random(len(frame)) < 0.5))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(2, 40), min_size=1, max_size=6), st.integers(1, 12), st.integers(1, 8), st.integers(1, 5),
+    st.integers(0, 10**6), st.booleans(),
+)  # fmt: skip
+def test_cut_is_the_loop(lengths: list[int], context: int, horizon: int, stride: int, seed: int, whole: bool) -> None:
+    """Every origin, none twice, in order; begin and end anywhere in the series."""
+    panel = gappy(lengths, seed)
+    rng = np.random.default_rng(seed)
+    begin, end = panel.offsets[:-1], panel.ends
+    if not whole:
+        end = begin + rng.integers(0, panel.ends - begin + 1)
+        begin = begin + rng.integers(0, end - begin + 1)
+    windows = cut(panel, begin, end, context, horizon, stride=stride)
+    expected = by_hand(panel, begin, end, context, horizon, stride)
+    assert list(zip(windows.origins.tolist(), windows.series.tolist(), strict=True)) == expected
+    assert len(windows) == len(expected)
+    assert padded(panel, windows, context) == len({i for o, i in expected if o - context < panel.offsets[i]})
+
+
+def test_counts_of_the_ett_protocol() -> None:
+    """The literature counts 8209 training windows and 2785 test windows: off by one is another protocol."""
+    panel = lay(walk((14_400,), freq="h"))
+    cuts = split.split(panel, 2_880, 2_880)
+    assert (cuts.train[0], cuts.validation[0], cuts.test[0]) == (8_640, 11_520, 14_400)
+    train = cut(panel, panel.offsets[:-1], cuts.train, 336, 96)
+    test = cut(panel, cuts.validation, cuts.test, 336, 96)
+    assert len(train) == 8640 - 336 - 96 + 1 == 8209
+    assert len(test) == 2880 - 96 + 1 == 2785
+    assert test.origins[0] == 11_520
+    assert test.origins[-1] == 14_400 - 96
+
+
+def test_thin_keeps_the_ends() -> None:
+    windows = Windows(np.arange(100), np.arange(100) // 10)
+    thinned = windows.thin(7)
+    assert thinned.origins.tolist() == [0, 16, 33, 50, 66, 82, 99]
+    np.testing.assert_array_equal(thinned.series, thinned.origins // 10)
+    assert windows.thin(100) is windows
+
+
+def test_last_lies_behind_the_last_target() -> None:
+    panel = gappy([9, 5, 30], 3)
+    windows = last(panel)
+    assert windows.origins.tolist() == panel.offsets[1:].tolist()
+    assert windows.series.tolist() == [0, 1, 2]
+    windows.origins += 1
+    assert panel.ends.tolist() == panel.offsets[1:].tolist()
