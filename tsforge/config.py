@@ -49,6 +49,22 @@ def _configs(annotation: Any) -> Iterator[type[Config]]:
             yield from _configs(part)
 
 
+_MESSAGES = {
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "literal_error": "must be {expected}",
+    "union_tag_invalid": "must be one of {expected_tags}",
+}
+
+
 def _readable(cls: type[Config], problem: ValidationError, source: str) -> ConfigError:
     """The first problem pydantic found, in the project's words."""
     known = list(dict.fromkeys(paths(cls)))
@@ -61,10 +77,15 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
         near = nearest(path, [k for k in known if k != path])
         hint = f"known here: {listing(siblings, 20)}" if path in known or not near else near
         return ConfigError(f"{source}: there is no setting '{path}'", hint)
-    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "union_tag_invalid":
+        path += "." + first["ctx"]["discriminator"].strip("'")
+    template = _MESSAGES.get(first["type"])
+    text = template.format(**first.get("ctx", {})) if template else first["msg"].removeprefix("Value error, ")
     given = first.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return ConfigError(f"{source}: {path or 'the experiment'}: {text}{shown}", f"change {path} and run again")
+    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
+    return ConfigError(
+        f"{source}: {path or 'the experiment'}: {text}{shown}", f"give another value, as with --set {path}=VALUE"
+    )
 
 
 def _dotted(loc: tuple[str | int, ...], known: list[str], *, unknown: bool) -> str:

@@ -80,7 +80,10 @@ grids = st.one_of(
         st.sampled_from([1, 2, 3, 6, 12]), st.integers(0, 11), st.integers(-28, 27), st.integers(0, DAY - 1),
     ),
     st.builds(lambda time: Frequency(unit="bday", step=1, offset=time), st.integers(0, DAY - 1)),
-    st.builds(lambda step, phase: Frequency(unit="int", step=step, anchor=phase % step), st.integers(1, 999), st.integers(0, 999)),
+    st.builds(
+        lambda step, phase: Frequency(unit="int", step=step, anchor=phase % step),
+        st.integers(1, 999), st.integers(0, 999),
+    ),
 )  # fmt: skip
 
 
@@ -93,7 +96,7 @@ def test_ordinals_and_stamps_are_inverse(frequency: Frequency, numbers: list[int
     back, on_grid = frequency.ordinals(there)
     assert on_grid.all()
     np.testing.assert_array_equal(back, ordinals)
-    later, off_grid = frequency.ordinals(there + 1)
+    _, off_grid = frequency.ordinals(there + 1)
     if frequency.step > 1 or frequency.unit in ("bday", "month"):
         assert not off_grid.any()
     assert (np.diff(frequency.stamps(np.sort(np.unique(ordinals)))) > 0).all()

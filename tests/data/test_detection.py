@@ -33,7 +33,9 @@ def test_the_usual_tables(write_csv) -> None:
 
 def test_several_columns_name_a_series(write_csv) -> None:
     """store × item: both are needed, so both are taken; a third that adds nothing is not."""
-    rows = [f"{d},{s},{i},{'north' if s == 1 else 'south'},{k}" for k, d in enumerate(DAYS) for s in (1, 2) for i in (7, 8)]
+    rows = [
+        f"{d},{s},{i},{'north' if s == 1 else 'south'},{k}" for k, d in enumerate(DAYS) for s in (1, 2) for i in (7, 8)
+    ]
     assert roles(write_csv(text("date,store,item,region,sales", rows)))[1] == ("store", "item")
 
 
@@ -82,14 +84,18 @@ def test_wide_table(write_csv) -> None:
 
 
 ASK = {
-    "several times": ("start,end,y", ["2024-01-01,2024-01-02,1", "2024-01-02,2024-01-03,2"], "several columns could be"),
+    "several times": (
+        "start,end,y",
+        ["2024-01-01,2024-01-02,1", "2024-01-02,2024-01-03,2"],
+        "several columns could be",
+    ),
     "no time": ("a,b", ["x,0.5", "y,0.7"], "no column reads as the time"),
     "year and month": ("year,month,y", ["2020,1,5", "2020,2,6", "2020,3,9"], "several columns could be the time"),
     "day and clock": ("Date,Time,y", ["2024-01-01,00:00,5", "2024-01-01,01:00,6"], "'Date' holds the days and 'Time'"),
     "one column": ("y", ["1", "2"], "only one column, 'y'"),
     "no number": ("date,a,b", ["2024-01-01,x,y", "2024-01-02,x,y"], "no numeric column is left"),
     "two ids": ("date,id,key,y", ["2024-01-01,a,p,1", "2024-01-01,b,q,1"], "several columns could name the series"),
-    "an amount": ("date,sales,temp", ["2024-01-01,\"1,200\",1", "2024-01-02,\"1,300\",2"], "could be the target: sales"),
+    "an amount": ("date,sales,temp", ['2024-01-01,"1,200",1', '2024-01-02,"1,300",2'], "could be the target: sales"),
 }
 
 

@@ -82,9 +82,10 @@ def test_too_short_says_what_to_do(write_csv) -> None:
 def test_too_much_missing_is_not_too_short() -> None:
     frame = walk((200,))
     frame.loc[1:198, "y"] = np.nan
+    panel = lay(frame)
+    cuts = cuts_of(panel, 5)
     with pytest.raises(DataError, match="no window of 10\\+5 steps has an observed target on both sides"):
-        panel = lay(frame)
-        split.parts(panel, cuts_of(panel, 5), 10, 5)
+        split.parts(panel, cuts, 10, 5)
 
 
 def test_series_too_short_to_train_on(caplog) -> None:

@@ -42,7 +42,7 @@ def test_order_of_rows_does_not_matter() -> None:
             np.testing.assert_array_equal(table.ordinal[table.series == i], expected.ordinal[expected.series == j])
 
 
-def test_long_and_sorted_by_time_first(write_csv) -> None:
+def test_long_and_sorted_by_time_first() -> None:
     """Rows of all series of one day, then of the next, as databases give them."""
     frame = walk((30, 30, 30))
     same(load(frame), load(frame.sort_values(["ds", "item"], kind="stable")))
@@ -71,7 +71,10 @@ def test_several_id_columns() -> None:
     """Pairs are series of their own: ("a", "bc") and ("ab", "c") may not run together."""
     pairs = [("a", "bc"), ("ab", "c"), ("a", "c")]
     frame = pd.concat(
-        [pd.DataFrame({"x": x, "z": z, "date": days(6), "y": np.arange(6.0) + 10 * i}) for i, (x, z) in enumerate(pairs)]
+        [
+            pd.DataFrame({"x": x, "z": z, "date": days(6), "y": np.arange(6.0) + 10 * i})
+            for i, (x, z) in enumerate(pairs)
+        ]
     )
     table = load(frame, id="x,z")
     assert list(zip(*(c.tolist() for c in table.ids), strict=True)) == pairs
@@ -94,7 +97,14 @@ def csv_rows() -> list[str]:
 
 @pytest.mark.parametrize(
     ("value", "hint"),
-    [("abc", "mend"), ('"1,234"', "thousands"), ("12%", "%"), ("$3", "$"), ('"1,5"', "decimal point"), ("1.2.3", "mend")],
+    [
+        ("abc", "mend"),
+        ('"1,234"', "thousands"),
+        ("12%", "%"),
+        ("$3", "$"),
+        ('"1,5"', "decimal point"),
+        ("1.2.3", "mend"),
+    ],
 )
 def test_text_in_the_target(write_csv, value: str, hint: str) -> None:
     """Row, line and value are named, and the hint fits what was written."""
@@ -136,7 +146,10 @@ def test_duplicate_times_are_named(write_csv) -> None:
     rows += [f"b,{d},5" for d in days(5)]
     path = write_csv(text("id,date,y", rows))
     error = message(path)
-    assert f"{path}: 5 duplicate times: row 25 (line 26), series b, time 2024-01-01 repeats row 13 (line 14); " in error.message
+    assert (
+        f"{path}: 5 duplicate times: row 25 (line 26), series b, time 2024-01-01 repeats row 13 (line 14); "
+        in error.message
+    )
     assert "row 27 (line 28), series b, time 2024-01-03 repeats row 15 (line 16)" in error.message
     assert "row 28" not in error.message
 
@@ -152,17 +165,23 @@ def test_irregular_times_are_named(write_csv) -> None:
     rows[12] = "a,2024-01-01 12:17,12"
     path = write_csv(text("id,date,y", rows))
     error = message(path, id="id")
-    assert f"{path}: irregular times: row 13 (line 14), series a, time 2024-01-01 12:17 follows 2024-01-01 11:00" in error.message
+    assert (
+        f"{path}: irregular times: row 13 (line 14), series a, time 2024-01-01 12:17 follows 2024-01-01 11:00"
+        in error.message
+    )
     assert "--freq" in error.hint
     named = message(path, id="id", freq="h")
     assert "row 13 (line 14), series a, time 2024-01-01 12:17 is not on the grid of frequency h" in named.message
 
 
-def test_series_out_of_step(write_csv) -> None:
+def test_series_out_of_step() -> None:
     """Two hourly series, one at the half hour: no common grid without --freq 30min."""
     a, b = (pd.date_range(f"2024-01-01 00:{m}", periods=9, freq="h") for m in ("00", "30"))
     frame = pd.DataFrame({"id": ["a"] * 9 + ["b"] * 9, "ds": [*a, *b], "y": range(18)})
-    assert "row 10, series b, time 2024-01-01 00:30:00 is not on the grid of frequency h (9 such rows)" in message(frame).message
+    assert (
+        "row 10, series b, time 2024-01-01 00:30:00 is not on the grid of frequency h (9 such rows)"
+        in message(frame).message
+    )
     assert load(frame, freq="30min").schema.frequency.name == "30min"
 
 
@@ -191,9 +210,16 @@ def test_static_column_that_changes() -> None:
 
 def test_kinds_of_covariates() -> None:
     """Numbers are numbers, words are categories, truth values too; missing ones are NaN."""
-    frame = walk().assign(n=np.arange(60.0), w=["x", "y", None] * 20, b=[True, False] * 30, c=pd.Categorical(["p", "q"] * 30))
+    frame = walk().assign(
+        n=np.arange(60.0), w=["x", "y", None] * 20, b=[True, False] * 30, c=pd.Categorical(["p", "q"] * 30)
+    )
     table = load(frame, target="y", past="n,w,b", future="c")
-    assert [c.kind for c in (*table.schema.past, *table.schema.future)] == ["number", "category", "category", "category"]
+    assert [c.kind for c in (*table.schema.past, *table.schema.future)] == [
+        "number",
+        "category",
+        "category",
+        "category",
+    ]
     assert table.covariates["w"].labels == ("x", "y")
     np.testing.assert_array_equal(table.covariates["w"].values[:6], [0, 1, np.nan] * 2)
     assert table.covariates["b"].labels == ("False", "True")
@@ -217,7 +243,7 @@ def test_like_the_training_data() -> None:
     assert again.schema.frequency == table.schema.frequency
 
 
-def test_missing_columns_when_predicting(write_csv) -> None:
+def test_missing_columns_when_predicting() -> None:
     frame = walk().assign(price=1.0)
     schema = load(frame, target="y", future="price").schema
     with pytest.raises(DataError, match="there is no column 'price'") as caught:

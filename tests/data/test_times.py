@@ -107,7 +107,7 @@ def test_columns_of_times_keep_their_type() -> None:
 # --- day first or month first ---------------------------------------------------------------------------------
 
 
-def test_day_first_where_only_that_is_regular(caplog) -> None:
+def test_day_first_where_only_that_is_regular() -> None:
     """01/02/2020 ... 01/12/2020 reads both ways; the times that make sense win."""
     days = pd.date_range("2020-02-01", periods=10, freq="D").strftime("%d/%m/%Y")  # month first: 2 Jan, 2 Feb, ...
     table = load(pd.DataFrame({"ds": days, "y": range(10)}))

@@ -88,9 +88,7 @@ class Rows:
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
-        shown = "; ".join(
-            f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3]
-        )
+        shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
         raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
 
@@ -134,8 +132,7 @@ class Rows:
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: --set data.timezone=Europe/Berlin"
         raise DataError(
-            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} "
-            "and fits no regular grid",
+            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid",
             hint,
         )
 
@@ -169,20 +166,16 @@ class Rows:
             i = int(gaps.argmax()) + 1
             before = show_time(self.stamps[i - 1], self.schema)
             raise DataError(
-                f"{self.frame.name}: {self.where(i)} comes {gaps[i - 1]:,} steps "
-                f"of {frequency.name} after {before}",
+                f"{self.frame.name}: {self.where(i)} comes {gaps[i - 1]:,} steps of {frequency.name} after {before}",
                 "mend the time, or pass a longer --freq",
             )
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""
         have = np.flatnonzero(~np.isnan(values))
-        changed = have[1:][
-            (self.codes[have[1:]] == self.codes[have[:-1]]) & (values[have[1:]] != values[have[:-1]])
-        ]
+        changed = have[1:][(self.codes[have[1:]] == self.codes[have[:-1]]) & (values[have[1:]] != values[have[:-1]])]
         if len(changed):
             raise DataError(
-                f"{self.frame.name}: static column '{name}' changes within a series at "
-                f"{self.where(int(changed[0]))}",
+                f"{self.frame.name}: static column '{name}' changes within a series at {self.where(int(changed[0]))}",
                 f"pass it as --past {name} or --future {name}",
             )

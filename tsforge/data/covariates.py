@@ -107,9 +107,7 @@ def encode(panel: Panel, learned: Encodings) -> Features:
     )
 
 
-def _encode_group(
-    panel: Panel, group: tuple[Encoding, ...], values: Floats, inside: NDArray[np.bool_]
-) -> Floats:
+def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, inside: NDArray[np.bool_]) -> Floats:
     """inside: the rows whose gaps are worth a word."""
     columns = [_encode_column(panel, e, values[:, j], inside) for j, e in enumerate(group)]
     return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.float32)

@@ -76,9 +76,7 @@ def check_columns(frame: Frame, names: list[str] | tuple[str, ...]) -> None:
     for name in names:
         if name not in columns:
             near = nearest(name, columns)
-            raise DataError(
-                f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}"
-            )
+            raise DataError(f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}")
 
 
 def looks_like_dates(column: pd.Series) -> bool:
@@ -102,9 +100,7 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     if len(dates) > 1:
-        raise DataError(
-            f"{frame.name}: several columns could be the time: {listing(dates)}", "pass --time COLUMN"
-        )
+        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass --time COLUMN")
     numbers = [c for c in named if types.is_numeric_dtype(data[c])]
     if len(numbers) > 1:
         raise DataError(

@@ -83,9 +83,7 @@ def _head(path: Path, compression: str | None) -> bytes:
     except PermissionError:
         raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
     except (OSError, EOFError) as problem:
-        raise DataError(
-            f"{path}: damaged {compression or ''} file: {problem}", "write the file again"
-        ) from None
+        raise DataError(f"{path}: damaged {compression or ''} file: {problem}", "write the file again") from None
     if not head.strip():
         raise DataError(f"{path}: the file is empty", "a table has a header line and a row per time step")
     return head
@@ -155,7 +153,5 @@ def _decimal_comma(path: Path, rows: list[str], delimiter: str) -> bool:
     if not commas or any(re.fullmatch(r"[-+]?\d+\.\d+", f) for f in fields):
         return False
     if all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", f) for f in commas):
-        log.warning(
-            "%s: numbers such as '%s' are read with a decimal comma, not as thousands", path, commas[0]
-        )
+        log.warning("%s: numbers such as '%s' are read with a decimal comma, not as thousands", path, commas[0])
     return True

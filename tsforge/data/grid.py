@@ -34,9 +34,7 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
     first = stamps[0]
     if numeric:
         if not number or word or float(number) <= 0:
-            raise DataError(
-                f"frequency '{text}' does not fit a time column of plain numbers", "pass --freq 1"
-            )
+            raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass --freq 1")
         integral = np.issubdtype(stamps.dtype, np.integer) and float(number).is_integer()
         step = int(float(number)) if integral else float(number)
         return Frequency(unit="int" if integral else "float", step=step, anchor=first.item())

@@ -24,9 +24,7 @@ class WindowSource:
     def __init__(self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu") -> None:
         self.shape = shape
         context, horizon = shape.context, shape.horizon
-        rows = np.concatenate(
-            [panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32
-        )
+        rows = np.concatenate([panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32)
         laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=np.float32)
         laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
         self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
@@ -74,9 +72,7 @@ class WindowLoader:
     The order of epoch e depends on (seed, e) alone; the global random state is not touched.
     """
 
-    def __init__(
-        self, source: WindowSource, windows: Windows, batch_size: int, seed: int | None = None
-    ) -> None:
+    def __init__(self, source: WindowSource, windows: Windows, batch_size: int, seed: int | None = None) -> None:
         self.source = source
         self.batch_size = batch_size
         self.seed = seed

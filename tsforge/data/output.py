@@ -42,9 +42,7 @@ def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ..
         columns[quantile_name(level)] = quantiles[..., q].reshape(-1)
     clash = [c for c in ("forecast", "target") if c in (*schema.id, schema.time) and c in columns]
     if clash:
-        raise DataError(
-            f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data"
-        )
+        raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
     return pd.DataFrame(columns)
 
 
@@ -64,9 +62,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
 def check_path(path: Path) -> None:
     """Raises DataError for an ending that is not .csv or .parquet, or a missing folder."""
     if path.suffix not in (".csv", ".parquet"):
-        raise DataError(
-            f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .csv or .parquet"
-        )
+        raise DataError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .csv or .parquet")
     if not path.absolute().parent.is_dir():
         raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
 

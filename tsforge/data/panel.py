@@ -85,9 +85,7 @@ def build(table: Table, extend: int = 0) -> Panel:
     ends = offsets[:-1] + last_seen - first + 1
     _report(observed, offsets, ends, table)
     labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
-    return Panel(
-        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels
-    )
+    return Panel(schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels)
 
 
 def _span(table: Table, n: int) -> tuple[Ints, Ints]:
@@ -128,6 +126,4 @@ def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table
             )  # fmt: skip
     dead = np.flatnonzero(ends <= offsets[:-1])
     if len(dead):
-        log.warning(
-            "%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0]))
-        )
+        log.warning("%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0])))

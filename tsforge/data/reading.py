@@ -123,9 +123,7 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     except (pd.errors.ParserError, pd.errors.ParserWarning) as problem:
         _check_widths(path, dialect)
         text = str(problem).replace("Error tokenizing data. C error: ", "").strip()
-        raise DataError(
-            f"{path}: cannot be cut into columns: {text}", "mend the line; close every quote"
-        ) from None
+        raise DataError(f"{path}: cannot be cut into columns: {text}", "mend the line; close every quote") from None
     except UnicodeDecodeError as problem:
         if dialect.encoding == "utf-8-sig":  # the first lines were plain, a later one is not
             return _read_text(path, dialect._replace(encoding="cp1252"))

@@ -75,12 +75,7 @@ def _clock(match: re.Match[str]) -> str:
     hour = "%I" if noon else "%H"
     digits = f".%{min(len(fraction) - 1, 6)}f" if fraction else ""
     return (
-        joint
-        + hour
-        + (":%M" if minute else "")
-        + (":%S" if second else "")
-        + digits
-        + (f"{space}%p" if noon else "")
+        joint + hour + (":%M" if minute else "") + (":%S" if second else "") + digits + (f"{space}%p" if noon else "")
     )
 
 

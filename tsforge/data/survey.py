@@ -77,9 +77,7 @@ def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:
     if name == roles.time:
         role, kind = "time", "time"
     else:
-        role = next(
-            (r for r in ("id", "target", "past", "future", "static") if name in getattr(roles, r)), "unused"
-        )
+        role = next((r for r in ("id", "target", "past", "future", "static") if name in getattr(roles, r)), "unused")
         kind = "number" if number else "category"
     values = f"{column.nunique():,} different"
     if number and kind == "number":

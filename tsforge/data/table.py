@@ -125,8 +125,7 @@ def _tidy(frame: Frame, roles: Roles, times: Times, freq: str | None, known: Sch
 
     def typed(group: tuple[str, ...]) -> tuple[Covariate, ...]:
         return tuple(
-            Covariate(name=n, kind=kinds.get(n) or ("category" if covariates[n].labels else "number"))
-            for n in group
+            Covariate(name=n, kind=kinds.get(n) or ("category" if covariates[n].labels else "number")) for n in group
         )
 
     groups = {"past": typed(roles.past), "future": typed(roles.future), "static": typed(roles.static)}
@@ -155,9 +154,7 @@ def _on_clock(rows: Rows, known: Schema | None) -> Rows:
             )
     again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
     schema = schema.model_copy(update={"wall_grid": wall_grid})
-    return replace(
-        rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema
-    )
+    return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
 
 
 def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
@@ -188,9 +185,7 @@ def _id_column(frame: Frame, name: str) -> pd.Series:
     if types.is_numeric_dtype(column):
         raw = frame.as_text(name)
         distinct, plain = raw.unique(), column.dropna().unique()
-        return (
-            column if len(distinct) == len(plain) and set(distinct) == set(map(str, plain)) else _filled(raw)
-        )
+        return column if len(distinct) == len(plain) and set(distinct) == set(map(str, plain)) else _filled(raw)
     return _filled(frame.as_text(name)) if column.isna().any() else column.astype(str).str.strip()
 
 

@@ -106,9 +106,7 @@ def _from_numbers(name: str, column: pd.Series, known: Schema | None) -> Times:
 # --- text ---------------------------------------------------------------------------------------------------
 
 
-def _from_text(
-    frame: Frame, name: str, column: pd.Series, timezone: str | None, known: Schema | None
-) -> Times:
+def _from_text(frame: Frame, name: str, column: pd.Series, timezone: str | None, known: Schema | None) -> Times:
     """Text to stamps by the one format that reads every value. Each distinct text is read once."""
     where, distinct = pd.factorize(column)
     text = pd.Series(distinct).astype(str).str.strip()
@@ -214,9 +212,7 @@ def _check_zone(name: str) -> None:
         spelling.zone_of(name)
     except (KeyError, ValueError, OSError):
         known = available_timezones()
-        raise DataError(
-            f"there is no time zone '{name}'", nearest(name, known) or "as Europe/Berlin or UTC"
-        ) from None
+        raise DataError(f"there is no time zone '{name}'", nearest(name, known) or "as Europe/Berlin or UTC") from None
 
 
 def _zone_name(column: pd.Series) -> str:

@@ -1,0 +1,139 @@
+"""Season, scale and level: against closed forms and loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import lay, walk
+
+from tsforge.data import statistics
+from tsforge.data.panel import Panel
+
+
+def wave(period: int, n: int, freq: str | None = "h", noise: float = 0.3, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    y = 10 * np.sin(2 * np.pi * np.arange(n) / period) + noise * rng.normal(size=n)
+    times = np.arange(n) if freq is None else pd.date_range("2024-01-01", periods=n, freq=freq)
+    return pd.DataFrame({"ds": times, "y": y})
+
+
+@pytest.mark.parametrize(
+    ("period", "freq", "n"),
+    [(24, "h", 400), (168, "h", 1000), (96, "15min", 500), (7, "D", 100), (12, "MS", 80), (4, "QS", 40), (5, "B", 90)],
+)
+def test_season_of_the_calendar(period: int, freq: str, n: int) -> None:
+    panel = lay(wave(period, n, freq))
+    assert statistics.detect_season(panel, panel.ends) == period
+
+
+@pytest.mark.parametrize("period", [3, 7, 11, 24, 60])
+def test_season_of_numbered_steps(period: int) -> None:
+    """Without a calendar any length may be it, but neither twice the season nor the slope beside it."""
+    panel = lay(wave(period, 400, None))
+    assert statistics.detect_season(panel, panel.ends) == period
+
+
+def test_no_season_in_a_walk() -> None:
+    """A random walk repeats nothing: its first differences are noise."""
+    for seed in range(5):
+        panel = lay(walk((500,), freq="h", seed=seed))
+        assert statistics.detect_season(panel, panel.ends) == 1
+    for n in (3, 4, 5):
+        panel = lay(walk((n,)))
+        assert statistics.detect_season(panel, panel.ends) == 1
+
+
+def test_season_through_gaps_and_many_series() -> None:
+    """Masked steps and the borders between series are no evidence; large series do not drown small ones."""
+    parts = [wave(7, 60, "D", seed=i).assign(id=f"s{i}") for i in range(30)]
+    parts.append(walk((60,)).assign(id="big", y=lambda f: f["y"] * 1e6)[["ds", "y", "id"]])
+    frame = pd.concat(parts, ignore_index=True)
+    frame.loc[np.random.default_rng(0).random(len(frame)) < 0.3, "y"] = np.nan
+    panel = lay(frame)
+    assert statistics.detect_season(panel, panel.ends) == 7
+
+
+def test_season_looks_no_further_than_the_stop() -> None:
+    frame = wave(24, 600)
+    frame.loc[300:, "y"] = 10 * np.sin(2 * np.pi * np.arange(300) / 168)
+    panel = lay(frame)
+    assert statistics.detect_season(panel, panel.offsets[:-1] + 300) == 24
+
+
+def test_strength_is_the_autocorrelation() -> None:
+    """One series without gaps against the textbook formula on its first differences."""
+    frame = walk((300,))
+    panel = lay(frame)
+    change = np.diff(frame["y"].to_numpy().astype(np.float32).astype(np.float64))
+    for m in (1, 5, 40):
+        x, y = change[m:], change[:-m]
+        expected = (x @ y) / ((x @ x + y @ y) / 2)
+        assert statistics._repeats(panel, panel.ends, [m])[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_newest_rows_are_looked_at(monkeypatch) -> None:
+    """Of more rows than it looks at, the sample takes the newest of each series, whole windows of them."""
+    monkeypatch.setattr(statistics, "_MAX_ROWS", 25)
+    panel = lay(walk((40, 10, 10)))
+    rows, series = statistics._sample(panel, panel.ends, 5)
+    assert rows.tolist() == list(range(15, 40))
+    assert series.tolist() == [0] * 25
+    rows, series = statistics._sample(panel, panel.offsets[:-1] + 8, 5)
+    assert (
+        rows.tolist()
+        == [
+            *range(8),
+            *range(40, 48),
+            *range(50, 58),
+        ][:24]
+    )
+    assert series.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+
+
+def slow_seasonal_error(panel: Panel, stops: np.ndarray, season: int) -> np.ndarray:
+    out = np.full((len(panel), panel.values.shape[1]), np.nan)
+    for i in range(len(panel)):
+        for c in range(panel.values.shape[1]):
+            gaps = [
+                abs(float(panel.values[t, c]) - float(panel.values[t - season, c]))
+                for t in range(panel.offsets[i] + season, stops[i])
+                if panel.observed[t, c] and panel.observed[t - season, c]
+            ]
+            if gaps:
+                out[i, c] = np.mean(gaps)
+    return out
+
+
+@pytest.mark.parametrize("season", [1, 7, 30, 70])
+def test_seasonal_error_is_the_loop(season: int) -> None:
+    """The denominator of MASE: wrong pairs, or pairs across series, would spoil every score."""
+    frame = walk((60, 25, 40)).assign(z=np.arange(125.0) ** 1.5)
+    frame.loc[np.random.default_rng(2).random(125) < 0.25, "y"] = np.nan
+    panel = lay(frame, target="y,z")
+    stops = panel.offsets[:-1] + np.array([50, 25, 0])
+    got = statistics.seasonal_error(panel, stops, season)
+    np.testing.assert_allclose(got, slow_seasonal_error(panel, stops, season), rtol=1e-6)
+    assert np.isnan(got[2]).all()
+
+
+def test_seasonal_error_closed_form() -> None:
+    """A straight line of slope 3 is always 3·m off after m steps."""
+    panel = lay(pd.DataFrame({"ds": range(50), "y": 3.0 * np.arange(50)}), time="ds")
+    assert statistics.seasonal_error(panel, panel.ends, 4).tolist() == [[12.0]]
+
+
+def test_level_is_mean_and_median_deviation() -> None:
+    """Against numpy on each series; unobserved steps, later rows and empty series do not count."""
+    frame = walk((40, 30, 20, 10))
+    frame.loc[np.random.default_rng(3).random(100) < 0.3, "y"] = np.nan
+    frame.loc[90:, "y"] = np.nan
+    panel = lay(frame)
+    stops = panel.offsets[:-1] + np.array([30, 30, 15, 10])
+    parts = [
+        panel.values[a:b, 0][panel.observed[a:b, 0]].astype(np.float64)
+        for a, b in zip(panel.offsets[:-1], stops, strict=True)
+    ]
+    centre, spread = statistics.level(panel, stops)
+    assert centre[0] == pytest.approx(np.concatenate(parts).mean(), rel=1e-5)
+    assert spread[0] == pytest.approx(np.median([p.std() for p in parts[:3]]), rel=1e-5)
