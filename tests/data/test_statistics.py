@@ -72,6 +72,22 @@ def test_strength_is_the_autocorrelation() -> None:
         assert statistics._repeats(panel, panel.ends, [m])[0] == pytest.approx(expected, rel=1e-9)
 
 
+def test_strength_is_pooled_over_series() -> None:
+    """Each series in its own units, no pair across the border of two: against a loop over the series."""
+    frame = walk((40, 25, 60)).assign(y=lambda f: f["y"] * np.repeat([1.0, 1e3, 1e-2], [40, 25, 60]) + 50)
+    panel = lay(frame)
+    for m in (1, 6):
+        above = below = 0.0
+        for i in range(3):
+            values = panel.values[panel.offsets[i] : panel.offsets[i + 1], 0].astype(np.float64)
+            change = np.diff(values)
+            change /= np.sqrt(np.mean(change**2))
+            x, y = change[m:], change[:-m]
+            above, below = above + x @ y, below + (x @ x + y @ y) / 2
+        got = statistics._repeats(panel, panel.ends, [m])[0]
+        assert got == pytest.approx(above / below, rel=1e-9)
+
+
 def test_newest_rows_are_looked_at(monkeypatch) -> None:
     """Of more rows than it looks at, the sample takes the newest of each series, whole windows of them."""
     monkeypatch.setattr(statistics, "_MAX_ROWS", 25)

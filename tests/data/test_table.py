@@ -69,7 +69,7 @@ def test_ids_keep_their_spelling_and_type(write_csv) -> None:
 
 def test_several_id_columns() -> None:
     """Pairs are series of their own: ("a", "bc") and ("ab", "c") may not run together."""
-    pairs = [("a", "bc"), ("ab", "c"), ("a", "c")]
+    pairs = [("a", "bc"), ("ab", "c"), ("a", "c"), ("ab", "bc")]
     frame = pd.concat(
         [
             pd.DataFrame({"x": x, "z": z, "date": days(6), "y": np.arange(6.0) + 10 * i})
@@ -78,7 +78,7 @@ def test_several_id_columns() -> None:
     )
     table = load(frame, id="x,z")
     assert list(zip(*(c.tolist() for c in table.ids), strict=True)) == pairs
-    assert table.target[:, 0].tolist() == [10 * i + k for i in range(3) for k in range(6)]
+    assert table.target[:, 0].tolist() == [10 * i + k for i in range(4) for k in range(6)]
     assert table.label(1) == "ab c"
 
 

@@ -201,8 +201,8 @@ def localise(stamps: Ints, codes: Ints, order: NDArray[np.intp], timezone: str) 
     backwards = len(steps) > 0 and np.mean(steps > 0) < 0.5
     first = again | ~np.r_[again[1:], False] if backwards else ~again
     local, where = np.unique(stamps, return_inverse=True)
-    either_side = [local - (wall_clock(local + d, timezone) - local - d) for d in (-DAY, DAY)]
-    early, late = np.minimum(*either_side), np.maximum(*either_side)
+    # With the offset of the day before and of the day after: one of them fits, or both in a repeated hour.
+    early, late = (local - (wall_clock(local + d, timezone) - local - d) for d in (-DAY, DAY))
     early_fits, late_fits = wall_clock(early, timezone) == local, wall_clock(late, timezone) == local
     earlier = early_fits[where] & (first | ~late_fits[where])
     return np.where(earlier, early[where], late[where]), np.flatnonzero(~(early_fits | late_fits)[where])
