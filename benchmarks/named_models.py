@@ -1,6 +1,6 @@
 """Fit every named model on the tasks of the README and print its table of held-out scores.
 
-    python benchmarks/named_models.py [--out models/readme] [--only electricity]
+    python benchmarks/named_models.py [--out models/readme] [--only electricity] [--jobs 2]
 
 Fits that are already in --out are not repeated. ETTh1 is taken from TSFORGE_DATA or the cache (tsforge data get etth1).
 """
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 MODELS = (
@@ -52,8 +54,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("models/readme"))
     parser.add_argument("--only", choices=TASKS)
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each with one thread where more than one")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.jobs > 1:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        with ThreadPoolExecutor(args.jobs) as pool:
+            work = [(task, model) for task in TASKS if args.only in (None, task) for model in reversed(MODELS)]
+            list(pool.map(lambda w: fit(*w, args.out), work))
     for task in [args.only] if args.only else TASKS:
         print(f"\n`tsforge fit {' '.join(TASKS[task])} --model NAME`\n")
         print("| model | " + " | ".join(METRICS) + " | skill | parameters |")

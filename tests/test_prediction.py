@@ -125,3 +125,24 @@ def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) 
     expected = tsforge.predict(model, path).frame
     np.testing.assert_array_equal(written["forecast"].astype(np.float32), expected["forecast"].astype(np.float32))
     assert written["date"].tolist() == expected["date"].tolist()
+
+
+def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them(tmp_path: Path) -> None:
+    """Prevents: zeros, or another series' value, as the covariate of steps that nobody knows yet."""
+    data = daily()
+    data["rain"] = np.arange(len(data), dtype=float)
+    data.loc[data["item"] == "b", "rain"] = np.where(np.arange(90) == 88, 5.0, np.nan)
+    experiment = tsforge.build({
+        "data.target": "sold", "data.past": "rain", "data.horizon": 4, "data.context": 8, "model.kind": "linear",
+        "model.width": 4, "train.max_steps": 5, "data.calendar": False,
+    })  # fmt: skip
+    model = tsforge.fit(experiment, data).model
+    rolled = tsforge.predict(model, data, horizon=8).frame
+    first = rolled.groupby("item", sort=False).head(4)
+    fed = pd.concat([data, first.rename(columns={"forecast": "sold"})[["item", "date", "sold"]]])
+    fed["rain"] = fed.groupby("item", sort=False)["rain"].transform(
+        lambda r: r.where(np.arange(len(r)) < 90, r.iloc[:90].dropna().iloc[-1])
+    )
+    by_hand = tsforge.predict(model, fed).frame
+    later = rolled.groupby("item", sort=False).tail(4)
+    np.testing.assert_allclose(later["forecast"].to_numpy(), by_hand["forecast"].to_numpy(), rtol=1e-5)

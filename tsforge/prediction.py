@@ -129,11 +129,14 @@ def _time(panel: Panel, ordinal: int) -> str:
 
 def _hold_past(panel: Panel) -> None:
     """Past covariates keep their last known value where a roll-out reaches beyond them."""
+    rows = np.arange(len(panel.past))
+    series = panel.row_series()
+    ahead = rows >= panel.ends[series]
     for j, column in enumerate(panel.schema.past):
-        for i in range(len(panel)):
-            a, e, b = panel.offsets[i], panel.ends[i], panel.offsets[i + 1]
-            seen = panel.past[a:e, j]
-            known = seen[~np.isnan(seen)]
-            if len(known):
-                panel.past[e:b, j] = np.where(np.isnan(panel.past[e:b, j]), known[-1], panel.past[e:b, j])
+        values = panel.past[:, j]
+        known = np.where(~np.isnan(values) & ~ahead, rows, -1)
+        newest = np.maximum.accumulate(known)[np.maximum(panel.ends - 1, 0)]
+        newest = np.where(newest >= panel.offsets[:-1], newest, -1)  # not the row of a series before
+        held = np.where(newest >= 0, values[newest], np.nan)[series]
+        values[ahead] = np.where(np.isnan(values), held, values)[ahead]
         log.warning("'%s' keeps its last value where the roll-out reaches beyond it", column.name)

@@ -24,10 +24,3 @@ def test_one_weighted_sum_of_the_past_per_output() -> None:
                 expected[s, m, e] = b[m] + sum(W[m, n] * past[s, n, e] for n in range(SHAPE.past))
     future = torch.randn(4, SHAPE.future, SHAPE.width, dtype=torch.float64)
     torch.testing.assert_close(backbone(past, future).detach(), expected.detach())
-
-
-def test_it_begins_as_the_mean_of_the_past() -> None:
-    """A start that is so far off that short trainings end before it is mended."""
-    past = torch.randn(4, SHAPE.past, SHAPE.width)
-    found = Linear().build(SHAPE)(past, torch.zeros(4, SHAPE.future, SHAPE.width))
-    torch.testing.assert_close(found.detach(), past.mean(1, keepdim=True).expand(-1, SHAPE.future, -1))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ def run(argv: list[str]) -> int:
 
     from tsforge.errors import TsforgeError, nearest
 
-    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
-        return _fail(f"there is no command '{argv[0]}'", nearest(argv[0], COMMANDS) or "see tsforge --help")
+    name = argv[0]
+    if name not in COMMANDS:
+        return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
-        code = _app()(argv, exit_on_error=False, print_error=False)
+        code = _app(name)(argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as problem:
-        return _fail(_one_line(problem), f"see tsforge {argv[0]} --help")
+        return _fail(_one_line(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
         return _fail(problem.message, problem.hint)
     except KeyboardInterrupt:
@@ -71,16 +73,16 @@ def run(argv: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _app() -> Callable[..., object]:
-    """The cyclopts application; each command's module is imported when it is asked for."""
+def _app(name: str) -> Callable[..., object]:
+    """The cyclopts application of one command alone: reading the others would cost its help half its time."""
     from cyclopts import App, Parameter
 
     app = App(
-        name="tsforge", help_format="plaintext", help_formatter="plain", version_flags=[],
+        name=f"tsforge {name}", help_format="plaintext", help_formatter="plain", version_flags=[],
         default_parameter=Parameter(show_default=False), result_action="return_value",
     )  # fmt: skip
-    for name, text in COMMANDS.items():
-        app.command(f"tsforge.cli.{name}:{name}", name=name, help=text)
+    app["--help"].show = False
+    app.default(getattr(import_module(f"tsforge.cli.{name}"), name))
     return app
 
 
