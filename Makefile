@@ -18,13 +18,13 @@ demo: setup
 	$(BIN)/tsforge predict $(DEMO)/model datasets/electricity-demand.csv --output $(DEMO)/forecast.csv --plot $(DEMO)/forecast.png
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clean:
 	rm -rf .venv $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
