@@ -67,18 +67,21 @@ def test_a_newer_format_says_which_version_wrote_it(model: Path) -> None:
 def test_writing_again_replaces_the_whole_folder(model: Path) -> None:
     (model / "stale.txt").write_text("old")
     loaded = artifact.load(model)
-    artifact.save(loaded, model, {"note.txt": "new"})
+    artifact.save(loaded, model, lambda folder: (folder / "note.txt").write_text("new"))
     assert not (model / "stale.txt").exists()
     assert (model / "note.txt").read_text() == "new"
     assert sorted(p.name for p in model.parent.iterdir()) == ["model"]
 
 
-def test_a_failed_write_leaves_the_old_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_model(model: Path) -> None:
     loaded = artifact.load(model)
     before = {p.name: p.read_bytes() for p in model.iterdir()}
-    monkeypatch.setattr(artifact, "save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+
+    def full(_folder: Path) -> None:
+        raise OSError("disk full")
+
     with pytest.raises(OSError, match="disk full"):
-        artifact.save(loaded, model, {})
+        artifact.save(loaded, model, full)
     assert {p.name: p.read_bytes() for p in model.iterdir()} == before
     assert sorted(p.name for p in model.parent.iterdir()) == ["model"]
 

@@ -127,7 +127,7 @@ def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) 
     assert written["date"].tolist() == expected["date"].tolist()
 
 
-def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them(tmp_path: Path) -> None:
+def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them() -> None:
     """Prevents: zeros, or another series' value, as the covariate of steps that nobody knows yet."""
     data = daily()
     data["rain"] = np.arange(len(data), dtype=float)

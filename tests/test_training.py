@@ -201,3 +201,46 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert np.isfinite(tsforge.predict(tmp_path / "m", path).point).all()
     assert load_file(tmp_path / "m" / "weights.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["linear", "gru", "seasonal-naive"])
+def test_the_unit_of_a_series_does_not_matter(kind: str) -> None:
+    """Prevents: small series flattened because others in the table are a million times larger."""
+    parts = []
+    for name, unit in (("large", 1e6), ("middle", 1.0), ("small", 1e-4)):
+        frame = hourly(seed=7)
+        parts.append(frame.assign(name=name, load=frame["load"] * unit))
+    data = pd.concat(parts, ignore_index=True)
+    result = tsforge.predict(tsforge.fit(small(kind, **{"data.id": "name", "data.target": "load"}), data).model, data)
+    for i, unit in ((0, 1e6), (2, 1e-4)):
+        np.testing.assert_allclose(result.point[i] / unit, result.point[1], rtol=2e-3)
+        np.testing.assert_allclose(result.quantiles[i] / unit, result.quantiles[1], rtol=2e-3)
+
+
+def test_time_up_before_the_first_validation_still_keeps_validated_weights() -> None:
+    """Prevents: a --max-time too short for a validation that ends with weights nobody looked at."""
+    fitted = tsforge.fit(small("gru", **{"train.max_time": 1e-6, "train.max_steps": 1000}), hourly())
+    assert fitted.stop == "time"
+    assert [(r.step, r.best) for r in fitted.rounds] == [(1, True)]
+
+
+def test_the_last_steps_are_validated_too() -> None:
+    """Prevents: a number of steps that is no multiple of the interval leaving the last ones unjudged."""
+    fitted = tsforge.fit(small("linear", **{"train.max_steps": 43, "train.patience": 99}), hourly())
+    assert [r.step for r in fitted.rounds][-2:] == [42, 43]
+
+
+def test_ctrl_c_while_the_data_is_read_says_that_nothing_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    hourly().to_csv(path, index=False)
+    code = (
+        "import signal, os, sys\n"
+        "import tsforge.preparation as p\n"
+        "p.build = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from tsforge.cli.main import main\n"
+        f"main(['fit', {str(path)!r}, '--horizon', '3', '--no-track'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 130
+    assert "nothing was kept" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -14,12 +14,14 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from tsforge import __version__
@@ -32,6 +34,14 @@ from tsforge.experiment import Experiment
 
 FORMAT = 1
 _CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
+
+
+class Manifest(Config):
+    """What a model directory says of itself."""
+
+    format: int
+    tsforge: str
+    sha256: dict[str, str]
 
 
 class DataFacts(Config):
@@ -58,26 +68,24 @@ class Model:
         return _shape(self.facts)
 
 
-def save(model: Model, folder: Path, extras: dict[str, str]) -> None:
+def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> None:
     """Write a model directory in one move: a reader sees the old one or the new one, never half of one.
 
-    extras: file name to text. Raises ModelError when `folder` holds something that is no model.
+    write_extras: puts what else belongs there into the folder it is given.
+    Raises ModelError when `folder` holds something that is no model, or cannot be written.
     """
     check_target(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
-        save_file(state, draft / "weights.safetensors")
+        (draft / "weights.safetensors").write_bytes(to_bytes(state))
         _write_json(draft / "experiment.json", model.experiment.plain())
         _write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
-        for name, text in extras.items():
-            (draft / name).write_text(text, encoding="utf-8")
+        write_extras(draft)
         digests = {name: _digest(draft / name) for name in _CHECKED}
-        _write_json(draft / "manifest.json", {"format": FORMAT, "tsforge": __version__, "sha256": digests})
+        _write_json(draft / "manifest.json", Manifest(format=FORMAT, tsforge=__version__, sha256=digests).model_dump())
         draft.chmod(0o755)
-        (draft / "weights.safetensors").chmod(0o644)
         _replace(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -85,10 +93,19 @@ def save(model: Model, folder: Path, extras: dict[str, str]) -> None:
 
 
 def check_target(folder: Path) -> None:
-    """Raises ModelError when `folder` exists and is not a model directory: nothing else is overwritten."""
+    """Raises ModelError when `folder` exists and is not a model directory, or could not be written there.
+
+    Nothing but a model is ever overwritten, and it is said before the training, not after it.
+    """
     taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
     if taken and not (folder / "manifest.json").is_file():
         raise ModelError(f"{folder}: exists and is not a model directory", "choose another --out")
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}."):
+            pass
+    except OSError as problem:
+        raise ModelError(f"{folder}: cannot be written: {problem.strerror}", "choose another --out") from None
 
 
 def load(folder: str | Path) -> Model:
@@ -100,21 +117,24 @@ def load(folder: str | Path) -> Model:
     if not (folder / "manifest.json").is_file():
         what = "not a model directory (it has no manifest.json)" if folder.exists() else "no such model directory"
         raise ModelError(f"{folder}: {what}", "name the folder that `tsforge fit --out` wrote")
-    manifest = _read_json(folder / "manifest.json")
-    if manifest.get("format") != FORMAT:
+    try:
+        manifest = parse(Manifest, _read_json(folder / "manifest.json"), "manifest.json")
+    except ConfigError as problem:
+        raise ModelError(f"{folder}: damaged: {problem}", "restore the folder, or fit again") from None
+    if manifest.format != FORMAT:
         raise ModelError(
-            f"{folder}: format {manifest.get('format')!r}, written by tsforge {manifest.get('tsforge')}; this is "
+            f"{folder}: format {manifest.format}, written by tsforge {manifest.tsforge}; this is "
             f"tsforge {__version__}, which reads format {FORMAT}",
             "install the tsforge that wrote it, or fit again",
         )
     for name in _CHECKED:
-        _check(folder / name, manifest.get("sha256", {}).get(name))
+        _check(folder / name, manifest.sha256.get(name))
     try:
         experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, _read_json(folder / "schema.json"), "schema.json")
         network = experiment.model.build(_shape(facts))
         network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (ConfigError, SafetensorError, RuntimeError) as problem:
+    except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval())
 

@@ -58,6 +58,6 @@ def baseline_outcome(kind: BaselineKind, prepared: Prepared) -> Outcome:
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
     """Give a baseline the level and its error quantiles from the training part."""
-    centre, spread = level(prepared.panel, prepared.cuts.train)
-    network.scaler.learn(torch.from_numpy(centre), torch.from_numpy(spread))
+    learned = level(prepared.panel, prepared.cuts.train)
+    network.scaler.learn(*(torch.from_numpy(part) for part in learned))
     network.learn(WindowLoader(source, prepared.parts.train.thin(BASELINE_WINDOWS), BATCH))

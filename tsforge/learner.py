@@ -105,10 +105,9 @@ class Watch:
         """After every optimiser step: whether to stop."""
         if self.interrupted:
             return self._end("interrupt")
-        if step % self.TICK:
-            return False
         seconds = time.perf_counter() - self._start
-        self.report(Tick(step, seconds, step * self.batch_size))
+        if step % self.TICK == 0:
+            self.report(Tick(step, seconds, step * self.batch_size))
         return self.max_time is not None and seconds > self.max_time and self._end("time")
 
     def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:
@@ -125,6 +124,11 @@ class Watch:
         if not (math.isfinite(validation) and math.isfinite(train)):
             return self._end("diverged")
         return self._since_best >= self.patience and self._end("patience")
+
+    def wants_validation(self, step: int) -> bool:
+        """Whether the last steps still have to be judged; after Ctrl-C only where nothing else could be kept."""
+        judged = self.rounds[-1].step if self.rounds else 0
+        return step > judged and (self.stop != "interrupt" or self._kept is None)
 
     def restore(self, network: nn.Module) -> bool:
         """Put the best weights back; False where there never were any."""
@@ -165,6 +169,11 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self._steps = 0
         self._train = _Mean()
         self._validation = _Mean()
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps so far."""
+        return self._steps
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         loss: Tensor = self.network(batch.context).loss(batch.truth)

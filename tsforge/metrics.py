@@ -100,8 +100,11 @@ def scores(o: Outcome) -> dict[str, float]:
 
 
 def skill(score: float, reference: float) -> float:
-    """100 · (1 - score / reference): percent better than the reference. NaN where the reference is 0 or unknown."""
-    return 100 * (1 - score / reference) if reference > 0 else float("nan")
+    """100 · (1 - score / reference): percent better than the reference.
+
+    NaN where the reference is unknown, or so near 0 (a millionth of the score) that it is only rounding.
+    """
+    return 100 * (1 - score / reference) if reference > 1e-6 * score else float("nan")
 
 
 def by_step(o: Outcome) -> NDArray[np.float64]:

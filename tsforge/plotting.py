@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,6 +172,8 @@ def check_path(path: Path) -> None:
         raise ConfigError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}", "make it first")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise ConfigError(f"{path}: cannot be written: it is a folder or protected", "name another file")
 
 
 def _save(figure: Figure, path: Path) -> None:

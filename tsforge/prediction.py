@@ -55,7 +55,7 @@ def predict(model: artifact.Model | str | Path, data: Any = None, *, horizon: in
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
     panel = build(table.load_like(source, model.facts.columns), extend=rolled)
-    _check_future(panel, steps)
+    _check_future(panel, steps, rolled)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
@@ -103,9 +103,12 @@ def _forward(
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1), levels
 
 
-def _check_future(panel: Panel, steps: int) -> None:
-    """Known-in-advance covariates must reach as far as the forecast."""
+def _check_future(panel: Panel, steps: int, rolled: int) -> None:
+    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
     for j, column in enumerate(panel.schema.future):
+        beyond = panel.ends[:, None] + np.arange(steps, rolled)
+        if np.isnan(panel.future[beyond, j]).any():
+            log.warning("'%s' is read as its mean beyond the %d steps asked for", column.name, steps)
         rows = panel.ends[:, None] + np.arange(steps)  # (n, H)
         missing = np.isnan(panel.future[rows, j])
         if not missing.any():

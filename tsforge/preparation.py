@@ -38,6 +38,14 @@ class Prepared:
     source: WindowSource
     scale: NDArray[np.float64]
 
+    @property
+    def title(self) -> str:
+        """The experiment's name, else as "lstm-demand-h48"; what a folder's name cannot hold is left out."""
+        data = self.experiment.data
+        target = data.target[0] if len(data.target) == 1 else f"{len(data.target)}-targets"
+        name = self.experiment.name or f"{self.experiment.model.kind}-{target}-h{data.horizon}"
+        return re.sub(r"[^\w.-]+", "_", name)
+
 
 def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     """Read, lay out, cut and encode a table; settle horizon, context, season and parts.
@@ -91,14 +99,7 @@ def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Spl
         "horizon": horizon, "context": context, "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    name = experiment.name or default_name(experiment.model.kind, resolved)
-    return experiment.model_copy(update={"data": resolved, "name": name}), cuts
-
-
-def default_name(kind: str, data: DataConfig) -> str:
-    """As "lstm-demand-h48"; what a folder's name cannot hold is left out."""
-    target = re.sub(r"[^\w.-]+", "_", data.target[0]) if len(data.target) == 1 else f"{len(data.target)}-targets"
-    return f"{kind}-{target}-h{data.horizon}"
+    return experiment.model_copy(update={"data": resolved}), cuts
 
 
 def pick_device(wanted: str) -> str:

@@ -66,11 +66,17 @@ def _record(run: Record, uri: str, experiment: str) -> str:
     metrics = [Metric(k, v, now, 0) for k, v in run.metrics.items() if v == v]
     metrics += [Metric(k, v, round(at * 1000), step) for k, curve in run.curves.items() for step, at, v in curve]
     params = [Param(k, str(v)[:6000]) for k, v in run.params.items()]
-    client.log_batch(run_id, params=params[:100], tags=[RunTag(k, v) for k, v in run.tags.items()])
-    for i in range(0, len(metrics), _CHUNK):
-        client.log_batch(run_id, metrics=metrics[i : i + _CHUNK])
-    if run.folder is not None:
-        client.log_artifacts(run_id, str(run.folder), "model")
+    try:
+        client.log_batch(run_id, tags=[RunTag(k, v) for k, v in run.tags.items()])
+        for i in range(0, len(params), 100):
+            client.log_batch(run_id, params=params[i : i + 100])
+        for i in range(0, len(metrics), _CHUNK):
+            client.log_batch(run_id, metrics=metrics[i : i + _CHUNK])
+        if run.folder is not None:
+            client.log_artifacts(run_id, str(run.folder), "model")
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
     client.set_terminated(run_id, "FINISHED" if run.finished else "KILLED")
     return run_id
 

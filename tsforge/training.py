@@ -102,8 +102,8 @@ def _build(prepared: Prepared) -> Network | BaselineForecaster:
     with _seeded(prepared.experiment.seed):
         network = prepared.experiment.model.build(prepared.source.shape)
     if isinstance(network, Network):
-        centre, spread = level(prepared.panel, prepared.cuts.train)
-        network.scaler.learn(torch.from_numpy(centre), torch.from_numpy(spread))
+        learned = level(prepared.panel, prepared.cuts.train)
+        network.scaler.learn(*(torch.from_numpy(part) for part in learned))
     return network
 
 
@@ -133,6 +133,8 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
         validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         try:
             trainer.fit(learner, loader, validation)
+            if watch.wants_validation(learner.steps):
+                trainer.validate(learner, validation, verbose=False)
         except SystemExit:  # what Lightning makes of a second Ctrl-C
             raise KeyboardInterrupt from None
     return tuple(watch.rounds), _finish(network, watch, config)
@@ -190,15 +192,18 @@ def _outcomes(network: Network | BaselineForecaster, prepared: Prepared) -> dict
 
 def save(result: Fit, folder: Path) -> None:
     """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
+    artifact.save(result.model, folder, lambda draft: _write_extras(result, draft))
+
+
+def _write_extras(result: Fit, folder: Path) -> None:
+    """What people look at; nothing of it is read back."""
     from tsforge import plotting
 
-    header = "step,train_loss,validation_loss,seconds,windows\n"
-    lines = [f"{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}" for r in result.rounds]
-    extras = {"scores.json": json.dumps(result.scores, indent=2) + "\n"}
-    if lines:
-        extras["history.csv"] = header + "\n".join(lines) + "\n"
-    artifact.save(result.model, folder, extras)
-    if lines:
+    (folder / "scores.json").write_text(json.dumps(result.scores, indent=2) + "\n", encoding="utf-8")
+    if result.rounds:
+        header = "step,train_loss,validation_loss,seconds,windows\n"
+        lines = [f"{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n" for r in result.rounds]
+        (folder / "history.csv").write_text(header + "".join(lines), encoding="utf-8")
         plotting.loss_curve(result.rounds, folder / "loss.png")
     if result.outcomes:
         plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
@@ -226,7 +231,7 @@ def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | 
         steps = by_step(next(iter(result.outcomes.values())))
         curves["test/mae_by_step"] = [(h + 1, time.time(), float(v)) for h, v in enumerate(steps)]
     run = tracking.Record(
-        name=result.model.experiment.name or name, started=result.started, params=result.model.experiment.flat(),
+        name=result.prepared.title, started=result.started, params=result.model.experiment.flat(),
         metrics=metrics, curves=curves, tags={"stop": result.stop}, folder=folder,
         finished=result.stop != "interrupt",
     )  # fmt: skip

@@ -192,3 +192,31 @@ def test_bad_options_of_predict(
     argv: list[str], expected: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert expected in fails(capsys, "predict", str(model), str(tmp_path / "train.csv"), *argv)
+
+
+def test_a_place_that_cannot_be_written_is_said_before_training(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: an hour of training that ends in FileNotFoundError."""
+    (table.parent / "file").write_text("")
+    said = fails(capsys, "fit", str(table), "--horizon", "8", "--out", str(table.parent / "file" / "model"))
+    assert "cannot be written" in said
+
+
+def test_an_output_that_is_a_folder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dd.csv").mkdir()
+    argv = ["predict", str(model), str(tmp_path / "train.csv"), "--output", str(tmp_path / "dd.csv")]
+    assert "cannot be written" in fails(capsys, *argv)
+
+
+@pytest.mark.parametrize("content", ['{"format": 1, "sha256": "x"}', "[1]", "{"])
+def test_a_manifest_of_another_shape(
+    content: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "manifest.json").write_text(content)
+    assert "damaged" in fails(capsys, "predict", str(model), str(tmp_path / "train.csv"))
+
+
+def test_a_table_behind_a_flag_of_several_names(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = fails(capsys, "fit", "--horizon", "8", "--target", "load", str(table))
+    assert f"tsforge fit {table} --target load" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +169,29 @@ def test_data_list_and_path(
     assert capsys.readouterr().out.strip() == str(tmp_path / fetched.name)
     assert run(["data", "get", "electricty-demand"]) == 2
     assert "electricity-demand" in capsys.readouterr().err
+
+
+def test_inspect_repeats_what_it_was_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a suggested command that fit refuses."""
+    times = pd.date_range("2024-01-01", periods=60, freq="D")
+    parts = [pd.DataFrame({"day": times, "shop": s, "units": s * 1.5, "size": s}) for s in (1, 2)]
+    pd.concat(parts).to_csv("my shops.csv", index=False)
+    assert run(["inspect", "my shops.csv", "--id", "shop", "--target", "units"]) == 0
+    command = shlex.split(capsys.readouterr().out.split("tsforge ")[1])
+    assert run([*command, "--model", "naive", "--no-track"]) == 0
+    following = shlex.split(capsys.readouterr().out.split("tsforge ")[1])
+    assert run(following) == 0
+    assert list(pd.read_csv(folder / "forecast.csv").columns[:3]) == ["shop", "day", "forecast"]
+
+
+def test_an_experiment_reused_with_another_model_gets_a_folder_of_its_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: a derived name that sticks, and a model overwritten by another."""
+    assert run(["fit", "data.csv", "--horizon", "6", "--model", "naive", "--no-track"]) == 0
+    argv = ["--config", "models/naive-load-h6/experiment.toml", "--model", "drift", "--horizon", "3", "--no-track"]
+    assert run(["fit", *argv]) == 0
+    assert sorted(p.name for p in (folder / "models").iterdir()) == ["drift-load-h3", "naive-load-h6"]
+    capsys.readouterr()
+    assert run(["fit", *argv]) == 0
+    assert "will be replaced" in capsys.readouterr().err

@@ -75,6 +75,7 @@ def test_missing_values(caplog) -> None:
     features = covariates.encode(panel, covariates.learn(panel, stops(panel), use_calendar=False))
     np.testing.assert_array_equal(features.past[[3, 50]], 0)
     assert "2 values of 'x' are missing and read as its mean" in caplog.text
+    assert "2 values of 'word' are missing and read as no category" in caplog.text
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6, -3.3])

@@ -97,3 +97,30 @@ def test_many_short_series() -> None:
     panel = lay(frame)
     assert len(panel) == n
     np.testing.assert_array_equal(panel.values[:, 0], np.arange(4 * n, dtype=np.float32))
+
+
+def test_rows_without_target_at_the_end_are_said(caplog) -> None:
+    """The forecast begins before them, which nobody would guess; with future covariates they are meant so."""
+    frame = walk((20, 20)).assign(price=1.0)
+    frame.loc[[18, 19, 39], "y"] = np.nan
+    lay(frame, target="y", future="price")
+    assert "have no target" not in caplog.text
+    lay(frame, target="y")
+    assert caplog.text.count("the last 3 rows of 2 series have no target; the forecast begins after") == 1
+    caplog.clear()
+    frame.loc[39, "y"] = 1.0
+    lay(frame, target="y")
+    assert "the last 2 rows of series s0 have no target" in caplog.text
+    lay(frame[:20].drop(columns="item"), target="y")
+    assert "the last 2 rows have no target" in caplog.text
+
+
+def test_values_too_large_for_their_changes_are_said(caplog) -> None:
+    """1e9 + a wave of 10 is a constant in float32: no error would tell why nothing is learned."""
+    wave = 10 * np.sin(np.arange(60))
+    frame = walk((60, 60, 60)).assign(y=np.r_[wave + 1e9, wave + 1e4, np.full(60, 0.1)], z=1.0)
+    lay(frame, target="y,z")
+    assert "'y' of series s0 is stored in steps of 64 and varies by only 7.0" in caplog.text
+    assert "subtract a constant from the column, or forecast its differences" in caplog.text
+    assert caplog.text.count("is stored in steps of") == 1
+    assert "more series" not in caplog.text

@@ -12,6 +12,7 @@ import pytest
 from tables import days, load, text
 
 from tsforge.data.reading import read
+from tsforge.data.table import load_like
 from tsforge.errors import DataError
 
 ROWS = [(day, i + 0.5) for i, day in enumerate(days(12))]
@@ -192,3 +193,19 @@ def test_rows_are_numbered_as_an_editor_shows_them(write_csv) -> None:
     assert frame.row(2) == "row 3 (line 7)"
     assert frame.as_text("y").tolist() == ["1", "x", "zzz"]
     assert read(pd.DataFrame({"a": [1]})).row(0) == "row 1"
+
+
+@pytest.mark.parametrize("word", ["none", "None", "-", "?", "*", "missing", "null", "N/A"])
+def test_a_category_may_be_any_word(write_csv, word: str) -> None:
+    """A promotion called none is no missing promotion; among categories only an empty field, NA and NaN are."""
+    promotions = [word, "sale", "", "NA", "NaN", word]
+    rows = [f"{d},{i},{p}" for i, (d, p) in enumerate(zip(days(6), promotions, strict=True))]
+    table = load(write_csv(text("date,y,promotion", rows)), target="y", past="promotion")
+    column = table.covariates["promotion"]
+    assert column.labels == tuple(sorted((word, "sale")))
+    read_back = [None if np.isnan(v) else column.labels[int(v)] for v in column.values]
+    assert read_back == [word, "sale", None, None, None, word]
+    only = [f"{d},{i},{word}" for i, d in enumerate(days(6))]  # at predict no other word may be left
+    again = load_like(write_csv(text("date,y,promotion", only)), table.schema).covariates["promotion"]
+    assert again.labels == (word,)
+    assert (again.values == 0).all()

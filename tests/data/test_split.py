@@ -92,7 +92,7 @@ def test_series_too_short_to_train_on(caplog) -> None:
     panel = lay(walk((200, 12)))
     parts = split.parts(panel, split.split(panel, 10, 10), 20, 10)
     assert set(parts.train.series) == {0}
-    assert "1 of 2 series are too short for a training window" in caplog.text
+    assert "1 of 2 series have no training window; 1 of them are scored" in caplog.text
 
 
 # --- nothing is learned from what comes after -------------------------------------------------------------------
@@ -155,3 +155,15 @@ def test_the_change_would_show() -> None:
     encodings = [covariates.learn(p, p.ends, use_calendar=True) for p in panels]
     assert encodings[0] != encodings[1]
     assert statistics.level(panels[0], panels[0].ends)[0] != statistics.level(panels[1], panels[1].ends)[0]
+
+
+def test_what_is_not_scored_is_said(caplog, monkeypatch) -> None:
+    """A note may not promise scores that nobody computes: of a series without a window, or of windows left out."""
+    monkeypatch.setattr(split, "MOST_VALIDATION", 4)
+    monkeypatch.setattr(split, "MOST_TEST", 3)
+    panel = lay(walk((200, 12, 3)))
+    parts = split.parts(panel, split.split(panel, 14, 14), 20, 10)
+    assert "2 of 3 series have no training window; 1 of them are scored" in caplog.text
+    assert (len(parts.validation), len(parts.test)) == (4, 3)
+    assert "4 of 5 validation windows are scored, evenly spaced" in caplog.text
+    assert "3 of 6 test windows are scored, evenly spaced" in caplog.text

@@ -61,41 +61,72 @@ def test_season_looks_no_further_than_the_stop() -> None:
     assert statistics.detect_season(panel, panel.offsets[:-1] + 300) == 24
 
 
-def test_strength_is_the_autocorrelation() -> None:
-    """One series without gaps against the textbook formula on its first differences."""
-    frame = walk((300,))
-    panel = lay(frame)
-    change = np.diff(frame["y"].to_numpy().astype(np.float32).astype(np.float64))
-    for m in (1, 5, 40):
-        x, y = change[m:], change[:-m]
-        expected = (x @ y) / ((x @ x + y @ y) / 2)
-        assert statistics._repeats(panel, panel.ends, [m])[0] == pytest.approx(expected, rel=1e-9)
+@pytest.mark.parametrize("n", [208, 260, 520])
+def test_a_slow_wave_under_noise(n: int) -> None:
+    """A year in weeks: its steps are smaller than the noise, so differences over one step do not show it."""
+    for seed in range(5):
+        panel = lay(wave(52, n, "W", noise=2, seed=seed))
+        assert statistics.detect_season(panel, panel.ends) == 52
 
 
-def test_strength_is_pooled_over_series() -> None:
+def test_a_smooth_day_under_noise() -> None:
+    """It was missed, and a week of such days is no better an answer than the day."""
+    for seed in range(5):
+        panel = lay(wave(24, 1000, "h", noise=3, seed=seed))
+        assert statistics.detect_season(panel, panel.ends) == 24
+
+
+def test_a_multiple_does_not_win_by_noise() -> None:
+    """Among hundreds of candidates some multiple always repeats best by chance."""
+    for seed in range(10):
+        panel = lay(wave(20, 1000, None, noise=2, seed=seed))
+        assert statistics.detect_season(panel, panel.ends) in (19, 20, 21)
+
+
+@pytest.mark.parametrize("freq", ["h", "D", "W", "MS", None])
+def test_no_season_in_a_trend_or_in_noise(freq: str | None) -> None:
+    """A straight line's differences are all alike, a curve's nearly so: that is no season."""
+    t = np.arange(400.0)
+    shapes = [3.3 * t, 0.1 * t, t**2, np.exp(t / 100), np.full(400, 0.1)]
+    shapes += [np.random.default_rng(seed).normal(size=400) for seed in range(3)]
+    for y in shapes:
+        panel = lay(wave(7, 400, freq).assign(y=y), time="ds", target="y")
+        assert statistics.detect_season(panel, panel.ends) == 1
+
+
+def test_season_of_the_shortest_series() -> None:
+    """Two seasons and no more leave no step to look at beyond them: no reason to fail."""
+    for n in range(1, 12):
+        for values in ([0.0, 1.0], [0.0, 1.0, 5.0]):
+            panel = lay(pd.DataFrame({"t": range(max(n, 2)), "y": (values * 6)[: max(n, 2)]}), time="t", target="y")
+            assert statistics.detect_season(panel, panel.offsets[:-1] + n) in (1, 2, 3)
+
+
+@pytest.mark.parametrize("span", [1, 3])
+def test_strength_is_pooled_over_series(span: int) -> None:
     """Each series in its own units, no pair across the border of two: against a loop over the series."""
     frame = walk((40, 25, 60)).assign(y=lambda f: f["y"] * np.repeat([1.0, 1e3, 1e-2], [40, 25, 60]) + 50)
     panel = lay(frame)
+    found = statistics._differences(panel, panel.ends, span, 10, 1000)
     for m in (1, 6):
         above = below = 0.0
         for i in range(3):
             values = panel.values[panel.offsets[i] : panel.offsets[i + 1], 0].astype(np.float64)
-            change = np.diff(values)
+            change = values[span:] - values[:-span]
+            change -= change.mean()
             change /= np.sqrt(np.mean(change**2))
             x, y = change[m:], change[:-m]
             above, below = above + x @ y, below + (x @ x + y @ y) / 2
-        got = statistics._repeats(panel, panel.ends, [m])[0]
-        assert got == pytest.approx(above / below, rel=1e-9)
+        assert found.repeats(m)[0] == pytest.approx(above / below, rel=1e-9)
 
 
-def test_newest_rows_are_looked_at(monkeypatch) -> None:
+def test_newest_rows_are_looked_at() -> None:
     """Of more rows than it looks at, the sample takes the newest of each series, whole windows of them."""
-    monkeypatch.setattr(statistics, "_MAX_ROWS", 25)
     panel = lay(walk((40, 10, 10)))
-    rows, series = statistics._sample(panel, panel.ends, 5)
+    rows, series = statistics._sample(panel, panel.ends, 5, 25)
     assert rows.tolist() == list(range(15, 40))
     assert series.tolist() == [0] * 25
-    rows, series = statistics._sample(panel, panel.offsets[:-1] + 8, 5)
+    rows, series = statistics._sample(panel, panel.offsets[:-1] + 8, 5, 25)
     assert (
         rows.tolist()
         == [
@@ -150,6 +181,6 @@ def test_level_is_mean_and_median_deviation() -> None:
         panel.values[a:b, 0][panel.observed[a:b, 0]].astype(np.float64)
         for a, b in zip(panel.offsets[:-1], stops, strict=True)
     ]
-    centre, spread = statistics.level(panel, stops)
+    centre, spread, _least = statistics.level(panel, stops)
     assert centre[0] == pytest.approx(np.concatenate(parts).mean(), rel=1e-5)
     assert spread[0] == pytest.approx(np.median([p.std() for p in parts[:3]]), rel=1e-5)

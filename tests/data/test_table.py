@@ -291,3 +291,14 @@ def test_kinds_are_kept_when_predicting() -> None:
     column = load_like(later, schema).covariates["shift"]
     assert column.labels == ("1", "2")
     np.testing.assert_array_equal(column.values, [0, 1, np.nan] * 2)
+
+
+def test_few_rows_of_another_frequency() -> None:
+    """Two days are not two hours with 22 missing; but few rows around a hole are what they are."""
+    schema = load(walk((60,), freq="h")).schema
+    for n in (2, 3):
+        with pytest.raises(DataError, match="this table has frequency D, the model was fitted on h"):
+            load_like(walk((n,), freq="D"), schema)
+    hole = walk((8,), freq="h")
+    assert np.ptp(load_like(hole.iloc[[0, 7]], schema).ordinal) == 7
+    assert load_like(hole.iloc[[0, 2, 7]], schema).schema.frequency.name == "h"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,18 +64,22 @@ def fit(
     from tsforge.preparation import pick_device, prepare
 
     asked = build(options.overrides(), options.config)
+    if data is None and asked.data.path is None:
+        options.refuse_swallowed_table()
     source = find(data) if data is not None else asked.data.path
     prepared = prepare(asked, source, pick_device(asked.train.device))
-    folder = Path(out or f"models/{prepared.experiment.name}")
+    folder = Path(out or f"models/{prepared.title}")
     artifact.check_target(folder)
     if not quiet:
-        _say_plan(prepared)
+        _say_plan(prepared, folder)
     progress = None if quiet else Progress(training.planned_steps(prepared), asked.train.max_time)
-    result = training.train(prepared, progress)
-    if progress is not None:
-        progress.close()
+    try:
+        result = training.train(prepared, progress)
+    finally:
+        if progress is not None:
+            progress.close()
     training.save(result, folder)
-    run = training.record(result, folder, tracking_uri, experiment) if track else None
+    run = _record(result, folder, tracking_uri, experiment) if track else None
     if json:
         show.document(_document(result, folder) | {"run": run})
     else:
@@ -82,8 +87,21 @@ def fit(
     return 130 if result.stop == "interrupt" else 0
 
 
-def _say_plan(prepared: Prepared) -> None:
+def _record(result: Fit, folder: Path, uri: str | None, experiment: str | None) -> str | None:
+    """Ctrl-C while recording leaves the model, which is saved by then."""
+    from tsforge import training
+
+    try:
+        return training.record(result, folder, uri, experiment)
+    except KeyboardInterrupt:
+        show.tell(f"note: stopped while recording the run in MLflow; the model is in {folder}")
+        return None
+
+
+def _say_plan(prepared: Prepared, folder: Path) -> None:
     """What will be done, in two lines."""
+    if folder.exists() and any(folder.iterdir()):
+        show.tell(f"note: the model in {folder} will be replaced")
     data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
     show.tell(
@@ -109,7 +127,8 @@ def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None
     show.say(f"model   {folder}")
     if run is not None:
         show.say(f"run     {run} (mlflow ui shows it)")
-    show.say(f"next    tsforge predict {folder}{f' {data}' if data else ''} --output forecast.csv --plot forecast.png")
+    words = ["tsforge", "predict", str(folder), *([data] if data else [])]
+    show.say(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
 
 
 def _scores(result: Fit) -> None:
@@ -148,5 +167,6 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if scores:
-        document["skill"] = skill(scores[name]["mase"], scores["seasonal-naive"]["mase"])
+        metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
+        document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])
     return document | {"experiment": result.model.experiment.plain()}

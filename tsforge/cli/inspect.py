@@ -44,8 +44,9 @@ def inspect(
     from tsforge.data.schema import DataConfig
 
     config = DataConfig.model_validate({"target": target, "time": time, "id": id, "freq": freq})
-    seen = survey.survey(find(data), config)
-    command = _command(data, seen)
+    seen = survey.survey(find(data), config) | {"target_given": bool(target)}
+    given = {"--time": [time] if time else [], "--id": list(id), "--freq": [freq] if freq else []}
+    command = _command(data, seen, given)
     if json:
         show.document(seen | {"command": command})
     else:
@@ -98,11 +99,13 @@ def _gaps(series: dict[str, Any]) -> str:
     return f"{series['missing_steps']:,} values missing; longest stretch without any: {series['longest_gap']:,} steps"
 
 
-def _command(data: str, seen: dict[str, Any]) -> str:
-    """A fit that works as it stands."""
+def _command(data: str, seen: dict[str, Any], given: dict[str, list[str]]) -> str:
+    """A fit that works as it stands: what was detected need not be said, what was given must be."""
     words = ["tsforge", "fit", shlex.quote(data)]
     target = seen["target"] or seen["could_be_target"][-1:]
-    if seen["could_be_target"] or len(target) > 1:
+    if seen["could_be_target"] or seen["target_given"] or len(target) > 1:
         words += ["--target", shlex.quote(",".join(target))]
+    for flag, values in given.items():
+        words += [word for value in values for word in (flag, shlex.quote(value))]
     words += ["--horizon", str(seen["horizon"])]
     return " ".join(words)

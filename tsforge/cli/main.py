@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -67,8 +68,8 @@ def run(argv: list[str]) -> int:
         return _fail(problem.message, problem.hint)
     except KeyboardInterrupt:
         return _fail("stopped; nothing was kept", "", code=130)
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of our results has gone, as with `| head`; they were complete before
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (the interpreter flushes it at exit)
         return 0
     return code if isinstance(code, int) else 0
 
@@ -80,6 +81,7 @@ def _app(name: str) -> Callable[..., object]:
     app = App(
         name=f"tsforge {name}", help_format="plaintext", help_formatter="plain", version_flags=[],
         default_parameter=Parameter(show_default=False), result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )  # fmt: skip
     app["--help"].show = False
     app.default(getattr(import_module(f"tsforge.cli.{name}"), name))

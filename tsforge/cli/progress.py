@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tsforge.cli.show import duration
+from tsforge.cli.show import duration, tell
 
 if TYPE_CHECKING:
     from tsforge.learner import Round, Tick
@@ -18,7 +18,7 @@ class Progress:
         self.steps, self.max_time = steps, max_time
         self._last: Round | None = None
         self._live = sys.stderr.isatty()
-        self._lines = 0
+        self._open = False  # whether the terminal's line still has to be ended
 
     def __call__(self, event: Round | Tick) -> None:
         validation = getattr(event, "validation", None)
@@ -27,14 +27,15 @@ class Progress:
         if self._live:
             sys.stderr.write("\r\x1b[K" + self._text(event))
             sys.stderr.flush()
+            self._open = True
         elif validation is not None:
-            self._lines += 1
-            print(self._text(event), file=sys.stderr, flush=True)
+            tell(self._text(event))
 
     def close(self) -> None:
         """Leave the line as it stands and go on below it."""
-        if self._live and self._last is not None:
+        if self._open:
             sys.stderr.write("\n")
+            self._open = False
 
     def _text(self, event: Round | Tick) -> str:
         pace = event.windows / event.seconds if event.seconds > 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -21,7 +22,7 @@ class _Notes(logging.Handler):
         text = record.getMessage()
         if text not in self._seen:
             self._seen.add(text)
-            print(f"note: {text}", file=sys.stderr, flush=True)
+            tell(f"note: {text}")
 
 
 def notes(*, quiet: bool) -> None:
@@ -38,8 +39,9 @@ def say(text: str = "") -> None:
 
 
 def tell(text: str) -> None:
-    """A line about what is going on, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """A line about what is going on, on stderr; nobody listening is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def document(value: Any) -> None:

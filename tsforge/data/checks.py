@@ -19,6 +19,9 @@ from tsforge.data.times import show_time
 from tsforge.errors import DataError
 
 LARGEST = float(np.finfo(np.float32).max)
+_USUAL = (
+    "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
+)  # fmt: skip
 _PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
 
 
@@ -142,7 +145,9 @@ class Rows:
             return
         ordinals, on_grid = known.ordinals(self.stamps)
         gaps = np.diff(ordinals)[~self.new_series[1:]]
-        if on_grid.all() and (len(self.stamps) < 4 or gaps.min() == 1):
+        # Few rows may lie around holes; the same usual step between all of them is a grid.
+        another = found.name in _USUAL and np.ptp(gaps) == 0
+        if on_grid.all() and (gaps.min() == 1 or (len(self.stamps) < 4 and not another)):
             return
         raise DataError(
             f"{self.frame.name}: this table has frequency {found.name}, the model was fitted on {known.name}",

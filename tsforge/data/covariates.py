@@ -96,7 +96,7 @@ def _learn_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Enco
 
 
 def encode(panel: Panel, learned: Encodings) -> Features:
-    """Apply what was learned: missing numbers as the mean, unseen categories as zeros, with a warning."""
+    """Apply what was learned: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
     inside = np.arange(len(panel.values)) < panel.ends[panel.row_series()]
     whole = np.ones(len(panel), dtype=np.bool_)
     known = [_encode_group(panel, learned.future, panel.future, inside), _calendar(panel, learned.cycles)]
@@ -115,10 +115,11 @@ def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, ins
 
 def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDArray[np.bool_]) -> Floats:
     missing = np.isnan(values)
+    count = int((missing & inside).sum())
+    if count:
+        reading = "no category" if encoding.categories else "its mean"
+        log.warning("%d values of '%s' are missing and read as %s", count, encoding.name, reading)
     if not encoding.categories:
-        count = int((missing & inside).sum())
-        if count:
-            log.warning("%d values of '%s' are missing and read as its mean", count, encoding.name)
         scaled = (values.astype(np.float64) - encoding.mean) / encoding.std
         return np.where(missing, 0.0, scaled).astype(np.float32)[:, None]
     labels = panel.labels.get(encoding.name, ())

@@ -152,11 +152,13 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     """The column that tells series apart, or the smallest set of columns; () for a single series."""
     data = frame.data
     labels = [c for c in free if not types.is_float_dtype(data[c]) and not looks_like_dates(data[c])]
-    named = [c for c in labels if c.lower() in ID_NAMES or c.lower().endswith("_id")]
+    named = [c for c in labels if _names_series(c)]
     words = [c for c in labels if not types.is_numeric_dtype(data[c])]
     repeats = data[time].duplicated()
     if not repeats.any():
-        return tuple(c for c in named if c in words and _blocks(data[c]))[:1]
+        constant = _constant_names(data, free)
+        blocks = [c for c in named if c in words and c not in constant and _blocks(data[c])][:1]
+        return tuple(c for c in free if c in constant or c in blocks)
     # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
     candidates = list(dict.fromkeys(named + (words if repeats.mean() > 0.2 else [])))
     # A doubled row, or the hour that a clock shows twice, still leaves most repeats explained.
@@ -185,6 +187,21 @@ def _needed(data: pd.DataFrame, time: str, names: list[str], most: int) -> tuple
     return tuple(kept)
 
 
+def _constant_names(data: pd.DataFrame, free: list[str]) -> list[str]:
+    """Columns named as an id with one value in all rows: a name whatever its type, if numbers are left beside it."""
+    alike = [c for c in free if _names_series(c) and _constant(data[c])]
+    beside = any(types.is_numeric_dtype(data[c]) or _amounts(data[c]) for c in free if c not in alike)
+    return alike if beside else [c for c in alike if not types.is_numeric_dtype(data[c])]
+
+
+def _constant(column: pd.Series) -> bool:
+    return bool(column.notna().all() and (column == column.iloc[0]).all())
+
+
+def _names_series(name: str) -> bool:
+    return name.lower() in ID_NAMES or name.lower().endswith("_id")
+
+
 def _blocks(column: pd.Series) -> bool:
     """True where equal values stand together and some repeat, as series do that follow each other."""
     codes = pd.factorize(column)[0]
@@ -195,7 +212,8 @@ def _blocks(column: pd.Series) -> bool:
 def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     """The one column of numbers; where several are, the one with the usual name."""
     data = frame.data
-    numbers = [c for c in free if types.is_numeric_dtype(data[c]) or _amounts(data[c])]
+    named = _constant_names(data, free)
+    numbers = [c for c in free if c not in named and (types.is_numeric_dtype(data[c]) or _amounts(data[c]))]
     if not numbers and len(free) == 1:  # one column left, of text: the reader will say which value is none
         return (free[0],)
     if len(numbers) == 1:

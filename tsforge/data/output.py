@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,8 @@ def check_path(path: Path) -> None:
         raise DataError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .csv or .parquet")
     if not path.absolute().parent.is_dir():
         raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise DataError(f"{path}: cannot be written: it is a folder or protected", "name another file")
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

@@ -13,6 +13,8 @@ from tsforge.data.table import Table
 
 log = logging.getLogger("tsforge")
 
+LEAST_STEPS = 50  # of float32 in one deviation of a series, to be worth fitting
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -84,6 +86,8 @@ def build(table: Table, extend: int = 0) -> Panel:
     static = _per_series(table, [c.name for c in schema.static], n)
     ends = offsets[:-1] + last_seen - first + 1
     _report(observed, offsets, ends, table)
+    _report_tail(table, first, last_seen)
+    _report_precision(table)
     labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
     return Panel(schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels)
 
@@ -127,3 +131,43 @@ def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table
     dead = np.flatnonzero(ends <= offsets[:-1])
     if len(dead):
         log.warning("%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0])))
+
+
+def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
+    """Say where rows follow the last observed target that hold nothing known in advance."""
+    late = (table.ordinal > last_seen[table.series]) & (last_seen >= first)[table.series]
+    if table.schema.future or not late.any():
+        return
+    which = np.unique(table.series[late])
+    of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
+    log.warning(
+        "the last %d rows%s have no target; the forecast begins after the last one that has", int(late.sum()), of
+    )
+
+
+def _report_precision(table: Table) -> None:
+    """Say where values are so large beside their changes that float32 cannot tell them apart."""
+    starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
+    counts = np.diff(np.r_[starts, len(table.series)])
+    for c, name in enumerate(table.schema.target):
+        target = table.target[:, c]
+        low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
+        seen = ~np.isnan(target)
+        off = np.where(seen, target - np.repeat(low, counts), 0.0)
+        count = np.maximum(np.add.reduceat(seen.astype(np.float64), starts), 1.0)
+        mean = np.add.reduceat(off, starts) / count
+        off = np.where(seen, off - np.repeat(mean, counts), 0.0)
+        deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
+        largest = np.fmax(np.abs(low), np.abs(high))
+        step = np.spacing(np.nan_to_num(largest).astype(np.float32)).astype(np.float64)
+        coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
+        if len(coarse):
+            i = int(coarse[0])
+            label = table.label(int(table.series[starts[i]]))
+            more = f" (and {len(coarse) - 1} more series)" if len(coarse) > 1 else ""
+            log.warning(
+                "'%s'%s%s is stored in steps of %g and varies by only %g around %g, so its changes are lost; "
+                "subtract a constant from the column, or forecast its differences",
+                name, f" of series {label}" if label else "", more,
+                step[i], deviation[i], low[i] + mean[i],
+            )  # fmt: skip

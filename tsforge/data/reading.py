@@ -37,6 +37,13 @@ class Frame:
         column: pd.Series = pd.read_csv(self.name, **options)[name].fillna("").str.strip()
         return column if self.filled is None else column[self.filled].reset_index(drop=True)
 
+    def categories(self, name: str) -> pd.Series:
+        """One column with the words that mean missing among numbers, as none or -, put back as categories."""
+        column = self.data[name]
+        if not self.text or not column.isna().any():
+            return column
+        return column.astype(object).where(column.notna(), self.as_text(name).to_numpy())
+
     def row(self, i: int) -> str:
         """Row i (from 0) in words: "row 3", and the line where a text file has it."""
         return f"row {i + 1} (line {self._lines[i + 1]})" if self.text else f"row {i + 1}"

@@ -84,7 +84,14 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
             f"bring {needed} rows, or take a shorter --horizon"
             + (" or --set data.test=0" if np.any(cuts.test > cuts.validation) else ""),
         )
-    unused = len(panel) - len(np.unique(train.series))
-    if unused:
-        log.warning("%d of %d series are too short for a training window and only scored", unused, len(panel))
-    return Parts(train, validation.thin(MOST_VALIDATION), test.thin(MOST_TEST))
+    unused = np.setdiff1d(np.arange(len(panel)), train.series)
+    if len(unused):
+        scored = np.isin(unused, np.r_[validation.series, test.series]).sum()
+        log.warning("%d of %d series have no training window; %d of them are scored", len(unused), len(panel), scored)
+    return Parts(train, _thin(validation, MOST_VALIDATION, "validation"), _thin(test, MOST_TEST, "test"))
+
+
+def _thin(windows: Windows, most: int, name: str) -> Windows:
+    if len(windows) > most:
+        log.warning("%s of %s %s windows are scored, evenly spaced", f"{most:,}", f"{len(windows):,}", name)
+    return windows.thin(most)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,59 +13,114 @@ from tsforge.data.panel import Panel
 Ints = NDArray[np.int64]
 
 _MAX_ROWS = 200_000  # rows looked at: enough for any season, and quick on large panels
-_CLEAR = 0.2  # autocorrelation from which a season is believed
+_CLEAR = 0.2  # autocorrelation from which a season is believed, if it is also clear of its sampling error
+_ERRORS = 3.5  # sampling errors by which it must be clear
+_ERRORS_OF_MANY = 4.5  # the same where every length is a candidate
+_LONGEST = 400  # steps of the longest season looked for where there is no calendar
 
 
 def detect_season(panel: Panel, stops: Ints) -> int:
     """Steps of one season, 1 where there is none.
 
     stops: (n,) rows up to which each series may be looked at (the end of its training part).
-    A candidate is believed when the first differences repeat after it (autocorrelation over 0.2) and
-    two seasons fit; of those, the one with the highest autocorrelation.
+    A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
+    wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error.
+    A random walk does not: its differences m apart share no step. Of those that repeat about as well as the best,
+    the shortest.
     """
     frequency = panel.schema.frequency
     longest = int((stops - panel.offsets[:-1]).max(initial=0))
-    candidates = [m for m in frequency.seasons() if 2 <= m <= longest // 2]
     generic = frequency.unit in ("int", "float")
-    if generic:
-        candidates = list(range(2, min(longest // 2, 400) + 1))
-    if not candidates:
+    suggested = range(2, _LONGEST + 1) if generic else frequency.seasons()
+    candidates = np.array([m for m in suggested if m <= longest // 2], dtype=np.int64)
+    if not len(candidates):
         return 1
-    strength = _repeats(panel, stops, candidates)
-    if generic and len(strength) > 2:  # only a peak is a season, not the slope beside it
-        inner = np.r_[False, (strength[1:-1] > strength[:-2]) & (strength[1:-1] >= strength[2:]), False]
-        strength = np.where(inner, strength, -1.0)
-    # A multiple of the season repeats as well: take it only if it is clearly better.
-    best = int(np.argmax(strength - 0.02 * np.arange(len(strength)) / len(strength)))
-    return candidates[best] if strength[best] > _CLEAR else 1
+    targets = panel.values.shape[1]
+    most = _MAX_ROWS // targets // (16 if generic else 1)
+    least = 2 * int(candidates[-1]) + 2
+    differences = cache(lambda h: _differences(panel, stops, h, least, most))
+    repeats = cache(lambda h, m: differences(h).repeats(m))
+    strength, span = np.full(len(candidates), -1.0), np.ones(len(candidates), dtype=np.int64)
+    for k, m in enumerate(candidates.tolist()):
+        parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
+        for h in _spans(m):
+            found, noise = repeats(h, m)
+            clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if generic else _ERRORS))
+            # A smooth trend repeats as well, but after a part of m all the more.
+            if found > max(clear, strength[k]) and all(
+                found > clear / 2 + min(repeats(h, j)[0] for j in lags) for lags in parts
+            ):
+                strength[k], span[k] = found, h
+    if generic:
+        strength = _peaks(strength)
+    believed = np.flatnonzero((strength > 0) & (strength >= strength.max() / 2))
+    if not len(believed):
+        return 1
+    # A multiple of the season repeats as well: take it only if it is clearly better, seen over the same span.
+    alike = [repeats(int(span[believed[0]]), int(m)) for m in candidates[believed]]
+    best = max(alike)[0]
+    first = next(k for k, (s, noise) in enumerate(alike) if s >= best - 0.005 - 3 * noise * (1 - s**2))
+    return int(candidates[believed[first]])
 
 
-def _repeats(panel: Panel, stops: Ints, lags: list[int]) -> NDArray[np.float64]:
-    """Autocorrelation of the first differences at each lag, pooled over series and targets.
+def _spans(m: int) -> set[int]:
+    return {1, max(1, m // 12), max(1, m // 4)}
 
-    Differences are taken in units of their own series, so that a series counts by its length, not its size.
-    """
-    rows, series = _sample(panel, stops, 2 * max(lags) + 2)
+
+def _peaks(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-1 for all but the highest of their neighbours: of a wave's slope only the top is a season. Lags from 2 on."""
+    out = np.full(len(strength), -1.0)
+    for k, s in enumerate(strength):
+        width = max(1, (k + 2) // 8)
+        if s == strength[max(0, k - width) : k + width + 1].max():
+            out[k] = s
+    return out
+
+
+class _Differences(NamedTuple):
+    """Differences over `span` steps about their mean, in units of their own series: one counts by its length."""
+
+    change: NDArray[np.float64]  # (N, C), 0 where not seen
+    seen: NDArray[np.bool_]  # (N, C)
+    series: Ints  # (N,)
+    span: int
+
+    def repeats(self, m: int) -> tuple[float, float]:
+        """(autocorrelation after m steps, pooled over series and targets; its sampling error where nothing repeats)."""
+        same = (self.series[m:] == self.series[:-m])[:, None]
+        together = self.seen[m:] & self.seen[:-m] & same
+        x, y = self.change[m:] * together, self.change[:-m] * together
+        total = float(np.vdot(x, x) + np.vdot(y, y)) / 2
+        if total == 0:
+            return 0.0, 1.0
+        pairs = together.sum(axis=1)
+        # Series of one table may move together: differences that overlap are counted in the longest series alone.
+        count = int(pairs.sum()) if self.span == 1 else int(np.bincount(self.series[m:], pairs > 0).max())
+        overlap = 1.0 if self.span == 1 else 2 * self.span / 3 + 1 / (3 * self.span)
+        return float(np.vdot(x, y)) / total, float(np.sqrt(overlap / count))
+
+
+def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) -> _Differences:
+    rows, series = _sample(panel, stops, least, most)
     values = np.where(panel.observed[rows], panel.values[rows], np.nan).astype(np.float64)
-    change = np.diff(values, axis=0)
-    change[series[1:] != series[:-1]] = np.nan
+    change = values[span:] - values[:-span]
+    change[series[span:] != series[:-span]] = np.nan
+    series = series[span:]
     seen = ~np.isnan(change)
-    change = np.where(seen, change, 0.0)
-    power, count = _sums(change**2, series[1:], len(panel)), _sums(seen, series[1:], len(panel))
-    size = np.sqrt(power / np.maximum(count, 1))
-    change /= np.where(size > 0, size, 1.0)[series[1:]]
-    strength = np.zeros(len(lags))
-    for k, m in enumerate(lags):
-        together = seen[m:] & seen[:-m] & (series[1 + m :] == series[1:-m])[:, None]
-        x, y = change[m:][together], change[:-m][together]
-        total = float(x @ x + y @ y) / 2
-        strength[k] = float(x @ y) / total if total > 0 else 0.0
-    return strength
+    n = len(panel)
+    count = np.maximum(_sums(seen, series, n), 1)
+    mean = _sums(np.where(seen, change, 0.0), series, n) / count
+    change = np.where(seen, change - mean[series], 0.0)
+    size = np.sqrt(_sums(change**2, series, n) / count)
+    # What float32 rounds off a straight line repeats too.
+    rounding = np.sqrt(_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
+    change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
+    return _Differences(change, seen, series, span)
 
 
-def _sample(panel: Panel, stops: Ints, least: int) -> tuple[Ints, Ints]:
+def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Ints]:
     """(rows, their series) up to the stops: the newest of every series until there are enough."""
-    most = max(_MAX_ROWS, least)
+    most = max(most, least)
     lengths = np.minimum(stops - panel.offsets[:-1], most)
     lengths = np.where(np.cumsum(lengths) - lengths < most, lengths, 0)
     series = np.repeat(np.arange(len(panel)), lengths)
@@ -88,8 +144,16 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> NDArray[np.float64
         return np.where(count > 0, total / count, np.nan)
 
 
-def level(panel: Panel, stops: Ints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(mean over all observed values, median over series of their deviation) before `stops`, (C,) each."""
+class Level(NamedTuple):
+    """Of the training part, per target, (C,) each."""
+
+    centre: NDArray[np.float32]  # mean over all observed values
+    spread: NDArray[np.float32]  # median over series of their deviation
+    least: NDArray[np.float32]  # smallest deviation of a series that varies at all
+
+
+def level(panel: Panel, stops: Ints) -> Level:
+    """Where the values before `stops` lie and how far they vary; a series counts once, whatever its length."""
     series = panel.row_series()
     seen = panel.observed & (np.arange(len(series)) < stops[series])[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
@@ -102,7 +166,10 @@ def level(panel: Panel, stops: Ints) -> tuple[NDArray[np.float32], NDArray[np.fl
     centre = total.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
     alive = count.any(axis=1)
     spread = np.nanmedian(deviation[alive], axis=0) if alive.any() else np.ones(values.shape[1])
-    return centre.astype(np.float32), np.nan_to_num(spread, nan=1.0).astype(np.float32)
+    least = np.where(deviation > 0, deviation, np.inf).min(axis=0)
+    least = np.where(np.isfinite(least), least, spread)
+    parts = (centre, np.nan_to_num(spread, nan=1.0), np.nan_to_num(least, nan=1.0))
+    return Level(*(p.astype(np.float32) for p in parts))
 
 
 def _sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:

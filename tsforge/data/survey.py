@@ -74,6 +74,7 @@ def _longest_gap(panel: Panel) -> int:
 def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:
     column = frame.data[name]
     number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+    column = column if number else frame.categories(name).replace(["", "NA", "NaN"], None)
     if name == roles.time:
         role, kind = "time", "time"
     else:

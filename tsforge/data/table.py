@@ -21,6 +21,8 @@ from tsforge.errors import DataError, listing
 
 log = logging.getLogger("tsforge")
 
+_NO_CATEGORY = ("", "NaN", "nan", "NA", "<NA>")  # all other words are categories: none, missing, -
+
 
 @dataclass(frozen=True)
 class Column:
@@ -199,9 +201,11 @@ def _covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: str | Non
     number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
     if kind == "number" or (kind is None and number):
         return Column(numbers(frame, name)[order])
-    where, distinct = pd.factorize(column)
-    texts = np.array([_label(value) for value in distinct], dtype=object)
-    labels, code_of = np.unique(texts.astype(str), return_inverse=True)
+    where, distinct = pd.factorize(frame.categories(name))
+    texts = np.array([_label(value) for value in distinct], dtype=object).astype(str)
+    named = ~np.isin(texts, _NO_CATEGORY)
+    labels = np.unique(texts[named])
+    code_of = np.where(named, np.searchsorted(labels, texts), np.nan)
     codes = np.where(where < 0, np.nan, code_of[where] if len(code_of) else np.nan)
     return Column(codes.astype(np.float64)[order], tuple(map(str, labels)))
 

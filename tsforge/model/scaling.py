@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tsforge.forecast import Scaling
 
 ScalingKind = Literal["none", "last", "standard"]
-FLOOR = 0.01  # of the typical deviation: a nearly constant context must not blow up what follows it
+FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
 
 
 class WindowScaler(nn.Module):
@@ -24,17 +24,26 @@ class WindowScaler(nn.Module):
 
     centre: Tensor
     spread: Tensor
+    least: Tensor
 
     def __init__(self, targets: int, kind: ScalingKind) -> None:
         super().__init__()
         self.kind = kind
         self.register_buffer("centre", torch.zeros(targets))
         self.register_buffer("spread", torch.ones(targets))
+        self.register_buffer("least", torch.ones(targets))
 
-    def learn(self, centre: Tensor, spread: Tensor) -> None:
-        """Set the training part's mean and typical deviation, (C,) each."""
+    def learn(self, centre: Tensor, spread: Tensor, least: Tensor | None = None) -> None:
+        """Set the training part's mean, the typical and the smallest deviation of its series, (C,) each.
+
+        Where nothing varies, a thousandth of the level stands in for the deviation (1 at level 0).
+        """
+        level = torch.where(centre != 0, centre.abs() / 1000, torch.ones_like(centre))
+        spread = torch.where(spread > 0, spread, level)
+        least = spread if least is None else torch.where(least > 0, least, spread)
         self.centre.copy_(centre)
-        self.spread.copy_(torch.where(spread > 0, spread, torch.ones_like(spread)))
+        self.spread.copy_(spread)
+        self.least.copy_(least)
 
     def forward(self, target: Tensor, observed: Tensor) -> Scaling:
         """target, observed (B, L, C) -> Scaling."""
@@ -52,7 +61,7 @@ class WindowScaler(nn.Module):
         mean = gap.sum(dim=1, keepdim=True) / count
         off = torch.where(observed, gap - mean, torch.zeros_like(gap))
         variance = off.square().sum(dim=1, keepdim=True) / count
-        scale = (variance + (FLOOR * spread).square()).sqrt()
+        scale = (variance + (FLOOR * self.least).square()).sqrt()
         return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
 
