@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check clean
+.PHONY: demo test setup check help clean
 
 setup: .venv/ready
 
@@ -25,6 +25,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+help: setup  # after a change of a command's options
+	$(BIN)/python -m tsforge.cli.render
 
 clean:
 	rm -rf .venv $(DEMO) models .pytest_cache .mypy_cache .ruff_cache

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from tsforge.cli.main import COMMANDS, HELP
+from tsforge.cli.render import rendered
+
 HEAVY = (
     "torch",
     "pandas",
@@ -44,6 +47,13 @@ def test_help_loads_nothing_heavy(argv: tuple[str, ...]) -> None:
 def test_root_help_does_not_load_the_command_line_library() -> None:
     code = "import sys; from tsforge.cli.main import run; run(['--help']); sys.exit('cyclopts' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_the_signature_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a help text left behind by a change of the options (mend with `make help`)."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert (HELP / f"{name}.txt").read_text(encoding="utf-8") == rendered(name)
 
 
 @pytest.mark.parametrize(

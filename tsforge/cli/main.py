@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ COMMANDS = {
     "predict": "Forecast what comes after the end of a table.",
     "data": "List the catalogued data sets, fetch one, or say where it lies.",
 }
+HELP = Path(__file__).with_name("help")  # written by `make help`, checked by a test
 USAGE = """Usage: tsforge COMMAND [OPTIONS]
 
 From a CSV to a trained, tracked, compared and trustworthy forecast.
@@ -53,6 +55,9 @@ def run(argv: list[str]) -> int:
 
         print(f"tsforge {__version__}")
         return 0
+    if argv[0] in COMMANDS and argv[1:] in (["-h"], ["--help"]):
+        print((HELP / f"{argv[0]}.txt").read_text(encoding="utf-8"), end="")
+        return 0
     from cyclopts import CycloptsError
 
     from tsforge.errors import TsforgeError, nearest
@@ -61,7 +66,7 @@ def run(argv: list[str]) -> int:
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
-        code = _app(name)(argv[1:], exit_on_error=False, print_error=False)
+        code = application(name)(argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as problem:
         return _fail(_one_line(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
@@ -74,7 +79,7 @@ def run(argv: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _app(name: str) -> Callable[..., object]:
+def application(name: str) -> Callable[..., object]:
     """The cyclopts application of one command alone: reading the others would cost its help half its time."""
     from cyclopts import App, Parameter
 
