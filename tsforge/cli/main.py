@@ -84,7 +84,7 @@ def application(name: str) -> Callable[..., object]:
     from cyclopts import App, Parameter
 
     app = App(
-        name=f"tsforge {name}", help_format="plaintext", help_formatter="plain", version_flags=[],
+        name=f"tsforge {name}", help_format="plaintext", version_flags=[],
         default_parameter=Parameter(show_default=False), result_action="return_value",
         suppress_keyboard_interrupt=False,
     )  # fmt: skip
