@@ -83,7 +83,7 @@ def bare(loader: WindowLoader, steps: int) -> None:
 
 def ours(loader: WindowLoader, steps: int) -> None:
     watch = Watch(loader.batch_size, patience=10, max_time=None, report=lambda _: None)
-    learner = Learner(Tiny(), watch, lr=1e-3, rate=lambda _: 1.0, clip=1.0, weight_decay=0.0)
+    learner = Learner(Tiny(), watch, lr=1e-3, rate=lambda _: 1.0, clip=1.0, weight_decay=0.0, average=0.99)
     trainer(steps).fit(learner, loader)
 
 
