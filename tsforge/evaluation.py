@@ -51,9 +51,9 @@ def baseline_outcome(kind: BaselineKind, prepared: Prepared) -> Outcome:
     if kind == "seasonal-naive" and source.shape.context < season:
         shape = source.shape._replace(context=season)
         source = WindowSource(prepared.panel, prepared.features, shape, source.device)
-    network = Baseline(kind=kind).build(source.shape)
+    network = Baseline(kind=kind).build(source.shape).to(source.device)
     learn_baseline(network, source, prepared)
-    return outcome(network.to(source.device), source, prepared.parts.test, prepared.scale)
+    return outcome(network, source, prepared.parts.test, prepared.scale)
 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:

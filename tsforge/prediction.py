@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tsforge import artifact
 from tsforge.data import covariates, output, table, windows
+from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.errors import ConfigError, DataError, ModelError
@@ -52,6 +53,7 @@ def predict(model: artifact.Model | str | Path, data: Any = None, *, horizon: in
         raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
     model = model if isinstance(model, artifact.Model) else artifact.load(model)
     source = data if data is not None else _training_data(model)
+    source = find(source) if isinstance(source, str) else source
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
     panel = build(table.load_like(source, model.facts.columns), extend=rolled)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import covariates, split, statistics, table
+from tsforge.data.catalog import find
 from tsforge.data.defaults import default_context, default_horizon
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
@@ -50,12 +51,13 @@ class Prepared:
 def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     """Read, lay out, cut and encode a table; settle horizon, context, season and parts.
 
-    data: path of a table, or a pandas or Polars frame; the experiment's data.path where None.
+    data: path of a table, name of a catalogued data set, or a pandas or Polars frame; data.path where None.
     Raises DataError or ConfigError for what the user can mend.
     """
     source = experiment.data.path if data is None else data
     if source is None:
         raise ConfigError("no data is named", "fit DATA, or data.path in the TOML file")
+    source = find(source) if isinstance(source, str) else source
     panel = build(table.load(source, experiment.data))
     experiment, cuts = resolve(experiment, panel)
     where = str(Path(source).resolve()) if isinstance(source, str | Path) else None

@@ -94,6 +94,7 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
     network.eval()
     model = artifact.Model(prepared.experiment, _facts(prepared), network)
     outcomes = _outcomes(network, prepared)
+    network.cpu()  # where it is kept and predicts from
     return Fit(model, prepared, rounds, outcomes, stop, started, seconds, parameters(network))
 
 

@@ -9,7 +9,7 @@ from draw import BASELINES, context, truth, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsforge.batch import Batch, Context, WindowShape
+from tsforge.batch import Batch, Context, Truth, WindowShape
 from tsforge.model.baselines import Baseline, BaselineForecaster, baseline
 
 SHAPE = WindowShape(context=10, horizon=7, targets=2, past=0, known=0, static=0, season=3)
@@ -160,3 +160,21 @@ def test_seasonal_naive_asks_for_one_season(season: int) -> None:
     """A context shorter than a season, in which seasonal naive is only naive."""
     least = {kind: Baseline(kind=kind).least_context(season) for kind in BASELINES}
     assert least == {"naive": 1, "seasonal-naive": season, "drift": 1}
+
+
+def test_more_errors_than_torch_takes_at_once() -> None:
+    """A long horizon on many channels: torch.nanquantile refuses more than 2^24 values."""
+    shape = WindowShape(context=4, horizon=1100, targets=8, past=0, known=0, static=0)
+    windows = 2000
+    assert windows * shape.horizon * shape.targets > 2**24
+    made = Baseline(kind="naive", levels=(0.1, 0.5, 0.9)).build(shape)
+    after = torch.randn(windows, shape.horizon, shape.targets)
+    nothing = torch.zeros(windows, 4, 0)
+    given_ = Context(
+        torch.tensor([-1.0, 1.0, -1.0, 1.0])[None, :, None].expand(windows, -1, 8),
+        torch.ones(windows, 4, 8, dtype=torch.bool), nothing, nothing, torch.zeros(windows, 0),
+    )  # fmt: skip
+    made.learn([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
+    spread = (made.errors[..., 2] - made.errors[..., 0])[[0, 549, 1099]]
+    expected = np.quantile(after[:, [0, 549, 1099]], 0.9, axis=0) - np.quantile(after[:, [0, 549, 1099]], 0.1, axis=0)
+    np.testing.assert_allclose(spread, expected, rtol=1e-3)

@@ -59,15 +59,13 @@ def fit(
     show.notes(quiet=quiet)
     options = options or FitOptions()
     from tsforge import artifact, training
-    from tsforge.data.catalog import find
     from tsforge.experiment import build
     from tsforge.preparation import pick_device, prepare
 
     asked = build(options.overrides(), options.config)
     if data is None and asked.data.path is None:
         options.refuse_swallowed_table()
-    source = find(data) if data is not None else asked.data.path
-    prepared = prepare(asked, source, pick_device(asked.train.device))
+    prepared = prepare(asked, data, pick_device(asked.train.device))
     folder = Path(out or f"models/{prepared.title}")
     artifact.check_target(folder)
     if not quiet:

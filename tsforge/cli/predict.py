@@ -43,13 +43,12 @@ def predict(
     show.notes(quiet=quiet)
     from tsforge import plotting, prediction
     from tsforge.data import output as tables
-    from tsforge.data.catalog import find
 
     if output is not None:
         tables.check_path(Path(output))
     if plot is not None:
         plotting.check_path(Path(plot))
-    result = prediction.predict(model, find(data) if data is not None else None, horizon=horizon)
+    result = prediction.predict(model, data, horizon=horizon)
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))

@@ -60,8 +60,10 @@ class BaselineForecaster(nn.Module):
             gap = (truth.target - point) / scaling.scale
             found.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
         errors = torch.cat(found)
-        level = torch.tensor([*self.levels, 0.5], dtype=errors.dtype)
-        quantiles = torch.nanquantile(errors, level, dim=0).movedim(0, -1).nan_to_num(0.0)
+        level = torch.tensor([*self.levels, 0.5], dtype=errors.dtype, device=errors.device)
+        # Step by step: torch refuses quantiles of more than 16 million values at once.
+        steps = [torch.nanquantile(step, level, dim=0) for step in errors.unbind(1)]
+        quantiles = torch.stack(steps).movedim(1, -1).nan_to_num(0.0)  # (H, C, Q)
         self.errors.copy_(quantiles[..., :-1] - quantiles[..., -1:])
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
