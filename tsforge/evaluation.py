@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tsforge.batch import Context
 from tsforge.data.loader import WindowLoader, WindowSource
-from tsforge.data.statistics import level
 from tsforge.data.windows import Windows
 from tsforge.forecast import Forecast
 from tsforge.metrics import Outcome
@@ -58,6 +57,5 @@ def baseline_outcome(kind: BaselineKind, prepared: Prepared) -> Outcome:
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
     """Give a baseline the level and its error quantiles from the training part."""
-    learned = level(prepared.panel, prepared.cuts.train)
-    network.scaler.learn(*(torch.from_numpy(part) for part in learned))
+    network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
     network.learn(WindowLoader(source, prepared.parts.train.thin(BASELINE_WINDOWS), BATCH))

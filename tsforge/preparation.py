@@ -36,6 +36,7 @@ class Prepared:
     parts: split.Parts
     encodings: covariates.Encodings
     features: covariates.Features
+    level: statistics.Level
     source: WindowSource
     scale: NDArray[np.float64]
 
@@ -71,8 +72,9 @@ def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, config.context, config.horizon, config.season)
     source = WindowSource(panel, features, shape, device)
+    level = statistics.level(panel, cuts.train)
     scale = statistics.seasonal_error(panel, cuts.train, config.season)
-    return Prepared(experiment, panel, cuts, parts, encodings, features, source, scale)
+    return Prepared(experiment, panel, cuts, parts, encodings, features, level, source, scale)
 
 
 def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Split]:

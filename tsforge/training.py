@@ -20,7 +20,6 @@ import torch
 
 from tsforge import artifact, evaluation, tracking
 from tsforge.data.loader import WindowLoader
-from tsforge.data.statistics import level
 from tsforge.data.windows import padded
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
@@ -103,8 +102,7 @@ def _build(prepared: Prepared) -> Network | BaselineForecaster:
     with _seeded(prepared.experiment.seed):
         network = prepared.experiment.model.build(prepared.source.shape)
     if isinstance(network, Network):
-        learned = level(prepared.panel, prepared.cuts.train)
-        network.scaler.learn(*(torch.from_numpy(part) for part in learned))
+        network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
     return network
 
 
