@@ -3,6 +3,7 @@
 manifest.json       format, version of tsforge, sha256 of the files below
 experiment.json     the resolved experiment (experiment.toml is the same, for `fit --config`)
 schema.json         columns, frequency, encodings, and what to say about the training data
+calibration.json    corrections of the intervals, where there are any
 weights.safetensors
 scores.json, history.csv, loss.png, forecast.png    for people; not read back
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -26,6 +28,7 @@ from torch import nn
 
 from tsforge import __version__
 from tsforge.batch import WindowShape
+from tsforge.calibration import Calibration
 from tsforge.config import Config, parse
 from tsforge.data.covariates import Encodings
 from tsforge.data.schema import Schema
@@ -34,6 +37,7 @@ from tsforge.experiment import Experiment
 
 FORMAT = 1
 _CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
+_CALIBRATION = "calibration.json"  # not every model has one
 
 
 class Manifest(Config):
@@ -45,7 +49,11 @@ class Manifest(Config):
 
 
 class DataFacts(Config):
-    """What a model must know of its training data to read more of it."""
+    """What a model must know of its training data to read more of it.
+
+    seen: by the words for a series, the grid position of its first step that the model was neither trained on nor
+    chosen or calibrated by.
+    """
 
     columns: Schema
     encodings: Encodings
@@ -53,6 +61,7 @@ class DataFacts(Config):
     source: str  # where the training data lay
     series: int
     rows: int
+    seen: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ class Model:
     experiment: Experiment
     facts: DataFacts
     network: nn.Module
+    calibration: Calibration | None = None
 
     @property
     def shape(self) -> WindowShape:
@@ -82,8 +92,13 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
         _write_json(draft / "experiment.json", model.experiment.plain())
         _write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
+        names = list(_CHECKED)
+        if model.calibration is not None:
+            text = model.calibration.model_dump_json() + "\n"
+            (draft / _CALIBRATION).write_text(text, encoding="utf-8")
+            names.append(_CALIBRATION)
         write_extras(draft)
-        digests = {name: _digest(draft / name) for name in _CHECKED}
+        digests = {name: _digest(draft / name) for name in names}
         _write_json(draft / "manifest.json", Manifest(format=FORMAT, tsforge=__version__, sha256=digests).model_dump())
         draft.chmod(0o755)
         _replace(draft, folder)
@@ -127,16 +142,19 @@ def load(folder: str | Path) -> Model:
             f"tsforge {__version__}, which reads format {FORMAT}",
             "install the tsforge that wrote it, or fit again",
         )
-    for name in _CHECKED:
+    for name in {*_CHECKED, *manifest.sha256} & {*_CHECKED, _CALIBRATION}:
         _check(folder / name, manifest.sha256.get(name))
     try:
         experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, _read_json(folder / "schema.json"), "schema.json")
         network = experiment.model.build(_shape(facts))
         network.load_state_dict(load_file(folder / "weights.safetensors"))
+        calibration = None
+        if _CALIBRATION in manifest.sha256:
+            calibration = parse(Calibration, _read_json(folder / _CALIBRATION), _CALIBRATION)
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
-    return Model(experiment, facts, network.eval())
+    return Model(experiment, facts, network.eval(), calibration)
 
 
 def _shape(facts: DataFacts) -> WindowShape:

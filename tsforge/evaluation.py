@@ -1,61 +1,112 @@
-"""Forecasts over many windows in one batched pass, and their scores beside the baselines."""
+"""Forecasts over many windows in one batched pass, calibrated on held-out windows, beside the baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from tsforge import calibration
 from tsforge.batch import Context
+from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader, WindowSource
+from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.forecast import Forecast
 from tsforge.metrics import Outcome
 from tsforge.model.baselines import Baseline, BaselineForecaster, BaselineKind
+from tsforge.model.heads import LEVELS
 from tsforge.preparation import Prepared
 
-BASELINE_WINDOWS = 4096  # training windows from which a baseline takes its error quantiles
+BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
+BASELINE_WINDOWS = 2048  # training windows from which a baseline takes its error quantiles
+LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
 
 
-def outcome(
-    network: Callable[[Context], Forecast], source: WindowSource, windows: Windows, scale: NDArray[np.float64]
-) -> Outcome:
-    """Forecast every window and set it beside what came.
+@dataclass(frozen=True)
+class Forecaster:
+    """A network that has learned, the windows it reads, and the corrections of its intervals."""
 
-    scale: (n, C) denominators of MASE per series.
-    """
-    points, quantiles, truths, masks = [], [], [], []
-    levels: tuple[float, ...] = ()
-    with torch.inference_mode():
-        for batch in WindowLoader(source, windows, BATCH):
-            forecast = network(batch.context)
-            levels = forecast.levels
-            points.append(forecast.point.cpu().numpy())
-            quantiles.append(forecast.quantiles().cpu().numpy())
-            truths.append(batch.truth.target.cpu().numpy())
-            masks.append(batch.truth.observed.cpu().numpy())
-    return Outcome(
-        truth=np.concatenate(truths), observed=np.concatenate(masks), point=np.concatenate(points),
-        quantiles=np.concatenate(quantiles), levels=levels, scale=scale[windows.series],
-    )  # fmt: skip
+    network: Callable[[Context], Forecast]
+    source: WindowSource
+    calibration: Calibration | None
+
+    def outcome(self, prepared: Prepared, windows: Windows) -> Outcome:
+        """Forecasts with corrected intervals, as `predict` gives them."""
+        raw = outcome(self.network, self.source, prepared, windows)
+        return raw if self.calibration is None else self.calibration.apply(raw)
 
 
-def baseline_outcome(kind: BaselineKind, prepared: Prepared) -> Outcome:
-    """A baseline over the test windows of what was prepared, with a context long enough for it."""
+def forecaster(network: Callable[[Context], Forecast], source: WindowSource, prepared: Prepared) -> Forecaster:
+    """A network with its intervals calibrated on the validation windows."""
+    held_out = outcome(network, source, prepared, prepared.parts.validation)
+    return Forecaster(network, source, calibration.learn(held_out, LEVELS))
+
+
+def baseline(kind: BaselineKind, prepared: Prepared) -> Forecaster:
+    """A baseline that has learned from the training windows, with a context long enough for it."""
     source = prepared.source
-    season = source.shape.season
-    if kind == "seasonal-naive" and source.shape.context < season:
-        shape = source.shape._replace(context=season)
-        source = WindowSource(prepared.panel, prepared.features, shape, source.device)
-    network = Baseline(kind=kind).build(source.shape).to(source.device)
+    config = Baseline(kind=kind)
+    least = config.least_context(source.shape.season)
+    if source.shape.context < least:
+        source = WindowSource(prepared.panel, prepared.features, source.shape._replace(context=least), source.device)
+    network = config.build(source.shape).to(source.device)
     learn_baseline(network, source, prepared)
-    return outcome(network, source, prepared.parts.test, prepared.scale)
+    return forecaster(network, source, prepared)
 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
-    """Give a baseline the level and its error quantiles from the training part."""
+    """Give a baseline the level, its matrix and its error quantiles from the training part."""
     network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
-    network.learn(WindowLoader(source, prepared.parts.train.thin(BASELINE_WINDOWS), BATCH))
+    most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
+    with torch.inference_mode():
+        network.learn(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
+
+
+def outcome(
+    network: Callable[[Context], Forecast], source: WindowSource, prepared: Prepared, windows: Windows
+) -> Outcome:
+    """Forecast every window, as the network says it, and set it beside what came."""
+    H, C = source.shape.horizon, source.shape.targets
+    W = len(windows)
+    truth, point = (np.empty((W, H, C), dtype=np.float32) for _ in range(2))
+    observed = np.empty((W, H, C), dtype=np.bool_)
+    spread = np.empty((W, C), dtype=np.float32)
+    quantiles = np.empty((W, H, C, 0), dtype=np.float32)
+    levels: tuple[float, ...] = ()
+    with torch.inference_mode():
+        for i, batch in enumerate(WindowLoader(source, windows, BATCH)):
+            here = slice(i * BATCH, i * BATCH + len(batch.truth.target))
+            forecast = network(batch.context)
+            if i == 0:
+                levels = forecast.levels
+                quantiles = np.empty((W, H, C, len(levels)), dtype=np.float32)
+            point[here] = forecast.point.cpu().numpy()
+            quantiles[here] = forecast.quantiles().cpu().numpy()
+            spread[here] = forecast.scaling.scale.squeeze(1).cpu().numpy()
+            truth[here] = batch.truth.target.cpu().numpy()
+            observed[here] = batch.truth.observed.cpu().numpy()
+    panel, series = prepared.panel, windows.series
+    return Outcome(
+        truth=truth, observed=observed, point=point, quantiles=quantiles, levels=levels,
+        scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], spread=spread,
+        series=series, time=panel.first[series] + windows.origins - panel.offsets[series],
+    )  # fmt: skip
+
+
+def standardised(o: Outcome, moments: Moments) -> Outcome:
+    """The same outcome in units of each series' and target's deviation about its mean, (n, C) each.
+
+    As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
+    """
+    safe = np.where(moments.deviation > 0, moments.deviation, 1.0)
+    mean, deviation = (m[o.series][:, None, :] for m in (np.nan_to_num(moments.mean), safe))
+    flat = deviation[:, 0]
+    return replace(
+        o, truth=(o.truth - mean) / deviation, point=(o.point - mean) / deviation,
+        quantiles=(o.quantiles - mean[..., None]) / deviation[..., None],
+        scale=o.scale / flat, square=o.square / flat**2, spread=o.spread / flat,
+    )  # fmt: skip

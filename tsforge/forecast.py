@@ -36,6 +36,10 @@ class Forecast(Protocol):
         """The quantile levels it holds, ascending; empty for a point forecast."""
 
     @property
+    def scaling(self) -> Scaling:
+        """From normalised units to data units."""
+
+    @property
     def point(self) -> Tensor:
         """(B, H, C) the single best value, in data units."""
 

@@ -1,25 +1,33 @@
-"""Scores: one pure function per metric over an `Outcome`, pooled over windows, steps and targets.
+"""Scores: one pure function per metric over an `Outcome`, for all points, by horizon step, or by series.
 
-Axes: W windows, H horizon, C targets, Q quantile levels.
+Axes: W windows, H horizon, C targets, Q quantile levels. A metric returns `Terms`: what it sums and what it divides by
+at every point, so that pooling, steps and series are one sum each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+Average = Literal["points", "series"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Truths and forecasts over rolling origins, in data units.
+    """Truths and forecasts over rolling origins, in the units they are scored in.
 
-    truth, point (W, H, C); observed (W, H, C) bool; quantiles (W, H, C, Q) at `levels`.
-    scale (W, C): in-sample mean absolute seasonal difference of each window's series, NaN where unknown.
+    truth, point (W, H, C); observed (W, H, C) bool; quantiles (W, H, C, Q) at `levels`, ascending.
+    scale, square (W, C): in-sample mean absolute and mean squared seasonal difference of each window's series, NaN
+    where unknown. spread (W, C): one normalised unit of each window's forecast.
+    series (W,): which series; time (W,): grid position of the forecast origin.
     """
 
     truth: Floats
@@ -28,91 +36,274 @@ class Outcome:
     quantiles: Floats
     levels: tuple[float, ...]
     scale: Floats
+    square: Floats
+    spread: Floats
+    series: Ints
+    time: Ints
 
-    def errors(self) -> Floats:
-        """truth - point, NaN where not observed, (W, H, C)."""
-        return np.where(self.observed, self.truth.astype(np.float64) - self.point, np.nan)
+    @cached_property
+    def error(self) -> Floats:
+        """point - truth in double precision, 0 where not observed, (W, H, C)."""
+        return np.where(self.observed, self.point - self.truth.astype(np.float64), 0.0)
+
+    @cached_property
+    def size(self) -> Floats:
+        """|truth| in double precision, 0 where not observed, (W, H, C)."""
+        return np.where(self.observed, np.abs(self.truth.astype(np.float64)), 0.0)
+
+    @cached_property
+    def pinball(self) -> Floats:
+        """Mean pinball loss over all levels, 0 where not observed, (W, H, C)."""
+        total = np.zeros(self.truth.shape)
+        for q, level in enumerate(self.levels):
+            total += _pinball(self, q, level)
+        return total / max(len(self.levels), 1)
 
 
-def mse(o: Outcome) -> float:
+class Terms(NamedTuple):
+    """A metric before it is averaged: the sum of `total` over the sum of `weight`, then a root where `root`.
+
+    total, weight (W, H, C), both 0 where not observed and where the metric has no value; `left_out` counts the
+    observed points of the second kind.
+    """
+
+    total: Floats
+    weight: Floats
+    left_out: int = 0
+    root: bool = False
+
+    def ratio(self, total: Floats, weight: Floats) -> Floats:
+        """The metric from sums of its terms; NaN (and no warning) where there is nothing to divide by."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(weight > 0, total / weight, np.nan)
+        return np.sqrt(mean) if self.root else mean
+
+
+Metric = Callable[[Outcome], Terms]
+
+
+def mse(o: Outcome) -> Terms:
     """Mean squared error."""
-    return _mean(o.errors() ** 2)
+    return Terms(o.error**2, o.observed.astype(float))
 
 
-def rmse(o: Outcome) -> float:
+def rmse(o: Outcome) -> Terms:
     """Root of the mean squared error."""
-    return float(np.sqrt(mse(o)))
+    return mse(o)._replace(root=True)
 
 
-def mae(o: Outcome) -> float:
+def mae(o: Outcome) -> Terms:
     """Mean absolute error."""
-    return _mean(np.abs(o.errors()))
+    return Terms(np.abs(o.error), o.observed.astype(float))
 
 
-def mase(o: Outcome) -> float:
+def bias(o: Outcome) -> Terms:
+    """Mean of forecast minus truth: above 0 where forecasts are too high."""
+    return Terms(o.error, o.observed.astype(float))
+
+
+def mape(o: Outcome) -> Terms:
+    """100 |y - f| / |y|, in per cent; points with y = 0 are left out."""
+    return _where(o, 100 * np.abs(o.error), o.size)
+
+
+def smape(o: Outcome) -> Terms:
+    """200 |y - f| / (|y| + |f|), in 0 to 200; points where both are 0 are left out. (Makridakis & Hibon 2000)"""
+    return _where(o, 200 * np.abs(o.error), o.size + np.abs(o.point))
+
+
+def wape(o: Outcome) -> Terms:
+    """Sum of |y - f| over the sum of |y|, a ratio; also called ND."""
+    return Terms(np.abs(o.error), o.size)
+
+
+def mase(o: Outcome) -> Terms:
     """Absolute error over the in-sample seasonal naive error of the series. (Hyndman & Koehler 2006)
 
-    Windows whose series never changed in-sample have no scale and are left out.
+    Points of series that never changed in-sample have no scale and are left out.
     """
-    scale = np.where(o.scale > 0, o.scale, np.nan)
-    return _mean(np.abs(o.errors()) / scale[:, None, :])
+    return _where(o, np.abs(o.error), np.nan_to_num(o.scale)[:, None, :])
 
 
-def smape(o: Outcome) -> float:
-    """200 |y - f| / (|y| + |f|), in 0 to 200; steps where both are 0 count as 0. (Makridakis & Hibon 2000)"""
-    total = np.abs(o.truth.astype(np.float64)) + np.abs(o.point)
-    return _mean(np.where(total > 0, 200 * np.abs(o.errors()) / np.where(total > 0, total, 1.0), 0 * o.errors()))
+def rmsse(o: Outcome) -> Terms:
+    """Root of the squared error over the in-sample mean squared seasonal difference. (Makridakis et al. 2022, "M5")"""
+    return _where(o, o.error**2, np.nan_to_num(o.square)[:, None, :])._replace(root=True)
 
 
-def wql(o: Outcome) -> float:
-    """Weighted quantile loss: twice the pinball loss summed, over the sum of |y|; the mean over levels.
+def wql(o: Outcome) -> Terms:
+    """Weighted quantile loss: twice the pinball loss summed, over the sum of |y|; the mean over all levels.
 
     (Salinas et al. 2020, "DeepAR"; the level 0.5 alone gives WAPE.) NaN without quantiles or where y is all 0.
     """
-    if not o.levels:
-        return float("nan")
-    level = np.array(o.levels)
-    gap = o.truth[..., None].astype(np.float64) - o.quantiles
-    pinball = np.maximum(level * gap, (level - 1) * gap)[o.observed]
-    weight = np.abs(o.truth[o.observed].astype(np.float64)).sum()
-    return float(2 * pinball.sum(axis=0).mean() / weight) if weight > 0 else float("nan")
+    return Terms(2 * o.pinball, o.size) if o.levels else _unknown(o)
 
 
-def coverage_80(o: Outcome) -> float:
-    """Share of truths within the interval from the 0.1 to the 0.9 quantile; 0.8 is right. NaN without these levels."""
-    if 0.1 not in o.levels or 0.9 not in o.levels:
-        return float("nan")
-    low, high = o.quantiles[..., o.levels.index(0.1)], o.quantiles[..., o.levels.index(0.9)]
-    inside = (low <= o.truth) & (o.truth <= high)
-    return float(inside[o.observed].mean()) if o.observed.any() else float("nan")
+def crps(o: Outcome) -> Terms:
+    """Continuous ranked probability score from quantiles: twice the mean pinball loss over all levels.
+
+    (Laio & Tamea 2007; it tends to the integral as levels grow dense.)
+    """
+    return Terms(2 * o.pinball, o.observed.astype(float)) if o.levels else _unknown(o)
 
 
-METRICS: dict[str, Callable[[Outcome], float]] = {
-    "mase": mase, "mae": mae, "rmse": rmse, "mse": mse, "smape": smape, "wql": wql, "coverage_80": coverage_80,
+def pinball(o: Outcome, level: float) -> Terms:
+    """Pinball loss of the quantile at `level`. (Koenker & Bassett 1978)"""
+    q = _position(o, level)
+    return Terms(_pinball(o, q, level), o.observed.astype(float)) if q is not None else _unknown(o)
+
+
+def coverage(o: Outcome, nominal: float) -> Terms:
+    """Share of truths within the central interval, bounds included; `nominal` is right."""
+    low, high = _interval(o, nominal)
+    if low is None or high is None:
+        return _unknown(o)
+    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.observed.astype(float))
+
+
+def width(o: Outcome, nominal: float) -> Terms:
+    """Mean width of the central interval."""
+    low, high = _interval(o, nominal)
+    if low is None or high is None:
+        return _unknown(o)
+    return Terms(np.where(o.observed, high.astype(np.float64) - low, 0.0), o.observed.astype(float))
+
+
+def winkler(o: Outcome, nominal: float) -> Terms:
+    """Width plus 2 / (1 - nominal) times the distance of truths outside. (Winkler 1972; Gneiting & Raftery 2007)"""
+    low, high = _interval(o, nominal)
+    if low is None or high is None:
+        return _unknown(o)
+    truth = o.truth.astype(np.float64)
+    outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    score = high.astype(np.float64) - low + 2 / (1 - nominal) * outside
+    return Terms(np.where(o.observed, score, 0.0), o.observed.astype(float))
+
+
+METRICS: dict[str, Metric] = {
+    "mase": mase, "mae": mae, "rmse": rmse, "mse": mse, "smape": smape, "mape": mape, "wape": wape, "rmsse": rmsse,
+    "bias": bias, "wql": wql, "crps": crps,
+    "coverage_80": partial(coverage, nominal=0.8), "coverage_90": partial(coverage, nominal=0.9),
+    "width_80": partial(width, nominal=0.8), "width_90": partial(width, nominal=0.9),
+    "winkler_80": partial(winkler, nominal=0.8), "winkler_90": partial(winkler, nominal=0.9),
 }  # fmt: skip
 
-ERRORS = ("mase", "mae", "rmse", "mse", "smape", "wql")  # lower is better: a skill makes sense
+SHOWN = ("mase", "mae", "rmse", "mse", "smape", "wql", "coverage_80", "coverage_90")  # where nobody asked for others
+
+_FAMILIES: dict[str, Callable[..., Terms]] = {"coverage": coverage, "width": width, "winkler": winkler}
+_NO_ERROR = ("bias", "coverage", "width")  # lower is not better
 
 
-def scores(o: Outcome) -> dict[str, float]:
-    """Every metric of an outcome, by name."""
-    return {name: metric(o) for name, metric in METRICS.items()}
+def find(name: str) -> Metric | None:
+    """The metric of a name, also of "coverage_95", "winkler_50", "pinball_0.25"; None for an unknown one."""
+    if name in METRICS:
+        return METRICS[name]
+    if match := re.fullmatch(r"(coverage|width|winkler)_(\d+(?:\.\d+)?)", name):
+        nominal = float(match[2]) / 100
+        return partial(_FAMILIES[match[1]], nominal=nominal) if 0 < nominal < 1 else None
+    if match := re.fullmatch(r"pinball_(0?\.\d+)", name):
+        return partial(pinball, level=float(match[1])) if float(match[1]) > 0 else None
+    return None
 
 
-def skill(score: float, reference: float) -> float:
-    """100 · (1 - score / reference): percent better than the reference.
+def is_error(name: str) -> bool:
+    """Whether lower is better, so that a skill makes sense."""
+    return not name.startswith(_NO_ERROR)
 
-    NaN where the reference is unknown, or so near 0 (a millionth of the score) that it is only rounding.
+
+def score(o: Outcome, name: str, average: Average = "points") -> float:
+    """One metric: pooled over all points, or the mean over series (and targets) of each one's own."""
+    if average == "series":
+        return mean(by_series(o, name))
+    terms = _terms(o, name)
+    return float(terms.ratio(terms.total.sum(), terms.weight.sum()))
+
+
+def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average = "points") -> dict[str, float]:
+    """Metrics of an outcome by name."""
+    return {name: score(o, name, average) for name in names}
+
+
+def by_step(o: Outcome, name: str) -> Floats:
+    """A metric of every horizon step, pooled over windows and targets, (H,)."""
+    terms = _terms(o, name)
+    return terms.ratio(terms.total.sum(axis=(0, 2)), terms.weight.sum(axis=(0, 2)))
+
+
+def by_window(o: Outcome, name: str) -> Floats:
+    """A metric of every window, pooled over steps and targets, (W,)."""
+    terms = _terms(o, name)
+    return terms.ratio(terms.total.sum(axis=(1, 2)), terms.weight.sum(axis=(1, 2)))
+
+
+def by_series(o: Outcome, name: str) -> Floats:
+    """A metric of every series that has windows and of each of its targets, (n, C); the series ascend."""
+    terms = _terms(o, name)
+    kept, position = np.unique(o.series, return_inverse=True)
+    total, weight = (_sums(t.sum(axis=1), position, len(kept)) for t in (terms.total, terms.weight))
+    return terms.ratio(total, weight)
+
+
+def left_out(o: Outcome, name: str) -> int:
+    """Observed points for which a metric has no value (a zero to divide by, a series without a scale)."""
+    return _terms(o, name).left_out
+
+
+def owa(o: Outcome, reference: Outcome, average: Average = "points") -> float:
+    """Mean of the ratios of sMAPE and MASE to those of a reference. (Makridakis et al. 2020, "M4": Naive2)"""
+    ratios = [score(o, name, average) / score(reference, name, average) for name in ("smape", "mase")]
+    return float(np.mean(ratios))
+
+
+def skill(value: float, reference: float) -> float:
+    """100 · (1 - value / reference): percent better than the reference.
+
+    NaN where the reference is unknown, or so near 0 (a millionth of the value) that it is only rounding.
     """
-    return 100 * (1 - score / reference) if reference > 1e-6 * score else float("nan")
+    return 100 * (1 - value / reference) if reference > 1e-6 * value else float("nan")
 
 
-def by_step(o: Outcome) -> NDArray[np.float64]:
-    """Mean absolute error of every horizon step, (H,)."""
-    return np.array([_mean(step) for step in np.abs(o.errors()).swapaxes(0, 1)])
-
-
-def _mean(values: Floats) -> float:
+def mean(values: Floats) -> float:
     """Mean without NaN; NaN (and no warning) where nothing is left."""
     kept = values[~np.isnan(values)]
     return float(kept.mean()) if kept.size else float("nan")
+
+
+def _terms(o: Outcome, name: str) -> Terms:
+    metric = find(name)
+    if metric is None:
+        raise KeyError(name)
+    return metric(o)
+
+
+def _where(o: Outcome, total: Floats, denominator: Floats) -> Terms:
+    """total / denominator at every observed point whose denominator is above 0; the others are counted."""
+    kept = o.observed & (denominator > 0)
+    ratio = np.divide(total, denominator, out=np.zeros(total.shape), where=kept)
+    return Terms(ratio, kept.astype(float), int(o.observed.sum() - kept.sum()))
+
+
+def _unknown(o: Outcome) -> Terms:
+    nothing = np.zeros(o.truth.shape)
+    return Terms(nothing, nothing, int(o.observed.sum()))
+
+
+def _pinball(o: Outcome, q: int, level: float) -> Floats:
+    gap = o.truth - o.quantiles[..., q].astype(np.float64)
+    return np.where(o.observed, np.maximum(level * gap, (level - 1) * gap), 0.0)
+
+
+def _position(o: Outcome, level: float) -> int | None:
+    return next((q for q, known in enumerate(o.levels) if abs(known - level) < 1e-9), None)
+
+
+def _interval(o: Outcome, nominal: float) -> tuple[Floats, Floats] | tuple[None, None]:
+    """(low, high) of the central interval; nothing where the forecast lacks one of its levels."""
+    low, high = _position(o, (1 - nominal) / 2), _position(o, (1 + nominal) / 2)
+    if low is None or high is None:
+        return None, None
+    return o.quantiles[..., low], o.quantiles[..., high]
+
+
+def _sums(rows: Floats, position: Ints, n: int) -> NDArray[np.float64]:
+    """Rows (W, C) summed by position, (n, C)."""
+    return np.stack([np.bincount(position, weights=column, minlength=n) for column in rows.T], axis=1)

@@ -84,10 +84,11 @@ def _training_data(model: artifact.Model) -> str:
 def _forward(
     model: artifact.Model, source: WindowSource, panel: Panel, steps: int
 ) -> tuple[Floats, Floats, tuple[float, ...]]:
-    """Forecast block by block; each block's point forecast becomes context of the next."""
+    """Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next."""
     H = model.shape.horizon
     here = windows.last(panel)
-    points, quantiles, levels = [], [], ()
+    points, quantiles = [], []
+    levels: tuple[float, ...] = () if model.calibration is None else model.calibration.levels
     with torch.inference_mode():
         for done in range(0, steps, H):
             block = windows.Windows(here.origins + done, here.series)
@@ -95,11 +96,14 @@ def _forward(
             parts = []
             for i in range(0, len(starts), BATCH):
                 forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
-                levels = forecast.levels
-                parts.append((forecast.point, forecast.quantiles()))
-            point = torch.cat([p for p, _ in parts])
-            quantiles.append(torch.cat([q for _, q in parts]).numpy())
+                levels = levels or forecast.levels
+                parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
+            point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
             points.append(point.numpy())
+            if model.calibration is None:
+                quantiles.append(ranges.numpy())
+            else:
+                quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
             if done + H < steps:
                 source.feed(starts, point)
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1), levels

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tsforge.data import covariates, split, statistics, table
 from tsforge.data.catalog import find
 from tsforge.data.defaults import default_context, default_horizon
@@ -27,7 +24,8 @@ log = logging.getLogger("tsforge")
 class Prepared:
     """A panel cut into parts, with everything learned from its training part.
 
-    experiment: with every setting of the data resolved. scale (n, C): denominators of MASE.
+    experiment: with every setting of the data resolved. level: of the training part alone.
+    in_sample: seasonal differences of all that lies before the test part, by which MASE and RMSSE divide.
     """
 
     experiment: Experiment
@@ -38,7 +36,7 @@ class Prepared:
     features: covariates.Features
     level: statistics.Level
     source: WindowSource
-    scale: NDArray[np.float64]
+    in_sample: statistics.SeasonalError
 
     @property
     def title(self) -> str:
@@ -55,14 +53,24 @@ def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     data: path of a table, name of a catalogued data set, or a pandas or Polars frame; data.path where None.
     Raises DataError or ConfigError for what the user can mend.
     """
+    experiment, panel = read(experiment, data)
+    experiment, cuts = resolve(experiment, panel)
+    return arrange(experiment, panel, cuts, device)
+
+
+def read(experiment: Experiment, data: Any) -> tuple[Experiment, Panel]:
+    """The table on its grid, and the experiment with the path it was read from."""
     source = experiment.data.path if data is None else data
     if source is None:
-        raise ConfigError("no data is named", "fit DATA, or data.path in the TOML file")
+        raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
     panel = build(table.load(source, experiment.data))
-    experiment, cuts = resolve(experiment, panel)
     where = str(Path(source).resolve()) if isinstance(source, str | Path) else None
-    experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": where})})
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": where})}), panel
+
+
+def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str = "cpu") -> Prepared:
+    """Cut a panel into the windows of a resolved experiment, and learn from its training part what they need."""
     config = experiment.data
     assert config.horizon is not None
     assert config.context is not None
@@ -73,25 +81,25 @@ def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     shape = window_shape(panel, features, config.context, config.horizon, config.season)
     source = WindowSource(panel, features, shape, device)
     level = statistics.level(panel, cuts.train)
-    scale = statistics.seasonal_error(panel, cuts.train, config.season)
-    return Prepared(experiment, panel, cuts, parts, encodings, features, level, source, scale)
+    in_sample = statistics.seasonal_error(panel, cuts.origin, config.season)
+    return Prepared(experiment, panel, cuts, parts, encodings, features, level, source, in_sample)
 
 
-def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Split]:
+def resolve(
+    experiment: Experiment, panel: Panel, rolling: split.Rolling | None = None
+) -> tuple[Experiment, split.Split]:
     """Settle what the experiment leaves open, from the panel's frequency, length and training part."""
     config = experiment.data
     lengths = panel.ends - panel.offsets[:-1]
-    horizon = config.horizon or default_horizon(panel)
-    if config.horizon is None:
-        log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
+    horizon = settle_horizon(experiment, panel)
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
-    cuts = split.split(panel, validation, test)
+    cuts = split.split(panel, validation, test, rolling)
     season = config.season or statistics.detect_season(panel, cuts.train)
     longest = int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon
     context = config.context or default_context(horizon, season)
     least = experiment.model.least_context(season)
     if context < least:
-        log.warning("context raised from %d to %d, one season", context, least)
+        log.warning("context raised from %d to %d, as %s needs", context, least, experiment.model.kind)
         context = least
     if config.context is None and context > max(longest, 1):
         context = max(longest, 1)
@@ -104,6 +112,15 @@ def resolve(experiment: Experiment, panel: Panel) -> tuple[Experiment, split.Spl
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
     return experiment.model_copy(update={"data": resolved}), cuts
+
+
+def settle_horizon(experiment: Experiment, panel: Panel) -> int:
+    """The horizon asked for, else one that suits the data, which is said."""
+    if experiment.data.horizon is not None:
+        return experiment.data.horizon
+    horizon = default_horizon(panel)
+    log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
+    return horizon
 
 
 def pick_device(wanted: str) -> str:

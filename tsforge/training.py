@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,12 +20,14 @@ import torch
 
 from tsforge import artifact, evaluation, tracking
 from tsforge.data.loader import WindowLoader
+from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
 from tsforge.errors import TrainingError
+from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.learner import Learner, Report, Round, Watch
 from tsforge.metrics import Outcome, by_step, scores, skill
-from tsforge.model.baselines import BaselineForecaster, BaselineKind
+from tsforge.model.baselines import BaselineForecaster
 from tsforge.model.network import Network, parameters
 from tsforge.preparation import Prepared, pick_device, prepare
 
@@ -68,7 +70,7 @@ def fit(
     report: called with a `Tick` every few steps and a `Round` after each validation.
     Raises TsforgeError for what the user can mend; KeyboardInterrupt when stopped before anything was learned.
     """
-    prepared = prepare(experiment, data, pick_device(experiment.train.device))
+    prepared = for_fit(experiment, data)
     folder = Path(out) if out is not None else None
     if folder is not None:
         artifact.check_target(folder)
@@ -76,6 +78,12 @@ def fit(
     if folder is not None:
         save(result, folder)
     return result
+
+
+def for_fit(experiment: Experiment, data: Any) -> Prepared:
+    """What `fit` trains on: with no more test windows than it takes to tell how good the model is."""
+    prepared = prepare(experiment, data, pick_device(experiment.train.device))
+    return replace(prepared, parts=thin_test(prepared.parts))
 
 
 def train(prepared: Prepared, report: Report | None = None) -> Fit:
@@ -91,8 +99,9 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
         rounds, stop = _train(network, prepared, report or (lambda _: None))
     seconds = time.perf_counter() - start
     network.eval()
-    model = artifact.Model(prepared.experiment, _facts(prepared), network)
-    outcomes = _outcomes(network, prepared)
+    judged = evaluation.forecaster(network, prepared.source, prepared)
+    model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
+    outcomes = _outcomes(judged, prepared)
     network.cpu()  # where it is kept and predicts from
     return Fit(model, prepared, rounds, outcomes, stop, started, seconds, parameters(network))
 
@@ -176,16 +185,16 @@ def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _outcomes(network: Network | BaselineForecaster, prepared: Prepared) -> dict[str, Outcome]:
+def _outcomes(judged: Forecaster, prepared: Prepared) -> dict[str, Outcome]:
     """The test windows as forecast by the model and by the baselines."""
-    if not len(prepared.parts.test.origins):
+    test = prepared.parts.test
+    if not len(test):
         return {}
     kind: str = prepared.experiment.model.kind
-    found = {kind: evaluation.outcome(network, prepared.source, prepared.parts.test, prepared.scale)}
-    others: tuple[BaselineKind, ...] = ("seasonal-naive", "naive")
-    for other in others:
+    found = {kind: judged.outcome(prepared, test)}
+    for other in evaluation.BASELINES:
         if other != kind:
-            found[other] = evaluation.baseline_outcome(other, prepared)
+            found[other] = evaluation.baseline(other, prepared).outcome(prepared, test)
     return found
 
 
@@ -227,7 +236,7 @@ def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | 
         "val/loss": [(r.step, result.started + r.seconds, r.validation) for r in result.rounds],
     }
     if result.outcomes:
-        steps = by_step(next(iter(result.outcomes.values())))
+        steps = by_step(next(iter(result.outcomes.values())), "mae")
         curves["test/mae_by_step"] = [(h + 1, time.time(), float(v)) for h, v in enumerate(steps)]
     run = tracking.Record(
         name=result.prepared.title, started=result.started, params=result.model.experiment.flat(),
@@ -239,10 +248,12 @@ def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | 
 
 def _facts(prepared: Prepared) -> artifact.DataFacts:
     panel, source = prepared.panel, prepared.experiment.data.path
+    stops = panel.first + prepared.cuts.validation - panel.offsets[:-1]
+    seen = {panel.label(i): int(stop) for i, stop in enumerate(stops)}
     return artifact.DataFacts(
         columns=panel.schema, encodings=prepared.encodings, shape=prepared.source.shape._asdict(),
         source=source or "", series=len(panel),
-        rows=int((panel.ends - panel.offsets[:-1]).sum()),
+        rows=int((panel.ends - panel.offsets[:-1]).sum()), seen=seen,
     )  # fmt: skip
 
 

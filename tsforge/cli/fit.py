@@ -60,12 +60,11 @@ def fit(
     options = options or FitOptions()
     from tsforge import artifact, training
     from tsforge.experiment import build
-    from tsforge.preparation import pick_device, prepare
 
     asked = build(options.overrides(), options.config)
     if data is None and asked.data.path is None:
         options.refuse_swallowed_table()
-    prepared = prepare(asked, data, pick_device(asked.train.device))
+    prepared = training.for_fit(asked, data)
     folder = Path(out or f"models/{prepared.title}")
     artifact.check_target(folder)
     if not quiet:
@@ -131,7 +130,7 @@ def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None
 
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against seasonal naive."""
-    from tsforge.metrics import ERRORS, skill
+    from tsforge.metrics import SHOWN, is_error, skill
 
     scores = result.scores
     names = list(scores)
@@ -143,11 +142,11 @@ def _scores(result: Fit) -> None:
     )
     reference = scores["seasonal-naive"]
     rows = []
-    for metric in scores[names[0]]:
-        better = skill(scores[names[0]][metric], reference[metric]) if metric in ERRORS else float("nan")
+    for metric in SHOWN:
+        better = skill(scores[names[0]][metric], reference[metric]) if is_error(metric) else float("nan")
         rows.append([metric, *(show.number(scores[n][metric]) for n in names), _percent(better)])
     show.table(["", *names, "skill"], rows)
-    show.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8")
+    show.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
 
 
 def _percent(value: float) -> str:

@@ -28,6 +28,7 @@ class DataConfig(Config):
     """The table and how it is cut. Columns left out are detected where that is unambiguous."""
 
     path: str | None = None
+    rows: AtLeastOne | None = None  # only the first so many steps of each series
     time: str | None = None
     id: Names = ()
     target: Names = ()

@@ -22,15 +22,32 @@ MOST_TEST = 8192
 
 
 class Split(NamedTuple):
-    """(n,) rows: training is [offset, train), validation [train, validation), test [validation, test).
+    """(n,) rows: training is [begin, train), validation [train, validation), test [origin, test).
 
+    origin lies behind validation by the gap, if there is one. Test windows are `stride` steps apart.
     held_out: steps behind the training part, as asked for; a series shorter than that has fewer.
     """
 
+    begin: Ints
     train: Ints
     validation: Ints
+    origin: Ints
     test: Ints
     held_out: int
+    stride: int = 1
+
+
+class Rolling(NamedTuple):
+    """How a backtest cuts: all in steps.
+
+    stride: between test windows. gap: left out between what is trained on and the first origin. history: of training
+    and validation together, for a sliding window; None for all there is. later: at the end, kept for later origins.
+    """
+
+    stride: int = 1
+    gap: int = 0
+    history: int | None = None
+    later: int = 0
 
 
 class Parts(NamedTuple):
@@ -56,20 +73,25 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
     return (default if validation is None else validation), (default if test is None else test)
 
 
-def split(panel: Panel, validation: int, test: int) -> Split:
-    """Cut `test` and then `validation` steps off the end of each series."""
+def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = None) -> Split:
+    """Cut `test`, the gap and then `validation` steps off the end of each series."""
+    rolling = rolling or Rolling()
     starts = panel.offsets[:-1]
-    before_test = np.maximum(panel.ends - test, starts)
-    before_validation = np.maximum(before_test - validation, starts)
-    return Split(before_validation, before_test, panel.ends, validation + test)
+    end = np.maximum(panel.ends - rolling.later, starts)
+    origin = np.maximum(end - test, starts)
+    before_gap = np.maximum(origin - rolling.gap, starts)
+    before_validation = np.maximum(before_gap - validation, starts)
+    begin = starts if rolling.history is None else np.maximum(before_gap - rolling.history, starts)
+    held_out = validation + rolling.gap + test + rolling.later
+    return Split(begin, before_validation, before_gap, origin, end, held_out, rolling.stride)
 
 
 def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
     """The windows of every part. Raises DataError when no series is long enough, saying what it takes."""
     starts = panel.offsets[:-1]
-    train = cut(panel, starts, cuts.train, context, horizon)
+    train = cut(panel, cuts.begin, cuts.train, context, horizon)
     validation = cut(panel, cuts.train, cuts.validation, context, horizon)
-    test = cut(panel, cuts.validation, cuts.test, context, horizon)
+    test = cut(panel, cuts.origin, cuts.test, context, horizon, stride=cuts.stride)
     if not len(train.origins) or not len(validation.origins):
         longest = int((panel.ends - starts).max(initial=0))
         needed = 1 + horizon + cuts.held_out
@@ -82,13 +104,18 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
             f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
             f"bring {needed} rows, or take a shorter --horizon"
-            + (" or --set data.test=0" if np.any(cuts.test > cuts.validation) else ""),
+            + (" or --set data.test=0" if np.any(cuts.test > cuts.origin) else ""),
         )
     unused = np.setdiff1d(np.arange(len(panel)), train.series)
     if len(unused):
         scored = np.isin(unused, np.r_[validation.series, test.series]).sum()
         log.warning("%d of %d series have no training window; %d of them are scored", len(unused), len(panel), scored)
-    return Parts(train, _thin(validation, MOST_VALIDATION, "validation"), _thin(test, MOST_TEST, "test"))
+    return Parts(train, _thin(validation, MOST_VALIDATION, "validation"), test)
+
+
+def thin_test(parts: Parts, most: int = MOST_TEST) -> Parts:
+    """With at most so many test windows."""
+    return parts._replace(test=_thin(parts.test, most, "test"))
 
 
 def _thin(windows: Windows, most: int, name: str) -> Windows:

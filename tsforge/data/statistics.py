@@ -128,8 +128,15 @@ def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Int
     return (stops - lengths)[series] + behind, series
 
 
-def seasonal_error(panel: Panel, stops: Ints, season: int) -> NDArray[np.float64]:
-    """Mean |y_t - y_{t-season}| of each series up to its stop, (n, C): the denominator of MASE.
+class SeasonalError(NamedTuple):
+    """Of each series and target, (n, C): the denominators of MASE and RMSSE."""
+
+    mean: NDArray[np.float64]  # of |y_t - y_{t-season}|
+    square: NDArray[np.float64]  # of (y_t - y_{t-season})²
+
+
+def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
+    """How far values one season apart differ, up to each series' stop.
 
     NaN where a series has no such pair. (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
@@ -139,9 +146,31 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> NDArray[np.float64
     later = rows[inside]
     both = panel.observed[later] & panel.observed[later - season]
     gap = np.abs(panel.values[later].astype(np.float64) - panel.values[later - season]) * both
-    total, count = _sums(gap, series[inside], len(panel)), _sums(both, series[inside], len(panel))
+    count = _sums(both, series[inside], len(panel))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count > 0, total / count, np.nan)
+        mean, square = (_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
+    return SeasonalError(mean, square)
+
+
+class Moments(NamedTuple):
+    """Of each series and target, (n, C); NaN where nothing was observed."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]  # of the population: divided by the count
+    seen: NDArray[np.float64]  # how many values
+
+
+def moments(panel: Panel, stops: Ints) -> Moments:
+    """Mean and deviation of what was observed before each series' stop."""
+    series = panel.row_series()
+    seen = panel.observed & (np.arange(len(series)) < stops[series])[:, None]
+    values = np.where(seen, panel.values, 0.0).astype(np.float64)
+    n = len(panel)
+    count = _sums(seen, series, n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = _sums(values, series, n) / count
+        off = _sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
+        return Moments(mean, np.sqrt(off / count), count)
 
 
 class Level(NamedTuple):
@@ -154,18 +183,11 @@ class Level(NamedTuple):
 
 def level(panel: Panel, stops: Ints) -> Level:
     """Where the values before `stops` lie and how far they vary; a series counts once, whatever its length."""
-    series = panel.row_series()
-    seen = panel.observed & (np.arange(len(series)) < stops[series])[:, None]
-    values = np.where(seen, panel.values, 0.0).astype(np.float64)
-    n = len(panel)
-    count, total = _sums(seen, series, n), _sums(values, series, n)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / count
-        off = _sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
-        deviation = np.sqrt(off / count)
-    centre = total.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
+    mean, deviation, count = moments(panel, stops)
+    total = (np.nan_to_num(mean) * count).sum(axis=0)
+    centre = total / np.maximum(count.sum(axis=0), 1)
     alive = count.any(axis=1)
-    spread = np.nanmedian(deviation[alive], axis=0) if alive.any() else np.ones(values.shape[1])
+    spread = np.nanmedian(deviation[alive], axis=0) if alive.any() else np.ones(deviation.shape[1])
     least = np.where(deviation > 0, deviation, np.inf).min(axis=0)
     least = np.where(np.isfinite(least), least, spread)
     parts = (centre, np.nan_to_num(spread, nan=1.0), np.nan_to_num(least, nan=1.0))

@@ -65,7 +65,22 @@ def load(source: Any, config: DataConfig) -> Table:
     Raises DataError for anything that would make a forecast wrong.
     """
     frame = read(source)
-    return tidy(frame, detect(frame, config), config)
+    table = tidy(frame, detect(frame, config), config)
+    return table if config.rows is None else head(table, config.rows)
+
+
+def head(table: Table, steps: int) -> Table:
+    """The first steps of each series' grid; how many rows that leaves out is said."""
+    starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
+    first = np.repeat(table.ordinal[starts], np.diff(np.r_[starts, len(table.series)]))
+    keep = table.ordinal < first + steps
+    if keep.all():
+        return table
+    log.warning("only the first %d steps of each series are used: %d rows are left out", steps, int((~keep).sum()))
+    covariates = {name: replace(c, values=c.values[keep]) for name, c in table.covariates.items()}
+    return replace(
+        table, series=table.series[keep], ordinal=table.ordinal[keep], target=table.target[keep], covariates=covariates
+    )
 
 
 def tidy(frame: Frame, roles: Roles, config: DataConfig) -> Table:

@@ -1,4 +1,4 @@
-"""Forecasts that need no network: naive, seasonal naive, drift. Every score stands beside them.
+"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, linear. Every score stands beside them.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -14,24 +14,26 @@ from torch import Tensor, nn
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Quantiles, Scaling
-from tsforge.model.heads import DECILES, Levels
+from tsforge.model.heads import LEVELS, Levels
+from tsforge.model.linear import Ridge
+from tsforge.model.naive2 import naive2
 from tsforge.model.scaling import WindowScaler, last_observed
 
-BaselineKind = Literal["naive", "seasonal-naive", "drift"]
+BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
 
 
 class Baseline(Config):
     """A baseline with intervals: its point forecast, and the quantiles of its errors on the training part."""
 
     kind: BaselineKind
-    levels: Levels = DECILES
+    levels: Levels = LEVELS
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
 
     def least_context(self, season: int) -> int:
         """Steps of context without which it is not itself."""
-        return season if self.kind == "seasonal-naive" else 1
+        return {"seasonal-naive": season, "naive2": 3 * season}.get(self.kind, 1)
 
 
 class BaselineForecaster(nn.Module):
@@ -45,6 +47,7 @@ class BaselineForecaster(nn.Module):
         self.levels = config.levels
         self.shape = shape
         self.scaler = WindowScaler(shape.targets, "standard")
+        self.ridge = Ridge(shape.context, shape.horizon) if config.kind == "linear" else None
         self.register_buffer("errors", torch.zeros(shape.horizon, shape.targets, len(config.levels)))
 
     def forward(self, context: Context) -> Quantiles:
@@ -53,7 +56,12 @@ class BaselineForecaster(nn.Module):
         return Quantiles(scaling.normalise(point).unsqueeze(-1) + self.errors, scaling, self.levels)
 
     def learn(self, batches: Iterable[Batch]) -> None:
-        """Take the error quantiles from training windows; centred, so that the median stays the baseline itself."""
+        """Take the matrix of the linear one, and the error quantiles, from training windows.
+
+        batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
+        """
+        if self.ridge is not None:
+            self.ridge.learn((context, truth, self.scaler(*context[:2])) for context, truth in batches)
         found = []
         for context, truth in batches:
             scaling, point = self._parts(context)
@@ -69,16 +77,22 @@ class BaselineForecaster(nn.Module):
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
         """The units of each window, and its point forecast; the training level where nothing was observed."""
         scaling = self.scaler(context.target, context.observed)
-        point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
+        if self.ridge is not None:
+            point = self.ridge(context, scaling)
+        else:
+            point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
         return scaling, torch.where(context.observed.any(dim=1, keepdim=True), point, scaling.loc)
 
 
 def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
-    """The point forecast of a baseline, (B, H, C)."""
+    """The point forecast of a baseline that learns nothing, (B, H, C)."""
+    target, observed = context[:2]
     if kind == "seasonal-naive":
-        return seasonal_naive(context.target, context.observed, horizon, season)
-    last = last_observed(context.target, context.observed).expand(-1, horizon, -1)
-    return last if kind == "naive" else last + drift(context.target, context.observed, horizon)
+        return seasonal_naive(target, observed, horizon, season)
+    if kind == "naive2":
+        return naive2(target, observed, horizon, season)
+    last = last_observed(target, observed).expand(-1, horizon, -1)
+    return last if kind == "naive" else last + drift(target, observed, horizon)
 
 
 def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:

@@ -18,14 +18,14 @@ def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Levels = Annotated[tuple[float, ...], AfterValidator(_levels)]
-DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, and the bounds of 90 %
 
 
 class QuantileHead(Config):
     """Quantiles at fixed levels that never cross; trained with the pinball loss."""
 
     type: Literal["quantile"] = "quantile"
-    levels: Levels = DECILES
+    levels: Levels = LEVELS
 
     def build(self, features: int) -> QuantileProjection:
         return QuantileProjection(self, features)
@@ -77,4 +77,4 @@ def _typed(value: Any) -> Any:
 
 
 HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
-__all__ = ["DECILES", "HeadConfig", "Levels", "PointHead", "QuantileHead"]
+__all__ = ["LEVELS", "HeadConfig", "Levels", "PointHead", "QuantileHead"]

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Forecast
-from tsforge.model.backbones.linear import Linear
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
 from tsforge.model.scaling import ScalingKind, WindowScaler
 from tsforge.model.tokens import FEATURES, PointTokens, TokenConfig, cycle_before, lagged
 
-BackboneConfig = Annotated[Recurrent | Transformer | Linear, Field(discriminator="type")]
+BackboneConfig = Annotated[Recurrent | Transformer, Field(discriminator="type")]
 
 
 class Neural(Config):
@@ -31,7 +30,7 @@ class Neural(Config):
     for the value one season before, weighted per step by a learned gate that begins at 1.
     """
 
-    kind: Literal["rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear"]
+    kind: Literal["rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder"]
     width: Annotated[int, Field(ge=2)] = 64
     scaling: ScalingKind = "standard"
     base: Literal["none", "seasonal"] = "seasonal"

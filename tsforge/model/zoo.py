@@ -19,10 +19,11 @@ ZOO: dict[str, dict[str, Any]] = {
     "transformer": {"backbone": {"type": "transformer", "arrangement": "encoder-decoder"}},
     "transformer-encoder": {"backbone": {"type": "transformer", "arrangement": "encoder"}},
     "transformer-decoder": {"backbone": {"type": "transformer", "arrangement": "decoder"}},
-    "linear": {"tokens": {"channels": "shared"}, "backbone": {"type": "linear"}},
+    "linear": {},
     "naive": {},
     "seasonal-naive": {},
     "drift": {},
+    "naive2": {},
 }
 
 
