@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 MODELS = (
-    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear", "naive",
+    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear", "drift", "naive",
     "seasonal-naive",
 )  # fmt: skip
 ETTH1 = "HUFL,HULL,MUFL,MULL,LUFL,LULL,OT"
@@ -25,7 +25,7 @@ TASKS = {
     "etth1-ot": ["etth1", "--target", "OT", "--horizon", "24"],
     "etth1-all": ["etth1", "--target", ETTH1, "--horizon", "96"],
 }
-METRICS = ("mase", "mae", "smape", "wql", "coverage_80")
+METRICS = ("mase", "mae", "smape", "wql", "coverage_80", "coverage_90")
 
 
 def fit(task: str, model: str, out: Path) -> dict[str, object]:
