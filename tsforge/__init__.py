@@ -18,21 +18,25 @@ if TYPE_CHECKING:
     from tsforge.errors import TsforgeError
     from tsforge.experiment import Experiment, build
     from tsforge.prediction import Prediction, predict
+    from tsforge.rolling import Backtest, backtest
     from tsforge.training import Fit, fit
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
     "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
     "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
+    "backtest": "rolling", "Backtest": "rolling",
 }  # fmt: skip
 
 __all__ = [
+    "Backtest",
     "Experiment",
     "Fit",
     "Model",
     "Prediction",
     "TsforgeError",
     "__version__",
+    "backtest",
     "build",
     "fit",
     "load",

@@ -49,13 +49,18 @@ class Calibration(Config):
         """The same forecasts with corrected quantiles; those of a point forecast are made here."""
         return replace(o, quantiles=self.correct(o.point, o.quantiles, o.spread), levels=self.levels)
 
+    def settled(self) -> Calibration:
+        """The same without corrections: where to start from once they have been applied."""
+        return self.model_copy(update={"widening": _short(0 * np.asarray(self.widening))})
+
     def correct(self, point: Floats, quantiles: Floats, spread: Floats) -> Floats:
         """Quantiles (W, H, C, Q) at `levels` that never cross, from forecasts as the network gave them.
 
         point (W, H, C), quantiles (W, H, C, Q) or none (Q = 0), spread (W, C): one normalised unit.
         """
-        quantiles = quantiles if quantiles.shape[-1] else _flat(point, self.levels)
-        return _widen(quantiles, self.levels, np.asarray(self.widening, dtype=np.float32), spread)
+        planes = np.moveaxis(quantiles if quantiles.shape[-1] else _flat(point, self.levels), -1, 0)
+        widening = np.moveaxis(np.array(self.widening, dtype=np.float32), -1, 0)
+        return np.moveaxis(_Pairs(self.levels).widen(planes, widening[:, None] * spread[:, None, :]), 0, -1)
 
 
 def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
@@ -66,26 +71,26 @@ def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
     is left as it is. Both are said.
     """
     o = with_levels(o, levels)
-    if not _pairs(o.levels) or not o.observed.any():
+    if not _Pairs(o.levels).low or not o.observed.any():
         return None
     count = o.observed.sum(axis=0)  # (H, C)
     pooled = bool((count < LEAST).any())
-    scores = np.where(o.observed[..., None], _scores(o), np.nan)
+    scores = _scores(o)
     errors = np.where(o.observed, (o.truth - o.point) / o.spread[:, None, :], np.nan)
+    H, C = o.truth.shape[1:]
     if pooled:
-        scores, errors = (a.reshape(-1, 1, *a.shape[2:]) for a in (scores, errors))
+        scores, errors = scores.reshape(len(scores), -1, 1, C), errors.reshape(-1, 1, C)
     widening, short = _order_statistics(scores, _nominal(o.levels))
     unit = _reach(errors)
-    H = o.truth.shape[1]
     if pooled:
         log.warning(
             "only %d held-out windows to calibrate intervals by: all steps share one correction%s",
             int(count.max()), ", and some intervals are left as they are" if short else "",
         )  # fmt: skip
-        widening, unit = np.repeat(widening, H, axis=0), np.repeat(unit, H, axis=0)
+        widening, unit = np.repeat(widening, H, axis=1), np.repeat(unit, H, axis=0)
     return Calibration.model_validate(
-        {"levels": o.levels, "widening": _short(widening), "unit": _short(unit), "windows": len(o.truth),
-         "pooled": pooled}
+        {"levels": o.levels, "widening": _short(np.moveaxis(widening, 0, -1)), "unit": _short(unit),
+         "windows": len(o.truth), "pooled": pooled}
     )  # fmt: skip
 
 
@@ -96,37 +101,59 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
     corrections are shared by all series.
     """
     o = with_levels(o, start.levels)
-    track = _Track(start, gamma)
+    H, C = o.truth.shape[1:]
+    pairs = _Pairs(o.levels)
+    widening = np.moveaxis(np.array(start.widening, dtype=np.float32), -1, 0).copy()  # (P, H, C)
+    step = gamma * np.asarray(start.unit, dtype=np.float32)
+    share = (1 - _nominal(o.levels)).astype(np.float32)[:, None, None]
     times, position = np.unique(o.time, return_inverse=True)
     order = np.argsort(position, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(position))]
-    missed = np.full((len(times), *track.widening.shape), np.nan, dtype=np.float32)
-    quantiles = np.empty_like(o.quantiles)
-    steps = np.arange(o.truth.shape[1])
-    done = np.zeros(len(steps), dtype=np.int64)  # origins whose truth at each step has been used
+    moves = np.zeros((len(times), len(pairs.low), H, C), dtype=np.float32)  # what each origin says once it has come
+    quantiles = np.empty((len(o.levels), *o.truth.shape), dtype=np.float32)
+    planes = np.moveaxis(o.quantiles, -1, 0)
+    steps = np.arange(H)
+    done = np.zeros(H, dtype=np.int64)  # origins whose truth at each step has been used
     for k, now in enumerate(times):
         due = np.searchsorted(times, now - steps, side="left")  # the truth of step h lies at origin + h, before now
         while (ready := done < due).any():
             h = steps[ready]
-            track.update(h, missed[done[h], h])
+            widening[:, h] += moves[done[h], :, h].swapaxes(0, 1)
             done[h] += 1
         here = order[bounds[k] : bounds[k + 1]]
-        quantiles[here] = _widen(o.quantiles[here], o.levels, track.widening, o.spread[here])
-        missed[k] = _missed(quantiles[here], o.levels, o.truth[here], o.observed[here])
-    return replace(o, quantiles=quantiles)
+        block = pairs.widen(planes[:, here], widening[:, None] * o.spread[here][:, None, :])
+        quantiles[:, here] = block
+        missed = pairs.missed(block, o.truth[here], o.observed[here])
+        moves[k] = np.where(np.isnan(missed), 0.0, step * (missed - share))
+    return replace(o, quantiles=np.moveaxis(quantiles, 0, -1))
 
 
-class _Track:
-    """The corrections as they move."""
+class _Pairs:
+    """Mirror-image levels, the widest pair first, and how they move. Quantiles here are planes, (Q, W, H, C)."""
 
-    def __init__(self, start: Calibration, gamma: float) -> None:
-        self.widening = np.asarray(start.widening, dtype=np.float32)
-        self.step = gamma * np.asarray(start.unit, dtype=np.float32)[..., None]
-        self.share = (1 - _nominal(start.levels)).astype(np.float32)
+    def __init__(self, levels: tuple[float, ...]) -> None:
+        found = [(a, b) for a, x in enumerate(levels) for b, y in enumerate(levels) if a < b and abs(x + y - 1) < 1e-9]
+        self.low, self.high = ([pair[side] for pair in found] for side in (0, 1))
+        self.middle = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5))
 
-    def update(self, h: NDArray[np.int64], missed: Floats) -> None:
-        """Wider after a miss, a little narrower after a hit; unmoved where nothing was observed. missed (h, C, P)"""
-        self.widening[h] += np.nan_to_num(self.step[h] * (missed - self.share))
+    def widen(self, quantiles: Floats, move: Floats) -> Floats:
+        """Each pair apart by move (P, W, H, C); a level that would pass one nearer the middle stops there."""
+        out = quantiles.copy()
+        for p, (a, b) in enumerate(zip(self.low, self.high, strict=True)):
+            out[a] -= move[p]
+            out[b] += move[p]
+        for q in range(self.middle, 0, -1):  # plane by plane: numpy's accumulate takes ten times as long
+            np.minimum(out[q - 1], out[q], out=out[q - 1])
+        for q in range(self.middle, len(out) - 1):
+            np.maximum(out[q + 1], out[q], out=out[q + 1])
+        return out
+
+    def missed(self, quantiles: Floats, truth: Floats, observed: NDArray[np.bool_]) -> Floats:
+        """Share of the windows whose truth lies outside each pair, (P, H, C); NaN where none was observed."""
+        outside = ((truth < quantiles[self.low]) | (truth > quantiles[self.high])) & observed
+        count = observed.sum(axis=0, dtype=np.float32)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(outside.sum(axis=1, dtype=np.float32) / count)
 
 
 def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
@@ -137,64 +164,43 @@ def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
 
 
 def _flat(point: Floats, levels: tuple[float, ...]) -> Floats:
-    return np.repeat(point[..., None], len(levels), axis=-1)
-
-
-def _pairs(levels: tuple[float, ...]) -> list[tuple[int, int]]:
-    """Positions of mirror-image levels, the widest pair first."""
-    found = [(a, b) for a, x in enumerate(levels) for b, y in enumerate(levels) if a < b and abs(x + y - 1) < 1e-9]
-    return sorted(found)
+    return np.moveaxis(np.repeat(point[None], len(levels), axis=0), 0, -1)
 
 
 def _nominal(levels: tuple[float, ...]) -> NDArray[np.float64]:
     """The coverage that each pair promises, (P,)."""
-    return np.array([levels[b] - levels[a] for a, b in _pairs(levels)])
+    pairs = _Pairs(levels)
+    return np.array([levels[b] - levels[a] for a, b in zip(pairs.low, pairs.high, strict=True)])
 
 
 def _scores(o: Outcome) -> Floats:
-    """How far each truth lies outside each pair (below 0: inside), in units of its window, (W, H, C, P)."""
-    outside = [np.maximum(o.quantiles[..., a] - o.truth, o.truth - o.quantiles[..., b]) for a, b in _pairs(o.levels)]
-    return np.stack(outside, axis=-1) / o.spread[:, None, :, None]
+    """How far each truth lies outside each pair (inside: below 0), in units of its window, (P, W, H, C)."""
+    pairs = _Pairs(o.levels)
+    found = np.empty((len(pairs.low), *o.truth.shape), dtype=np.float32)
+    for p, (a, b) in enumerate(zip(pairs.low, pairs.high, strict=True)):
+        outside = np.maximum(o.quantiles[..., a] - o.truth, o.truth - o.quantiles[..., b])
+        found[p] = np.where(o.observed, outside / o.spread[:, None, :], np.nan)
+    return found
 
 
 def _order_statistics(scores: Floats, nominal: NDArray[np.float64]) -> tuple[Floats, bool]:
-    """(the ceil((n+1)p)-th smallest score of each column, whether some column was too short for it)."""
-    n = (~np.isnan(scores[..., 0])).sum(axis=0)[..., None]  # (H, C, 1)
-    rank = np.ceil((n + 1) * nominal - 1e-9).astype(np.int64)  # (H, C, P)
-    ordered = np.sort(scores, axis=0)  # NaN last
-    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, len(scores) - 1)[None], axis=0)[0]
+    """(the ceil((n+1)p)-th smallest of each column (P, H, C), whether some column was too short for it)."""
+    n = (~np.isnan(scores[0])).sum(axis=0)  # (H, C)
+    rank = np.ceil((n + 1) * nominal[:, None, None] - 1e-9).astype(np.int64)
+    ordered = np.sort(scores, axis=1)  # NaN last
+    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[:, None], axis=1)[:, 0]
     return np.where(rank <= n, found, 0.0), bool((rank > n).any())
 
 
 def _reach(errors: Floats) -> Floats:
-    """From the 0.1 to the 0.9 quantile of the point forecast's errors, (H, C)."""
-    seen = ~np.isnan(errors).all(axis=0)
-    safe = np.where(seen, errors, 0.0)
-    low, high = np.nanquantile(safe, [0.1, 0.9], axis=0)
-    return np.asarray(high - low)
-
-
-def _widen(quantiles: Floats, levels: tuple[float, ...], widening: Floats, spread: Floats) -> Floats:
-    """Move each pair apart; a level that would pass one nearer the middle stops there."""
-    out = quantiles.copy()
-    for p, (a, b) in enumerate(_pairs(levels)):
-        move = widening[..., p] * spread[:, None, :]
-        out[..., a] -= move
-        out[..., b] += move
-    middle = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5))
-    for q in range(middle, 0, -1):
-        np.minimum(out[..., q - 1], out[..., q], out=out[..., q - 1])
-    for q in range(middle, len(levels) - 1):
-        np.maximum(out[..., q + 1], out[..., q], out=out[..., q + 1])
-    return out
-
-
-def _missed(quantiles: Floats, levels: tuple[float, ...], truth: Floats, observed: NDArray[np.bool_]) -> Floats:
-    """Share of the windows whose truth lies outside each pair, (H, C, P); NaN where none was observed."""
-    outside = [(truth < quantiles[..., a]) | (truth > quantiles[..., b]) for a, b in _pairs(levels)]
-    count = observed.sum(axis=0)[..., None]
-    misses = (np.stack(outside, axis=-1) & observed[..., None]).sum(axis=0)
-    return np.where(count > 0, misses / np.maximum(count, 1), np.nan).astype(np.float32)
+    """From the 0.1 to the 0.9 quantile of the point forecast's errors (W, H, C), 0 where there is none. (H, C)"""
+    n = (~np.isnan(errors)).sum(axis=0)
+    ordered = np.sort(errors, axis=0)
+    low, high = (
+        np.take_along_axis(ordered, np.clip(np.round(p * (n - 1)), 0, None).astype(np.int64)[None], axis=0)[0]
+        for p in (0.1, 0.9)
+    )
+    return np.where(n > 0, high - low, 0.0)
 
 
 def _short(values: Floats) -> list[object]:

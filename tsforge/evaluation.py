@@ -21,9 +21,10 @@ from tsforge.model.heads import LEVELS
 from tsforge.preparation import Prepared
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
-BASELINE_WINDOWS = 2048  # training windows from which a baseline takes its error quantiles
+BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
 LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
+MOST_VALUES = 4_000_000  # quantiles per forward pass: larger pieces of memory are new ones each time, which costs more
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def baseline(kind: BaselineKind, prepared: Prepared) -> Forecaster:
 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
-    """Give a baseline the level, its matrix and its error quantiles from the training part."""
+    """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
     network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
+    if not len(prepared.parts.train):
+        return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
     with torch.inference_mode():
         network.learn(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
@@ -77,13 +80,14 @@ def outcome(
     spread = np.empty((W, C), dtype=np.float32)
     quantiles = np.empty((W, H, C, 0), dtype=np.float32)
     levels: tuple[float, ...] = ()
+    size = max(1, min(BATCH, MOST_VALUES // (H * C * len(LEVELS))))
     with torch.inference_mode():
-        for i, batch in enumerate(WindowLoader(source, windows, BATCH)):
-            here = slice(i * BATCH, i * BATCH + len(batch.truth.target))
+        for i, batch in enumerate(WindowLoader(source, windows, size)):
+            here = slice(i * size, i * size + len(batch.truth.target))
             forecast = network(batch.context)
             if i == 0:
                 levels = forecast.levels
-                quantiles = np.empty((W, H, C, len(levels)), dtype=np.float32)
+                quantiles = np.moveaxis(np.empty((len(levels), W, H, C), dtype=np.float32), 0, -1)  # planes: fast
             point[here] = forecast.point.cpu().numpy()
             quantiles[here] = forecast.quantiles().cpu().numpy()
             spread[here] = forecast.scaling.scale.squeeze(1).cpu().numpy()
@@ -97,16 +101,16 @@ def outcome(
     )  # fmt: skip
 
 
-def standardised(o: Outcome, moments: Moments) -> Outcome:
-    """The same outcome in units of each series' and target's deviation about its mean, (n, C) each.
+def standardise(o: Outcome, moments: Moments) -> Outcome:
+    """The outcome in units of each series' and target's deviation about its mean, (n, C) each; in place: it is large.
 
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
-    safe = np.where(moments.deviation > 0, moments.deviation, 1.0)
-    mean, deviation = (m[o.series][:, None, :] for m in (np.nan_to_num(moments.mean), safe))
-    flat = deviation[:, 0]
+    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series]
+    mean = np.nan_to_num(moments.mean)[o.series]
+    for values in (o.truth, o.point, *np.moveaxis(o.quantiles, -1, 0)):
+        values -= mean[:, None].astype(np.float32)
+        values /= deviation[:, None].astype(np.float32)
     return replace(
-        o, truth=(o.truth - mean) / deviation, point=(o.point - mean) / deviation,
-        quantiles=(o.quantiles - mean[..., None]) / deviation[..., None],
-        scale=o.scale / flat, square=o.square / flat**2, spread=o.spread / flat,
-    )  # fmt: skip
+        o, scale=o.scale / deviation, square=o.square / deviation**2, spread=o.spread / deviation.astype(np.float32)
+    )

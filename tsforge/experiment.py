@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BeforeValidator, Field
 
 from tsforge.config import Config, parse
-from tsforge.data.schema import AtLeastOne, DataConfig
+from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
 
@@ -61,6 +61,31 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
+class BacktestConfig(Config):
+    """How forecasts are rolled over the end of the data, and how they are scored.
+
+    windows: forecast origins per series, the last one a horizon before its end; all of the test part where None.
+    stride: steps between origins; a horizon where windows or refit are given, else 1.
+    gap: steps left out between what is trained on and the first origin that is forecast.
+    refit: fit anew every so many origins; 0 for once, before the first.
+    history: steps of training and validation together (a sliding window); None for all there are (expanding).
+    intervals: "adaptive" moves them after each origin, "static" keeps the corrections of the fit, "raw" has none.
+    gamma: step of the adaptive ones. units: "standard" scores in deviations of the training part.
+    average: over all points, or over series. metrics: those to show.
+    """
+
+    windows: AtLeastOne | None = None
+    stride: AtLeastOne | None = None
+    gap: NotNegative = 0
+    refit: NotNegative = 0
+    history: AtLeastOne | None = None
+    intervals: Literal["adaptive", "static", "raw"] = "adaptive"
+    gamma: Annotated[float, Field(gt=0)] = 0.015
+    units: Literal["data", "standard"] = "data"
+    average: Literal["points", "series"] = "points"
+    metrics: Names = ()
+
+
 class Experiment(Config):
     """Everything that decides a fit. The same experiment on the same data gives the same numbers."""
 
@@ -69,6 +94,7 @@ class Experiment(Config):
     data: DataConfig = DataConfig()
     model: ModelConfig = Field(default_factory=lambda: complete({}), validate_default=True)
     train: TrainConfig = TrainConfig()
+    backtest: BacktestConfig | None = None  # where one was asked for
 
     def plain(self) -> dict[str, Any]:
         """Nested plain values, without what is not set."""
@@ -89,7 +115,30 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     Overrides that name another model than the file's start from that model's row, not from the file's.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
-    values = _named(_read_toml(Path(file)) if file is not None else {})
+    values = _read_toml(Path(file)) if file is not None else {}
+    if "groups" in values:
+        raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
+    return _build(values, overrides, str(file) if file is not None else "settings")
+
+
+def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]:
+    """The experiments of a file with [[groups]], by their names; of any other file the one, under "".
+
+    Each group holds the settings in which it differs from the file's own, and a name.
+    """
+    values = _read_toml(Path(file))
+    parts = values.pop("groups", [{"name": ""}])
+    found = {}
+    for i, part in enumerate(parts):
+        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in found:
+            raise ConfigError(f"{file}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]')
+        rest = {key: value for key, value in part.items() if key != "name"}
+        found[part["name"]] = _build(merge(values, rest), overrides, str(file))
+    return found
+
+
+def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Experiment:
+    values = _named(values)
     given: dict[str, Any] = {}
     for path, value in overrides.items():
         given = merge(given, _named(_nest(path, value)))
@@ -98,11 +147,11 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
         if dropped:
             log.warning(
                 "model settings of %s belong to another model and are left out: %s",
-                file,
+                source,
                 listing(sorted(dropped)),
             )
     values = merge(values, given)
-    return parse(Experiment, values, source=str(file) if file is not None else "settings")
+    return parse(Experiment, values, source=source)
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:

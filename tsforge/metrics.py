@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,11 @@ class Outcome:
     series: Ints
     time: Ints
 
+    def part(self, windows: slice) -> Outcome:
+        """Some of the windows."""
+        columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
+        return replace(self, **columns)
+
     @cached_property
     def error(self) -> Floats:
         """point - truth in double precision, 0 where not observed, (W, H, C)."""
@@ -58,6 +63,17 @@ class Outcome:
         for q, level in enumerate(self.levels):
             total += _pinball(self, q, level)
         return total / max(len(self.levels), 1)
+
+
+_PER_WINDOW = ("truth", "observed", "point", "quantiles", "scale", "square", "spread", "series", "time")
+
+
+def concatenated(outcomes: list[Outcome]) -> Outcome:
+    """Outcomes of the same levels, steps and targets as one."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in _PER_WINDOW}
+    return replace(outcomes[0], **columns)
 
 
 class Terms(NamedTuple):

@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tsforge.data import covariates, split, statistics, table
 from tsforge.data.catalog import find
@@ -71,12 +71,28 @@ def read(experiment: Experiment, data: Any) -> tuple[Experiment, Panel]:
 
 def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str = "cpu") -> Prepared:
     """Cut a panel into the windows of a resolved experiment, and learn from its training part what they need."""
+    assert experiment.data.context is not None
+    assert experiment.data.horizon is not None
+    parts = split.parts(panel, cuts, experiment.data.context, experiment.data.horizon)
+    encodings = covariates.learn(panel, cuts.train, use_calendar=experiment.data.calendar)
+    return encode(experiment, panel, Cut(cuts, parts, encodings), device)
+
+
+class Cut(NamedTuple):
+    """Where a panel is cut, the windows of the parts, and how its covariates are encoded."""
+
+    cuts: split.Split
+    parts: split.Parts
+    encodings: covariates.Encodings
+
+
+def encode(experiment: Experiment, panel: Panel, cut: Cut, device: str = "cpu") -> Prepared:
+    """The second half of `arrange`: features, window source and scales of what was cut."""
     config = experiment.data
     assert config.horizon is not None
     assert config.context is not None
     assert config.season is not None
-    parts = split.parts(panel, cuts, config.context, config.horizon)
-    encodings = covariates.learn(panel, cuts.train, use_calendar=config.calendar)
+    cuts, parts, encodings = cut
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, config.context, config.horizon, config.season)
     source = WindowSource(panel, features, shape, device)

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from tsforge import artifact, evaluation, tracking
+from tsforge import artifact, evaluation
 from tsforge.data.loader import WindowLoader
 from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
@@ -26,7 +26,7 @@ from tsforge.errors import TrainingError
 from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.learner import Learner, Report, Round, Watch
-from tsforge.metrics import Outcome, by_step, scores, skill
+from tsforge.metrics import Outcome, scores
 from tsforge.model.baselines import BaselineForecaster
 from tsforge.model.network import Network, parameters
 from tsforge.preparation import Prepared, pick_device, prepare
@@ -86,8 +86,32 @@ def for_fit(experiment: Experiment, data: Any) -> Prepared:
     return replace(prepared, parts=thin_test(prepared.parts))
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What training gives before anything is scored on the test part."""
+
+    model: artifact.Model
+    judged: Forecaster
+    rounds: tuple[Round, ...]
+    stop: str
+    started: float
+    seconds: float
+
+
 def train(prepared: Prepared, report: Report | None = None) -> Fit:
     """The second half of `fit`: train on what was prepared, and score it."""
+    learned = learn(prepared, report)
+    outcomes = _outcomes(learned.judged, prepared)
+    network = learned.model.network
+    network.cpu()  # where it is kept and predicts from
+    return Fit(
+        learned.model, prepared, learned.rounds, outcomes, learned.stop, learned.started, learned.seconds,
+        parameters(network),
+    )  # fmt: skip
+
+
+def learn(prepared: Prepared, report: Report | None = None) -> Learned:
+    """Train on the training windows and calibrate on the validation windows; the test windows are not touched."""
     _say_padding(prepared)
     network = _build(prepared).to(prepared.source.device)
     started, start = time.time(), time.perf_counter()
@@ -98,12 +122,9 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
     else:
         rounds, stop = _train(network, prepared, report or (lambda _: None))
     seconds = time.perf_counter() - start
-    network.eval()
-    judged = evaluation.forecaster(network, prepared.source, prepared)
+    judged = evaluation.forecaster(network.eval(), prepared.source, prepared)
     model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
-    outcomes = _outcomes(judged, prepared)
-    network.cpu()  # where it is kept and predicts from
-    return Fit(model, prepared, rounds, outcomes, stop, started, seconds, parameters(network))
+    return Learned(model, judged, rounds, stop, started, seconds)
 
 
 def _build(prepared: Prepared) -> Network | BaselineForecaster:
@@ -215,35 +236,6 @@ def _write_extras(result: Fit, folder: Path) -> None:
         plotting.loss_curve(result.rounds, folder / "loss.png")
     if result.outcomes:
         plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
-
-
-def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | None = None) -> str | None:
-    """Remember a saved fit in MLflow; the id of its run, None where the store cannot be reached.
-
-    uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
-    """
-    name = result.model.experiment.model.kind
-    metrics = {f"test/{metric}": value for metric, value in result.scores.get(name, {}).items()}
-    reference = result.scores.get("seasonal-naive")
-    if reference:
-        metrics |= {f"baseline/{metric}": value for metric, value in reference.items()}
-        metrics["test/skill"] = skill(metrics["test/mase"], reference["mase"])
-    metrics |= {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
-    if result.rounds and result.seconds > 0:
-        metrics["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
-    curves = {
-        "train/loss": [(r.step, result.started + r.seconds, r.train) for r in result.rounds],
-        "val/loss": [(r.step, result.started + r.seconds, r.validation) for r in result.rounds],
-    }
-    if result.outcomes:
-        steps = by_step(next(iter(result.outcomes.values())), "mae")
-        curves["test/mae_by_step"] = [(h + 1, time.time(), float(v)) for h, v in enumerate(steps)]
-    run = tracking.Record(
-        name=result.prepared.title, started=result.started, params=result.model.experiment.flat(),
-        metrics=metrics, curves=curves, tags={"stop": result.stop}, folder=folder,
-        finished=result.stop != "interrupt",
-    )  # fmt: skip
-    return tracking.record(run, tracking.tracking_uri(uri), experiment or tracking.EXPERIMENT)
 
 
 def _facts(prepared: Prepared) -> artifact.DataFacts:

@@ -86,10 +86,10 @@ def fit(
 
 def _record(result: Fit, folder: Path, uri: str | None, experiment: str | None) -> str | None:
     """Ctrl-C while recording leaves the model, which is saved by then."""
-    from tsforge import training
+    from tsforge import recording
 
     try:
-        return training.record(result, folder, uri, experiment)
+        return recording.record(result, folder, uri, experiment)
     except KeyboardInterrupt:
         show.tell(f"note: stopped while recording the run in MLflow; the model is in {folder}")
         return None

@@ -21,6 +21,8 @@ from tsforge.model.scaling import WindowScaler, last_observed
 
 BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
 
+HISTORY = 32  # seasons that Naive2 takes its indices from: all there are in the competitions
+
 
 class Baseline(Config):
     """A baseline with intervals: its point forecast, and the quantiles of its errors on the training part."""
@@ -33,7 +35,7 @@ class Baseline(Config):
 
     def least_context(self, season: int) -> int:
         """Steps of context without which it is not itself."""
-        return {"seasonal-naive": season, "naive2": 3 * season}.get(self.kind, 1)
+        return {"seasonal-naive": season, "naive2": HISTORY * season}.get(self.kind, 1)
 
 
 class BaselineForecaster(nn.Module):

@@ -1,0 +1,93 @@
+"""The model and the baselines over the same windows, learned from and calibrated on the same parts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tsforge import calibration, evaluation
+from tsforge.calibration import Calibration
+from tsforge.data import statistics
+from tsforge.data.windows import Windows
+from tsforge.errors import DataError
+from tsforge.evaluation import Forecaster
+from tsforge.metrics import Outcome, concatenated
+from tsforge.model.baselines import BaselineKind
+from tsforge.preparation import Prepared
+
+log = logging.getLogger("tsforge")
+
+MOST_VALUES = 400_000_000  # quantiles of one model that are kept: 1.6 GB
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Forecasts of the same windows by name, the model's first.
+
+    raw: as the networks give them. starts: for each fit, how many of the windows are its own, and the corrections of
+    the intervals by name, from held-out windows before its first origin.
+    """
+
+    windows: Windows
+    raw: dict[str, Outcome]
+    starts: tuple[tuple[int, dict[str, Calibration | None]], ...]
+
+    def static(self, name: str) -> Outcome:
+        """With the intervals corrected, as `predict` gives them."""
+        o = self.raw[name]
+        parts, begin = [], 0
+        for count, found in self.starts:
+            part = o if count == len(o.truth) else o.part(slice(begin, begin + count))
+            start = found[name]
+            parts.append(part if start is None else start.apply(part))
+            begin += count
+        return concatenated(parts)
+
+    def adaptive(self, name: str, gamma: float) -> Outcome:
+        """With intervals that also move after every origin."""
+        o, start = self.static(name), self.starts[0][1][name]
+        return o if start is None else calibration.adapt(o, start.settled(), gamma)
+
+
+def judge(model: Forecaster, prepared: Prepared) -> Judged:
+    """The model and the baselines over the test windows."""
+    experiment, windows = prepared.experiment, _bounded(prepared)
+    kind: str = experiment.model.kind
+    metrics = experiment.backtest.metrics if experiment.backtest else ()
+    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
+    raw: dict[str, Outcome] = {}
+    starts: dict[str, Calibration | None] = {}
+    for name in dict.fromkeys((kind, *evaluation.BASELINES, *extra)):
+        trained = len(prepared.parts.train) > 0
+        if name == "linear" and not trained:
+            log.warning("there is nothing before the first origin to learn from: linear is left out")
+            continue
+        current = model if name == kind else evaluation.baseline(name, prepared)  # type: ignore[arg-type]
+        o = evaluation.outcome(current.network, current.source, prepared, windows)
+        if not trained and name != kind:  # no errors to take intervals from
+            o = replace(o, quantiles=o.quantiles[..., :0], levels=())
+        raw[name], starts[name] = o, current.calibration
+    return Judged(windows, raw, ((len(windows), starts),))
+
+
+def _bounded(prepared: Prepared) -> Windows:
+    """The test windows, or as many of them as memory allows."""
+    shape = prepared.source.shape
+    most = MOST_VALUES // (shape.horizon * shape.targets * 11)
+    windows = prepared.parts.test
+    if len(windows) > most:
+        log.warning("%s of %s windows are scored, evenly spaced", f"{most:,}", f"{len(windows):,}")
+    if not len(windows):
+        raise DataError(f"{prepared.panel.name}: no window has an observed truth to score", "ask for more --windows")
+    return windows.thin(most)
+
+
+def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:
+    """What several fits say of their own windows as one; in deviations of `units` where they are given."""
+    raw = {name: concatenated([p.raw[name] for p in parts]) for name in parts[0].raw}
+    if units is not None:
+        raw = {name: evaluation.standardise(o, units) for name, o in raw.items()}
+    windows = Windows(*(np.concatenate(column) for column in zip(*(p.windows for p in parts), strict=True)))
+    return Judged(windows, raw, tuple(start for p in parts for start in p.starts))

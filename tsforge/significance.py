@@ -1,0 +1,86 @@
+"""Is one forecaster better than another? Paired over windows, so that "better" is said only where it is.
+
+The test of Diebold & Mariano (1995), "Comparing predictive accuracy", with the small-sample correction of Harvey,
+Leybourne & Newbold (1997): with n loss differences d of forecasts that overlap over h origins,
+
+    S = d̄ / sqrt((γ₀ + 2 Σ_{k<h} γ_k) / n) · sqrt((n + 1 - 2h + h(h - 1)/n) / n),   against Student's t with n - 1
+
+where γ_k are the autocovariances of d. If their sum is not above 0, they are weighted down linearly (Bartlett), which
+makes it so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.metrics import Outcome, by_window
+
+LEVEL = 0.05  # below which a difference is believed
+LEAST = 4  # differences from which anything is said
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The difference of a score, the first less the second, and how sure it is.
+
+    count: loss differences behind it, of origins (means over series), or of series where each has one origin.
+    p: two-sided; NaN where there are too few.
+    """
+
+    difference: float
+    p: float
+    count: int
+    of: str
+
+    @property
+    def verdict(self) -> str:
+        """What may be said of the first, for a score of which lower is better."""
+        if math.isnan(self.p):
+            return "too few to tell"
+        if self.p >= LEVEL:
+            return "no difference to be told"
+        return "better" if self.difference < 0 else "worse"
+
+
+def compare(a: Outcome, b: Outcome, name: str) -> Paired:
+    """Compare two forecasts of the same windows by a metric of which lower is better, taken per window."""
+    gap = by_window(a, name) - by_window(b, name)
+    seen = ~np.isnan(gap)
+    gap, series, time = gap[seen], a.series[seen], a.time[seen]
+    if len(gap) == 0:
+        return Paired(math.nan, math.nan, 0, "origins")
+    if np.bincount(np.unique(series, return_inverse=True)[1]).max() == 1 and len(gap) > 1:
+        return Paired(float(gap.mean()), diebold_mariano(gap, 1), len(gap), "series")
+    times, position = np.unique(time, return_inverse=True)
+    sample = np.bincount(position, weights=gap) / np.bincount(position)
+    stride = int(np.diff(times).min()) if len(times) > 1 else 1
+    overlap = -(-a.truth.shape[1] // stride)
+    return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")
+
+
+def diebold_mariano(d: Floats, overlap: int) -> float:
+    """The two-sided p-value that the mean of loss differences d (n,), in the order of time, is 0.
+
+    overlap: h, how many neighbouring origins share steps (1 where windows are apart). NaN with fewer than 4
+    differences, or fewer than the overlap needs; 1 where nothing differs.
+    """
+    from scipy.stats import t
+
+    n, h = len(d), overlap
+    factor = (n + 1 - 2 * h + h * (h - 1) / n) / n if n else 0.0
+    if n < LEAST or h >= n or factor <= 0:
+        return math.nan
+    off = d - d.mean()
+    covariance = np.array([off[k:] @ off[: n - k] / n for k in range(h)])
+    variance = covariance[0] + 2 * covariance[1:].sum()
+    if variance <= 0:
+        variance = covariance[0] + 2 * ((1 - np.arange(1, h) / h) * covariance[1:]).sum()
+    if variance <= 1e-12 * float(np.square(d).mean()):
+        return 1.0 if not d.any() else 0.0
+    return float(2 * t.sf(abs(d.mean()) / math.sqrt(variance / n) * math.sqrt(factor), n - 1))
