@@ -26,6 +26,7 @@ HOMES = {
     "pytorch_lightning": ("learner.py", "training.py"),
     "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py"),  # prediction.py: for a type only
     "safetensors": ("artifact.py",),
+    "scipy": ("significance.py",),
 }
 
 # What a part may import of ours, as module prefixes under "tsforge."; None is anything.
@@ -34,7 +35,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "config.py": ("errors",),
     "batch.py": (),
     "forecast.py": ("batch",),
-    "metrics.py": (),
+    "outcome.py": (),
+    "metrics.py": ("outcome",),
+    "calibration.py": ("config", "errors", "outcome"),
+    "significance.py": ("metrics", "outcome"),
     "data/": ("config", "errors", "data", "batch"),
     "model/": ("batch", "forecast", "config", "errors", "model"),
     "learner.py": ("batch", "model", "forecast"),
@@ -42,6 +46,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tracking.py": (),
     "artifact.py": (
         "batch",
+        "calibration",
         "config",
         "errors",
         "experiment",
@@ -49,9 +54,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "data.covariates",
         "__version__",
     ),
-    "plotting.py": ("data", "errors", "metrics"),
+    "plotting.py": ("data", "errors", "outcome"),
     "preparation.py": ("data", "errors", "config", "experiment"),
-    "evaluation.py": ("batch", "data", "forecast", "metrics", "model", "preparation"),
+    "evaluation.py": ("batch", "calibration", "data", "forecast", "model", "outcome", "preparation"),
     "prediction.py": ("artifact", "data", "errors"),
 }
 
@@ -59,7 +64,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 FORBIDDEN = {
     "errors.py": {"torch", "numpy", "pandas"},
     "config.py": {"torch", "numpy", "pandas"},
+    "outcome.py": {"torch", "pandas"},
     "metrics.py": {"torch", "pandas"},
+    "calibration.py": {"torch", "pandas"},
+    "significance.py": {"torch", "pandas"},
     "model/": {"pandas", "pytorch_lightning", "mlflow", "numpy"},
     "learner.py": {"pandas", "mlflow"},
     "tracking.py": {"torch", "pandas", "numpy"},

@@ -27,7 +27,7 @@ class Bomb:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     data = pd.DataFrame({"t": range(60), "y": np.sin(np.arange(60))})
-    experiment = tsforge.build({"data.horizon": 4, "model.kind": "linear", "model.width": 4, "train.max_steps": 2})
+    experiment = tsforge.build({"data.horizon": 4, "model.kind": "rnn", "model.width": 4, "train.max_steps": 2})
     tsforge.fit(experiment, data, out=tmp_path / "model")
     return tmp_path / "model"
 
@@ -94,3 +94,67 @@ def test_holds_what_people_look_for(model: Path) -> None:
     }  # fmt: skip
     again = tsforge.build({}, model / "experiment.toml")
     assert again == artifact.load(model).experiment
+
+
+def test_intervals_come_back_as_they_were(model: Path) -> None:
+    """Corrections of the intervals lost on the way to disk: other quantiles than those that were scored."""
+    loaded = artifact.load(model)
+    assert loaded.calibration is not None
+    assert loaded.calibration.levels == loaded.experiment.model.head.levels
+    again = model.parent / "again"
+    artifact.save(loaded, again, lambda _: None)
+    assert artifact.load(again).calibration == loaded.calibration
+    assert (again / "calibration.json").read_bytes() == (model / "calibration.json").read_bytes()
+    assert artifact.load(again).facts == loaded.facts
+
+
+def test_damaged_corrections_are_refused(model: Path) -> None:
+    """Intervals of any width by one flipped digit, or a model that forgets that it had corrections."""
+    path = model / "calibration.json"
+    whole = path.read_bytes()
+    for damaged in (whole.replace(b"0.", b"9.", 1), whole[:-20], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"calibration\.json: damaged or changed"):
+            artifact.load(model)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"calibration\.json: missing"):
+        artifact.load(model)
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b"not json", b'{"levels": [0.1], "widening": "x"}'])
+def test_corrections_of_another_form_are_refused(model: Path, content: bytes) -> None:
+    """A traceback, or a calibration that is half read, where the digest is right and the content is not."""
+    (model / "calibration.json").write_bytes(content)
+    resign(model, "calibration.json")
+    with pytest.raises(ModelError, match="calibration"):
+        artifact.load(model)
+
+
+def test_a_model_without_corrections_loads(model: Path) -> None:
+    """Models of an older tsforge refused for want of a file they never had."""
+    manifest = json.loads((model / "manifest.json").read_text())
+    del manifest["sha256"]["calibration.json"]
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    assert artifact.load(model).calibration is None  # a file that the manifest does not know is not read
+    (model / "calibration.json").unlink()
+    schema = json.loads((model / "schema.json").read_text())
+    del schema["seen"]
+    (model / "schema.json").write_text(json.dumps(schema))
+    resign(model, "schema.json")
+    loaded = artifact.load(model)
+    assert loaded.calibration is None
+    assert loaded.facts.seen == {}
+    assert len(tsforge.predict(loaded, pd.DataFrame({"t": range(60), "y": np.sin(np.arange(60))})).frame) == 4
+    artifact.save(loaded, model, lambda _: None)
+    assert not (model / "calibration.json").exists()
+
+
+def test_a_model_knows_what_it_has_seen() -> None:
+    """A backtest of a fitted model on the very steps it was trained or calibrated on."""
+    parts = [
+        pd.DataFrame({"who": name, "t": range(start, start + n), "y": np.sin(np.arange(n))})
+        for name, start, n in (("a", 0, 60), ("b", 25, 50))
+    ]
+    settings = {"data.id": "who", "data.target": "y", "data.time": "t", "data.horizon": 4, "data.test": 9}
+    fitted = tsforge.fit(tsforge.build(settings | {"model.kind": "naive"}), pd.concat(parts))
+    assert fitted.model.facts.seen == {"a": 60 - 9, "b": 75 - 9}

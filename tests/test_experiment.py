@@ -136,7 +136,7 @@ def test_an_unknown_setting_near_nothing_lists_its_neighbours() -> None:
     ("kind", "path", "value"),
     [
         ("naive", "model.width", 8), ("lstm", "model.levels", [0.5]), ("lstm", "model.backbone.heads", 2),
-        ("linear", "model.backbone.layers", 2), ("transformer", "model.backbone.cell", "gru"),
+        ("linear", "model.width", 8), ("transformer", "model.backbone.cell", "gru"),
     ],
 )  # fmt: skip
 def test_a_setting_of_another_model_is_refused_and_not_suggested(kind: str, path: str, value: object) -> None:
@@ -278,7 +278,7 @@ def test_experiments_are_values() -> None:
 
 def test_building_does_not_change_its_arguments() -> None:
     """Overrides of one trial that show up in the next."""
-    overrides = {"model": {"kind": "linear"}, "model.width": 4}
+    overrides = {"model": {"kind": "gru"}, "model.backbone.layers": 2}
     build(overrides)
-    assert overrides == {"model": {"kind": "linear"}, "model.width": 4}
-    assert ZOO["linear"] == {"tokens": {"channels": "shared"}, "backbone": {"type": "linear"}}
+    assert overrides == {"model": {"kind": "gru"}, "model.backbone.layers": 2}
+    assert ZOO["gru"] == {"backbone": {"type": "recurrent", "cell": "gru"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 
 import tsforge
+from tsforge import artifact
 from tsforge.cli.main import run
+from tsforge.model.heads import LEVELS
 
 
 def daily(names: tuple[str, ...] = ("b", "a"), n: int = 90, seed: int = 0) -> pd.DataFrame:
@@ -38,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_columns_types_and_order_of_the_input(model: Path) -> None:
     frame = tsforge.predict(model, daily()).frame
-    assert list(frame.columns) == ["item", "date", "forecast", *(f"q0.{i}" for i in range(1, 10))]
+    assert list(frame.columns) == ["item", "date", "forecast", *(f"q{level}" for level in LEVELS)]
     assert frame["item"].tolist() == ["b"] * 7 + ["a"] * 7
     assert frame["date"].tolist()[:7] == [f"{d:02d}/03/2024" for d in range(31, 32)] + [
         f"{d:02d}/04/2024" for d in range(1, 7)
@@ -104,8 +107,58 @@ def test_series_end_where_their_own_data_ends(model: Path) -> None:
 
 def test_quantiles_ascend_and_the_middle_one_is_the_forecast(model: Path) -> None:
     result = tsforge.predict(model, daily())
-    assert (np.diff(result.quantiles, axis=-1) > 0).all()
+    assert (np.diff(result.quantiles, axis=-1) >= 0).all()  # a corrected level may stop at its neighbour
+    assert (np.diff(result.quantiles[..., [0, 5, 10]], axis=-1) > 0).all()
     np.testing.assert_array_equal(result.quantiles[..., result.levels.index(0.5)], result.point)
+
+
+def test_quantiles_are_the_networks_own_apart_by_the_corrections(model: Path) -> None:
+    """Prevents: corrections in other units than they were learned in, of another step, or not applied at all."""
+    loaded = artifact.load(model)
+    assert loaded.calibration is not None
+    found, raw = (tsforge.predict(m, daily()) for m in (loaded, replace(loaded, calibration=None)))
+    np.testing.assert_array_equal(found.point, raw.point)
+    sold = daily()["sold"].to_numpy().reshape(2, 90)
+    least = 0.01 * float(loaded.network.scaler.least[0])
+    moved = 0
+    for i in range(2):
+        unit = np.sqrt(sold[i, -28:].var() + least**2)
+        for h in range(7):
+            low, high = raw.quantiles[i, h, 0].astype(float), raw.quantiles[i, h, 0].astype(float)
+            for p in range(5):
+                low[p] -= unit * loaded.calibration.widening[h][0][p]
+                high[10 - p] += unit * loaded.calibration.widening[h][0][p]
+            for p in range(4, -1, -1):  # none passes the one nearer the median
+                low[p], high[10 - p] = min(low[p], low[p + 1]), max(high[10 - p], high[9 - p])
+            expected = [*low[:5], raw.quantiles[i, h, 0, 5], *high[6:]]
+            np.testing.assert_allclose(found.quantiles[i, h, 0], expected, rtol=1e-4)
+            moved += np.abs(found.quantiles[i, h, 0] - raw.quantiles[i, h, 0]).max() > 0.1
+    assert moved
+
+
+def test_every_block_of_a_roll_out_is_corrected(model: Path) -> None:
+    """Prevents: corrected intervals that end where the trained horizon does."""
+    loaded = artifact.load(model)
+    found, raw = (tsforge.predict(m, daily(), horizon=14) for m in (loaded, replace(loaded, calibration=None)))
+    np.testing.assert_array_equal(found.point, raw.point)
+    apart = np.abs(found.quantiles - raw.quantiles)[..., [0, 10]].max(axis=(0, 2, 3))
+    assert (apart[:7] > 0).all()
+    assert (apart[7:] > 0).all()
+
+
+def test_a_point_forecast_comes_with_ranges() -> None:
+    """Prevents: a table without quantiles although held-out errors say how wide they should be."""
+    experiment = tsforge.build({
+        "data.horizon": 7, "data.context": 28, "model.kind": "rnn", "model.width": 4, "train.max_steps": 3,
+        "model.head.type": "point",
+    })  # fmt: skip
+    model = tsforge.fit(experiment, daily()).model
+    found = tsforge.predict(model, daily())
+    assert found.levels == LEVELS
+    assert (np.diff(found.quantiles, axis=-1) >= 0).all()
+    np.testing.assert_array_equal(found.quantiles[..., LEVELS.index(0.5)], found.point)
+    assert list(found.frame.columns[2:]) == ["forecast", *(f"q{level}" for level in LEVELS)]
+    assert tsforge.predict(replace(model, calibration=None), daily()).levels == ()
 
 
 def test_json_is_one_document_on_stdout(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +186,7 @@ def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them() -> None
     data["rain"] = np.arange(len(data), dtype=float)
     data.loc[data["item"] == "b", "rain"] = np.where(np.arange(90) == 88, 5.0, np.nan)
     experiment = tsforge.build({
-        "data.target": "sold", "data.past": "rain", "data.horizon": 4, "data.context": 8, "model.kind": "linear",
+        "data.target": "sold", "data.past": "rain", "data.horizon": 4, "data.context": 8, "model.kind": "rnn",
         "model.width": 4, "train.max_steps": 5, "data.calendar": False,
     })  # fmt: skip
     model = tsforge.fit(experiment, data).model

@@ -19,11 +19,12 @@ from safetensors.torch import load_file
 import tsforge
 from tsforge.experiment import TrainConfig
 from tsforge.learner import Round
+from tsforge.model.heads import LEVELS
 from tsforge.training import rate
 
 NAMES = (
-    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear", "naive",
-    "seasonal-naive",
+    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "naive", "seasonal-naive",
+    "drift", "naive2", "linear",
 )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def hourly(days: int = 20, seed: int = 0) -> pd.DataFrame:
 
 def small(kind: str = "gru", **settings: object) -> tsforge.Experiment:
     values = {"model.kind": kind, "data.horizon": 6, "data.context": 24, "train.max_steps": 12}
-    if kind not in ("naive", "seasonal-naive"):
+    if kind in NAMES[:6]:
         values["model.width"] = 16
     return tsforge.build(values | settings)
 
@@ -77,7 +78,7 @@ def test_global_random_state_is_left_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("kind", ["gru", "transformer", "naive"])
+@pytest.mark.parametrize("kind", ["gru", "transformer", "naive", "linear"])
 def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
     """Prevents: scalers, season, categories, or weights that have seen the test part."""
     data = hourly()
@@ -91,7 +92,9 @@ def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
         a.model.network.state_dict().items(), b.model.network.state_dict().items(), strict=True
     ):
         assert torch.equal(left, right), name
-    np.testing.assert_array_equal(a.prepared.scale, b.prepared.scale)
+    for left, right in zip(a.prepared.in_sample, b.prepared.in_sample, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert a.model.calibration == b.model.calibration
     assert a.scores[kind] != b.scores[kind]
 
 
@@ -127,7 +130,7 @@ def test_max_time_stops() -> None:
 
 
 def test_epochs_bound_the_steps() -> None:
-    fitted = tsforge.fit(small("linear", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
+    fitted = tsforge.fit(small("rnn", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
     windows = len(fitted.prepared.parts.train.origins)
     assert fitted.rounds[-1].step == -(-windows // TrainConfig().batch_size)
 
@@ -135,7 +138,7 @@ def test_epochs_bound_the_steps() -> None:
 def test_divergence_is_an_error_not_a_model_of_nan() -> None:
     """Prevents: NaN that trains to NaN without a word."""
     with pytest.raises(tsforge.TsforgeError, match="diverged") as caught:
-        tsforge.fit(small("linear", **{"train.lr": 1e30, "train.warmup": 0.0, "model.scaling": "none"}), hourly())
+        tsforge.fit(small("rnn", **{"train.lr": 1e30, "train.warmup": 0.0, "model.scaling": "none"}), hourly())
     assert "train.lr" in caught.value.hint
 
 
@@ -171,7 +174,7 @@ def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
         ahead.append(pd.DataFrame({"shop": name, "day": times, "promo": "double", "region": group["region"].iloc[0]}))
     known = pd.concat([data, *ahead])
     frame = tsforge.predict(tmp_path / "m", known).frame
-    assert list(frame.columns) == ["shop", "day", "target", "forecast", *(f"q0.{i}" for i in range(1, 10))]
+    assert list(frame.columns) == ["shop", "day", "target", "forecast", *(f"q{level}" for level in LEVELS)]
     assert list(dict.fromkeys(frame["shop"])) == list(dict.fromkeys(data["shop"]))  # in the order of the input
     assert len(frame) == 3 * 5 * 2
     assert frame["forecast"].notna().all()
@@ -226,7 +229,7 @@ def test_time_up_before_the_first_validation_still_keeps_validated_weights() -> 
 
 def test_the_last_steps_are_validated_too() -> None:
     """Prevents: a number of steps that is no multiple of the interval leaving the last ones unjudged."""
-    fitted = tsforge.fit(small("linear", **{"train.max_steps": 43, "train.patience": 99}), hourly())
+    fitted = tsforge.fit(small("rnn", **{"train.max_steps": 43, "train.patience": 99}), hourly())
     assert [r.step for r in fitted.rounds][-2:] == [42, 43]
 
 

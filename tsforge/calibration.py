@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.config import Config
-from tsforge.metrics import Outcome
+from tsforge.outcome import Outcome
 
 log = logging.getLogger("tsforge")
 

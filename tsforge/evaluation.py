@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tsforge import calibration
 from tsforge.batch import Context
@@ -15,9 +16,9 @@ from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.forecast import Forecast
-from tsforge.metrics import Outcome
 from tsforge.model.baselines import Baseline, BaselineForecaster, BaselineKind
 from tsforge.model.heads import LEVELS
+from tsforge.outcome import Outcome
 from tsforge.preparation import Prepared
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
@@ -106,11 +107,10 @@ def standardise(o: Outcome, moments: Moments) -> Outcome:
 
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
-    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series]
+    deviation: NDArray[np.float64] = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series]
     mean = np.nan_to_num(moments.mean)[o.series]
     for values in (o.truth, o.point, *np.moveaxis(o.quantiles, -1, 0)):
         values -= mean[:, None].astype(np.float32)
         values /= deviation[:, None].astype(np.float32)
-    return replace(
-        o, scale=o.scale / deviation, square=o.square / deviation**2, spread=o.spread / deviation.astype(np.float32)
-    )
+    spread = (o.spread / deviation).astype(np.float32)
+    return replace(o, scale=o.scale / deviation, square=o.square / deviation**2, spread=spread)

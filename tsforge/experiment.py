@@ -68,7 +68,7 @@ class BacktestConfig(Config):
     stride: steps between origins; a horizon where windows or refit are given, else 1.
     gap: steps left out between what is trained on and the first origin that is forecast.
     refit: fit anew every so many origins; 0 for once, before the first.
-    history: steps of training and validation together (a sliding window); None for all there are (expanding).
+    train_window: steps of training and validation together (sliding); None for all there are (expanding).
     intervals: "adaptive" moves them after each origin, "static" keeps the corrections of the fit, "raw" has none.
     gamma: step of the adaptive ones. units: "standard" scores in deviations of the training part.
     average: over all points, or over series. metrics: those to show.
@@ -78,7 +78,7 @@ class BacktestConfig(Config):
     stride: AtLeastOne | None = None
     gap: NotNegative = 0
     refit: NotNegative = 0
-    history: AtLeastOne | None = None
+    train_window: AtLeastOne | None = None
     intervals: Literal["adaptive", "static", "raw"] = "adaptive"
     gamma: Annotated[float, Field(gt=0)] = 0.015
     units: Literal["data", "standard"] = "data"

@@ -13,8 +13,8 @@ from tsforge.data import statistics
 from tsforge.data.windows import Windows
 from tsforge.errors import DataError
 from tsforge.evaluation import Forecaster
-from tsforge.metrics import Outcome, concatenated
 from tsforge.model.baselines import BaselineKind
+from tsforge.outcome import Outcome, concatenated
 from tsforge.preparation import Prepared
 
 log = logging.getLogger("tsforge")

@@ -7,73 +7,16 @@ at every point, so that pooling, steps and series are one sum each.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
-Ints = NDArray[np.int64]
+from tsforge.outcome import Floats, Ints, Outcome
+
 Average = Literal["points", "series"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Truths and forecasts over rolling origins, in the units they are scored in.
-
-    truth, point (W, H, C); observed (W, H, C) bool; quantiles (W, H, C, Q) at `levels`, ascending.
-    scale, square (W, C): in-sample mean absolute and mean squared seasonal difference of each window's series, NaN
-    where unknown. spread (W, C): one normalised unit of each window's forecast.
-    series (W,): which series; time (W,): grid position of the forecast origin.
-    """
-
-    truth: Floats
-    observed: NDArray[np.bool_]
-    point: Floats
-    quantiles: Floats
-    levels: tuple[float, ...]
-    scale: Floats
-    square: Floats
-    spread: Floats
-    series: Ints
-    time: Ints
-
-    def part(self, windows: slice) -> Outcome:
-        """Some of the windows."""
-        columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
-        return replace(self, **columns)
-
-    @cached_property
-    def error(self) -> Floats:
-        """point - truth in double precision, 0 where not observed, (W, H, C)."""
-        return np.where(self.observed, self.point - self.truth.astype(np.float64), 0.0)
-
-    @cached_property
-    def size(self) -> Floats:
-        """|truth| in double precision, 0 where not observed, (W, H, C)."""
-        return np.where(self.observed, np.abs(self.truth.astype(np.float64)), 0.0)
-
-    @cached_property
-    def pinball(self) -> Floats:
-        """Mean pinball loss over all levels, 0 where not observed, (W, H, C)."""
-        total = np.zeros(self.truth.shape)
-        for q, level in enumerate(self.levels):
-            total += _pinball(self, q, level)
-        return total / max(len(self.levels), 1)
-
-
-_PER_WINDOW = ("truth", "observed", "point", "quantiles", "scale", "square", "spread", "series", "time")
-
-
-def concatenated(outcomes: list[Outcome]) -> Outcome:
-    """Outcomes of the same levels, steps and targets as one."""
-    if len(outcomes) == 1:
-        return outcomes[0]
-    columns: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in _PER_WINDOW}
-    return replace(outcomes[0], **columns)
 
 
 class Terms(NamedTuple):
@@ -165,7 +108,7 @@ def crps(o: Outcome) -> Terms:
 def pinball(o: Outcome, level: float) -> Terms:
     """Pinball loss of the quantile at `level`. (Koenker & Bassett 1978)"""
     q = _position(o, level)
-    return Terms(_pinball(o, q, level), o.observed.astype(float)) if q is not None else _unknown(o)
+    return Terms(o.pinball_at(q), o.observed.astype(float)) if q is not None else _unknown(o)
 
 
 def coverage(o: Outcome, nominal: float) -> Terms:
@@ -228,10 +171,25 @@ def is_error(name: str) -> bool:
 
 def score(o: Outcome, name: str, average: Average = "points") -> float:
     """One metric: pooled over all points, or the mean over series (and targets) of each one's own."""
+    return score_all([o], name, average)
+
+
+def score_all(outcomes: Sequence[Outcome], name: str, average: Average = "points") -> float:
+    """One metric over several outcomes, as if they were one: of all their points, or of all their series."""
     if average == "series":
-        return mean(by_series(o, name))
-    terms = _terms(o, name)
-    return float(terms.ratio(terms.total.sum(), terms.weight.sum()))
+        return mean(np.concatenate([by_series(o, name).ravel() for o in outcomes]))
+    terms = [_terms(o, name) for o in outcomes]
+    return float(terms[0].ratio(np.sum([t.total.sum() for t in terms]), np.sum([t.weight.sum() for t in terms])))
+
+
+def steps_all(outcomes: Sequence[Outcome], name: str) -> Floats:
+    """A metric of every horizon step over several outcomes, which may have different horizons."""
+    terms = [_terms(o, name) for o in outcomes]
+    total, weight = np.zeros((2, max(o.truth.shape[1] for o in outcomes)))
+    for t in terms:
+        total[: t.total.shape[1]] += t.total.sum(axis=(0, 2))
+        weight[: t.total.shape[1]] += t.weight.sum(axis=(0, 2))
+    return terms[0].ratio(total, weight)
 
 
 def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average = "points") -> dict[str, float]:
@@ -241,8 +199,7 @@ def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average =
 
 def by_step(o: Outcome, name: str) -> Floats:
     """A metric of every horizon step, pooled over windows and targets, (H,)."""
-    terms = _terms(o, name)
-    return terms.ratio(terms.total.sum(axis=(0, 2)), terms.weight.sum(axis=(0, 2)))
+    return steps_all([o], name)
 
 
 def by_window(o: Outcome, name: str) -> Floats:
@@ -301,11 +258,6 @@ def _where(o: Outcome, total: Floats, denominator: Floats) -> Terms:
 def _unknown(o: Outcome) -> Terms:
     nothing = np.zeros(o.truth.shape)
     return Terms(nothing, nothing, int(o.observed.sum()))
-
-
-def _pinball(o: Outcome, q: int, level: float) -> Floats:
-    gap = o.truth - o.quantiles[..., q].astype(np.float64)
-    return np.where(o.observed, np.maximum(level * gap, (level - 1) * gap), 0.0)
 
 
 def _position(o: Outcome, level: float) -> int | None:

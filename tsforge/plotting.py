@@ -15,7 +15,7 @@ from tsforge.data.panel import Panel
 from tsforge.data.times import to_wall
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError
-from tsforge.metrics import Outcome
+from tsforge.outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ Floats = NDArray[np.floating]
 
 MOST_STRIPS = 6  # series or targets in one picture
 BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"
+_LAST_WINDOWS = 4  # of a backtest, in one strip
 _HISTORY = 3  # horizons of history before a forecast
 
 
@@ -40,6 +41,7 @@ class Strip:
     quantiles: Floats  # (H, Q)
     levels: tuple[float, ...]
     reference: Floats | None = None  # seasonal naive
+    origins: tuple[Any, ...] = ()  # times of the forecast origins; the first of `ahead` where there is none
 
 
 def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...], path: Path) -> None:
@@ -83,6 +85,70 @@ def held_out(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
     _draw(strips[:MOST_STRIPS], len(last) * C, path)
 
 
+def rolled(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
+    """The last windows of the first few series and targets that do not overlap: truth, the model, seasonal naive."""
+    model = next(iter(outcomes.values()))
+    reference = outcomes.get("seasonal-naive") if len(outcomes) > 1 else None
+    H, C = model.point.shape[1:]
+    series = np.unique(windows.series)
+    strips = []
+    for i in series[:MOST_STRIPS]:
+        chosen = _apart(windows, int(i), H)
+        origins = windows.origins[chosen]
+        start = max(int(panel.offsets[i]), int(origins[0]) - H)
+        rows = np.arange(start, int(origins[-1]) + H)
+        ahead = _times(panel, int(i), _broken(origins[:, None] + np.arange(H)))
+        for c in range(C):
+            strips.append(
+                Strip(
+                    _title(panel, int(i), c), _times(panel, int(i), rows), _values(panel, c, start, len(rows) + start),
+                    ahead, _broken(model.point[chosen, :, c]), _broken(model.quantiles[chosen, :, c]), model.levels,
+                    None if reference is None or reference is model else _broken(reference.point[chosen, :, c]),
+                    tuple(_times(panel, int(i), origins)),
+                )
+            )  # fmt: skip
+    _draw(strips[:MOST_STRIPS], len(series) * C, path)
+
+
+def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
+    """A metric along the horizon, a line per model, the first one in front."""
+    figure, axes = _figure(1)
+    axis = axes[0]
+    colours = [BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888"]
+    for k, (model, line) in enumerate(values.items()):
+        steps = np.arange(1, len(line) + 1)
+        axis.plot(
+            steps, line, color=colours[k % len(colours)], linewidth=2.2 if k == 0 else 1.2, zorder=3 if k == 0 else 2,
+            marker="o" if len(line) == 1 else None, label=model,
+        )  # fmt: skip
+    lines = np.array(list(values.values()))
+    if np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
+        axis.set_yscale("log")
+    axis.set_xlabel("horizon step")
+    axis.set_ylabel(metric)
+    figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6, loc="outside lower left")
+    _save(figure, path)
+
+
+def _apart(windows: Windows, series: int, horizon: int) -> NDArray[np.int64]:
+    """The newest windows of a series that share no step, at most a few, the oldest first."""
+    mine = np.flatnonzero(windows.series == series)
+    mine = mine[np.argsort(windows.origins[mine])][::-1]
+    chosen: list[int] = []
+    for w in mine:
+        if not chosen or windows.origins[chosen[-1]] - windows.origins[w] >= horizon:
+            chosen.append(int(w))
+        if len(chosen) == _LAST_WINDOWS:
+            break
+    return np.array(chosen[::-1])
+
+
+def _broken(values: NDArray[Any]) -> NDArray[Any]:
+    """Windows (n, H, ...) one behind the other, (n · (H+1) - 1, ...), a gap between them that breaks a line."""
+    gap = np.full_like(values[:, :1], np.nan) if values.dtype.kind == "f" else values[:, -1:]
+    return np.concatenate([values, gap], axis=1).reshape(-1, *values.shape[2:])[:-1]
+
+
 def loss_curve(rounds: Sequence[Any], path: Path) -> None:
     """Training and validation loss by step, with the step whose weights were kept."""
     figure, axes = _figure(1)
@@ -115,7 +181,8 @@ def _draw(strips: list[Strip], total: int, path: Path) -> None:
             )
         marker = "o" if len(strip.ahead) == 1 else None
         axis.plot(strip.ahead, strip.point, color=BLUE, linewidth=1.5, marker=marker, label="forecast")
-        axis.axvline(strip.ahead[0], color="#bbbbbb", linewidth=0.8)
+        for origin in strip.origins or (strip.ahead[0],):
+            axis.axvline(origin, color="#bbbbbb", linewidth=0.8)
         axis.set_title(strip.title, loc="left", fontsize=10)
     figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
     if total > len(strips):

@@ -23,7 +23,7 @@ from tsforge.evaluation import Forecaster
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.judging import Judged, joined, judge
 from tsforge.learner import Report
-from tsforge.metrics import Outcome
+from tsforge.outcome import Outcome
 from tsforge.preparation import Cut, Prepared, arrange, encode, pick_device, read, resolve, settle_horizon
 
 log = logging.getLogger("tsforge")
@@ -121,7 +121,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     if config.windows or config.refit:
         test = (count - 1) * stride + horizon
     settled = {"data": experiment.data.model_copy(update={"test": test, "horizon": horizon})}
-    first = split.Rolling(stride, config.gap, config.history)
+    first = split.Rolling(stride, config.gap, config.train_window)
     experiment, _ = resolve(experiment.model_copy(update=settled), panel, first)
     _check_history(experiment, config)
     assert experiment.data.validation is not None
@@ -154,18 +154,18 @@ def _check_history(experiment: Experiment, config: BacktestConfig) -> None:
     assert data.validation is not None
     assert data.horizon is not None
     least = data.validation + data.horizon + 1
-    if config.history is not None and config.history < least:
+    if config.train_window is not None and config.train_window < least:
         raise ConfigError(
-            f"a sliding window of {config.history} steps is too short: validation takes {data.validation} of them",
+            f"a sliding window of {config.train_window} steps is too short: validation takes {data.validation} of them",
             f"ask for {least} steps or more, or lower data.validation",
         )
 
 
 def _of_model(model: artifact.Model, data: Any, config: BacktestConfig) -> Backtest:
     """Every origin after what the model has seen, or as many of them as were asked for."""
-    if config.refit or config.gap or config.history:
+    if config.refit or config.gap or config.train_window:
         raise ConfigError(
-            "a fitted model is not trained again: refit, gap and history do not go with it",
+            "a fitted model is not trained again: refit, gap and train_window do not go with it",
             "backtest the data with --config MODEL/experiment.toml to fit on the way",
         )
     source = data if data is not None else model.experiment.data.path

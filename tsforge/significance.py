@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.metrics import Outcome, by_window
+from tsforge.metrics import by_window
+from tsforge.outcome import Outcome
 
 LEVEL = 0.05  # below which a difference is believed
 LEAST = 4  # differences from which anything is said
@@ -48,33 +49,47 @@ class Paired:
         return "better" if self.difference < 0 else "worse"
 
 
-def compare(a: Outcome, b: Outcome, name: str) -> Paired:
-    """Compare two forecasts of the same windows by a metric of which lower is better, taken per window."""
-    gap = by_window(a, name) - by_window(b, name)
-    seen = ~np.isnan(gap)
-    gap, series, time = gap[seen], a.series[seen], a.time[seen]
-    if len(gap) == 0:
+def compare(pairs: list[tuple[Outcome, Outcome]], name: str) -> Paired:
+    """Compare two forecasters by a metric of which lower is better, taken per window.
+
+    pairs: their outcomes over the same windows; several where series come in groups. Differences of one origin are
+    averaged over series; where each series has one origin (or series come in groups), those of a series are.
+    """
+    gaps = [by_window(a, name) - by_window(b, name) for a, b in pairs]
+    seen = [~np.isnan(gap) for gap in gaps]
+    gaps = [gap[kept] for gap, kept in zip(gaps, seen, strict=True)]
+    if not sum(map(len, gaps)):
         return Paired(math.nan, math.nan, 0, "origins")
-    if np.bincount(np.unique(series, return_inverse=True)[1]).max() == 1 and len(gap) > 1:
-        return Paired(float(gap.mean()), diebold_mariano(gap, 1), len(gap), "series")
-    times, position = np.unique(time, return_inverse=True)
-    sample = np.bincount(position, weights=gap) / np.bincount(position)
+    series = [a.series[kept] for (a, _), kept in zip(pairs, seen, strict=True)]
+    per_series = [_means(gap, s)[1] for gap, s in zip(gaps, series, strict=True)]
+    count = sum(map(len, per_series))
+    if len(pairs) > 1 or (count > 1 and count == len(gaps[0])):
+        sample = np.concatenate(per_series)
+        return Paired(float(sample.mean()), diebold_mariano(sample, 1), len(sample), "series")
+    first, _ = pairs[0]
+    times, sample = _means(gaps[0], first.time[seen[0]])
     stride = int(np.diff(times).min()) if len(times) > 1 else 1
-    overlap = -(-a.truth.shape[1] // stride)
+    overlap = -(-first.truth.shape[1] // stride)
     return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")
+
+
+def _means(values: Floats, by: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    """(the keys, ascending; the mean of the values of each)."""
+    keys, position = np.unique(by, return_inverse=True)
+    return keys, np.bincount(position, weights=values) / np.bincount(position)
 
 
 def diebold_mariano(d: Floats, overlap: int) -> float:
     """The two-sided p-value that the mean of loss differences d (n,), in the order of time, is 0.
 
     overlap: h, how many neighbouring origins share steps (1 where windows are apart). NaN with fewer than 4
-    differences, or fewer than the overlap needs; 1 where nothing differs.
+    differences, or fewer than twice the overlap; 1 where nothing differs.
     """
     from scipy.stats import t
 
     n, h = len(d), overlap
     factor = (n + 1 - 2 * h + h * (h - 1) / n) / n if n else 0.0
-    if n < LEAST or h >= n or factor <= 0:
+    if n < LEAST or n < 2 * h or factor <= 0:
         return math.nan
     off = d - d.mean()
     covariance = np.array([off[k:] @ off[: n - k] / n for k in range(h)])

@@ -26,9 +26,10 @@ from tsforge.errors import TrainingError
 from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.learner import Learner, Report, Round, Watch
-from tsforge.metrics import Outcome, scores
+from tsforge.metrics import scores
 from tsforge.model.baselines import BaselineForecaster
 from tsforge.model.network import Network, parameters
+from tsforge.outcome import Outcome
 from tsforge.preparation import Prepared, pick_device, prepare
 
 log = logging.getLogger("tsforge")

@@ -120,7 +120,7 @@ def model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     path.write_text("time,load,sun\n" + "".join(f"{t},{i % 24},{i % 7}\n" for i, t in enumerate(HOURS)))
     out = tmp_path / "model"
     argv = ["fit", str(path), "--target", "load", "--future", "sun", "--horizon", "4", "--context", "24"]
-    assert run([*argv, "--model", "linear", "--max-steps", "3", "--out", str(out), "--no-track", "--quiet"]) == 0
+    assert run([*argv, "--model", "rnn", "--max-steps", "3", "--out", str(out), "--no-track", "--quiet"]) == 0
     capsys.readouterr()
     return out
 

@@ -58,7 +58,7 @@ def test_json_is_one_document_and_quiet_is_quiet(folder: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert err == ""
     document = json.loads(out)
-    assert set(document["scores"]) == {"lstm", "seasonal-naive", "naive"}
+    assert set(document["scores"]) == {"lstm", "seasonal-naive", "naive", "drift", "linear"}
     assert document["experiment"]["data"]["horizon"] == 24
     assert document["scores"] == json.loads((folder / document["model"] / "scores.json").read_text())
 

@@ -128,7 +128,7 @@ def learned(seed: int | None) -> dict[str, object]:
         "encodings": encodings,
         "level": [v.tolist() for v in statistics.level(panel, cuts.train)],
         "season": statistics.detect_season(panel, cuts.train),
-        "seasonal_error": statistics.seasonal_error(panel, cuts.train, 24).tolist(),
+        "seasonal_error": [v.tolist() for v in statistics.seasonal_error(panel, cuts.train, 24)],
         "target": torch.cat([b.context.target for b in batches]),
         "truth": torch.cat([b.truth.target for b in batches]),
         "past": torch.cat([b.context.past for b in batches]),
@@ -160,10 +160,79 @@ def test_the_change_would_show() -> None:
 def test_what_is_not_scored_is_said(caplog, monkeypatch) -> None:
     """A note may not promise scores that nobody computes: of a series without a window, or of windows left out."""
     monkeypatch.setattr(split, "MOST_VALIDATION", 4)
-    monkeypatch.setattr(split, "MOST_TEST", 3)
     panel = lay(walk((200, 12, 3)))
     parts = split.parts(panel, split.split(panel, 14, 14), 20, 10)
     assert "2 of 3 series have no training window; 1 of them are scored" in caplog.text
+    assert len(parts.test) == 6
+    assert "test windows" not in caplog.text
+    parts = split.thin_test(parts, most=3)
     assert (len(parts.validation), len(parts.test)) == (4, 3)
     assert "4 of 5 validation windows are scored, evenly spaced" in caplog.text
     assert "3 of 6 test windows are scored, evenly spaced" in caplog.text
+
+
+# --- a backtest's cuts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gap", [0, 1, 9])
+@pytest.mark.parametrize("history", [None, 1, 17, 500])
+@pytest.mark.parametrize("later", [0, 6])
+def test_rolling_cuts_against_a_loop(gap: int, history: int | None, later: int) -> None:
+    """A gap that is trained on, a history counted from the wrong end, cuts that leave a short series."""
+    panel = lay(walk((90, 40, 12, 3)))
+    cuts = split.split(panel, 12, 9, split.Rolling(stride=2, gap=gap, history=history, later=later))
+    for i, (start, stop) in enumerate(zip(panel.offsets[:-1], panel.ends, strict=True)):
+        rows = list(range(start, stop))
+        test = rows[: max(len(rows) - later, 0)]
+        before = test[: max(len(test) - 9, 0)]
+        test = test[len(before) :]
+        seen = before[: max(len(before) - gap, 0)]
+        kept = seen if history is None else seen[-history:]
+        train, validation = seen[: max(len(seen) - 12, 0)], seen[-12:]
+        assert list(range(cuts.begin[i], cuts.validation[i])) == kept
+        assert list(range(cuts.train[i], cuts.validation[i])) == validation
+        assert list(range(cuts.begin[i], cuts.train[i])) == [r for r in train if r in kept]
+        assert list(range(cuts.origin[i], cuts.test[i])) == test
+    assert cuts.stride == 2
+
+
+def test_no_rolling_is_the_whole_of_it() -> None:
+    """A plain fit that loses rows to settings of a backtest nobody asked for."""
+    panel = lay(walk((90, 40)))
+    plain, spelled = split.split(panel, 12, 9), split.split(panel, 12, 9, split.Rolling())
+    for left, right in zip(plain, spelled, strict=True):
+        np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(plain.origin, plain.validation)
+    np.testing.assert_array_equal(plain.begin, panel.offsets[:-1])
+    np.testing.assert_array_equal(plain.test, panel.ends)
+    assert plain.stride == 1
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7])
+def test_windows_of_a_backtest_against_a_loop(stride: int) -> None:
+    """Origins at another distance, a truth of training in the gap, one of the test part beyond its end."""
+    panel = lay(walk((90, 61)))
+    rolling = split.Rolling(stride=stride, gap=5, history=30, later=4)
+    horizon, context = 3, 8
+    parts = split.parts(panel, split.split(panel, 10, 15, rolling), context, horizon)
+    for i in range(2):
+        begin, end = int(panel.offsets[i]), int(panel.ends[i])
+        last, first = end - 4, end - 4 - 15
+        expected = list(range(last - horizon, first - 1, -stride))[::-1]  # the newest window is always there
+        assert parts.test.origins[parts.test.series == i].tolist() == expected
+        trained = parts.train.origins[parts.train.series == i]
+        assert trained.max() + horizon <= first - 5 - 10
+        assert trained.min() >= max(begin, first - 5 - 30)
+        held = parts.validation.origins[parts.validation.series == i]
+        assert held.min() >= first - 5 - 10
+        assert held.max() + horizon <= first - 5
+
+
+def test_a_gap_needs_its_rows_too() -> None:
+    """ "N are needed" that forgets the gap and what is kept for later origins."""
+    for extra in (split.Rolling(gap=7), split.Rolling(later=5), split.Rolling(gap=3, later=4)):
+        needed = 1 + 4 + 8 + 8 + extra.gap + extra.later
+        enough, short = lay(walk((needed,))), lay(walk((needed - 1,)))
+        assert len(split.parts(enough, split.split(enough, 8, 8, extra), 5, 4).train)
+        with pytest.raises(DataError, match=f"has {needed - 1} rows, but {needed} are needed"):
+            split.parts(short, split.split(short, 8, 8, extra), 5, 4)

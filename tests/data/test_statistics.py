@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tables import lay, walk
+from utilsforecast import losses
 
 from tsforge.data import statistics
 from tsforge.data.panel import Panel
@@ -138,8 +139,9 @@ def test_newest_rows_are_looked_at() -> None:
     assert series.tolist() == [0] * 8 + [1] * 8 + [2] * 8
 
 
-def slow_seasonal_error(panel: Panel, stops: np.ndarray, season: int) -> np.ndarray:
-    out = np.full((len(panel), panel.values.shape[1]), np.nan)
+def slow_seasonal_error(panel: Panel, stops: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """(mean of the absolute, mean of the squared differences)."""
+    mean, square = (np.full((len(panel), panel.values.shape[1]), np.nan) for _ in range(2))
     for i in range(len(panel)):
         for c in range(panel.values.shape[1]):
             gaps = [
@@ -148,26 +150,62 @@ def slow_seasonal_error(panel: Panel, stops: np.ndarray, season: int) -> np.ndar
                 if panel.observed[t, c] and panel.observed[t - season, c]
             ]
             if gaps:
-                out[i, c] = np.mean(gaps)
-    return out
+                mean[i, c], square[i, c] = np.mean(gaps), sum(g * g for g in gaps) / len(gaps)
+    return mean, square
 
 
 @pytest.mark.parametrize("season", [1, 7, 30, 70])
 def test_seasonal_error_is_the_loop(season: int) -> None:
-    """The denominator of MASE: wrong pairs, or pairs across series, would spoil every score."""
+    """The denominators of MASE and RMSSE: wrong pairs, or pairs across series, would spoil every score."""
     frame = walk((60, 25, 40)).assign(z=np.arange(125.0) ** 1.5)
     frame.loc[np.random.default_rng(2).random(125) < 0.25, "y"] = np.nan
     panel = lay(frame, target="y,z")
     stops = panel.offsets[:-1] + np.array([50, 25, 0])
     got = statistics.seasonal_error(panel, stops, season)
-    np.testing.assert_allclose(got, slow_seasonal_error(panel, stops, season), rtol=1e-6)
-    assert np.isnan(got[2]).all()
+    mean, square = slow_seasonal_error(panel, stops, season)
+    np.testing.assert_allclose(got.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(got.square, square, rtol=1e-6)
+    assert np.isnan(got.mean[2]).all()
+    assert np.isnan(got.square[2]).all()
 
 
 def test_seasonal_error_closed_form() -> None:
     """A straight line of slope 3 is always 3·m off after m steps."""
     panel = lay(pd.DataFrame({"ds": range(50), "y": 3.0 * np.arange(50)}), time="ds")
-    assert statistics.seasonal_error(panel, panel.ends, 4).tolist() == [[12.0]]
+    mean, square = statistics.seasonal_error(panel, panel.ends, 4)
+    assert (mean.tolist(), square.tolist()) == ([[12.0]], [[144.0]])
+
+
+def test_seasonal_error_is_that_of_utilsforecast() -> None:
+    """A scale that leaves out a pair or counts one too many: MASE would not compare with published ones."""
+    frame = walk((60, 25)).rename(columns={"item": "unique_id"})
+    panel = lay(frame, id="unique_id", target="y")
+    mean, square = statistics.seasonal_error(panel, panel.ends, 7)
+    ahead = frame.groupby("unique_id").tail(1).assign(f=lambda d: d["y"] + 1)  # an error of 1 is 1 / scale
+    for name, scale in (("mase", mean[:, 0]), ("rmsse", np.sqrt(square[:, 0]))):
+        found = getattr(losses, name)(ahead, ["f"], 7, frame, time_col="ds").sort_values("unique_id")["f"]
+        np.testing.assert_allclose(1 / found, scale, rtol=1e-5)
+
+
+def test_moments_against_numpy() -> None:
+    """Later rows, other series or unobserved steps in a mean; a deviation of the sample in place of the population."""
+    frame = walk((40, 30, 20)).assign(z=lambda f: 1e5 + f["y"][::-1].to_numpy())
+    frame.loc[np.random.default_rng(3).random(90) < 0.3, "y"] = np.nan
+    frame.loc[70:, "y"] = np.nan
+    panel = lay(frame, target="y,z")
+    stops = panel.offsets[:-1] + np.array([25, 30, 0])
+    mean, deviation, seen = statistics.moments(panel, stops)
+    for i in range(3):
+        for c in range(2):
+            rows = slice(panel.offsets[i], stops[i])
+            values = panel.values[rows, c][panel.observed[rows, c]].astype(np.float64)
+            assert seen[i, c] == len(values)
+            if len(values):
+                assert mean[i, c] == pytest.approx(values.mean())
+                assert deviation[i, c] == pytest.approx(values.std(), rel=1e-9)
+            else:
+                assert np.isnan([mean[i, c], deviation[i, c]]).all()
+    assert seen[2].tolist() == [0, 0]
 
 
 def test_level_is_mean_and_median_deviation() -> None:

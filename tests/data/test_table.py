@@ -302,3 +302,32 @@ def test_few_rows_of_another_frequency() -> None:
     hole = walk((8,), freq="h")
     assert np.ptp(load_like(hole.iloc[[0, 7]], schema).ordinal) == 7
     assert load_like(hole.iloc[[0, 2, 7]], schema).schema.frequency.name == "h"
+
+
+# --- the first rows alone ---------------------------------------------------------------------------------------
+
+
+def test_rows_are_steps_of_each_series_grid(caplog) -> None:
+    """Rows of a file in place of steps of the grid: with gaps, series would end at different times."""
+    frame = walk((30, 20, 8)).assign(load=range(58))
+    frame = frame.drop(index=[2, 3, 35, 36, 37]).sample(frac=1, random_state=0)
+    whole, found = (load(frame, target="y", past="load", rows=rows) for rows in (None, 12))
+    keep = []
+    for row, (series, ordinal) in enumerate(zip(whole.series, whole.ordinal, strict=True)):
+        first = min(o for s, o in zip(whole.series, whole.ordinal, strict=True) if s == series)
+        if ordinal - first < 12:
+            keep.append(row)
+    np.testing.assert_array_equal(found.series, whole.series[keep])
+    np.testing.assert_array_equal(found.ordinal, whole.ordinal[keep])
+    np.testing.assert_array_equal(found.target, whole.target[keep])
+    np.testing.assert_array_equal(found.covariates["load"].values, whole.covariates["load"].values[keep])
+    assert [c.tolist() for c in found.ids] == [c.tolist() for c in whole.ids]
+    assert f"{len(whole.series) - len(keep)} rows are left out" in caplog.text
+    assert set(np.bincount(found.series).tolist()) == {10, 9, 8}
+
+
+def test_more_rows_than_there_are_change_nothing(caplog) -> None:
+    """A warning about nothing, or a last row lost."""
+    frame = walk((30, 20))
+    same(load(frame, rows=30), load(frame))
+    assert "left out" not in caplog.text

@@ -11,8 +11,8 @@ from tsforge.experiment import build
 torch.set_num_threads(1)
 
 SHAPE = WindowShape(context=12, horizon=5, targets=2, past=2, known=3, static=2, season=4, lags=(4, 7))
-NEURAL = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "linear")
-BASELINES = ("naive", "seasonal-naive", "drift")
+NEURAL = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder")
+BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
 
 
 def context(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 0) -> Context:

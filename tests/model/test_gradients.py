@@ -15,7 +15,6 @@ from draw import context, truth
 from torch import Tensor
 
 from tsforge.batch import Batch, Truth, WindowShape
-from tsforge.model.backbones.linear import Linear
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import PointHead, QuantileHead
@@ -33,7 +32,6 @@ BACKBONES = {
         for norm in ("pre", "post")
         for n in (1, 2)
     },
-    "linear": Linear(),
 }
 HEADS = (QuantileHead(levels=(0.1, 0.5, 0.85)), PointHead())
 # 8 lies beyond the context, but some future steps are still whole seasons after a known one; 20 reaches none.
@@ -86,10 +84,7 @@ def combinations() -> list[tuple[Neural, WindowShape]]:
 
 
 def built(config: Neural, shape: WindowShape) -> Network:
-    """In double precision and away from the start, where symmetries can cancel a gradient.
-
-    The linear backbone begins as the mean of the past, and the mean of a standardised past is 0.
-    """
+    """In double precision and away from the start, where symmetries can cancel a gradient."""
     torch.manual_seed(0)
     network = config.build(shape).double()
     with torch.no_grad():

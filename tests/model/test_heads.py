@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from tsforge.forecast import Point, Quantiles, Scaling
-from tsforge.model.heads import DECILES, PointHead, QuantileHead
+from tsforge.model.heads import LEVELS, PointHead, QuantileHead
 
 B, H, C, E = 3, 4, 2, 5
 
@@ -21,7 +21,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, Scaling]:
     return features, base, Scaling(loc, scale)
 
 
-@pytest.mark.parametrize("levels", [DECILES, (0.5,), (0.1, 0.9), (0.6, 0.7, 0.99)])
+@pytest.mark.parametrize("levels", [LEVELS, (0.5,), (0.1, 0.9), (0.6, 0.7, 0.99)])
 def test_quantiles_lie_around_base_and_centre(levels: tuple[float, ...]) -> None:
     """A base added to one level only, or levels that begin at the wrong one."""
     head = QuantileHead(levels=levels).build(E)
@@ -45,7 +45,7 @@ def test_a_quantile_head_begins_with_the_median_on_the_base() -> None:
     forecast = head(features, base, scaling)
     torch.testing.assert_close(forecast.point, scaling.restore(base))
     gaps = (forecast.normalised - base.unsqueeze(-1)).diff(dim=-1)
-    assert ((gaps > 0.2) & (gaps < 0.35)).all()  # deciles of a standard normal: 0.25 to 0.44
+    assert ((gaps > 0.2) & (gaps < 0.35)).all()  # levels of a standard normal: 0.25 to 0.44 apart
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])

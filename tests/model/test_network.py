@@ -64,7 +64,7 @@ def assert_unobserved_is_ignored(made: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("channels", ["mixed", "shared"])
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "transformer", "transformer-decoder", "linear"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "transformer", "transformer-decoder"])
 def test_known_covariates_do_not_matter_before_their_step(kind: str, channels: str) -> None:
     """A decoder that looks ahead: its forecast of tomorrow would change with the plans for next week."""
     made, given = ready(kind, tokens__channels=channels), context(SHAPE)
@@ -131,7 +131,7 @@ def rescaled(given: Context, factor: float, shift: float) -> Context:
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn"])
 def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> None:
     """A forecast that depends on whether the table was in kW or MW, °C or K."""
     made, given = ready(kind, scaling=scaling), context(SHAPE)
@@ -148,7 +148,7 @@ def window_change(kind: str, scaling: str, factor: float, shift: float) -> tuple
     return values(made, rescaled(given, factor, shift)), factor * values(made, given) + shift
 
 
-@pytest.mark.parametrize("kind", [*NEURAL, *BASELINES])
+@pytest.mark.parametrize("kind", [*NEURAL, *(k for k in BASELINES if k != "naive2")])  # naive2 multiplies
 @pytest.mark.parametrize(("factor", "shift"), [(1, 50), (3, 0), (0.5, -20)])
 def test_standard_scaling_follows_level_and_size_of_a_window(kind: str, factor: float, shift: float) -> None:
     """A series at a level or of a size not met in training, and a forecast that ignores it."""
@@ -161,7 +161,7 @@ def test_standard_scaling_follows_level_and_size_of_a_window(kind: str, factor: 
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn"])
 def test_last_scaling_follows_the_level_alone(kind: str) -> None:
     """A window that is divided by its own deviation although "last" keeps the size as information."""
     found, expected = window_change(kind, "last", 1, 50)
@@ -170,7 +170,7 @@ def test_last_scaling_follows_the_level_alone(kind: str) -> None:
     assert (found - expected).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("kind", ["lstm", "transformer", "linear"])
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn"])
 @pytest.mark.parametrize(("factor", "shift"), [(1, 50), (3, 0)])
 def test_no_scaling_keeps_level_and_size(kind: str, factor: float, shift: float) -> None:
     """A window that is normalised although "none" was asked for: the level could not be learned from."""

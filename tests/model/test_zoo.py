@@ -9,7 +9,6 @@ from torch import nn
 
 from tsforge.errors import ConfigError
 from tsforge.experiment import build
-from tsforge.model.backbones.linear import TimeMix
 from tsforge.model.backbones.transformer import OneStack, Stacks
 from tsforge.model.zoo import DEFAULT, ZOO, complete, merge
 
@@ -24,8 +23,6 @@ def test_a_name_builds_what_it_says(kind: str) -> None:
         assert type(backbone.encoder) is type(backbone.decoder) is CELLS[kind]
     elif kind == "transformer":
         assert isinstance(backbone, Stacks)
-    elif kind == "linear":
-        assert isinstance(backbone, TimeMix)
     else:
         assert isinstance(backbone, OneStack)
         assert backbone.causal == (kind == "transformer-decoder")
@@ -50,11 +47,9 @@ def test_the_default_is_the_named_one() -> None:
 
 def test_settings_beside_a_name_win() -> None:
     """A row that overwrites what the user asked for, or a nested setting that drops its siblings."""
-    given = {"kind": "linear", "tokens": {"channels": "mixed"}, "width": 5}
-    assert complete(given) == {
-        "kind": "linear", "backbone": {"type": "linear"}, "tokens": {"channels": "mixed"}, "width": 5,
-    }  # fmt: skip
-    assert ZOO["linear"]["tokens"] == {"channels": "shared"}
+    given = {"kind": "gru", "backbone": {"cell": "rnn"}, "width": 5}
+    assert complete(given) == {"kind": "gru", "backbone": {"type": "recurrent", "cell": "rnn"}, "width": 5}
+    assert ZOO["gru"]["backbone"] == {"type": "recurrent", "cell": "gru"}
 
 
 def test_merge_leaves_its_arguments_alone() -> None:

@@ -26,7 +26,7 @@ class FitOptions:
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "lstm, gru, rnn, transformer, transformer[-encoder|-decoder], linear, naive, seasonal-naive, drift. (default: lstm)"
+    "lstm, gru, rnn, transformer[-encoder|-decoder], linear, naive, seasonal-naive, drift, naive2. (default: lstm)"
     past: Columns = field(default_factory=list)
     "Covariates known up to the present."
     future: Columns = field(default_factory=list)

@@ -50,12 +50,20 @@ def document(value: Any) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> None:
-    """Aligned columns: those in `left` to the left, the others to the right."""
+    """Print aligned columns."""
+    for line in aligned(header, rows, left):
+        say(line)
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:
+    """Lines of columns: those in `left` to the left, the others to the right."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[j]) for line in lines) for j in range(len(header))]
-    for line in lines:
-        cells = [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
-        say("  " + "  ".join(cells).rstrip())
+    cells = [
+        [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    ]
+    return ["  " + "  ".join(line).rstrip() for line in cells]
 
 
 def number(value: float) -> str:

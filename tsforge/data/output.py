@@ -60,10 +60,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def check_path(path: Path) -> None:
-    """Raises DataError for an ending that is not .csv or .parquet, or a missing folder."""
-    if path.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .csv or .parquet")
+def check_path(path: Path, endings: tuple[str, ...] = (".csv", ".parquet")) -> None:
+    """Raises DataError for another ending, a missing folder, or what cannot be written."""
+    if path.suffix not in endings:
+        raise DataError(f"{path}: unknown ending '{path.suffix}'", f"name a file that ends in {' or '.join(endings)}")
     if not path.absolute().parent.is_dir():
         raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
     if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):

@@ -19,6 +19,7 @@ from tsforge.batch import Context, Truth
 from tsforge.forecast import Scaling
 from tsforge.model.scaling import last_observed
 
+FAR = 3.0  # deviations of its context: a window whose truth lies farther off counts for less
 PENALTY = 1e-3  # λ, of the mean square of an input: keeps the matrix small where inputs repeat each other
 
 
@@ -46,6 +47,8 @@ class Ridge(nn.Module):
             last = last_observed(context.target, context.observed)
             x = _inputs(context, last, scaling).flatten(0, 1)
             y = ((truth.target - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
+            far = (y.abs().amax(dim=1, keepdim=True) / FAR).clamp(min=1)
+            x, y = x / far, y / far
             gram += (x.T @ x).double()
             cross += (x.T @ y).double()
         size = gram.diagonal()[:-1].mean()

@@ -18,7 +18,7 @@ CLEAR = 1.645  # standard errors: the two-sided 90 %
 def naive2(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
     """The last value, divided by the index of its phase and multiplied by those that follow, (B, H, C).
 
-    Plain naive where m is 1, where the context is no longer than three seasons, has a value at or below 0 or a hole,
+    Plain naive where m is 1, where the context is shorter than three seasons, has a value at or below 0 or a hole,
     and where it shows no seasonality.
     """
     last = last_observed(target, observed)

@@ -1,0 +1,83 @@
+"""A backtest beside the bare forward passes of the same windows.
+
+    python benchmarks/backtest_speed.py [--model lstm] [--horizon 96] [--repeats 5]
+
+ETTh1 (TSFORGE_DATA or the cache), 7 columns, the protocol's test part: 2,785 windows at horizon 96. The forward passes
+run over batches that lie ready in memory and keep nothing; the backtest reads the same windows from the table's panel,
+keeps the forecasts, and scores them. Alternating in one process; the smallest of the repeats counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Callable
+
+import torch
+
+import tsforge
+from tsforge import evaluation, training
+from tsforge.data.loader import WindowLoader
+from tsforge.experiment import groups
+from tsforge.metrics import SHOWN, scores
+from tsforge.preparation import arrange, read, resolve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="lstm")
+    parser.add_argument("--horizon", type=int, default=96)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    overrides = {"model.kind": args.model, "data.horizon": args.horizon, "train.max_steps": 1}
+    asked = groups(overrides, "pipelines/protocol/etth1.toml")[""]
+    prepared = arrange(*_resolved(asked))
+    judged = training.learn(prepared).judged
+    windows = prepared.parts.test
+    contexts = [batch.context for batch in WindowLoader(prepared.source, windows, evaluation.BATCH)]
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for context in contexts:
+                judged.network(context)
+
+    def model() -> None:
+        o = evaluation.outcome(judged.network, judged.source, prepared, windows)
+        scores(judged.calibration.apply(o) if judged.calibration else o, SHOWN)
+
+    ways: dict[str, Callable[[], object]] = {
+        "bare forward passes": forward,
+        "backtest of the model: windows, forecasts, static intervals, scores": model,
+        "the whole backtest: four baselines fitted and scored, adaptive intervals": lambda: _whole(asked, judged),
+    }
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(args.repeats):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run()
+            best[name] = min(best[name], time.perf_counter() - start)
+    print(f"{args.model}, {len(windows):,} windows of {args.horizon} steps x 7 columns, {torch.get_num_threads()} threads")
+    for name, seconds in best.items():
+        print(f"  {seconds:7.3f} s  {seconds / best['bare forward passes']:5.2f}  {name}")
+
+
+def _resolved(asked: tsforge.Experiment) -> tuple:  # type: ignore[type-arg]
+    experiment, panel = read(asked, None)
+    experiment, cuts = resolve(experiment, panel)
+    return experiment, panel, cuts
+
+
+def _whole(asked: tsforge.Experiment, judged: evaluation.Forecaster) -> None:
+    """Everything that `tsforge backtest MODEL` does but load the model, and the interpreter's start."""
+    from tsforge.judging import judge
+
+    prepared = arrange(*_resolved(asked))
+    found = judge(judged, prepared)
+    for name in found.raw:
+        scores(found.adaptive(name, 0.015), SHOWN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""tsforge backtest"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tsforge.cli import show
+from tsforge.cli.options import FitOptions
+
+if TYPE_CHECKING:
+    from tsforge.experiment import BacktestConfig, Experiment
+    from tsforge.learner import Report
+    from tsforge.preparation import Prepared
+    from tsforge.rolling import Backtest
+
+
+@Parameter(name="*")
+@dataclass
+class RollOptions:
+    """How to roll and to score."""
+
+    windows: int | None = None
+    "Forecast origins per series, the last a horizon before its end. (default: all of the test part)"
+    stride: int | None = None
+    "Steps between origins. (default: a horizon with --windows or --refit, else 1)"
+    gap: int | None = None
+    "Steps left out between what is trained on and the first origin. (default: 0)"
+    refit: int | None = None
+    "Fit anew every so many origins; 0 for once, before the first. (default: 0)"
+    train_window: int | None = None
+    "Steps to train on before each fit (sliding). (default: all there are, expanding)"
+    intervals: Literal["adaptive", "static", "raw"] | None = None
+    "Corrected after every origin, as predict gives them, or as the network does. (default: adaptive)"
+    average: Literal["points", "series"] | None = None
+    "Scores over all points, or the mean over series. (default: points)"
+    units: Literal["data", "standard"] | None = None
+    "Score in the data's units, or in deviations of the training part. (default: data)"
+    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    "Scores to show, as mase wql coverage_95 pinball_0.9."
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        given = vars(self) | {"metrics": self.metrics or None}
+        return {f"backtest.{name}": value for name, value in given.items() if value is not None}
+
+
+def backtest(
+    source: str | None = None,
+    data: str | None = None,
+    /,
+    *,
+    roll: RollOptions | None = None,
+    options: FitOptions | None = None,
+    by: Literal["step", "series"] | None = None,
+    coverage: Annotated[bool, Parameter(negative="")] = False,
+    output: str | None = None,
+    plot: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Judge a model on data it never saw, beside baselines.
+
+    MODEL [DATA] rolls a fitted model; DATA fits on the way; PROTOCOL.toml runs what it says.
+
+    Parameters
+    ----------
+    source
+        Folder that `tsforge fit` wrote, a table or the name of a data set, or a TOML file with an experiment.
+    data
+        The table for a model or a TOML file. (default: its own)
+    by
+        Show the scores by horizon step or by series.
+    coverage
+        Show how much the intervals cover, by horizon step.
+    output
+        File for the scores, .csv or .md.
+    plot
+        File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document instead of tables.
+    """
+    show.notes(quiet=quiet)
+    from tsforge.cli import scores
+    from tsforge.scoreboard import Scoreboard, document
+
+    roll, options = roll or RollOptions(), options or FitOptions()
+    _check(roll, output, plot)
+    work = _work(source, data, roll, options)
+    board = Scoreboard({name: _run(what, name, quiet=quiet) for name, what in work.items()})
+    texts = scores.tables(board, by, coverage=coverage)
+    if output is not None:
+        scores.write(board, texts, by, Path(output))
+    if plot is not None:
+        _draw(board, Path(plot))
+    if json:
+        steps = {"by": {by: scores.rows(board, by)}} if by else {}
+        cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
+        show.document(document(board) | steps | cover | {"output": output, "plot": plot})
+        return 0
+    for text in texts:
+        show.say(text.terminal())
+    for name in (output, plot):
+        if name is not None:
+            show.say(f"written {name}")
+    return 0
+
+
+def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
+    """What can be refused before anything is read."""
+    from tsforge import plotting
+    from tsforge.data import output as tables
+    from tsforge.scoreboard import check_metrics
+
+    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
+    check_metrics(roll.metrics)
+    if output is not None:
+        tables.check_path(Path(output), (".csv", ".md"))
+    if plot is not None:
+        plotting.check_path(Path(plot))
+
+
+Work = tuple["Experiment | str", str | None, "BacktestConfig | None"]
+
+
+def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
+    """What to backtest, by group: an experiment or a model's folder, its data, and how."""
+    from tsforge.errors import ConfigError
+    from tsforge.experiment import build, groups
+
+    given = options.overrides() | roll.overrides()
+    if source is not None and Path(source).is_dir():
+        return {"": (source, data, _for_model(source, given))}
+    if source is not None and Path(source).suffix == ".toml":
+        if options.config is not None:
+            raise ConfigError("two TOML files are named", "leave out --config")
+        found: dict[str, Work] = {name: (e, data, None) for name, e in groups(given, source).items()}
+        if data is not None and len(found) > 1:
+            raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
+        return found
+    if data is not None:
+        raise ConfigError(f"two tables are named, or {source} is not the folder of a model", "name one")
+    asked = build(given, options.config)
+    if source is None and asked.data.path is None:
+        options.refuse_swallowed_table()
+        raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
+    return {"": (asked, source, None)}
+
+
+def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
+    """How to roll a fitted model. Raises ConfigError for flags that a fitted model has no use for."""
+    from tsforge.artifact import load
+    from tsforge.errors import ConfigError
+    from tsforge.experiment import BacktestConfig, build
+
+    experiment = load(folder).experiment
+    extra = [path for path in given if not path.startswith("backtest.")]
+    if given.get("data.horizon") == experiment.data.horizon:
+        extra.remove("data.horizon")
+    if extra:
+        raise ConfigError(
+            f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
+            "leave these flags out, or backtest the table itself, which fits on the way",
+        )
+    known = experiment.backtest.model_dump() if experiment.backtest else {}
+    asked = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
+    return BacktestConfig.model_validate(known | (asked.model_dump(exclude_unset=True) if asked else {}))
+
+
+def _run(work: Work, group: str, *, quiet: bool) -> Backtest:
+    from tsforge.cli.progress import Progress
+    from tsforge.rolling import backtest as run
+    from tsforge.training import planned_steps
+
+    what, data, config = work
+    open_lines: list[Progress] = []
+
+    def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
+        if quiet or hasattr(prepared.experiment.model, "levels"):  # a baseline needs no progress
+            return None
+        for line in open_lines:
+            line.close()
+        of = f"{group}: " if group else ""
+        show.tell(f"{of}fit {number + 1} of {count} on {len(prepared.parts.train):,} windows")
+        open_lines.append(Progress(planned_steps(prepared), prepared.experiment.train.max_time))
+        return open_lines[-1]
+
+    try:
+        return run(what, data, config=config, on_fit=on_fit)
+    finally:
+        for line in open_lines:
+            line.close()
+
+
+def _draw(board: Any, path: Path) -> None:
+    from tsforge import plotting
+
+    test = board.first
+    plotting.rolled(test.panel, test.judged.windows, test.outcomes, path)
+    steps = board.by_step([board.primary])[board.primary]
+    plotting.by_step(steps, board.primary, path.with_stem(f"{path.stem}-by-step"))

@@ -1,0 +1,194 @@
+"""What a backtest says, as tables: by model, horizon step, series and group; paired differences; coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tsforge import metrics
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.metrics import SHOWN, Average, is_error, skill
+from tsforge.outcome import Outcome
+from tsforge.rolling import Backtest
+from tsforge.significance import Paired, compare
+
+REFERENCE = "seasonal-naive"  # whom a skill is measured against
+NOMINAL = (80, 90)  # per cent
+INTERVALS = ("raw", "static", "adaptive")
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """The scores of one backtest, or of the groups of a protocol together."""
+
+    tests: dict[str, Backtest]  # by group; a single one under ""
+
+    @property
+    def first(self) -> Backtest:
+        return next(iter(self.tests.values()))
+
+    @property
+    def average(self) -> Average:
+        return self.first.config.average
+
+    @property
+    def models(self) -> list[str]:
+        """The model that is judged, then the baselines that every group has."""
+        return [name for name in self.first.outcomes if all(name in t.outcomes for t in self.tests.values())]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The metrics asked for, else the usual ones."""
+        return self.first.config.metrics or SHOWN
+
+    @property
+    def primary(self) -> str:
+        """The first metric shown of which lower is better."""
+        return next((name for name in self.shown if is_error(name) and name != "owa"), "mae")
+
+    def outcomes(self, model: str, group: str | None = None) -> list[Outcome]:
+        """Those of all groups, or of one."""
+        return [test.outcomes[model] for name, test in self.tests.items() if group in (None, name)]
+
+    def score(self, model: str, metric: str, group: str | None = None, average: Average | None = None) -> float:
+        """One score over all groups or one of them, averaged as asked for."""
+        average = average or self.average
+        if metric == "owa":
+            ratios = [
+                self.score(model, part, group, average) / self.score("naive2", part, group, average)
+                for part in ("smape", "mase")
+            ]
+            return float(np.mean(ratios))
+        return metrics.score_all(self.outcomes(model, group), metric, average)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Every metric of every model, over all groups."""
+        names = list(dict.fromkeys((*self.shown, *metrics.METRICS)))
+        return {model: {name: self.score(model, name) for name in names} for model in self.models}
+
+    def table(self, names: Sequence[str], group: str | None = None) -> Scores:
+        """Some metrics of every model, over all groups or one."""
+        return {model: {name: self.score(model, name, group) for name in names} for model in self.models}
+
+    def skills(self) -> dict[str, float]:
+        """Per cent better than seasonal naive in the primary metric, by model."""
+        reference = self.scores[REFERENCE][self.primary]
+        return {model: skill(self.scores[model][self.primary], reference) for model in self.models}
+
+    def against(self) -> dict[str, Paired]:
+        """The model against each of the others, in the primary metric."""
+        model, *others = self.models
+        return {
+            other: compare(list(zip(self.outcomes(model), self.outcomes(other), strict=True)), self.primary)
+            for other in others
+        }
+
+    def left_out(self) -> dict[str, int]:
+        """Observed points that a metric shown has no value for, where there are any; of the model."""
+        names = [name for name in self.shown if name != "owa"]
+        counts = {n: sum(metrics.left_out(o, n) for o in self.outcomes(self.models[0])) for n in names}
+        return {name: count for name, count in counts.items() if count}
+
+    def by_step(self, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+        """Metric to model to values, one per step (of groups of different length, the longest)."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for name in names:
+            found[name] = {model: metrics.steps_all(self.outcomes(model), name).tolist() for model in self.models}
+        return found
+
+    def by_series(self, names: Sequence[str]) -> tuple[list[str], dict[str, dict[str, list[float]]]]:
+        """(what each row is: series, target, group; metric to model to values, one per row)."""
+        labels = [label for group, test in self.tests.items() for label in _labels(test, group)]
+        found: dict[str, dict[str, list[float]]] = {}
+        for name in names:
+            found[name] = {
+                model: np.concatenate([metrics.by_series(o, name).ravel() for o in self.outcomes(model)]).tolist()
+                for model in self.models
+            }
+        return labels, found
+
+    def coverage(self, model: str, kind: str, nominal: int) -> float:
+        """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
+        return metrics.score_all(self._with(model, kind), f"coverage_{nominal}", "points")
+
+    def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
+        """The same of every horizon step."""
+        found: list[float] = metrics.steps_all(self._with(model, kind), f"coverage_{nominal}").tolist()
+        return found
+
+    def _with(self, model: str, kind: str) -> list[Outcome]:
+        return [
+            test.outcomes[model] if kind == test.intervals else self._kept[(group, model, kind)]
+            for group, test in self.tests.items()
+        ]
+
+    @cached_property
+    def _kept(self) -> _Kept:
+        return _Kept(self.tests)
+
+
+class _Kept(dict[tuple[str, str, str], Outcome]):
+    """Outcomes with other intervals than those scored, made when first asked for."""
+
+    def __init__(self, tests: dict[str, Backtest]) -> None:
+        super().__init__()
+        self._tests = tests
+
+    def __missing__(self, key: tuple[str, str, str]) -> Outcome:
+        group, model, kind = key
+        self[key] = self._tests[group].outcome(model, kind)
+        return self[key]
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Raises ConfigError for a name that is no metric."""
+    known = (*metrics.METRICS, "owa")
+    for name in names:
+        if name != "owa" and metrics.find(name) is None:
+            more = "; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"
+            raise ConfigError(
+                f"there is no metric '{name}'", nearest(name, known) or f"known: {listing(known, 99)}{more}"
+            )
+
+
+def document(board: Scoreboard) -> dict[str, Any]:
+    """Everything, as plain values."""
+    test = board.first
+    paired = {
+        name: {"metric": board.primary, "difference": p.difference, "p": p.p, "verdict": p.verdict, "count": p.count,
+               "of": p.of}
+        for name, p in board.against().items()
+    }  # fmt: skip
+    result: dict[str, Any] = {
+        "model": board.models[0], "windows": sum(len(t.judged.windows) for t in board.tests.values()),
+        "origins": test.origins, "series": sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values()),
+        "horizon": test.experiment.data.horizon, "stride": test.stride, "season": test.experiment.data.season,
+        "average": board.average, "units": test.config.units, "intervals": test.intervals,
+        "fits": sum(t.fits for t in board.tests.values()),
+        "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
+        "scores": board.scores, "skill": board.skills(), "against": paired, "left_out": board.left_out(),
+        "coverage": {
+            model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}
+            for model in board.models
+        },
+    }  # fmt: skip
+    if len(board.tests) > 1:
+        names = list(dict.fromkeys((*board.shown, *metrics.METRICS)))
+        result["groups"] = {group: board.table(names, group) for group in board.tests}
+    return result
+
+
+def _labels(test: Backtest, group: str) -> list[str]:
+    targets = test.panel.schema.target
+    rows = []
+    for i in np.unique(test.judged.windows.series):
+        for target in targets:
+            parts = [group, test.panel.label(int(i)), target if len(targets) > 1 else ""]
+            rows.append(" ".join(p for p in parts if p) or target)
+    return rows
