@@ -41,11 +41,10 @@ def main() -> None:
     def forward() -> None:
         with torch.inference_mode():
             for context in contexts:
-                judged.network(context)
+                judged.reader.network(context)
 
     def model() -> None:
-        o = evaluation.outcome(judged.network, judged.source, prepared, windows)
-        scores(judged.calibration.apply(o) if judged.calibration else o, SHOWN)
+        scores(judged.outcome(prepared, windows), SHOWN)
 
     ways: dict[str, Callable[[], object]] = {
         "bare forward passes": forward,
@@ -58,7 +57,9 @@ def main() -> None:
             start = time.perf_counter()
             run()
             best[name] = min(best[name], time.perf_counter() - start)
-    print(f"{args.model}, {len(windows):,} windows of {args.horizon} steps x 7 columns, {torch.get_num_threads()} threads")
+    print(
+        f"{args.model}, {len(windows):,} windows of {args.horizon} steps x 7 columns, {torch.get_num_threads()} threads"
+    )
     for name, seconds in best.items():
         print(f"  {seconds:7.3f} s  {seconds / best['bare forward passes']:5.2f}  {name}")
 
@@ -75,8 +76,8 @@ def _whole(asked: tsforge.Experiment, judged: evaluation.Forecaster) -> None:
 
     prepared = arrange(*_resolved(asked))
     found = judge(judged, prepared)
-    for name in found.raw:
-        scores(found.adaptive(name, 0.015), SHOWN)
+    for o in found.adaptive(0.015).values():
+        scores(o, SHOWN)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import tsforge
 from tsforge import calibration, evaluation
 from tsforge.data import statistics
+from tsforge.data.windows import Windows
 from tsforge.metrics import by_series, score
 from tsforge.model.baselines import Baseline
 from tsforge.model.heads import LEVELS
@@ -43,13 +44,17 @@ def prepared(**settings: object) -> Prepared:
     return prepare(tsforge.build(fixed | settings), table())
 
 
+def raw_outcome(network: evaluation.Network, made: Prepared, windows: Windows) -> Outcome:
+    return evaluation.outcomes({"": evaluation.Reader(network, made.source)}, made, windows)[""]
+
+
 def test_an_outcome_against_a_loop_over_its_windows() -> None:
     """Truths, forecasts or scales of another window; positions counted from each series' own start."""
     made = prepared()
     network = Baseline(kind="drift").build(made.source.shape)
     evaluation.learn_baseline(network, made.source, made)
     windows = made.parts.test
-    found = evaluation.outcome(network, made.source, made, windows)
+    found = raw_outcome(network, made, windows)
     assert len(found.truth) == len(windows) == 2 * (15 - H + 1)
     frame = table().set_index(["id", "t"])
     for w, (origin, series) in enumerate(zip(windows.origins, windows.series, strict=True)):
@@ -76,9 +81,9 @@ def test_many_batches_are_one_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     made = prepared()
     network = Baseline(kind="naive").build(made.source.shape)
     evaluation.learn_baseline(network, made.source, made)
-    whole = evaluation.outcome(network, made.source, made, made.parts.train)
+    whole = raw_outcome(network, made, made.parts.train)
     monkeypatch.setattr(evaluation, "BATCH", 7)
-    parts = evaluation.outcome(network, made.source, made, made.parts.train)
+    parts = raw_outcome(network, made, made.parts.train)
     for name in ("truth", "observed", "point", "quantiles", "spread", "series", "time"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-6)
 
@@ -86,9 +91,9 @@ def test_many_batches_are_one_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_intervals_are_corrected_by_the_validation_windows() -> None:
     """Corrections learned from the windows that are scored with them, or learned and not applied."""
     made = prepared()
-    judged = evaluation.baseline("naive", made)
+    judged = evaluation.baselines(("naive",), made)["naive"]
     raw = {
-        name: evaluation.outcome(judged.network, judged.source, made, getattr(made.parts, name))
+        name: evaluation.outcomes({"": judged.reader}, made, getattr(made.parts, name))[""]
         for name in ("validation", "test")
     }
     expected = calibration.learn(raw["validation"], LEVELS)
@@ -107,10 +112,26 @@ def test_intervals_are_corrected_by_the_validation_windows() -> None:
 def test_a_baseline_sees_as_much_as_it_needs(kind: str, season: int, context: int) -> None:
     """A seasonal naive forecast beside a model of short context that is only naive."""
     made = prepared(**{"data.season": season})
-    judged = evaluation.baseline(kind, made)  # type: ignore[arg-type]
-    assert judged.source.shape.context == context
+    judged = evaluation.baselines((kind,), made)[kind]  # type: ignore
+    assert judged.reader.source.shape.context == context
     assert made.source.shape.context == 12
     assert np.isfinite(score(judged.outcome(made, made.parts.test), "mae"))
+
+
+def test_networks_read_together_as_alone() -> None:
+    """Forecasts of one network kept under another's name, or cut from windows of another context."""
+    made = prepared()
+    kinds = ("naive2", "linear", "drift", "naive")
+    found = evaluation.baselines(kinds, made)
+    together = evaluation.outcomes({kind: found[kind].reader for kind in kinds}, made, made.parts.test)
+    assert tuple(together) == tuple(found) == kinds
+    for kind in kinds:
+        alone = evaluation.baselines((kind,), made)[kind]
+        assert alone.calibration == found[kind].calibration
+        own = evaluation.outcomes({kind: alone.reader}, made, made.parts.test)[kind]
+        for name in ("truth", "observed", "point", "quantiles", "spread", "scale", "square", "series", "time"):
+            np.testing.assert_array_equal(getattr(together[kind], name), getattr(own, name))
+    assert not np.array_equal(together["drift"].point, together["naive"].point)
 
 
 # --- standard units ---------------------------------------------------------------------------------------------
@@ -125,7 +146,7 @@ def test_standard_units_are_those_of_scikit_learn() -> None:
     made = prepared()
     network = Baseline(kind="drift").build(made.source.shape)
     evaluation.learn_baseline(network, made.source, made)
-    o = evaluation.outcome(network, made.source, made, made.parts.test)
+    o = raw_outcome(network, made, made.parts.test)
     found = evaluation.standardise(copied(o), statistics.moments(made.panel, made.cuts.train))
     frame = table()
     for i, name in enumerate("ab"):
@@ -148,7 +169,7 @@ def test_standard_units_are_those_of_scikit_learn() -> None:
 def test_what_has_no_unit_is_the_same_in_standard_units() -> None:
     """MASE, coverage or skill of a table that depend on the unit it was scored in."""
     made = prepared()
-    judged = evaluation.baseline("naive", made)
+    judged = evaluation.baselines(("naive",), made)["naive"]
     o = judged.outcome(made, made.parts.test)
     units = statistics.moments(made.panel, made.cuts.train)
     found = evaluation.standardise(copied(o), units)
@@ -157,3 +178,15 @@ def test_what_has_no_unit_is_the_same_in_standard_units() -> None:
     for name, power in (("mae", 1), ("rmse", 1), ("width_80", 1), ("crps", 1), ("mse", 2)):
         expected = by_series(o, name) / np.where(units.deviation > 0, units.deviation, 1) ** power
         np.testing.assert_allclose(by_series(found, name), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_truths_that_are_shared_are_not_scaled_twice() -> None:
+    """Baselines whose truths were already turned into z-scores with those of the model."""
+    made = prepared()
+    found = evaluation.baselines(("naive", "drift"), made)
+    o, other = evaluation.outcomes({k: f.reader for k, f in found.items()}, made, made.parts.test).values()
+    truth = o.truth.copy()
+    units = statistics.moments(made.panel, made.cuts.train)
+    a, b = evaluation.standardise(o, units), evaluation.standardise(other, units)
+    np.testing.assert_array_equal(a.truth, b.truth)
+    np.testing.assert_array_equal(o.truth, truth)

@@ -36,7 +36,8 @@ class Calibration(Config):
     """Corrections for the pairs of `levels`, in units of each window's deviation.
 
     widening (H, C, P): added above and below. unit (H, C): spread of the scores, for the adaptive step.
-    windows: held-out windows behind them. pooled: whether all steps share theirs, because windows were few.
+    windows: held-out windows behind them. pooled: whether the steps of some target share
+    theirs, because windows were few.
     """
 
     levels: tuple[float, ...]
@@ -66,28 +67,33 @@ class Calibration(Config):
 def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
     """Corrections from held-out windows; `levels` are those of the answer where `o` has none (a point forecast).
 
-    None where no level has its mirror image, or where nothing was observed. With fewer than 30 observed windows at some
-    step, the scores of all steps of a target are taken together; where even those are too few for a pair of levels, it
-    is left as it is. Both are said.
+    None where no level has its mirror image, or where nothing was observed. A target with fewer than 30 observed
+    windows at some step has the scores of all its steps taken together; where even those are too few for a pair of
+    levels, it is left as it is. Both are said.
     """
     o = with_levels(o, levels)
     if not _Pairs(o.levels).low or not o.observed.any():
         return None
-    count = o.observed.sum(axis=0)  # (H, C)
-    pooled = bool((count < LEAST).any())
-    scores = _scores(o)
-    errors = np.where(o.observed, (o.truth - o.point) / o.spread[:, None, :], np.nan)
     H, C = o.truth.shape[1:]
-    if pooled:
-        scores, errors = scores.reshape(len(scores), -1, 1, C), errors.reshape(-1, 1, C)
-    widening, short = _order_statistics(scores, _nominal(o.levels))
-    unit = _reach(errors)
+    least = o.observed.sum(axis=0).min(axis=0)  # (C,)
+    scores, nominal = _scores(o), _nominal(o.levels)
+    errors = np.where(o.observed, (o.truth - o.point) / o.spread[:, None, :], np.nan)
+    widening, unit = np.zeros((len(nominal), H, C)), np.zeros((H, C))
+    short = False
+    for c in range(C):
+        s, e = scores[..., c], errors[..., c]
+        if least[c] < LEAST:
+            s, e = s.reshape(len(s), -1, 1), e.reshape(-1, 1)
+        widening[..., c], missing = _order_statistics(s, nominal)
+        unit[:, c] = _reach(e)
+        short |= missing
+    pooled = bool((least < LEAST).any())
     if pooled:
         log.warning(
-            "only %d held-out windows to calibrate intervals by: all steps share one correction%s",
-            int(count.max()), ", and some intervals are left as they are" if short else "",
+            "only %d held-out windows to calibrate intervals by at some step%s: its steps share one correction%s",
+            int(least.min()), f" of {int((least < LEAST).sum())} targets" if C > 1 else "",
+            ", and some intervals are left as they are" if short else "",
         )  # fmt: skip
-        widening, unit = np.repeat(widening, H, axis=1), np.repeat(unit, H, axis=0)
     return Calibration.model_validate(
         {"levels": o.levels, "widening": _short(np.moveaxis(widening, 0, -1)), "unit": _short(unit),
          "windows": len(o.truth), "pooled": pooled}
@@ -100,32 +106,48 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
     o: uncorrected forecasts. Windows of several series at one origin count as one observation, their mean: the
     corrections are shared by all series.
     """
-    o = with_levels(o, start.levels)
-    H, C = o.truth.shape[1:]
-    pairs = _Pairs(o.levels)
-    widening = np.moveaxis(np.array(start.widening, dtype=np.float32), -1, 0).copy()  # (P, H, C)
-    step = gamma * np.asarray(start.unit, dtype=np.float32)
-    share = (1 - _nominal(o.levels)).astype(np.float32)[:, None, None]
-    times, position = np.unique(o.time, return_inverse=True)
+    return adapt_all([o], [start], gamma)[0]
+
+
+def adapt_all(outcomes: list[Outcome], starts: list[Calibration], gamma: float = GAMMA) -> list[Outcome]:
+    """The same for several forecasts of the same windows at the same levels, each by itself, in one pass over time."""
+    outcomes = [with_levels(o, start.levels) for o, start in zip(outcomes, starts, strict=True)]
+    first, M = outcomes[0], len(outcomes)
+    H = first.truth.shape[1]
+    pairs = _Pairs(first.levels)
+    # The forecasts stand side by side as if they were so many targets; step by step in memory, (H, P, M·C).
+    widening = np.concatenate([np.array(s.widening, dtype=np.float32).swapaxes(1, 2) for s in starts], axis=-1)
+    move = widening.swapaxes(0, 1)[:, None]  # a view, (P, 1, H, M·C)
+    step = gamma * np.concatenate([np.asarray(s.unit, dtype=np.float32) for s in starts], axis=-1)
+    spread = np.concatenate([o.spread for o in outcomes], axis=-1)
+    share = (1 - _nominal(first.levels)).astype(np.float32)[:, None, None]
+    times, position = np.unique(first.time, return_inverse=True)
     order = np.argsort(position, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(position))]
-    moves = np.zeros((len(times), len(pairs.low), H, C), dtype=np.float32)  # what each origin says once it has come
-    quantiles = np.empty((len(o.levels), *o.truth.shape), dtype=np.float32)
-    planes = np.moveaxis(o.quantiles, -1, 0)
+    moves = np.zeros((len(times), *widening.shape), dtype=np.float32)  # what each origin says once it has come
+    planes = [np.moveaxis(o.quantiles, -1, 0) for o in outcomes]
+    found = [np.empty((len(o.levels), *o.truth.shape), dtype=np.float32) for o in outcomes]
     steps = np.arange(H)
+    due = np.searchsorted(times, times[:, None] - steps, side="left")  # step h lies at origin + h, before now
     done = np.zeros(H, dtype=np.int64)  # origins whose truth at each step has been used
-    for k, now in enumerate(times):
-        due = np.searchsorted(times, now - steps, side="left")  # the truth of step h lies at origin + h, before now
-        while (ready := done < due).any():
+    for k in range(len(times)):
+        while (ready := done < due[k]).any():
             h = steps[ready]
-            widening[:, h] += moves[done[h], :, h].swapaxes(0, 1)
-            done[h] += 1
-        here = order[bounds[k] : bounds[k + 1]]
-        block = pairs.widen(planes[:, here], widening[:, None] * o.spread[here][:, None, :])
-        quantiles[:, here] = block
-        missed = pairs.missed(block, o.truth[here], o.observed[here])
-        moves[k] = np.where(np.isnan(missed), 0.0, step * (missed - share))
-    return replace(o, quantiles=np.moveaxis(quantiles, 0, -1))
+            if len(h) == H:
+                widening += moves[done, steps]
+            else:
+                widening[h] += moves[done[h], h]
+            done += ready
+        chosen = order[bounds[k] : bounds[k + 1]]
+        here = slice(chosen[0], chosen[0] + 1) if len(chosen) == 1 else chosen  # a view where that will do
+        block = np.concatenate([p[:, here] for p in planes], axis=-1)
+        block = pairs.widen(block, move * spread[here][:, None, :], out=block)
+        for into, part in zip(found, np.split(block, M, axis=-1), strict=True):
+            into[:, here] = part
+        truth, observed = (np.concatenate([a[here]] * M, axis=-1) for a in (first.truth, first.observed))
+        missed = pairs.missed(block, truth, observed)
+        moves[k] = np.nan_to_num(step * (missed - share)).swapaxes(0, 1)
+    return [replace(o, quantiles=np.moveaxis(q, 0, -1)) for o, q in zip(outcomes, found, strict=True)]
 
 
 class _Pairs:
@@ -136,9 +158,9 @@ class _Pairs:
         self.low, self.high = ([pair[side] for pair in found] for side in (0, 1))
         self.middle = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5))
 
-    def widen(self, quantiles: Floats, move: Floats) -> Floats:
+    def widen(self, quantiles: Floats, move: Floats, out: Floats | None = None) -> Floats:
         """Each pair apart by move (P, W, H, C); a level that would pass one nearer the middle stops there."""
-        out = quantiles.copy()
+        out = quantiles.copy() if out is None else out
         for p, (a, b) in enumerate(zip(self.low, self.high, strict=True)):
             out[a] -= move[p]
             out[b] += move[p]
@@ -184,20 +206,20 @@ def _scores(o: Outcome) -> Floats:
 
 
 def _order_statistics(scores: Floats, nominal: NDArray[np.float64]) -> tuple[Floats, bool]:
-    """(the ceil((n+1)p)-th smallest of each column (P, H, C), whether some column was too short for it)."""
-    n = (~np.isnan(scores[0])).sum(axis=0)  # (H, C)
-    rank = np.ceil((n + 1) * nominal[:, None, None] - 1e-9).astype(np.int64)
-    ordered = np.sort(scores, axis=1)  # NaN last
-    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[:, None], axis=1)[:, 0]
+    """(the ceil((n+1)p)-th smallest of each step (P, H) of scores (P, W, H), whether some had too few for it)."""
+    n = (~np.isnan(scores[0])).sum(axis=0)  # (H,)
+    rank = np.ceil((n + 1) * nominal[:, None] - 1e-9).astype(np.int64)
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(scores, 1, -1)), axis=-1)  # NaN last; in a row, it is fast
+    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[..., None], axis=-1)[..., 0]
     return np.where(rank <= n, found, 0.0), bool((rank > n).any())
 
 
 def _reach(errors: Floats) -> Floats:
-    """From the 0.1 to the 0.9 quantile of the point forecast's errors (W, H, C), 0 where there is none. (H, C)"""
+    """From the 0.1 to the 0.9 quantile of the point forecast's errors (W, H), 0 where there is none. (H,)"""
     n = (~np.isnan(errors)).sum(axis=0)
-    ordered = np.sort(errors, axis=0)
+    ordered = np.sort(np.ascontiguousarray(errors.T), axis=-1)
     low, high = (
-        np.take_along_axis(ordered, np.clip(np.round(p * (n - 1)), 0, None).astype(np.int64)[None], axis=0)[0]
+        np.take_along_axis(ordered, np.clip(np.round(p * (n - 1)), 0, None).astype(np.int64)[:, None], axis=-1)[:, 0]
         for p in (0.1, 0.9)
     )
     return np.where(n > 0, high - low, 0.0)

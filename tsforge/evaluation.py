@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tsforge import calibration
 from tsforge.batch import Context
@@ -28,36 +28,47 @@ BATCH = 512  # windows per forward pass when nothing has to be kept for a gradie
 MOST_VALUES = 4_000_000  # quantiles per forward pass: larger pieces of memory are new ones each time, which costs more
 
 
+Network = Callable[[Context], Forecast]
+
+
+class Reader(NamedTuple):
+    """A network and the windows it reads."""
+
+    network: Network
+    source: WindowSource
+
+
 @dataclass(frozen=True)
 class Forecaster:
     """A network that has learned, the windows it reads, and the corrections of its intervals."""
 
-    network: Callable[[Context], Forecast]
-    source: WindowSource
+    reader: Reader
     calibration: Calibration | None
 
     def outcome(self, prepared: Prepared, windows: Windows) -> Outcome:
         """Forecasts with corrected intervals, as `predict` gives them."""
-        raw = outcome(self.network, self.source, prepared, windows)
+        raw = outcomes({"": self.reader}, prepared, windows)[""]
         return raw if self.calibration is None else self.calibration.apply(raw)
 
 
-def forecaster(network: Callable[[Context], Forecast], source: WindowSource, prepared: Prepared) -> Forecaster:
+def forecaster(network: Network, prepared: Prepared) -> Forecaster:
     """A network with its intervals calibrated on the validation windows."""
-    held_out = outcome(network, source, prepared, prepared.parts.validation)
-    return Forecaster(network, source, calibration.learn(held_out, LEVELS))
+    return _calibrated({"": Reader(network, prepared.source)}, prepared)[""]
 
 
-def baseline(kind: BaselineKind, prepared: Prepared) -> Forecaster:
-    """A baseline that has learned from the training windows, with a context long enough for it."""
-    source = prepared.source
-    config = Baseline(kind=kind)
-    least = config.least_context(source.shape.season)
-    if source.shape.context < least:
-        source = WindowSource(prepared.panel, prepared.features, source.shape._replace(context=least), source.device)
-    network = config.build(source.shape).to(source.device)
-    learn_baseline(network, source, prepared)
-    return forecaster(network, source, prepared)
+def baselines(kinds: Iterable[BaselineKind], prepared: Prepared) -> dict[str, Forecaster]:
+    """Baselines that have learned from the training windows, each with a context long enough for it."""
+    readers: dict[str, Reader] = {}
+    for kind in kinds:
+        config, source = Baseline(kind=kind), prepared.source
+        least = config.least_context(source.shape.season)
+        if source.shape.context < least:
+            shape = source.shape._replace(context=least)
+            source = WindowSource(prepared.panel, prepared.features, shape, source.device)
+        network = config.build(source.shape).to(source.device)
+        learn_baseline(network, source, prepared)
+        readers[kind] = Reader(network, source)
+    return _calibrated(readers, prepared)
 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
@@ -70,47 +81,79 @@ def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: 
         network.learn(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
 
 
-def outcome(
-    network: Callable[[Context], Forecast], source: WindowSource, prepared: Prepared, windows: Windows
-) -> Outcome:
-    """Forecast every window, as the network says it, and set it beside what came."""
-    H, C = source.shape.horizon, source.shape.targets
-    W = len(windows)
-    truth, point = (np.empty((W, H, C), dtype=np.float32) for _ in range(2))
-    observed = np.empty((W, H, C), dtype=np.bool_)
-    spread = np.empty((W, C), dtype=np.float32)
-    quantiles = np.empty((W, H, C, 0), dtype=np.float32)
-    levels: tuple[float, ...] = ()
+def _calibrated(readers: dict[str, Reader], prepared: Prepared) -> dict[str, Forecaster]:
+    held_out = outcomes(readers, prepared, prepared.parts.validation)
+    return {name: Forecaster(reader, calibration.learn(held_out[name], LEVELS)) for name, reader in readers.items()}
+
+
+def outcomes(readers: dict[str, Reader], prepared: Prepared, windows: Windows) -> dict[str, Outcome]:
+    """Forecast every window, as the networks say it, and set it beside what came.
+
+    Networks that read the same windows get them from one gather per batch.
+    """
+    found: dict[str, Outcome] = {}
+    for source in {id(r.source): r.source for r in readers.values()}.values():
+        networks = {name: r.network for name, r in readers.items() if r.source is source}
+        found |= _read(networks, source, prepared, windows)
+    return {name: found[name] for name in readers}
+
+
+def _read(
+    networks: dict[str, Network], source: WindowSource, prepared: Prepared, windows: Windows
+) -> dict[str, Outcome]:
+    W, H, C = len(windows), source.shape.horizon, source.shape.targets
+    truth, observed = np.empty((W, H, C), dtype=np.float32), np.empty((W, H, C), dtype=np.bool_)
+    kept = {name: _Kept(W, H, C) for name in networks}
     size = max(1, min(BATCH, MOST_VALUES // (H * C * len(LEVELS))))
     with torch.inference_mode():
         for i, batch in enumerate(WindowLoader(source, windows, size)):
             here = slice(i * size, i * size + len(batch.truth.target))
-            forecast = network(batch.context)
-            if i == 0:
-                levels = forecast.levels
-                quantiles = np.moveaxis(np.empty((len(levels), W, H, C), dtype=np.float32), 0, -1)  # planes: fast
-            point[here] = forecast.point.cpu().numpy()
-            quantiles[here] = forecast.quantiles().cpu().numpy()
-            spread[here] = forecast.scaling.scale.squeeze(1).cpu().numpy()
             truth[here] = batch.truth.target.cpu().numpy()
             observed[here] = batch.truth.observed.cpu().numpy()
+            for name, network in networks.items():
+                kept[name].put(here, network(batch.context))
     panel, series = prepared.panel, windows.series
-    return Outcome(
-        truth=truth, observed=observed, point=point, quantiles=quantiles, levels=levels,
-        scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], spread=spread,
-        series=series, time=panel.first[series] + windows.origins - panel.offsets[series],
-    )  # fmt: skip
+    return {
+        name: Outcome(
+            truth=truth, observed=observed, point=k.point, quantiles=np.moveaxis(k.planes, 0, -1), levels=k.levels,
+            scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], spread=k.spread,
+            series=series, time=panel.first[series] + windows.origins - panel.offsets[series],
+        )
+        for name, k in kept.items()
+    }  # fmt: skip
+
+
+class _Kept:
+    """What one network says of all windows. Quantiles lie level by level, which makes everything after it faster."""
+
+    def __init__(self, W: int, H: int, C: int) -> None:
+        self.levels: tuple[float, ...] = ()
+        self.point = np.empty((W, H, C), dtype=np.float32)
+        self.spread = np.empty((W, C), dtype=np.float32)
+        self.planes = np.empty((0, W, H, C), dtype=np.float32)
+
+    def put(self, here: slice, forecast: Forecast) -> None:
+        if not len(self.planes) and forecast.levels:
+            self.levels = forecast.levels
+            self.planes = np.empty((len(self.levels), *self.point.shape), dtype=np.float32)
+        self.point[here] = forecast.point.cpu().numpy()
+        self.planes[:, here] = np.moveaxis(forecast.quantiles().cpu().numpy(), -1, 0)
+        self.spread[here] = forecast.scaling.scale.squeeze(1).cpu().numpy()
 
 
 def standardise(o: Outcome, moments: Moments) -> Outcome:
-    """The outcome in units of each series' and target's deviation about its mean, (n, C) each; in place: it is large.
+    """The outcome in units of each series' and target's deviation about its mean, (n, C) each.
+
+    Forecasts are changed in place: they are large.
 
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
-    deviation: NDArray[np.float64] = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series]
-    mean = np.nan_to_num(moments.mean)[o.series]
-    for values in (o.truth, o.point, *np.moveaxis(o.quantiles, -1, 0)):
-        values -= mean[:, None].astype(np.float32)
-        values /= deviation[:, None].astype(np.float32)
-    spread = (o.spread / deviation).astype(np.float32)
-    return replace(o, scale=o.scale / deviation, square=o.square / deviation**2, spread=spread)
+    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series].astype(np.float32)
+    mean = np.nan_to_num(moments.mean)[o.series].astype(np.float32)
+    truth = o.truth.copy()
+    for values in (truth, o.point, *np.moveaxis(o.quantiles, -1, 0)):
+        values -= mean[:, None]
+        values /= deviation[:, None]
+    return replace(
+        o, truth=truth, scale=o.scale / deviation, square=o.square / deviation**2, spread=o.spread / deviation
+    )

@@ -45,10 +45,18 @@ class Judged:
             begin += count
         return concatenated(parts)
 
-    def adaptive(self, name: str, gamma: float) -> Outcome:
-        """With intervals that also move after every origin."""
-        o, start = self.static(name), self.starts[0][1][name]
-        return o if start is None else calibration.adapt(o, start.settled(), gamma)
+    def adaptive(self, gamma: float) -> dict[str, Outcome]:
+        """With intervals that also move after every origin, all of them."""
+        starts = self.starts[0][1]
+        once = len(self.starts) == 1
+        moving = {name: start for name, start in starts.items() if start is not None}
+        found = {name: self.raw[name] if once else self.static(name) for name in self.raw}
+        for levels in {start.levels for start in moving.values()}:
+            names = [name for name, start in moving.items() if start.levels == levels]
+            begin = [moving[name] if once else moving[name].settled() for name in names]
+            moved = calibration.adapt_all([found[name] for name in names], begin, gamma)
+            found |= dict(zip(names, moved, strict=True))
+        return found
 
 
 def judge(model: Forecaster, prepared: Prepared) -> Judged:
@@ -57,19 +65,17 @@ def judge(model: Forecaster, prepared: Prepared) -> Judged:
     kind: str = experiment.model.kind
     metrics = experiment.backtest.metrics if experiment.backtest else ()
     extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
-    raw: dict[str, Outcome] = {}
-    starts: dict[str, Calibration | None] = {}
-    for name in dict.fromkeys((kind, *evaluation.BASELINES, *extra)):
-        trained = len(prepared.parts.train) > 0
-        if name == "linear" and not trained:
-            log.warning("there is nothing before the first origin to learn from: linear is left out")
-            continue
-        current = model if name == kind else evaluation.baseline(name, prepared)  # type: ignore[arg-type]
-        o = evaluation.outcome(current.network, current.source, prepared, windows)
-        if not trained and name != kind:  # no errors to take intervals from
-            o = replace(o, quantiles=o.quantiles[..., :0], levels=())
-        raw[name], starts[name] = o, current.calibration
-    return Judged(windows, raw, ((len(windows), starts),))
+    trained = len(prepared.parts.train) > 0
+    others = [name for name in dict.fromkeys((*evaluation.BASELINES, *extra)) if name != kind]
+    if not trained and "linear" in others:
+        log.warning("there is nothing before the first origin to learn from: linear is left out")
+        others.remove("linear")
+    found = {kind: model, **evaluation.baselines(others, prepared)}
+    raw = evaluation.outcomes({name: f.reader for name, f in found.items()}, prepared, windows)
+    if not trained:  # no errors to take the baselines' intervals from
+        bare = {name: replace(o, quantiles=o.quantiles[..., :0], levels=()) for name, o in raw.items() if name != kind}
+        raw |= bare
+    return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in found.items()}),))
 
 
 def _bounded(prepared: Prepared) -> Windows:

@@ -19,7 +19,7 @@ from tsforge.data.panel import Panel, build
 from tsforge.data.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
-from tsforge.evaluation import Forecaster
+from tsforge.evaluation import Forecaster, Reader
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.judging import Judged, joined, judge
 from tsforge.learner import Report
@@ -77,7 +77,11 @@ class Backtest:
             return self.judged.raw[name]
         if intervals == "static" or not self.rolls:
             return self.judged.static(name)
-        return self.judged.adaptive(name, self.config.gamma)
+        return self._adaptive[name]
+
+    @cached_property
+    def _adaptive(self) -> dict[str, Outcome]:
+        return self.judged.adaptive(self.config.gamma)
 
     @property
     def intervals(self) -> str:
@@ -191,14 +195,14 @@ def _of_model(model: artifact.Model, data: Any, config: BacktestConfig) -> Backt
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
     prepared = encode(experiment, panel, Cut(cuts, parts, model.facts.encodings))
-    judged = judge(Forecaster(model.network, prepared.source, model.calibration), prepared)
+    judged = judge(Forecaster(Reader(model.network, prepared.source), model.calibration), prepared)
     return Backtest(experiment, panel, joined([judged], _units(prepared, config)), stride, 0)
 
 
 def _seen(model: artifact.Model, panel: Panel) -> split.Ints:
     """The first row of each series that the model was neither trained on nor chosen by; of a new series its first."""
     starts = panel.offsets[:-1]
-    ordinals = np.array([model.facts.seen.get(panel.label(i), panel.first[i]) for i in range(len(panel))])
+    ordinals = np.array([model.facts.seen.get(panel.key(i), panel.first[i]) for i in range(len(panel))])
     rows: split.Ints = np.clip(starts + ordinals - panel.first, starts, panel.ends)
     return rows
 

@@ -123,7 +123,7 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
     else:
         rounds, stop = _train(network, prepared, report or (lambda _: None))
     seconds = time.perf_counter() - start
-    judged = evaluation.forecaster(network.eval(), prepared.source, prepared)
+    judged = evaluation.forecaster(network.eval(), prepared)
     model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
     return Learned(model, judged, rounds, stop, started, seconds)
 
@@ -214,9 +214,9 @@ def _outcomes(judged: Forecaster, prepared: Prepared) -> dict[str, Outcome]:
         return {}
     kind: str = prepared.experiment.model.kind
     found = {kind: judged.outcome(prepared, test)}
-    for other in evaluation.BASELINES:
-        if other != kind:
-            found[other] = evaluation.baseline(other, prepared).outcome(prepared, test)
+    others = [name for name in evaluation.BASELINES if name != kind]
+    for name, other in evaluation.baselines(others, prepared).items():
+        found[name] = other.outcome(prepared, test)
     return found
 
 
@@ -242,7 +242,7 @@ def _write_extras(result: Fit, folder: Path) -> None:
 def _facts(prepared: Prepared) -> artifact.DataFacts:
     panel, source = prepared.panel, prepared.experiment.data.path
     stops = panel.first + prepared.cuts.validation - panel.offsets[:-1]
-    seen = {panel.label(i): int(stop) for i, stop in enumerate(stops)}
+    seen = {panel.key(i): int(stop) for i, stop in enumerate(stops)}
     return artifact.DataFacts(
         columns=panel.schema, encodings=prepared.encodings, shape=prepared.source.shape._asdict(),
         source=source or "", series=len(panel),

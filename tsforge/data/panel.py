@@ -50,6 +50,10 @@ class Panel:
         """Series i in words; empty for a single unnamed series."""
         return " ".join(str(column[i]) for column in self.ids)
 
+    def key(self, i: int) -> str:
+        """Series i as a text that no other series has."""
+        return "\x1f".join(str(column[i]) for column in self.ids)
+
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))

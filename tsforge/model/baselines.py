@@ -69,11 +69,8 @@ class BaselineForecaster(nn.Module):
             scaling, point = self._parts(context)
             gap = (truth.target - point) / scaling.scale
             found.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
-        errors = torch.cat(found)
-        level = torch.tensor([*self.levels, 0.5], dtype=errors.dtype, device=errors.device)
-        # Step by step: torch refuses quantiles of more than 16 million values at once.
-        steps = [torch.nanquantile(step, level, dim=0) for step in errors.unbind(1)]
-        quantiles = torch.stack(steps).movedim(1, -1).nan_to_num(0.0)  # (H, C, Q)
+        level = torch.tensor([*self.levels, 0.5], device=self.errors.device)
+        quantiles = _quantiles(torch.cat(found), level)
         self.errors.copy_(quantiles[..., :-1] - quantiles[..., -1:])
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
@@ -84,6 +81,20 @@ class BaselineForecaster(nn.Module):
         else:
             point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
         return scaling, torch.where(context.observed.any(dim=1, keepdim=True), point, scaling.loc)
+
+
+def _quantiles(values: Tensor, level: Tensor) -> Tensor:
+    """values (W, H, C) with NaN -> (H, C, Q), linear between neighbours; 0 where all are NaN.
+
+    One sort of everything: torch.nanquantile takes forty times as long and refuses more than 16 million values.
+    """
+    ordered = values.movedim(0, -1).sort(dim=-1).values  # NaN last
+    count = (~ordered.isnan()).sum(dim=-1, keepdim=True)
+    position = (level * (count - 1)).clamp(min=0)
+    low = position.floor().long()
+    high = torch.minimum(low + 1, (count - 1).clamp(min=0))
+    below, above = ordered.gather(-1, low), ordered.gather(-1, high)
+    return torch.lerp(below, above, position - low).nan_to_num(0.0)
 
 
 def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
