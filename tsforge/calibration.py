@@ -90,8 +90,8 @@ def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
     pooled = bool((least < LEAST).any())
     if pooled:
         log.warning(
-            "only %d held-out windows to calibrate intervals by at some step%s: its steps share one correction%s",
-            int(least.min()), f" of {int((least < LEAST).sum())} targets" if C > 1 else "",
+            "only %d held-out windows to calibrate intervals by at some step%s: all steps share one correction%s",
+            int(least.min()), f" of {int((least < LEAST).sum())} of {C} targets" if C > 1 else "",
             ", and some intervals are left as they are" if short else "",
         )  # fmt: skip
     return Calibration.model_validate(

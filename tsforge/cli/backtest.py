@@ -55,6 +55,7 @@ def backtest(
     *,
     roll: RollOptions | None = None,
     options: FitOptions | None = None,
+    group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None,
     coverage: Annotated[bool, Parameter(negative="")] = False,
     output: str | None = None,
@@ -72,6 +73,8 @@ def backtest(
         Folder that `tsforge fit` wrote, a table or the name of a data set, or a TOML file with an experiment.
     data
         The table for a model or a TOML file. (default: its own)
+    group
+        Only these groups of a TOML file with several.
     by
         Show the scores by horizon step or by series.
     coverage
@@ -91,7 +94,7 @@ def backtest(
 
     roll, options = roll or RollOptions(), options or FitOptions()
     _check(roll, output, plot)
-    work = _work(source, data, roll, options)
+    work = _chosen(_work(source, data, roll, options), group or [])
     board = Scoreboard({name: _run(what, name, quiet=quiet) for name, what in work.items()})
     texts = scores.tables(board, by, coverage=coverage)
     if output is not None:
@@ -150,6 +153,18 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
         options.refuse_swallowed_table()
         raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
     return {"": (asked, source, None)}
+
+
+def _chosen(work: dict[str, Work], names: list[str]) -> dict[str, Work]:
+    """The groups that were asked for; all where none was."""
+    from tsforge.errors import ConfigError, listing, nearest
+
+    for name in names:
+        if name not in work:
+            known = [known for known in work if known]
+            hint = nearest(name, known) or (f"groups: {listing(known, 20)}" if known else "leave out --group")
+            raise ConfigError(f"there is no group '{name}'", hint)
+    return {name: work[name] for name in names} or work
 
 
 def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
