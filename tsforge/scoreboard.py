@@ -115,35 +115,28 @@ class Scoreboard:
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
-        return metrics.score_all(self._with(model, kind), f"coverage_{nominal}", "points")
+        return self._covers(model, kind)[nominal][0]
 
     def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
         """The same of every horizon step."""
-        found: list[float] = metrics.steps_all(self._with(model, kind), f"coverage_{nominal}").tolist()
-        return found
+        return self._covers(model, kind)[nominal][1]
 
-    def _with(self, model: str, kind: str) -> list[Outcome]:
-        return [
-            test.outcomes[model] if kind == test.intervals else self._kept[(group, model, kind)]
-            for group, test in self.tests.items()
-        ]
+    def _covers(self, model: str, kind: str) -> dict[int, tuple[float, list[float]]]:
+        """By nominal level: overall, and by step. The numbers are kept, the intervals behind them are large."""
+        if (model, kind) not in self._covered:
+            outcomes = [
+                test.outcomes[model] if kind == test.intervals else test.outcome(model, kind)
+                for test in self.tests.values()
+            ]
+            self._covered[model, kind] = {
+                n: (metrics.score_all(outcomes, f"coverage_{n}"), metrics.steps_all(outcomes, f"coverage_{n}").tolist())
+                for n in NOMINAL
+            }
+        return self._covered[model, kind]
 
     @cached_property
-    def _kept(self) -> _Kept:
-        return _Kept(self.tests)
-
-
-class _Kept(dict[tuple[str, str, str], Outcome]):
-    """Outcomes with other intervals than those scored, made when first asked for."""
-
-    def __init__(self, tests: dict[str, Backtest]) -> None:
-        super().__init__()
-        self._tests = tests
-
-    def __missing__(self, key: tuple[str, str, str]) -> Outcome:
-        group, model, kind = key
-        self[key] = self._tests[group].outcome(model, kind)
-        return self[key]
+    def _covered(self) -> dict[tuple[str, str], dict[int, tuple[float, list[float]]]]:
+        return {}
 
 
 def check_metrics(names: Sequence[str]) -> None:
