@@ -93,6 +93,18 @@ def test_etth1_oil_temperature_is_covered(monkeypatch: pytest.MonkeyPatch) -> No
         assert board.coverage(model, "adaptive", 90) == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.parametrize("season", [48, 336])
+def test_electricity_demand_is_covered(season: int) -> None:
+    """Adaptive intervals that do not hold what they promise where the held-out days are unlike the next four weeks."""
+    settings = {"data.horizon": 48, "data.context": 336, "data.test": 1344, "data.season": season}
+    test = tsforge.backtest(tsforge.build(settings | {"model.kind": "linear"}), "electricity-demand")
+    board = Scoreboard({"": test})
+    assert board.first.origins == 1344 - 48 + 1
+    for model in ("linear", "seasonal-naive", "naive", "drift"):
+        assert board.coverage(model, "adaptive", 80) == pytest.approx(0.8, abs=0.03)
+        assert board.coverage(model, "adaptive", 90) == pytest.approx(0.9, abs=0.03)
+
+
 @pytest.mark.usefixtures("competitions")
 def test_m3_published() -> None:
     """Wrong tails, another sMAPE, a MASE over another in-sample part, or one average passed off as the other."""
