@@ -446,3 +446,27 @@ def test_one_origin_and_none() -> None:
         o = outcome(n, 4, 1, FEW)
         np.testing.assert_allclose(adapt(o, start).quantiles, start.apply(o).quantiles)
     assert calibration.with_levels(o, LEVELS) is o
+
+
+def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
+    """600 origins without any error that narrow a closed interval further and further: the next noise is all missed."""
+    rng = np.random.default_rng(0)
+
+    def made(noise: np.ndarray, begin: int) -> Outcome:
+        W = len(noise)
+        point, ones = np.zeros((W, 1, 1), dtype=np.float32), np.ones((W, 1))
+        quantiles = np.array([-1.3, 0, 1.3], dtype=np.float32) + point[..., None]
+        truth = noise[:, None, None].astype(np.float32)
+        seen = np.ones(truth.shape, dtype=bool)
+        return Outcome(
+            truth, seen, point, quantiles, (0.1, 0.5, 0.9), ones, ones, ones.astype(np.float32),
+            np.zeros(W, dtype=np.int64), begin + np.arange(W),
+        )  # fmt: skip
+
+    start = learn(made(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
+    assert start is not None
+    found = adapt(made(np.r_[np.zeros(600), rng.normal(size=400)], 500), start, 0.05)
+    low, high = found.quantiles[600:, 0, 0, 0], found.quantiles[600:, 0, 0, 2]
+    truth = found.truth[600:, 0, 0]
+    assert ((low <= truth) & (truth <= high))[:100].mean() > 0.5
+    assert ((low <= truth) & (truth <= high))[100:].mean() == pytest.approx(0.8, abs=0.05)

@@ -208,3 +208,53 @@ def test_refusals(tmp_path: Path) -> None:
         tsforge.backtest(tmp_path / "m", frame, config=BacktestConfig(refit=1))
     with pytest.raises(ConfigError, match="leaves nothing to score"):
         tsforge.backtest(experiment(**{"data.test": 0}), frame)
+
+
+def test_a_fit_without_a_truth_behind_it_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """One hole that ends a backtest of many fits."""
+    frame = table((240,))
+    frame.loc[222:227, "value"] = np.nan
+    with caplog.at_level(logging.WARNING, "tsforge"):
+        test = tsforge.backtest(experiment("naive"), frame, config=BacktestConfig(windows=4, refit=1))
+    assert [o for _, o in origins(test)] == [216, 228, 234]
+    assert test.fits == 3
+    assert "no truth was observed behind the origins of fit 2 of 4" in caplog.text
+
+
+def test_a_model_that_was_fitted_for_refitting_still_rolls(tmp_path: Path) -> None:
+    """Settings of the fitting that a fitted model refuses, though nobody gave them now."""
+    frame = table((240,))
+    settings = {"backtest.refit": 2, "backtest.train_window": 100, "backtest.stride": 3, "backtest.units": "standard"}
+    tsforge.fit(experiment("naive", **settings), frame, out=tmp_path / "m")
+    test = tsforge.backtest(tmp_path / "m", frame)
+    assert (test.stride, test.config.units, test.config.refit) == (3, "standard", 0)
+
+
+def test_series_that_end_at_different_times_are_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A fit that knows later times of one series than another's origins, in silence."""
+    with caplog.at_level(logging.WARNING, "tsforge"):
+        tsforge.backtest(experiment("naive"), table((240, 240)), config=BacktestConfig(windows=2))
+        assert "end at different times" not in caplog.text
+        tsforge.backtest(experiment("naive"), table((240, 200)), config=BacktestConfig(windows=2))
+    assert "2 series end at different times" in caplog.text
+
+
+def test_rows_before_a_sliding_window_do_not_matter() -> None:
+    """A level, a deviation or a covariate's scale of rows that are not trained on."""
+    frame, other = table((240,)), table((240,))
+    other.loc[:59, "value"] = 500 + np.arange(60)
+    for kind in ("linear", "naive"):
+        config = BacktestConfig(windows=2, train_window=120, units="standard")
+        a, b = (tsforge.backtest(experiment(kind), f, config=config).judged.static(kind) for f in (frame, other))
+        np.testing.assert_array_equal(a.point, b.point)
+        np.testing.assert_array_equal(a.quantiles, b.quantiles)
+
+
+def test_rows_that_are_all_old_are_told_from_rows_that_are_too_few(tmp_path: Path) -> None:
+    """One message for two mistakes, with a time that is not the model's."""
+    frame = table((240,))
+    tsforge.fit(experiment("naive", **{"data.test": 24}), frame, out=tmp_path / "m")
+    with pytest.raises(DataError, match=r"no window .* \(up to 2024-01-09 23:00"):
+        tsforge.backtest(tmp_path / "m", frame.iloc[:100])
+    with pytest.raises(DataError, match="too short: the longest series has 5 rows"):
+        tsforge.backtest(tmp_path / "m", frame.iloc[-5:])

@@ -28,8 +28,8 @@ def outcome(errors: np.ndarray, series: np.ndarray, time: np.ndarray) -> Outcome
 def test_against_statsmodels(overlap: int) -> None:
     """Autocovariances of the wrong number or weight, or the small-sample factor upside down."""
     rng = np.random.default_rng(overlap)
-    noise = rng.normal(0.1, 1, 90 + overlap)
-    d = np.convolve(noise, np.ones(overlap) / overlap, "valid")[:90]
+    noise = rng.normal(0.1, 1, 150 + overlap)
+    d = np.convolve(noise, np.ones(overlap) / overlap, "valid")[:150]
     n, h = len(d), overlap
     robust = {"maxlags": h - 1, "kernel": "uniform", "use_correction": False}
     fitted = sm.OLS(d, np.ones(n)).fit(cov_type="HAC", cov_kwds=robust)

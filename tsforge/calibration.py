@@ -8,7 +8,7 @@ Adaptive: the same corrections, moved after every origin whose truth has come (G
 Inference"), by γ · unit · (missed - 2τ), where `missed` says whether the interval as issued missed it. The step is in
 the units of the scores (as in Angelopoulos, Candès & Tibshirani 2023, "Conformal PID Control") and not in those of τ:
 that reaches beyond the largest held-out score without infinite intervals. The long-run share of misses tends to 2τ,
-whatever the data do.
+whatever the data do, unless the interval is closed and still never missed (a constant series).
 
 Axes: W windows, H horizon, C targets, Q levels, P pairs of levels, the widest first.
 """
@@ -101,7 +101,7 @@ def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
 
 
 def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
-    """Quantiles corrected origin by origin, in the order of time, each knowing only what had come by then.
+    """Quantiles corrected origin by origin, in the order of time, moved only by truths that had come by then.
 
     o: uncorrected forecasts. Windows of several series at one origin count as one observation, their mean: the
     corrections are shared by all series.
@@ -146,7 +146,9 @@ def adapt_all(outcomes: list[Outcome], starts: list[Calibration], gamma: float =
             into[:, here] = part
         truth, observed = (np.concatenate([a[here]] * M, axis=-1) for a in (first.truth, first.observed))
         missed = pairs.missed(block, truth, observed)
-        moves[k] = np.nan_to_num(step * (missed - share)).swapaxes(0, 1)
+        change = np.nan_to_num(step * (missed - share))
+        closed = (block[pairs.high] <= block[pairs.low]).all(axis=1)  # nothing left to take back: it is not saved up
+        moves[k] = np.where(closed, np.maximum(change, 0), change).swapaxes(0, 1)
     return [replace(o, quantiles=np.moveaxis(q, 0, -1)) for o, q in zip(outcomes, found, strict=True)]
 
 

@@ -122,7 +122,7 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
             marker="o" if len(line) == 1 else None, label=model,
         )  # fmt: skip
     lines = np.array(list(values.values()))
-    if np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
+    if np.isfinite(lines).any() and np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
         axis.set_yscale("log")
     axis.set_xlabel("horizon step")
     axis.set_ylabel(metric)

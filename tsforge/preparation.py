@@ -74,7 +74,7 @@ def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str
     assert experiment.data.context is not None
     assert experiment.data.horizon is not None
     parts = split.parts(panel, cuts, experiment.data.context, experiment.data.horizon)
-    encodings = covariates.learn(panel, cuts.train, use_calendar=experiment.data.calendar)
+    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=experiment.data.calendar)
     return encode(experiment, panel, Cut(cuts, parts, encodings), device)
 
 
@@ -96,7 +96,7 @@ def encode(experiment: Experiment, panel: Panel, cut: Cut, device: str = "cpu") 
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, config.context, config.horizon, config.season)
     source = WindowSource(panel, features, shape, device)
-    level = statistics.level(panel, cuts.train)
+    level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, config.season)
     return Prepared(experiment, panel, cuts, parts, encodings, features, level, source, in_sample)
 

@@ -96,7 +96,8 @@ def backtest(
     """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
 
     what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model or its directory,
-    which forecasts every origin after what it has seen. Origins are counted back from the end of each series.
+    which forecasts every origin after what it has seen. Origins are counted back from the end of each series; where
+    series end at different times, a fit knows times of one that lie after the origins of another, which is said.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     Raises TsforgeError for what the user can mend.
@@ -107,14 +108,21 @@ def backtest(
         result = _of_experiment(experiment, data, on_fit or (lambda *_: None))
     else:
         model = what if isinstance(what, artifact.Model) else artifact.load(what)
-        asked = config or model.experiment.backtest or BacktestConfig()
+        asked = config or for_model(model.experiment.backtest)
         result = _of_model(model, data, asked)
     return replace(result, seconds=time.perf_counter() - start)
+
+
+def for_model(config: BacktestConfig | None) -> BacktestConfig:
+    """How a fitted model rolls: as its experiment says, without what concerns fitting."""
+    known = config.model_dump(exclude={"refit", "gap", "train_window"}) if config else {}
+    return BacktestConfig.model_validate(known)
 
 
 def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     """Fit before the first origin, and again every `refit` origins."""
     experiment, panel = read(experiment, data)
+    _say_ragged(panel)
     config = experiment.backtest or BacktestConfig()
     horizon = settle_horizon(experiment, panel)
     stride = config.stride or (horizon if config.windows or config.refit else 1)
@@ -140,17 +148,37 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         length = test if n == count else (n - 1) * stride + horizon
         cuts = split.split(panel, experiment.data.validation, length, rolling)
         prepared = arrange(experiment, panel, cuts, device)
+        if not len(prepared.parts.test):
+            log.warning(
+                "no truth was observed behind the origins of fit %d of %d: it is left out", number + 1, len(starts)
+            )
+            continue
         learned = training.learn(prepared, on_fit(prepared, number, len(starts)))
         if learned.stop == "interrupt":
             raise KeyboardInterrupt
         judged.append(judge(learned.judged, prepared))
-        units = _units(prepared, config) if number == 0 else units
-    return Backtest(experiment, panel, joined(judged, units), stride, len(starts))
+        units = units or _units(prepared, config)
+    if not judged:
+        raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more --windows")
+    return Backtest(experiment, panel, joined(judged, units), stride, len(judged))
+
+
+def _say_ragged(panel: Panel) -> None:
+    """Series are cut by their own ends: that a common clock would be crossed is said, where there is one."""
+    last = panel.first + panel.ends - panel.offsets[:-1]
+    last = last[panel.ends > panel.offsets[:-1]]
+    if panel.schema.time_kind == "datetime" and len(np.unique(last)) > 1:
+        log.warning(
+            "%d series end at different times and each is cut by its own end: what is learned from one may lie after "
+            "the origins of another", len(last),
+        )  # fmt: skip
 
 
 def _units(prepared: Prepared, config: BacktestConfig) -> statistics.Moments | None:
     """What scores are divided by, where they are asked for in deviations of the training part."""
-    return statistics.moments(prepared.panel, prepared.cuts.train) if config.units == "standard" else None
+    if config.units != "standard":
+        return None
+    return statistics.moments(prepared.panel, prepared.cuts.train, prepared.cuts.begin)
 
 
 def _check_history(experiment: Experiment, config: BacktestConfig) -> None:
@@ -184,7 +212,7 @@ def _of_model(model: artifact.Model, data: Any, config: BacktestConfig) -> Backt
     seen = _seen(model, panel)
     begin = seen if config.windows is None else panel.ends - H - (config.windows - 1) * stride
     windows = cut(panel, np.maximum(begin, panel.offsets[:-1]), panel.ends, L, H, stride=stride)
-    windows = _unseen(windows, seen, panel)
+    windows = _unseen(windows, seen, model, panel)
     origin = np.minimum.reduceat(windows.origins, np.flatnonzero(np.r_[True, np.diff(windows.series) > 0]))
     first = panel.ends.copy()
     first[np.unique(windows.series)] = origin
@@ -207,11 +235,18 @@ def _seen(model: artifact.Model, panel: Panel) -> split.Ints:
     return rows
 
 
-def _unseen(windows: Windows, seen: split.Ints, panel: Panel) -> Windows:
+def _unseen(windows: Windows, seen: split.Ints, model: artifact.Model, panel: Panel) -> Windows:
     """Those whose truth the model has not seen; how many are left out is said."""
+    H = model.shape.horizon
+    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    if longest <= H:
+        raise DataError(
+            f"{panel.name}: too short: the longest series has {longest} rows, a window of the model takes {H + 1}",
+            "bring more rows, and some history before them",
+        )
     keep = windows.origins >= seen[windows.series]
     kept = Windows(windows.origins[keep], windows.series[keep])
-    when = _time(panel, seen)
+    when = _last_seen(model, panel)
     if not len(kept):
         raise DataError(
             f"{panel.name}: no window of the data lies after what the model has seen (up to {when})",
@@ -225,7 +260,7 @@ def _unseen(windows: Windows, seen: split.Ints, panel: Panel) -> Windows:
     return kept
 
 
-def _time(panel: Panel, rows: split.Ints) -> str:
-    """The latest of these rows' times."""
-    last = int((panel.first + rows - panel.offsets[:-1]).max()) - 1
+def _last_seen(model: artifact.Model, panel: Panel) -> str:
+    """The latest time that the model knows of any series."""
+    last = max(model.facts.seen.values(), default=int(panel.first.min())) - 1
     return show_time(panel.schema.frequency.stamps(np.array([last]))[0], panel.schema)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge import metrics
 from tsforge.errors import ConfigError, listing, nearest
@@ -48,8 +49,20 @@ class Scoreboard:
 
     @property
     def primary(self) -> str:
-        """The first metric shown of which lower is better."""
-        return next((name for name in self.shown if is_error(name) and name != "owa"), "mae")
+        """The first metric shown of which lower is better and that the model has a value for."""
+        errors = [name for name in self.shown if is_error(name) and name != "owa"]
+        return next((n for n in errors if np.isfinite(self.score(self.models[0], n))), "mae")
+
+    @property
+    def intervals(self) -> list[str]:
+        """The kinds of intervals that are scored: more than one where groups differ."""
+        return sorted({test.intervals for test in self.tests.values()})
+
+    def fact(self, name: str, of: Callable[[Backtest], Any]) -> dict[str, Any]:
+        """What is said of a backtest; by group where groups differ."""
+        values = {group: of(test) for group, test in self.tests.items()}
+        same = all(value == of(self.first) for value in values.values())
+        return {name: of(self.first) if same else values}
 
     def outcomes(self, model: str, group: str | None = None) -> list[Outcome]:
         """Those of all groups, or of one."""
@@ -99,19 +112,26 @@ class Scoreboard:
         """Metric to model to values, one per step (of groups of different length, the longest)."""
         found: dict[str, dict[str, list[float]]] = {}
         for name in names:
-            found[name] = {model: metrics.steps_all(self.outcomes(model), name).tolist() for model in self.models}
+            found[name] = {model: self._steps(model, name).tolist() for model in self.models}
         return found
 
-    def by_series(self, names: Sequence[str]) -> tuple[list[str], dict[str, dict[str, list[float]]]]:
-        """(what each row is: series, target, group; metric to model to values, one per row)."""
+    def by_series(self, names: Sequence[str]) -> tuple[list[dict[str, str]], dict[str, dict[str, list[float]]]]:
+        """(what each row is: group, series, target; metric to model to values, one per row)."""
         labels = [label for group, test in self.tests.items() for label in _labels(test, group)]
         found: dict[str, dict[str, list[float]]] = {}
         for name in names:
-            found[name] = {
-                model: np.concatenate([metrics.by_series(o, name).ravel() for o in self.outcomes(model)]).tolist()
-                for model in self.models
-            }
+            found[name] = {model: self._series(model, name).tolist() for model in self.models}
         return labels, found
+
+    def _steps(self, model: str, name: str) -> NDArray[np.floating]:
+        if name == "owa":
+            return _owa(lambda who, part: self._steps(who, part), model)
+        return metrics.steps_all(self.outcomes(model), name)
+
+    def _series(self, model: str, name: str) -> NDArray[np.floating]:
+        if name == "owa":
+            return _owa(lambda who, part: self._series(who, part), model)
+        return np.concatenate([metrics.by_series(o, name).ravel() for o in self.outcomes(model)])
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
@@ -160,9 +180,11 @@ def document(board: Scoreboard) -> dict[str, Any]:
     }  # fmt: skip
     result: dict[str, Any] = {
         "model": board.models[0], "windows": sum(len(t.judged.windows) for t in board.tests.values()),
-        "origins": test.origins, "series": sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values()),
-        "horizon": test.experiment.data.horizon, "stride": test.stride, "season": test.experiment.data.season,
-        "average": board.average, "units": test.config.units, "intervals": test.intervals,
+        **board.fact("origins", lambda t: t.origins),
+        "series": sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values()),
+        **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
+        **board.fact("season", lambda t: t.experiment.data.season),
+        "average": board.average, "units": test.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
         "scores": board.scores, "skill": board.skills(), "against": paired, "left_out": board.left_out(),
@@ -177,11 +199,19 @@ def document(board: Scoreboard) -> dict[str, Any]:
     return result
 
 
-def _labels(test: Backtest, group: str) -> list[str]:
+def _labels(test: Backtest, group: str) -> list[dict[str, str]]:
+    first = {"group": group} if group else {}
     targets = test.panel.schema.target
-    rows = []
-    for i in np.unique(test.judged.windows.series):
-        for target in targets:
-            parts = [group, test.panel.label(int(i)), target if len(targets) > 1 else ""]
-            rows.append(" ".join(p for p in parts if p) or target)
-    return rows
+    return [
+        {**first, "series": test.panel.label(int(i)), "target": target}
+        for i in np.unique(test.judged.windows.series)
+        for target in targets
+    ]
+
+
+def _owa(values: Callable[[str, str], NDArray[np.floating]], model: str) -> NDArray[np.floating]:
+    """Mean of the ratios to Naive2, row by row."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [values(model, part) / values("naive2", part) for part in ("smape", "mase")]
+    mean: NDArray[np.floating] = np.mean(ratios, axis=0)
+    return mean

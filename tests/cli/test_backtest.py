@@ -124,7 +124,7 @@ def test_files_and_pictures(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "no data is named"),
         (["data.csv", "--metrics", "maes"], "there is no metric 'maes'"),
         (["data.csv", "--output", "s.xlsx"], "ends in .csv or .md"),
-        (["data.csv", "other.csv"], "two tables are named"),
+        (["data.csv", "other.csv"], "data.csv: no such folder of a model"),
         (["nowhere.csv"], "nowhere.csv"),
         (["data.csv", "--windows", "0"], "must be 1 or more"),
         (["data.csv", "--horizon", "6", "--windows", "60"], "too short"),
@@ -145,3 +145,41 @@ def test_refusals(capsys: pytest.CaptureFixture[str], argv: list[str], words: st
     assert out == ""
     assert words in err
     assert "hint:" in err
+
+
+@pytest.mark.parametrize("flag", ["--output", "--plot"])
+def test_results_never_replace_the_data(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    """A table overwritten by its scores."""
+    before = Path("data.csv").read_bytes()
+    name = "data.csv" if flag == "--output" else "data.png"
+    Path("data.png").write_bytes(before)
+    assert run(["backtest", name, "--model", "naive", "--horizon", "6", flag, name]) == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
+
+
+def test_owa_by_step_and_series(capsys: pytest.CaptureFixture[str]) -> None:
+    """A metric of two models that is dropped, or crashes, where it is taken apart."""
+    argv = ["data.csv", "--model", "linear", "--horizon", "6", "--windows", "4", "--metrics", "owa"]
+    rows = document(capsys, *argv, "--by", "step")["by"]["step"]
+    assert len(rows) == 6 * 5
+    assert all(row["owa"] == 1 for row in rows if row["model"] == "naive2")
+    rows = document(capsys, *argv, "--by", "series")["by"]["series"]
+    assert {row["series"] for row in rows} == {"s0", "s1"}
+    assert all(row["owa"] == 1 for row in rows if row["model"] == "naive2")
+
+
+def test_groups_that_differ_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The facts of the first group said of all."""
+    Path("p.toml").write_text(
+        '[data]\npath = "data.csv"\n[[groups]]\nname = "once"\ndata = { horizon = 6, test = 6 }\n'
+        '[[groups]]\nname = "often"\ndata = { horizon = 4, test = 40 }\n',
+        encoding="utf-8",
+    )
+    found = document(capsys, "p.toml", "--model", "naive")
+    assert found["horizon"] == {"once": 6, "often": 4}
+    assert found["intervals"] == {"once": "static", "often": "adaptive"}
+    assert run(["backtest", "p.toml", "--model", "naive", "--group", "often", "--quiet"]) == 0
+    assert "horizon 4" in capsys.readouterr().out
+    assert run(["backtest", "p.toml", "--model", "naive", "--group", "oftne"]) == 2
+    assert "did you mean 'often'?" in capsys.readouterr().err

@@ -40,7 +40,7 @@ class RollOptions:
     units: Literal["data", "standard"] | None = None
     "Score in the data's units, or in deviations of the training part. (default: data)"
     metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
-    "Scores to show, as mase wql coverage_95 pinball_0.9."
+    "Scores to show, as mase wql coverage_60 pinball_0.9."
 
     def overrides(self) -> dict[str, Any]:
         """Dotted path to value, for everything that was given."""
@@ -94,6 +94,7 @@ def backtest(
 
     roll, options = roll or RollOptions(), options or FitOptions()
     _check(roll, output, plot)
+    show.keep([output, plot], [source, data, options.config])
     work = _chosen(_work(source, data, roll, options), group or [])
     board = Scoreboard({name: _run(what, name, quiet=quiet) for name, what in work.items()})
     texts = scores.tables(board, by, coverage=coverage)
@@ -147,10 +148,10 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
             raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
         return found
     if data is not None:
-        raise ConfigError(f"two tables are named, or {source} is not the folder of a model", "name one")
+        raise ConfigError(f"{source}: no such folder of a model", "a table alone is backtested with: backtest DATA")
     asked = build(given, options.config)
     if source is None and asked.data.path is None:
-        options.refuse_swallowed_table()
+        options.refuse_swallowed_table("backtest")
         raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
     return {"": (asked, source, None)}
 
@@ -172,6 +173,7 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
     from tsforge.artifact import load
     from tsforge.errors import ConfigError
     from tsforge.experiment import BacktestConfig, build
+    from tsforge.rolling import for_model
 
     experiment = load(folder).experiment
     extra = [path for path in given if not path.startswith("backtest.")]
@@ -182,7 +184,7 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
             f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
             "leave these flags out, or backtest the table itself, which fits on the way",
         )
-    known = experiment.backtest.model_dump() if experiment.backtest else {}
+    known = for_model(experiment.backtest).model_dump()
     asked = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
     return BacktestConfig.model_validate(known | (asked.model_dump(exclude_unset=True) if asked else {}))
 

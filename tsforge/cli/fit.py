@@ -63,7 +63,7 @@ def fit(
 
     asked = build(options.overrides(), options.config)
     if data is None and asked.data.path is None:
-        options.refuse_swallowed_table()
+        options.refuse_swallowed_table("fit")
     prepared = training.for_fit(asked, data)
     folder = Path(out or f"models/{prepared.title}")
     artifact.check_target(folder)

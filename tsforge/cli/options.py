@@ -50,7 +50,7 @@ class FitOptions:
     set: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
     "Any setting, as train.lr=0.01; may be repeated."
 
-    def refuse_swallowed_table(self) -> None:
+    def refuse_swallowed_table(self, command: str) -> None:
         """Raises ConfigError where the table stands behind a flag that takes several columns, which then has it."""
         from pathlib import Path
 
@@ -61,7 +61,7 @@ class FitOptions:
             if values and Path(values[-1]).is_file():
                 raise ConfigError(
                     f"--{flag} takes all the names that follow it, the table '{values[-1]}' too",
-                    f"put the table first: tsforge fit {values[-1]} --{flag} {' '.join(values[:-1])}",
+                    f"put the table first: tsforge {command} {values[-1]} --{flag} {' '.join(values[:-1])}",
                 )
 
     def overrides(self) -> dict[str, Any]:

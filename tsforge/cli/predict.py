@@ -48,6 +48,7 @@ def predict(
         tables.check_path(Path(output))
     if plot is not None:
         plotting.check_path(Path(plot))
+    show.keep([output, plot], [data])
     result = prediction.predict(model, data, horizon=horizon)
     frame = result.frame
     if output is not None:

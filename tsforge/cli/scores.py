@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tsforge.cli.show import aligned, number
 from tsforge.metrics import is_error, skill
 from tsforge.scoreboard import INTERVALS, NOMINAL, REFERENCE, Scoreboard
@@ -50,14 +52,15 @@ def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
 
 def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:
     """The scores shown, one row per model and step or series."""
-    names = [n for n in board.shown if n != "owa"]
+    names = board.shown
     if by == "step":
         values = board.by_step(names)
-        labels: list[Any] = list(range(1, len(values[names[0]][board.models[0]]) + 1))
+        labels: list[dict[str, Any]] = [{"step": h + 1} for h in range(len(values[names[0]][board.models[0]]))]
     else:
-        labels, values = board.by_series(names)
+        parts, values = board.by_series(names)
+        labels = [dict(part) for part in parts]
     return [
-        {by: label, "model": model, **{n: values[n][model][k] for n in names}}
+        {**label, "model": model, **{n: values[n][model][k] for n in names}}
         for k, label in enumerate(labels)
         for model in board.models
     ]
@@ -96,7 +99,7 @@ def _main(board: Scoreboard) -> Text:
     for name in board.shown:
         better = skill(scores[model][name], scores[REFERENCE][name]) if is_error(name) else math.nan
         lines.append([name, *(number(scores[m][name]) for m in board.models), _percent(better)])
-    if board.first.intervals == "adaptive":  # beside the moving intervals those that stand still
+    if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
                 lines.append([f"  {n} static", *(number(board.coverage(m, "static", n)) for m in board.models), ""])
@@ -123,24 +126,34 @@ def _title(board: Scoreboard) -> str:
     test = board.first
     data = test.experiment.data
     windows = sum(len(t.judged.windows) for t in board.tests.values())
-    series = sum(len(t.panel) for t in board.tests.values())
+    series = sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values())
+    read = sum(len(t.panel) for t in board.tests.values())
+    of = f"{series:,}" if series == read else f"{series:,} of {read:,}"
     fits = sum(t.fits for t in board.tests.values())
     how = "fitted before" if fits == 0 else "fitted once" if fits == 1 else f"{fits} fits"
     what = ", ".join(data.target) if len(board.tests) == 1 else ", ".join(board.tests)
     roll = f"horizon {data.horizon}, stride {test.stride}, season {data.season}, " if len(board.tests) == 1 else ""
-    return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {series:,} series, {roll}{how}"
+    return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
 
 
 def _notes(board: Scoreboard) -> tuple[str, ...]:
     test = board.first
     units = "; in deviations of the training part" if test.config.units == "standard" else ""
-    gamma = f" (γ {test.config.gamma:g})" if test.intervals == "adaptive" else ""
+    gamma = f" (γ {test.config.gamma:g})" if "adaptive" in board.intervals else ""
     notes = [
         f"{_AVERAGES[board.average]}{units}; skill: per cent better than {REFERENCE}",
-        f"intervals: {test.intervals}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
+        f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
     for name, count in board.left_out().items():
-        notes.append(f"{name} leaves out {count:,} observed points that it has no value for")
+        why = (
+            ""
+            if math.isfinite(board.score(board.models[0], name))
+            else "; are the levels or scales there that it needs?"
+        )
+        notes.append(f"{name} leaves out {count:,} observed points that it has no value for{why}")
+    relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
+    if units and relative:
+        notes.append(f"{', '.join(relative)}: divided by deviations from the mean here, which may be near 0")
     return tuple(notes)
 
 
@@ -150,10 +163,13 @@ def _paired(board: Scoreboard) -> Text:
     paired = board.against()
     for other, p in paired.items():
         sure = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
-        lines.append([other, f"{p.difference:+.4g}", sure, p.verdict])
-    some = next(iter(paired.values()))
-    how = f"over {some.count:,} {some.of}, windows averaged first"
-    title = f"{board.models[0]} against, {board.primary} difference (Diebold-Mariano, {how})"
+        gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
+        lines.append([other, gap, sure, p.verdict])
+    some = max(paired.values(), key=lambda p: p.count)
+    test = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
+    title = (
+        f"{board.models[0]} against others: mean difference in {board.primary} over {some.count:,} {some.of} ({test})"
+    )
     return Text(title, ["", "difference", "p", ""], lines)
 
 
@@ -165,8 +181,9 @@ def _by(board: Scoreboard, by: str) -> Text:
         labels = [str(h + 1) for h in range(len(values[board.models[0]]))]
         shown = _spaced(len(labels), MOST_STEPS)
     else:
-        labels, found = board.by_series([name])
+        parts, found = board.by_series([name])
         values = found[name]
+        labels = [" ".join(str(v) for v in part.values() if v) for part in parts]
         shown = list(range(min(len(labels), MOST_SERIES)))
     lines = [[labels[k], *(number(values[m][k]) for m in board.models)] for k in shown]
     more = () if len(shown) == len(labels) else (f"{len(shown)} of {len(labels)}; --output scores.csv has all",)

@@ -66,6 +66,18 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[in
     return ["  " + "  ".join(line).rstrip() for line in cells]
 
 
+def keep(written: Sequence[str | None], read: Sequence[str | None]) -> None:
+    """Raises ConfigError where a file to write is one to read: results must not replace the data."""
+    from pathlib import Path
+
+    from tsforge.errors import ConfigError
+
+    sources = {Path(name).resolve() for name in read if name is not None}
+    for name in written:
+        if name is not None and Path(name).resolve() in sources:
+            raise ConfigError(f"{name} is the file that is read", "name another file for the output")
+
+
 def number(value: float) -> str:
     """Four significant digits; "-" where there is none."""
     if not math.isfinite(value):

@@ -52,10 +52,14 @@ class Features(NamedTuple):
     static: Floats
 
 
-def learn(panel: Panel, stops: Ints, *, use_calendar: bool) -> Encodings:
-    """Means, deviations and categories from the rows before `stops` (n,), and the cycles worth a feature."""
+def learn(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
+    """Means, deviations and categories from the rows before `stops` (n,), and the cycles worth a feature.
+
+    begins: (n,) rows from which on; the start of each series where None.
+    """
     series = panel.row_series()
-    inside = np.arange(len(series)) < stops[series]
+    rows = np.arange(len(series))
+    inside = (rows < stops[series]) if begins is None else (begins[series] <= rows) & (rows < stops[series])
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"

@@ -160,10 +160,12 @@ class Moments(NamedTuple):
     seen: NDArray[np.float64]  # how many values
 
 
-def moments(panel: Panel, stops: Ints) -> Moments:
-    """Mean and deviation of what was observed before each series' stop."""
+def moments(panel: Panel, stops: Ints, begins: Ints | None = None) -> Moments:
+    """Mean and deviation of what was observed before each series' stop; from `begins` on where that is given."""
     series = panel.row_series()
-    seen = panel.observed & (np.arange(len(series)) < stops[series])[:, None]
+    rows = np.arange(len(series))
+    inside = rows < stops[series] if begins is None else (begins[series] <= rows) & (rows < stops[series])
+    seen = panel.observed & inside[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
     n = len(panel)
     count = _sums(seen, series, n)
@@ -181,9 +183,12 @@ class Level(NamedTuple):
     least: NDArray[np.float32]  # smallest deviation of a series that varies at all
 
 
-def level(panel: Panel, stops: Ints) -> Level:
-    """Where the values before `stops` lie and how far they vary; a series counts once, whatever its length."""
-    mean, deviation, count = moments(panel, stops)
+def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
+    """Where the values before `stops` (from `begins` on) lie and how far they vary.
+
+    A series counts once, whatever its length.
+    """
+    mean, deviation, count = moments(panel, stops, begins)
     total = (np.nan_to_num(mean) * count).sum(axis=0)
     centre = total / np.maximum(count.sum(axis=0), 1)
     alive = count.any(axis=1)
