@@ -22,7 +22,7 @@ from tsforge.outcome import Outcome
 
 LEVEL = 0.05  # below which a difference is believed
 LEAST = 4  # differences from which anything is said
-LEAST_OVERLAPS = 10  # and how many overlaps where they overlap: with fewer the test finds too much (size 15 % at 5)
+LEAST_OVERLAPS = 10  # and how many overlaps where they overlap: with fewer the test finds too much (size 13 % at 5)
 
 Floats = NDArray[np.floating]
 
