@@ -238,6 +238,7 @@ def test_ctrl_c_while_the_data_is_read_says_that_nothing_was_kept(tmp_path: Path
     hourly().to_csv(path, index=False)
     code = (
         "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell runs behind itself
         "import tsforge.preparation as p\n"
         "p.build = lambda *_: signal.raise_signal(signal.SIGINT)\n"  # os.kill may reach another thread, later
         "from tsforge.cli.main import main\n"
