@@ -57,6 +57,21 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "plotting.py": ("data", "errors", "outcome"),
     "preparation.py": ("data", "errors", "config", "experiment"),
     "evaluation.py": ("batch", "calibration", "data", "forecast", "model", "outcome", "preparation"),
+    "judging.py": ("calibration", "data", "errors", "evaluation", "model.baselines", "outcome", "preparation"),
+    "rolling.py": (
+        "artifact",
+        "data",
+        "errors",
+        "evaluation",
+        "experiment",
+        "judging",
+        "learner",
+        "outcome",
+        "preparation",
+        "training",
+    ),
+    "scoreboard.py": ("errors", "metrics", "outcome", "rolling", "significance"),
+    "recording.py": ("metrics", "tracking", "training"),
     "prediction.py": ("artifact", "data", "errors"),
 }
 
