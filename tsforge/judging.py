@@ -9,9 +9,8 @@ import numpy as np
 
 from tsforge import calibration, evaluation
 from tsforge.calibration import Calibration
-from tsforge.data import statistics
+from tsforge.data import split, statistics
 from tsforge.data.windows import Windows
-from tsforge.errors import DataError
 from tsforge.evaluation import Forecaster
 from tsforge.model.baselines import BaselineKind
 from tsforge.outcome import Outcome, concatenated
@@ -82,12 +81,7 @@ def _bounded(prepared: Prepared) -> Windows:
     """The test windows, or as many of them as memory allows."""
     shape = prepared.source.shape
     most = MOST_VALUES // (shape.horizon * shape.targets * 11)
-    windows = prepared.parts.test
-    if len(windows) > most:
-        log.warning("%s of %s windows are scored, evenly spaced", f"{most:,}", f"{len(windows):,}")
-    if not len(windows):
-        raise DataError(f"{prepared.panel.name}: no window has an observed truth to score", "ask for more --windows")
-    return windows.thin(most)
+    return split.thin_test(prepared.parts, most).test
 
 
 def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:

@@ -223,8 +223,14 @@ def left_out(o: Outcome, name: str) -> int:
 
 def owa(o: Outcome, reference: Outcome, average: Average = "points") -> float:
     """Mean of the ratios of sMAPE and MASE to those of a reference. (Makridakis et al. 2020, "M4": Naive2)"""
-    ratios = [score(o, name, average) / score(reference, name, average) for name in ("smape", "mase")]
-    return float(np.mean(ratios))
+    return float(owa_of(lambda name: score(o, name, average), lambda name: score(reference, name, average)))
+
+
+def owa_of(own: Callable[[str], Floats | float], reference: Callable[[str], Floats | float]) -> Floats:
+    """The same from what gives sMAPE and MASE by name: one value each, or one per step or series."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = [np.divide(own(name), reference(name)) for name in ("smape", "mase")]
+    return np.asarray(np.mean(ratios, axis=0))
 
 
 def skill(value: float, reference: float) -> float:

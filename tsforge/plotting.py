@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,46 +65,42 @@ def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float
 
 def held_out(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
     """The last test window of the first few series and targets: truth, the model, seasonal naive."""
-    model = next(iter(outcomes.values()))
-    reference = outcomes.get("seasonal-naive") if len(outcomes) > 1 else None
-    H, C = model.point.shape[1:]
-    last = np.flatnonzero(np.r_[windows.series[1:] != windows.series[:-1], True])
-    strips = []
-    for w in last[:MOST_STRIPS]:
-        i, origin = int(windows.series[w]), int(windows.origins[w])
-        start = max(int(panel.offsets[i]), origin - max(_HISTORY * H, 48))
-        for c in range(C):
-            strips.append(
-                Strip(
-                    _title(panel, i, c), _times(panel, i, np.arange(start, origin + H)),
-                    _values(panel, c, start, origin + H), _times(panel, i, np.arange(origin, origin + H)),
-                    model.point[w, :, c], model.quantiles[w, :, c], model.levels,
-                    None if reference is None or reference is model else reference.point[w, :, c],
-                )
-            )  # fmt: skip
-    _draw(strips[:MOST_STRIPS], len(last) * C, path)
+    H = next(iter(outcomes.values())).point.shape[1]
+    _windows(panel, windows, outcomes, path, Past(windows=1, steps=max(_HISTORY * H, 48)))
 
 
 def rolled(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
     """The last windows of the first few series and targets that do not overlap: truth, the model, seasonal naive."""
+    H = next(iter(outcomes.values())).point.shape[1]
+    _windows(panel, windows, outcomes, path, Past(windows=_LAST_WINDOWS, steps=H))
+
+
+class Past(NamedTuple):
+    """How far a picture reaches back: so many windows, and steps before the first of them."""
+
+    windows: int
+    steps: int
+
+
+def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path, past: Past) -> None:
     model = next(iter(outcomes.values()))
     reference = outcomes.get("seasonal-naive") if len(outcomes) > 1 else None
     H, C = model.point.shape[1:]
     series = np.unique(windows.series)
     strips = []
-    for i in series[:MOST_STRIPS]:
-        chosen = _apart(windows, int(i), H)
+    for i in series[:MOST_STRIPS].tolist():
+        chosen = _apart(windows, i, H, past.windows)
         origins = windows.origins[chosen]
-        start = max(int(panel.offsets[i]), int(origins[0]) - H)
-        rows = np.arange(start, int(origins[-1]) + H)
-        ahead = _times(panel, int(i), _broken(origins[:, None] + np.arange(H)))
+        start, stop = max(int(panel.offsets[i]), int(origins[0]) - past.steps), int(origins[-1]) + H
+        times = _times(panel, i, np.arange(start, stop))
+        ahead = _times(panel, i, _broken(origins[:, None] + np.arange(H)))
         for c in range(C):
             strips.append(
                 Strip(
-                    _title(panel, int(i), c), _times(panel, int(i), rows), _values(panel, c, start, len(rows) + start),
+                    _title(panel, i, c), times, _values(panel, c, start, stop),
                     ahead, _broken(model.point[chosen, :, c]), _broken(model.quantiles[chosen, :, c]), model.levels,
                     None if reference is None or reference is model else _broken(reference.point[chosen, :, c]),
-                    tuple(_times(panel, int(i), origins)),
+                    tuple(_times(panel, i, origins)),
                 )
             )  # fmt: skip
     _draw(strips[:MOST_STRIPS], len(series) * C, path)
@@ -130,15 +126,15 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     _save(figure, path)
 
 
-def _apart(windows: Windows, series: int, horizon: int) -> NDArray[np.int64]:
-    """The newest windows of a series that share no step, at most a few, the oldest first."""
+def _apart(windows: Windows, series: int, horizon: int, most: int) -> NDArray[np.int64]:
+    """The newest windows of a series that share no step, the oldest of them first."""
     mine = np.flatnonzero(windows.series == series)
     mine = mine[np.argsort(windows.origins[mine])][::-1]
     chosen: list[int] = []
     for w in mine:
         if not chosen or windows.origins[chosen[-1]] - windows.origins[w] >= horizon:
             chosen.append(int(w))
-        if len(chosen) == _LAST_WINDOWS:
+        if len(chosen) == most:
             break
     return np.array(chosen[::-1])
 

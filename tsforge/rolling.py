@@ -35,7 +35,7 @@ Fold = Callable[[Prepared, int, int], Report | None]  # called before each fit: 
 class Backtest:
     """Forecasts of the same windows by the model and by the baselines.
 
-    experiment: as resolved. judged: the forecasts, raw and with static intervals, the model's first.
+    experiment: as resolved. judged: the forecasts and how their intervals are corrected, the model's first.
     stride: steps between origins. fits: how many models were fitted, 0 for a model that was there before.
     """
 
@@ -50,11 +50,6 @@ class Backtest:
     def config(self) -> BacktestConfig:
         """How it was rolled and is scored."""
         return self.experiment.backtest or BacktestConfig()
-
-    @property
-    def model(self) -> str:
-        """The name of the model that is judged."""
-        return next(iter(self.judged.raw))
 
     @property
     def origins(self) -> int:

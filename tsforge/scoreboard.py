@@ -48,6 +48,11 @@ class Scoreboard:
         return self.first.config.metrics or SHOWN
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Every metric, those shown first."""
+        return tuple(dict.fromkeys((*self.shown, *metrics.METRICS)))
+
+    @cached_property
     def primary(self) -> str:
         """The first metric shown of which lower is better and that the model has a value for."""
         errors = [name for name in self.shown if is_error(name) and name != "owa"]
@@ -72,18 +77,13 @@ class Scoreboard:
         """One score over all groups or one of them, averaged as asked for."""
         average = average or self.average
         if metric == "owa":
-            ratios = [
-                self.score(model, part, group, average) / self.score("naive2", part, group, average)
-                for part in ("smape", "mase")
-            ]
-            return float(np.mean(ratios))
+            return float(self._owa(model, lambda who, part: self.score(who, part, group, average)))
         return metrics.score_all(self.outcomes(model, group), metric, average)
 
     @cached_property
     def scores(self) -> Scores:
         """Every metric of every model, over all groups."""
-        names = list(dict.fromkeys((*self.shown, *metrics.METRICS)))
-        return {model: {name: self.score(model, name) for name in names} for model in self.models}
+        return self.table(self.names)
 
     def table(self, names: Sequence[str], group: str | None = None) -> Scores:
         """Some metrics of every model, over all groups or one."""
@@ -125,13 +125,17 @@ class Scoreboard:
 
     def _steps(self, model: str, name: str) -> NDArray[np.floating]:
         if name == "owa":
-            return _owa(lambda who, part: self._steps(who, part), model)
+            return self._owa(model, self._steps)
         return metrics.steps_all(self.outcomes(model), name)
 
     def _series(self, model: str, name: str) -> NDArray[np.floating]:
         if name == "owa":
-            return _owa(lambda who, part: self._series(who, part), model)
+            return self._owa(model, self._series)
         return np.concatenate([metrics.by_series(o, name).ravel() for o in self.outcomes(model)])
+
+    @staticmethod
+    def _owa(model: str, values: Callable[[str, str], NDArray[np.floating] | float]) -> NDArray[np.floating]:
+        return metrics.owa_of(lambda part: values(model, part), lambda part: values("naive2", part))
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
@@ -194,8 +198,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         },
     }  # fmt: skip
     if len(board.tests) > 1:
-        names = list(dict.fromkeys((*board.shown, *metrics.METRICS)))
-        result["groups"] = {group: board.table(names, group) for group in board.tests}
+        result["groups"] = {group: board.table(board.names, group) for group in board.tests}
     return result
 
 
@@ -207,11 +210,3 @@ def _labels(test: Backtest, group: str) -> list[dict[str, str]]:
         for i in np.unique(test.judged.windows.series)
         for target in targets
     ]
-
-
-def _owa(values: Callable[[str, str], NDArray[np.floating]], model: str) -> NDArray[np.floating]:
-    """Mean of the ratios to Naive2, row by row."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = [values(model, part) / values("naive2", part) for part in ("smape", "mase")]
-    mean: NDArray[np.floating] = np.mean(ratios, axis=0)
-    return mean

@@ -130,7 +130,7 @@ def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None
 
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against seasonal naive."""
-    from tsforge.metrics import SHOWN, is_error, skill
+    from tsforge.metrics import SHOWN
 
     scores = result.scores
     names = list(scores)
@@ -140,17 +140,9 @@ def _scores(result: Fit) -> None:
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
         f"pooled; season {data.season}"
     )
-    reference = scores["seasonal-naive"]
-    rows = []
-    for metric in SHOWN:
-        better = skill(scores[names[0]][metric], reference[metric]) if is_error(metric) else float("nan")
-        rows.append([metric, *(show.number(scores[n][metric]) for n in names), _percent(better)])
-    show.table(["", *names, "skill"], rows)
+    shown = {name: {metric: found[metric] for metric in SHOWN} for name, found in scores.items()}
+    show.table(["", *names, "skill"], show.score_rows(shown, "seasonal-naive"))
     show.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.1f} %" if math.isfinite(value) else ""
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:

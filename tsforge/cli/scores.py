@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.cli.show import aligned, number
-from tsforge.metrics import is_error, skill
+from tsforge.cli.show import aligned, number, score_rows
 from tsforge.scoreboard import INTERVALS, NOMINAL, REFERENCE, Scoreboard
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
@@ -83,9 +82,8 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
     else:
         lines = [{"group": "all", "model": m, **s} for m, s in board.scores.items()]
         if len(board.tests) > 1:
-            names = list(next(iter(board.scores.values())))
             for group in board.tests:
-                lines += [{"group": group, "model": m, **s} for m, s in board.table(names, group).items()]
+                lines += [{"group": group, "model": m, **s} for m, s in board.table(board.names, group).items()]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(lines[0]))
         writer.writeheader()
@@ -94,11 +92,7 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
 
 def _main(board: Scoreboard) -> Text:
     """Metric by model, with the skill against seasonal naive."""
-    scores, model = board.scores, board.models[0]
-    lines = []
-    for name in board.shown:
-        better = skill(scores[model][name], scores[REFERENCE][name]) if is_error(name) else math.nan
-        lines.append([name, *(number(scores[m][name]) for m in board.models), _percent(better)])
+    lines = score_rows(board.table(board.shown), REFERENCE)
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
@@ -210,7 +204,3 @@ def _spaced(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)})
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.1f} %" if math.isfinite(value) else ""

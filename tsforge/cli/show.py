@@ -85,6 +85,19 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
+def score_rows(scores: dict[str, dict[str, float]], reference: str) -> list[list[str]]:
+    """Scores by model and metric as rows: a metric, its value for each model, the first one's skill."""
+    from tsforge.metrics import is_error, skill
+
+    first, *_ = scores
+    rows = []
+    for name, value in scores[first].items():
+        better = skill(value, scores[reference][name]) if is_error(name) else math.nan
+        percent = f"{better:+.1f} %" if math.isfinite(better) else ""
+        rows.append([name, *(number(found[name]) for found in scores.values()), percent])
+    return rows
+
+
 def duration(seconds: float) -> str:
     """As "42 s", "3:05 min" or "1:02 h"."""
     whole = round(seconds)

@@ -57,9 +57,7 @@ def learn(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar
 
     begins: (n,) rows from which on; the start of each series where None.
     """
-    series = panel.row_series()
-    rows = np.arange(len(series))
-    inside = (rows < stops[series]) if begins is None else (begins[series] <= rows) & (rows < stops[series])
+    inside = panel.between(stops, begins)
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"

@@ -58,6 +58,12 @@ class Panel:
         """The series of every row, (T,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    def between(self, stops: Ints, begins: Ints | None = None) -> NDArray[np.bool_]:
+        """Which rows (T,) lie before their series' stop, and from its beginning (its first row where None) on."""
+        series, rows = self.row_series(), np.arange(len(self.values))
+        before: NDArray[np.bool_] = rows < stops[series]
+        return before if begins is None else before & (begins[series] <= rows)
+
     def ordinals(self) -> Ints:
         """The grid position of every row, (T,)."""
         series = self.row_series()

@@ -163,9 +163,7 @@ class Moments(NamedTuple):
 def moments(panel: Panel, stops: Ints, begins: Ints | None = None) -> Moments:
     """Mean and deviation of what was observed before each series' stop; from `begins` on where that is given."""
     series = panel.row_series()
-    rows = np.arange(len(series))
-    inside = rows < stops[series] if begins is None else (begins[series] <= rows) & (rows < stops[series])
-    seen = panel.observed & inside[:, None]
+    seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
     n = len(panel)
     count = _sums(seen, series, n)
