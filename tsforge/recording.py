@@ -14,7 +14,7 @@ from tsforge import environment, plotting, training
 from tsforge.data.panel import Panel
 from tsforge.experiment import Experiment
 from tsforge.learner import Report, Round, Tick
-from tsforge.metrics import SHOWN, by_step, is_error, skill
+from tsforge.metrics import SHOWN, by_step, skill
 from tsforge.preparation import Prepared
 from tsforge.scoreboard import REFERENCE, Scoreboard, document
 from tsforge.tracking import view
@@ -22,6 +22,8 @@ from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
 
 Scores = dict[str, dict[str, float]]
+
+BESIDE = ("mase", "mae", "wql")  # scores of the baselines; scores.json has all
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def scores(found: Scores) -> dict[str, float]:
     model, *others = found
     values = {f"test/{name}": value for name, value in found[model].items()}
     for other in others:
-        values |= {f"baseline/{other}_{name}": found[other][name] for name in SHOWN if is_error(name)}
+        values |= {f"baseline/{other}_{name}": found[other][name] for name in BESIDE}
     if REFERENCE in found:
         values["test/skill"] = skill(found[model]["mase"], found[REFERENCE]["mase"])
     return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}

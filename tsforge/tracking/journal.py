@@ -52,8 +52,9 @@ class Run:
         self._write({"metrics": values, "step": step, "of_model": of_model}, at)
 
     def params(self, values: dict[str, Any]) -> None:
-        """Settings by dotted path."""
-        self._write({"params": {k: str(v) for k, v in values.items()}})
+        """Settings by dotted path; lists as words with commas, empty ones not at all."""
+        texts = {k: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for k, v in values.items()}
+        self._write({"params": {k: text for k, text in texts.items() if text}})
 
     def tags(self, values: dict[str, str]) -> None:
         """Whatever else is worth knowing, by name; the Markdown note is `mlflow.note.content`."""

@@ -12,7 +12,7 @@ from tsforge.tracking import store
 PORT = 5000  # of the UI on this machine
 PRIMARY = "test/mase"
 PARAMS = ("model.kind", "data.horizon", "data.context", "train.lr", "seed")
-METRICS = ("test/mase", "test/mae", "test/wql", "test/coverage_80", "test/skill", "speed/fit_s", "model/parameters")
+METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
 _SHARED = "tsforge"  # the name of the prepared view
 _ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than seasonal naive."  # noqa: E501
 
