@@ -1,0 +1,179 @@
+"""A team's server, with PostgreSQL, passwords and proxied artifacts, as clients and `tsforge` meet it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import Team
+from mlflow.entities import LoggedModelStatus, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from server import Server, environment
+
+COLLEAGUE = ("colleague", "quite another password")
+
+
+@pytest.fixture
+def client(team: Team, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MlflowClient:
+    """As the admin, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    as_user(team, monkeypatch)
+    return MlflowClient(team.server.url)
+
+
+def as_user(team: Team, monkeypatch: pytest.MonkeyPatch, user: str = "admin", password: str | None = None) -> None:
+    for name, value in team.settings(user, password).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="module")
+def colleague(team: Team) -> tuple[str, str]:
+    """A user without special rights, made as the README makes one."""
+    user, password = COLLEAGUE
+    body = json.dumps({"username": user, "password": password}).encode()
+    assert ask(team, "/api/2.0/mlflow/users/create", data=body, user="admin", password=team.password) == 200
+    return COLLEAGUE
+
+
+def ask(team: Team, path: str, data: bytes | None = None, user: str = "", password: str = "", **headers: str) -> int:
+    """The status of one request."""
+    request = urllib.request.Request(team.server.url + path, data=data, headers=headers)
+    request.add_header("Content-Type", "application/json")
+    if user:
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def record(client: MlflowClient, experiment: str, tmp_path: Path) -> str:
+    """A run with all that tsforge records; its id."""
+    found = client.get_experiment_by_name(experiment)
+    place = found.experiment_id if found else client.create_experiment(experiment)
+    run = client.create_run(place, run_name="by hand")
+    run_id: str = run.info.run_id
+    metrics = [Metric("val/loss", 1 / (step + 1), 1_700_000_000_000 + step, step) for step in range(500)]
+    client.log_batch(run_id, metrics=metrics, params=[Param("model.kind", "lstm")])
+    (tmp_path / "weights").write_bytes(bytes(range(256)) * 4096)
+    client.log_artifact(run_id, str(tmp_path / "weights"), "model")
+    client.set_terminated(run_id)
+    return run_id
+
+
+def test_runs_metrics_and_artifacts(team: Team, client: MlflowClient, tmp_path: Path) -> None:
+    run_id = record(client, "by-hand", tmp_path)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
+    assert run.data.params == {"model.kind": "lstm"}
+    assert [m.value for m in client.get_metric_history(run_id, "val/loss")] == [1 / (s + 1) for s in range(500)]
+    fetched = Path(client.download_artifacts(run_id, "model/weights", str(tmp_path / "fetched")))
+    assert fetched.read_bytes() == (tmp_path / "weights").read_bytes()
+    kept = [path.read_bytes() for path in (team.server.folder / "artifacts").rglob("weights")]
+    assert fetched.read_bytes() in kept
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fetched", "weights"], "nothing lies at the client"
+    count = f"select count(*) from metrics where run_uuid = '{run_id}'"
+    asked = team.postgres.run("psql", "-tA", "-d", "mlflow", "-c", count, **team.postgres.settings)
+    assert asked.strip() == "500"
+
+
+def test_logged_models(client: MlflowClient, tmp_path: Path) -> None:
+    run_id = record(client, "by-hand", tmp_path)
+    experiment = client.get_run(run_id).info.experiment_id
+    model = client.create_logged_model(experiment, name="lstm", source_run_id=run_id, params={"width": "8"})
+    client.log_model_artifacts(model.model_id, str(tmp_path))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.log_metric(run_id, "test/mase", 0.8, model_id=model.model_id)
+    found = client.get_logged_model(model.model_id)
+    assert found.status == LoggedModelStatus.READY
+    assert [(m.key, m.value) for m in found.metrics] == [("test/mase", 0.8)]
+    assert "weights" in {a.path for a in client.list_logged_model_artifacts(model.model_id)}
+
+
+def test_who_may_in(team: Team, client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = "/api/2.0/mlflow/experiments/search?max_results=1"
+    assert ask(team, search, user="admin", password=team.password) == 200
+    assert ask(team, search) == 401
+    assert ask(team, search, user="admin", password="password1234") == 401  # the one MLflow used to ship
+    assert ask(team, "/health") == 200
+    assert ask(team, search, user="admin", password=team.password, Host="elsewhere.example") == 403
+    create = "/api/2.0/mlflow/experiments/create"
+    foreign = {"data": b'{"name": "planted"}', "Origin": "https://elsewhere.example"}
+    assert ask(team, create, user="admin", password=team.password, **foreign) == 403
+    assert client.get_experiment_by_name("planted") is None
+    as_user(team, monkeypatch, password="not the password")
+    with pytest.raises(MlflowException, match="401"):
+        MlflowClient(team.server.url).search_experiments(max_results=1)
+
+
+def test_colleagues_record_into_one_experiment(
+    team: Team, client: MlflowClient, colleague: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Prevents: MLflow's own default, by which only who made an experiment can record into it."""
+    first = record(client, "shared", tmp_path)
+    as_user(team, monkeypatch, *colleague)
+    theirs = MlflowClient(team.server.url)
+    second = record(theirs, "shared", tmp_path)
+    experiment = theirs.get_run(second).info.experiment_id
+    assert {run.info.run_id for run in theirs.search_runs([experiment])} == {first, second}
+    theirs.download_artifacts(first, "model/weights", str(tmp_path))
+    with pytest.raises(MlflowException, match="403"):
+        theirs.delete_experiment(experiment)
+    with pytest.raises(MlflowException, match="403"):
+        theirs.delete_run(first)
+
+
+def test_killed_and_started_again(team: Team, client: MlflowClient, tmp_path: Path) -> None:
+    """The same port, users, runs and artifacts; no second admin and no wait for a lock."""
+    run_id = record(client, "by-hand", tmp_path)
+    team.server.kill()
+    assert not team.server.answers()
+    team.server.start()
+    assert client.get_run(run_id).data.params == {"model.kind": "lstm"}
+    client.download_artifacts(run_id, "model/weights", str(tmp_path))
+
+
+def test_upgrade_and_dump_as_the_readme_says(team: Team, client: MlflowClient, tmp_path: Path) -> None:
+    run_id = record(client, "by-hand", tmp_path)
+    url = "postgresql+psycopg:///mlflow"
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", url]
+    settings = environment(MLFLOW_DISABLE_TELEMETRY="true", **team.postgres.settings)
+    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    dump = team.postgres.run("pg_dump", "mlflow", **team.postgres.settings)
+    assert run_id in dump
+    assert "CREATE TABLE public.users" in dump
+    assert team.password not in dump
+
+
+def test_a_server_over_sqlite_without_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The helper that other tests start, kill and start again."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    with Server(tmp_path / "server") as server:
+        client = MlflowClient(server.url)
+        run_id = record(client, "by-hand", tmp_path)
+        url = server.url
+        server.kill()
+        server.start()
+        assert server.url == url
+        assert client.get_run(run_id).info.status == "FINISHED"
+        assert next((tmp_path / "server" / "artifacts").rglob("weights")).is_file()
+    assert not server.answers()
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """Prevents: three minutes of waiting for a server that ended at once."""
+    with pytest.raises(RuntimeError, match="No such option"):
+        Server(tmp_path, ["--no-such-option"]).start()
