@@ -53,7 +53,7 @@ class Process:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **options
             )  # type: ignore[call-overload]
         # The pipe closes when this process is gone; then the guard's read returns.
-        guard = ["sh", "-c", f"read -r _; kill -{self.ending} -- -{self.process.pid}"]
+        guard = ["sh", "-c", f"read -r _; kill -s {self.ending} -- -{self.process.pid}"]
         self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def wait_until(self, ready: Callable[[], bool]) -> None:

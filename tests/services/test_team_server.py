@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import Team
 from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from server import Server, environment
+from team import Team, unavailable
 
 COLLEAGUE = ("colleague", "quite another password")
 
@@ -177,3 +179,39 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """Prevents: three minutes of waiting for a server that ended at once."""
     with pytest.raises(RuntimeError, match="No such option"):
         Server(tmp_path, ["--no-such-option"]).start()
+
+
+def test_services_end_with_the_tests_however_those_end(tmp_path: Path) -> None:
+    """Prevents: servers and databases left behind by a test run that was killed."""
+    holder = "import fcntl, time; f = open('lock', 'w'); fcntl.flock(f, 2); open('held', 'w'); time.sleep(600)"
+    code = f"""
+import os, sys
+from pathlib import Path
+from server import Process
+process = Process(Path("holder.log"), ending="KILL")
+process.start([sys.executable, "-c", {holder!r}])
+process.wait_until(Path("held").exists)
+os.kill(os.getpid(), 9)
+"""
+    env = environment(PYTHONPATH=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    end = time.monotonic() + 60
+    with (tmp_path / "lock").open() as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                assert time.monotonic() < end, "still running"
+                time.sleep(0.1)
+
+
+def test_missing_services_skip_or_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a check of everything that silently checks less."""
+    monkeypatch.delenv("TSFORGE_REQUIRE_SERVICES", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no such program"):
+        unavailable("no such program")
+    monkeypatch.setenv("TSFORGE_REQUIRE_SERVICES", "1")
+    with pytest.raises(pytest.fail.Exception, match="no such program, and TSFORGE_REQUIRE_SERVICES is set"):
+        unavailable("no such program")
