@@ -11,7 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
@@ -215,3 +218,109 @@ def test_missing_services_skip_or_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSFORGE_REQUIRE_SERVICES", "1")
     with pytest.raises(pytest.fail.Exception, match="no such program, and TSFORGE_REQUIRE_SERVICES is set"):
         unavailable("no such program")
+
+
+# What users type, in processes of their own. Each fit records as another user, into one experiment.
+
+QUICK = ["--horizon", "6", "--max-steps", "4", "--set", "model.width=8"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one ordinary table."""
+    place = tmp_path_factory.mktemp("user")
+    n = 24 * 12
+    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
+    times = pd.date_range("2024-03-01", periods=n, freq="h")
+    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv(place / "data.csv", index=False)
+    return place
+
+
+def tsforge(*words: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tsforge", *words]
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def fits(team: Team, colleague: tuple[str, str], folder: Path) -> dict[str, dict[str, Any]]:
+    """Kind of model to what `tsforge fit --json` printed: the first by the admin, the second by a colleague."""
+    documents = {}
+    for kind, env in (("lstm", team.client()), ("gru", team.client(*colleague))):
+        words = ["fit", "data.csv", "--model", kind, *QUICK, "--experiment", "commands", "--json"]
+        documents[kind] = json.loads(tsforge(*words, cwd=folder, env=env).stdout)
+    return documents
+
+
+def shown(document: dict[str, Any], kind: str) -> Any:
+    """The score that a fit printed, as MLflow may have rounded it for its tables."""
+    return pytest.approx(document["scores"][kind]["mase"], rel=1e-5)
+
+
+def test_fits_are_recorded_there_and_nowhere_else(
+    fits: dict[str, dict[str, Any]], client: MlflowClient, folder: Path
+) -> None:
+    for kind, document in fits.items():
+        run = client.get_run(document["run"])
+        assert run.info.status == "FINISHED"
+        assert run.data.params["model.kind"] == kind
+        assert run.data.metrics["test/mase"] == shown(document, kind)
+        assert len(client.get_metric_history(document["run"], "val/loss")) == 4
+    assert not (folder / "mlflow.db").exists()
+    assert not (folder / "mlartifacts").exists()
+
+
+def test_runs_are_listed(fits: dict[str, dict[str, Any]], team: Team, folder: Path) -> None:
+    listed = json.loads(tsforge("runs", "--experiment", "commands", "--json", cwd=folder, env=team.client()).stdout)
+    assert listed["experiment"] == "commands"
+    runs = {run["id"]: run for run in listed["runs"]}
+    assert set(runs) == {document["run"] for document in fits.values()}
+    for kind, document in fits.items():
+        run = runs[document["run"]]
+        assert run["name"]
+        assert run["status"] == "FINISHED"
+        assert run["params"]["model.kind"] == kind
+        assert run["metrics"]["test/mase"] == shown(document, kind)
+
+
+def test_runs_are_compared(fits: dict[str, dict[str, Any]], team: Team, folder: Path) -> None:
+    ids = [fits[kind]["run"] for kind in ("lstm", "gru")]
+    compared = json.loads(tsforge("runs", "compare", *ids, "--json", cwd=folder, env=team.client()).stdout)
+    assert len(compared["runs"]) == 2
+    assert compared["params"]["model.kind"] == ["lstm", "gru"]
+    assert compared["metrics"]["test/mase"] == [shown(fits[kind], kind) for kind in ("lstm", "gru")]
+    assert compared["url"].startswith(team.server.url)
+    assert all(run_id in compared["url"] for run_id in ids)
+
+
+def test_a_recorded_model_predicts_as_the_local_one(
+    fits: dict[str, dict[str, Any]], team: Team, folder: Path, tmp_path: Path
+) -> None:
+    """On another machine, as it were: all it has is the table, the run's id and the server."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    data = str(folder / "data.csv")
+    for kind, document in fits.items():
+        local, remote = folder / f"{kind}.csv", there / f"{kind}.csv"
+        tsforge("predict", document["model"], data, "--output", str(local), cwd=folder, env=environment())
+        tsforge("predict", f"runs:/{document['run']}", data, "--output", str(remote), cwd=there, env=team.client())
+        assert len(pd.read_csv(local)) == 6
+        assert remote.read_bytes() == local.read_bytes()
+
+
+def test_a_wrong_password_costs_the_record_and_not_the_fit(
+    team: Team, client: MlflowClient, folder: Path, tmp_path: Path
+) -> None:
+    env = team.client(password="not the password")
+    words = ["fit", str(folder / "data.csv"), *QUICK, "--experiment", "refused", "--out", "model"]
+    done = tsforge(*words, cwd=tmp_path, env=env)
+    assert (tmp_path / "model" / "manifest.json").is_file()
+    assert "seasonal-naive" in done.stdout
+    assert team.server.url in done.stderr
+    assert any(word in done.stderr.lower() for word in ("password", "authenticated", "401"))
+    assert "not the password" not in done.stdout + done.stderr
+    assert client.get_experiment_by_name("refused") is None
+    json.loads(tsforge("runs", "sync", "--json", cwd=tmp_path, env=team.client()).stdout)
+    experiment = client.get_experiment_by_name("refused")
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
