@@ -34,6 +34,7 @@ from tsforge.data.covariates import Encodings
 from tsforge.data.schema import Schema
 from tsforge.errors import ConfigError, ModelError
 from tsforge.experiment import Experiment
+from tsforge.tracking import models
 
 FORMAT = 1
 _CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
@@ -126,9 +127,11 @@ def check_target(folder: Path) -> None:
 def load(folder: str | Path) -> Model:
     """Read a model directory, checking every file against the manifest.
 
-    Raises ModelError naming the file that is missing, damaged or from a newer version.
+    folder: a path, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+    Raises ModelError naming the file that is missing, damaged or from a newer version, TrackingError for a recorded
+    model that is not there.
     """
-    folder = Path(folder)
+    folder = models.fetch(str(folder)) if models.is_recorded(folder) else Path(folder)
     if not (folder / "manifest.json").is_file():
         what = "not a model directory (it has no manifest.json)" if folder.exists() else "no such model directory"
         raise ModelError(f"{folder}: {what}", "name the folder that `tsforge fit --out` wrote")

@@ -38,6 +38,10 @@ class TrainingError(TsforgeError):
     """Training that cannot go on, as when the loss is no longer a number."""
 
 
+class TrackingError(TsforgeError):
+    """A store of runs that cannot be reached, or a run or model that is not in it."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A ready sentence "did you mean 'x'?", or an empty string when nothing is near."""
     known = list(known)

@@ -100,6 +100,13 @@ class Experiment(Config):
         """Nested plain values, without what is not set."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    @property
+    def title(self) -> str:
+        """The name, else as "lstm-demand-h48"; what a folder's name cannot hold is left out."""
+        data = self.data
+        target = data.target[0] if len(data.target) == 1 else f"{len(data.target)}-targets"
+        return re.sub(r"[^\w.-]+", "_", self.name or f"{self.model.kind}-{target}-h{data.horizon}")
+
     def toml(self) -> str:
         """The experiment as a TOML document that `read` takes back."""
         return tomli_w.dumps(self.plain())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,14 +36,6 @@ class Prepared:
     level: statistics.Level
     source: WindowSource
     in_sample: statistics.SeasonalError
-
-    @property
-    def title(self) -> str:
-        """The experiment's name, else as "lstm-demand-h48"; what a folder's name cannot hold is left out."""
-        data = self.experiment.data
-        target = data.target[0] if len(data.target) == 1 else f"{len(data.target)}-targets"
-        name = self.experiment.name or f"{self.experiment.model.kind}-{target}-h{data.horizon}"
-        return re.sub(r"[^\w.-]+", "_", name)
 
 
 def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:

@@ -1,39 +1,212 @@
-"""What MLflow remembers of a fit."""
+"""What is remembered of a fit and of a backtest: settings, data, curves, scores, pictures, the model."""
 
 from __future__ import annotations
 
-import time
+import json
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
 
-from tsforge import tracking
-from tsforge.metrics import by_step, skill
-from tsforge.training import Fit
+from tsforge import environment, plotting, training
+from tsforge.data.panel import Panel
+from tsforge.experiment import Experiment
+from tsforge.learner import Report, Round, Tick
+from tsforge.metrics import SHOWN, by_step, is_error, skill
+from tsforge.preparation import Prepared
+from tsforge.scoreboard import REFERENCE, Scoreboard, document
+from tsforge.tracking import view
+from tsforge.tracking.journal import Run
+from tsforge.tracking.tracker import Tracker
+
+Scores = dict[str, dict[str, float]]
 
 
-def record(result: Fit, folder: Path, uri: str | None = None, experiment: str | None = None) -> str | None:
-    """Remember a saved fit in MLflow; the id of its run, None where the store cannot be reached.
+@dataclass(frozen=True)
+class Wish:
+    """What is said of a run beside its results. command: the line that makes it again."""
 
-    uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
+    command: str = ""
+    register: str | None = None  # name in the registry
+    alias: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+def fit(
+    prepared: Prepared, folder: Path, tracker: Tracker, wish: Wish | None = None, report: Report | None = None
+) -> tuple[training.Fit, Run]:
+    """Train, save the model directory, and record it all while it happens.
+
+    A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    name = result.model.experiment.model.kind
-    metrics = {f"test/{metric}": value for metric, value in result.scores.get(name, {}).items()}
-    reference = result.scores.get("seasonal-naive")
-    if reference:
-        metrics |= {f"baseline/{metric}": value for metric, value in reference.items()}
-        metrics["test/skill"] = skill(metrics["test/mase"], reference["mase"])
-    metrics |= {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
+    wish = wish or Wish()
+    experiment = prepared.experiment
+    with tracker.run(experiment.title, experiment.flat(), tags("fit", experiment, wish)) as run:
+        run.text("experiment.toml", experiment.toml())
+        run.dataset(dataset(prepared.panel, experiment.data.path))
+        result = training.train(prepared, _watching(run, report))
+        training.save(result, folder)
+        _fitted(run, result, folder, wish)
+        if result.stop == "interrupt":
+            run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
+    return result, run
+
+
+class Recorder:
+    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none.
+
+    command: the line that makes it again.
+    """
+
+    def __init__(self, tracker: Tracker, command: str) -> None:
+        self.tracker = tracker
+        self.wish = Wish(command)
+        self.run: Run | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self._open.__exit__(kind, value, at)
+        self.tracker.close()
+
+    def of_model(self, folder: str | None) -> None:
+        """What is judged is a fitted model, where the folder is one."""
+        if folder is not None and Path(folder).is_dir():
+            self.wish = replace(self.wish, tags=(("tsforge.model", str(Path(folder).absolute())),))
+
+    def begin(self, experiment: Experiment) -> Run:
+        """The run, which is the same for all fits and groups."""
+        if self.run is None:
+            named = self.tracker.run(
+                f"backtest-{experiment.title}", experiment.flat(), tags("backtest", experiment, self.wish)
+            )
+            self.run = self._open.enter_context(named)
+        return self.run
+
+    def finish(self, board: Scoreboard) -> Run:
+        """Record the scores, the pictures, and what it was run on."""
+        run = self.begin(board.first.experiment)
+        if run.folder is not None:
+            _judged(run, board, self.wish)
+        return run
+
+
+def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
+    test = board.first
+    run.text("experiment.toml", test.experiment.toml())
+    run.dataset(dataset(test.panel, test.experiment.data.path))
+    found = scores(board.scores)
+    found["speed/backtest_s"] = sum(t.seconds for t in board.tests.values())
+    run.metrics(found)
+    _steps(run, board.by_step(["mae"])["mae"][board.models[0]])
+    run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
+    with TemporaryDirectory() as place:
+        plotting.rolled(test.panel, test.judged.windows, test.outcomes, Path(place) / "forecasts.png")
+        plotting.by_step(board.by_step([board.primary])[board.primary], board.primary, Path(place) / "by-step.png")
+        for picture in sorted(Path(place).iterdir()):
+            run.file(picture, "plots")
+    shown = {model: {name: values[name] for name in board.shown} for model, values in board.scores.items()}
+    windows = sum(len(t.judged.windows) for t in board.tests.values())
+    more = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
+    run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish), **more})
+
+
+def tags(kind: str, experiment: Experiment, wish: Wish) -> dict[str, str]:
+    """Where and how a run came about; what MLflow shows under names of its own goes there."""
+    found = {f"versions.{name}": value for name, value in environment.versions().items()}
+    found |= {f"hardware.{name}": value for name, value in environment.hardware().items()}
+    found |= {
+        "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
+        "mlflow.user": environment.user(), "mlflow.runColor": view.COLOURS.get(experiment.model.kind, view.GREY),
+    }  # fmt: skip
+    if wish.command:
+        found["tsforge.command"] = wish.command
+    commit = environment.commit(Path())
+    if commit:
+        found["mlflow.source.git.commit"] = commit
+    return found | dict(wish.tags)
+
+
+def dataset(panel: Panel, path: str | None) -> dict[str, str]:
+    """A panel as MLflow describes data; the source is where it lay, or that it lay in memory."""
+    place = Path(path).absolute() if path and Path(path).exists() else None
+    columns = [{"name": name, "type": "double", "required": True} for name in panel.schema.target]
+    return {
+        "name": panel.name, "digest": panel.digest(), "source": str(place or path or "memory"),
+        "schema": json.dumps({"mlflow_colspec": columns}),
+        "profile": json.dumps({"num_rows": int((panel.ends - panel.offsets[:-1]).sum()), "num_series": len(panel)}),
+    }  # fmt: skip
+
+
+def scores(found: Scores) -> dict[str, float]:
+    """test/METRIC of the model, baseline/NAME_METRIC of those beside it, and the skill; not what has no value."""
+    model, *others = found
+    values = {f"test/{name}": value for name, value in found[model].items()}
+    for other in others:
+        values |= {f"baseline/{other}_{name}": found[other][name] for name in SHOWN if is_error(name)}
+    if REFERENCE in found:
+        values["test/skill"] = skill(found[model]["mase"], found[REFERENCE]["mase"])
+    return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}
+
+
+def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
+    """The result and the command, in Markdown."""
+    lines = []
+    if shown:
+        model = next(iter(shown))
+        better = skill(shown[model][primary], shown[REFERENCE][primary]) if REFERENCE in shown else math.nan
+        said = f", {better:+.1f} % against seasonal naive" if math.isfinite(better) and model != REFERENCE else ""
+        lines += [f"**{primary} {shown[model][primary]:.4g}**{said}, over {windows:,} held-out windows.", ""]
+        lines += ["| | " + " | ".join(shown) + " |", "|---|" + "--:|" * len(shown)]
+        for name in shown[model]:
+            lines.append(f"| {name} | " + " | ".join(f"{values[name]:.4g}" for values in shown.values()) + " |")
+        lines.append("")
+    if wish.command:
+        lines.append(f"    {wish.command}")
+    return "\n".join(lines)
+
+
+def _watching(run: Run, report: Report | None) -> Report:
+    """Losses into the run after each validation; nothing in between."""
+
+    def watch(event: Round | Tick) -> None:
+        if report is not None:
+            report(event)
+        if isinstance(event, Round):
+            run.metrics({"train/loss": event.train, "val/loss": event.validation}, event.step)
+
+    return watch
+
+
+def _fitted(run: Run, result: training.Fit, folder: Path, wish: Wish) -> None:
+    """Everything that is known once the model lies in its folder."""
+    run.model(folder, wish.register, wish.alias)
+    found = scores(result.scores) if result.outcomes else {}
+    run.metrics(found, of_model=True)
+    figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
-        metrics["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
-    curves = {
-        "train/loss": [(r.step, result.started + r.seconds, r.train) for r in result.rounds],
-        "val/loss": [(r.step, result.started + r.seconds, r.validation) for r in result.rounds],
-    }
+        figures["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
+    figures |= {f"memory/{name}": value for name, value in environment.peak_memory().items()}
+    run.metrics({name: float(f"{value:.6g}") for name, value in figures.items()})
     if result.outcomes:
-        steps = by_step(next(iter(result.outcomes.values())), "mae")
-        curves["test/mae_by_step"] = [(h + 1, time.time(), float(v)) for h, v in enumerate(steps)]
-    run = tracking.Record(
-        name=result.prepared.title, started=result.started, params=result.model.experiment.flat(),
-        metrics=metrics, curves=curves, tags={"stop": result.stop}, folder=folder,
-        finished=result.stop != "interrupt",
-    )  # fmt: skip
-    return tracking.record(run, tracking.tracking_uri(uri), experiment or tracking.EXPERIMENT)
+        _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
+    for name in ("scores.json", "history.csv"):
+        if (folder / name).exists():
+            run.file(folder / name)
+    for picture in sorted(folder.glob("*.png")):
+        run.file(picture, "plots")
+    shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
+    primary = "mase" if shown and math.isfinite(next(iter(shown.values()))["mase"]) else "mae"
+    text = note(shown, primary, len(result.prepared.parts.test), wish)
+    run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
+
+
+def _steps(run: Run, values: list[float]) -> None:
+    """The error along the horizon, as a curve over the horizon step."""
+    for h, value in enumerate(values):
+        if math.isfinite(value):
+            run.metrics({"test/mae_by_step": float(f"{value:.6g}")}, h + 1)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from tsforge.cli import show
-from tsforge.cli.options import FitOptions
+from tsforge.cli.options import FitOptions, TrackOptions, model_folder
 
 if TYPE_CHECKING:
+    from tsforge.cli.scores import Text
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.learner import Report
     from tsforge.preparation import Prepared
+    from tsforge.recording import Recorder
     from tsforge.rolling import Backtest
 
 
@@ -55,6 +57,7 @@ def backtest(
     *,
     roll: RollOptions | None = None,
     options: FitOptions | None = None,
+    record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None,
     coverage: Annotated[bool, Parameter(negative="")] = False,
@@ -70,7 +73,8 @@ def backtest(
     Parameters
     ----------
     source
-        Folder that `tsforge fit` wrote, a table or the name of a data set, or a TOML file with an experiment.
+        Folder that `tsforge fit` wrote or a recorded model (runs:/RUN, models:/NAME@ALIAS), a table or the name of a
+        data set, or a TOML file with an experiment.
     data
         The table for a model or a TOML file. (default: its own)
     group
@@ -90,29 +94,43 @@ def backtest(
     """
     show.notes(quiet=quiet)
     from tsforge.cli import scores
+    from tsforge.recording import Recorder
     from tsforge.scoreboard import Scoreboard, document
+    from tsforge.tracking import view
 
-    roll, options = roll or RollOptions(), options or FitOptions()
+    roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     _check(roll, output, plot)
     show.keep([output, plot], [source, data, options.config])
-    work = _chosen(_work(source, data, roll, options), group or [])
-    board = Scoreboard({name: _run(what, name, quiet=quiet) for name, what in work.items()})
-    texts = scores.tables(board, by, coverage=coverage)
-    if output is not None:
-        scores.write(board, texts, by, Path(output))
-    if plot is not None:
-        _draw(board, Path(plot))
+    with record.tracker() as tracker, Recorder(tracker, show.command()) as recorder:
+        source = None if source is None else model_folder(source, record.tracking_uri)
+        work = _chosen(_work(source, data, roll, options), group or [])
+        recorder.of_model(source)
+        board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
+        texts = scores.tables(board, by, coverage=coverage)
+        if output is not None:
+            scores.write(board, texts, by, Path(output))
+        if plot is not None:
+            _draw(board, Path(plot))
+        if not json:
+            _say(texts, [output, plot])
+        run = recorder.finish(board)
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
         cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
-        show.document(document(board) | steps | cover | {"output": output, "plot": plot})
-        return 0
+        where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
+        show.document(document(board) | steps | cover | where)
+    elif (link := tracker.link(run)) is not None:
+        show.say(f"run {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    return 0
+
+
+def _say(texts: list[Text], written: list[str | None]) -> None:
     for text in texts:
         show.say(text.terminal())
-    for name in (output, plot):
+    show.say()
+    for name in written:
         if name is not None:
             show.say(f"written {name}")
-    return 0
 
 
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
@@ -189,7 +207,7 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
     return BacktestConfig.model_validate(known | (asked.model_dump(exclude_unset=True) if asked else {}))
 
 
-def _run(work: Work, group: str, *, quiet: bool) -> Backtest:
+def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.cli.progress import Progress
     from tsforge.rolling import backtest as run
     from tsforge.training import planned_steps
@@ -198,6 +216,7 @@ def _run(work: Work, group: str, *, quiet: bool) -> Backtest:
     open_lines: list[Progress] = []
 
     def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
+        recorder.begin(prepared.experiment)
         if quiet or hasattr(prepared.experiment.model, "levels"):  # a baseline needs no progress
             return None
         for line in open_lines:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tsforge.cli import show
-from tsforge.cli.options import FitOptions
+from tsforge.cli.options import FitOptions, TrackOptions
 from tsforge.cli.progress import Progress
 
 if TYPE_CHECKING:
     from tsforge.preparation import Prepared
+    from tsforge.tracking.journal import Run
+    from tsforge.tracking.tracker import Tracker
     from tsforge.training import Fit
 
 STOPS = {
@@ -29,9 +31,9 @@ def fit(
     *,
     options: FitOptions | None = None,
     out: str | None = None,
-    experiment: str | None = None,
-    tracking_uri: str | None = None,
-    track: Annotated[bool, Parameter(negative="--no-track")] = True,
+    record: TrackOptions | None = None,
+    register: str | None = None,
+    alias: str | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -45,54 +47,63 @@ def fit(
         CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
     out
         Folder for the model. (default: models/NAME)
-    experiment
-        MLflow experiment that the run belongs to. (default: tsforge)
-    tracking_uri
-        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder, which `mlflow ui` opens)
-    track
-        Whether to record the run in MLflow.
+    register
+        Name in MLflow's registry for the model: a new version of it.
+    alias
+        Alias of that version, as champion.
     quiet
         Print neither notes nor progress.
     json
         Print one JSON document instead of tables.
     """
     show.notes(quiet=quiet)
-    options = options or FitOptions()
-    from tsforge import artifact, training
-    from tsforge.experiment import build
+    options, record = options or FitOptions(), record or TrackOptions()
+    _check(record, register, alias)
+    with record.tracker() as tracker:
+        from tsforge import artifact, training
+        from tsforge.experiment import build
+        from tsforge.recording import Wish
+        from tsforge.recording import fit as recorded
 
-    asked = build(options.overrides(), options.config)
-    if data is None and asked.data.path is None:
-        options.refuse_swallowed_table("fit")
-    prepared = training.for_fit(asked, data)
-    folder = Path(out or f"models/{prepared.title}")
-    artifact.check_target(folder)
-    if not quiet:
-        _say_plan(prepared, folder)
-    progress = None if quiet else Progress(training.planned_steps(prepared), asked.train.max_time)
-    try:
-        result = training.train(prepared, progress)
-    finally:
-        if progress is not None:
-            progress.close()
-    training.save(result, folder)
-    run = _record(result, folder, tracking_uri, experiment) if track else None
+        asked = build(options.overrides(), options.config)
+        if data is None and asked.data.path is None:
+            options.refuse_swallowed_table("fit")
+        prepared = training.for_fit(asked, data)
+        folder = Path(out or f"models/{prepared.experiment.title}")
+        artifact.check_target(folder)
+        if not quiet:
+            _say_plan(prepared, folder)
+        progress = None if quiet else Progress(training.planned_steps(prepared), asked.train.max_time)
+        try:
+            result, run = recorded(prepared, folder, tracker, Wish(show.command(), register, alias), progress)
+        finally:
+            if progress is not None:
+                progress.close()
+        if not json:
+            _print(result, folder)
+        _wait(tracker, folder)
     if json:
-        show.document(_document(result, folder) | {"run": run})
+        show.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
-        _print(result, folder, data, run)
+        _say_next(tracker, run, folder, data)
     return 130 if result.stop == "interrupt" else 0
 
 
-def _record(result: Fit, folder: Path, uri: str | None, experiment: str | None) -> str | None:
-    """Ctrl-C while recording leaves the model, which is saved by then."""
-    from tsforge import recording
+def _check(record: TrackOptions, register: str | None, alias: str | None) -> None:
+    from tsforge.errors import ConfigError
 
+    if alias is not None and register is None:
+        raise ConfigError("--alias without a name to give it to", "add --register NAME")
+    if register is not None and not record.track:
+        raise ConfigError("--register needs the run that --no-track leaves out", "leave out one of them")
+
+
+def _wait(tracker: Tracker, folder: Path) -> None:
+    """Ctrl-C while the run is delivered leaves the model, which is saved by then, and the delivery to itself."""
     try:
-        return recording.record(result, folder, uri, experiment)
+        tracker.close()
     except KeyboardInterrupt:
-        show.tell(f"note: stopped while recording the run in MLflow; the model is in {folder}")
-        return None
+        show.tell(f"note: not waiting for MLflow; the model is in {folder}")
 
 
 def _say_plan(prepared: Prepared, folder: Path) -> None:
@@ -112,7 +123,7 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     )
 
 
-def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None:
+def _print(result: Fit, folder: Path) -> None:
     why = STOPS.get(result.stop)
     note = f"; {why}" if why else ""
     show.say(f"trained {result.parameters:,} parameters in {show.duration(result.seconds)}{note}")
@@ -122,8 +133,17 @@ def _print(result: Fit, folder: Path, data: str | None, run: str | None) -> None
         _scores(result)
     show.say()
     show.say(f"model   {folder}")
-    if run is not None:
-        show.say(f"run     {run} (mlflow ui shows it)")
+
+
+def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
+    from tsforge.tracking import view
+
+    link = tracker.link(run)
+    if link is not None:
+        show.say(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    version = tracker.version(run)
+    if version is not None:
+        show.say(f"model   {version} in the registry")
     words = ["tsforge", "predict", str(folder), *([data] if data else [])]
     show.say(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
 

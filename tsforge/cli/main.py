@@ -19,6 +19,8 @@ COMMANDS = {
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
+    "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
+    "ui": "Open the MLflow UI on the recorded runs.",
     "data": "List the catalogued data sets, fetch one, or say where it lies.",
 }
 HELP = Path(__file__).with_name("help")  # written by `make help`, checked by a test
@@ -61,9 +63,11 @@ def run(argv: list[str]) -> int:
         return 0
     from cyclopts import CycloptsError
 
+    from tsforge.cli import show
     from tsforge.errors import TsforgeError, nearest
 
     name = argv[0]
+    show.remember(argv)
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
@@ -90,7 +94,10 @@ def application(name: str) -> Callable[..., object]:
         suppress_keyboard_interrupt=False,
     )  # fmt: skip
     app["--help"].show = False
-    app.default(getattr(import_module(f"tsforge.cli.{name}"), name))
+    module = import_module(f"tsforge.cli.{name}")
+    app.default(getattr(module, name))
+    for action in getattr(module, "ACTIONS", ()):
+        app.command(action)
     return app
 
 

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+if TYPE_CHECKING:
+    from tsforge.tracking.tracker import Tracker
+
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
+
+
+@Parameter(name="*")
+@dataclass
+class TrackOptions:
+    """Where the run is recorded."""
+
+    experiment: str | None = None
+    "MLflow experiment that the run belongs to. (default: tsforge)"
+    tracking_uri: str | None = None
+    "MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)"
+    track: Annotated[bool, Parameter(negative="--no-track")] = True
+    "Whether to record the run in MLflow."
+
+    def tracker(self) -> Tracker:
+        """To be entered before anything that takes long: its courier starts meanwhile."""
+        from tsforge.tracking.tracker import Tracker
+
+        return Tracker(self.tracking_uri, self.experiment, on=self.track)
+
+
+def model_folder(word: str, uri: str | None) -> str:
+    """The folder of a model: itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies or was fetched to."""
+    from tsforge.tracking import models
+
+    return str(models.fetch(word, uri)) if models.is_recorded(word) else word
 
 
 @Parameter(name="*")

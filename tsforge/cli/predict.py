@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tsforge.cli import show
+from tsforge.cli.options import model_folder
 
 
 def predict(
@@ -18,6 +19,7 @@ def predict(
     output: str | None = None,
     plot: str | None = None,
     horizon: int | None = None,
+    tracking_uri: str | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -26,7 +28,7 @@ def predict(
     Parameters
     ----------
     model
-        Folder that `tsforge fit` wrote.
+        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
     data
         The table to forecast from, with the columns of the training data. (default: the training data)
     output
@@ -35,6 +37,8 @@ def predict(
         File for a picture, .png, .svg or .pdf.
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
+    tracking_uri
+        MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
     quiet
         Print no notes.
     json
@@ -49,7 +53,7 @@ def predict(
     if plot is not None:
         plotting.check_path(Path(plot))
     show.keep([output, plot], [data])
-    result = prediction.predict(model, data, horizon=horizon)
+    result = prediction.predict(model_folder(model, tracking_uri), data, horizon=horizon)
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))

@@ -6,9 +6,22 @@ import contextlib
 import json
 import logging
 import math
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+_LINE: list[str] = []
+
+
+def remember(argv: Sequence[str]) -> None:
+    """The command line, for what is made by it."""
+    _LINE[:] = ["tsforge", *argv]
+
+
+def command() -> str:
+    """The command line that runs, as it can be pasted."""
+    return shlex.join(_LINE)
 
 
 class _Notes(logging.Handler):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from dataclasses import dataclass
 
@@ -53,6 +55,17 @@ class Panel:
     def key(self, i: int) -> str:
         """Series i as a text that no other series has."""
         return "\x1f".join(str(column[i]) for column in self.ids)
+
+    def digest(self) -> str:
+        """The same for the same series, times and values, however they were stored; 32 hexadecimal digits."""
+        found = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
+        arrays = (self.values, self.observed, self.past, self.future, self.static, self.offsets, self.first, self.ends)
+        for array in arrays:
+            found.update(array.tobytes())
+        for column in self.ids:
+            found.update("\x1f".join(str(value) for value in column.tolist()).encode())
+        found.update(json.dumps(self.labels).encode())
+        return found.hexdigest()[:32]
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""

@@ -1,0 +1,90 @@
+"""The process that delivers journals beside a fit: python -m tsforge.tracking.courier
+
+Reads folders of journals from stdin, a line each; the end of stdin means that whoever wrote them is done, or dead.
+Prints how far a journal has come as one JSON line whenever that changes. A process, not a thread: importing MLflow and
+talking to its store is seconds of Python, which would hold the interpreter that training needs; and it lives on to
+close the run of a fit that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from tsforge.tracking import journal, store
+from tsforge.tracking.delivery import Delivered, Delivery
+
+EVERY = 1.0  # seconds between looks at the journals
+LONGEST = 30.0  # between tries of a store that is away
+PATIENCE = 8.0  # seconds of trying after the end; what is left then waits for `tsforge runs sync`
+DIED = "the process ended without a word"
+
+
+class _Inbox:
+    """Folders named on stdin, and whether more can come."""
+
+    def __init__(self) -> None:
+        self.folders: list[Path] = []
+        self.closed = threading.Event()
+        self.news = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            if line.strip():
+                self.folders.append(Path(line.rstrip("\n")))
+            self.news.set()
+        self.closed.set()
+        self.news.set()
+
+
+def main() -> None:
+    """Deliver until everything is there, or patience has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fit; its journal says how it ended
+    with contextlib.suppress(OSError):
+        os.nice(10)
+    inbox = _Inbox()
+    store.prepare()
+    delivery, last, wait, until = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
+    while True:
+        closing = inbox.closed.is_set()
+        if closing and until == float("inf"):
+            until = time.monotonic() + PATIENCE
+            for folder in _open(inbox.folders, last):
+                if journal.abandoned(folder):
+                    journal.close(folder, DIED)
+        failed = False
+        for folder in _open(inbox.folders, last):
+            now = delivery.deliver(folder)
+            failed |= now.problem is not None
+            if now != last.get(folder):
+                last[folder] = now
+                _say(folder, now)
+        if closing and (not _open(inbox.folders, last) or time.monotonic() > until):
+            return
+        wait = min(2 * wait, LONGEST if not closing else EVERY) if failed else EVERY
+        inbox.news.clear()
+        if not inbox.closed.is_set():
+            inbox.news.wait(wait)
+        elif failed:
+            time.sleep(EVERY)
+
+
+def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:
+    return [folder for folder in folders if folder not in last or not last[folder].done]
+
+
+def _say(folder: Path, now: Delivered) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps({"folder": str(folder), **asdict(now)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""One journal to one MLflow run: resumable at any point, every point there exactly once.
+
+How far it has come is written to disk after every step. A step that was done but not yet noted is done again, which
+changes nothing: a run and a model are found again by a tag, MLflow keeps one metric per name, time and step, and the
+rest replaces itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from tsforge.tracking import journal, models, store, view
+
+MOST = 900  # metrics in one call; MLflow takes 1,000
+_TAG = "tsforge.journal"
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """How far a journal has come. offset: bytes of it that are delivered. version: "NAME/VERSION" in the registry.
+
+    refused: what the store will never take, such as a name that it does not allow; the rest goes on without.
+    """
+
+    uri: str = ""
+    experiment: str | None = None  # ids
+    run: str | None = None
+    model: str | None = None
+    version: str | None = None
+    offset: int = 0
+    done: bool = False
+    problem: str | None = None
+    hint: str | None = None
+    refused: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Delivered:
+        """From JSON."""
+        return cls(**values | {"refused": tuple(values["refused"])})
+
+
+Event = dict[str, Any]
+
+
+def state(folder: Path) -> Delivered:
+    """What is noted in a journal's folder."""
+    path = folder / journal.STATE
+    return Delivered.read(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Delivered()
+
+
+class Delivery:
+    """Delivers journals; keeps its clients between them."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+
+    def deliver(self, folder: Path) -> Delivered:
+        """Everything written so far; the folder is removed once the run has ended and all is delivered.
+
+        A problem with the store is in what comes back, never raised.
+        """
+        with FileLock(folder / "delivering"):
+            if not (folder / journal.LINES).exists():  # somebody else was here
+                return Delivered(done=True)
+            try:
+                now = self._go_on(folder, state(folder))
+            except Exception as problem:
+                now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
+                _note(folder, now)
+        if now.done:
+            shutil.rmtree(folder, ignore_errors=True)
+        return now
+
+    def _go_on(self, folder: Path, now: Delivered) -> Delivered:
+        events = _events(folder, now.offset)
+        if not events:
+            return now
+        now = replace(now, problem=None, hint=None)
+        if now.run is None:
+            start, end = events.pop(0)
+            now = self._begin(folder, start["start"] | {"at": start["at"]}, replace(now, offset=end))
+        client = self._client(now.uri)
+        points: list[tuple[Event, int]] = []
+        for event, end in events:
+            if "metrics" in event:
+                points.append((event, end))
+                if sum(len(e["metrics"]) for e, _ in points) < MOST:
+                    continue
+                event = {}
+            now = _send(client, folder, now, points)
+            points = []
+            if event:
+                now = replace(_permitted(client, folder, now, event), offset=end)
+                _note(folder, now)
+        return _send(client, folder, now, points)
+
+    def _begin(self, folder: Path, start: Event, now: Delivered) -> Delivered:
+        """The MLflow run of a journal, which a delivery that was cut off may have made."""
+        client = self._client(start["uri"])
+        experiment = store.experiment(client, start["uri"], start["experiment"])
+        view.prepare(client, experiment)
+        found = client.search_runs([experiment], f"tags.`{_TAG}` = '{start['journal']}'", max_results=1)
+        if found:
+            run = found[0].info.run_id
+        else:
+            tags = start["tags"] | {_TAG: start["journal"]}
+            run = client.create_run(experiment, start["at"], tags, start["name"]).info.run_id
+        now = replace(now, uri=start["uri"], experiment=experiment, run=run)
+        _note(folder, now)
+        return now
+
+    def _client(self, uri: str) -> Any:
+        if uri not in self._clients:
+            self._clients[uri] = store.connect(uri)
+        return self._clients[uri]
+
+
+def _events(folder: Path, offset: int) -> list[tuple[Event, int]]:
+    """Whole lines from `offset` on, each with the offset behind it."""
+    found = []
+    with (folder / journal.LINES).open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            offset += len(line)
+            found.append((json.loads(line), offset))
+    return found
+
+
+def _send(client: Any, folder: Path, now: Delivered, points: list[tuple[Event, int]]) -> Delivered:
+    """Metrics in one call."""
+    from mlflow.entities import Metric
+
+    if not points:
+        return now
+    metrics = [
+        Metric(name, value, event["at"], event["step"], model_id=now.model if event["of_model"] else None)
+        for event, _ in points
+        for name, value in event["metrics"].items()
+    ]
+    for i in range(0, len(metrics), MOST):
+        client.log_batch(now.run, metrics=metrics[i : i + MOST])
+    now = replace(now, offset=points[-1][1])
+    _note(folder, now)
+    return now
+
+
+def _permitted(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
+    """The same as `_one`, going on where the store says that it will never take it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _one(client, folder, now, event)
+    except MlflowException as problem:
+        if problem.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        return replace(state(folder), refused=(*now.refused, store.reason(problem)))
+
+
+def _one(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
+    """Anything that is no metric."""
+    from mlflow.entities import Param, RunTag
+
+    match event:
+        case {"params": values}:
+            params = [Param(name, value[:6000]) for name, value in values.items()]
+            for i in range(0, len(params), 100):
+                client.log_batch(now.run, params=params[i : i + 100])
+        case {"tags": values}:
+            client.log_batch(now.run, tags=[RunTag(name, value) for name, value in values.items()])
+        case {"dataset": values}:
+            _input(client, now, values)
+        case {"file": path, "to": to}:
+            client.log_artifact(now.run, str(folder / path), to or None)
+        case {"model": path}:
+            return _model(client, folder, now, event, folder / path)
+        case {"end": status, "reason": reason}:
+            if reason:
+                client.set_tag(now.run, "tsforge.reason", reason)
+            client.set_terminated(now.run, status, event["at"])
+            return replace(now, done=True)
+    return now
+
+
+def _input(client: Any, now: Delivered, values: dict[str, str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": values["source"]})
+    data = Dataset(values["name"], values["digest"], "local", source, values["schema"], values["profile"])
+    client.log_inputs(now.run, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+
+
+def _model(client: Any, folder: Path, now: Delivered, event: Event, source: Path) -> Delivered:
+    """The model directory as an MLflow model of the run; then its name in the registry."""
+    from tsforge import serving
+
+    run, model = now.run, now.model
+    assert run is not None
+    assert now.experiment is not None
+    if model is None:
+        model = models.record(client, now.experiment, run, lambda into: serving.export(source, into))
+        now = replace(now, model=model)
+        _note(folder, now)
+    if event["register"]:
+        version = models.register(client, event["register"], model, run, event["alias"])
+        now = replace(now, version=f"{event['register']}/{version}")
+    return now
+
+
+def _note(folder: Path, now: Delivered) -> None:
+    draft = folder / f"{journal.STATE}.new"
+    draft.write_text(json.dumps(asdict(now)), encoding="utf-8")
+    draft.replace(folder / journal.STATE)

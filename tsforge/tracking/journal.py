@@ -1,0 +1,156 @@
+"""A run on disk before it is anywhere else: a folder with a line for everything that is said of it.
+
+journal.jsonl   one JSON object per line; `at` is in milliseconds since the epoch
+files/          copies of what belongs to the run
+delivered.json  how far it has been delivered; written by whoever delivers it
+writing         locked as long as the writer lives
+delivering      locked by whoever delivers it
+
+Writing a line takes some tens of microseconds and needs nothing but the disk. Whatever happens to a server, or to this
+process, the lines stay until they are delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+ROOT = Path(".tsforge") / "runs"  # in the folder where a command runs
+LINES = "journal.jsonl"
+STATE = "delivered.json"
+
+
+class Run:
+    """The writing end of a journal; a silent one (no folder) forgets everything."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.ended = False
+        self._file = None if folder is None else (folder / LINES).open("a", encoding="utf-8")
+        self._writing = None if folder is None else FileLock(folder / "writing")
+        if self._writing is not None:
+            self._writing.acquire()
+
+    @property
+    def name(self) -> str:
+        """What a person knows the run by."""
+        return "" if self.folder is None else self.folder.name
+
+    def metrics(
+        self, values: dict[str, float], step: int = 0, at: float | None = None, *, of_model: bool = False
+    ) -> None:
+        """Figures at one step. at: seconds since the epoch. of_model: they are the recorded model's."""
+        self._write({"metrics": values, "step": step, "of_model": of_model}, at)
+
+    def params(self, values: dict[str, Any]) -> None:
+        """Settings by dotted path."""
+        self._write({"params": {k: str(v) for k, v in values.items()}})
+
+    def tags(self, values: dict[str, str]) -> None:
+        """Whatever else is worth knowing, by name; the Markdown note is `mlflow.note.content`."""
+        self._write({"tags": values})
+
+    def dataset(self, values: dict[str, str]) -> None:
+        """What was learned from: name, digest, source, and schema and profile as JSON."""
+        self._write({"dataset": values})
+
+    def file(self, path: Path, to: str = "") -> None:
+        """A file that belongs to the run, copied now. to: the folder it appears in."""
+        if self.folder is not None:
+            copy = self._copy(path)
+            self._write({"file": copy, "to": to})
+
+    def text(self, name: str, text: str) -> None:
+        """The same from its content."""
+        if self.folder is not None:
+            path = self.folder / "files" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            self._write({"file": f"files/{name}", "to": ""})
+
+    def model(self, folder: Path, register: str | None = None, alias: str | None = None) -> None:
+        """A model directory, copied now; with a name in the registry, and an alias, where they are given."""
+        if self.folder is not None:
+            self._write({"model": self._copy(folder), "register": register, "alias": alias})
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """Nothing is said after it; the first end counts."""
+        if self.ended:
+            return
+        self.ended = True
+        self._write({"end": status, "reason": reason})
+        if self._file is not None:
+            self._file.close()
+        if self._writing is not None:
+            self._writing.release()
+
+    def _copy(self, path: Path) -> str:
+        assert self.folder is not None
+        (self.folder / "files").mkdir(exist_ok=True)
+        target = self.folder / "files" / path.name
+        if path.is_dir():
+            shutil.copytree(path, target)
+        else:
+            shutil.copyfile(path, target)
+        return f"files/{path.name}"
+
+    def _write(self, event: dict[str, Any], at: float | None = None) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps({"at": round((at or time.time()) * 1000), **event}) + "\n")
+            self._file.flush()
+
+
+def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
+    """A new journal under `root`, in a folder of its own: the name and four letters to tell it from its like."""
+    root.mkdir(parents=True, exist_ok=True)
+    note = root.parent / ".gitignore"
+    if not note.exists():
+        note.write_text("*\n", encoding="utf-8")
+    while True:
+        folder = root / f"{name}-{secrets.token_hex(2)}"
+        try:
+            folder.mkdir(mode=0o700)  # an address may hold a password
+            break
+        except FileExistsError:
+            continue
+    run = Run(folder)
+    run._write({"start": {**start, "name": folder.name, "journal": secrets.token_hex(16)}})
+    return run
+
+
+def waiting(root: Path) -> list[Path]:
+    """Journals under `root` that are not delivered, the oldest first."""
+    found = [path.parent for path in root.glob(f"*/{LINES}")]
+    return sorted(found, key=lambda folder: (folder / LINES).stat().st_mtime)
+
+
+def abandoned(folder: Path) -> bool:
+    """Whether nobody writes the journal any more."""
+    try:
+        with FileLock(folder / "writing", blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+def close(folder: Path, reason: str) -> None:
+    """Give a journal whose writer is gone the end that it lacks."""
+    path = folder / LINES
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    lines = whole.splitlines()
+    if lines and "end" not in json.loads(lines[-1]):
+        at = round(path.stat().st_mtime * 1000)
+        with path.open("rb+") as file:
+            file.truncate(len(whole))  # half a line: the writer died while writing it
+            file.seek(0, os.SEEK_END)
+            file.write((json.dumps({"at": at, "end": "KILLED", "reason": reason}) + "\n").encode())

@@ -1,0 +1,147 @@
+"""Recorded models: written from a model directory, found by runs:/RUN or models:/NAME@ALIAS, and registered."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from tsforge.errors import TrackingError
+from tsforge.tracking import runs, store
+
+NAME = "model"
+FOLDER = "artifacts/model"  # of the model directory within what MLflow keeps
+_PLACE = re.compile(r"(runs|models):/+(.+)")
+
+
+def is_recorded(word: object) -> bool:
+    """Whether a word names a recorded model rather than a folder."""
+    return isinstance(word, str) and _PLACE.fullmatch(word) is not None
+
+
+def record(client: Any, experiment: str, run: str, export: Callable[[Path], None]) -> str:
+    """The model of a run, from what `export` writes into a folder; its id. A half-made one from before is used up."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'", max_results=1)
+    model = found[0] if found else client.create_logged_model(experiment, name=NAME, source_run_id=run)
+    if model.status != LoggedModelStatus.READY:
+        with tempfile.TemporaryDirectory() as place:
+            export(Path(place) / "model")
+            client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
+    return str(model.model_id)
+
+
+def register(client: Any, name: str, model: str, run: str, alias: str | None = None) -> str:
+    """A new version of a registered model from a recorded one, unless it is one already; the version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as problem:
+        if problem.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run]
+    version = known[0] if known else client.create_model_version(name, f"models:/{model}", run, model_id=model)
+    if alias:
+        client.set_registered_model_alias(name, alias, version.version)
+    return str(version.version)
+
+
+def register_run(client: Any, word: str, name: str, alias: str | None = None) -> str:
+    """The same for the model of a run, named by its id or name. Raises TrackingError for what the registry refuses."""
+    from mlflow.exceptions import MlflowException
+
+    run = runs.find(client, word)
+    try:
+        return register(client, name, _model_of(run), run.info.run_id, alias)
+    except MlflowException as problem:
+        raise TrackingError(f"{name}: {store.reason(problem)}", "choose another name or alias") from None
+
+
+def fetch(word: str, uri: str | None = None) -> Path:
+    """The model directory behind runs:/RUN (a run's id or name), models:/NAME@ALIAS, models:/NAME/VERSION, models:/ID.
+
+    One that lies on this machine is used where it is; another is fetched into a folder that is gone when the process
+    ends. uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
+    Raises TrackingError for what is not there.
+    """
+    uri = store.address(uri)
+    client = store.reading(uri)
+    match = _PLACE.fullmatch(word)
+    if match is None:
+        raise TrackingError(f"{word}: not runs:/RUN or models:/NAME@ALIAS", "or name a model directory")
+    name = match[2].strip("/")
+    place = _of_run(client, name) if match[1] == "runs" else _of_registry(client, name, word)
+    if place.startswith("file:"):
+        folder = Path(url2pathname(urlparse(place).path)) / FOLDER
+        if not folder.is_dir():
+            raise TrackingError(f"{word}: its files are gone from {folder.parent.parent}", "fit again")
+        return folder
+    return _download(place, uri, word)
+
+
+def _of_run(client: Any, name: str) -> str:
+    """Where the model of a run lies; "runs:/RUN/model" means the same as "runs:/RUN"."""
+    run = runs.find(client, name.removesuffix(f"/{NAME}"))
+    return str(client.get_logged_model(_model_of(run)).artifact_location)
+
+
+def _model_of(run: Any) -> str:
+    """The id of a run's model."""
+    models = run.outputs.model_outputs if run.outputs else []
+    if not models:
+        raise TrackingError(f"run {run.info.run_name}: has no model ({run.info.status.lower()})", "choose another run")
+    return str(models[0].model_id)
+
+
+def _of_registry(client: Any, name: str, word: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if "@" in name:
+            version = client.get_model_version_by_alias(*name.rsplit("@", 1))
+        elif "/" in name:
+            version = client.get_model_version(*name.rsplit("/", 1))
+        elif name.startswith("m-"):
+            return str(client.get_logged_model(name).artifact_location)
+        else:
+            found = client.search_model_versions(f"name = '{name}'")
+            if not found:
+                raise TrackingError(f"{word}: no model of this name is registered", _registered(client))
+            version = max(found, key=lambda v: int(v.version))
+        return str(client.get_logged_model(version.source.rpartition("/")[2]).artifact_location)
+    except MlflowException as problem:
+        raise TrackingError(f"{word}: {store.reason(problem)}", _registered(client)) from None
+
+
+def _registered(client: Any) -> str:
+    """What there is, for a hint."""
+    found = client.search_registered_models(max_results=8)
+    known = [f"{m.name}@{a}" for m in found for a in m.aliases] or [m.name for m in found]
+    return (
+        f"registered: {', '.join(known)}" if known else "register one: tsforge fit ... --register NAME --alias champion"
+    )
+
+
+def _download(place: str, uri: str, word: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    folder = Path(tempfile.mkdtemp(prefix="tsforge-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=uri)
+    except Exception as problem:
+        raise TrackingError(f"{word}: cannot be fetched: {store.reason(problem)}", store.hint(problem)) from None
+    found = next(folder.rglob("manifest.json"), None)
+    if found is None:
+        raise TrackingError(f"{word}: is no model of tsforge", "choose another")
+    return found.parent

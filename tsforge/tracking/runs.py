@@ -1,0 +1,105 @@
+"""Recorded runs: found by id, part of an id or name, and read as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tsforge.errors import TrackingError, nearest
+from tsforge.tracking import store, view
+
+MOST = 1000  # runs of one listing
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as plain values. status: FINISHED, RUNNING, FAILED or KILLED. started, seconds: in seconds."""
+
+    id: str
+    name: str
+    experiment: str  # id
+    status: str
+    started: float
+    seconds: float | None
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+    @property
+    def reason(self) -> str:
+        """Why it failed or was stopped."""
+        return self.tags.get("tsforge.reason", "")
+
+
+def listing(client: Any, experiment: str) -> list[Recorded]:
+    """The runs of an experiment, by name; those with the best primary metric first, then those without."""
+    runs = [_plain(run) for run in client.search_runs([store.known(client, experiment)], max_results=MOST)]
+    return sorted(runs, key=lambda run: run.metrics.get(view.PRIMARY, float("inf")))
+
+
+def get(client: Any, word: str) -> Recorded:
+    """One run by id, part of an id or name."""
+    return _plain(find(client, word))
+
+
+def find(client: Any, word: str) -> Any:
+    """The MLflow run of a word; raises TrackingError where there is none, or more than one."""
+    from mlflow.exceptions import MlflowException
+
+    if len(word) == 32:
+        try:
+            return client.get_run(word)
+        except MlflowException:
+            pass
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    named = client.search_runs(experiments, f"attributes.run_name = '{word}'", max_results=2) if "'" not in word else []
+    if not named:
+        every = client.search_runs(experiments, max_results=MOST)
+        named = [run for run in every if len(word) >= 4 and run.info.run_id.startswith(word)]
+        if not named:
+            names = [run.info.run_name for run in every]
+            raise TrackingError(f"there is no run '{word}'", nearest(word, names) or "tsforge runs lists them")
+    if len(named) > 1:
+        ids = ", ".join(run.info.run_id for run in named)
+        raise TrackingError(f"'{word}' means several runs: {ids}", "name one by its id")
+    return named[0]
+
+
+def text(client: Any, run: Recorded, name: str) -> str:
+    """The content of a file of a run."""
+    with TemporaryDirectory() as place:
+        try:
+            path = Path(client.download_artifacts(run.id, name, place))
+        except Exception as problem:
+            raise TrackingError(
+                f"run {run.name}: has no {name}: {store.reason(problem)}", "choose another run"
+            ) from None
+        return path.read_text(encoding="utf-8")
+
+
+def dataset(client: Any, run: Recorded) -> dict[str, str]:
+    """What a run learned from: name, digest, source; empty where it is not recorded."""
+    import json
+
+    inputs = client.get_run(run.id).inputs.dataset_inputs
+    if not inputs:
+        return {}
+    data = inputs[0].dataset
+    return {"name": data.name, "digest": data.digest, "source": json.loads(data.source).get("uri", "")}
+
+
+def differing(runs: list[Recorded]) -> list[str]:
+    """Names of the parameters that are not the same in all runs."""
+    names = dict.fromkeys(name for run in runs for name in run.params)
+    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+
+
+def _plain(run: Any) -> Recorded:
+    info, data = run.info, run.data
+    seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
+    return Recorded(
+        info.run_id, info.run_name, info.experiment_id, info.status, info.start_time / 1000, seconds, dict(data.params),
+        dict(data.metrics), dict(data.tags),
+    )  # fmt: skip

@@ -1,0 +1,150 @@
+"""Where runs are kept: the address, a quiet client that does not wait for minutes, a local database made once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from tsforge.errors import TrackingError, listing, nearest
+
+EXPERIMENT = "tsforge"
+_LOCAL = "sqlite:///"
+_SETTINGS = {  # unless the user has set them: no telemetry, and seconds instead of minutes for a store that is away
+    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}  # fmt: skip
+
+
+def address(given: str | None = None) -> str:
+    """As given, else MLFLOW_TRACKING_URI, else mlflow.db in this folder, which plain `mlflow ui` opens.
+
+    A path of a SQLite file in it is made absolute, so that it means the same from everywhere.
+    """
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or f"{_LOCAL}mlflow.db"
+    file = database(uri)
+    return uri if file is None else f"{_LOCAL}{file}"
+
+
+def database(uri: str) -> Path | None:
+    """The SQLite file behind an address; None for a server or another database."""
+    name = uri.removeprefix(_LOCAL)
+    return Path(name).absolute() if uri.startswith(_LOCAL) and name else None
+
+
+def connect(uri: str) -> Any:
+    """An MlflowClient; a local database that is not there yet is made."""
+    prepare()
+    from mlflow.tracking import MlflowClient
+
+    file = database(uri)
+    if file is not None:
+        _make(file)
+    return MlflowClient(uri, registry_uri=uri)
+
+
+def reading(uri: str) -> Any:
+    """The same for what only reads: raises TrackingError where there is nothing, or where it cannot be reached."""
+    file = database(uri)
+    if file is not None and not file.exists():
+        raise TrackingError(f"{file}: no runs are recorded there", "name the store with --tracking-uri")
+    client = connect(uri)
+    try:
+        client.search_experiments(max_results=1)
+    except Exception as problem:
+        raise TrackingError(f"{shown(uri)}: cannot be reached: {reason(problem)}", hint(problem)) from None
+    return client
+
+
+def experiment(client: Any, uri: str, name: str) -> str:
+    """The id of an experiment, made if need be, with its artifacts beside a local database."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        file = database(uri)
+        place = file.parent / "mlartifacts" / re.sub(r"[^\w.-]+", "_", name) if file else None
+        try:
+            return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
+        except MlflowException:  # another process was first
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def known(client: Any, name: str) -> str:
+    """The id of an experiment that there is; raises TrackingError, naming those there are, for any other."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        names = [e.name for e in client.search_experiments() if e.name != "Default"]
+        near = nearest(name, names) or (f"there are: {listing(names)}" if names else "fit something first")
+        raise TrackingError(f"there is no experiment '{name}'", near)
+    return str(found.experiment_id)
+
+
+def is_server(uri: str) -> bool:
+    """Whether the store is a server, which has its own UI."""
+    return uri.startswith(("http://", "https://"))
+
+
+def shown(uri: str) -> str:
+    """An address without the password in it."""
+    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
+
+
+def reason(problem: BaseException) -> str:
+    """The last cause of a problem in one line: a refused connection, not the retries on top of it."""
+    text = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+    if "Connection refused" in text or "NewConnectionError" in text:
+        return "nothing answers there (connection refused)"
+    if "timed out" in text.lower():
+        return "it does not answer in time"
+    return shown(text[:300])
+
+
+def hint(problem: BaseException) -> str:
+    """What to do about a store that does not answer as it should."""
+    text = str(problem)
+    if "401" in text or "403" in text:
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if "out-of-date database schema" in text:
+        return "bring the database up to this MLflow: mlflow db upgrade ADDRESS (after a backup)"
+    return "is the server running, and is the address right? (--tracking-uri, MLFLOW_TRACKING_URI)"
+
+
+def prepare() -> None:
+    """Import MLflow, quietly; two seconds that are better spent before they are waited for."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow.tracking  # noqa: F401  (sets up its own logging, so the levels below come after)
+
+    for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _make(file: Path) -> None:
+    """A new database, whole or not at all: MLflow's own first opening is broken by a second one at the same time.
+
+    In WAL mode, in which readers and a writer do not wait for each other.
+    """
+    if file.exists():
+        return
+    from filelock import FileLock
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f".{file.name}.lock"), timeout=300):
+        if file.exists():
+            return
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        draft.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"{_LOCAL}{draft}", (file.parent / "mlartifacts").as_uri())
+        store.engine.dispose()
+        connection = sqlite3.connect(draft)
+        connection.execute("pragma journal_mode=WAL")
+        connection.close()
+        draft.replace(file)

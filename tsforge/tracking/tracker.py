@@ -1,0 +1,157 @@
+"""Begins runs and has them delivered by a courier, which starts long before the first of them is written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from tsforge.tracking import journal, store, view
+from tsforge.tracking.delivery import Delivered
+from tsforge.tracking.journal import Run
+
+log = logging.getLogger("tsforge")
+
+LOCAL_PATIENCE = 120.0  # seconds that the end of a command waits for a local database: others may be making it
+REMOTE_PATIENCE = 12.0  # for a server, which may be away
+
+
+class Tracker:
+    """Where the runs of this process are recorded.
+
+    with Tracker() as tracker:
+        with tracker.run("lstm-demand-h48", params, tags) as run:
+            run.metrics({"val/loss": 0.3}, step=100)
+
+    uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
+    on: False for one that touches nothing, so that nobody has to ask whether there is a tracker.
+    """
+
+    def __init__(self, uri: str | None = None, experiment: str | None = None, *, on: bool = True) -> None:
+        self.uri = store.address(uri)
+        self.experiment = experiment or store.EXPERIMENT
+        self.on = on
+        self.delivered: dict[Path, Delivered] = {}
+        self._courier: subprocess.Popen[str] | None = None
+        self._listener: threading.Thread | None = None
+
+    def __enter__(self) -> Tracker:
+        if self.on:
+            self._courier = _start()
+            self._listener = threading.Thread(target=self._listen, args=(self._courier,), daemon=True)
+            self._listener.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def run(self, name: str, params: dict[str, object], tags: dict[str, str]) -> Iterator[Run]:
+        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C."""
+        run = self._begin(name, params, tags)
+        try:
+            yield run
+        except KeyboardInterrupt:
+            run.end("KILLED", "stopped by Ctrl-C")
+            raise
+        except BaseException as problem:
+            run.end("FAILED", f"{type(problem).__name__}: {problem}")
+            raise
+        finally:
+            run.end("FINISHED")
+
+    def close(self) -> None:
+        """Wait until everything is delivered, as long as that makes sense; what is not is said."""
+        courier, self._courier = self._courier, None
+        if courier is None or courier.stdin is None or self._listener is None:
+            return
+        if not self.delivered:  # nothing was begun
+            courier.kill()
+        with contextlib.suppress(BrokenPipeError):
+            courier.stdin.close()
+        self._listener.join(LOCAL_PATIENCE if store.database(self.uri) else REMOTE_PATIENCE)
+        for folder, state in self.delivered.items():
+            for problem in state.refused:
+                log.warning("MLflow refused part of run %s: %s", folder.name, problem)
+            if not state.done:
+                why = f": {state.problem}" if state.problem else ""
+                log.warning(
+                    "run %s is not at %s yet%s; it is kept, and `tsforge runs sync` delivers it",
+                    folder.name, store.shown(self.uri), why,
+                )  # fmt: skip
+
+    def state(self, run: Run) -> Delivered:
+        """How far a run has come."""
+        return self.delivered.get(run.folder, Delivered()) if run.folder else Delivered()
+
+    def id(self, run: Run) -> str | None:
+        """MLflow's id of a run, once it is there."""
+        return self.state(run).run
+
+    def link(self, run: Run) -> str | None:
+        """The page of a run, once it is there."""
+        state = self.state(run)
+        if state.run is None or state.experiment is None:
+            return None
+        return view.run_link(view.base(self.uri), state.experiment, state.run)
+
+    def version(self, run: Run) -> str | None:
+        """NAME/VERSION in the registry, where the run's model was registered."""
+        return self.state(run).version
+
+    def _begin(self, name: str, params: dict[str, object], tags: dict[str, str]) -> Run:
+        """Write the first lines; a disk that cannot be written to is no reason to stop."""
+        if self._courier is None or self._courier.stdin is None:
+            return Run(None)
+        start = {"uri": self.uri, "experiment": self.experiment, "tags": tags}
+        try:
+            run = journal.begin(journal.ROOT.absolute(), name, start)
+            run.params(params)
+        except OSError as problem:
+            log.warning("the run is not recorded: %s cannot be written: %s", journal.ROOT, problem.strerror)
+            return Run(None)
+        assert run.folder is not None
+        self.delivered[run.folder] = Delivered()
+        with contextlib.suppress(BrokenPipeError):
+            self._courier.stdin.write(f"{run.folder}\n")
+            self._courier.stdin.flush()
+        return run
+
+    def _listen(self, courier: subprocess.Popen[str]) -> None:
+        assert courier.stdout is not None
+        for line in courier.stdout:
+            state = json.loads(line)
+            folder = Path(state.pop("folder"))
+            self.delivered[folder] = Delivered.read(state)
+
+
+def _start() -> subprocess.Popen[str]:
+    """The courier, in a session of its own: it outlives a Ctrl-C and, if need be, this process."""
+    place = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "tsforge.tracking.courier"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": path},
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def sync(root: Path) -> dict[str, Delivered]:
+    """Deliver what waits under `root`; by run name, how far each came. Runs that are still written are left alone."""
+    from tsforge.tracking.courier import DIED
+    from tsforge.tracking.delivery import Delivery
+
+    store.prepare()
+    delivery, found = Delivery(), {}
+    for folder in journal.waiting(root):
+        if journal.abandoned(folder):
+            journal.close(folder, DIED)
+            found[folder.name] = delivery.deliver(folder)
+    return found

@@ -1,0 +1,68 @@
+"""What makes runs comparable in the UI: columns and their order, colours, and links that open the right page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from tsforge.tracking import store
+
+PORT = 5000  # of the UI on this machine
+PRIMARY = "test/mase"
+PARAMS = ("model.kind", "data.horizon", "data.context", "train.lr", "seed")
+METRICS = ("test/mase", "test/mae", "test/wql", "test/coverage_80", "test/skill", "speed/fit_s", "model/parameters")
+_SHARED = "tsforge"  # the name of the prepared view
+_ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than seasonal naive."  # noqa: E501
+
+COLOURS = {  # of the architectures, the same in every picture; baselines are grey
+    "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
+    "transformer-decoder": "#8c564b",
+}  # fmt: skip
+GREY = "#7f7f7f"
+
+
+def prepare(client: Any, experiment: str) -> None:
+    """Columns, order and primary metric of an experiment; what somebody has set before stays."""
+    known = client.get_experiment(experiment).tags
+    shared = {
+        "orderByKey": f"metrics.`{PRIMARY}`", "orderByAsc": True, "searchFilter": "", "startTime": "ALL",
+        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        "selectedColumns": [*(f"params.`{p}`" for p in PARAMS), *(f"metrics.`{m}`" for m in METRICS)],
+    }  # fmt: skip
+    wanted = {
+        f"mlflow.sharedViewState.{_SHARED}": json.dumps(shared),
+        "mlflow.experiment.primaryMetric.name": PRIMARY,
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        "mlflow.note.content": _ABOUT,
+    }
+    for name, value in wanted.items():
+        if name not in known:
+            client.set_experiment_tag(experiment, name, value)
+
+
+def base(uri: str) -> str:
+    """Where the UI of a store answers: a server's own address, else that of `tsforge ui`."""
+    return uri.rstrip("/") if store.is_server(uri) else f"http://127.0.0.1:{PORT}"
+
+
+def how_to_open(uri: str) -> str:
+    """What to say behind a link that needs somebody to serve it."""
+    return "" if store.is_server(uri) else "  (tsforge ui opens it)"
+
+
+def experiment_link(root: str, experiment: str) -> str:
+    """The table of an experiment's runs with our columns."""
+    return f"{root}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={_SHARED}"
+
+
+def run_link(root: str, experiment: str, run: str) -> str:
+    """The page of one run."""
+    return f"{root}/#/experiments/{experiment}/runs/{run}?workflowType=machine_learning"
+
+
+def compare_link(root: str, experiments: Sequence[str], runs: Sequence[str]) -> str:
+    """The page that sets runs side by side."""
+    ids, of = (quote(json.dumps(list(names), separators=(",", ":"))) for names in (runs, experiments))
+    return f"{root}/#/compare-runs?runs={ids}&experiments={of}&workflowType=machine_learning"
