@@ -1,0 +1,49 @@
+"""One PostgreSQL and one team server for all tests of a process, started when the first test asks for them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from compose import FOLDER, SERVICE, filled, mounted
+from server import Postgres, Server, postgres_folder
+from team import Team, has_user, unavailable
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    if postgres_folder() is None:
+        unavailable("PostgreSQL's initdb is neither on the PATH nor under /usr/lib/postgresql (Debian: postgresql)")
+    if os.geteuid() == 0 and not has_user("postgres"):
+        unavailable("PostgreSQL does not run as root, and there is no user postgres to run it as")
+    cluster = Postgres(secrets.token_hex(24))
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """Options and settings are those of mlflow/compose.yaml; only paths and addresses of containers are replaced."""
+    folder = tmp_path_factory.mktemp("team")
+    values = {
+        name: secrets.token_hex(24) for name in ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY")
+    }
+    paths = {
+        inside: str(FOLDER / place) if place.startswith("./") else str(folder / place)
+        for inside, place in mounted().items()
+    }
+
+    def here(text: str) -> str:
+        for inside, place in paths.items():
+            text = text.replace(inside, place)
+        return filled(text, values)
+
+    assert SERVICE["command"][:2] == ["mlflow", "server"]
+    options = [here(option) for option in SERVICE["command"][2:]]
+    settings = {name: here(value) for name, value in SERVICE["environment"].items()} | postgres.settings
+    with Server(folder, options, settings) as server:
+        yield Team(server, postgres, values["MLFLOW_ADMIN_PASSWORD"])
