@@ -29,16 +29,9 @@ pytestmark = pytest.mark.xdist_group("ui")
 KINDS = ("rnn", "lstm", "gru", "transformer")
 PATIENCE = 120  # seconds for a page: generous, as machines that run tests are slow
 FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=2400,900",
-]
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=2400,900",
+]  # fmt: skip
 
 # Cells by row and column of the grid, whose left part is pinned and therefore another table.
 CELLS = """
