@@ -13,9 +13,9 @@ from tsforge.errors import TrackingError, listing, nearest
 
 EXPERIMENT = "tsforge"
 _LOCAL = "sqlite:///"
-_SETTINGS = {  # unless the user has set them: no telemetry, and seconds instead of minutes for a store that is away
+_SETTINGS = {  # unless the user has set them: no telemetry, no prints, and seconds instead of minutes for a store away
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }  # fmt: skip
 
 
