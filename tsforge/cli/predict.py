@@ -18,6 +18,7 @@ def predict(
     output: str | None = None,
     plot: str | None = None,
     horizon: int | None = None,
+    quantiles: str | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -35,6 +36,8 @@ def predict(
         File for a picture, .png, .svg or .pdf.
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
+    quantiles
+        Levels to write, of those the model has, as 0.1,0.5,0.9. (default: all)
     quiet
         Print no notes.
     json
@@ -49,7 +52,7 @@ def predict(
     if plot is not None:
         plotting.check_path(Path(plot))
     show.keep([output, plot], [data])
-    result = prediction.predict(model, data, horizon=horizon)
+    result = prediction.predict(model, data, horizon=horizon, quantiles=show.levels(quantiles))
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))
