@@ -40,6 +40,18 @@ def integers() -> pd.DataFrame:
     return table.assign(sold=table["sold"].round().astype(int))
 
 
+def dated() -> pd.DataFrame:
+    """Days as numbers, 20240131."""
+    days = pd.date_range("2024-01-01", periods=N).strftime("%Y%m%d").astype(int)
+    return pd.concat([series("b", 0, days), series("a", 1, days)])
+
+
+def epochs() -> pd.DataFrame:
+    """Hours as seconds since 1970."""
+    hours = 1_700_000_000 // 3600 * 3600 + 3600 * np.arange(N)
+    return pd.concat([series("b", 0, hours), series("a", 1, hours)])
+
+
 def gaps() -> pd.DataFrame:
     table = texts().reset_index(drop=True)
     table.loc[[3, 4, 20, 80, 119], "sold"] = np.nan
@@ -64,6 +76,7 @@ def two_targets() -> pd.DataFrame:
 COVARIATES = {"data.future": "price,open", "data.past": "rain", "data.static": "region"}
 KINDS: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, str]]] = {
     "string ids": (texts, {}), "integer ids and times": (integers, {"data.time": "date", "data.id": "item"}),
+    "days as numbers": (dated, {}), "seconds since 1970": (epochs, {"data.time": "date"}),
     "missing values": (gaps, {}), "covariates known in advance": (known, COVARIATES),
     "two targets": (two_targets, {"data.target": "sold,returned"}),
 }  # fmt: skip
@@ -150,6 +163,22 @@ def test_every_form_of_request_gives_the_same_answer(
     if form != "all text":  # where an id came as text it leaves as text
         assert [type(v) for v in rows["item"]] == [type(v) for v in expected["item"].tolist()]
     np.testing.assert_array_equal(rows["forecast"].to_numpy(np.float32), expected["forecast"].to_numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_signature_says_what_the_answer_holds(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
+    """Prevents: a client generated from the signature that cannot read an answer."""
+    table, _, exported = made(kind)
+    model = mlflow.pyfunc.load_model(str(exported))
+    answer = model.predict(pd.read_csv(table))
+    says = model.metadata.get_output_schema().to_dict()
+    assert [column["name"] for column in says] == list(answer.columns)
+    held = {"string": str, "long": int, "double": float, "any": (int, str)}
+    for column in says:
+        assert all(isinstance(value, held[column["type"]]) for value in answer[column["name"]].tolist()), column
+    roles = model.metadata.metadata["tsforge"]
+    named = [roles["time"], *(name for role, names in roles.items() if role != "time" for name in names)]
+    assert set(named) == set(pd.read_csv(table).columns) - {"note"}
 
 
 def test_datetimes_come_back_as_their_csv_shows_them(made: Callable[..., tuple[Path, ...]]) -> None:

@@ -13,7 +13,7 @@ which columns those are stands in the metadata.
 
 from __future__ import annotations
 
-import logging
+import inspect
 import os
 import platform
 import shutil
@@ -31,8 +31,6 @@ from tsforge.data import output
 from tsforge.data.schema import Schema
 from tsforge.errors import ConfigError, DataError, ModelError, TsforgeError, nearest
 
-log = logging.getLogger("tsforge")
-
 CODE = '''"""Read by MLflow: the model directory under artifacts/, served by tsforge."""
 
 from mlflow.models import set_model
@@ -49,7 +47,6 @@ dependencies:
 """
 STARTING = 30  # seconds that a worker may be deaf while it imports torch; by itself uvicorn replaces it after 5
 _CODE_FILE, _MODEL = "model.py", "artifacts/model"
-_TYPES = {"datetime": "string", "integer": "long", "float": "double"}  # of the time column in an answer
 
 
 class Forecaster(PythonModel):  # type: ignore[misc]
@@ -111,9 +108,8 @@ def _signature(model: artifact.Model) -> Any:
     from mlflow.types.schema import Schema as Columns
 
     schema = model.facts.columns
-    time = "long" if (schema.time_format or "").startswith("epoch:") else _TYPES[schema.time_kind]
     names = ["forecast", *map(output.quantile_name, model.levels)]
-    outputs = [*(ColSpec(AnyType(), name) for name in schema.id), ColSpec(time, schema.time)]
+    outputs = [*(ColSpec(AnyType(), name) for name in schema.id), ColSpec(_time_type(schema), schema.time)]
     outputs += [ColSpec("string", "target")] if len(schema.target) > 1 else []
     outputs += [ColSpec("double", name) for name in names]
     params = [
@@ -121,6 +117,14 @@ def _signature(model: artifact.Model) -> Any:
         ParamSpec("quantiles", "double", list(model.levels), shape=(-1,)),
     ]
     return mlflow.models.ModelSignature(outputs=Columns(outputs), params=ParamSchema(params))
+
+
+def _time_type(schema: Schema) -> str:
+    """MLflow's word for the times in an answer: text, or numbers where the table writes them as such."""
+    written = schema.time_format or ""
+    if schema.time_kind == "datetime":
+        return "long" if written.endswith(":int") or written.startswith("epoch:") else "string"
+    return "long" if schema.time_kind == "integer" and written != "float" else "double"
 
 
 def _columns(schema: Schema) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def _as_given(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
     server's log that a caller never sees, and offers no hook and no setting against it. The call itself, a public
     function with a public argument, still holds them: they are read from its frame and nothing is patched.
     """
-    entry = PyFuncModel.predict.__code__
+    entry = inspect.unwrap(PyFuncModel.predict).__code__
     frame = sys._getframe()
     while frame is not None:
         if frame.f_code is entry:
