@@ -18,13 +18,14 @@ PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output"
 
 # The one home (or few homes) of each big library, as path prefixes under tsforge/.
 HOMES = {
-    "mlflow": ("tracking.py",),
+    "mlflow": ("tracking.py", "serving.py"),
+    "uvicorn": ("serving.py",),
     "matplotlib": ("plotting.py",),
     "optuna": ("sweep.py",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "pytorch_lightning": ("learner.py", "training.py"),
-    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py"),  # prediction.py: for a type only
+    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py"),  # the last two: for a type
     "safetensors": ("artifact.py",),
     "scipy": ("significance.py",),
 }
@@ -73,6 +74,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "scoreboard.py": ("errors", "metrics", "outcome", "rolling", "significance"),
     "recording.py": ("metrics", "tracking", "training"),
     "prediction.py": ("artifact", "data", "errors"),
+    "serving.py": ("__version__", "artifact", "data.output", "data.schema", "errors", "prediction"),
 }
 
 # Third-party libraries that a part must not touch at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import tsforge
 from tsforge import artifact
 from tsforge.cli.main import run
+from tsforge.data import output
 from tsforge.model.heads import LEVELS
 
 
@@ -110,6 +112,40 @@ def test_quantiles_ascend_and_the_middle_one_is_the_forecast(model: Path) -> Non
     assert (np.diff(result.quantiles, axis=-1) >= 0).all()  # a corrected level may stop at its neighbour
     assert (np.diff(result.quantiles[..., [0, 5, 10]], axis=-1) > 0).all()
     np.testing.assert_array_equal(result.quantiles[..., result.levels.index(0.5)], result.point)
+
+
+def test_chosen_quantiles_are_columns_of_all_of_them(model: Path) -> None:
+    """Prevents: levels cut before intervals are corrected in pairs, columns in another order than their names."""
+    full = tsforge.predict(model, daily()).frame
+    few = tsforge.predict(model, daily(), quantiles=[0.9, 0.1, 0.1]).frame
+    pd.testing.assert_frame_equal(few, full[["item", "date", "forecast", "q0.1", "q0.9"]])
+    assert list(tsforge.predict(model, daily(), quantiles=[]).frame.columns) == ["item", "date", "forecast"]
+
+
+def test_quantiles_on_the_command_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "d.csv"
+    daily().to_csv(path, index=False)
+    assert run(["predict", str(model), str(path), "--quantiles", "0.5,0.95", "--output", str(tmp_path / "f.csv")]) == 0
+    assert list(pd.read_csv(tmp_path / "f.csv").columns) == ["item", "date", "forecast", "q0.5", "q0.95"]
+    capsys.readouterr()
+    for wrong, said in (("0.5,0.33", "no quantile 0.33"), ("0.5;0.9", "numbers")):
+        assert run(["predict", str(model), str(path), "--quantiles", wrong]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert "0.1" in err
+
+
+def test_a_shown_frame_is_its_csv() -> None:
+    """Prevents: the digits of a double behind a float32, times in another spelling, NaN where JSON has no word."""
+    times = pd.date_range("2024-03-30", periods=3, tz="Europe/Berlin")
+    values = np.array([0.1, np.nan, 1234567.9], dtype=np.float32)
+    frame = pd.DataFrame({"id": [7, 8, 9], "time": times, "forecast": values})
+    shown = output.plain(frame)
+    written = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    assert shown["time"].tolist() == written["time"].tolist()
+    assert shown["id"].tolist() == [7, 8, 9]
+    assert shown["forecast"].tolist() == [0.1, None, written["forecast"][2]]
+    np.testing.assert_array_equal(shown["forecast"].astype(np.float32), values)
 
 
 def test_quantiles_are_the_networks_own_apart_by_the_corrections(model: Path) -> None:

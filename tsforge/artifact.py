@@ -78,6 +78,11 @@ class Model:
     def shape(self) -> WindowShape:
         return _shape(self.facts)
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels of its forecasts, ascending; empty where it has none."""
+        return self.experiment.model.levels if self.calibration is None else self.calibration.levels
+
 
 def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> None:
     """Write a model directory in one move: a reader sees the old one or the new one, never half of one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,16 +43,24 @@ class Prediction:
         return output.tidy(self.panel, self.point, self.quantiles, self.levels)
 
 
-def predict(model: artifact.Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Prediction:
+def predict(
+    model: artifact.Model | str | Path,
+    data: Any = None,
+    *,
+    horizon: int | None = None,
+    quantiles: Sequence[float] | None = None,
+) -> Prediction:
     """Forecast the steps after each series' last observed target.
 
     model: a fitted model or its directory. data: path, pandas or Polars frame; the training data where None.
     horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
-    Raises ModelError and DataError for what does not fit together.
+    quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
+    Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
     if horizon is not None and horizon < 1:
         raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
     model = model if isinstance(model, artifact.Model) else artifact.load(model)
+    chosen = _choose(model.levels, quantiles)
     source = data if data is not None else _training_data(model)
     source = find(source) if isinstance(source, str) else source
     steps = horizon or model.shape.horizon
@@ -65,10 +74,25 @@ def predict(model: artifact.Model | str | Path, data: Any = None, *, horizon: in
             steps, model.shape.horizon,
         )  # fmt: skip
     features = covariates.encode(panel, model.facts.encodings)
-    point, quantiles, levels = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
     dead = panel.ends <= panel.offsets[:-1]
-    point[dead], quantiles[dead] = np.nan, np.nan
-    return Prediction(panel, point[:, :steps], quantiles[:, :steps], levels)
+    point[dead], ranges[dead] = np.nan, np.nan
+    return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+
+
+def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
+    """Positions of the wanted levels among those of a model; all where None."""
+    if wanted is None:
+        return list(range(len(levels)))
+    found = {q for level in wanted for q, known in enumerate(levels) if abs(level - known) < 1e-9}
+    for level in wanted:
+        if not any(abs(level - known) < 1e-9 for known in levels):
+            known = ", ".join(f"{known:g}" for known in levels)
+            raise ConfigError(
+                f"the model has no quantile {level:g}",
+                f"it has {known}" if levels else "it forecasts one value per step and has no quantiles",
+            )
+    return sorted(found)
 
 
 def _training_data(model: artifact.Model) -> str:
@@ -81,14 +105,14 @@ def _training_data(model: artifact.Model) -> str:
     return source
 
 
-def _forward(
-    model: artifact.Model, source: WindowSource, panel: Panel, steps: int
-) -> tuple[Floats, Floats, tuple[float, ...]]:
-    """Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next."""
+def _forward(model: artifact.Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
+    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
+
+    Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next.
+    """
     H = model.shape.horizon
     here = windows.last(panel)
     points, quantiles = [], []
-    levels: tuple[float, ...] = () if model.calibration is None else model.calibration.levels
     with torch.inference_mode():
         for done in range(0, steps, H):
             block = windows.Windows(here.origins + done, here.series)
@@ -96,7 +120,6 @@ def _forward(
             parts = []
             for i in range(0, len(starts), BATCH):
                 forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
-                levels = levels or forecast.levels
                 parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
             point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
             points.append(point.numpy())
@@ -106,7 +129,7 @@ def _forward(
                 quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
             if done + H < steps:
                 source.feed(starts, point)
-    return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1), levels
+    return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
 def _check_future(panel: Panel, steps: int, rolled: int) -> None:

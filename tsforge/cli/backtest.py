@@ -217,7 +217,7 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
 
     def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
         recorder.begin(prepared.experiment)
-        if quiet or hasattr(prepared.experiment.model, "levels"):  # a baseline needs no progress
+        if quiet or not hasattr(prepared.experiment.model, "backbone"):  # a baseline needs no progress
             return None
         for line in open_lines:
             line.close()

@@ -19,6 +19,7 @@ def predict(
     output: str | None = None,
     plot: str | None = None,
     horizon: int | None = None,
+    quantiles: str | None = None,
     tracking_uri: str | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -37,6 +38,8 @@ def predict(
         File for a picture, .png, .svg or .pdf.
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
+    quantiles
+        Levels to write, of those the model has, as 0.1,0.5,0.9. (default: all)
     tracking_uri
         MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
     quiet
@@ -53,7 +56,8 @@ def predict(
     if plot is not None:
         plotting.check_path(Path(plot))
     show.keep([output, plot], [data])
-    result = prediction.predict(model_folder(model, tracking_uri), data, horizon=horizon)
+    folder = model_folder(model, tracking_uri)
+    result = prediction.predict(folder, data, horizon=horizon, quantiles=show.levels(quantiles))
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))

@@ -91,6 +91,18 @@ def keep(written: Sequence[str | None], read: Sequence[str | None]) -> None:
             raise ConfigError(f"{name} is the file that is read", "name another file for the output")
 
 
+def levels(text: str | None) -> list[float] | None:
+    """Quantile levels as typed, "0.1,0.5,0.9"; None where nothing was. Raises ConfigError for what is no number."""
+    from tsforge.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ConfigError(f"--quantiles {text}: not all of these are numbers", "as 0.1,0.5,0.9") from None
+
+
 def number(value: float) -> str:
     """Four significant digits; "-" where there is none."""
     if not math.isfinite(value):

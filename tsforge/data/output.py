@@ -47,16 +47,28 @@ def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ..
     return pd.DataFrame(columns)
 
 
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the values that its CSV shows, fit for JSON.
+
+    Times are text, float32 is a double with the same few digits, None stands where there is no number.
+    """
+    shown = frame.copy()
+    for name, values in frame.items():
+        if pd.api.types.is_datetime64_any_dtype(values):
+            shown[name] = values.astype(str)
+        elif pd.api.types.is_float_dtype(values):
+            numbers = values.to_numpy().astype(str).astype(np.float64)
+            gaps = np.isnan(numbers)
+            if gaps.any():
+                numbers = numbers.astype(object)
+                numbers[gaps] = None
+            shown[name] = pd.Series(numbers, index=frame.index)
+    return shown
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     """The rows as plain values for JSON, times as text, None where there is no number."""
-    plain = frame.copy()
-    for name in plain.columns:
-        if not pd.api.types.is_numeric_dtype(plain[name]):
-            plain[name] = plain[name].astype(str)
-        elif pd.api.types.is_float_dtype(plain[name]):
-            # float32 as short as it is, not with the digits of a double
-            plain[name] = plain[name].map(lambda v: float(f"{v:.7g}"))
-    rows: list[dict[str, object]] = plain.to_dict(orient="records")  # type: ignore[assignment]
+    rows: list[dict[str, object]] = plain(frame).to_dict(orient="records")  # type: ignore[assignment]
     return rows
 
 

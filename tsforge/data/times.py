@@ -57,6 +57,9 @@ def parse_times(frame: Frame, name: str, timezone: str | None, known: Schema | N
         )
     if timezone is not None:
         _check_zone(timezone)
+    if known is not None and _counted(known) and types.is_string_dtype(column):  # as a request may write them
+        numbers = pd.to_numeric(column, errors="coerce")
+        column = column if numbers.isna().any() else numbers
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         return _from_numbers(name, column, known)
     if types.is_object_dtype(column) and pd.api.types.infer_dtype(column) in (
@@ -74,6 +77,12 @@ def parse_times(frame: Frame, name: str, timezone: str | None, known: Schema | N
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
+
+
+def _counted(schema: Schema) -> bool:
+    """True where the times are written as plain numbers."""
+    written = schema.time_format or ""
+    return schema.time_kind != "datetime" or written.endswith(":int") or written.startswith("epoch:")
 
 
 def _from_numbers(name: str, column: pd.Series, known: Schema | None) -> Times:

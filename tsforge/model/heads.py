@@ -54,6 +54,10 @@ class PointHead(Config):
     type: Literal["point"] = "point"
     loss: Literal["mse", "mae"] = "mse"
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return ()
+
     def build(self, features: int) -> PointProjection:
         return PointProjection(self, features)
 

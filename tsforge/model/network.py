@@ -38,6 +38,11 @@ class Neural(Config):
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels it forecasts, ascending; empty for a point forecast."""
+        return self.head.levels
+
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
