@@ -35,6 +35,7 @@ class Run:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.ended = False
+        self._copies = 0
         self._file = None if folder is None else (folder / LINES).open("a", encoding="utf-8")
         self._writing = None if folder is None else FileLock(folder / "writing")
         if self._writing is not None:
@@ -72,10 +73,9 @@ class Run:
     def text(self, name: str, text: str) -> None:
         """The same from its content."""
         if self.folder is not None:
-            path = self.folder / "files" / name
-            path.parent.mkdir(exist_ok=True)
+            path = self._place(name)
             path.write_text(text, encoding="utf-8")
-            self._write({"file": f"files/{name}", "to": ""})
+            self._write({"file": path.relative_to(self.folder).as_posix(), "to": ""})
 
     def model(self, folder: Path, register: str | None = None, alias: str | None = None) -> None:
         """A model directory, copied now; with a name in the registry, and an alias, where they are given."""
@@ -95,13 +95,20 @@ class Run:
 
     def _copy(self, path: Path) -> str:
         assert self.folder is not None
-        (self.folder / "files").mkdir(exist_ok=True)
-        target = self.folder / "files" / path.name
+        target = self._place(path.name)
         if path.is_dir():
             shutil.copytree(path, target)
         else:
             shutil.copyfile(path, target)
-        return f"files/{path.name}"
+        return target.relative_to(self.folder).as_posix()
+
+    def _place(self, name: str) -> Path:
+        """Where a copy goes: a folder of its own, so that none replaces another that is not delivered yet."""
+        assert self.folder is not None
+        self._copies += 1
+        place = self.folder / "files" / str(self._copies)
+        place.mkdir(parents=True)
+        return place / name
 
     def _write(self, event: dict[str, Any], at: float | None = None) -> None:
         if self._file is not None:
@@ -138,13 +145,24 @@ def abandoned(folder: Path) -> bool:
     try:
         with FileLock(folder / "writing", blocking=False):
             return True
-    except Timeout:
+    except (Timeout, FileNotFoundError):
         return False
 
 
-def close(folder: Path, reason: str) -> None:
-    """Give a journal whose writer is gone the end that it lacks."""
-    path = folder / LINES
+def close(folder: Path, reason: str) -> bool:
+    """Give a journal whose writer is gone the end that it lacks; False where somebody still writes it, or it is gone.
+
+    Under the writer's lock, so that of two that would close it one does.
+    """
+    try:
+        with FileLock(folder / "writing", blocking=False):
+            _close(folder / LINES, reason)
+    except (Timeout, FileNotFoundError):
+        return False
+    return True
+
+
+def _close(path: Path, reason: str) -> None:
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     lines = whole.splitlines()

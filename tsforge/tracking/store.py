@@ -13,9 +13,9 @@ from tsforge.errors import TrackingError, listing, nearest
 
 EXPERIMENT = "tsforge"
 _LOCAL = "sqlite:///"
-_SETTINGS = {  # unless the user has set them: no telemetry, and seconds instead of minutes for a store that is away
+_SETTINGS = {  # unless the user has set them: no telemetry, no chatter, seconds for a store that is away, not minutes
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }  # fmt: skip
 
 
@@ -111,6 +111,8 @@ def hint(problem: BaseException) -> str:
     text = str(problem)
     if "401" in text or "403" in text:
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if "must be in the 'active' state" in text:
+        return "it was deleted: mlflow experiments restore, or mlflow runs restore, brings it back"
     if "out-of-date database schema" in text:
         return "bring the database up to this MLflow: mlflow db upgrade ADDRESS (after a backup)"
     return "is the server running, and is the address right? (--tracking-uri, MLFLOW_TRACKING_URI)"
