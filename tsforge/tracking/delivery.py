@@ -72,8 +72,10 @@ class Delivery:
 
         A problem with the store is in what comes back, never raised.
         """
+        if not (folder / journal.LINES).exists():  # somebody else was here
+            return Delivered(done=True)
         with FileLock(folder / "delivering"):
-            if not (folder / journal.LINES).exists():  # somebody else was here
+            if not (folder / journal.LINES).exists():
                 return Delivered(done=True)
             try:
                 now = self._go_on(folder, state(folder))
