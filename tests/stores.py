@@ -1,4 +1,4 @@
-"""What several tests need of MLflow: its content read with sqlite3 alone, its real server, and waiting for a condition."""
+"""What several tests need of MLflow: its content read with sqlite3 alone, its real server, waiting for a condition."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +75,7 @@ def content(database: Path, run: str) -> dict[str, Any]:
         "latest": "select key, value, timestamp, step, is_nan from latest_metrics where run_uuid = ? order by key",
         "data": data,
         "models": "select name, status from logged_models where source_run_id = ?",
-        "of model": "select metric_name, metric_value, metric_step from logged_model_metrics where run_id = ? order by 1, 3",
+        "of model": "select metric_name, metric_value, metric_step from logged_model_metrics where run_id = ?",
         "versions": "select version, status from model_versions where run_id = ?",
         "aliases": (
             "select a.alias, a.version from registered_model_aliases a join model_versions v"
@@ -92,7 +93,7 @@ def content(database: Path, run: str) -> dict[str, Any]:
 
 def files(uri: str) -> dict[str, bytes]:
     """Relative path to content of what lies at a file: address."""
-    root = Path(urlparse(uri).path)
+    root = Path(url2pathname(urlparse(uri).path))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stores import environment
+
 from tsforge.tracking import journal
 from tsforge.tracking.journal import Run
 

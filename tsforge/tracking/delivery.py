@@ -7,6 +7,7 @@ rest replaces itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -72,19 +73,27 @@ class Delivery:
 
         A problem with the store is in what comes back, never raised.
         """
-        if not (folder / journal.LINES).exists():  # somebody else was here
+        if not (folder / journal.LINES).exists():  # somebody else was here; a lock would make the folder anew
             return Delivered(done=True)
-        with FileLock(folder / "delivering"):
-            if not (folder / journal.LINES).exists():
-                return Delivered(done=True)
-            try:
-                now = self._go_on(folder, state(folder))
-            except Exception as problem:
-                now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
-                _note(folder, now)
+        try:
+            with FileLock(folder / "delivering"):
+                now = self._try(folder)
+        except FileNotFoundError:  # somebody else was done while this one waited for the lock
+            return Delivered(done=True)
         if now.done:
             shutil.rmtree(folder, ignore_errors=True)
         return now
+
+    def _try(self, folder: Path) -> Delivered:
+        if not (folder / journal.LINES).exists():
+            return Delivered(done=True)
+        try:
+            return self._go_on(folder, state(folder))
+        except Exception as problem:
+            now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
+            with contextlib.suppress(OSError):
+                _note(folder, now)
+            return now
 
     def _go_on(self, folder: Path, now: Delivered) -> Delivered:
         events = _events(folder, now.offset)

@@ -86,6 +86,11 @@ def known(client: Any, name: str) -> str:
     return str(found.experiment_id)
 
 
+def quoted(word: str) -> str:
+    """A word in MLflow's filters, which know no escapes: of a word with both kinds of quotes the beginning."""
+    return f'"{word.partition(chr(34))[0]}"' if "'" in word else f"'{word}'"
+
+
 def is_server(uri: str) -> bool:
     """Whether the store is a server, which has its own UI."""
     return uri.startswith(("http://", "https://"))
@@ -109,7 +114,7 @@ def reason(problem: BaseException) -> str:
 def hint(problem: BaseException) -> str:
     """What to do about a store that does not answer as it should."""
     text = str(problem)
-    if "401" in text or "403" in text:
+    if re.search(r"\b40[13]\b", text):  # not within an id
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if "must be in the 'active' state" in text:
         return "it was deleted: mlflow experiments restore, or mlflow runs restore, brings it back"
