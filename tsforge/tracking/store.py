@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import re
@@ -51,8 +52,8 @@ def reading(uri: str) -> Any:
     file = database(uri)
     if file is not None and not file.exists():
         raise TrackingError(f"{file}: no runs are recorded there", "name the store with --tracking-uri")
-    client = connect(uri)
     try:
+        client = connect(uri)
         client.search_experiments(max_results=1)
     except Exception as problem:
         raise TrackingError(f"{shown(uri)}: cannot be reached: {reason(problem)}", hint(problem)) from None
@@ -98,7 +99,7 @@ def is_server(uri: str) -> bool:
 
 def shown(uri: str) -> str:
     """An address without the password in it."""
-    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
+    return re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", uri)
 
 
 def reason(problem: BaseException) -> str:
@@ -147,8 +148,9 @@ def _make(file: Path) -> None:
     with FileLock(file.with_name(f".{file.name}.lock"), timeout=300):
         if file.exists():
             return
+        for left in file.parent.glob(f".{glob.escape(file.name)}.[0-9]*"):  # by one who was killed at this
+            left.unlink()
         draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.unlink(missing_ok=True)
         store = SqlAlchemyStore(f"{_LOCAL}{draft}", (file.parent / "mlartifacts").as_uri())
         store.engine.dispose()
         connection = sqlite3.connect(draft)
