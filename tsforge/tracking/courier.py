@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 from tsforge.tracking import journal, store
 from tsforge.tracking.delivery import Delivered, Delivery
@@ -51,6 +52,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(10)
     inbox = _Inbox()
+    reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report
     store.prepare()
     delivery, last, wait, until = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
     while True:
@@ -58,15 +60,14 @@ def main() -> None:
         if closing and until == float("inf"):
             until = time.monotonic() + PATIENCE
             for folder in _open(inbox.folders, last):
-                if journal.abandoned(folder):
-                    journal.close(folder, DIED)
+                journal.close(folder, DIED)
         failed = False
         for folder in _open(inbox.folders, last):
             now = delivery.deliver(folder)
             failed |= now.problem is not None
             if now != last.get(folder):
                 last[folder] = now
-                _say(folder, now)
+                _say(reports, folder, now)
         if closing and (not _open(inbox.folders, last) or time.monotonic() > until):
             return
         wait = min(2 * wait, LONGEST if not closing else EVERY) if failed else EVERY
@@ -81,9 +82,9 @@ def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:
     return [folder for folder in folders if folder not in last or not last[folder].done]
 
 
-def _say(folder: Path, now: Delivered) -> None:
+def _say(reports: TextIO, folder: Path, now: Delivered) -> None:
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps({"folder": str(folder), **asdict(now)}), flush=True)
+        print(json.dumps({"folder": str(folder), **asdict(now)}), file=reports, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,23 @@ rest replaces itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from tsforge.tracking import journal, models, store, view
 
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+
 MOST = 900  # metrics in one call; MLflow takes 1,000
+_MOST = {"metrics": MOST, "params": 100, "tags": 100}
 _TAG = "tsforge.journal"
 
 
@@ -49,9 +55,11 @@ Event = dict[str, Any]
 
 
 def state(folder: Path) -> Delivered:
-    """What is noted in a journal's folder."""
-    path = folder / journal.STATE
-    return Delivered.read(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Delivered()
+    """What is noted in a journal's folder; nothing where the note is damaged, as after a power cut."""
+    try:
+        return Delivered.read(json.loads((folder / journal.STATE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return Delivered()
 
 
 class Delivery:
@@ -65,17 +73,27 @@ class Delivery:
 
         A problem with the store is in what comes back, never raised.
         """
-        with FileLock(folder / "delivering"):
-            if not (folder / journal.LINES).exists():  # somebody else was here
-                return Delivered(done=True)
-            try:
-                now = self._go_on(folder, state(folder))
-            except Exception as problem:
-                now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
-                _note(folder, now)
+        if not (folder / journal.LINES).exists():  # somebody else was here; a lock would make the folder anew
+            return Delivered(done=True)
+        try:
+            with FileLock(folder / "delivering"):
+                now = self._try(folder)
+        except FileNotFoundError:  # somebody else was done while this one waited for the lock
+            return Delivered(done=True)
         if now.done:
             shutil.rmtree(folder, ignore_errors=True)
         return now
+
+    def _try(self, folder: Path) -> Delivered:
+        if not (folder / journal.LINES).exists():
+            return Delivered(done=True)
+        try:
+            return self._go_on(folder, state(folder))
+        except Exception as problem:
+            now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
+            with contextlib.suppress(OSError):
+                _note(folder, now)
+            return now
 
     def _go_on(self, folder: Path, now: Delivered) -> Delivered:
         events = _events(folder, now.offset)
@@ -145,11 +163,42 @@ def _send(client: Any, folder: Path, now: Delivered, points: list[tuple[Event, i
         for event, _ in points
         for name, value in event["metrics"].items()
     ]
-    for i in range(0, len(metrics), MOST):
-        client.log_batch(now.run, metrics=metrics[i : i + MOST])
-    now = replace(now, offset=points[-1][1])
+    now = replace(_log(client, now, "metrics", metrics), offset=points[-1][1])
     _note(folder, now)
     return now
+
+
+def _log(client: Any, now: Delivered, kind: str, values: Sequence[Any]) -> Delivered:
+    """Metrics, params or tags in calls as large as the store takes; without those that it will never take."""
+    from mlflow.exceptions import MlflowException
+
+    most = _MOST[kind]
+    if len(values) > most:
+        for i in range(0, len(values), most):
+            now = _log(client, now, kind, values[i : i + most])
+        return now
+    try:
+        client.log_batch(now.run, **{kind: values})
+    except MlflowException as problem:
+        if not _for_good(client, now, problem):
+            raise
+        if len(values) == 1:
+            return _refused(now, problem)
+        half = len(values) // 2  # one of them: the others go on without it
+        for part in (values[:half], values[half:]):
+            now = _log(client, now, kind, part)
+    return now
+
+
+def _for_good(client: Any, now: Delivered, problem: MlflowException) -> bool:
+    """Whether the store will never take it; a deleted run, which may be restored, is refused by the same code."""
+    if problem.error_code != "INVALID_PARAMETER_VALUE":
+        return False
+    return bool(client.get_run(now.run).info.lifecycle_stage == "active")
+
+
+def _refused(now: Delivered, problem: Exception) -> Delivered:
+    return replace(now, refused=tuple(dict.fromkeys((*now.refused, store.reason(problem)))))
 
 
 def _permitted(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
@@ -159,9 +208,10 @@ def _permitted(client: Any, folder: Path, now: Delivered, event: Event) -> Deliv
     try:
         return _one(client, folder, now, event)
     except MlflowException as problem:
-        if problem.error_code != "INVALID_PARAMETER_VALUE":
+        if not _for_good(client, now, problem):
             raise
-        return replace(state(folder), refused=(*now.refused, store.reason(problem)))
+        known = replace(state(folder), refused=now.refused, done="end" in event)
+        return _refused(known, problem)
 
 
 def _one(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
@@ -170,11 +220,9 @@ def _one(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
 
     match event:
         case {"params": values}:
-            params = [Param(name, value[:6000]) for name, value in values.items()]
-            for i in range(0, len(params), 100):
-                client.log_batch(now.run, params=params[i : i + 100])
+            return _log(client, now, "params", [Param(name, value[:6000]) for name, value in values.items()])
         case {"tags": values}:
-            client.log_batch(now.run, tags=[RunTag(name, value) for name, value in values.items()])
+            return _log(client, now, "tags", [RunTag(name, value) for name, value in values.items()])
         case {"dataset": values}:
             _input(client, now, values)
         case {"file": path, "to": to}:
@@ -183,7 +231,7 @@ def _one(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
             return _model(client, folder, now, event, folder / path)
         case {"end": status, "reason": reason}:
             if reason:
-                client.set_tag(now.run, "tsforge.reason", reason)
+                now = _log(client, now, "tags", [RunTag("tsforge.reason", reason)])
             client.set_terminated(now.run, status, event["at"])
             return replace(now, done=True)
     return now

@@ -12,15 +12,21 @@ process, the lines stay until they are delivered.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import logging
 import os
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
+
+log = logging.getLogger("tsforge")
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -35,7 +41,9 @@ class Run:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.ended = False
-        self._file = None if folder is None else (folder / LINES).open("a", encoding="utf-8")
+        self._copies = 0
+        self._complained = False
+        self._file = None if folder is None else (folder / LINES).open("ab", buffering=0)
         self._writing = None if folder is None else FileLock(folder / "writing")
         if self._writing is not None:
             self._writing.acquire()
@@ -66,21 +74,25 @@ class Run:
 
     def file(self, path: Path, to: str = "") -> None:
         """A file that belongs to the run, copied now. to: the folder it appears in."""
-        if self.folder is not None:
-            copy = self._copy(path)
-            self._write({"file": copy, "to": to})
+        if self.folder is None:
+            return
+        with self._spared():
+            self._write({"file": self._copy(path), "to": to})
 
     def text(self, name: str, text: str) -> None:
         """The same from its content."""
-        if self.folder is not None:
-            path = self.folder / "files" / name
-            path.parent.mkdir(exist_ok=True)
+        if self.folder is None:
+            return
+        with self._spared():
+            path = self._place(name)
             path.write_text(text, encoding="utf-8")
-            self._write({"file": f"files/{name}", "to": ""})
+            self._write({"file": self._relative(path), "to": ""})
 
     def model(self, folder: Path, register: str | None = None, alias: str | None = None) -> None:
         """A model directory, copied now; with a name in the registry, and an alias, where they are given."""
-        if self.folder is not None:
+        if self.folder is None:
+            return
+        with self._spared():
             self._write({"model": self._copy(folder), "register": register, "alias": alias})
 
     def end(self, status: Status, reason: str = "") -> None:
@@ -94,20 +106,50 @@ class Run:
         if self._writing is not None:
             self._writing.release()
 
+    @contextlib.contextmanager
+    def _spared(self) -> Iterator[None]:
+        """A disk that fails costs a part of the record, which is said once, and not the training."""
+        try:
+            yield
+        except OSError as problem:
+            if not self._complained:
+                log.warning("part of run %s is not recorded: %s", self.name, problem)
+            self._complained = True
+
     def _copy(self, path: Path) -> str:
-        assert self.folder is not None
-        (self.folder / "files").mkdir(exist_ok=True)
-        target = self.folder / "files" / path.name
+        target = self._place(path.name)
         if path.is_dir():
             shutil.copytree(path, target)
         else:
             shutil.copyfile(path, target)
-        return f"files/{path.name}"
+        return self._relative(target)
+
+    def _place(self, name: str) -> Path:
+        """Where a copy goes: a folder of its own, so that none replaces another that is not delivered yet."""
+        assert self.folder is not None
+        self._copies += 1
+        (self.folder / "files").mkdir(exist_ok=True)
+        place = self.folder / "files" / str(self._copies)
+        place.mkdir()
+        return place / name
+
+    def _relative(self, path: Path) -> str:
+        assert self.folder is not None
+        return path.relative_to(self.folder).as_posix()
 
     def _write(self, event: dict[str, Any], at: float | None = None) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps({"at": round((at or time.time()) * 1000), **event}) + "\n")
-            self._file.flush()
+        with self._spared():
+            self._append(event, at)
+
+    def _append(self, event: dict[str, Any], at: float | None = None) -> None:
+        """A whole line or nothing."""
+        if self._file is None:
+            return
+        line = (json.dumps({"at": round((at or time.time()) * 1000), **event}) + "\n").encode()
+        before = self._file.tell()
+        if self._file.write(line) != len(line):
+            self._file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
@@ -124,7 +166,7 @@ def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
         except FileExistsError:
             continue
     run = Run(folder)
-    run._write({"start": {**start, "name": folder.name, "journal": secrets.token_hex(16)}})
+    run._append({"start": {**start, "name": folder.name, "journal": secrets.token_hex(16)}})
     return run
 
 
@@ -136,6 +178,8 @@ def waiting(root: Path) -> list[Path]:
 
 def abandoned(folder: Path) -> bool:
     """Whether nobody writes the journal any more."""
+    if not (folder / LINES).exists():  # delivered meanwhile; a lock would make the folder anew
+        return False
     try:
         with FileLock(folder / "writing", blocking=False):
             return True
@@ -143,9 +187,22 @@ def abandoned(folder: Path) -> bool:
         return False
 
 
-def close(folder: Path, reason: str) -> None:
-    """Give a journal whose writer is gone the end that it lacks."""
-    path = folder / LINES
+def close(folder: Path, reason: str) -> bool:
+    """Give a journal whose writer is gone the end that it lacks; False where somebody still writes it, or it is gone.
+
+    Under the writer's lock, so that of two that would close it one does.
+    """
+    if not (folder / LINES).exists():
+        return False
+    try:
+        with FileLock(folder / "writing", blocking=False):
+            _close(folder / LINES, reason)
+    except (Timeout, FileNotFoundError):
+        return False
+    return True
+
+
+def _close(path: Path, reason: str) -> None:
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     lines = whole.splitlines()

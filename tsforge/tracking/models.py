@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -36,7 +38,9 @@ def record(client: Any, experiment: str, run: str, export: Callable[[Path], None
             export(Path(place) / "model")
             client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
+    outputs = client.get_run(run).outputs
+    if model.model_id not in [known.model_id for known in (outputs.model_outputs if outputs else [])]:
+        client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])  # MLflow refuses it a second time
     return str(model.model_id)
 
 
@@ -49,11 +53,26 @@ def register(client: Any, name: str, model: str, run: str, alias: str | None = N
     except MlflowException as problem:
         if problem.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    known = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run]
-    version = known[0] if known else client.create_model_version(name, f"models:/{model}", run, model_id=model)
+    known = [v for v in client.search_model_versions(f"name = {store.quoted(name)}") if v.run_id == run]
+    with _recording_to(client.tracking_uri):
+        version = known[0] if known else client.create_model_version(name, f"models:/{model}", run, model_id=model)
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
     return str(version.version)
+
+
+@contextlib.contextmanager
+def _recording_to(uri: str) -> Iterator[None]:
+    """MLflow's registry in a database asks for the model where the process records, whatever store it is itself in."""
+    from mlflow.tracking._tracking_service.utils import _use_tracking_uri
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        with _use_tracking_uri(uri):
+            yield
+    finally:
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def register_run(client: Any, word: str, name: str, alias: str | None = None) -> str:
@@ -111,10 +130,10 @@ def _of_registry(client: Any, name: str, word: str) -> str:
             version = client.get_model_version_by_alias(*name.rsplit("@", 1))
         elif "/" in name:
             version = client.get_model_version(*name.rsplit("/", 1))
-        elif name.startswith("m-"):
+        elif re.fullmatch(r"m-[0-9a-f]{32}", name):
             return str(client.get_logged_model(name).artifact_location)
         else:
-            found = client.search_model_versions(f"name = '{name}'")
+            found = client.search_model_versions(f"name = {store.quoted(name)}")
             if not found:
                 raise TrackingError(f"{word}: no model of this name is registered", _registered(client))
             version = max(found, key=lambda v: int(v.version))

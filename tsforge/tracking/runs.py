@@ -54,7 +54,7 @@ def find(client: Any, word: str) -> Any:
         except MlflowException:
             pass
     experiments = [e.experiment_id for e in client.search_experiments()]
-    named = client.search_runs(experiments, f"attributes.run_name = '{word}'", max_results=2) if "'" not in word else []
+    named = client.search_runs(experiments, f"attributes.run_name = {store.quoted(word)}", max_results=2)
     if not named:
         every = client.search_runs(experiments, max_results=MOST)
         named = [run for run in every if len(word) >= 4 and run.info.run_id.startswith(word)]

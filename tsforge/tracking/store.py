@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ from tsforge.errors import TrackingError, listing, nearest
 
 EXPERIMENT = "tsforge"
 _LOCAL = "sqlite:///"
-_SETTINGS = {  # unless the user has set them: no telemetry, no prints, and seconds instead of minutes for a store away
+_SETTINGS = {  # unless the user has set them: no telemetry, no chatter, seconds for a store that is away, not minutes
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }  # fmt: skip
@@ -51,8 +52,8 @@ def reading(uri: str) -> Any:
     file = database(uri)
     if file is not None and not file.exists():
         raise TrackingError(f"{file}: no runs are recorded there", "name the store with --tracking-uri")
-    client = connect(uri)
     try:
+        client = connect(uri)
         client.search_experiments(max_results=1)
     except Exception as problem:
         raise TrackingError(f"{shown(uri)}: cannot be reached: {reason(problem)}", hint(problem)) from None
@@ -86,6 +87,11 @@ def known(client: Any, name: str) -> str:
     return str(found.experiment_id)
 
 
+def quoted(word: str) -> str:
+    """A word in MLflow's filters, which know no escapes: of a word with both kinds of quotes the beginning."""
+    return f'"{word.partition(chr(34))[0]}"' if "'" in word else f"'{word}'"
+
+
 def is_server(uri: str) -> bool:
     """Whether the store is a server, which has its own UI."""
     return uri.startswith(("http://", "https://"))
@@ -93,7 +99,7 @@ def is_server(uri: str) -> bool:
 
 def shown(uri: str) -> str:
     """An address without the password in it."""
-    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:***@", uri)
+    return re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", uri)
 
 
 def reason(problem: BaseException) -> str:
@@ -109,8 +115,10 @@ def reason(problem: BaseException) -> str:
 def hint(problem: BaseException) -> str:
     """What to do about a store that does not answer as it should."""
     text = str(problem)
-    if "401" in text or "403" in text:
+    if re.search(r"\b40[13]\b", text):  # not within an id
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if "must be in the 'active' state" in text:
+        return "it was deleted: mlflow experiments restore, or mlflow runs restore, brings it back"
     if "out-of-date database schema" in text:
         return "bring the database up to this MLflow: mlflow db upgrade ADDRESS (after a backup)"
     return "is the server running, and is the address right? (--tracking-uri, MLFLOW_TRACKING_URI)"
@@ -140,8 +148,9 @@ def _make(file: Path) -> None:
     with FileLock(file.with_name(f".{file.name}.lock"), timeout=300):
         if file.exists():
             return
+        for left in file.parent.glob(f".{glob.escape(file.name)}.[0-9]*"):  # by one who was killed at this
+            left.unlink()
         draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.unlink(missing_ok=True)
         store = SqlAlchemyStore(f"{_LOCAL}{draft}", (file.parent / "mlartifacts").as_uri())
         store.engine.dispose()
         connection = sqlite3.connect(draft)

@@ -151,7 +151,6 @@ def sync(root: Path) -> dict[str, Delivered]:
     store.prepare()
     delivery, found = Delivery(), {}
     for folder in journal.waiting(root):
-        if journal.abandoned(folder):
-            journal.close(folder, DIED)
+        if journal.close(folder, DIED):
             found[folder.name] = delivery.deliver(folder)
     return found

@@ -1,0 +1,199 @@
+"""A run ends as what it records, whatever happens to the store, the disk or the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from stores import Server, content, environment, history, query, runs, wait_for
+
+from tsforge.tracking import journal
+from tsforge.tracking.tracker import Tracker, sync
+
+BEGIN = """
+import sys
+from tsforge.tracking.tracker import Tracker
+with Tracker() as tracker, tracker.run("doomed", {"a": 1}, {}) as run:
+    run.metrics({"val/loss": 0.5}, 1)
+    print(run.name, flush=True)
+    sys.stdin.readline()
+"""
+
+FIT = """
+import json, sys
+from collections import Counter
+from tsforge.cli.main import run
+from tsforge.tracking.journal import Run
+calls = Counter()
+def counting(name):
+    plain = getattr(Run, name)
+    def method(self, *args, **named):
+        calls[name, training[0]] += 1
+        return plain(self, *args, **named)
+    setattr(Run, name, method)
+for name in ("metrics", "params", "tags", "dataset", "file", "text", "model", "end"):
+    counting(name)
+training = [False]
+from tsforge import training as module
+plain = module.train
+def train(*args):
+    training[0] = True
+    try:
+        return plain(*args)
+    finally:
+        training[0] = False
+module.train = train
+code = run(sys.argv[1:])
+loaded = [m for m in ("mlflow", "sqlalchemy", "alembic") if m in sys.modules]
+print(json.dumps({"code": code, "loaded": loaded, "calls": {name: n for (name, on), n in calls.items() if on}}))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
+    """A fresh folder with the user in it, and the notes of the library kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(logging.getLogger("tsforge"), "propagate", True)
+    caplog.set_level(logging.WARNING, "tsforge")
+    return tmp_path
+
+
+@pytest.fixture
+def database(place: Path, empty_store: Path) -> Path:
+    """The store of that folder, which is there already."""
+    shutil.copyfile(empty_store, place / "mlflow.db")
+    return place / "mlflow.db"
+
+
+def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any) -> None:
+    """Prevents: a failed or interrupted run that MLflow shows as finished, or as running for ever."""
+    with Tracker() as tracker:
+        with tracker.run("good", {"a": 1}, {"t": "1"}) as good:
+            good.metrics({"x": 1.0}, 1)
+        with pytest.raises(ZeroDivisionError), tracker.run("bad", {}, {}):
+            _ = 1 / 0
+        with pytest.raises(KeyboardInterrupt), tracker.run("stopped", {}, {}):
+            raise KeyboardInterrupt
+    found = {name.rpartition("-")[0]: (status, run) for run, name, status in runs(database)}
+    assert {name: status for name, (status, _) in found.items()} == {
+        "good": "FINISHED", "bad": "FAILED", "stopped": "KILLED"
+    }  # fmt: skip
+    reasons = {name: dict(content(database, run)["tags"]).get("tsforge.reason") for name, (_, run) in found.items()}
+    assert reasons == {"good": None, "bad": "ZeroDivisionError: division by zero", "stopped": "stopped by Ctrl-C"}
+    assert tracker.id(good) == found["good"][1]
+    assert f"/runs/{found['good'][1]}" in str(tracker.link(good))
+    assert list((place / journal.ROOT).iterdir()) == []
+    assert caplog.records == []
+
+
+def test_a_killed_process_leaves_a_run_that_says_so(database: Path, place: Path) -> None:
+    """Prevents: a run that is shown as running for ever after its process was killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place,
+        env=environment(),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        wait_for(lambda: [r for r in runs(database) if r[1] == name], "the run")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    run = runs(database)[0][0]
+    wait_for(lambda: runs(database)[0][2] == "KILLED", "the end of the run")
+    wait_for(lambda: not list((place / journal.ROOT).iterdir()), "the end of the delivery")
+    assert dict(content(database, run)["tags"])["tsforge.reason"] == "the process ended without a word"
+    assert history(database, run, "val/loss") == [(1, 0.5)]
+
+
+def test_where_nothing_is_begun_nothing_is_left(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a command that fails on its data and still waits for MLflow, or leaves a database behind."""
+    with Tracker() as tracker:
+        courier = tracker._courier
+    assert courier is not None
+    assert courier.wait() == -signal.SIGKILL
+    assert list(place.iterdir()) == []
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with Tracker(on=False) as tracker, tracker.run("off", {}, {}) as run:
+        run.metrics({"a": 1.0})
+    assert (run.name, tracker.id(run), tracker.link(run)) == ("", None, None)
+    assert list(place.iterdir()) == []
+
+
+def test_a_store_that_is_away_and_comes_back(place: Path, caplog: Any) -> None:
+    """Prevents: a training lost, or a run lost, because a server was down."""
+    server = Server(place / "server")
+    with Tracker(server.uri) as tracker, tracker.run("late", {"a": 1}, {"t": "1"}) as run:
+        for step in range(5):
+            run.metrics({"val/loss": 1 / (step + 1)}, step)
+        run.text("note.txt", "kept")
+    note = caplog.text
+    assert run.name in note
+    assert "connection refused" in note
+    assert "tsforge runs sync" in note
+    assert tracker.id(run) is None
+    assert [folder.name for folder in journal.waiting(journal.ROOT)] == [run.name]
+    found = sync(journal.ROOT)
+    assert not found[run.name].done
+    assert len(journal.waiting(journal.ROOT)) == 1
+    server.start()
+    try:
+        found = sync(journal.ROOT)
+    finally:
+        server.kill()
+    assert found[run.name].done
+    assert found[run.name].problem is None
+    ((number, name, status),) = runs(server.database)
+    assert (name, status) == (run.name, "FINISHED")
+    assert history(server.database, number, "val/loss") == [(step, 1 / (step + 1)) for step in range(5)]
+    assert [p.read_text() for p in (place / "server" / "artifacts").rglob("note.txt")] == ["kept"]
+    assert sync(journal.ROOT) == {}
+    assert list((place / journal.ROOT).iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(place: Path, caplog: Any) -> None:
+    """Prevents: a training refused because there is no place for its record."""
+    (place / ".tsforge").write_text("in the way")
+    with Tracker() as tracker, tracker.run("nowhere", {}, {}) as run:
+        run.metrics({"a": 1.0})
+    assert "cannot be written" in caplog.text
+    assert tracker.id(run) is None
+    assert sorted(p.name for p in place.iterdir()) == [".tsforge"]
+
+
+def test_a_run_that_is_written_is_left_alone_by_sync(place: Path) -> None:
+    """Prevents: `runs sync` in another terminal that ends the runs of a training that is still going on."""
+    run = journal.begin(journal.ROOT, "on", {"uri": "http://127.0.0.1:9", "experiment": "e", "tags": {}})
+    assert sync(journal.ROOT) == {}
+    assert run.folder is not None
+    assert len((place / run.folder / journal.LINES).read_text().splitlines()) == 1
+
+
+def test_the_process_that_trains_knows_nothing_of_mlflow(database: Path, place: Path) -> None:
+    """Prevents: training that waits for MLflow, shares its interpreter with it, or writes something at every step."""
+    n = 24 * 12
+    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)
+    times = pd.date_range("2024-03-01", periods=n, freq="h")
+    pd.DataFrame({"time": times, "load": load}).to_csv("data.csv", index=False)
+    argv = ["fit", "data.csv", "--horizon", "6", "--model", "gru", "--max-steps", "60", "--set", "model.width=8"]
+    done = subprocess.run(
+        [sys.executable, "-c", FIT, *argv, "--quiet", "--json", "--out", "m"], cwd=place, env=environment(),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["code"] == 0
+    assert found["loaded"] == []
+    rows = len((place / "m" / "history.csv").read_text().splitlines()) - 1
+    assert rows == 20
+    assert found["calls"] == {"metrics": rows}
+    assert [status for _, _, status in runs(database)] == ["FINISHED"]
+    assert query(database, "select count(*) from metrics where key = 'val/loss'") == [(rows,)]
+    assert not Path("lightning_logs").exists()
