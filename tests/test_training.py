@@ -20,6 +20,7 @@ import tsforge
 from tsforge.experiment import TrainConfig
 from tsforge.learner import Round
 from tsforge.model.heads import LEVELS
+from tsforge.preparation import prepare
 from tsforge.training import rate
 
 NAMES = (
@@ -57,6 +58,17 @@ def test_every_named_model_fits_saves_and_predicts_the_same_bits(kind: str, tmp_
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
     pd.testing.assert_frame_equal(before.frame, after.frame)
     assert set(fitted.scores) >= {kind, "seasonal-naive"}
+
+
+@pytest.mark.parametrize("context", [None, 30])
+@pytest.mark.parametrize("kind", NAMES)
+def test_an_experiment_that_is_settled_stays_as_it_is(kind: str, context: int | None) -> None:
+    """Prevents: another context, and other scores, from the experiment that a model or a run keeps."""
+    experiment = small(kind, **{"data.context": context} if context else {})
+    if context is None:
+        experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"context": None})})
+    settled = prepare(experiment, hourly(14)).experiment
+    assert prepare(settled, hourly(14)).experiment == settled
 
 
 def test_same_seed_same_bits_other_seed_other_bits() -> None:

@@ -102,14 +102,14 @@ def resolve(
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
     cuts = split.split(panel, validation, test, rolling)
     season = config.season or statistics.detect_season(panel, cuts.train)
-    longest = int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon
+    longest = max(int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon, 1)
     context = config.context or default_context(horizon, season)
     least = experiment.model.least_context(season)
-    if context < least:
+    if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, experiment.model.kind)
         context = least
-    if config.context is None and context > max(longest, 1):
-        context = max(longest, 1)
+    if config.context is None and context > longest:
+        context = longest
     elif context > int(lengths.max(initial=0)):
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
     schema = panel.schema

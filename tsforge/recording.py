@@ -24,6 +24,7 @@ from tsforge.tracking.tracker import Tracker
 Scores = dict[str, dict[str, float]]
 
 BESIDE = ("mase", "mae", "wql")  # scores of the baselines; scores.json has all
+MEMORY = "memory"  # the source of data that was in no file
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def dataset(panel: Panel, path: str | None) -> dict[str, str]:
     place = Path(path).absolute() if path and Path(path).exists() else None
     columns = [{"name": name, "type": "double", "required": True} for name in panel.schema.target]
     return {
-        "name": panel.name, "digest": panel.digest(), "source": str(place or path or "memory"),
+        "name": panel.name, "digest": panel.digest(), "source": str(place or path or MEMORY),
         "schema": json.dumps({"mlflow_colspec": columns}),
         "profile": json.dumps({"num_rows": int((panel.ends - panel.offsets[:-1]).sum()), "num_series": len(panel)}),
     }  # fmt: skip

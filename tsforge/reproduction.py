@@ -111,10 +111,11 @@ def _source(run: Recorded, known: dict[str, str]) -> str:
     path = run.params.get("data.path", "")
     if path in cards():
         return path
-    place = known.get("source", "")
-    if not place or not Path(place).exists():
+    place = known.get("source", recording.MEMORY)
+    if place == recording.MEMORY or not Path(place).exists():
+        where = "it was in memory" if place == recording.MEMORY else place
         raise DataError(
-            f"run {run.name}: its data is not at hand ({place or 'it was in memory'})",
+            f"run {run.name}: its data is not at hand ({where})",
             "name it: tsforge runs reproduce RUN DATA",
         )
     return place

@@ -1,0 +1,228 @@
+"""Recorded runs and models are found by what a person knows of them, and what is not there is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import Server, query
+
+from tsforge.errors import TrackingError
+from tsforge.tracking import models, store
+from tsforge.tracking import runs as recorded
+
+Made = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def uri(database: Path) -> str:
+    return f"sqlite:///{database}"
+
+
+@pytest.fixture(scope="module")
+def client(uri: str) -> Any:
+    return store.connect(uri)
+
+
+def run_with(client: Any, experiment: str, name: str, mase: float | None, params: dict[str, object]) -> str:
+    run = client.create_run(experiment, run_name=name).info.run_id
+    for key, value in params.items():
+        client.log_param(run, key, value)
+    if mase is not None:
+        client.log_metric(run, "test/mase", mase)
+    client.set_terminated(run)
+    return str(run)
+
+
+def export(word: str) -> Callable[[Path], None]:
+    """What stands for an MLflow model around a model directory."""
+
+    def write(into: Path) -> None:
+        (into / models.FOLDER).mkdir(parents=True)
+        (into / models.FOLDER / "manifest.json").write_text(word)
+        (into / "MLmodel").write_text("flavors: {}\n")
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def made(client: Any, uri: str) -> Made:
+    """Runs by name: lstm (with a model), gru (with a model), failed, twice, twice."""
+    number = store.experiment(client, uri, "tsforge")
+    found = {
+        "lstm-load-h6-aaaa": run_with(client, number, "lstm-load-h6-aaaa", 0.9, {"kind": "lstm", "seed": 1, "w": 8}),
+        "gru-load-h6-bbbb": run_with(client, number, "gru-load-h6-bbbb", 0.7, {"kind": "gru", "seed": 1}),
+        "failed": run_with(client, number, "failed", None, {"kind": "gru", "seed": 1}),
+        "twice": run_with(client, number, "twice", 0.8, {}),
+        "twice again": run_with(client, number, "twice", 0.8, {}),
+        "it's mine": run_with(client, number, "it's mine", None, {}),
+    }
+    for name in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb"):
+        models.record(client, number, found[name], export(name))
+    return found
+
+
+def test_a_run_is_found_by_id_part_of_it_and_name(client: Any, made: Made) -> None:
+    """Prevents: a run that is in the UI and cannot be named on the command line."""
+    for name, run in made.items():
+        assert recorded.get(client, run).id == run
+        assert recorded.get(client, run[:10]).id == run
+        if not name.startswith("twice"):
+            assert recorded.get(client, name).id == run
+
+
+def test_a_word_for_several_runs_names_them(client: Any, made: Made) -> None:
+    """Prevents: the wrong one of two runs, silently."""
+    with pytest.raises(TrackingError) as problem:
+        recorded.get(client, "twice")
+    assert made["twice"] in problem.value.message
+    assert made["twice again"] in problem.value.message
+    assert "id" in problem.value.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("lstm-load-h6-aaab", "did you mean 'lstm-load-h6-aaaa'?"),
+        ("zzz", "tsforge runs lists them"),
+        ("0" * 32, "tsforge runs lists them"),
+        ("a", "tsforge runs lists them"),
+        ("'; drop", "tsforge runs lists them"),
+        ("both ' and \"", "tsforge runs lists them"),
+    ],
+)
+def test_an_unknown_run(word: str, hint: str, client: Any, made: Made) -> None:
+    """Prevents: a traceback, or a run that merely begins alike."""
+    assert made
+    with pytest.raises(TrackingError) as problem:
+        recorded.get(client, word)
+    assert f"there is no run '{word}'" in problem.value.message
+    assert problem.value.hint == hint
+
+
+def test_the_best_run_comes_first_and_those_without_a_score_last(client: Any, made: Made) -> None:
+    """Prevents: a table whose first row is not the best."""
+    found = recorded.listing(client, "tsforge")
+    assert [run.metrics.get("test/mase") for run in found] == [0.7, 0.8, 0.8, 0.9, None, None]
+    assert {run.id for run in found} == set(made.values())
+    lstm = next(run for run in found if run.name == "lstm-load-h6-aaaa")
+    assert lstm.params == {"kind": "lstm", "seed": "1", "w": "8"}
+    assert lstm.status == "FINISHED"
+    assert lstm.seconds is not None
+
+
+def test_what_runs_differ_in(client: Any, made: Made) -> None:
+    """Prevents: a setting that only one of two runs has, left out of their comparison."""
+    lstm, gru, failed = (recorded.get(client, made[n]) for n in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb", "failed"))
+    assert recorded.differing([lstm, gru]) == ["kind", "w"]
+    assert recorded.differing([gru, failed]) == []
+
+
+def test_what_a_run_lacks_is_said(client: Any, made: Made) -> None:
+    """Prevents: MLflow's own traceback for a run that was recorded by something else."""
+    run = recorded.get(client, made["failed"])
+    assert recorded.dataset(client, run) == {}
+    with pytest.raises(TrackingError, match=r"has no experiment\.toml"):
+        recorded.text(client, run, "experiment.toml")
+
+
+def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, made: Made) -> None:
+    """Prevents: a registered model that `predict` cannot find, or another version than was asked for."""
+    lstm, gru = "lstm-load-h6-aaaa", "gru-load-h6-bbbb"
+    assert models.register_run(client, lstm, "shop", "champion") == "1"
+    assert models.register_run(client, gru, "shop", "challenger") == "2"
+    expected = {
+        f"runs:/{lstm}": lstm, f"runs:/{made[gru]}": gru, f"runs:/{made[gru]}/model": gru, "runs://" + lstm: lstm,
+        "models:/shop@champion": lstm, "models:/shop@challenger": gru, "models:/shop/1": lstm, "models:/shop/2": gru,
+        "models:/shop": gru,
+    }  # fmt: skip
+    model = client.get_run(made[lstm]).outputs.model_outputs[0].model_id
+    expected[f"models:/{model}"] = lstm
+    for word, name in expected.items():
+        assert models.is_recorded(word)
+        assert (models.fetch(word, uri) / "manifest.json").read_text() == name, word
+    assert models.register_run(client, gru, "shop", "champion") == "2"  # the alias moves, no third version
+    assert (models.fetch("models:/shop@champion", uri) / "manifest.json").read_text() == gru
+    assert models.register_run(client, lstm, "m-shop") == "1"  # as an id begins
+    assert (models.fetch("models:/m-shop", uri) / "manifest.json").read_text() == lstm
+    assert (models.fetch("models:/m-shop/1", uri) / "manifest.json").read_text() == lstm
+
+
+def test_registering_in_another_store_leaves_this_folder_alone(
+    client: Any, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: MLflow looking for the model in mlflow.db of the current folder, and making that to look there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    assert models.register_run(client, made["lstm-load-h6-aaaa"], "elsewhere") == "1"
+    assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mine.db"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "message", "hint"),
+    [
+        ("models:/shpo", "no model of this name is registered", "here@best"),
+        ("models:/here@bset", "bset", "here@best"),
+        ("models:/here/7", "7", "here@best"),
+        ("models:/here/x", "here/x", "here@best"),
+        ("models:/m-" + "0" * 32, "m-000", "here@best"),
+        ("runs:/nowhere", "there is no run 'nowhere'", ""),
+        ("runs:/failed", "has no model", "choose another run"),
+    ],
+)
+def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: Any, uri: str, made: Made) -> None:
+    """Prevents: a traceback of MLflow for a slip in a model's name."""
+    models.register_run(client, made["lstm-load-h6-aaaa"], "here", "best")
+    with pytest.raises(TrackingError) as problem:
+        models.fetch(word, uri)
+    assert message in problem.value.message
+    assert hint in problem.value.hint
+
+
+@pytest.mark.parametrize("word", ["models/lstm", "run:/x", "models:x", "/models:/x", "", 7, None])
+def test_folders_are_no_recorded_models(word: object) -> None:
+    """Prevents: a path taken for the name of a recorded model."""
+    assert not models.is_recorded(word)
+
+
+@pytest.mark.parametrize(("name", "alias"), [("a/b", None), ("fine", "latest"), ("", None)])
+def test_names_that_the_registry_refuses(name: str, alias: str | None, client: Any, made: Made) -> None:
+    """Prevents: a traceback of MLflow for a name that it does not allow."""
+    with pytest.raises(TrackingError) as problem:
+        models.register_run(client, made["lstm-load-h6-aaaa"], name, alias)
+    assert problem.value.hint == "choose another name or alias"
+
+
+def test_files_that_are_gone_are_said(client: Any, uri: str, made: Made) -> None:
+    """Prevents: "no such model directory" for a folder that the user never named."""
+    number = store.experiment(client, uri, "tsforge")
+    run = run_with(client, number, "emptied", 1.0, {})
+    models.record(client, number, run, export("emptied"))
+    (models.fetch("runs:/emptied", uri) / "manifest.json").unlink()
+    models.fetch("runs:/emptied", uri).rmdir()
+    with pytest.raises(TrackingError, match="its files are gone"):
+        models.fetch("runs:/emptied", uri)
+    assert made
+
+
+def test_a_model_of_a_server_is_downloaded(tmp_path: Path) -> None:
+    """Prevents: models that can only be used on the machine where they were made."""
+    server = Server(tmp_path / "server")
+    server.start()
+    try:
+        client = store.connect(server.uri)
+        number = store.experiment(client, server.uri, "tsforge")
+        run = run_with(client, number, "far", 1.0, {})
+        models.record(client, number, run, export("far"))
+        assert models.register_run(client, "far", "shop", "champion") == "1"
+        for word in ("runs:/far", "models:/shop@champion", "models:/shop"):
+            folder = models.fetch(word, server.uri)
+            assert (folder / "manifest.json").read_text() == "far"
+            assert tmp_path not in folder.parents
+    finally:
+        server.kill()
+    assert query(server.database, "select name, version from model_versions") == [("shop", 1)]
