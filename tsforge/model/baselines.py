@@ -33,6 +33,10 @@ class Baseline(Config):
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
 
+    def reading(self, shape: WindowShape) -> WindowShape:
+        """The shape of the windows it reads beside a model: with a context that is long enough for it."""
+        return shape._replace(context=max(shape.context, self.least_context(shape.season)))
+
     def least_context(self, season: int) -> int:
         """Steps of context without which it is not itself."""
         return {"seasonal-naive": season, "naive2": HISTORY * season}.get(self.kind, 1)
@@ -55,7 +59,7 @@ class BaselineForecaster(nn.Module):
     def forward(self, context: Context) -> Quantiles:
         """Context -> Quantiles over (B, H, C)."""
         scaling, point = self._parts(context)
-        return Quantiles(scaling.normalise(point).unsqueeze(-1) + self.errors, scaling, self.levels)
+        return Quantiles(self.errors, Scaling(point, scaling.scale), self.levels)
 
     def learn(self, batches: Iterable[Batch]) -> None:
         """Take the matrix of the linear one, and the error quantiles, from training windows.
