@@ -138,13 +138,15 @@ def _move(table: Floats, scores: Floats, odd: NDArray[np.int8], law: _Law, due: 
         missed = np.greater(scores[rows], move, out=np.empty(move.shape, dtype=np.bool_))
         for p in range(P - 2, -1, -1):  # as issued a pair is no narrower than those inside it
             missed[:, :, p] &= missed[:, :, p + 1]
-        change, strange = np.where(missed, missing, hitting), odd[rows, :, None]
+        change, strange = np.where(missed, missing, hitting), odd[rows]
         if strange.any():
-            change[(strange == UNSEEN) | ((strange == HIT) & missed)] = 0
+            i, j, m, c = np.nonzero(strange)
+            quiet = missed[i, j, :, m, c] | (strange[i, j, m, c] == UNSEEN)[:, None]
+            change[i, j, :, m, c] = np.where(quiet, 0, change[i, j, :, m, c])
         if several:
             bounds = clock.bounds[first:last] - rows.start
             seen = np.add.reduceat(strange != UNSEEN, bounds, dtype=np.float32)
-            change = np.add.reduceat(change, bounds) / np.maximum(seen, 1)
+            change = np.add.reduceat(change, bounds) / np.maximum(seen, 1)[:, :, None]
         for t, by in enumerate(change, first):
             np.add(total[t], by, out=total[t + 1])
         first = last

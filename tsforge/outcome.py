@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsforge import bands
 from tsforge.bands import Bands, Floats, Ints, Rows
 
-BLOCK = 16384  # points of a block: small enough that what is computed of them stays in the processor's cache
+BLOCK = 32768  # points of a block: small enough that what is computed of them stays in the processor's cache
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.heads import LEVELS, Levels
 from tsforge.model.linear import Ridge
 from tsforge.model.naive2 import naive2
-from tsforge.model.scaling import WindowScaler, last_observed
+from tsforge.model.scaling import WindowScaler, any_observed, last_observed
 
 BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
 
@@ -84,7 +84,7 @@ class BaselineForecaster(nn.Module):
             point = self.ridge(context, scaling)
         else:
             point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
-        return scaling, torch.where(context.observed.any(dim=1, keepdim=True), point, scaling.loc)
+        return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
 
 def _quantiles(values: Tensor, level: Tensor) -> Tensor:
