@@ -53,7 +53,8 @@ def adapt_all(outcomes: list[Outcome], starts: list[Calibration], gamma: float =
     begin = np.array([s.widening for s in starts], dtype=np.float32).transpose(0, 3, 1, 2)
     step = gamma * np.array([s.unit for s in starts], dtype=np.float32)[:, None]
     law = _Law(begin, step, (1 - pairs.nominal).astype(np.float32)[:, None, None] * step)
-    table = np.empty((M, len(clock.times), P, H, C), dtype=np.float32)
+    T = len(clock.times)  # memory is dear: what was a score becomes a move once its origin has passed
+    table = scores if T == W else np.empty((M, T, P, H, C), dtype=np.float32)
     for h in _groups(H):
         _move(table[..., h, :], scores[..., h, :], odd[..., h, :], law.part(h), clock.due[:, h], clock)
     return [
@@ -126,26 +127,28 @@ def _move(table: Floats, scores: Floats, odd: NDArray[np.int8], law: _Law, due: 
     total[0] = law.begin.transpose(2, 1, 0, 3)
     table, scores, odd = table.transpose(1, 3, 2, 0, 4), scores.transpose(1, 3, 2, 0, 4), odd.transpose(1, 2, 0, 3)
     missing, hitting = (np.ascontiguousarray(a.transpose(2, 1, 0, 3)) for a in (law.step - law.back, -law.back))
+    strange = np.nonzero(odd)
+    cuts = np.searchsorted(strange[0], np.arange(len(odd) + 1))  # where those of each window begin
     first, steps = 0, np.arange(h)
     while first < T:
         last = int(np.searchsorted(due[:, 0], first, side="right"))  # who knows no truth of the first or a later one
         rows = slice(clock.bounds[first], clock.bounds[last])
         move = total[due[first:last], steps]
-        table[first:last] = move
         several = rows.stop - rows.start > last - first  # series at one origin
-        if several:
-            move = move[clock.own[rows] - first]
-        missed = np.greater(scores[rows], move, out=np.empty(move.shape, dtype=np.bool_))
+        each = move[clock.own[rows] - first] if several else move
+        missed = np.greater(scores[rows], each, out=np.empty(each.shape, dtype=np.bool_))
+        table[first:last] = move
         for p in range(P - 2, -1, -1):  # as issued a pair is no narrower than those inside it
             missed[:, :, p] &= missed[:, :, p + 1]
-        change, strange = np.where(missed, missing, hitting), odd[rows]
-        if strange.any():
-            i, j, m, c = np.nonzero(strange)
-            quiet = missed[i, j, :, m, c] | (strange[i, j, m, c] == UNSEEN)[:, None]
-            change[i, j, :, m, c] = np.where(quiet, 0, change[i, j, :, m, c])
+        change = np.where(missed, missing, hitting)
+        here = slice(cuts[rows.start], cuts[rows.stop])
+        if here.stop > here.start:
+            w, j, m, c = (index[here] for index in strange)
+            quiet = missed[w - rows.start, j, :, m, c] | (odd[w, j, m, c] == UNSEEN)[:, None]
+            change[w - rows.start, j, :, m, c] *= ~quiet
         if several:
             bounds = clock.bounds[first:last] - rows.start
-            seen = np.add.reduceat(strange != UNSEEN, bounds, dtype=np.float32)
+            seen = np.add.reduceat(odd[rows] != UNSEEN, bounds, dtype=np.float32)
             change = np.add.reduceat(change, bounds) / np.maximum(seen, 1)[:, :, None]
         for t, by in enumerate(change, first):
             np.add(total[t], by, out=total[t + 1])
