@@ -85,10 +85,10 @@ class Outcome:
     @cached_property
     def pinball(self) -> Floats:
         """Mean pinball loss over all levels, 0 where not observed, (W, H, C)."""
-        total = np.zeros(self.truth.shape)
+        total = np.zeros(self.truth.shape, dtype=np.float32)
         for q in range(len(self.levels)):
             total += self._pinball(q)
-        return np.where(self.observed, total / max(len(self.levels), 1), 0.0)
+        return np.where(self.observed, total.astype(np.float64) / max(len(self.levels), 1), 0.0)
 
     def pinball_at(self, q: int) -> Floats:
         """Pinball loss of the q-th level, 0 where not observed, (W, H, C). (Koenker & Bassett 1978)"""
