@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import tsforge
 from tsforge import artifact
@@ -106,6 +108,44 @@ def test_intervals_come_back_as_they_were(model: Path) -> None:
     assert artifact.load(again).calibration == loaded.calibration
     assert (again / "calibration.json").read_bytes() == (model / "calibration.json").read_bytes()
     assert artifact.load(again).facts == loaded.facts
+
+
+def test_baselines_come_back_as_they_were(model: Path) -> None:
+    """A matrix, error quantiles or corrections lost on the way to disk, or one baseline's for another's."""
+    loaded = artifact.load(model)
+    again = model.parent / "again"
+    artifact.save(loaded, again, lambda _: None)
+    assert (again / "baselines.safetensors").read_bytes() == (model / "baselines.safetensors").read_bytes()
+    for kind, (network, calibration) in artifact.load(again).baselines.items():
+        before, corrections = loaded.baselines[kind]
+        assert network.kind == kind
+        assert calibration == corrections
+        assert calibration is not None
+        assert network.errors.any()
+        for name, value in before.state_dict().items():
+            assert torch.equal(value, network.state_dict()[name])
+
+
+def test_a_model_without_baselines_loads_and_damaged_ones_are_refused(model: Path) -> None:
+    """An older folder that cannot be read, scores beside another's baselines, a traceback for a header of no use."""
+    loaded = artifact.load(model)
+    bare = model.parent / "bare"
+    artifact.save(replace(loaded, baselines={}), bare, lambda _: None)
+    assert not (bare / "baselines.safetensors").exists()
+    assert not artifact.load(bare).baselines
+    path = model / "baselines.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"baselines\.safetensors: damaged or changed"):
+        artifact.load(model)
+    for damaged in (whole[:-20], b"", whole.replace(b"drift.", b"drjft."), whole.replace(b"levels", b"livels")):
+        path.write_bytes(damaged)
+        resign(model, "baselines.safetensors")
+        with pytest.raises(ModelError, match="cannot be loaded"):
+            artifact.load(model)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"baselines\.safetensors: missing"):
+        artifact.load(model)
 
 
 def test_damaged_corrections_are_refused(model: Path) -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from scipy.stats import beta, norm
 
 from tsforge import calibration
-from tsforge.calibration import Calibration, adapt, adapt_all, learn
+from tsforge.adaptation import adapt, adapt_all
+from tsforge.bands import Bands
+from tsforge.calibration import Calibration, learn
 from tsforge.config import parse
 from tsforge.metrics import score
 from tsforge.model.heads import LEVELS
@@ -39,8 +41,8 @@ def outcome(
     place = np.arange(windows)
     ones = np.ones((windows, targets))
     return Outcome(
-        np.where(observed, truth, 0), observed, point, bands.astype(np.float32), levels, scale=ones, square=ones,
-        spread=spread, series=place % series, time=7 + stride * (place // series),
+        np.where(observed, truth, 0), observed, point, Bands.given(bands.astype(np.float32), levels, point, spread),
+        scale=ones, square=ones, series=place % series, time=7 + stride * (place // series),
     )  # fmt: skip
 
 
@@ -51,16 +53,22 @@ def pairs(levels: tuple[float, ...]) -> list[tuple[int, int, Fraction]]:
 
 
 def spread_apart(quantiles: list[float], levels: tuple[float, ...], moves: list[float]) -> list[float]:
-    """Each pair apart by its move; then, from the middle outwards, none passes the one before it."""
+    """Each pair apart by its move; then, from the middle outwards, none passes the one before it.
+
+    The middle is the level nearest 0.5, or what lies halfway between the two of the innermost pair.
+    """
     out = list(quantiles)
     for (a, b, _), move in zip(pairs(levels), moves, strict=True):
         out[a] -= move
         out[b] += move
     middle = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5))
+    mirror = next((b for a, b, _ in pairs(levels) if a == middle), middle)
+    last = (quantiles[middle] + quantiles[mirror]) / 2
     for q in range(middle + 1, len(levels)):
-        out[q] = max(out[q], out[q - 1])
-    for q in range(middle - 1, -1, -1):
-        out[q] = min(out[q], out[q + 1])
+        last = out[q] = max(out[q], last)
+    last = (quantiles[middle] + quantiles[mirror]) / 2
+    for q in range(middle if mirror > middle else middle - 1, -1, -1):
+        last = out[q] = min(out[q], last)
     return out
 
 
@@ -188,7 +196,8 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     o, new = outcome(60, width=0.5), outcome(20, width=0.5, seed=3)
 
     def scaled(part: Outcome) -> Outcome:
-        return replace(part, **{n: factor * getattr(part, n) for n in ("truth", "point", "quantiles", "spread")})
+        bands = Bands.given(factor * part.quantiles, part.levels, factor * part.point, factor * part.spread)
+        return replace(part, truth=factor * part.truth, point=factor * part.point, bands=bands)
 
     start, other = learn(o, LEVELS), learn(scaled(o), LEVELS)
     assert start is not None
@@ -323,8 +332,7 @@ def slow_adapt(o: Outcome, start: Calibration, gamma: float) -> np.ndarray:
 def shuffled(o: Outcome, seed: int = 0) -> Outcome:
     """The windows in another order; some of some series left out."""
     keep = np.random.default_rng(seed).permutation(len(o.truth))[: len(o.truth) * 5 // 6]
-    names = ("truth", "observed", "point", "quantiles", "scale", "square", "spread", "series", "time")
-    return replace(o, **{name: getattr(o, name)[keep] for name in names})
+    return o.part(keep)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 5])
@@ -426,7 +434,7 @@ def test_several_forecasts_of_the_same_windows_are_adapted_each_by_itself() -> N
     """One model's misses that move another's intervals, or forecasts that change places."""
     truths = outcome(90, 4, 2, FEW, seed=3, series=2, stride=2, missing=0.1)
     others = [outcome(90, 4, 2, levels, seed=s, width=w) for s, w, levels in ((1, 0.5, FEW), (2, 2.0, FEW), (3, 1, ()))]
-    given_ = [replace(truths, point=o.point, quantiles=o.quantiles, levels=o.levels, spread=o.spread) for o in others]
+    given_ = [replace(truths, point=o.point, bands=o.bands) for o in others]
     starts = [learn(outcome(50, 4, 2, FEW, seed=s, width=w), FEW) for s, w in ((4, 1.0), (5, 0.3), (6, 2.0))]
     assert all(starts)
     before = [o.quantiles.copy() for o in given_]
@@ -459,7 +467,7 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
         truth = noise[:, None, None].astype(np.float32)
         seen = np.ones(truth.shape, dtype=bool)
         return Outcome(
-            truth, seen, point, quantiles, (0.1, 0.5, 0.9), ones, ones, ones.astype(np.float32),
+            truth, seen, point, Bands.given(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)), ones, ones,
             np.zeros(W, dtype=np.int64), begin + np.arange(W),
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsforge import metrics
+from tsforge.bands import Bands
 from tsforge.metrics import (
     METRICS,
     SHOWN,
@@ -56,9 +57,8 @@ def outcome(missing: float = 0.3, seed: int = 0, levels: tuple[float, ...] = LEV
     spread = size[..., None] * np.sort(rng.normal(0, 1, (W, H, C, len(levels))), axis=-1)
     gap = past()[:, SEASON:] - past()[:, :-SEASON]
     return Outcome(
-        truth, observed, point, (point[..., None] + spread).astype(np.float32), levels,
-        scale=np.abs(gap).mean(axis=1)[series], square=(gap**2).mean(axis=1)[series],
-        spread=np.ones((W, C), dtype=np.float32), series=series, time=np.arange(W),
+        truth, observed, point, Bands.given(point[..., None] + spread, levels, point, np.ones((W, C), np.float32)),
+        scale=np.abs(gap).mean(axis=1)[series], square=(gap**2).mean(axis=1)[series], series=series, time=np.arange(W),
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def test_crps_of_many_levels_is_that_of_the_normal() -> None:
     from scipy.stats import norm
 
     quantiles = np.broadcast_to(o.point[..., None] + norm.ppf(levels), (*o.point.shape, len(levels)))
-    dense = replace(o, quantiles=quantiles, levels=levels)
+    dense = o.saying(quantiles, levels)
     expected = scoringrules.crps_normal(o.truth[o.observed].astype(float), o.point[o.observed].astype(float), 1.0)
     assert score(dense, "crps") == pytest.approx(float(np.mean(expected)), rel=1e-3)
 
@@ -325,7 +325,7 @@ def test_an_interval_needs_its_two_levels(name: str, levels: tuple[float, ...]) 
 def test_a_point_forecast_has_no_quantile_loss(name: str) -> None:
     """A perfect loss for a forecast that says nothing of its uncertainty."""
     o = outcome()
-    assert math.isnan(score(replace(o, levels=(), quantiles=o.quantiles[..., :0]), name))
+    assert math.isnan(score(o.saying(o.quantiles[..., :0], ()), name))
 
 
 def test_wql_of_the_median_alone_is_wape() -> None:
@@ -375,8 +375,7 @@ def test_what_was_not_observed_does_not_matter(name: str, average: metrics.Avera
             o,
             truth=np.where(hidden, value, o.truth),
             point=np.where(hidden, -value, o.point),
-            quantiles=np.where(hidden[..., None], value / 2, o.quantiles),
-        )
+        ).saying(np.where(hidden[..., None], value / 2, o.quantiles), o.levels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert score(other, name, average) == score(o, name, average)
@@ -386,7 +385,7 @@ def test_what_was_not_observed_does_not_matter(name: str, average: metrics.Avera
 def test_a_perfect_forecast_has_no_error(name: str) -> None:
     """An offset that no comparison of two forecasts would show."""
     o = outcome()
-    perfect = replace(o, point=o.truth, quantiles=np.repeat(o.truth[..., None], len(LEVELS), axis=-1))
+    perfect = replace(o, point=o.truth).saying(np.repeat(o.truth[..., None], len(LEVELS), axis=-1), LEVELS)
     assert score(perfect, name) == 0
     assert score(o, name) > 0
 
@@ -398,8 +397,8 @@ def test_units(factor: float, seed: int) -> None:
     o = outcome(seed=seed)
     scaled = replace(
         o, truth=factor * o.truth.astype(float), point=factor * o.point.astype(float),
-        quantiles=factor * o.quantiles.astype(float), scale=factor * o.scale, square=factor**2 * o.square,
-    )  # fmt: skip
+        scale=factor * o.scale, square=factor**2 * o.square,
+    ).saying(factor * o.quantiles.astype(float), o.levels)  # fmt: skip
     powers = {"mae": 1, "rmse": 1, "bias": 1, "crps": 1, "width_80": 1, "winkler_80": 1, "mse": 2}
     for name in ("mase", "rmsse", "smape", "mape", "wape", "wql", *powers):
         expected = factor ** powers.get(name, 0) * score(o, name)
@@ -412,8 +411,8 @@ def test_large_levels_are_scored_in_double_precision() -> None:
     truth, point = ((1e6 + rng.normal(0, 1, (2000, 3, 1))).astype(np.float32) for _ in range(2))
     ones, zeros = np.ones((2000, 1)), np.zeros(2000, dtype=np.int64)
     o = Outcome(
-        truth, np.ones(truth.shape, dtype=bool), point, truth[..., None][..., :0], (),
-        scale=ones, square=ones, spread=ones, series=zeros, time=zeros,
+        truth, np.ones(truth.shape, dtype=bool), point, Bands.flat((), point, ones),
+        scale=ones, square=ones, series=zeros, time=zeros,
     )  # fmt: skip
     exact = truth.astype(np.float64) - point.astype(np.float64)
     assert score(o, "rmse") == pytest.approx(np.sqrt((exact**2).mean()), rel=1e-12)
@@ -509,7 +508,8 @@ def test_several_outcomes_are_scored_as_one(name: str, average: metrics.Average)
 def test_steps_of_different_horizons() -> None:
     """Steps that only some tables have, counted as zeros for the others."""
     o, other = outcome(), outcome(seed=1)
-    short = replace(other, **{n: getattr(other, n)[:, :3] for n in ("truth", "observed", "point", "quantiles")})
+    short = replace(other, **{n: getattr(other, n)[:, :3] for n in ("truth", "observed", "point")})
+    short = short.saying(other.quantiles[:, :3], other.levels)
     found = metrics.steps_all([o, short], "mae")
     np.testing.assert_allclose(found[3:], by_step(o, "mae")[3:])
     np.testing.assert_allclose(found[:3], by_step(concatenated([o, other]), "mae")[:3])

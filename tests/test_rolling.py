@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import tsforge
+from tsforge import artifact
 from tsforge.errors import ConfigError, DataError
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.metrics import score
@@ -131,15 +133,45 @@ def test_a_new_series_has_not_been_seen(tmp_path: Path) -> None:
 
 
 def test_rows_without_history_still_score(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A crash where nothing is left for the baselines to learn from."""
+    """A crash where nothing is left for the baselines to learn from, and none learned with the model."""
     tsforge.fit(experiment("gru", **{"train.max_steps": 3, "model.width": 4}), table((240,)), out=tmp_path / "m")
+    alone = replace(artifact.load(tmp_path / "m"), baselines={})
     late = table((280,)).iloc[215:].reset_index(drop=True)
     with caplog.at_level(logging.WARNING, "tsforge"):
-        test = tsforge.backtest(tmp_path / "m", late, config=BacktestConfig(windows=2))
+        test = tsforge.backtest(alone, late, config=BacktestConfig(windows=2))
     assert "linear is left out" in caplog.text
     assert np.isfinite(score(test.outcomes["gru"], "coverage_80"))
     assert np.isnan(score(test.outcomes["naive"], "coverage_80"))
     assert np.isfinite(score(test.outcomes["naive"], "mae"))
+
+
+def test_baselines_that_learned_with_the_model_need_no_history(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Baselines without intervals, or without linear, beside a model that brought them along."""
+    tsforge.fit(experiment("gru", **{"train.max_steps": 3, "model.width": 4}), table((240,)), out=tmp_path / "m")
+    late = table((280,)).iloc[215:].reset_index(drop=True)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "tsforge"):
+        test = tsforge.backtest(tmp_path / "m", late, config=BacktestConfig(windows=2))
+    assert not caplog.text
+    assert list(test.outcomes) == ["gru", "seasonal-naive", "naive", "drift", "linear"]
+    for o in test.outcomes.values():
+        assert np.isfinite(score(o, "wql"))
+
+
+def test_baselines_of_a_model_are_those_that_its_data_would_give(tmp_path: Path) -> None:
+    """Another training part, other corrections, or one baseline's matrix or errors for another's."""
+    data = table((240, 230))
+    given = {"train.max_steps": 3, "model.width": 4, "data.id": ["id"], "data.context": 10, "data.season": 12}
+    tsforge.fit(experiment("gru", **given), data, out=tmp_path / "m")
+    model = artifact.load(tmp_path / "m")
+    assert set(model.baselines) == {"seasonal-naive", "naive", "drift", "linear"}
+    kept, anew = (tsforge.backtest(m, data) for m in (model, replace(model, baselines={})))
+    for name in anew.outcomes:
+        for intervals in ("raw", "static", "adaptive"):
+            a, b = kept.outcome(name, intervals), anew.outcome(name, intervals)
+            np.testing.assert_allclose(a.quantiles, b.quantiles, rtol=1e-5, atol=1e-5)
 
 
 def test_missing_truths_count_where_observed() -> None:

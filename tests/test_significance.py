@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import t, ttest_1samp
 
+from tsforge.bands import Bands
 from tsforge.outcome import Outcome
 from tsforge.significance import compare, diebold_mariano
 
@@ -20,7 +21,7 @@ def outcome(errors: np.ndarray, series: np.ndarray, time: np.ndarray) -> Outcome
     ones = np.ones((W, 1))
     return Outcome(
         truth=np.zeros_like(point), observed=np.ones(point.shape, dtype=bool), point=point,
-        quantiles=point[..., None][..., :0], levels=(), scale=ones, square=ones, spread=ones, series=series, time=time,
+        bands=Bands.flat((), point, ones), scale=ones, square=ones, series=series, time=time,
     )  # fmt: skip
 
 

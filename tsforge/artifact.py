@@ -5,6 +5,7 @@ experiment.json     the resolved experiment (experiment.toml is the same, for `f
 schema.json         columns, frequency, encodings, and what to say about the training data
 calibration.json    corrections of the intervals, where there are any
 weights.safetensors
+baselines.safetensors    the baselines that learned beside the model, for a backtest, where there are any
 scores.json, history.csv, loss.png, forecast.png    for people; not read back
 """
 
@@ -15,16 +16,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor, nn
 
 from tsforge import __version__
 from tsforge.batch import WindowShape
@@ -34,11 +35,14 @@ from tsforge.data.covariates import Encodings
 from tsforge.data.schema import Schema
 from tsforge.errors import ConfigError, ModelError
 from tsforge.experiment import Experiment
+from tsforge.model.baselines import Baseline, BaselineForecaster
 from tsforge.tracking import models
 
 FORMAT = 1
 _CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
-_CALIBRATION = "calibration.json"  # not every model has one
+_CALIBRATION, _BASELINES = "calibration.json", "baselines.safetensors"  # not every model has them
+
+Baselines = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # by kind, with the corrections of each
 
 
 class Manifest(Config):
@@ -67,12 +71,13 @@ class DataFacts(Config):
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model: everything `predict` needs."""
+    """A fitted model: everything `predict` needs, and the baselines that `backtest` sets beside it."""
 
     experiment: Experiment
     facts: DataFacts
     network: nn.Module
     calibration: Calibration | None = None
+    baselines: Baselines = field(default_factory=dict)
 
     @property
     def shape(self) -> WindowShape:
@@ -93,8 +98,7 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
     check_target(folder)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        state = {k: v.detach().cpu().contiguous() for k, v in model.network.state_dict().items()}
-        (draft / "weights.safetensors").write_bytes(to_bytes(state))
+        (draft / "weights.safetensors").write_bytes(to_bytes(_state(model.network)))
         _write_json(draft / "experiment.json", model.experiment.plain())
         _write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
@@ -103,6 +107,9 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
             text = model.calibration.model_dump_json() + "\n"
             (draft / _CALIBRATION).write_text(text, encoding="utf-8")
             names.append(_CALIBRATION)
+        if model.baselines:
+            (draft / _BASELINES).write_bytes(_baselines_bytes(model.baselines))
+            names.append(_BASELINES)
         write_extras(draft)
         digests = {name: _digest(draft / name) for name in names}
         _write_json(draft / "manifest.json", Manifest(format=FORMAT, tsforge=__version__, sha256=digests).model_dump())
@@ -150,7 +157,7 @@ def load(folder: str | Path) -> Model:
             f"tsforge {__version__}, which reads format {FORMAT}",
             "install the tsforge that wrote it, or fit again",
         )
-    for name in {*_CHECKED, *manifest.sha256} & {*_CHECKED, _CALIBRATION}:
+    for name in {*_CHECKED, *manifest.sha256} & {*_CHECKED, _CALIBRATION, _BASELINES}:
         _check(folder / name, manifest.sha256.get(name))
     try:
         experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
@@ -160,9 +167,36 @@ def load(folder: str | Path) -> Model:
         calibration = None
         if _CALIBRATION in manifest.sha256:
             calibration = parse(Calibration, _read_json(folder / _CALIBRATION), _CALIBRATION)
+        known = _BASELINES in manifest.sha256
+        baselines = _read_baselines(folder / _BASELINES, _shape(facts)) if known else {}
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
-    return Model(experiment, facts, network.eval(), calibration)
+    return Model(experiment, facts, network.eval(), calibration, baselines)
+
+
+def _state(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    return {prefix + k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+
+
+def _baselines_bytes(baselines: Baselines) -> bytes:
+    """Their tensors as "kind.name", and in the header the corrections by kind as JSON."""
+    tensors: dict[str, Tensor] = {}
+    for kind, (network, _) in baselines.items():
+        tensors |= _state(network, f"{kind}.")
+    corrections = {kind: c.model_dump(mode="json") if c is not None else None for kind, (_, c) in baselines.items()}
+    return to_bytes(tensors, {"corrections": json.dumps(corrections)})
+
+
+def _read_baselines(path: Path, shape: WindowShape) -> Baselines:
+    """The baselines of a model whose windows have a shape."""
+    found: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
+    with safe_open(path, framework="pt") as file:
+        for kind, corrections in _json((file.metadata() or {}).get("corrections", ""), path).items():
+            config = parse(Baseline, {"kind": kind}, path.name)
+            network = config.build(config.reading(shape))
+            network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
+            found[kind] = network, parse(Calibration, corrections, path.name) if corrections is not None else None
+    return found
 
 
 def _shape(facts: DataFacts) -> WindowShape:
@@ -185,9 +219,13 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    return _json(path.read_bytes(), path)
+
+
+def _json(text: str | bytes, path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as problem:
+        value = json.loads(text)
+    except ValueError as problem:
         raise ModelError(f"{path}: damaged: {problem}", "restore it, or fit again") from None
     if not isinstance(value, dict):
         raise ModelError(f"{path}: damaged: not a JSON object", "restore it, or fit again")

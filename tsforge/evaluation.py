@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tsforge import calibration
+from tsforge.bands import Bands
 from tsforge.batch import Context
 from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader, WindowSource
@@ -38,6 +39,9 @@ class Reader(NamedTuple):
     source: WindowSource
 
 
+Known = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # baselines that have learned, by kind
+
+
 @dataclass(frozen=True)
 class Forecaster:
     """A network that has learned, the windows it reads, and the corrections of its intervals."""
@@ -56,19 +60,21 @@ def forecaster(network: Network, prepared: Prepared) -> Forecaster:
     return _calibrated({"": Reader(network, prepared.source)}, prepared)[""]
 
 
-def baselines(kinds: Iterable[BaselineKind], prepared: Prepared) -> dict[str, Forecaster]:
-    """Baselines that have learned from the training windows, each with a context long enough for it."""
+def baselines(kinds: Iterable[BaselineKind], prepared: Prepared, known: Known | None = None) -> dict[str, Forecaster]:
+    """Baselines that have learned from the training windows, or before, each with a context long enough for it."""
     readers: dict[str, Reader] = {}
+    known = known or {}
     for kind in kinds:
         config, source = Baseline(kind=kind), prepared.source
-        least = config.least_context(source.shape.season)
-        if source.shape.context < least:
-            shape = source.shape._replace(context=least)
+        shape = config.reading(source.shape)
+        if shape != source.shape:
             source = WindowSource(prepared.panel, prepared.features, shape, source.device)
-        network = config.build(source.shape).to(source.device)
-        learn_baseline(network, source, prepared)
+        network = (known[kind][0] if kind in known else config.build(shape)).to(source.device)
+        if kind not in known:
+            learn_baseline(network, source, prepared)
         readers[kind] = Reader(network, source)
-    return _calibrated(readers, prepared)
+    found = _calibrated({kind: reader for kind, reader in readers.items() if kind not in known}, prepared)
+    return {kind: found.get(kind) or Forecaster(reader, known[kind][1]) for kind, reader in readers.items()}
 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
@@ -115,45 +121,47 @@ def _read(
     panel, series = prepared.panel, windows.series
     return {
         name: Outcome(
-            truth=truth, observed=observed, point=k.point, quantiles=np.moveaxis(k.planes, 0, -1), levels=k.levels,
-            scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], spread=k.spread,
-            series=series, time=panel.first[series] + windows.origins - panel.offsets[series],
+            truth=truth, observed=observed, point=k.point, bands=Bands(k.levels, k.centre, k.spread, k.offset),
+            scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], series=series,
+            time=panel.first[series] + windows.origins - panel.offsets[series],
         )
         for name, k in kept.items()
     }  # fmt: skip
 
 
 class _Kept:
-    """What one network says of all windows. Quantiles lie level by level, which makes everything after it faster."""
+    """What one network says of all windows, with quantiles in normalised units, level by level."""
 
     def __init__(self, W: int, H: int, C: int) -> None:
         self.levels: tuple[float, ...] = ()
         self.point = np.empty((W, H, C), dtype=np.float32)
+        self.centre = self.point
         self.spread = np.empty((W, C), dtype=np.float32)
-        self.planes = np.empty((0, W, H, C), dtype=np.float32)
+        self.offset = np.empty((0, 1, H, C), dtype=np.float32)
 
     def put(self, here: slice, forecast: Forecast) -> None:
-        if not len(self.planes) and forecast.levels:
+        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.offset))
+        if not self.levels and forecast.levels:
+            W, H, C = self.point.shape
             self.levels = forecast.levels
-            self.planes = np.empty((len(self.levels), *self.point.shape), dtype=np.float32)
+            self.centre = np.empty((W, *loc.shape[1:]), dtype=np.float32)
+            self.offset = np.empty((len(self.levels), W if offset.ndim == 4 else 1, H, C), dtype=np.float32)
         self.point[here] = forecast.point.cpu().numpy()
-        self.planes[:, here] = np.moveaxis(forecast.quantiles().cpu().numpy(), -1, 0)
-        self.spread[here] = forecast.scaling.scale.squeeze(1).cpu().numpy()
+        self.spread[here] = scale[:, 0]
+        if self.levels:
+            self.centre[here] = loc
+            self.offset[:, here if offset.ndim == 4 else 0] = np.moveaxis(offset, -1, 0)
 
 
 def standardise(o: Outcome, moments: Moments) -> Outcome:
     """The outcome in units of each series' and target's deviation about its mean, (n, C) each.
 
-    Forecasts are changed in place: they are large.
-
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
     deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series].astype(np.float32)
     mean = np.nan_to_num(moments.mean)[o.series].astype(np.float32)
-    truth = o.truth.copy()
-    for values in (truth, o.point, *np.moveaxis(o.quantiles, -1, 0)):
-        values -= mean[:, None]
-        values /= deviation[:, None]
+    truth, point = ((values - mean[:, None]) / deviation[:, None] for values in (o.truth, o.point))
     return replace(
-        o, truth=truth, scale=o.scale / deviation, square=o.square / deviation**2, spread=o.spread / deviation
-    )
+        o, truth=truth, point=point, bands=o.bands.scaled(mean, deviation), scale=o.scale / deviation,
+        square=o.square / deviation**2,
+    )  # fmt: skip

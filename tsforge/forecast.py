@@ -18,7 +18,7 @@ from tsforge.batch import Truth
 class Scaling(NamedTuple):
     """The affine map of each window between data units and normalised units: data = loc + scale · normalised."""
 
-    loc: Tensor  # (B, 1, C)
+    loc: Tensor  # (B, 1, C); (B, H, C) where it moves with the step
     scale: Tensor  # (B, 1, C), positive
 
     def normalise(self, data: Tensor) -> Tensor:
@@ -46,6 +46,10 @@ class Forecast(Protocol):
     def quantiles(self) -> Tensor:
         """(B, H, C, Q) the quantiles at `levels`, in data units."""
 
+    @property
+    def offset(self) -> Tensor:
+        """(B, H, C, Q) the same in normalised units, or (H, C, Q) where all windows have the same."""
+
     def loss(self, truth: Truth) -> Tensor:
         """Scalar: the mean over observed steps, in normalised units."""
 
@@ -69,6 +73,10 @@ class Point:
     def quantiles(self) -> Tensor:
         return self.point.unsqueeze(-1)[..., :0]
 
+    @property
+    def offset(self) -> Tensor:
+        return self.normalised[0].unsqueeze(-1)[..., :0]
+
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
         return masked_mean(gap.square() if self.kind == "mse" else gap.abs(), truth.observed)
@@ -78,7 +86,7 @@ class Point:
 class Quantiles:
     """Quantiles at ascending levels; the point forecast is the one at 0.5 (interpolated where there is none)."""
 
-    normalised: Tensor  # (B, H, C, Q), ascending along Q
+    normalised: Tensor  # (B, H, C, Q) or (H, C, Q), ascending along Q
     scaling: Scaling
     levels: tuple[float, ...]
 
@@ -89,6 +97,10 @@ class Quantiles:
     def quantiles(self) -> Tensor:
         loc, scale = self.scaling
         return loc.unsqueeze(-1) + scale.unsqueeze(-1) * self.normalised
+
+    @property
+    def offset(self) -> Tensor:
+        return self.normalised
 
     def loss(self, truth: Truth) -> Tensor:
         """Twice the mean pinball loss over steps and levels, so that at level 0.5 it is the absolute error.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tsforge import calibration, evaluation
+from tsforge import adaptation, calibration, evaluation
 from tsforge.calibration import Calibration
 from tsforge.data import split, statistics
 from tsforge.data.windows import Windows
-from tsforge.evaluation import Forecaster
+from tsforge.evaluation import Forecaster, Known
 from tsforge.model.baselines import BaselineKind
 from tsforge.outcome import Outcome, concatenated
 from tsforge.preparation import Prepared
@@ -35,14 +35,7 @@ class Judged:
 
     def static(self, name: str) -> Outcome:
         """With the intervals corrected, as `predict` gives them."""
-        o = self.raw[name]
-        parts, begin = [], 0
-        for count, found in self.starts:
-            part = o if count == len(o.truth) else o.part(slice(begin, begin + count))
-            start = found[name]
-            parts.append(part if start is None else start.apply(part))
-            begin += count
-        return concatenated(parts)
+        return calibration.apply_all(self.raw[name], [(count, found[name]) for count, found in self.starts])
 
     def adaptive(self, gamma: float) -> dict[str, Outcome]:
         """With intervals that also move after every origin, all of them."""
@@ -53,27 +46,27 @@ class Judged:
         for levels in {start.levels for start in moving.values()}:
             names = [name for name, start in moving.items() if start.levels == levels]
             begin = [moving[name] if once else moving[name].settled() for name in names]
-            moved = calibration.adapt_all([found[name] for name in names], begin, gamma)
+            moved = adaptation.adapt_all([found[name] for name in names], begin, gamma)
             found |= dict(zip(names, moved, strict=True))
         return found
 
 
-def judge(model: Forecaster, prepared: Prepared) -> Judged:
-    """The model and the baselines over the test windows."""
-    experiment, windows = prepared.experiment, _bounded(prepared)
+def judge(model: Forecaster, prepared: Prepared, known: Known | None = None) -> Judged:
+    """The model and the baselines over the test windows. known: baselines that have learned with the model."""
+    experiment, windows, known = prepared.experiment, _bounded(prepared), known or {}
     kind: str = experiment.model.kind
     metrics = experiment.backtest.metrics if experiment.backtest else ()
     extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
-    trained = len(prepared.parts.train) > 0
     others = [name for name in dict.fromkeys((*evaluation.BASELINES, *extra)) if name != kind]
-    if not trained and "linear" in others:
+    blank = [] if len(prepared.parts.train) else [name for name in others if name not in known]
+    if "linear" in blank:
         log.warning("there is nothing before the first origin to learn from: linear is left out")
         others.remove("linear")
-    found = {kind: model, **evaluation.baselines(others, prepared)}
+        blank.remove("linear")
+    found = {kind: model, **evaluation.baselines(others, prepared, known)}
     raw = evaluation.outcomes({name: f.reader for name, f in found.items()}, prepared, windows)
-    if not trained:  # no errors to take the baselines' intervals from
-        bare = {name: replace(o, quantiles=o.quantiles[..., :0], levels=()) for name, o in raw.items() if name != kind}
-        raw |= bare
+    # Those without errors to take their intervals from have none.
+    raw |= {name: replace(raw[name], bands=raw[name].bands.bare()) for name in blank}
     return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in found.items()}),))
 
 

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.outcome import Floats, Ints, Outcome
+from tsforge.bands import Floats, Ints
+from tsforge.outcome import Outcome
 
 Average = Literal["points", "series"]
 
@@ -31,6 +32,15 @@ class Terms(NamedTuple):
     left_out: int = 0
     root: bool = False
 
+    def summed(self, axis: int) -> Terms:
+        """Over windows (H, C) or over steps (W, C)."""
+        if axis == WINDOWS:
+            return self._replace(total=self.total.sum(axis=0), weight=self.weight.sum(axis=0))
+        ones = np.ones(
+            self.total.shape[1]
+        )  # a product, as targets are few: numpy's sum over steps takes ten times as long
+        return self._replace(total=ones @ self.total, weight=ones @ self.weight)
+
     def ratio(self, total: Floats, weight: Floats) -> Floats:
         """The metric from sums of its terms; NaN (and no warning) where there is nothing to divide by."""
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -39,11 +49,12 @@ class Terms(NamedTuple):
 
 
 Metric = Callable[[Outcome], Terms]
+WINDOWS, STEPS = 0, 1  # axes of (W, H, C)
 
 
 def mse(o: Outcome) -> Terms:
     """Mean squared error."""
-    return Terms(o.error**2, o.observed.astype(float))
+    return Terms(o.error**2, o.weight)
 
 
 def rmse(o: Outcome) -> Terms:
@@ -53,12 +64,12 @@ def rmse(o: Outcome) -> Terms:
 
 def mae(o: Outcome) -> Terms:
     """Mean absolute error."""
-    return Terms(np.abs(o.error), o.observed.astype(float))
+    return Terms(np.abs(o.error), o.weight)
 
 
 def bias(o: Outcome) -> Terms:
     """Mean of forecast minus truth: above 0 where forecasts are too high."""
-    return Terms(o.error, o.observed.astype(float))
+    return Terms(o.error, o.weight)
 
 
 def mape(o: Outcome) -> Terms:
@@ -102,13 +113,13 @@ def crps(o: Outcome) -> Terms:
 
     (Laio & Tamea 2007; it tends to the integral as levels grow dense.)
     """
-    return Terms(2 * o.pinball, o.observed.astype(float)) if o.levels else _unknown(o)
+    return Terms(2 * o.pinball, o.weight) if o.levels else _unknown(o)
 
 
 def pinball(o: Outcome, level: float) -> Terms:
     """Pinball loss of the quantile at `level`. (Koenker & Bassett 1978)"""
     q = _position(o, level)
-    return Terms(o.pinball_at(q), o.observed.astype(float)) if q is not None else _unknown(o)
+    return Terms(o.pinball_at(q), o.weight) if q is not None else _unknown(o)
 
 
 def coverage(o: Outcome, nominal: float) -> Terms:
@@ -116,7 +127,7 @@ def coverage(o: Outcome, nominal: float) -> Terms:
     low, high = _interval(o, nominal)
     if low is None or high is None:
         return _unknown(o)
-    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.observed.astype(float))
+    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
 
 
 def width(o: Outcome, nominal: float) -> Terms:
@@ -124,7 +135,7 @@ def width(o: Outcome, nominal: float) -> Terms:
     low, high = _interval(o, nominal)
     if low is None or high is None:
         return _unknown(o)
-    return Terms(np.where(o.observed, high.astype(np.float64) - low, 0.0), o.observed.astype(float))
+    return Terms(np.where(o.observed, high.astype(np.float64) - low, 0.0), o.weight)
 
 
 def winkler(o: Outcome, nominal: float) -> Terms:
@@ -135,7 +146,7 @@ def winkler(o: Outcome, nominal: float) -> Terms:
     truth = o.truth.astype(np.float64)
     outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
     score = high.astype(np.float64) - low + 2 / (1 - nominal) * outside
-    return Terms(np.where(o.observed, score, 0.0), o.observed.astype(float))
+    return Terms(np.where(o.observed, score, 0.0), o.weight)
 
 
 METRICS: dict[str, Metric] = {
@@ -178,22 +189,23 @@ def score_all(outcomes: Sequence[Outcome], name: str, average: Average = "points
     """One metric over several outcomes, as if they were one: of all their points, or of all their series."""
     if average == "series":
         return mean(np.concatenate([by_series(o, name).ravel() for o in outcomes]))
-    terms = [_terms(o, name) for o in outcomes]
+    terms = [_summed(o, name, WINDOWS) for o in outcomes]
     return float(terms[0].ratio(np.sum([t.total.sum() for t in terms]), np.sum([t.weight.sum() for t in terms])))
 
 
 def steps_all(outcomes: Sequence[Outcome], name: str) -> Floats:
     """A metric of every horizon step over several outcomes, which may have different horizons."""
-    terms = [_terms(o, name) for o in outcomes]
+    terms = [_summed(o, name, WINDOWS) for o in outcomes]
     total, weight = np.zeros((2, max(o.truth.shape[1] for o in outcomes)))
     for t in terms:
-        total[: t.total.shape[1]] += t.total.sum(axis=(0, 2))
-        weight[: t.total.shape[1]] += t.weight.sum(axis=(0, 2))
+        total[: len(t.total)] += t.total.sum(axis=1)
+        weight[: len(t.weight)] += t.weight.sum(axis=1)
     return terms[0].ratio(total, weight)
 
 
 def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average = "points") -> dict[str, float]:
     """Metrics of an outcome by name."""
+    prepare(o, names := tuple(names), average)
     return {name: score(o, name, average) for name in names}
 
 
@@ -204,21 +216,21 @@ def by_step(o: Outcome, name: str) -> Floats:
 
 def by_window(o: Outcome, name: str) -> Floats:
     """A metric of every window, pooled over steps and targets, (W,)."""
-    terms = _terms(o, name)
-    return terms.ratio(terms.total.sum(axis=(1, 2)), terms.weight.sum(axis=(1, 2)))
+    terms = _summed(o, name, STEPS)
+    return terms.ratio(terms.total.sum(axis=1), terms.weight.sum(axis=1))
 
 
 def by_series(o: Outcome, name: str) -> Floats:
     """A metric of every series that has windows and of each of its targets, (n, C); the series ascend."""
-    terms = _terms(o, name)
+    terms = _summed(o, name, STEPS)
     kept, position = np.unique(o.series, return_inverse=True)
-    total, weight = (_sums(t.sum(axis=1), position, len(kept)) for t in (terms.total, terms.weight))
+    total, weight = (_sums(t, position, len(kept)) for t in (terms.total, terms.weight))
     return terms.ratio(total, weight)
 
 
 def left_out(o: Outcome, name: str) -> int:
     """Observed points for which a metric has no value (a zero to divide by, a series without a scale)."""
-    return _terms(o, name).left_out
+    return _summed(o, name, WINDOWS).left_out
 
 
 def owa(o: Outcome, reference: Outcome, average: Average = "points") -> float:
@@ -247,11 +259,32 @@ def mean(values: Floats) -> float:
     return float(kept.mean()) if kept.size else float("nan")
 
 
-def _terms(o: Outcome, name: str) -> Terms:
-    metric = find(name)
-    if metric is None:
+def prepare(o: Outcome, names: Iterable[str], average: Average = "points") -> None:
+    """Sum several metrics of an outcome in one pass, block by block; whoever asks for them later finds them there."""
+    axis = STEPS if average == "series" else WINDOWS
+    known = {name: metric for name in names if (name, axis) not in o.sums and (metric := find(name))}
+    if known:
+        found: dict[str, list[Terms]] = {name: [] for name in known}
+        for block in o.blocks():
+            for name, metric in known.items():
+                found[name].append(metric(block).summed(axis))
+        o.sums.update({(name, axis): _together(parts, axis) for name, parts in found.items()})
+
+
+def _together(parts: list[Terms], axis: int) -> Terms:
+    """The summed terms of all blocks as one."""
+    totals, weights = [t.total for t in parts], [t.weight for t in parts]
+    total, weight = (np.sum(v, axis=0) if axis == WINDOWS else np.concatenate(v) for v in (totals, weights))
+    return Terms(total, weight, sum(t.left_out for t in parts), parts[0].root)
+
+
+def _summed(o: Outcome, name: str, axis: int) -> Terms:
+    """A metric's terms, summed over windows (H, C) or over steps (W, C)."""
+    if find(name) is None:
         raise KeyError(name)
-    return metric(o)
+    prepare(o, [name], "series" if axis == STEPS else "points")
+    terms: Terms = o.sums[name, axis]
+    return terms
 
 
 def _where(o: Outcome, total: Floats, denominator: Floats) -> Terms:

@@ -5,6 +5,7 @@ Axes: W windows, H horizon, C targets, Q quantile levels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,35 +13,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
-Ints = NDArray[np.int64]
+from tsforge import bands
+from tsforge.bands import Bands, Floats, Ints, Rows
+
+BLOCK = 32768  # points of a block: small enough that what is computed of them stays in the processor's cache
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Truths and forecasts over rolling origins, in the units they are scored in.
 
-    truth, point (W, H, C); observed (W, H, C) bool; quantiles (W, H, C, Q) at `levels`, ascending.
+    truth, point (W, H, C); observed (W, H, C) bool; bands: the quantiles, of W windows.
     scale, square (W, C): in-sample mean absolute and mean squared seasonal difference of each window's series, NaN
-    where unknown. spread (W, C): one normalised unit of each window's forecast.
-    series (W,): which series; time (W,): grid position of the forecast origin.
+    where unknown. series (W,): which series; time (W,): grid position of the forecast origin.
     """
 
     truth: Floats
     observed: NDArray[np.bool_]
     point: Floats
-    quantiles: Floats
-    levels: tuple[float, ...]
+    bands: Bands
     scale: Floats
     square: Floats
-    spread: Floats
     series: Ints
     time: Ints
 
-    def part(self, windows: slice) -> Outcome:
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Of the quantiles, ascending; none of a point forecast."""
+        return self.bands.levels
+
+    @property
+    def spread(self) -> Floats:
+        """One normalised unit of each window's forecast, (W, C)."""
+        return self.bands.spread
+
+    @cached_property
+    def quantiles(self) -> Floats:
+        """The quantiles at `levels`, (W, H, C, Q); level by level in memory, which makes what follows faster."""
+        return np.moveaxis(self.bands.planes(), 0, -1)
+
+    def saying(self, quantiles: Floats, levels: tuple[float, ...]) -> Outcome:
+        """The same point forecasts with other quantiles, (W, H, C, Q)."""
+        return replace(self, bands=Bands.given(quantiles, levels, self.point, self.spread))
+
+    def part(self, windows: Rows) -> Outcome:
         """Some of the windows."""
         columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
-        return replace(self, **columns)
+        return replace(self, bands=self.bands.part(windows), **columns)
+
+    def blocks(self) -> Iterator[Outcome]:
+        """All windows, a few at a time."""
+        size = max(1, BLOCK // max(1, self.truth[0].size if len(self.truth) else 1))
+        for begin in range(0, max(1, len(self.truth)), size):
+            yield self.part(slice(begin, begin + size))
+
+    @cached_property
+    def weight(self) -> Floats:
+        """1 where observed and 0 elsewhere, (W, H, C)."""
+        return self.observed.astype(np.float64)
 
     @cached_property
     def error(self) -> Floats:
@@ -55,10 +85,10 @@ class Outcome:
     @cached_property
     def pinball(self) -> Floats:
         """Mean pinball loss over all levels, 0 where not observed, (W, H, C)."""
-        total = np.zeros(self.truth.shape)
+        total = np.zeros(self.truth.shape, dtype=np.float32)
         for q in range(len(self.levels)):
             total += self._pinball(q)
-        return np.where(self.observed, total / max(len(self.levels), 1), 0.0)
+        return np.where(self.observed, total.astype(np.float64) / max(len(self.levels), 1), 0.0)
 
     def pinball_at(self, q: int) -> Floats:
         """Pinball loss of the q-th level, 0 where not observed, (W, H, C). (Koenker & Bassett 1978)"""
@@ -72,13 +102,18 @@ class Outcome:
         gap -= below
         return gap
 
+    @cached_property
+    def sums(self) -> dict[Any, Any]:
+        """Where metrics keep what they have summed, so that it is summed once."""
+        return {}
 
-_PER_WINDOW = ("truth", "observed", "point", "quantiles", "scale", "square", "spread", "series", "time")
+
+_PER_WINDOW = ("truth", "observed", "point", "scale", "square", "series", "time")
 
 
 def concatenated(outcomes: list[Outcome]) -> Outcome:
-    """Outcomes of the same levels, steps and targets as one."""
+    """Outcomes of the same levels, steps and targets as one; before their intervals are corrected."""
     if len(outcomes) == 1:
         return outcomes[0]
     columns: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in _PER_WINDOW}
-    return replace(outcomes[0], **columns)
+    return replace(outcomes[0], bands=bands.concatenated([o.bands for o in outcomes]), **columns)

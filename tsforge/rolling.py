@@ -218,7 +218,8 @@ def _of_model(model: artifact.Model, data: Any, config: BacktestConfig) -> Backt
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
     prepared = encode(experiment, panel, Cut(cuts, parts, model.facts.encodings))
-    judged = judge(Forecaster(Reader(model.network, prepared.source), model.calibration), prepared)
+    forecaster = Forecaster(Reader(model.network, prepared.source), model.calibration)
+    judged = judge(forecaster, prepared, model.baselines)
     return Backtest(experiment, panel, joined([judged], _units(prepared, config)), stride, 0)
 
 

@@ -87,6 +87,9 @@ class Scoreboard:
 
     def table(self, names: Sequence[str], group: str | None = None) -> Scores:
         """Some metrics of every model, over all groups or one."""
+        for model in self.models:
+            for o in self.outcomes(model, group):
+                metrics.prepare(o, names, self.average)
         return {model: {name: self.score(model, name, group) for name in names} for model in self.models}
 
     def skills(self) -> dict[str, float]:
@@ -152,6 +155,8 @@ class Scoreboard:
                 test.outcomes[model] if kind == test.intervals else test.outcome(model, kind)
                 for test in self.tests.values()
             ]
+            for o in outcomes:
+                metrics.prepare(o, [f"coverage_{n}" for n in NOMINAL])
             self._covered[model, kind] = {
                 n: (metrics.score_all(outcomes, f"coverage_{n}"), metrics.steps_all(outcomes, f"coverage_{n}").tolist())
                 for n in NOMINAL

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from tsforge import artifact, evaluation
+from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader
 from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
@@ -102,12 +103,13 @@ class Learned:
 def train(prepared: Prepared, report: Report | None = None) -> Fit:
     """The second half of `fit`: train on what was prepared, and score it."""
     learned = learn(prepared, report)
-    outcomes = _outcomes(learned.judged, prepared)
-    network = learned.model.network
-    network.cpu()  # where it is kept and predicts from
+    kept, outcomes = _scored(learned.judged, prepared)
+    model = replace(learned.model, baselines=kept)
+    for network in (model.network, *(network for network, _ in kept.values())):
+        network.cpu()  # where they are kept and predict from
     return Fit(
-        learned.model, prepared, learned.rounds, outcomes, learned.stop, learned.started, learned.seconds,
-        parameters(network),
+        model, prepared, learned.rounds, outcomes, learned.stop, learned.started, learned.seconds,
+        parameters(model.network),
     )  # fmt: skip
 
 
@@ -207,17 +209,19 @@ def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _outcomes(judged: Forecaster, prepared: Prepared) -> dict[str, Outcome]:
-    """The test windows as forecast by the model and by the baselines."""
+def _scored(judged: Forecaster, prepared: Prepared) -> tuple[artifact.Baselines, dict[str, Outcome]]:
+    """The baselines that learned beside the model, and the test windows as forecast by it and by them."""
     test = prepared.parts.test
     if not len(test):
-        return {}
+        return {}, {}
     kind: str = prepared.experiment.model.kind
-    found = {kind: judged.outcome(prepared, test)}
-    others = [name for name in evaluation.BASELINES if name != kind]
-    for name, other in evaluation.baselines(others, prepared).items():
-        found[name] = other.outcome(prepared, test)
-    return found
+    found = evaluation.baselines([name for name in evaluation.BASELINES if name != kind], prepared)
+    outcomes = {name: one.outcome(prepared, test) for name, one in ({kind: judged} | found).items()}
+    kept: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
+    for name, one in found.items():
+        if len(prepared.parts.train) and isinstance(one.reader.network, BaselineForecaster):
+            kept[name] = one.reader.network, one.calibration
+    return kept, outcomes
 
 
 def save(result: Fit, folder: Path) -> None:

@@ -17,7 +17,7 @@ from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.heads import LEVELS, Levels
 from tsforge.model.linear import Ridge
 from tsforge.model.naive2 import naive2
-from tsforge.model.scaling import WindowScaler, last_observed
+from tsforge.model.scaling import WindowScaler, any_observed, last_observed
 
 BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
 
@@ -32,6 +32,10 @@ class Baseline(Config):
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
+
+    def reading(self, shape: WindowShape) -> WindowShape:
+        """The shape of the windows it reads beside a model: with a context that is long enough for it."""
+        return shape._replace(context=max(shape.context, self.least_context(shape.season)))
 
     def least_context(self, season: int) -> int:
         """Steps of context without which it is not itself."""
@@ -55,7 +59,7 @@ class BaselineForecaster(nn.Module):
     def forward(self, context: Context) -> Quantiles:
         """Context -> Quantiles over (B, H, C)."""
         scaling, point = self._parts(context)
-        return Quantiles(scaling.normalise(point).unsqueeze(-1) + self.errors, scaling, self.levels)
+        return Quantiles(self.errors, Scaling(point, scaling.scale), self.levels)
 
     def learn(self, batches: Iterable[Batch]) -> None:
         """Take the matrix of the linear one, and the error quantiles, from training windows.
@@ -80,7 +84,7 @@ class BaselineForecaster(nn.Module):
             point = self.ridge(context, scaling)
         else:
             point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
-        return scaling, torch.where(context.observed.any(dim=1, keepdim=True), point, scaling.loc)
+        return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
 
 def _quantiles(values: Tensor, level: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class WindowScaler(nn.Module):
         spread = self.spread.expand_as(centre)
         if self.kind == "none":
             return Scaling(centre, spread)
-        some = observed.any(dim=1, keepdim=True)
+        some = any_observed(observed)
         last = last_observed(target, observed)
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
@@ -65,8 +65,16 @@ class WindowScaler(nn.Module):
         return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
 
+def any_observed(observed: Tensor) -> Tensor:
+    """Whether anything was observed of each window and channel, (B, 1, C)."""
+    last = observed[:, -1:]
+    return last if last.all() else observed.any(dim=1, keepdim=True)  # mostly the first, at no cost
+
+
 def last_observed(target: Tensor, observed: Tensor) -> Tensor:
     """The newest observed value of each window and channel, (B, 1, C); 0 where there is none."""
+    if observed[:, -1].all():
+        return target[:, -1:]
     steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
     newest = (observed * steps).argmax(dim=1, keepdim=True)
     return target.gather(1, newest)
