@@ -17,7 +17,7 @@ import pytest
 from mlflow.pyfunc import scoring_server
 
 import tsforge
-from tsforge import serving
+from tsforge import flavour
 from tsforge.cli.main import run
 from tsforge.errors import ModelError
 
@@ -100,7 +100,7 @@ def made(folder: Path) -> Callable[[str], tuple[Path, Path, Path]]:
             frame().to_csv(table, index=False)
             chosen = {"data.target": "sold"} | settings
             tsforge.fit(tsforge.build({**QUICK, **chosen}), table, out=model)
-            serving.export(model, exported)
+            flavour.export(model, exported)
         return table, model, exported
 
     return make
@@ -295,7 +295,7 @@ def test_an_export_can_be_moved(
     table, model, _ = made("string ids")
     expected = tsforge.predict(model, table).frame
     shutil.copytree(model, tmp_path / "copy")
-    serving.export(tmp_path / "copy", tmp_path / "export")
+    flavour.export(tmp_path / "copy", tmp_path / "export")
     shutil.rmtree(tmp_path / "copy")
     shutil.move(tmp_path / "export", tmp_path / "elsewhere")
     (tmp_path / "cwd").mkdir()
@@ -308,11 +308,11 @@ def test_what_cannot_be_exported(made: Callable[..., tuple[Path, ...]], tmp_path
     """Prevents: files of somebody else mixed with ours; a server that starts over half a model."""
     _, model, exported = made("string ids")
     with pytest.raises(ModelError, match="not empty"):
-        serving.export(model, exported)
+        flavour.export(model, exported)
     with pytest.raises(ModelError, match="no such model directory"):
-        serving.export(tmp_path / "nothing", tmp_path / "export")
+        flavour.export(tmp_path / "nothing", tmp_path / "export")
     shutil.copytree(model, tmp_path / "broken")
     (tmp_path / "broken" / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="missing"):
-        serving.export(tmp_path / "broken", tmp_path / "export")
+        flavour.export(tmp_path / "broken", tmp_path / "export")
     assert not (tmp_path / "export").exists()

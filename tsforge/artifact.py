@@ -11,7 +11,6 @@ scores.json, history.csv, loss.png, forecast.png    for people; not read back
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
@@ -27,7 +25,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from tsforge import __version__
+from tsforge import manifest
 from tsforge.batch import WindowShape
 from tsforge.calibration import Calibration
 from tsforge.config import Config, parse
@@ -38,19 +36,7 @@ from tsforge.experiment import Experiment
 from tsforge.model.baselines import Baseline, BaselineForecaster
 from tsforge.tracking import models
 
-FORMAT = 1
-_CHECKED = ("experiment.json", "schema.json", "weights.safetensors")
-_CALIBRATION, _BASELINES = "calibration.json", "baselines.safetensors"  # not every model has them
-
 Baselines = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # by kind, with the corrections of each
-
-
-class Manifest(Config):
-    """What a model directory says of itself."""
-
-    format: int
-    tsforge: str
-    sha256: dict[str, str]
 
 
 class DataFacts(Config):
@@ -99,20 +85,19 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         (draft / "weights.safetensors").write_bytes(to_bytes(_state(model.network)))
-        _write_json(draft / "experiment.json", model.experiment.plain())
-        _write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
+        manifest.write_json(draft / "experiment.json", model.experiment.plain())
+        manifest.write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
-        names = list(_CHECKED)
+        names = list(manifest.ALWAYS)
         if model.calibration is not None:
             text = model.calibration.model_dump_json() + "\n"
-            (draft / _CALIBRATION).write_text(text, encoding="utf-8")
-            names.append(_CALIBRATION)
+            (draft / manifest.CALIBRATION).write_text(text, encoding="utf-8")
+            names.append(manifest.CALIBRATION)
         if model.baselines:
-            (draft / _BASELINES).write_bytes(_baselines_bytes(model.baselines))
-            names.append(_BASELINES)
+            (draft / manifest.BASELINES).write_bytes(_baselines_bytes(model.baselines))
+            names.append(manifest.BASELINES)
         write_extras(draft)
-        digests = {name: _digest(draft / name) for name in names}
-        _write_json(draft / "manifest.json", Manifest(format=FORMAT, tsforge=__version__, sha256=digests).model_dump())
+        manifest.write(draft, names)
         draft.chmod(0o755)
         _replace(draft, folder)
     except BaseException:
@@ -126,7 +111,7 @@ def check_target(folder: Path) -> None:
     Nothing but a model is ever overwritten, and it is said before the training, not after it.
     """
     taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
-    if taken and not (folder / "manifest.json").is_file():
+    if taken and not (folder / manifest.NAME).is_file():
         raise ModelError(f"{folder}: exists and is not a model directory", "choose another --out")
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -144,31 +129,18 @@ def load(folder: str | Path) -> Model:
     model that is not there.
     """
     folder = models.fetch(str(folder)) if models.is_recorded(folder) else Path(folder)
-    if not (folder / "manifest.json").is_file():
-        what = "not a model directory (it has no manifest.json)" if folder.exists() else "no such model directory"
-        raise ModelError(f"{folder}: {what}", "name the folder that `tsforge fit --out` wrote")
+    known = manifest.check(folder).sha256
     try:
-        manifest = parse(Manifest, _read_json(folder / "manifest.json"), "manifest.json")
-    except ConfigError as problem:
-        raise ModelError(f"{folder}: damaged: {problem}", "restore the folder, or fit again") from None
-    if manifest.format != FORMAT:
-        raise ModelError(
-            f"{folder}: format {manifest.format}, written by tsforge {manifest.tsforge}; this is "
-            f"tsforge {__version__}, which reads format {FORMAT}",
-            "install the tsforge that wrote it, or fit again",
-        )
-    for name in {*_CHECKED, *manifest.sha256} & {*_CHECKED, _CALIBRATION, _BASELINES}:
-        _check(folder / name, manifest.sha256.get(name))
-    try:
-        experiment = parse(Experiment, _read_json(folder / "experiment.json"), "experiment.json")
-        facts = parse(DataFacts, _read_json(folder / "schema.json"), "schema.json")
+        experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
+        facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
         network = experiment.model.build(_shape(facts))
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
-        if _CALIBRATION in manifest.sha256:
-            calibration = parse(Calibration, _read_json(folder / _CALIBRATION), _CALIBRATION)
-        known = _BASELINES in manifest.sha256
-        baselines = _read_baselines(folder / _BASELINES, _shape(facts)) if known else {}
+        if manifest.CALIBRATION in known:
+            values = manifest.read_json(folder / manifest.CALIBRATION)
+            calibration = parse(Calibration, values, manifest.CALIBRATION)
+        kept = manifest.BASELINES in known
+        baselines = _read_baselines(folder / manifest.BASELINES, _shape(facts)) if kept else {}
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval(), calibration, baselines)
@@ -191,7 +163,7 @@ def _read_baselines(path: Path, shape: WindowShape) -> Baselines:
     """The baselines of a model whose windows have a shape."""
     found: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     with safe_open(path, framework="pt") as file:
-        for kind, corrections in _json((file.metadata() or {}).get("corrections", ""), path).items():
+        for kind, corrections in manifest.as_object((file.metadata() or {}).get("corrections", ""), path).items():
             config = parse(Baseline, {"kind": kind}, path.name)
             network = config.build(config.reading(shape))
             network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
@@ -201,35 +173,6 @@ def _read_baselines(path: Path, shape: WindowShape) -> Baselines:
 
 def _shape(facts: DataFacts) -> WindowShape:
     return WindowShape(**facts.shape)  # type: ignore[arg-type]
-
-
-def _check(path: Path, expected: str | None) -> None:
-    if not path.is_file():
-        raise ModelError(f"{path}: missing", "restore the folder, or fit again")
-    if _digest(path) != expected:
-        raise ModelError(f"{path}: damaged or changed: its sha256 is not the manifest's", "restore it, or fit again")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return _json(path.read_bytes(), path)
-
-
-def _json(text: str | bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as problem:
-        raise ModelError(f"{path}: damaged: {problem}", "restore it, or fit again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: damaged: not a JSON object", "restore it, or fit again")
-    return value
 
 
 def _replace(draft: Path, folder: Path) -> None:

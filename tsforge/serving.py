@@ -1,22 +1,9 @@
-"""The model directory as an MLflow model, and MLflow's own scoring server over it.
-
-An export is models-from-code: a file of three lines that imports this module, our model directory beside it, and
-explicit requirements. Loading it unpickles nothing, and no path in it leads out of it, so it can be moved. It is not
-written by `mlflow.pyfunc.save_model`, which would run the model, print bars and advice, and note down where the files
-lay.
-
-The signature names outputs and parameters but no inputs, because MLflow would then check the columns itself, by rules
-that refuse good tables: "double" refuses whole numbers in a data frame, "string" refuses numbers and datetimes, and
-"any" makes every CSV an error. Our own reader checks the columns, says more, and takes what `tsforge predict` takes;
-which columns those are stands in the metadata.
-"""
+"""What MLflow runs over an exported model (`flavour.py`): the pyfunc, and its own scoring server around it."""
 
 from __future__ import annotations
 
 import inspect
 import os
-import platform
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,27 +13,11 @@ import mlflow
 import pandas as pd  # MLflow reads the annotations of `predict`
 from mlflow.pyfunc import PyFuncModel, PythonModel
 
-from tsforge import __version__, artifact, prediction
+from tsforge import artifact, prediction
 from tsforge.data import output
-from tsforge.data.schema import Schema
-from tsforge.errors import ConfigError, DataError, ModelError, TsforgeError, nearest
+from tsforge.errors import ConfigError, DataError, TsforgeError, nearest
 
-CODE = '''"""Read by MLflow: the model directory under artifacts/, served by tsforge."""
-
-from mlflow.models import set_model
-
-from tsforge.serving import Forecaster
-
-set_model(Forecaster())
-'''
-ENVIRONMENT = """python: "{version}"
-build_dependencies:
-- pip
-dependencies:
-- -r requirements.txt
-"""
 STARTING = 30  # seconds that a worker may be deaf while it imports torch; by itself uvicorn replaces it after 5
-_CODE_FILE, _MODEL = "model.py", "artifacts/model"
 
 
 class Forecaster(PythonModel):  # type: ignore[misc]
@@ -74,64 +45,6 @@ class Forecaster(PythonModel):  # type: ignore[misc]
         except TsforgeError as problem:
             message = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
             raise mlflow.MlflowException.invalid_parameter_value(message) from problem
-
-
-def export(folder: Path, into: Path) -> None:
-    """Write the model directory `folder` as an MLflow model into the new or empty folder `into`.
-
-    Raises ModelError where `folder` is no sound model, or `into` holds something or cannot be written.
-    """
-    model = artifact.load(folder)
-    try:
-        into.mkdir(parents=True, exist_ok=True)
-        if any(into.iterdir()):
-            raise ModelError(f"{into}: is not empty", "export into a new folder")
-        shutil.copytree(folder, into / _MODEL)
-        (into / _CODE_FILE).write_text(CODE, encoding="utf-8")
-        wanted = f"mlflow=={mlflow.__version__}\ntsforge=={__version__}\n"
-        (into / "requirements.txt").write_text(wanted, encoding="utf-8")
-        python = ENVIRONMENT.format(version=platform.python_version())
-        (into / "python_env.yaml").write_text(python, encoding="utf-8")
-    except OSError as problem:
-        raise ModelError(f"{into}: cannot be written: {problem.strerror or problem}", "choose another folder") from None
-    described = mlflow.models.Model(signature=_signature(model), metadata={"tsforge": _columns(model.facts.columns)})
-    mlflow.pyfunc.add_to_model(
-        described, loader_module="mlflow.pyfunc.loaders.code_model", python_env="python_env.yaml",
-        model_code_path=_CODE_FILE, artifacts={"model": {"path": _MODEL, "uri": _MODEL}}, streamable=False,
-    )  # fmt: skip
-    described.save(str(into / "MLmodel"))
-
-
-def _signature(model: artifact.Model) -> Any:
-    """Typed outputs and parameters. An id is of the type that it comes in."""
-    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec
-    from mlflow.types.schema import Schema as Columns
-
-    schema = model.facts.columns
-    names = ["forecast", *map(output.quantile_name, model.levels)]
-    outputs = [*(ColSpec(AnyType(), name) for name in schema.id), ColSpec(_time_type(schema), schema.time)]
-    outputs += [ColSpec("string", "target")] if len(schema.target) > 1 else []
-    outputs += [ColSpec("double", name) for name in names]
-    params = [
-        ParamSpec("horizon", "long", model.shape.horizon),
-        ParamSpec("quantiles", "double", list(model.levels), shape=(-1,)),
-    ]
-    return mlflow.models.ModelSignature(outputs=Columns(outputs), params=ParamSchema(params))
-
-
-def _time_type(schema: Schema) -> str:
-    """MLflow's word for the times in an answer: text, or numbers where the table writes them as such."""
-    written = schema.time_format or ""
-    if schema.time_kind == "datetime":
-        return "long" if written.endswith(":int") or written.startswith("epoch:") else "string"
-    return "long" if schema.time_kind == "integer" and written != "float" else "double"
-
-
-def _columns(schema: Schema) -> dict[str, Any]:
-    """The columns that a table must have, by role."""
-    roles: dict[str, Any] = {"time": schema.time, "id": list(schema.id), "target": list(schema.target)}
-    groups = {"past": schema.past, "future": schema.future, "static": schema.static}
-    return roles | {role: [column.name for column in group] for role, group in groups.items()}
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------

@@ -52,11 +52,11 @@ def serve(
     show.tell(f"starting the server for {model} ...")
     try:
         folder = Path(model_folder(model, tracking_uri))
-        from tsforge import artifact, serving
+        from tsforge import artifact, flavour, serving
 
         facts = artifact.load(folder).facts
         with tempfile.TemporaryDirectory(prefix="tsforge-serve-") as temporary:
-            serving.export(folder, Path(temporary) / "model")
+            flavour.export(folder, Path(temporary) / "model")
 
             def ready() -> None:
                 where = f"http://{serving.reachable(host)}:{port}"

@@ -25,6 +25,7 @@ from tsforge.tracking.delivery import Delivered, Delivery
 EVERY = 1.0  # seconds between looks at the journals
 LONGEST = 30.0  # between tries of a store that is away
 PATIENCE = 8.0  # seconds of trying after the end; what is left then waits for `tsforge runs sync`
+NICE = 10  # a tenth of a processor where somebody else wants it too
 DIED = "the process ended without a word"
 
 
@@ -49,8 +50,7 @@ class _Inbox:
 def main() -> None:
     """Deliver until everything is there, or patience has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fit; its journal says how it ended
-    with contextlib.suppress(OSError):
-        os.nice(10)
+    _step_back()
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report
     store.prepare()
@@ -76,6 +76,18 @@ def main() -> None:
             inbox.news.wait(wait)
         elif failed:
             time.sleep(EVERY)
+
+
+def _step_back() -> None:
+    """Leave the processors to those who train.
+
+    Linux shares them between sessions before it looks at how nice their processes are, so that the session has to be
+    nice too.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:

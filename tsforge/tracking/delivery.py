@@ -247,13 +247,13 @@ def _input(client: Any, now: Delivered, values: dict[str, str]) -> None:
 
 def _model(client: Any, folder: Path, now: Delivered, event: Event, source: Path) -> Delivered:
     """The model directory as an MLflow model of the run; then its name in the registry."""
-    from tsforge import serving
+    from tsforge import flavour
 
     run, model = now.run, now.model
     assert run is not None
     assert now.experiment is not None
     if model is None:
-        model = models.record(client, now.experiment, run, lambda into: serving.export(source, into))
+        model = models.record(client, now.experiment, run, lambda into: flavour.export(source, into))
         now = replace(now, model=model)
         _note(folder, now)
     if event["register"]:
