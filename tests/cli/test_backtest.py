@@ -90,10 +90,8 @@ def test_tables_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         "season 24",
     ):
         assert text in out
-    assert (
-        run(["backtest", *argv, "--by", "step", "--metrics", "mae", "pinball_0.9,coverage_90", "--quiet", "--no-track"])
-        == 0
-    )
+    argv = [*argv, "--quiet", "--no-track"]
+    assert run(["backtest", *argv, "--by", "step", "--metrics", "mae", "pinball_0.9,coverage_90"]) == 0
     out = capsys.readouterr().out
     assert "pooled over points" in out
     assert "mae by step" in out
