@@ -112,7 +112,8 @@ def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
         plotting.by_step(board.by_step([board.primary])[board.primary], board.primary, Path(place) / "by-step.png")
         for picture in sorted(Path(place).iterdir()):
             run.file(picture, "plots")
-    shown = {model: {name: values[name] for name in board.shown} for model, values in board.scores.items()}
+    names = dict.fromkeys((board.primary, *board.shown))
+    shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
     windows = sum(len(t.judged.windows) for t in board.tests.values())
     more = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish), **more})

@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def document(capsys: pytest.CaptureFixture[str], *argv: str) -> dict:
-    assert run(["backtest", *argv, "--json", "--quiet"]) == 0
+    assert run(["backtest", *argv, "--json", "--quiet", "--no-track"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     return json.loads(out)
@@ -77,7 +77,7 @@ def test_a_model_a_table_and_a_protocol_agree(capsys: pytest.CaptureFixture[str]
 def test_tables_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """A score that does not say what it is an average of; a flag without its table."""
     argv = ["data.csv", "--model", "naive", "--horizon", "6", "--windows", "4"]
-    assert run(["backtest", *argv, "--by", "series", "--coverage", "--average", "series", "--quiet"]) == 0
+    assert run(["backtest", *argv, "--by", "series", "--coverage", "--average", "series", "--quiet", "--no-track"]) == 0
     out = capsys.readouterr().out
     for text in (
         "mean over series",
@@ -90,7 +90,8 @@ def test_tables_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         "season 24",
     ):
         assert text in out
-    assert run(["backtest", *argv, "--by", "step", "--metrics", "mae", "pinball_0.9,coverage_90", "--quiet"]) == 0
+    argv = [*argv, "--quiet", "--no-track"]
+    assert run(["backtest", *argv, "--by", "step", "--metrics", "mae", "pinball_0.9,coverage_90"]) == 0
     out = capsys.readouterr().out
     assert "pooled over points" in out
     assert "mae by step" in out
@@ -100,12 +101,12 @@ def test_tables_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_files_and_pictures(capsys: pytest.CaptureFixture[str]) -> None:
     """Files that lack the rows of the table, and pictures too small to read."""
-    argv = ["backtest", "data.csv", "--model", "linear", "--horizon", "6", "--windows", "4", "--quiet"]
+    argv = ["backtest", "data.csv", "--model", "linear", "--horizon", "6", "--windows", "4", "--no-track", "--quiet"]
     assert run([*argv, "--output", "s.csv", "--plot", "p.png"]) == 0
     assert run([*argv, "--output", "steps.csv", "--by", "step"]) == 0
     assert run([*argv, "--output", "s.md"]) == 0
     capsys.readouterr()
-    found = document(capsys, *argv[1:-1])
+    found = document(capsys, *argv[1:-2])
     with Path("s.csv").open(encoding="utf-8") as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}
     assert float(rows["linear"]["mase"]) == pytest.approx(found["scores"]["linear"]["mase"])
@@ -179,7 +180,7 @@ def test_groups_that_differ_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "p.toml", "--model", "naive")
     assert found["horizon"] == {"once": 6, "often": 4}
     assert found["intervals"] == {"once": "static", "often": "adaptive"}
-    assert run(["backtest", "p.toml", "--model", "naive", "--group", "often", "--quiet"]) == 0
+    assert run(["backtest", "p.toml", "--model", "naive", "--group", "often", "--quiet", "--no-track"]) == 0
     assert "horizon 4" in capsys.readouterr().out
     assert run(["backtest", "p.toml", "--model", "naive", "--group", "oftne"]) == 2
     assert "did you mean 'often'?" in capsys.readouterr().err

@@ -94,7 +94,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
             folder,
             _first("fit", "data.csv", "--model", "gru", *QUICK, "--register", "shop", "--alias", "champion"),
             _first("fit", "data.csv", "--model", "naive", "--horizon", "6"),
-            _first("backtest", "data.csv", "--model", "linear", "--horizon", "6", "--windows", "4"),
+            _first("backtest", "data.csv", "--model", "linear", "--horizon", "6", "--windows", "4", "--metrics", "owa"),
         )
 
 
