@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,7 @@ import pandas as pd
 import pytest
 
 import tsforge
-from tsforge import serving, tracking
-from tsforge.cli import serve
+from tsforge import flavour
 from tsforge.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,7 +226,7 @@ def test_ctrl_c_ends_every_worker(folder: Path) -> None:
 
 def test_mlflow_models_serve(folder: Path) -> None:
     """Prevents: an export that only our own command can serve."""
-    serving.export(folder / "model", folder / "export")
+    flavour.export(folder / "model", folder / "export")
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "export", "--port", str(port)]
     with started([*command, "--env-manager", "local"], folder, port) as server:
@@ -258,17 +256,3 @@ def test_what_cannot_be_served(
     assert said in err
     assert "hint: " in err
     assert "Traceback" not in err
-
-
-def test_a_model_in_mlflow_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def fetch(word: str, uri: str | None) -> Path:
-        asked.append((word, uri))
-        return Path("here")
-
-    monkeypatch.setattr(tracking, "models", SimpleNamespace(fetch=fetch), raising=False)
-    assert serve._local("models:/demand@champion", "http://mlflow") == Path("here")
-    assert serve._local("runs:/abc", None) == Path("here")
-    assert serve._local("models/demand", None) == Path("models/demand")
-    assert asked == [("models:/demand@champion", "http://mlflow"), ("runs:/abc", None)]

@@ -15,11 +15,21 @@ import pytest
 from mlflow.tracking import MlflowClient
 from stores import content, history, query
 
-from tsforge.tracking import delivery, journal, store
+from tsforge import flavour
+from tsforge.tracking import delivery, journal, models, store
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
 
 AT = 1_700_000_000.0
+
+
+EXPORT = flavour.export
+
+
+@pytest.fixture(autouse=True)
+def _any_folder_is_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an export makes of a model has tests of its own."""
+    monkeypatch.setattr(flavour, "export", lambda folder, into: shutil.copytree(folder, into / models.FOLDER))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +97,7 @@ def test_every_event_arrives(begin: Callable[..., Run], database: Path, tmp_path
     assert state.run is not None
     found = content(database, state.run)
     assert found["run"] == [(run.name, "FAILED", said[0]["at"], said[-1]["at"], "active")]
-    assert found["params"] == [("data.target", "('load',)"), ("model.kind", "lstm"), ("train.lr", "0.1")]
+    assert found["params"] == [("data.target", "load"), ("model.kind", "lstm"), ("train.lr", "0.1")]
     tags = dict(found["tags"])
     assert tags.pop("mlflow.log-model.history", None) is None
     assert tags == {
@@ -321,6 +331,27 @@ def test_a_name_that_the_registry_refuses(
     assert found["run"][0][1] == "FINISHED"
     assert found["models"] == [("model", 1)] or found["models"][0][0] == "model"
     assert found["of model"] == [("test/mae", 1.0, 0)]
+
+
+def test_a_damaged_model_costs_itself_alone(
+    begin: Callable[..., Run], database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a run that never arrives because its copy of the model was damaged on disk."""
+    monkeypatch.setattr(flavour, "export", EXPORT)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "manifest.json").write_text("{")
+    run = begin()
+    run.model(tmp_path / "model")
+    run.metrics({"test/mae": 1.0}, of_model=True)
+    run.end("FINISHED")
+    state = delivered(run)
+    assert state.done
+    assert len(state.refused) == 1
+    assert "damaged" in state.refused[0]
+    found = content(database, str(state.run))
+    assert found["run"][0][1] == "FINISHED"
+    assert found["models"] == []
+    assert [row[0] for row in found["latest"]] == ["test/mae"]
 
 
 def test_one_bad_name_costs_itself_alone(begin: Callable[..., Run], database: Path) -> None:

@@ -43,7 +43,7 @@ def test_everything_said_is_a_line_in_order(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"p")
     run = begin(tmp_path)
     assert run.folder is not None
-    run.params({"train.lr": 0.1, "data.past": ("a", "b"), "name": "größe"})
+    run.params({"train.lr": 0.1, "data.past": ("a", "b"), "data.id": (), "name": "größe"})
     run.tags({"note": "Zeile 1\nZeile 2 – ✓"})
     run.dataset({"name": "d", "digest": "0", "source": "s", "schema": "{}", "profile": "{}"})
     run.metrics({"val/loss": 0.5}, 10, at=12.3456)
@@ -56,7 +56,7 @@ def test_everything_said_is_a_line_in_order(tmp_path: Path) -> None:
     assert start["start"]["name"] == run.name == run.folder.name
     assert re.fullmatch("[0-9a-f]{32}", start["start"]["journal"])
     params, tags, data, metrics, picture, text, model, of_model, end = rest
-    assert params["params"] == {"train.lr": "0.1", "data.past": "('a', 'b')", "name": "größe"}
+    assert params["params"] == {"train.lr": "0.1", "data.past": "a, b", "name": "größe"}
     assert tags["tags"] == {"note": "Zeile 1\nZeile 2 – ✓"}
     assert data["dataset"]["name"] == "d"
     assert (metrics["metrics"], metrics["step"], metrics["at"]) == ({"val/loss": 0.5}, 10, 12346)

@@ -25,6 +25,7 @@ from tsforge.tracking.delivery import Delivered, Delivery
 EVERY = 1.0  # seconds between looks at the journals
 LONGEST = 30.0  # between tries of a store that is away
 PATIENCE = 8.0  # seconds of trying after the end; what is left then waits for `tsforge runs sync`
+LOCAL_PATIENCE = 100.0  # for a local database, which is never away, only busy
 NICE = 10  # a tenth of a processor where somebody else wants it too
 DIED = "the process ended without a word"
 
@@ -58,7 +59,7 @@ def main() -> None:
     while True:
         closing = inbox.closed.is_set()
         if closing and until == float("inf"):
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + (LOCAL_PATIENCE if _local(_open(inbox.folders, last)) else PATIENCE)
             for folder in _open(inbox.folders, last):
                 journal.close(folder, DIED)
         failed = False
@@ -76,6 +77,11 @@ def main() -> None:
             inbox.news.wait(wait)
         elif failed:
             time.sleep(EVERY)
+
+
+def _local(folders: list[Path]) -> bool:
+    """Whether all of them go to databases on this machine."""
+    return all(store.database(journal.address(folder)) is not None for folder in folders)
 
 
 def _step_back() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from tsforge.errors import ModelError
 from tsforge.tracking import journal, models, store, view
 
 if TYPE_CHECKING:
@@ -202,13 +203,13 @@ def _refused(now: Delivered, problem: Exception) -> Delivered:
 
 
 def _permitted(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
-    """The same as `_one`, going on where the store says that it will never take it."""
+    """The same as `_one`, going on without what the store says that it will never take, or what is damaged."""
     from mlflow.exceptions import MlflowException
 
     try:
         return _one(client, folder, now, event)
-    except MlflowException as problem:
-        if not _for_good(client, now, problem):
+    except (MlflowException, ModelError) as problem:
+        if isinstance(problem, MlflowException) and not _for_good(client, now, problem):
             raise
         known = replace(state(folder), refused=now.refused, done="end" in event)
         return _refused(known, problem)

@@ -176,6 +176,12 @@ def waiting(root: Path) -> list[Path]:
     return sorted(found, key=lambda folder: (folder / LINES).stat().st_mtime)
 
 
+def address(folder: Path) -> str:
+    """The store that a journal goes to."""
+    with (folder / LINES).open(encoding="utf-8") as file:
+        return str(json.loads(file.readline())["start"]["uri"])
+
+
 def abandoned(folder: Path) -> bool:
     """Whether nobody writes the journal any more."""
     if not (folder / LINES).exists():  # delivered meanwhile; a lock would make the folder anew

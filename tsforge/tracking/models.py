@@ -32,10 +32,11 @@ def record(client: Any, experiment: str, run: str, export: Callable[[Path], None
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'", max_results=1)
-    model = found[0] if found else client.create_logged_model(experiment, name=NAME, source_run_id=run)
-    if model.status != LoggedModelStatus.READY:
+    model = found[0] if found else None
+    if model is None or model.status != LoggedModelStatus.READY:
         with tempfile.TemporaryDirectory() as place:
-            export(Path(place) / "model")
+            export(Path(place) / "model")  # first: a damaged one leaves nothing behind
+            model = model or client.create_logged_model(experiment, name=NAME, source_run_id=run)
             client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     outputs = client.get_run(run).outputs
