@@ -14,18 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tsforge"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output"}
+PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output", "lookup"}
 
 # The one home (or few homes) of each big library, as path prefixes under tsforge/.
 HOMES = {
     "mlflow": ("tracking/", "serving.py"),
     "uvicorn": ("serving.py",),
-    "matplotlib": ("plotting.py",),
+    "matplotlib": ("plotting.py", "maps.py"),
     "optuna": ("sweep.py",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "pytorch_lightning": ("learner.py", "training.py"),
-    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py"),  # the last two: for a type
+    # Outside data/: for a type.
+    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py", "explanation.py"),
     "safetensors": ("artifact.py",),
     "scipy": ("significance.py",),
 }
@@ -58,6 +59,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "__version__",
     ),
     "plotting.py": ("data", "errors", "outcome"),
+    "maps.py": ("explanation", "plotting"),
     "preparation.py": ("data", "errors", "config", "experiment"),
     "evaluation.py": ("batch", "calibration", "data", "forecast", "model", "outcome", "preparation"),
     "judging.py": ("calibration", "data", "errors", "evaluation", "model.baselines", "outcome", "preparation"),
@@ -99,6 +101,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "training",
     ),
     "prediction.py": ("artifact", "data", "errors"),
+    "explanation.py": ("artifact", "batch", "data", "errors", "model.attribution", "prediction"),
     "serving.py": ("__version__", "artifact", "data.output", "data.schema", "errors", "prediction"),
 }
 

@@ -22,7 +22,7 @@ from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.statistics import autocorrelation
 from tsforge.data.windows import last
-from tsforge.errors import DataError, ModelError
+from tsforge.errors import ConfigError, DataError, ModelError, listing, nearest
 from tsforge.model import attribution
 
 if TYPE_CHECKING:
@@ -85,25 +85,42 @@ class Explanation:
                 return self.attention[kind][..., :L]
         return None
 
+    def target(self, name: str | None) -> int:
+        """The position of a target by its name; the first where None. Raises ConfigError with the nearest name."""
+        names = self.panel.schema.target
+        if name is not None and name not in names:
+            raise ConfigError(f"there is no target '{name}'", nearest(name, names) or f"the model has {listing(names)}")
+        return 0 if name is None else names.index(name)
+
     def heads(self, target: int = 0) -> Floats:
         """Attention of the forecast to the past, (layers, A, H, L). Raises ModelError where there is none."""
         if self._heads is None:
-            raise ModelError(
-                "this model has no attention from forecast steps to past steps", "ask for its gradients (--by gradient)"
-            )
+            raise ModelError("this model has no attention from forecast steps to past steps", "ask for method gradient")
         return self._heads[:, min(target, self._heads.shape[1] - 1)]
 
-    def map(self, by: Method | None = None, target: int = 0) -> Floats:
+    def map(self, method: Method | None = None, target: int = 0) -> Floats:
         """How much each forecast step (row) looks at each past step, (H, L), not negative.
 
-        by: "attention", the mean over layers and heads; "gradient", |gradient × input| summed over the targets of
+        method: "attention", the mean over layers and heads; "gradient", |gradient × input| summed over the targets of
         the past step. Attention where there is some, if None.
         """
-        if (by or self.methods[0]) == "attention":
+        if (method or self.methods[0]) == "attention":
             mean: Floats = self.heads(target).mean(axis=(0, 1))
             return mean
         size: Floats = np.abs(self.saliency[:, target]).sum(axis=-1)
         return size
+
+    def along(self, method: Method | None = None, target: int = 0, step: int | None = None) -> tuple[Floats, Floats]:
+        """The map along the past (L,) and by lag (L+H,): means over the forecast steps, or one of them, from 1.
+
+        Raises ConfigError for a step that is not forecast.
+        """
+        H = self.shape.horizon
+        if step is not None and not 1 <= step <= H:
+            raise ConfigError(f"there is no forecast step {step}", f"choose one from 1 to {H}")
+        steps = slice(None) if step is None else slice(step - 1, step)
+        found = self.map(method, target)
+        return found[steps].mean(axis=0), by_lag(found, steps)
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -81,7 +81,11 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     outputs = torch.cartesian_prod(torch.arange(H), torch.arange(C))  # (H·C, 2)
     found = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
     if not found.isfinite().all():
-        raise ModelError("the gradient of the forecast is not a finite number here", "choose another forecast origin")
+        raise ModelError(
+            "the gradient of this forecast is not a number: the model computes with gaps, as naive2 does with its "
+            "moving average",
+            "explain another model; seasonal-naive is near to naive2",
+        )
     return found.view(H, C, L, C)
 
 
