@@ -71,7 +71,7 @@ def _map(
     )
     for lag in _marks(explanation):
         steps = np.arange(max(0, lag - len(times)), min(H, lag))
-        axis.plot(times[len(times) + steps - lag], steps + 1, color=ORANGE, linewidth=0.8, linestyle=":")
+        axis.plot(times[len(times) + steps - lag], steps + 1, color=ORANGE, linewidth=1.4, linestyle=":")
     if step is not None:
         axis.axhline(step, color=GREY, linewidth=0.8)
     axis.invert_yaxis()

@@ -90,7 +90,8 @@ def _write(found: Explanation, path: Path) -> None:
     from tsforge.data import output as tables
 
     if path.suffix == ".npz":
-        np.savez_compressed(path, **found.arrays())
+        arrays: dict[str, Any] = found.arrays()
+        np.savez_compressed(path, **arrays)
     else:
         tables.write(found.frame, path)
 
