@@ -188,3 +188,25 @@ def test_pictures(model: Path, tmp_path: Path, method: explanation.Method, step:
     for found in (tsforge.explain(model, daily()), tsforge.explain(model, daily(("new",), n=12))):
         maps.draw(found, tmp_path / "a.png", method=method, step=step)
         assert (tmp_path / "a.png").stat().st_size > 20_000
+
+
+def test_a_picture_of_one_step_on_numbered_times(tmp_path: Path) -> None:
+    """A map of one row that has no height, or times that must be dates."""
+    frame = pd.DataFrame({"t": np.arange(60), "y": np.random.default_rng(0).normal(size=60)})
+    settings = {"data.horizon": 1, "data.context": 12, "model.kind": "gru", "train.max_steps": 2, "data.target": "y"}
+    fitted = tsforge.fit(tsforge.build({**settings, "data.time": "t"}), frame, out=tmp_path / "m")
+    found = tsforge.explain(fitted.model, frame, origin=50)
+    assert found.times[0].tolist() == list(range(38, 50))
+    maps.draw(found, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 20_000
+
+
+def test_what_is_known_in_advance_reaches_over_the_horizon(tmp_path: Path) -> None:
+    """An origin in the middle of a table has its covariates; after the end they must be there."""
+    frame = daily(("north",)).drop(columns="item")
+    frame["price"] = np.arange(len(frame)) % 5.0
+    settings = {"model.kind": "transformer-decoder", "data.future": "price", "data.target": "sold", **SMALL}
+    fitted = tsforge.fit(tsforge.build(settings), frame, out=tmp_path / "m")
+    assert tsforge.explain(fitted.model, frame, origin="20/03/2024").point.shape == (H, 1)
+    with pytest.raises(DataError, match="'price' is known in advance"):
+        tsforge.explain(fitted.model, frame)

@@ -50,11 +50,13 @@ def draw(
 
 def _past(axis: Axes, explanation: Explanation, along: Floats, target: int, label: str) -> None:
     """The series in the context, and how much each step of it is looked at."""
-    times, origin = _times(explanation), explanation.times[1].iloc[0]
+    edges, origin = _edges(explanation), explanation.times[1].iloc[0]
     looked = axis.twinx()
-    looked.fill_between(times, along, step="mid", color=BLUE, alpha=0.35, linewidth=0, label=label)
+    looked.fill_between(
+        edges, np.append(along, along[-1]), step="post", color=BLUE, alpha=0.35, linewidth=0, label=label
+    )
     looked.set_ylim(0, None)
-    axis.plot(times, explanation.values[:, target], color=GREY, linewidth=1, label="observed")
+    axis.plot(edges[:-1], explanation.values[:, target], color=GREY, linewidth=1, label="observed")
     axis.set_title(f"{heading(explanation.panel, 0, target)}, forecast from {origin}", loc="left", fontsize=10)
     _legend(axis, looked)
 
@@ -63,15 +65,15 @@ def _map(
     figure: Figure | SubFigure, axis: Axes, explanation: Explanation, method: Method, target: int, step: int | None
 ) -> None:
     """Forecast steps by past steps, with the season as a line; the chosen step is marked."""
-    times, H = _times(explanation), explanation.shape.horizon
+    edges, (L, H, *_) = _edges(explanation), explanation.shape
+    middles = edges[:-1] + (edges[1:] - edges[:-1]) / 2
     values = explanation.map(method, target)
     most = float(np.percentile(values, _BRIGHT)) or float(values.max())
-    mesh = axis.pcolormesh(
-        times, np.arange(1, H + 1), values, cmap="Blues", vmin=0, vmax=most or 1.0, shading="nearest", rasterized=True
-    )
+    rows = np.arange(H + 1) + 0.5
+    mesh = axis.pcolormesh(edges, rows, values, cmap="Blues", vmin=0, vmax=most or 1.0, rasterized=True)
     for lag in _marks(explanation):
-        steps = np.arange(max(0, lag - len(times)), min(H, lag))
-        axis.plot(times[len(times) + steps - lag], steps + 1, color=ORANGE, linewidth=1.4, linestyle=":")
+        steps = np.arange(max(0, lag - L), min(H, lag))
+        axis.plot(middles[L + steps - lag], steps + 1, color=ORANGE, linewidth=1.4, linestyle=":")
     if step is not None:
         axis.axhline(step, color=GREY, linewidth=0.8)
     axis.invert_yaxis()
@@ -126,9 +128,10 @@ def _marks(explanation: Explanation) -> NDArray[np.int64]:
     return np.arange(season, L + H, season)[:_MOST_MARKS] if season > 1 else np.arange(0)
 
 
-def _times(explanation: Explanation) -> NDArray[Any]:
+def _edges(explanation: Explanation) -> NDArray[Any]:
+    """The times of the past and of the first step to forecast, (L+1,): a step lasts until the next one."""
     L = explanation.shape.context
-    return axis_times(explanation.panel, 0, np.arange(-L, 0) + explanation.panel.ends[0])
+    return axis_times(explanation.panel, 0, np.arange(-L, 1) + explanation.panel.ends[0])
 
 
 def _legend(under: Axes, over: Axes) -> None:

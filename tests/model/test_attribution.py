@@ -240,3 +240,10 @@ def test_where_there_is_no_gradient_it_says_so() -> None:
             attribution.saliency(made, window)
     with pytest.raises(ModelError, match="not a number"):
         attribution.saliency(network("naive2"), window)
+
+
+def test_more_gradients_than_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of hundreds of targets that fills the memory."""
+    monkeypatch.setattr(attribution, "MOST", SHAPE.horizon * SHAPE.context * SHAPE.targets**2 - 1)
+    with pytest.raises(ModelError, match="240 gradients"):
+        attribution.saliency(network("gru"), context(SHAPE, 1))

@@ -20,6 +20,7 @@ from tsforge.model.network import Network
 from tsforge.model.scaling import WindowScaler
 
 BATCH = 64  # forecast steps whose gradients are taken at once
+MOST = 2**29  # gradients: 2 GiB of them
 
 
 @contextmanager
@@ -74,10 +75,15 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
 
-    Raises ModelError where the forecast has no gradient, or one that is not finite.
+    Raises ModelError where the forecast has no gradient, or one that is not finite, or where they are too many.
     """
     _, L, C = context.target.shape
     H = context.known.shape[1] - L
+    if (count := H * C * L * C) > MOST:
+        raise ModelError(
+            f"{H} steps of {C} targets have {count:,} gradients with respect to {L} steps of {C} targets: too many",
+            "explain a model of fewer targets, or of one target and many series",
+        )
     outputs = torch.cartesian_prod(torch.arange(H), torch.arange(C))  # (H·C, 2)
     found = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
     if not found.isfinite().all():
