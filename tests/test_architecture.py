@@ -14,18 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tsforge"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output"}
+PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output", "lookup"}
 
 # The one home (or few homes) of each big library, as path prefixes under tsforge/.
 HOMES = {
     "mlflow": ("tracking/", "flavour.py", "serving.py"),
     "uvicorn": ("serving.py",),
-    "matplotlib": ("plotting.py",),
+    "matplotlib": ("plotting.py", "maps.py"),
     "optuna": ("sweep.py",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "pytorch_lightning": ("learner.py", "training.py"),
-    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py"),  # the last two: for a type
+    # Outside data/: for a type.
+    "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py", "explanation.py"),
     "safetensors": ("artifact.py",),
     "scipy": ("significance.py",),
 }
@@ -61,6 +62,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "tracking.models",
     ),
     "plotting.py": ("data", "errors", "outcome"),
+    "maps.py": ("explanation", "plotting"),
     "preparation.py": ("data", "errors", "config", "experiment"),
     "evaluation.py": ("bands", "batch", "calibration", "data", "forecast", "model", "outcome", "preparation"),
     "judging.py": (
@@ -114,6 +116,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "manifest.py": ("__version__", "config", "errors"),
     "flavour.py": ("__version__", "config", "data.output", "data.schema", "errors", "manifest"),
     "serving.py": ("artifact", "data.output", "errors", "prediction"),
+    "explanation.py": ("artifact", "batch", "data", "errors", "model.attribution", "prediction"),
 }
 
 # What one file may import beyond its folder.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tsforge.artifact import Model, load
     from tsforge.errors import TsforgeError
     from tsforge.experiment import Experiment, build
+    from tsforge.explanation import Explanation, explain
     from tsforge.prediction import Prediction, predict
     from tsforge.rolling import Backtest, backtest
     from tsforge.training import Fit, fit
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
     "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
-    "backtest": "rolling", "Backtest": "rolling",
+    "backtest": "rolling", "Backtest": "rolling", "explain": "explanation", "Explanation": "explanation",
 }  # fmt: skip
 
 __all__ = [
     "Backtest",
     "Experiment",
+    "Explanation",
     "Fit",
     "Model",
     "Prediction",
@@ -38,6 +40,7 @@ __all__ = [
     "__version__",
     "backtest",
     "build",
+    "explain",
     "fit",
     "load",
     "predict",

@@ -1,4 +1,4 @@
-"""The only file that knows matplotlib. Every picture goes to a file; nothing opens a window."""
+"""The only file, beside maps.py, that knows matplotlib. Every picture goes to a file; nothing opens a window."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float
             start = max(int(panel.offsets[i]), end - max(_HISTORY * H, 48))
             strips.append(
                 Strip(
-                    _title(panel, i, c), _times(panel, i, np.arange(start, end)), _values(panel, c, start, end),
-                    _times(panel, i, np.arange(end, end + H)), point[i, :, c], quantiles[i, :, c], levels,
+                    heading(panel, i, c), axis_times(panel, i, np.arange(start, end)), _values(panel, c, start, end),
+                    axis_times(panel, i, np.arange(end, end + H)), point[i, :, c], quantiles[i, :, c], levels,
                 )
             )  # fmt: skip
         if len(strips) >= MOST_STRIPS:
@@ -92,15 +92,15 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
         chosen = _apart(windows, i, H, past.windows)
         origins = windows.origins[chosen]
         start, stop = max(int(panel.offsets[i]), int(origins[0]) - past.steps), int(origins[-1]) + H
-        times = _times(panel, i, np.arange(start, stop))
-        ahead = _times(panel, i, _broken(origins[:, None] + np.arange(H)))
+        times = axis_times(panel, i, np.arange(start, stop))
+        ahead = axis_times(panel, i, _broken(origins[:, None] + np.arange(H)))
         for c in range(C):
             strips.append(
                 Strip(
-                    _title(panel, i, c), times, _values(panel, c, start, stop),
+                    heading(panel, i, c), times, _values(panel, c, start, stop),
                     ahead, _broken(model.point[chosen, :, c]), _broken(model.quantiles[chosen, :, c]), model.levels,
                     None if reference is None or reference is model else _broken(reference.point[chosen, :, c]),
-                    tuple(_times(panel, i, origins)),
+                    tuple(axis_times(panel, i, origins)),
                 )
             )  # fmt: skip
     _draw(strips[:MOST_STRIPS], len(series) * C, path)
@@ -123,7 +123,7 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     axis.set_xlabel("horizon step")
     axis.set_ylabel(metric)
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6, loc="outside lower left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _apart(windows: Windows, series: int, horizon: int, most: int) -> NDArray[np.int64]:
@@ -158,7 +158,7 @@ def loss_curve(rounds: Sequence[Any], path: Path) -> None:
     axis.set_xlabel("optimiser step")
     axis.set_ylabel("loss, normalised units")
     axis.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _draw(strips: list[Strip], total: int, path: Path) -> None:
@@ -183,7 +183,7 @@ def _draw(strips: list[Strip], total: int, path: Path) -> None:
     figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
     if total > len(strips):
         figure.supxlabel(f"the first {len(strips)} of {total}", fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _bands(axis: Axes, strip: Strip) -> None:
@@ -198,7 +198,8 @@ def _bands(axis: Axes, strip: Strip) -> None:
         )  # fmt: skip
 
 
-def _title(panel: Panel, i: int, c: int) -> str:
+def heading(panel: Panel, i: int, c: int) -> str:
+    """Series i and target c in words."""
     name = panel.schema.target[c]
     return f"{panel.label(i)} · {name}" if panel.ids else name
 
@@ -207,7 +208,8 @@ def _values(panel: Panel, c: int, start: int, end: int) -> Floats:
     return np.where(panel.observed[start:end, c], panel.values[start:end, c], np.nan)
 
 
-def _times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Rows on the axis of series i: dates of its local clock, or the numbers that its times are."""
     frequency = panel.schema.frequency
     stamps = frequency.stamps(rows - panel.offsets[i] + panel.first[i])
     if panel.schema.time_kind != "datetime":
@@ -215,13 +217,18 @@ def _times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
     return to_wall(stamps, panel.schema).astype("M8[us]")
 
 
-def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+def canvas(height: float) -> Figure:
+    """An empty figure, 1,200 pixels wide."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.2 if rows == 1 else 1 + 2.2 * rows), dpi=100, layout="constrained")
+    return Figure(figsize=(12, height), dpi=100, layout="constrained")
+
+
+def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+    figure = canvas(4.2 if rows == 1 else 1 + 2.2 * rows)
     axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -239,6 +246,7 @@ def check_path(path: Path) -> None:
         raise ConfigError(f"{path}: cannot be written: it is a folder or protected", "name another file")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """To a picture file, by its ending. Raises ConfigError as `check_path` does."""
     check_path(path)
     figure.savefig(path)

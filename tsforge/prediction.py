@@ -61,12 +61,12 @@ def predict(
         raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
     model = model if isinstance(model, artifact.Model) else artifact.load(model)
     chosen = _choose(model.levels, quantiles)
-    source = data if data is not None else _training_data(model)
+    source = data if data is not None else training_data(model)
     source = find(source) if isinstance(source, str) else source
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
     panel = build(table.load_like(source, model.facts.columns), extend=rolled)
-    _check_future(panel, steps, rolled)
+    check_future(panel, steps, rolled)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
@@ -95,12 +95,13 @@ def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[i
     return sorted(found)
 
 
-def _training_data(model: artifact.Model) -> str:
+def training_data(model: artifact.Model) -> str:
+    """Where the table lies that a model was fitted on; ModelError where it is not there any more."""
     source = model.facts.source
     if not source or not Path(source).exists():
         raise ModelError(
             f"the training data{f' ({source})' if source else ''} is not at hand",
-            "name the table: predict MODEL DATA",
+            "name the table after the model, as in: predict MODEL DATA",
         )
     return source
 
@@ -132,7 +133,7 @@ def _forward(model: artifact.Model, source: WindowSource, panel: Panel, steps: i
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
-def _check_future(panel: Panel, steps: int, rolled: int) -> None:
+def check_future(panel: Panel, steps: int, rolled: int) -> None:
     """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
     for j, column in enumerate(panel.schema.future):
         beyond = panel.ends[:, None] + np.arange(steps, rolled)

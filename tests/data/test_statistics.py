@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.tsa.stattools import acf
 from tables import lay, walk
 from utilsforecast import losses
 
@@ -222,3 +223,22 @@ def test_level_is_mean_and_median_deviation() -> None:
     centre, spread, _least = statistics.level(panel, stops)
     assert centre[0] == pytest.approx(np.concatenate(parts).mean(), rel=1e-5)
     assert spread[0] == pytest.approx(np.median([p.std() for p in parts[:3]]), rel=1e-5)
+
+
+def test_autocorrelation_against_statsmodels_and_a_loop_with_gaps() -> None:
+    """Another divisor, a mean over the gaps, pairs across them that count as 0 less the mean."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(50, 2)).cumsum(axis=0)
+    whole = statistics.autocorrelation(y, np.ones_like(y, dtype=bool), 20)
+    for c in range(2):
+        np.testing.assert_allclose(whole[:, c], acf(y[:, c], nlags=19, fft=False))
+    seen = rng.random(y.shape) > 0.3
+    found = statistics.autocorrelation(y, seen, 60)
+    for c in range(2):
+        gap = y[:, c] - y[seen[:, c], c].mean()
+        power = sum(gap[t] ** 2 for t in range(50) if seen[t, c])
+        for k in range(50):
+            total = sum(gap[t] * gap[t + k] for t in range(50 - k) if seen[t, c] and seen[t + k, c])
+            assert found[k, c] == pytest.approx(total / power)
+    assert np.isnan(found[50:]).all()
+    assert np.isnan(statistics.autocorrelation(np.ones((9, 1)), np.ones((9, 1), dtype=bool), 4)).all()

@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
+    "explain": "Show which steps of the past a forecast looks at.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",

@@ -47,6 +47,33 @@ def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ..
     return pd.DataFrame(columns)
 
 
+def times(panel: Panel, rows: NDArray[np.int64]) -> pd.Series:
+    """The times of rows of the first series, as the table writes them; rows before the first are on the grid too."""
+    return format_times(panel.schema.frequency.stamps(rows + panel.first[0]), panel.schema)
+
+
+def pairs(
+    panel: Panel, past: pd.Series, ahead: pd.Series, lag: NDArray[np.int64], values: dict[str, Floats]
+) -> pd.DataFrame:
+    """One row per forecast step, target and past step of the one series of a panel.
+
+    past (L,), ahead (H,): times. lag (H, L): steps between them. values: further columns by name, (H, C, L) each.
+    """
+    schema = panel.schema
+    shape = (len(ahead), len(schema.target), len(past))
+    h, c, step = (axis.reshape(-1) for axis in np.indices(shape))
+    columns: dict[str, object] = {name: np.repeat(ids, h.size) for name, ids in zip(schema.id, panel.ids, strict=True)}
+    columns[schema.time] = ahead.iloc[h].reset_index(drop=True)
+    if len(schema.target) > 1:
+        columns["target"] = np.array(schema.target, dtype=object)[c]
+    made = {"step": h + 1, f"past_{schema.time}": past.iloc[step].reset_index(drop=True), "lag": lag[h, step]}
+    made |= {name: column.reshape(-1) for name, column in values.items()}
+    clash = [name for name in (*made, "target") if name in (*schema.id, schema.time)]
+    if clash:
+        raise DataError(f"the table has a column '{clash[0]}', as the explanation would", "rename it in the data")
+    return pd.DataFrame(columns | made)
+
+
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the values that its CSV shows, fit for JSON.
 

@@ -128,6 +128,24 @@ def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Int
     return (stops - lengths)[series] + behind, series
 
 
+def autocorrelation(values: NDArray[np.floating], observed: NDArray[np.bool_], lags: int) -> NDArray[np.float64]:
+    """r_0 ... r_{lags-1} of each column of one series, values and observed (T, C) -> (lags, C); r_0 is 1.
+
+        r_k = Σ (y_t - m)(y_{t+k} - m) / Σ (y_t - m)²        over what was observed
+
+    NaN from the length of the series on, and where it never changes.
+    (Box & Jenkins 1976, "Time Series Analysis", section 2.1)
+    """
+    y = np.where(observed, values, np.nan).astype(np.float64)
+    count = np.maximum(observed.sum(axis=0), 1)
+    gap = np.nan_to_num(y - np.nansum(y, axis=0) / count)
+    T = len(gap)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        power = (gap**2).sum(axis=0)
+        found = [(gap[k:] * gap[: T - k]).sum(axis=0) / power for k in range(min(lags, T))]
+    return np.concatenate([np.array(found).reshape(-1, y.shape[1]), np.full((max(0, lags - T), y.shape[1]), np.nan)])
+
+
 class SeasonalError(NamedTuple):
     """Of each series and target, (n, C): the denominators of MASE and RMSSE."""
 

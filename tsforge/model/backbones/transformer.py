@@ -144,6 +144,19 @@ class Attention(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
+    def weights(self, x: Tensor, memory: Tensor, *, causal: bool) -> Tensor:
+        """softmax(QKᵀ/√d), which the fused kernel keeps to itself: (S, A, T, N), rows sum to 1.
+
+        For looking at a trained network; `forward` does not call it. (Vaswani et al. 2017, equation 1)
+        """
+        q, k = self._heads(self.query(x)), self._heads(self.key_value(memory).chunk(2, dim=-1)[0])
+        score = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        if causal:
+            later = torch.ones(score.shape[-2:], dtype=torch.bool, device=score.device).triu(diagonal=1)
+            score = score.masked_fill(later, -torch.inf)
+        weights: Tensor = score.softmax(dim=-1)
+        return weights
+
     def _heads(self, x: Tensor) -> Tensor:
         """(S, T, D) -> (S, A, T, d)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)

@@ -1,0 +1,65 @@
+"""What a user's words mean in a table: which series, and which row is the forecast origin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tsforge.data.calendar import wall_clock
+from tsforge.data.panel import Panel
+from tsforge.data.reading import Frame
+from tsforge.data.times import format_times, parse_times, show_time, to_wall
+from tsforge.errors import DataError, listing, nearest
+
+
+def series(panel: Panel, name: object) -> int:
+    """The series whose id is `name` (ids of several columns separated by spaces).
+
+    Raises DataError with the nearest name where there is none.
+    """
+    labels = [panel.label(i) for i in range(len(panel))]
+    if not panel.ids:
+        raise DataError(f"{panel.name}: the table holds one series, without an id", f"leave out the series '{name}'")
+    if str(name) not in labels:
+        raise DataError(
+            f"{panel.name}: there is no series '{name}'", nearest(str(name), labels) or f"it has {listing(labels)}"
+        )
+    return labels.index(str(name))
+
+
+def origin(panel: Panel, i: int, when: object) -> int:
+    """The row of the step that is forecast first, where that is at time `when`, of series i.
+
+    when: as the table writes its times, or any way that reads as a time. From the second row of the series to the
+    one after its last observed target, from which `predict` forecasts. Raises DataError with the nearest such time.
+    """
+    schema = panel.schema
+    start, end = int(panel.offsets[i]), int(panel.ends[i])
+    of = f" of series {panel.label(i)}" if panel.ids else ""
+    if end <= start:
+        raise DataError(f"{panel.name}: the target{of} has no observed value", "choose another series")
+    rows = np.arange(start + 1, end + 1)
+    stamps = schema.frequency.stamps(rows - start + panel.first[i])
+    spelled = format_times(stamps, schema).astype(str)
+    same = np.flatnonzero((spelled == str(when)).to_numpy())
+    if len(same):
+        return int(rows[same[0]])
+    try:
+        frame = Frame(pd.DataFrame({schema.time: [when]}), "the forecast origin")
+        asked = parse_times(frame, schema.time, schema.timezone, schema)
+    except DataError:
+        raise DataError(f"the forecast origin '{when}' does not read as a time", f"as {spelled.iloc[-1]}") from None
+    if asked.kind != schema.time_kind:
+        raise DataError(f"the forecast origin '{when}' is no time of {panel.name}", f"as {spelled.iloc[-1]}")
+    # As the table's own times are laid on its grid: by the local clock where the grid is one of local days.
+    grid = to_wall(stamps, schema) if asked.local else stamps
+    on_clock = schema.wall_grid and schema.timezone is not None and not asked.local
+    stamp = (wall_clock(asked.stamps, schema.timezone) if on_clock else asked.stamps)[0]
+    nearby = int(np.abs(grid - stamp).argmin())
+    if grid[nearby] != stamp:
+        raise DataError(
+            f"{panel.name}: no forecast{of} can begin at {when}: it is not one of the times from {spelled.iloc[0]} "
+            f"to {spelled.iloc[-1]}",
+            f"the nearest is '{show_time(stamps[nearby], schema)}'",
+        )
+    return int(rows[nearby])

@@ -1,0 +1,118 @@
+"""Where a network's answer comes from: the weights of its attention, and gradient × input. It is left as it was.
+
+Axes: B batch, L context, H horizon, C targets; S sequences, A attention heads, N past and M future tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsforge.batch import Context
+from tsforge.errors import ModelError
+from tsforge.forecast import Scaling
+from tsforge.model.backbones.transformer import Attention
+from tsforge.model.network import Network
+from tsforge.model.scaling import WindowScaler
+
+BATCH = 64  # forecast steps whose gradients are taken at once
+MOST = 2**29  # gradients: 2 GiB of them
+
+
+@contextmanager
+def hooked(network: nn.Module, kind: type[nn.Module], hook: Callable[..., Any]) -> Iterator[None]:
+    """Forward hooks on all modules of one type while inside; none is left behind, whatever happens."""
+    with ExitStack() as stack:
+        for module in network.modules():
+            if isinstance(module, kind):
+                stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
+    """The weights of every `Attention` in a network, by what attends to what; empty where it has none.
+
+    "past" (layers, S, A, N, N): within the past. "future" (layers, S, A, M, M): within the future.
+    "cross" (layers, S, A, M, N): the future to the past. "joint" (layers, S, A, M, N+M): in one stack over both,
+    the future's rows. "other": over tokens that are none of these. Those of a row sum to 1.
+    """
+    L = context.target.shape[1]
+    N, M = network.tokens.shape[:2] if isinstance(network, Network) else (L, context.known.shape[1] - L)
+    found: dict[str, list[Tensor]] = {}
+
+    def look(module: nn.Module, given: tuple[Tensor, Tensor], options: dict[str, Any], _out: Tensor) -> None:
+        assert isinstance(module, Attention)
+        weights = module.weights(*given, **options)
+        kind = "cross" if given[0] is not given[1] else _kind(weights.shape[-1], N, M, options["causal"])
+        found.setdefault(kind, []).append(weights[..., N:, :] if kind == "joint" else weights)
+
+    with torch.no_grad(), hooked(network, Attention, look):
+        network(context)
+    return {kind: torch.stack(layers) for kind, layers in found.items()}
+
+
+def _kind(tokens: int, past: int, future: int, causal: bool) -> str:
+    """What self-attention over so many tokens is about; of as many past as future ones, only the future is masked."""
+    if tokens == past + future:
+        return "joint"
+    if tokens not in (past, future):
+        return "other"
+    ahead = causal if past == future else tokens == future
+    return "future" if ahead else "past"
+
+
+def saliency(network: nn.Module, context: Context) -> Tensor:
+    """Gradient × input of one window (B = 1): ∂ŷ/∂z · z, (H, C, L, C), in data units.
+
+    ŷ (H, C) is the point forecast in data units and z (L, C) the normalised context, (y - loc) / scale, with loc and
+    scale held fixed. To first order, each entry is what a past step and target adds to a forecast step and target,
+    counted from the level of the window: a linear network's entries sum to ŷ - loc, but for a constant. 0 where
+    nothing was observed. A network without `WindowScaler` is differentiated as it is.
+    (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
+    gradient-based attribution methods", section 2)
+
+    Raises ModelError where the forecast has no gradient, or one that is not finite, or where they are too many.
+    """
+    _, L, C = context.target.shape
+    H = context.known.shape[1] - L
+    if (count := H * C * L * C) > MOST:
+        raise ModelError(
+            f"{H} steps of {C} targets have {count:,} gradients with respect to {L} steps of {C} targets: too many",
+            "explain a model of fewer targets, or of one target and many series",
+        )
+    outputs = torch.cartesian_prod(torch.arange(H), torch.arange(C))  # (H·C, 2)
+    found = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
+    if not found.isfinite().all():
+        raise ModelError(
+            "the gradient of this forecast is not a number: the model computes with gaps, as naive2 does with its "
+            "moving average",
+            "explain another model; seasonal-naive is near to naive2",
+        )
+    return found.view(H, C, L, C)
+
+
+def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tensor:
+    """Gradient × input of the chosen (step, target) pairs (R, 2), one copy of the window for each: (R, L, C)."""
+    R = len(outputs)
+    many = Context(*(x.repeat(R, *[1] * (x.dim() - 1)) for x in context))
+    target = many.target.requires_grad_()
+    with torch.enable_grad(), hooked(network, WindowScaler, _held):
+        forecast = network(many)
+        chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
+        slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None
+    if slope is None:
+        raise ModelError(
+            "the forecast of this model has no gradient: nothing of the past but its level goes into it",
+            "explain a model that looks at the steps of the past",
+        )
+    gap = target.detach() - forecast.scaling.loc.detach()
+    return torch.where(many.observed, slope * gap, torch.zeros_like(gap))
+
+
+def _held(_scaler: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
+    """The same normalisation, as a constant."""
+    return Scaling(*(part.detach() for part in scaling))
