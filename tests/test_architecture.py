@@ -114,6 +114,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "prediction.py": ("artifact", "data", "errors"),
     "manifest.py": ("__version__", "config", "errors"),
+    "probes.py": ("model.network", "model.tokens"),
     "flavour.py": ("__version__", "config", "data.output", "data.schema", "errors", "manifest"),
     "serving.py": ("artifact", "data.output", "errors", "prediction"),
     "explanation.py": ("artifact", "batch", "data", "errors", "model.attribution", "prediction"),
@@ -138,6 +139,7 @@ FORBIDDEN = {
     "recording.py": {"pandas", "torch", "pytorch_lightning"},
     "reproduction.py": {"pandas", "pytorch_lightning"},
     "flavour.py": {"torch", "pandas"},
+    "probes.py": {"pandas", "pytorch_lightning", "mlflow"},
     "manifest.py": {"torch", "numpy", "pandas"},
     "tracking/": {"torch", "pandas", "numpy", "pytorch_lightning"},
 }
