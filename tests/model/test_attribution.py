@@ -193,7 +193,7 @@ def test_saliency_of_the_ridge_by_its_matrix() -> None:
     """The last value counted twice or not at all, as the others are taken relative to it."""
     made, window = network("linear"), context(SHAPE, 1)
     made.ridge.weight.copy_(torch.randn(made.ridge.weight.shape))
-    found, loc = attribution.saliency(made, window), made(window).scaling.loc[0, 0]
+    found, loc = attribution.saliency(made, window), made.scaler(*window[:2]).loc[0, 0]
     for c in range(SHAPE.targets):
         seen = window.observed[0, :, c]
         weight = made.ridge.weight[:-1].T * seen  # (H, L)
@@ -214,7 +214,7 @@ def test_saliency_of_the_baselines_by_hand() -> None:
     slopes["drift"][:, -1], slopes["drift"][:, 0] = 1 + step, -step
     for kind, slope in slopes.items():
         made = network(kind)
-        gap = (window.target - made(window).scaling.loc)[0, :, 0]
+        gap = (window.target - made.scaler(*window[:2]).loc)[0, :, 0]
         torch.testing.assert_close(attribution.saliency(made, window)[:, 0, :, 0], slope * gap)
 
 

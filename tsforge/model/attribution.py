@@ -100,7 +100,14 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
     R = len(outputs)
     many = Context(*(x.repeat(R, *[1] * (x.dim() - 1)) for x in context))
     target = many.target.requires_grad_()
-    with torch.enable_grad(), hooked(network, WindowScaler, _held):
+    levels: list[Tensor] = []
+
+    def held(_scaler: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
+        """The same normalisation, as a constant."""
+        levels.append(scaling.loc.detach())
+        return Scaling(scaling.loc.detach(), scaling.scale.detach())
+
+    with torch.enable_grad(), hooked(network, WindowScaler, held):
         forecast = network(many)
         chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
         slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None
@@ -109,10 +116,5 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
             "the forecast of this model has no gradient: nothing of the past but its level goes into it",
             "explain a model that looks at the steps of the past",
         )
-    gap = target.detach() - forecast.scaling.loc.detach()
+    gap = target.detach() - (levels[0] if levels else forecast.scaling.loc.detach())
     return torch.where(many.observed, slope * gap, torch.zeros_like(gap))
-
-
-def _held(_scaler: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
-    """The same normalisation, as a constant."""
-    return Scaling(*(part.detach() for part in scaling))
