@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from tsforge import artifact, prediction
 from tsforge.batch import WindowShape
-from tsforge.data import covariates, lookup, output, table
-from tsforge.data.catalog import find
+from tsforge.data import covariates, lookup, output
 from tsforge.data.loader import WindowSource
-from tsforge.data.panel import Panel, build
+from tsforge.data.panel import Panel
 from tsforge.data.statistics import autocorrelation
 from tsforge.data.windows import last
 from tsforge.errors import ConfigError, DataError, ModelError, listing, nearest
@@ -165,10 +164,8 @@ def explain(
     Raises DataError for a series or time that is not there, ModelError where the forecast has no gradient.
     """
     model = model if isinstance(model, artifact.Model) else artifact.load(model)
-    source = data if data is not None else prediction.training_data(model)
-    source = find(source) if isinstance(source, str) else source
     L, H, *_ = model.shape
-    whole = build(table.load_like(source, model.facts.columns), extend=H)
+    whole = prediction.read(model, data, H)
     panel = _alone(whole, 0 if series is None else lookup.series(whole, series), origin)
     prediction.check_future(panel, H, H)
     features = covariates.encode(panel, model.facts.encodings)

@@ -61,11 +61,9 @@ def predict(
         raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
     model = model if isinstance(model, artifact.Model) else artifact.load(model)
     chosen = _choose(model.levels, quantiles)
-    source = data if data is not None else training_data(model)
-    source = find(source) if isinstance(source, str) else source
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
-    panel = build(table.load_like(source, model.facts.columns), extend=rolled)
+    panel = read(model, data, rolled)
     check_future(panel, steps, rolled)
     if rolled > model.shape.horizon:
         _hold_past(panel)
@@ -78,6 +76,16 @@ def predict(
     dead = panel.ends <= panel.offsets[:-1]
     point[dead], ranges[dead] = np.nan, np.nan
     return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+
+
+def read(model: artifact.Model, data: Any, ahead: int) -> Panel:
+    """The table that a model forecasts from, on its grid; the training data where None.
+
+    ahead: steps after the last observed target that there are at least.
+    """
+    source = data if data is not None else _training_data(model)
+    source = find(source) if isinstance(source, str) else source
+    return build(table.load_like(source, model.facts.columns), extend=ahead)
 
 
 def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
@@ -95,7 +103,7 @@ def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[i
     return sorted(found)
 
 
-def training_data(model: artifact.Model) -> str:
+def _training_data(model: artifact.Model) -> str:
     """Where the table lies that a model was fitted on; ModelError where it is not there any more."""
     source = model.facts.source
     if not source or not Path(source).exists():

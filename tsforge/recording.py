@@ -74,7 +74,6 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self._open.__exit__(kind, value, at)
-        self.tracker.close()
 
     def of_model(self, folder: str | None) -> None:
         """What is judged is a fitted model, where the folder is one."""
@@ -154,7 +153,7 @@ def scores(found: Scores) -> dict[str, float]:
         values |= {f"baseline/{other}_{name}": found[other][name] for name in BESIDE}
     if REFERENCE in found:
         values["test/skill"] = skill(found[model]["mase"], found[REFERENCE]["mase"])
-    return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}
+    return _rounded(values)
 
 
 def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
@@ -195,7 +194,7 @@ def _fitted(run: Run, result: training.Fit, folder: Path, wish: Wish) -> None:
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in environment.peak_memory().items()}
-    run.metrics({name: float(f"{value:.6g}") for name, value in figures.items()})
+    run.metrics(_rounded(figures))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv"):
@@ -213,4 +212,9 @@ def _steps(run: Run, values: list[float]) -> None:
     """The error along the horizon, as a curve over the horizon step."""
     for h, value in enumerate(values):
         if math.isfinite(value):
-            run.metrics({"test/mae_by_step": float(f"{value:.6g}")}, h + 1)
+            run.metrics(_rounded({"test/mae_by_step": value}), h + 1)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    """Six digits, which the UI can show; what has no value is left out."""
+    return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}

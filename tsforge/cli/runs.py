@@ -196,7 +196,7 @@ def _columns(found: list[Recorded]) -> tuple[list[str], list[list[str]]]:
     """Name, what differs, scores, time and date; as many of what differs as the terminal is wide."""
     from tsforge.tracking.runs import differing
 
-    names = [n for n in differing(found) if n != "data.path" and any(n in run.params for run in found)]
+    names = [n for n in differing(found) if n != "data.path"]
     names = list({tuple(run.params.get(n) for run in found): n for n in reversed(names)}.values())  # one that says it
     names.sort(key=lambda n: (n != "model.kind", -sum(n in run.params for run in found), n))
     odd = any(run.status != "FINISHED" for run in found)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tsforge.tracking import journal, store, view
-from tsforge.tracking.delivery import Delivered
+from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
 
 log = logging.getLogger("tsforge")
@@ -146,7 +146,6 @@ def _start() -> subprocess.Popen[str]:
 def sync(root: Path) -> dict[str, Delivered]:
     """Deliver what waits under `root`; by run name, how far each came. Runs that are still written are left alone."""
     from tsforge.tracking.courier import DIED
-    from tsforge.tracking.delivery import Delivery
 
     store.prepare()
     delivery, found = Delivery(), {}
