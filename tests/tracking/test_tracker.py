@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ import pandas as pd
 import pytest
 from stores import Server, content, environment, history, query, runs, wait_for
 
-from tsforge.tracking import journal
+from tsforge.tracking import courier, journal
+from tsforge.tracking import tracker as tracking
+from tsforge.tracking.delivery import Delivered
 from tsforge.tracking.tracker import Tracker, sync
 
 BEGIN = """
@@ -117,9 +122,9 @@ def test_a_killed_process_leaves_a_run_that_says_so(database: Path, place: Path)
 def test_where_nothing_is_begun_nothing_is_left(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: a command that fails on its data and still waits for MLflow, or leaves a database behind."""
     with Tracker() as tracker:
-        courier = tracker._courier
-    assert courier is not None
-    assert courier.wait() == -signal.SIGKILL
+        process = tracker._courier
+    assert process is not None
+    assert process.wait() == -signal.SIGKILL
     assert list(place.iterdir()) == []
     monkeypatch.setattr(subprocess, "Popen", None)
     with Tracker(on=False) as tracker, tracker.run("off", {}, {}) as run:
@@ -157,6 +162,48 @@ def test_a_store_that_is_away_and_comes_back(place: Path, caplog: Any) -> None:
     assert [p.read_text() for p in (place / "server" / "artifacts").rglob("note.txt")] == ["kept"]
     assert sync(journal.ROOT) == {}
     assert list((place / journal.ROOT).iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_slow_store_is_waited_for_and_a_failing_one_is_not(
+    place: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    """Prevents: a run without a link since its server, or this machine, was busy for some seconds."""
+    monkeypatch.setattr(tracking, "AWAY", 0.0)
+    end = threading.Event()
+    listener = threading.Thread(target=end.wait, daemon=True)
+    listener.start()
+    slow = Tracker("http://127.0.0.1:9")
+    slow.delivered[place] = Delivered(problem="it does not answer in time" if failing else None)
+    threading.Timer(1.0, lambda: slow.delivered.update({place: Delivered(run="abc", done=True)}) or end.set()).start()
+    slow._wait(listener)
+    assert slow.delivered[place].run == (None if failing else "abc")
+    end.set()
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("problem", [None, "it does not answer in time"])
+def test_the_courier_gives_up_on_what_fails_alone(monkeypatch: pytest.MonkeyPatch, problem: str | None) -> None:
+    """The same at the other end of the pipe: three looks at the store, each of them longer than patience."""
+    states = [Delivered(problem=problem), Delivered(problem=problem), Delivered(done=True)]
+
+    class Slow:
+        def deliver(self, _folder: Path) -> Delivered:
+            time.sleep(0.05)
+            return states.pop(0)
+
+    run = journal.begin(journal.ROOT, "slow", {"uri": "http://127.0.0.1:9", "experiment": "e", "tags": {}})
+    run.end("FINISHED")
+    monkeypatch.setattr(courier, "AWAY", 0.01)
+    monkeypatch.setattr(courier, "EVERY", 0.02)
+    monkeypatch.setattr(courier, "Delivery", Slow)
+    monkeypatch.setattr(courier, "_step_back", lambda: None)
+    monkeypatch.setattr(courier.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(courier.store, "prepare", lambda: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{run.folder}\n"))
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    courier.main()
+    assert bool(states) == (problem is not None)
 
 
 def test_a_folder_that_cannot_be_written(place: Path, caplog: Any) -> None:

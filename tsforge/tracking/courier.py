@@ -24,8 +24,8 @@ from tsforge.tracking.delivery import Delivered, Delivery
 
 EVERY = 1.0  # seconds between looks at the journals
 LONGEST = 30.0  # between tries of a store that is away
-PATIENCE = 8.0  # seconds of trying after the end; what is left then waits for `tsforge runs sync`
-LOCAL_PATIENCE = 100.0  # for a local database, which is never away, only busy
+AWAY = 8.0  # seconds of trying after the end where a server fails; what is left then waits for `tsforge runs sync`
+BUSY = 100.0  # where nothing fails, or where the store is a local database, which is never away
 NICE = 10  # a tenth of a processor where somebody else wants it too
 DIED = "the process ended without a word"
 
@@ -55,11 +55,11 @@ def main() -> None:
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report
     store.prepare()
-    delivery, last, wait, until = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
+    delivery, last, wait, end = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
     while True:
         closing = inbox.closed.is_set()
-        if closing and until == float("inf"):
-            until = time.monotonic() + (LOCAL_PATIENCE if _local(_open(inbox.folders, last)) else PATIENCE)
+        if closing and end == float("inf"):
+            end = time.monotonic()
             for folder in _open(inbox.folders, last):
                 journal.close(folder, DIED)
         failed = False
@@ -69,7 +69,9 @@ def main() -> None:
             if now != last.get(folder):
                 last[folder] = now
                 _say(reports, folder, now)
-        if closing and (not _open(inbox.folders, last) or time.monotonic() > until):
+        left = _open(inbox.folders, last)
+        patience = AWAY if failed and not _local(left) else BUSY
+        if closing and (not left or time.monotonic() > end + patience):
             return
         wait = min(2 * wait, LONGEST if not closing else EVERY) if failed else EVERY
         inbox.news.clear()

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,8 @@ from tsforge.tracking.journal import Run
 
 log = logging.getLogger("tsforge")
 
-LOCAL_PATIENCE = 120.0  # seconds that the end of a command waits for a local database: others may be making it
-REMOTE_PATIENCE = 12.0  # for a server, which may be away
+AWAY = 12.0  # seconds that the end of a command waits for a server that fails
+BUSY = 120.0  # for one that does not, however slow, and for a local database, which others may be making
 
 
 class Tracker:
@@ -76,7 +77,7 @@ class Tracker:
             courier.kill()
         with contextlib.suppress(BrokenPipeError):
             courier.stdin.close()
-        self._listener.join(LOCAL_PATIENCE if store.database(self.uri) else REMOTE_PATIENCE)
+        self._wait(self._listener)
         for folder, state in self.delivered.items():
             for problem in state.refused:
                 log.warning("MLflow refused part of run %s: %s", folder.name, problem)
@@ -86,6 +87,14 @@ class Tracker:
                     "run %s is not at %s yet%s; it is kept, and `tsforge runs sync` delivers it",
                     folder.name, store.shown(self.uri), why,
                 )  # fmt: skip
+
+    def _wait(self, listener: threading.Thread) -> None:
+        start, local = time.monotonic(), store.database(self.uri) is not None
+        while listener.is_alive():
+            failing = not local and any(state.problem for state in self.delivered.values())
+            if time.monotonic() > start + (AWAY if failing else BUSY):
+                return
+            listener.join(0.2)
 
     def state(self, run: Run) -> Delivered:
         """How far a run has come."""
