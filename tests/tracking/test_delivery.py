@@ -447,3 +447,27 @@ def test_two_deliverers_at_one_journal(copies: Callable[[], Run], client: Any, d
 def _sound(database: Path) -> Iterator[None]:
     yield
     assert query(database, "pragma integrity_check") == [("ok",)]
+
+
+def test_a_run_is_shown_under_its_parent(
+    begin: Callable[..., Run], client: Any, tmp_path: Path, database: Path
+) -> None:
+    """Prevents: the runs of a comparison that lie about, and a run that is lost since its parent is."""
+    parent = begin("parent")
+    start = {"uri": f"sqlite:///{database}", "experiment": "tsforge", "tags": {}}
+    above = {"name": parent.name, "journal": parent.key}
+    child = journal.begin(tmp_path / "runs", "child", start | {"parent": above})
+    orphan = journal.begin(tmp_path / "runs", "orphan", start | {"parent": {"name": "lost", "journal": "0" * 32}})
+    folders = [run.folder for run in (child, parent, orphan) if run.folder is not None]
+    early = Delivery().deliver(folders[0])
+    assert early.run is None
+    assert parent.name in (early.problem or "")
+    parent.metrics({"a": 1.0})  # the last to be written, still the first to be delivered
+    for run in (child, orphan, parent):
+        run.end("FINISHED")
+    assert journal.waiting(tmp_path / "runs") == [folders[1], folders[0], folders[2]]
+    above_run, found, alone = (Delivery().deliver(folder) for folder in journal.waiting(tmp_path / "runs"))
+    assert found.done
+    assert alone.done
+    assert client.get_run(found.run).data.tags["mlflow.parentRunId"] == above_run.run
+    assert "mlflow.parentRunId" not in client.get_run(alone.run).data.tags

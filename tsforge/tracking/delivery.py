@@ -124,11 +124,9 @@ class Delivery:
         client = self._client(start["uri"])
         experiment = store.experiment(client, start["uri"], start["experiment"])
         view.prepare(client, experiment)
-        found = client.search_runs([experiment], f"tags.`{_TAG}` = '{start['journal']}'", max_results=1)
-        if found:
-            run = found[0].info.run_id
-        else:
-            tags = start["tags"] | {_TAG: start["journal"]}
+        run = _find(client, experiment, start["journal"])
+        if run is None:
+            tags = start["tags"] | {_TAG: start["journal"]} | _above(client, experiment, folder, start.get("parent"))
             run = client.create_run(experiment, start["at"], tags, start["name"]).info.run_id
         now = replace(now, uri=start["uri"], experiment=experiment, run=run)
         _note(folder, now)
@@ -138,6 +136,22 @@ class Delivery:
         if uri not in self._clients:
             self._clients[uri] = store.connect(uri)
         return self._clients[uri]
+
+
+def _find(client: Any, experiment: str, key: str) -> str | None:
+    """The id of the run that a journal has become."""
+    found = client.search_runs([experiment], f"tags.`{_TAG}` = '{key}'", max_results=1)
+    return found[0].info.run_id if found else None
+
+
+def _above(client: Any, experiment: str, folder: Path, parent: dict[str, str] | None) -> dict[str, str]:
+    """The tag by which MLflow shows a run under another; none where that one is lost."""
+    if parent is None:
+        return {}
+    run = _find(client, experiment, parent["journal"])
+    if run is None and (folder.parent / parent["name"] / journal.LINES).exists():
+        raise RuntimeError(f"run {parent['name']}, which it belongs to, is not there yet")
+    return {} if run is None else {"mlflow.parentRunId": run}
 
 
 def _events(folder: Path, offset: int) -> list[tuple[Event, int]]:

@@ -36,10 +36,14 @@ STATE = "delivered.json"
 
 
 class Run:
-    """The writing end of a journal; a silent one (no folder) forgets everything."""
+    """The writing end of a journal; a silent one (no folder) forgets everything.
 
-    def __init__(self, folder: Path | None) -> None:
+    key: what the run is found by, wherever it has been delivered to.
+    """
+
+    def __init__(self, folder: Path | None, key: str = "") -> None:
         self.folder = folder
+        self.key = key
         self.ended = False
         self._copies = 0
         self._complained = False
@@ -165,21 +169,28 @@ def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
             break
         except FileExistsError:
             continue
-    run = Run(folder)
-    run._append({"start": {**start, "name": folder.name, "journal": secrets.token_hex(16)}})
+    run = Run(folder, secrets.token_hex(16))
+    run._append({"start": {**start, "name": folder.name, "journal": run.key, "begun": time.time_ns()}})
     return run
 
 
 def waiting(root: Path) -> list[Path]:
-    """Journals under `root` that are not delivered, the oldest first."""
+    """Journals under `root` that are not delivered, in the order in which they were begun: parents first."""
     found = [path.parent for path in root.glob(f"*/{LINES}")]
-    return sorted(found, key=lambda folder: (folder / LINES).stat().st_mtime)
+    return sorted(found, key=lambda folder: int(_start(folder).get("begun", 0)))
 
 
 def address(folder: Path) -> str:
     """The store that a journal goes to."""
+    return str(_start(folder)["uri"])
+
+
+def _start(folder: Path) -> dict[str, Any]:
+    """The first line; nothing where the writer died before it."""
     with (folder / LINES).open(encoding="utf-8") as file:
-        return str(json.loads(file.readline())["start"]["uri"])
+        line = file.readline()
+    start: dict[str, Any] = json.loads(line)["start"] if line.endswith("\n") else {}
+    return start
 
 
 def abandoned(folder: Path) -> bool:

@@ -54,9 +54,15 @@ class Tracker:
         self.close()
 
     @contextlib.contextmanager
-    def run(self, name: str, params: dict[str, object], tags: dict[str, str]) -> Iterator[Run]:
-        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C."""
-        run = self._begin(name, params, tags)
+    def run(
+        self, name: str, params: dict[str, object], tags: dict[str, str], parent: Run | None = None
+    ) -> Iterator[Run]:
+        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C.
+
+        parent: the run that it is shown under.
+        """
+        above = {"name": parent.name, "journal": parent.key} if parent is not None and parent.folder else None
+        run = self._begin(name, params, {"tags": tags, "parent": above})
         try:
             yield run
         except KeyboardInterrupt:
@@ -115,13 +121,13 @@ class Tracker:
         """NAME/VERSION in the registry, where the run's model was registered."""
         return self.state(run).version
 
-    def _begin(self, name: str, params: dict[str, object], tags: dict[str, str]) -> Run:
+    def _begin(self, name: str, params: dict[str, object], start: dict[str, object]) -> Run:
         """Write the first lines; a disk that cannot be written to is no reason to stop."""
         if self._courier is None or self._courier.stdin is None:
             return Run(None)
-        start = {"uri": self.uri, "experiment": self.experiment, "tags": tags}
+        where = {"uri": self.uri, "experiment": self.experiment}
         try:
-            run = journal.begin(journal.ROOT.absolute(), name, start)
+            run = journal.begin(journal.ROOT.absolute(), name, where | start)
             run.params(params)
         except OSError as problem:
             log.warning("the run is not recorded: %s cannot be written: %s", journal.ROOT, problem.strerror)
