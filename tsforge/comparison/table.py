@@ -1,0 +1,57 @@
+"""A table of figures and words, by aspect and model: what a comparison says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+ASPECTS = ("Parallelisation", "Long-range dependencies", "Training speed", "Memory", "Accuracy")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, as it is shown, and the word that follows from it where a rule gives one."""
+
+    value: float
+    text: str
+    word: str = ""
+
+    @property
+    def shown(self) -> str:
+        return f"{self.text} {self.word}".strip()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of every model. key: its name as a metric. rule: how words follow from it, if any do."""
+
+    aspect: str
+    key: str
+    title: str
+    definition: str
+    cells: dict[str, Cell]
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """verdicts: by aspect and model. rules: by aspect, from which row and how its verdict follows.
+
+    agreement: by aspect, a sentence on the textbook's words. columns: models, then baselines.
+    """
+
+    columns: tuple[str, ...]
+    models: tuple[str, ...]
+    rows: tuple[Row, ...]
+    verdicts: dict[str, dict[str, str]]
+    rules: dict[str, str]
+    agreement: dict[str, str] = field(default_factory=dict)
+
+    def of(self, aspect: str) -> list[Row]:
+        """The rows of an aspect."""
+        return [row for row in self.rows if row.aspect == aspect]
+
+    def figures(self, model: str) -> dict[str, float]:
+        """Key to figure, of one model; without those that have no value."""
+        found = {row.key: row.cells[model].value for row in self.rows if model in row.cells}
+        return {key: value for key, value in found.items() if math.isfinite(value)}
