@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsforge.probes import Attempt, Curve
+from tsforge.probes import Curve
 from tsforge.significance import Paired
+from tsforge.tasks import Attempt
 
 PRIMARY = "mase"
 

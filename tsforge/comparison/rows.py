@@ -11,7 +11,8 @@ from tsforge.comparison import rules
 from tsforge.comparison.measured import Measured, OnData, Probed
 from tsforge.comparison.table import Cell, Row
 from tsforge.metrics import skill
-from tsforge.probes import half_life, solved_lag
+from tsforge.probes import half_life
+from tsforge.tasks import solved_lag
 
 REFERENCE = "seasonal-naive"
 TASKS = {
