@@ -122,7 +122,7 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     Overrides that name another model than the file's start from that model's row, not from the file's.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
-    values = _read_toml(Path(file)) if file is not None else {}
+    values = read_toml(Path(file)) if file is not None else {}
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
     return _build(values, overrides, str(file) if file is not None else "settings")
@@ -133,14 +133,21 @@ def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]
 
     Each group holds the settings in which it differs from the file's own, and a name.
     """
-    values = _read_toml(Path(file))
+    return grouped(read_toml(Path(file)), overrides, str(file))
+
+
+def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> dict[str, Experiment]:
+    """The same of nested plain values. source: where they come from, for messages."""
+    values = dict(values)
     parts = values.pop("groups", [{"name": ""}])
     found = {}
     for i, part in enumerate(parts):
         if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in found:
-            raise ConfigError(f"{file}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]')
+            raise ConfigError(
+                f"{source}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]'
+            )
         rest = {key: value for key, value in part.items() if key != "name"}
-        found[part["name"]] = _build(merge(values, rest), overrides, str(file))
+        found[part["name"]] = _build(merge(values, rest), overrides, source)
     return found
 
 
@@ -148,7 +155,7 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
     values = _named(values)
     given: dict[str, Any] = {}
     for path, value in overrides.items():
-        given = merge(given, _named(_nest(path, value)))
+        given = merge(given, _named(nest(path, value)))
     if _kind(given) not in (None, _kind(values) or DEFAULT):
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
@@ -184,7 +191,8 @@ def assignment(text: str) -> tuple[str, Any]:
         return path, value
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A file as nested plain values. Raises ConfigError where there is none, or no TOML in it."""
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
@@ -195,9 +203,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
 
 
-def _nest(path: str, value: Any) -> dict[str, Any]:
+def nest(path: str, value: Any) -> dict[str, Any]:
+    """{"a": {"b": value}} for "a.b"."""
     head, _, rest = path.partition(".")
-    return {head: _nest(rest, value) if rest else value}
+    return {head: nest(rest, value) if rest else value}
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

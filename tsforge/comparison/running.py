@@ -1,0 +1,119 @@
+"""A comparison from its plan to its table: prepared, probed, trained, judged, written down and recorded."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsforge import charts, environment, recording, report
+from tsforge.comparison import contest, measuring, verdicts
+from tsforge.comparison.config import Plan
+from tsforge.comparison.contest import Contest, Stage
+from tsforge.comparison.measured import Measured, OnData
+from tsforge.comparison.table import Table
+from tsforge.errors import DataError
+from tsforge.learner import Report
+from tsforge.preparation import Prepared
+from tsforge.recording import Wish
+from tsforge.tracking.journal import Run
+from tsforge.tracking.tracker import Tracker
+
+log = logging.getLogger("tsforge")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a comparison runs. folder: for what it writes. workers: processes for the probes' tasks.
+
+    say: told what happens next. watch: called with the name of a training before it begins; gives its report.
+    """
+
+    folder: Path
+    tracker: Tracker
+    command: str = ""
+    workers: int = 1
+    say: Callable[[str], None] = lambda _: None
+    watch: Callable[[str, Prepared], Report | None] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that was run, what was written, and what remembers it."""
+
+    measured: Measured
+    table: Table
+    files: list[Path]
+    run: Run
+
+
+def run(plan: Plan, setting: Setting) -> Compared:
+    """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
+    start = time.perf_counter()
+    contests = _prepare(plan)
+    wish = Wish(setting.command)
+    with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
+        probed = measuring.probe(plan.compare, setting.say, setting.workers)
+        early = verdicts.build(_measured(plan, probed, [], start))
+        wishes = {
+            model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
+            for model in plan.compare.models
+        }
+        stage = Stage(setting.folder / "models", setting.tracker, wishes, setting.watch)
+        data = [contest.hold(one, plan.compare, stage) for one in contests]
+        measured = _measured(plan, probed, data, start)
+        table = verdicts.build(measured)
+        files = write(measured, table, setting.folder)
+        _record(parent, table, files)
+    return Compared(measured, table, files, parent)
+
+
+def write(measured: Measured, table: Table, folder: Path) -> list[Path]:
+    """The table as a page, as Markdown, as CSV and as JSON, and its pictures."""
+    pictures = charts.draw(measured, folder)
+    return [*report.write(measured, table, pictures, folder), *pictures.values()]
+
+
+def _prepare(plan: Plan) -> list[Contest]:
+    """Every data set, without those that may be missing and are."""
+    found = []
+    for name, experiment in plan.experiments.items():
+        try:
+            found.append(contest.prepare(name, experiment, plan.compare))
+        except DataError as problem:
+            if name not in plan.compare.optional:
+                raise
+            log.warning("%s is left out: %s (%s)", name, problem.message, problem.hint)
+    if not found:
+        raise DataError("none of the data sets is at hand", "fetch one: tsforge data")
+    return found
+
+
+def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: float) -> Measured:
+    config = plan.compare
+    lag = config.probes.reach if config.probes else 0
+    return Measured(
+        plan.name, config.models, config.seeds, config.budget, probed, tuple(data), lag, environment.hardware(),
+        time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _params(plan: Plan) -> dict[str, object]:
+    config = plan.compare
+    return {
+        "models": config.models, "seeds": config.seeds, "budget": config.budget, "data": list(plan.experiments),
+        "parameters": config.parameters or "",
+    }  # fmt: skip
+
+
+def _record(parent: Run, table: Table, files: list[Path]) -> None:
+    """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
+    figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
+    parent.metrics(recording.rounded(figures))
+    for path in files:
+        parent.file(path, "plots" if path.suffix == ".png" else "")
+    note = next((path for path in files if path.suffix == ".md"), None)
+    if note is not None:
+        parent.tags({"mlflow.note.content": report.verdicts(table)})
