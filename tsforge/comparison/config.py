@@ -129,12 +129,12 @@ def read(source: str | None, overrides: dict[str, Any], compare: dict[str, Any])
 def quick(plan: Plan) -> Plan:
     """The same rows in about a minute: what it says is no result, only that everything works."""
     config = plan.compare
-    update: dict[str, Any] = {"seeds": min(config.seeds, 2), "parameters": min(config.parameters or 4000, 4000)}
+    update: dict[str, Any] = {"seeds": min(config.seeds, 2)}
     if config.probes:
         update["probes"] = config.probes.model_copy(
             update={
                 "lengths": (16, 64, 256), "lags": (10, 30), "steps": 150, "seeds": 1, "repeats": 2, "reach": 30,
-                "parameters": 2000, "tokens": 1024,
+                "parameters": min(config.probes.parameters, 8000), "tokens": 1024,
             }
         )  # fmt: skip
     small = {}

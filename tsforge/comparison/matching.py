@@ -13,7 +13,7 @@ from tsforge.model.network import Neural, parameters
 from tsforge.probes import Sequences
 
 WITHIN = 0.05  # the largest count may exceed the smallest by so much
-AROUND = 1.5  # how far from what was asked for is looked
+AROUND = 2.0  # how far from what was asked for is looked
 MOST_WIDTH = 4096
 
 Count = Callable[[int], int]

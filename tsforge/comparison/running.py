@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ log = logging.getLogger("tsforge")
 class Setting:
     """Where and how a comparison runs. folder: for what it writes. workers: processes for the probes' tasks.
 
-    say: told what happens next. watch: called with the name of a training before it begins; gives its report.
+    say: told what happens next. watch: told the same of each training before it begins; gives its report.
     """
 
     folder: Path
@@ -61,7 +62,8 @@ def run(plan: Plan, setting: Setting) -> Compared:
             model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
             for model in plan.compare.models
         }
-        stage = Stage(setting.folder / "models", setting.tracker, wishes, setting.watch)
+        watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
+        stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
         data = [contest.hold(one, plan.compare, stage) for one in contests]
         measured = _measured(plan, probed, data, start)
         table = verdicts.build(measured)
@@ -89,6 +91,12 @@ def _prepare(plan: Plan) -> list[Contest]:
     if not found:
         raise DataError("none of the data sets is at hand", "fetch one: tsforge data")
     return found
+
+
+def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report | None]:
+    """The watch, told which of how many trainings begins."""
+    numbers = itertools.count(1)
+    return lambda title, prepared: setting.watch(f"training {next(numbers)} of {count}: {title}", prepared)
 
 
 def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: float) -> Measured:
