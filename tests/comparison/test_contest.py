@@ -122,7 +122,7 @@ def test_standard_units_are_deviations_of_the_training_part(
         assert standard.scores["mase"] == pytest.approx(plain.scores["mase"], rel=1e-4)
 
 
-def test_a_budget_of_time_gives_each_its_own_steps(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_of_time_gives_each_its_own_steps(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock by which a step of the one takes twice as long as of the other, and a validation half a second."""
     took = {"gru": 0.1, "transformer": 0.2}
 
