@@ -36,21 +36,21 @@ def parallel(probed: Mapping[str, Probed]) -> list[Row]:
     )
 
     def chained(p: Probed) -> Cell:
-        return Cell(p.chain.exponent, f"{p.chain.exponent:.2f}", rules.parallel(p.chain.exponent))
+        return _cell(p.chain.exponent, "{:z.2f}", rules.parallel(p.chain.exponent))
 
     def timed(p: Probed) -> Cell:
-        return Cell(p.seconds.exponent, f"{p.seconds.exponent:.2f}", rules.parallel(p.seconds.exponent))
+        return _cell(p.seconds.exponent, "{:z.2f}", rules.parallel(p.seconds.exponent))
 
     aspect = "Parallelisation"
     return [
         _row(aspect, "parallel/chain_exponent", "dependent operations, exponent in L", chain, probed, chained,
              rules.PARALLEL),
         _row(aspect, "parallel/chain", f"dependent operations at L = {lengths[-1]}", chain, probed,
-             lambda p: Cell(p.chain.values[-1], f"{p.chain.values[-1]:,.0f}")),
+             lambda p: _cell(p.chain.values[-1], "{:,.0f}")),
         _row(aspect, "parallel/time_exponent", "time of a step on this machine, exponent in L", step, probed, timed,
              rules.PARALLEL),
-        _row(aspect, "parallel/time_ratio", f"T({lengths[-1]}) / T({lengths[0]})", step, probed,
-             lambda p: Cell(p.seconds.ratio, f"{p.seconds.ratio:.1f}")),
+        _row(aspect, "parallel/time_ratio", f"time at L = {lengths[-1]} over that at {lengths[0]}", step, probed,
+             lambda p: _cell(p.seconds.ratio, "{:.1f}")),
     ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
     aspect, rows = "Long-range dependencies", []
     budget = (
         "The longest lag that most seeds solve within the budget: test mean squared error below 0.01 and at least 95 % "
-        "of errors below 0.04; in brackets, by lag, how many seeds solved it"
+        "of errors below 0.04; in brackets, by lag, how many of the seeds that were tried solved it"
     )
     for task, what in TASKS.items():
         cells = {model: _solved(p, task) for model, p in probed.items()}
@@ -80,22 +80,25 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
 def speed(measured: Measured, data: OnData) -> list[Row]:
     """How fast the trainings on a data set went."""
     loss = data.reachable
-    trained = {model: data.of(model) for model in measured.models}
+    trained = {model: fits for model in measured.models if (fits := data.of(model))}
     pace = {model: [fit.pace for fit in fits] for model, fits in trained.items()}
     words = rules.fast({model: float(np.mean(values)) for model, values in pace.items()})
     windows = {m: _spread(values, "{:,.0f}", words[m]) for m, values in pace.items()}
-    until = {m: _spread([fit.seconds_to(loss) for fit in fits], "{:.1f}") for m, fits in trained.items()}
+    common = loss if math.isfinite(loss) else -math.inf  # a training without any loss: there is nothing to reach
+    until = {m: _spread([fit.seconds_to(common) for fit in fits], "{:.1f}") for m, fits in trained.items()}
     whole = {m: _spread([fit.seconds for fit in fits], "{:.1f}") for m, fits in trained.items()}
     size = {
-        m: Cell(fits[0].parameters, f"{fits[0].parameters:,} (width {fits[0].width})") for m, fits in trained.items()
+        m: Cell(fits[0].parameters, f"{fits[0].parameters:,}", note=f"width {fits[0].width}")
+        for m, fits in trained.items()
     }
     aspect, name = "Training speed", data.name
+    reached = f"a validation loss of {loss:.3f}" if math.isfinite(loss) else "the same validation loss"
     return [
         Row(aspect, f"{name}/parameters", f"parameters, {name}", "numbers that training changes; widths are solved for "
             "so that all models have the same number within 5 %", size),
         Row(aspect, f"{name}/windows_per_s", f"windows per second, {name}",
             "training windows per second of training, validations and all", windows, rules.FAST),
-        Row(aspect, f"{name}/seconds_to_loss", f"seconds to a validation loss of {loss:.3f}, {name}",
+        Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}, {name}",
             "until validation first reached the lowest loss that every training reached", until),
         Row(aspect, f"{name}/fit_s", f"seconds of training, {name}", "until the budget was spent or patience ended",
             whole),
@@ -107,22 +110,21 @@ def memory(probed: Mapping[str, Probed]) -> list[Row]:
     first = next(iter(probed.values()))
     length, aspect = first.saved.lengths[-1], "Memory"
     words = rules.lean({model: p.saved.values[-1] for model, p in probed.items()})
+    kept = {m: Cell(p.saved.values[-1], bytes_text(p.saved.values[-1]), words[m]) for m, p in probed.items()}
     saved = (
         "bytes that a training step keeps for its backward pass, counted where autograd saves them, without the "
         "weights; exact and the same on every machine"
     )
     rows = [
-        Row(aspect, "memory/saved_bytes", f"saved activations at L = {length}", saved,
-            {m: Cell(p.saved.values[-1], bytes_text(p.saved.values[-1]), words[m]) for m, p in probed.items()},
-            rules.LEAN),
+        Row(aspect, "memory/saved_bytes", f"saved activations at L = {length}", saved, kept, rules.LEAN),
         _row(aspect, "memory/saved_exponent", "saved activations, exponent in L", saved, probed,
-             lambda p: Cell(p.saved.exponent, f"{p.saved.exponent:.2f}")),
+             lambda p: _cell(p.saved.exponent, "{:z.2f}")),
     ]  # fmt: skip
     peaks = {model: p.peak for model, p in probed.items() if p.peak is not None}
     if peaks:
         text = "the most GPU memory that was allocated during a training step"
         cells = {m: Cell(peak.values[-1], bytes_text(peak.values[-1])) for m, peak in peaks.items()}
-        growth = {m: Cell(peak.exponent, f"{peak.exponent:.2f}") for m, peak in peaks.items()}
+        growth = {m: _cell(peak.exponent, "{:z.2f}") for m, peak in peaks.items()}
         rows += [
             Row(aspect, "memory/peak_bytes", f"peak on the GPU at L = {length}", text, cells),
             Row(aspect, "memory/peak_exponent", "peak on the GPU, exponent in L", text, growth),
@@ -141,7 +143,7 @@ def accuracy(measured: Measured, data: OnData) -> list[Row]:
             if metric == data.primary:
                 paired = data.against.get(model)
                 word = rules.accurate(model, data.best, paired.verdict if paired else None)
-            cells[model] = _spread(data.values(model, metric), "{:.4g}", word)
+            cells[model] = _spread(data.values(model, metric), "", word)
         definition = (
             f"{metric.upper()} over {data.windows:,} held-out windows, horizon {data.horizon}, mean ± standard "
             "deviation over seeds"
@@ -164,19 +166,27 @@ def _row(
 
 
 def _solved(probed: Probed, task: str) -> Cell:
-    attempts = probed.attempts[task]
+    attempts = probed.attempts.get(task, ())
+    if not attempts:
+        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN)
     lag = solved_lag(attempts)
     tried = sorted({a.lag for a in attempts if a.lag >= lag})
     counts = []
     for now in tried:
         of = [a for a in attempts if a.lag == now]
         counts.append(f"{now}: {sum(a.solved for a in of)}/{len(of)}")
-    return Cell(float(lag), f"{lag} ({', '.join(counts)})", rules.reach(lag))
+    return Cell(float(lag), str(lag), rules.reach(lag), ", ".join(counts))
 
 
 def _half(norms: Sequence[float]) -> Cell:
+    if not len(norms) or not np.isfinite(norms).all():
+        return Cell(math.nan, rules.UNKNOWN)
     steps = half_life(norms)
     return Cell(steps, f"{steps:,.1f}" if math.isfinite(steps) else "does not fall")
+
+
+def _cell(value: float, form: str, word: str = "") -> Cell:
+    return Cell(value, form.format(value) if math.isfinite(value) else rules.UNKNOWN, word)
 
 
 def _skill(value: float) -> Cell:
@@ -184,18 +194,26 @@ def _skill(value: float) -> Cell:
 
 
 def _spread(values: Sequence[float], form: str, word: str = "") -> Cell:
-    """Mean ± standard deviation over seeds."""
+    """Mean ± standard deviation over seeds, both to the same place: of `form`, or the fourth digit of the mean."""
     if not len(values) or not np.isfinite(values).all():
-        return Cell(math.nan, rules.UNKNOWN, word)
+        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN if word else "")
     mean = float(np.mean(values))
+    form = form or _four_digits(mean)
     text = form.format(mean)
     if len(values) > 1:
-        text += f" ± {float(np.std(values, ddof=1)):.2g}"
+        text += f" ± {form.format(float(np.std(values, ddof=1)))}"
     return Cell(mean, text, word)
+
+
+def _four_digits(value: float) -> str:
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return f"{{:,.{max(0, 3 - size)}f}}" if size >= -4 else "{:.3g}"
 
 
 def bytes_text(count: float) -> str:
     """In the unit that fits."""
+    if not math.isfinite(count):
+        return rules.UNKNOWN
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

@@ -15,8 +15,8 @@ REACH = "none below a lag of 10, weak below 30, fair below 100, good below 300, 
 FAST = "fast from two thirds of the fastest on, medium from one third on, else slow"
 LEAN = "low up to 1.5 times the least, medium up to 3 times, else high"
 ACCURATE = (
-    "best: the lowest mean; level: a paired test over windows finds no difference from the best (p ≥ 0.05); worse: it "
-    "finds one; unsure: too few windows to tell"
+    "best: the lowest mean over seeds; level: a paired test over windows finds no difference from the best "
+    "(p ≥ 0.05); worse: it finds one; unsure: too few windows to tell"
 )
 
 # What the textbook's table says: Vaswani et al. 2017, table 1 and section 4, and the usual reading of Bengio et al.
@@ -51,15 +51,15 @@ def reach(lag: float) -> str:
 def fast(pace: Mapping[str, float]) -> dict[str, str]:
     """Of windows per second, by model."""
     most = max((value for value in pace.values() if math.isfinite(value)), default=math.nan)
-    return {model: _graded(value / most, ((2 / 3, "fast"), (1 / 3, "medium")), "slow") for model, value in pace.items()}
+    limits = ((2 / 3, "fast"), (1 / 3, "medium"))
+    return {model: _graded(_share(value, most), limits, "slow") for model, value in pace.items()}
 
 
 def lean(size: Mapping[str, float]) -> dict[str, str]:
     """Of bytes, by model."""
     least = min((value for value in size.values() if math.isfinite(value)), default=math.nan)
-    return {
-        model: _graded(least / value, ((1 / 1.5, "low"), (1 / 3, "medium")), "high") for model, value in size.items()
-    }
+    limits = ((1 / 1.5, "low"), (1 / 3, "medium"))
+    return {model: _graded(_share(least, value), limits, "high") for model, value in size.items()}
 
 
 def accurate(model: str, best: str, verdict: str | None) -> str:
@@ -72,8 +72,12 @@ def accurate(model: str, best: str, verdict: str | None) -> str:
 
 def book(aspect: str, model: str) -> str | None:
     """What the textbook says of a model, or of its family; None where it says nothing."""
-    family = next((name for name in ("transformer", "lstm", "gru", "rnn") if model.startswith(name)), "")
-    return TEXTBOOK.get(aspect, {}).get(family)
+    return TEXTBOOK.get(aspect, {}).get(model.partition("-")[0])
+
+
+def _share(part: float, whole: float) -> float:
+    """NaN where either is no figure."""
+    return part / whole if math.isfinite(part) and math.isfinite(whole) and whole > 0 else math.nan
 
 
 def _graded(share: float, limits: tuple[tuple[float, str], ...], rest: str) -> str:

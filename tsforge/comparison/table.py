@@ -10,15 +10,25 @@ ASPECTS = ("Parallelisation", "Long-range dependencies", "Training speed", "Memo
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, as it is shown, and the word that follows from it where a rule gives one."""
+    """A figure, as it is shown, and the word that follows from it where a rule gives one.
+
+    note: what stands behind the figure, where there is room for it.
+    """
 
     value: float
     text: str
     word: str = ""
+    note: str = ""
 
     @property
     def shown(self) -> str:
-        return f"{self.text} {self.word}".strip()
+        """The figure and its word, once where they are the same (no figure, no word)."""
+        return self.text if self.word in ("", self.text) else f"{self.text} {self.word}"
+
+    @property
+    def full(self) -> str:
+        """The figure and what stands behind it."""
+        return f"{self.text} ({self.note})" if self.note else self.text
 
 
 @dataclass(frozen=True)
@@ -53,5 +63,5 @@ class Table:
 
     def figures(self, model: str) -> dict[str, float]:
         """Key to figure, of one model; without those that have no value."""
-        found = {row.key: row.cells[model].value for row in self.rows if model in row.cells}
+        found = {row.key: float(row.cells[model].value) for row in self.rows if model in row.cells}
         return {key: value for key, value in found.items() if math.isfinite(value)}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from tsforge.comparison import rows, rules
 from tsforge.comparison.measured import Measured
 from tsforge.comparison.table import Row, Table
@@ -34,9 +38,10 @@ def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dic
     if measured.probed:
         chain = by_key["parallel/chain_exponent"]
         take("Parallelisation", {m: c.word for m, c in chain.cells.items()}, f"{chain.title}: {rules.PARALLEL}")
-        lags = {m: min(by_key[f"reach/{t}_lag"].cells[m].value for t in rows.TASKS) for m in measured.models}
-        take("Long-range dependencies", {m: rules.reach(lag) for m, lag in lags.items()},
-             f"the shorter of the longest lags solved: {rules.REACH}")  # fmt: skip
+        lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in rows.TASKS] for m in measured.probed}
+        words = {m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()}
+        tasks = " and in ".join(rows.TASKS)
+        take("Long-range dependencies", words, f"the shorter of the longest lags solved in {tasks}: {rules.REACH}")
     if measured.data:
         speed = by_key[f"{measured.data[0].name}/windows_per_s"]
         take("Training speed", {m: c.word for m, c in speed.cells.items()}, f"{speed.title}: {rules.FAST}")
@@ -45,23 +50,31 @@ def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dic
         take("Memory", {m: c.word for m, c in saved.cells.items()}, f"{saved.title}: {rules.LEAN}")
     if measured.data:
         take("Accuracy", {m: _places(measured, by_key, m) for m in measured.models},
-             f"on how many of {len(measured.data)} data sets best or level. {rules.ACCURATE}")  # fmt: skip
+             f"{_where(measured)}. {rules.ACCURATE}")  # fmt: skip
     return verdicts, stated
 
 
 def _places(measured: Measured, by_key: dict[str, Row], model: str) -> str:
+    """The word itself where there is one data set, else on how many it is best or level."""
     words = [by_key[f"{data.name}/{data.primary}"].cells[model].word for data in measured.data]
-    return f"{sum(word in ('best', 'level') for word in words)} of {len(words)}"
+    return words[0] if len(words) == 1 else f"{sum(word in ('best', 'level') for word in words)} of {len(words)}"
+
+
+def _where(measured: Measured) -> str:
+    first, *more = measured.data
+    if more:
+        return f"on how many of {len(measured.data)} data sets best or level"
+    return f"{first.primary.upper()}, {first.name}, baselines among the others"
 
 
 def _agreement(verdicts: dict[str, dict[str, str]]) -> dict[str, str]:
-    """By aspect, whether the textbook says the same of every model that it knows."""
+    """By aspect, whether the textbook says the same of every model that it knows and that was measured."""
     found = {}
     for aspect, words in verdicts.items():
         said = {model: rules.book(aspect, model) for model in words}
-        known = {model: word for model, word in said.items() if word is not None}
-        if not known:
+        told = {model: word for model, word in said.items() if word is not None and words[model] != rules.UNKNOWN}
+        if not told:
             continue
-        off = [f"{m} is {words[m]} where the textbook says {word}" for m, word in known.items() if words[m] != word]
+        off = [f"{m} is {words[m]} where the textbook says {word}" for m, word in told.items() if words[m] != word]
         found[aspect] = f"differs from the textbook: {'; '.join(off)}" if off else "as the textbook says"
     return found
