@@ -97,21 +97,25 @@ def _memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
 
 
 def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) -> None:
-    """Curves against L, both axes logarithmic, and beside them what in proportion to L would look like."""
+    """Curves against L, both axes logarithmic, and a guide as steep as what grows in proportion to L."""
     for model, curve in curves.items():
-        known = f" ∝ L^{curve.exponent:z.2f}" if math.isfinite(curve.exponent) else ""
-        axis.plot(curve.lengths, curve.values, **_line(styles[model]), label=f"{_text(model)}{known}")
-    _logarithmic(axis, [value for curve in curves.values() for value in curve.values])
+        known = f"  $L^{{{curve.exponent:z.2f}}}$" if math.isfinite(curve.exponent) else ""
+        colour, marker = styles[model]["color"], styles[model]["marker"]
+        axis.plot(
+            curve.lengths, curve.values, color=colour, marker=marker, markersize=5.5, linewidth=1.8,
+            label=f"{_text(model)}{known}",
+        )  # fmt: skip
+    values = [value for curve in curves.values() for value in curve.values]
     lengths = next(iter(curves.values())).lengths
     axis.set_xscale("log", base=2)
-    axis.set_xticks(lengths, [str(length) for length in lengths])
-    axis.minorticks_off()
-    starts = [c.values[0] for c in curves.values() if math.isfinite(c.values[0]) and c.values[0] > 0]
-    if starts and len(lengths) > 1:
-        bottom, top = axis.get_ylim()
-        guide = 0.7 * min(starts) * np.array(lengths) / lengths[0]
+    if _logarithmic(axis, values):
+        known_values = [value for value in values if math.isfinite(value)]
+        low, high = 0.55 * min(known_values), 1.8 * max(known_values)
+        guide = low * 1.15 * np.array(lengths) / lengths[0]
         axis.plot(lengths, guide, color=_SOFT, linestyle="--", linewidth=1, label="in proportion to L", zorder=1)
-        axis.set_ylim(min(bottom, 0.6 * min(starts)), max(top, 1.2 * float(guide[-1])))
+        axis.set_ylim(low, high)
+    axis.set_xticks(lengths, [str(length) for length in lengths])
+    axis.xaxis.minorticks_off()
     axis.set_xlabel("L, sequence length in tokens")
     axis.set_ylabel(unit)
     _legend(axis)
@@ -125,7 +129,7 @@ def _scaled(curve: Curve, by: float) -> Curve:
 
 
 def _lags(probed: Mapping[str, Probed], task: str, styles: Styles) -> Panel:
-    """Bars of the share of seeds, by lag; a lag that was not tried, since a shorter one failed, has none."""
+    """The share of seeds by lag, as bars with marks on them; of a lag that was not tried there is no mark."""
     lags = sorted({a.lag for p in probed.values() for a in p.attempts.get(task, ())})
 
     def paint(axis: Axes) -> None:
@@ -134,18 +138,16 @@ def _lags(probed: Mapping[str, Probed], task: str, styles: Styles) -> Panel:
             shares = [_share_solved(p, task, lag) for lag in lags]
             at = np.arange(len(lags)) + (k - (len(probed) - 1) / 2) * wide
             colour = styles[model]["color"]
-            axis.bar(at, np.nan_to_num(shares), 0.88 * wide, color=colour, label=_text(model), zorder=2)
-            for x, share in zip(at, shares, strict=True):
-                if not share > 0:  # nothing to see of a bar: was it tried?
-                    sign = "0" if share == 0 else "–"
-                    axis.annotate(sign, (x, 0), (0, 2), textcoords="offset points", ha="center", fontsize=8,
-                                  color=colour)  # fmt: skip
+            axis.bar(at, np.nan_to_num(shares), 0.88 * wide, color=colour, alpha=0.8, zorder=2)
+            axis.plot(at, shares, linestyle="", color=colour, marker=styles[model]["marker"], markersize=6,
+                      label=_text(model), clip_on=False, zorder=3)  # fmt: skip
         axis.set_xticks(range(len(lags)), [f"{lag:,}" for lag in lags])
-        axis.set_ylim(0, 1.05)
-        axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axis.set_xlabel("lag in steps (–: not tried, a shorter one failed)")
+        axis.set_ylim(0, 1.28)
+        axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        axis.grid(axis="x", visible=False)
+        axis.set_xlabel("lag in steps (no mark: not tried, a shorter one failed)")
         axis.set_ylabel("seeds that solved it")
-        _legend(axis)
+        _legend(axis, columns=4)
 
     return f"Task: {task}", paint
 
@@ -161,17 +163,19 @@ def _gradients(measured: Measured, styles: Styles) -> Panel:
     def paint(axis: Axes) -> None:
         norms: list[float] = []
         for model, p in measured.probed.items():
-            for when, dashes in (("initial", (0, (4, 2))), ("trained", "-")):
+            for when, dashes, width in (("initial", "--", 1.1), ("trained", "-", 2.1)):
                 values = p.reach.get(when, ())
                 norms += values
-                line = {"color": styles[model]["color"], "linestyle": dashes, "linewidth": 1.1 + (when == "trained")}
                 steps = np.arange(1, len(values) + 1)
                 marker = styles[model]["marker"] if when == "trained" else ""
                 label = _text(model) if when == "trained" else None
                 every = (max(1, len(values) // 16), max(1, len(values) // 8))
-                axis.plot(steps, values, **line, marker=marker, markersize=5, markevery=every, label=label)
+                axis.plot(
+                    steps, values, color=styles[model]["color"], linestyle=dashes, linewidth=width, marker=marker,
+                    markersize=5, markevery=every, label=label,
+                )  # fmt: skip
         _logarithmic(axis, norms)
-        axis.plot([], [], color=_SOFT, linestyle=(0, (4, 2)), linewidth=1.1, label="as built")
+        axis.plot([], [], color=_SOFT, linestyle="--", linewidth=1.1, label="as built")
         axis.plot([], [], color=_SOFT, linewidth=2.1, label=f"trained, lag {measured.lag}")
         axis.set_xlabel("k, steps back from the last one")
         axis.set_ylabel("norm of the answer's gradient")
@@ -197,10 +201,10 @@ def _losses(data: OnData, styles: Styles) -> Panel:
         _logarithmic(axis, [loss for fit in data.fits for _, loss in fit.curve], least=4)
         axis.set_xlim(0, None)
         axis.set_xlabel("seconds of training")
-        axis.set_ylabel("validation loss")
+        axis.set_ylabel("validation loss, a line per seed")
         _legend(axis)
 
-    return f"{data.name}: a line per seed", paint
+    return f"Loss while training, {data.name}", paint
 
 
 def _accuracy(data: OnData, styles: Styles) -> Panel:
@@ -245,10 +249,6 @@ def _styles(models: Iterable[str]) -> Styles:
     }
 
 
-def _line(style: Style) -> dict[str, str | float]:
-    return {"color": style["color"], "marker": style["marker"], "markersize": 5.5, "linewidth": 1.8}
-
-
 def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, float]) -> Path:
     """Panels in rows to a file; size: of each, in inches."""
     columns = min(columns, len(panels))
@@ -256,6 +256,9 @@ def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, f
     figure: Figure = canvas(rows * size[1])
     figure.set_size_inches(columns * size[0], rows * size[1])
     figure.set_dpi(_DPI)
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg]
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
@@ -265,22 +268,33 @@ def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, f
         axis.tick_params(colors=_INK, labelsize=9, length=3)
         axis.grid(color=_GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        axis.set_title(_text(title), loc="left", fontsize=12, fontweight="bold", color=_INK)
+        axis.set_title(_text(title), loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10)
         paint(axis)
     save(figure, path)
     return path
 
 
-def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0) -> None:
-    """A logarithmic y axis, where all that is drawn is above 0, and some of it `least` times the smallest."""
+def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0) -> bool:
+    """A logarithmic y axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     known = [value for value in values if math.isfinite(value)]
-    if known and min(known) > 0 and max(known) >= least * min(known):
-        axis.set_yscale("log")
+    if not known or min(known) <= 0 or max(known) < least * min(known):
+        return False
+    axis.set_yscale("log")
+    if max(known) < 300 * min(known):  # powers of ten alone would be few
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    return True
 
 
-def _legend(axis: Axes) -> None:
+def _legend(axis: Axes, columns: int = 1) -> None:
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False, fontsize=8.5, labelcolor=_INK)
+        axis.legend(
+            frameon=False, fontsize=8.5, labelcolor=_INK, ncols=columns, columnspacing=1.2,
+            loc="best" if columns == 1 else "upper left",
+        )  # fmt: skip
 
 
 def _text(name: str) -> str:

@@ -121,13 +121,11 @@ def _markdown(measured: Measured, table: Table, pictures: dict[str, Path], folde
         lines += [*_table(["", *columns], cells), ""]
         lines += _images({title: path for title, path in pictures.items() if _aspect(title) == aspect}, folder)
     lines += ["## How each row is measured", ""]
-    for aspect, _, rows in sections(table):
+    for aspect, _, _ in sections(table):
         lines += [f"### {aspect}", ""]
         if aspect in table.rules:
             lines += [f"Verdict: {_escaped(table.rules[aspect])}.", ""]
-        for row in rows:
-            rule = f" Words: {_escaped(row.rule)}." if row.rule else ""
-            lines.append(f"- **{_escaped(row.title)}**: {_escaped(row.definition)}.{rule}")
+        lines += [f"- **{_escaped(titles)}**: {_escaped(text)}" for titles, text in table.explained(aspect)]
         lines.append("")
     lines += ["## Facts", "", *_table(["", ""], [[k, v] for k, v in facts(measured).items()], "---")]
     return "\n".join(lines) + "\n"
@@ -249,15 +247,21 @@ def _page(measured: Measured, table: Table, pictures: dict[str, Path]) -> str:
     environment = jinja2.Environment(
         loader=files, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    shown = [
-        {"title": title, "aspect": _aspect(title), "data": base64.b64encode(path.read_bytes()).decode()}
-        for title, path in pictures.items()
-        if path.suffix == ".png"
-    ]
+    shown = [_picture(title, path) for title, path in pictures.items() if path.suffix == ".png"]
     return environment.get_template(_OPEN).render(
         name=measured.name, table=table, sections=sections(table), facts=facts(measured), pictures=shown, tones=_TONES,
         seeds=measured.seeds,
     )  # fmt: skip
+
+
+def _picture(title: str, path: Path) -> dict[str, Any]:
+    content, aspect = path.read_bytes(), _aspect(title)
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of a PNG's header
+    caption = title.removeprefix(f"{aspect}: ") if aspect else title
+    return {
+        "title": title, "caption": caption[:1].upper() + caption[1:], "aspect": aspect,
+        "wide": aspect is None or width > 1.8 * height, "data": base64.b64encode(content).decode(),
+    }  # fmt: skip
 
 
 def _aspect(title: str) -> str | None:

@@ -61,6 +61,14 @@ class Table:
         """The rows of an aspect."""
         return [row for row in self.rows if row.aspect == aspect]
 
+    def explained(self, aspect: str) -> list[tuple[str, str]]:
+        """(titles, how they are measured and the rule of their words); rows that share both stand together."""
+        found: dict[str, list[str]] = {}
+        for row in self.of(aspect):
+            text = f"{row.definition}. Words: {row.rule}." if row.rule else f"{row.definition}."
+            found.setdefault(text, []).append(row.title)
+        return [("; ".join(titles), text) for text, titles in found.items()]
+
     def figures(self, model: str) -> dict[str, float]:
         """Key to figure, of one model; without those that have no value."""
         found = {row.key: float(row.cells[model].value) for row in self.rows if model in row.cells}
