@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -138,7 +139,7 @@ class _Lines:
         from tsforge.training import planned_steps
 
         self.say(title)
-        if self.quiet:
+        if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
         self._line = Progress(planned_steps(prepared), prepared.experiment.train.max_time)
         return self._line
