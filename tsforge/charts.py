@@ -6,7 +6,7 @@ Colour and marker are an architecture's own, the same in every picture. Axes of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,9 @@ def _overview(measured: Measured, styles: Styles) -> list[Panel]:
         panels += [_step_time(measured.probed, styles), _chain(measured.probed, styles), _gradients(measured, styles)]
     elif measured.data:
         panels.append(_losses(measured.data[0], styles))
-    if measured.data:
+    if len(measured.data) > 1 and all(REFERENCE in data.baselines for data in measured.data):
+        panels.append(_relative(measured.data, styles))
+    elif measured.data:
         panels.append(_accuracy(measured.data[0], styles))
     return panels
 
@@ -195,9 +197,10 @@ def _losses(data: OnData, styles: Styles) -> Panel:
             for i, fit in enumerate(data.of(model)):
                 seconds, losses = [s for s, _ in fit.curve], [loss for _, loss in fit.curve]
                 label = _text(model) if i == 0 else None
-                axis.plot(seconds, losses, color=style["color"], linewidth=1.1, alpha=0.85, label=label)
-                if losses:
-                    axis.plot(seconds[-1:], losses[-1:], color=style["color"], marker=style["marker"], markersize=5)
+                axis.plot(
+                    seconds, losses, color=style["color"], linewidth=1.1, alpha=0.85, marker=style["marker"],
+                    markersize=5, markevery=[-1] if losses else None, label=label,
+                )  # fmt: skip
         _logarithmic(axis, [loss for fit in data.fits for _, loss in fit.curve], least=4)
         axis.set_xlim(0, None)
         axis.set_xlabel("seconds of training")
@@ -230,9 +233,32 @@ def _accuracy(data: OnData, styles: Styles) -> Panel:
             floor = data.mean(REFERENCE, data.primary)
             axis.axvline(floor, color=_INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
             _legend(axis)
-        axis.set_xlabel(f"{data.primary.upper()} on held-out windows (lower is better), mean ± sd over seeds")
+        if 0 < 4 * min(means.values()) < max(means.values()):  # else a poor baseline would press all others together
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_xlabel(f"{data.primary.upper()}, mean ± sd over seeds (lower is better)")
 
     return f"Accuracy, {data.name}", paint
+
+
+def _relative(sets: Sequence[OnData], styles: Styles) -> Panel:
+    """Of several data sets: the mean over that of seasonal naive, so that they have one axis."""
+    baselines = [name for name in sets[0].baselines if name == "linear"]
+
+    def paint(axis: Axes) -> None:
+        for k, name in enumerate((*styles, *baselines)):
+            style = styles.get(name, {"color": GREY, "marker": "o"})
+            shares = [data.mean(name, data.primary) / data.mean(REFERENCE, data.primary) for data in sets]
+            at = np.arange(len(sets)) + 0.5 * (k / len(styles) - 0.5)
+            axis.plot(shares, at, linestyle="", marker=style["marker"], color=style["color"], label=_text(name))
+        axis.axvline(1, color=_INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
+        axis.set_yticks(range(len(sets)), [_text(_short(data.name, 18)) for data in sets])
+        axis.set_ylim(len(sets) - 0.5, -0.5)
+        axis.set_xlabel("error over that of seasonal naive (lower is better)")
+        _legend(axis)
+
+    return "Accuracy by data set", paint
 
 
 # --- what all share ---------------------------------------------------------------------------------------------------
@@ -268,7 +294,7 @@ def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, f
         axis.tick_params(colors=_INK, labelsize=9, length=3)
         axis.grid(color=_GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        axis.set_title(_text(title), loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10)
+        axis.set_title(_text(_short(title)), loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10)
         paint(axis)
     save(figure, path)
     return path
@@ -295,6 +321,11 @@ def _legend(axis: Axes, columns: int = 1) -> None:
             frameon=False, fontsize=8.5, labelcolor=_INK, ncols=columns, columnspacing=1.2,
             loc="best" if columns == 1 else "upper left",
         )  # fmt: skip
+
+
+def _short(title: str, most: int = 46) -> str:
+    """So that it stays within its panel."""
+    return title if len(title) <= most else title[: most - 1] + "…"
 
 
 def _text(name: str) -> str:
