@@ -1,4 +1,4 @@
-"""Pictures of forecasts, and the canvas and the file of every picture (charts, maps). Every picture goes to a file; nothing opens a window."""
+"""Pictures of forecasts; the canvas and the file of every picture. All go to files, nothing opens a window."""
 
 from __future__ import annotations
 
