@@ -25,8 +25,8 @@ def swapped(measured: Measured, one: str, other: str) -> Measured:
     names = {one: other, other: one}
     data = [
         replace(
-            d, fits=tuple(replace(f, model=names.get(f.model, f.model)) for f in d.fits), best=names.get(d.best, d.best),
-            against={names.get(m, m): p for m, p in d.against.items()},
+            d, fits=tuple(replace(f, model=names.get(f.model, f.model)) for f in d.fits),
+            best=names.get(d.best, d.best), against={names.get(m, m): p for m, p in d.against.items()},
         )
         for d in measured.data
     ]  # fmt: skip
