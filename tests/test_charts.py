@@ -147,6 +147,14 @@ def test_accuracy_is_the_mean_of_the_seeds_beside_baselines(drawn: Any) -> None:
     assert labelled(axis)["seasonal naive"].get_xdata() == pytest.approx([1.0, 1.0])
 
 
+def test_a_poor_baseline_does_not_press_the_others_together(drawn: Any) -> None:
+    measured = synthetic.measured()
+    data = measured.data[0]
+    far = replace(measured, data=(replace(data, baselines={**data.baselines, "drift": {"mase": 9.0}}),))
+    assert drawn(measured)["accuracy"][0].get_xscale() == "linear"
+    assert drawn(far)["accuracy"][0].get_xscale() == "log"
+
+
 def test_the_overview_shows_several_data_sets_on_one_axis(drawn: Any) -> None:
     measured = synthetic.measured(data=("demand", "sales"))
     *_, axis = drawn(measured)["overview"]

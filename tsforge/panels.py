@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -194,11 +194,7 @@ def accuracy(data: OnData, styles: Styles) -> Panel:
             floor = data.mean(REFERENCE, data.primary)
             axis.axvline(floor, color=INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
             _legend(axis)
-        known = [mean for mean in means.values() if math.isfinite(mean)]
-        if known and 0 < 4 * min(known) < max(known):  # else a poor baseline would press all others together
-            axis.set_xscale("log")
-            axis.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
-            axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _logarithmic(axis, means.values(), least=4, along="x")  # else a poor baseline presses all others together
         axis.set_xlabel(f"{data.primary.upper()}, mean ± sd over seeds (lower is better)")
 
     return f"Accuracy, {data.name}", paint
@@ -226,18 +222,19 @@ def relative(sets: Sequence[OnData], styles: Styles) -> Panel:
 # --- what all share ---------------------------------------------------------------------------------------------------
 
 
-def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0) -> bool:
-    """A logarithmic y axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
+def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0, along: Literal["x", "y"] = "y") -> bool:
+    """A logarithmic axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     known = [value for value in values if math.isfinite(value)]
     if not known or min(known) <= 0 or max(known) < least * min(known):
         return False
-    axis.set_yscale("log")
+    axis.set(**{f"{along}scale": "log"})
     if max(known) < 300 * min(known):  # powers of ten alone would be few
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        ticks = axis.yaxis if along == "y" else axis.xaxis
+        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ticks.set_major_formatter(lambda value, _: f"{value:,g}")
+        ticks.set_minor_formatter(NullFormatter())
     return True
 
 

@@ -64,7 +64,7 @@ def test_definitions_and_rules_on_request(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_name_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a data set called [red] that colours the table, or [/] that ends it with an error."""
-    measured = synthetic.measured(data=("[red]x[/]:smile:",))
+    measured = synthetic.measured(data=("[red]x[/]:smile:", "demand"))
     assert "[red]x[/]:smile:" in "\n".join(shown(capsys, verdicts.build(measured)))
 
 

@@ -48,8 +48,7 @@ def test_what_differs_from_the_textbook_is_said_of_whom() -> None:
     table = verdicts.build(synthetic.measured())
     assert table.verdicts["Training speed"]["rnn"] == "medium"
     assert table.agreement["Training speed"] == (
-        "differs from the textbook: rnn is medium where the textbook says slow; gru is medium where the textbook "
-        "says slow"
+        "differs from the textbook in rnn (medium where it says slow), gru (medium where it says slow)"
     )
     assert "Accuracy" not in table.agreement
 
