@@ -1,258 +1,79 @@
-"""Pictures of a comparison: what grows with length, how far gradients reach, how trainings went, who forecasts best.
-
-Colour and marker are an architecture's own, the same in every picture. Axes of curves: L length (past tokens).
-"""
+"""Pictures of a comparison: what grows with length, how far gradients reach, how trainings went, who forecasts best."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tsforge.comparison.measured import Measured, OnData, Probed
+from tsforge import panels
+from tsforge.comparison.measured import Measured
 from tsforge.comparison.rows import REFERENCE, TASKS
+from tsforge.panels import GRID, INK, SOFT, Panel, Styles
 from tsforge.plotting import canvas, save
-from tsforge.probes import Curve
-from tsforge.tracking.view import COLOURS, GREY
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKS = {
-    "rnn": "o", "lstm": "s", "gru": "^", "transformer": "D", "transformer-encoder": "v", "transformer-decoder": "P",
-}  # fmt: skip
-_MORE = (("#17becf", "X"), ("#bcbd22", "*"), ("#e377c2", "<"), ("#393b79", ">"))  # of architectures added later
-_INK, _SOFT, _GRID = "#333333", "#8a8a8a", "#e9e9e9"
 _DPI = 150
-_PANELS = 3  # in a row, of data sets or tasks
-
-Style = dict[str, str]
-Styles = dict[str, Style]
-Panel = tuple[str, Callable[["Axes"], None]]
+_ROW = 3  # panels beside each other, of data sets or tasks
 
 
 def draw(measured: Measured, folder: Path) -> dict[str, Path]:
     """Every picture that the measurements allow, as PNG; by title, which begins with the aspect it belongs to."""
     folder.mkdir(parents=True, exist_ok=True)
-    styles = _styles(measured.models)
+    styles = panels.styles_of(measured.models)
     made: dict[str, Path] = {}
-    panels = _overview(measured, styles)
-    if panels:
-        made[f"Overview of {measured.name}"] = _written(panels, 2, folder / "overview.png", (6.2, 4.3))
+    parts = _overview(measured, styles)
+    if parts:
+        made[f"Overview of {measured.name}"] = _written(parts, 2, folder / "overview.png", (6.2, 4.3))
     for name, (title, parts) in _pictures(measured, styles).items():
         size = (6.6, 4.4) if len(parts) == 1 else (5.2, 4.0)
-        made[title] = _written(parts, _PANELS, folder / f"{name}.png", size)
+        made[title] = _written(parts, _ROW, folder / f"{name}.png", size)
     return made
 
 
 def _pictures(measured: Measured, styles: Styles) -> dict[str, tuple[str, list[Panel]]]:
-    """File name to (title, panels)."""
+    """File name to (title, parts)."""
     found: dict[str, tuple[str, list[Panel]]] = {}
     if measured.probed:
         probed = measured.probed
         tasks = [task for task in TASKS if any(p.attempts.get(task) for p in probed.values())]
-        found["step-time"] = ("Parallelisation: time of a training step", [_step_time(probed, styles)])
-        found["dependent-operations"] = ("Parallelisation: dependent operations", [_chain(probed, styles)])
-        found["lags"] = ("Long-range dependencies: lags solved", [_lags(probed, task, styles) for task in tasks])
-        found["gradients"] = ("Long-range dependencies: how far gradients reach", [_gradients(measured, styles)])
-        found["saved-memory"] = ("Memory: saved activations", [_memory(probed, styles)])
+        found["step-time"] = ("Parallelisation: time of a training step", [panels.step_time(probed, styles)])
+        found["dependent-operations"] = ("Parallelisation: dependent operations", [panels.chain(probed, styles)])
+        found["lags"] = (
+            "Long-range dependencies: lags solved",
+            [panels.lags_solved(probed, task, styles) for task in tasks],
+        )
+        found["gradients"] = ("Long-range dependencies: how far gradients reach", [panels.gradients(measured, styles)])
+        found["saved-memory"] = ("Memory: saved activations", [panels.memory(probed, styles)])
     if measured.data:
-        found["losses"] = ("Training speed: loss by seconds", [_losses(data, styles) for data in measured.data])
-        found["accuracy"] = ("Accuracy: scores by model", [_accuracy(data, styles) for data in measured.data])
+        found["losses"] = ("Training speed: loss by seconds", [panels.losses(data, styles) for data in measured.data])
+        found["accuracy"] = ("Accuracy: scores by model", [panels.accuracy(data, styles) for data in measured.data])
     return {name: (title, parts) for name, (title, parts) in found.items() if parts}
 
 
 def _overview(measured: Measured, styles: Styles) -> list[Panel]:
     """What says most, four at a glance."""
-    panels: list[Panel] = []
+    parts: list[Panel] = []
     if measured.probed:
-        panels += [_step_time(measured.probed, styles), _chain(measured.probed, styles), _gradients(measured, styles)]
+        parts += [
+            panels.step_time(measured.probed, styles),
+            panels.chain(measured.probed, styles),
+            panels.gradients(measured, styles),
+        ]
     elif measured.data:
-        panels.append(_losses(measured.data[0], styles))
-    if measured.data:
-        panels.append(_accuracy(measured.data[0], styles))
-    return panels
+        parts.append(panels.losses(measured.data[0], styles))
+    if len(measured.data) > 1 and all(REFERENCE in data.baselines for data in measured.data):
+        parts.append(panels.relative(measured.data, styles))
+    elif measured.data:
+        parts.append(panels.accuracy(measured.data[0], styles))
+    return parts
 
 
-# --- what grows with length -------------------------------------------------------------------------------------------
-
-
-def _step_time(probed: Mapping[str, Probed], styles: Styles) -> Panel:
-    curves = {model: _scaled(p.seconds, 1000) for model, p in probed.items()}
-    return "Time of a training step", lambda axis: _growth(axis, curves, styles, "milliseconds, same tokens per batch")
-
-
-def _chain(probed: Mapping[str, Probed], styles: Styles) -> Panel:
-    curves = {model: p.chain for model, p in probed.items()}
-    return "Dependent operations of a step", lambda axis: _growth(axis, curves, styles, "operations, one after another")
-
-
-def _memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
-    curves = {model: _scaled(p.saved, 1e-6) for model, p in probed.items()}
-    return "Saved for the backward pass", lambda axis: _growth(axis, curves, styles, "megabytes")
-
-
-def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) -> None:
-    """Curves against L, both axes logarithmic, and a guide as steep as what grows in proportion to L."""
-    for model, curve in curves.items():
-        known = f"  $L^{{{curve.exponent:z.2f}}}$" if math.isfinite(curve.exponent) else ""
-        colour, marker = styles[model]["color"], styles[model]["marker"]
-        axis.plot(
-            curve.lengths, curve.values, color=colour, marker=marker, markersize=5.5, linewidth=1.8,
-            label=f"{_text(model)}{known}",
-        )  # fmt: skip
-    values = [value for curve in curves.values() for value in curve.values]
-    lengths = next(iter(curves.values())).lengths
-    axis.set_xscale("log", base=2)
-    if _logarithmic(axis, values):
-        known_values = [value for value in values if math.isfinite(value)]
-        low, high = 0.55 * min(known_values), 1.8 * max(known_values)
-        guide = low * 1.15 * np.array(lengths) / lengths[0]
-        axis.plot(lengths, guide, color=_SOFT, linestyle="--", linewidth=1, label="in proportion to L", zorder=1)
-        axis.set_ylim(low, high)
-    axis.set_xticks(lengths, [str(length) for length in lengths])
-    axis.xaxis.minorticks_off()
-    axis.set_xlabel("L, sequence length in tokens")
-    axis.set_ylabel(unit)
-    _legend(axis)
-
-
-def _scaled(curve: Curve, by: float) -> Curve:
-    return Curve(curve.lengths, tuple(by * value for value in curve.values))
-
-
-# --- how far back -----------------------------------------------------------------------------------------------------
-
-
-def _lags(probed: Mapping[str, Probed], task: str, styles: Styles) -> Panel:
-    """The share of seeds by lag, as bars with marks on them; of a lag that was not tried there is no mark."""
-    lags = sorted({a.lag for p in probed.values() for a in p.attempts.get(task, ())})
-
-    def paint(axis: Axes) -> None:
-        wide = 0.8 / len(probed)
-        for k, (model, p) in enumerate(probed.items()):
-            shares = [_share_solved(p, task, lag) for lag in lags]
-            at = np.arange(len(lags)) + (k - (len(probed) - 1) / 2) * wide
-            colour = styles[model]["color"]
-            axis.bar(at, np.nan_to_num(shares), 0.88 * wide, color=colour, alpha=0.8, zorder=2)
-            axis.plot(at, shares, linestyle="", color=colour, marker=styles[model]["marker"], markersize=6,
-                      label=_text(model), clip_on=False, zorder=3)  # fmt: skip
-        axis.set_xticks(range(len(lags)), [f"{lag:,}" for lag in lags])
-        axis.set_ylim(0, 1.28)
-        axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-        axis.grid(axis="x", visible=False)
-        axis.set_xlabel("lag in steps (no mark: not tried, a shorter one failed)")
-        axis.set_ylabel("seeds that solved it")
-        _legend(axis, columns=4)
-
-    return f"Task: {task}", paint
-
-
-def _share_solved(probed: Probed, task: str, lag: int) -> float:
-    solved = [a.solved for a in probed.attempts.get(task, ()) if a.lag == lag]
-    return sum(solved) / len(solved) if solved else math.nan
-
-
-def _gradients(measured: Measured, styles: Styles) -> Panel:
-    """Dashed as built, solid once trained."""
-
-    def paint(axis: Axes) -> None:
-        norms: list[float] = []
-        for model, p in measured.probed.items():
-            for when, dashes, width in (("initial", "--", 1.1), ("trained", "-", 2.1)):
-                values = p.reach.get(when, ())
-                norms += values
-                steps = np.arange(1, len(values) + 1)
-                marker = styles[model]["marker"] if when == "trained" else ""
-                label = _text(model) if when == "trained" else None
-                every = (max(1, len(values) // 16), max(1, len(values) // 8))
-                axis.plot(
-                    steps, values, color=styles[model]["color"], linestyle=dashes, linewidth=width, marker=marker,
-                    markersize=5, markevery=every, label=label,
-                )  # fmt: skip
-        _logarithmic(axis, norms)
-        axis.plot([], [], color=_SOFT, linestyle="--", linewidth=1.1, label="as built")
-        axis.plot([], [], color=_SOFT, linewidth=2.1, label=f"trained, lag {measured.lag}")
-        axis.set_xlabel("k, steps back from the last one")
-        axis.set_ylabel("norm of the answer's gradient")
-        _legend(axis)
-
-    return "How far back gradients reach", paint
-
-
-# --- trainings --------------------------------------------------------------------------------------------------------
-
-
-def _losses(data: OnData, styles: Styles) -> Panel:
-    """A line per training."""
-
-    def paint(axis: Axes) -> None:
-        for model, style in styles.items():
-            for i, fit in enumerate(data.of(model)):
-                seconds, losses = [s for s, _ in fit.curve], [loss for _, loss in fit.curve]
-                label = _text(model) if i == 0 else None
-                axis.plot(seconds, losses, color=style["color"], linewidth=1.1, alpha=0.85, label=label)
-                if losses:
-                    axis.plot(seconds[-1:], losses[-1:], color=style["color"], marker=style["marker"], markersize=5)
-        _logarithmic(axis, [loss for fit in data.fits for _, loss in fit.curve], least=4)
-        axis.set_xlim(0, None)
-        axis.set_xlabel("seconds of training")
-        axis.set_ylabel("validation loss, a line per seed")
-        _legend(axis)
-
-    return f"Loss while training, {data.name}", paint
-
-
-def _accuracy(data: OnData, styles: Styles) -> Panel:
-    """Mean ± standard deviation over seeds, every seed as a dot; the best on top, baselines grey."""
-    names = [model for model in styles if data.of(model)]
-    names += [name for name in data.baselines if name != REFERENCE and name not in names]
-    means = {name: data.mean(name, data.primary) for name in names}
-    order = sorted(names, key=lambda name: (math.isnan(means[name]), means[name]))
-
-    def paint(axis: Axes) -> None:
-        for y, name in enumerate(order):
-            style, values = styles.get(name, {"color": GREY, "marker": "o"}), data.values(name, data.primary)
-            off = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            if len(values) > 1:
-                axis.plot(values, [y + 0.22] * len(values), linestyle="", marker=".", color=style["color"], alpha=0.6,
-                          markersize=6)  # fmt: skip
-            axis.errorbar(means[name], y, xerr=off, color=style["color"], fmt=style["marker"], markersize=7, capsize=3)
-        axis.set_yticks(range(len(order)), [_text(name) for name in order])
-        axis.set_ylim(len(order) - 0.4, -0.6)
-        axis.grid(axis="x", color=_GRID)
-        axis.grid(axis="y", visible=False)
-        if REFERENCE in data.baselines:
-            floor = data.mean(REFERENCE, data.primary)
-            axis.axvline(floor, color=_INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
-            _legend(axis)
-        axis.set_xlabel(f"{data.primary.upper()} on held-out windows (lower is better), mean ± sd over seeds")
-
-    return f"Accuracy, {data.name}", paint
-
-
-# --- what all share ---------------------------------------------------------------------------------------------------
-
-
-def _styles(models: Iterable[str]) -> Styles:
-    """Colour and marker by model; those without their own get the next that nobody has."""
-    spare = iter(_MORE * 9)
-    return {
-        model: {"color": COLOURS[model], "marker": _MARKS.get(model, "o")}
-        if model in COLOURS
-        else dict(zip(("color", "marker"), next(spare), strict=True))
-        for model in models
-    }
-
-
-def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, float]) -> Path:
+def _written(parts: list[Panel], columns: int, path: Path, size: tuple[float, float]) -> Path:
     """Panels in rows to a file; size: of each, in inches."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
+    columns = min(columns, len(parts))
+    rows = -(-len(parts) // columns)
     figure: Figure = canvas(rows * size[1])
     figure.set_size_inches(columns * size[0], rows * size[1])
     figure.set_dpi(_DPI)
@@ -260,44 +81,17 @@ def _written(panels: list[Panel], columns: int, path: Path, size: tuple[float, f
     assert engine is not None
     engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg]
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
-    for axis in axes[len(panels) :]:
+    for axis in axes[len(parts) :]:
         axis.set_visible(False)
-    for axis, (title, paint) in zip(axes, panels, strict=False):
+    for axis, (title, paint) in zip(axes, parts, strict=False):
         axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(_SOFT)
-        axis.tick_params(colors=_INK, labelsize=9, length=3)
-        axis.grid(color=_GRID, linewidth=0.8)
+        axis.spines[["left", "bottom"]].set_color(SOFT)
+        axis.tick_params(colors=INK, labelsize=9, length=3)
+        axis.grid(color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        axis.set_title(_text(title), loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10)
+        axis.set_title(
+            panels.text_of(panels.short(title)), loc="left", fontsize=12, fontweight="bold", color=INK, pad=10
+        )
         paint(axis)
     save(figure, path)
     return path
-
-
-def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0) -> bool:
-    """A logarithmic y axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    known = [value for value in values if math.isfinite(value)]
-    if not known or min(known) <= 0 or max(known) < least * min(known):
-        return False
-    axis.set_yscale("log")
-    if max(known) < 300 * min(known):  # powers of ten alone would be few
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
-    return True
-
-
-def _legend(axis: Axes, columns: int = 1) -> None:
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(
-            frameon=False, fontsize=8.5, labelcolor=_INK, ncols=columns, columnspacing=1.2,
-            loc="best" if columns == 1 else "upper left",
-        )  # fmt: skip
-
-
-def _text(name: str) -> str:
-    """A user's name as it is: no formula in it, and no underscore in front, which would hide it from a legend."""
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name

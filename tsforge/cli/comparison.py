@@ -56,13 +56,17 @@ def _verdicts(console: Console, table: Table) -> None:
 
 
 def _figures(console: Console, aspect: str, columns: Sequence[str], rows: Sequence[Row], models: Sequence[str]) -> None:
-    """Row by model; columns that do not fit beside each other go below."""
-    cells = {column: [_cell(row.cells.get(column)) for row in rows] for column in columns}
-    titles = [_text(row.title) for row in rows]
-    room = console.width - min(_TITLES, max(len(title) for title in (aspect, *titles))) - _GAP
-    widths = {c: _GAP + max(len(c), *(len(cell) for cell in cells[c])) for c in columns}
-    for part in _parts(widths, room, models):
-        lines = [[title, *(cells[column][i] for column in part)] for i, title in enumerate(titles)]
+    """Row by model; words stand below their figures, or columns below each other, where there is no room beside."""
+    titles = [row.title for row in rows]
+    room = console.width - min(_TITLES, max(map(len, (aspect, *titles)))) - _GAP
+    ways = []
+    for between in (" ", "\n"):
+        cells = {column: [_cell(row.cells.get(column), between) for row in rows] for column in columns}
+        widths = {c: _GAP + max(map(_wide, (c, *(cell.plain for cell in cells[c])))) for c in columns}
+        ways.append((_parts(widths, room, models), cells))
+    parts, cells = min(ways, key=lambda way: len(way[0]))
+    for part in parts:
+        lines = [[_text(title), *(cells[column][i] for column in part)] for i, title in enumerate(titles)]
         _print(console, [aspect, *part], lines)
 
 
@@ -106,13 +110,18 @@ def _print(console: Console, header: Sequence[str], lines: Sequence[Sequence[Tex
     console.print(grid)
 
 
-def _cell(cell: Cell | None) -> Text:
-    """A figure and its word, which has a colour; they stay on one line where they fit."""
+def _wide(text: str) -> int:
+    """Of the longest line."""
+    return max(map(len, text.split("\n")))
+
+
+def _cell(cell: Cell | None, between: str) -> Text:
+    """A figure and its word, which has a colour."""
     if cell is None:
         return _text("")
     text = _text(cell.text)
     if cell.shown != cell.text:
-        text.append(" ").append_text(_word(cell.word))
+        text.append(between).append_text(_word(cell.word))
     return text
 
 

@@ -92,16 +92,16 @@ def speed(measured: Measured, data: OnData) -> list[Row]:
         m: Cell(fits[0].parameters, f"{fits[0].parameters:,}", note=f"width {fits[0].width}")
         for m, fits in trained.items()
     }
-    aspect, name = "Training speed", data.name
+    aspect, name, of = "Training speed", data.name, _of(measured, data)
     reached = f"validation loss {loss:.3f}" if math.isfinite(loss) else "the same validation loss"
     return [
-        Row(aspect, f"{name}/parameters", f"parameters, {name}", "numbers that training changes; widths are solved for "
+        Row(aspect, f"{name}/parameters", f"parameters{of}", "numbers that training changes; widths are solved for "
             "so that all models have the same number within 5 %", size),
-        Row(aspect, f"{name}/windows_per_s", f"windows per second, {name}",
+        Row(aspect, f"{name}/windows_per_s", f"windows per second{of}",
             "training windows per second of training, validations and all", windows, rules.FAST),
-        Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}, {name}",
+        Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}{of}",
             "until validation first reached the lowest loss that every training reached", until),
-        Row(aspect, f"{name}/fit_s", f"seconds of training, {name}", "until the budget was spent or patience ended",
+        Row(aspect, f"{name}/fit_s", f"seconds of training{of}", "until the budget was spent or patience ended",
             whole),
     ]  # fmt: skip
 
@@ -136,7 +136,7 @@ def memory(probed: Mapping[str, Probed]) -> list[Row]:
 def accuracy(measured: Measured, data: OnData) -> list[Row]:
     """Scores on a data set, baselines beside."""
     names = (*measured.models, *data.baselines)
-    rows, aspect = [], "Accuracy"
+    rows, aspect, of = [], "Accuracy", _of(measured, data)
     for metric in (data.primary, *(m for m in ("mse", "wql") if m != data.primary)):
         cells = {}
         for model in names:
@@ -146,17 +146,22 @@ def accuracy(measured: Measured, data: OnData) -> list[Row]:
                 word = rules.accurate(model, data.best, paired.verdict if paired else None)
             cells[model] = _spread(data.values(model, metric), "", word)
         definition = (
-            f"{metric.upper()} over {data.windows:,} held-out windows, horizon {data.horizon}, mean ± standard "
-            "deviation over seeds"
+            f"{metric.upper()} over {data.windows:,} held-out windows of {data.name}, horizon {data.horizon}; mean ± "
+            "standard deviation over seeds"
         )
         rule = rules.ACCURATE if metric == data.primary else ""
-        rows.append(Row(aspect, f"{data.name}/{metric}", f"{metric.upper()}, {data.name}", definition, cells, rule))
+        rows.append(Row(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
     if REFERENCE in data.baselines:
         floor = data.mean(REFERENCE, data.primary)
         cells = {m: _skill(skill(data.mean(m, data.primary), floor)) for m in names}
         text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
-        rows.append(Row(aspect, f"{data.name}/skill", f"skill in %, {data.name}", text, cells))
+        rows.append(Row(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
     return rows
+
+
+def _of(measured: Measured, data: OnData) -> str:
+    """What a title says of the data: which of several it is."""
+    return f", {data.name}" if len(measured.data) > 1 else ""
 
 
 def _row(
@@ -217,6 +222,10 @@ def bytes_text(count: float) -> str:
         return rules.UNKNOWN
     for unit in ("B", "kB", "MB"):
         if count < 1000:
-            return f"{count:.3g} {unit}"
+            return f"{_three_digits(count)} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{_three_digits(count)} GB"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")

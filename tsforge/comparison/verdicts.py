@@ -75,6 +75,6 @@ def _agreement(verdicts: dict[str, dict[str, str]]) -> dict[str, str]:
         told = {model: word for model, word in said.items() if word is not None and words[model] != rules.UNKNOWN}
         if not told:
             continue
-        off = [f"{m} is {words[m]} where the textbook says {word}" for m, word in told.items() if words[m] != word]
-        found[aspect] = f"differs from the textbook: {'; '.join(off)}" if off else "as the textbook says"
+        off = [f"{m} ({words[m]} where it says {word})" for m, word in told.items() if words[m] != word]
+        found[aspect] = f"differs from the textbook in {', '.join(off)}" if off else "as the textbook says"
     return found
