@@ -72,7 +72,7 @@ def _overview(measured: Measured, styles: Styles) -> list[Panel]:
 
 def _written(parts: list[Panel], columns: int, path: Path, size: tuple[float, float]) -> Path:
     """Panels in rows to a file; size: of each, in inches."""
-    columns = min(columns, len(parts))
+    columns = 2 if len(parts) == 4 else min(columns, len(parts))
     rows = -(-len(parts) // columns)
     figure: Figure = canvas(rows * size[1])
     figure.set_size_inches(columns * size[0], rows * size[1])
