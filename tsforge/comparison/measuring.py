@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
@@ -52,20 +52,30 @@ def probe(config: CompareConfig, say: Say, workers: int = 1) -> Found:
 def _tasks(
     configs: dict[str, Neural], asked: ProbesConfig, say: Say, workers: int
 ) -> dict[str, tuple[dict[str, tuple[Attempt, ...]], Reach]]:
-    """(attempts by task, gradients' reach) by model, as the processes finish them."""
-    attempts: dict[str, dict[str, tuple[Attempt, ...]]] = {name: {} for name in configs}
-    reaches: dict[str, Reach] = {}
-    with _pool(workers) as run:
+    """(attempts by task, gradients' reach) by model."""
+
+    def told(name: str, task: Task) -> Callable[[Future[list[Attempt]]], None]:
+        def tell(done: Future[list[Attempt]]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                say(f"probes: {name}, {task}: {tasks.solved_lag(done.result())} steps are remembered")
+
+        return tell
+
+    say(f"probes: {' and '.join(TASKS)} at lags of {', '.join(map(str, asked.lags))}, which takes longest")
+    attempts: dict[str, dict[Task, Future[list[Attempt]]]] = {name: {} for name in configs}
+    with _pool(workers) as pool:
         # The last named first: the longest lags, and so the longest work, are with attention.
-        order = list(reversed(configs.items()))
-        waiting = {(n, task): run(_attempts, c, task, asked) for n, c in order for task in TASKS}
-        reaching = {n: run(reach, c, asked) for n, c in order}
-        for (name, task), result in waiting.items():
-            attempts[name][task] = tuple(result())
-            say(f"probes: {name} remembers {tasks.solved_lag(attempts[name][task])} steps in {task}")
-        for name, result in reaching.items():
-            reaches[name] = result()
-    return {name: ({task: attempts[name][task] for task in TASKS}, reaches[name]) for name in configs}
+        for name, config in reversed(configs.items()):
+            for task in TASKS:
+                attempts[name][task] = pool.submit(
+                    tasks.longest_lag, config, task, asked.lags, asked.seeds, asked.budget
+                )
+                attempts[name][task].add_done_callback(told(name, task))
+        reaches = {name: pool.submit(reach, config, asked) for name, config in reversed(configs.items())}
+        return {
+            name: ({task: tuple(attempts[name][task].result()) for task in TASKS}, reaches[name].result())
+            for name in configs
+        }
 
 
 def reach(config: Neural, asked: ProbesConfig) -> Reach:
@@ -77,23 +87,29 @@ def reach(config: Neural, asked: ProbesConfig) -> Reach:
     return {"initial": probes.gradient_reach(built, x), "trained": probes.gradient_reach(trained, x)}
 
 
-def _attempts(config: Neural, task: Task, asked: ProbesConfig) -> list[Attempt]:
-    return tasks.longest_lag(config, task, asked.lags, asked.seeds, asked.budget)
+class _Here(Executor):
+    """Runs everything at once, in this process."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(function(*arguments, **named))
+        return done
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[Callable[..., Callable[[], Any]]]:
-    """run(function, *arguments) -> a function that waits for its result; with one worker everything runs here.
-
-    One thread each, so that a task ends alike however many run beside it.
-    """
+def _pool(workers: int) -> Iterator[Executor]:
+    """One thread each, so that a task ends alike however many run beside it."""
     if workers > 1:
         with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-            yield lambda function, *arguments: pool.submit(function, *arguments).result
-            return
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield lambda function, *arguments: lambda: function(*arguments)
+        yield _Here()
     finally:
         torch.set_num_threads(before)
