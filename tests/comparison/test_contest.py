@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tsforge
 from tsforge import artifact, evaluation, training
 from tsforge.comparison import config, contest
 from tsforge.comparison.contest import Contest, Stage
@@ -147,3 +148,13 @@ def test_nothing_held_out(table: str) -> None:
     plan = config.read(table, QUICK | {"data.test": 0}, COMPARE)
     with pytest.raises(ConfigError, match="load: nothing is held out"):
         contest.prepare("load", plan.experiments["load"], plan.compare)
+
+
+def test_from_python_with_a_frame(table: str, tmp_path: Path) -> None:
+    """Prevents: data that has to be written to a file before it can be compared on."""
+    frame = pd.read_csv(table, parse_dates=["time"])
+    found = tsforge.compare(frame, QUICK, COMPARE | {"seeds": 1}, out=tmp_path)
+    again = tsforge.compare(table, QUICK, COMPARE | {"seeds": 1}, out=tmp_path)
+    assert found.measured.data[0].fits[0].scores == again.measured.data[0].fits[0].scores
+    assert (tmp_path / "comparison.html").is_file()
+    assert found.table.verdicts.keys() == {"Training speed", "Accuracy"}

@@ -5,7 +5,7 @@ A file for a comparison is an experiment's, with a [compare] table; each of its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -96,26 +96,31 @@ class CompareConfig(Config):
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison and its experiments by data set; their model and seed are those of the comparison."""
+    """A comparison and its experiments by data set; their model is that of the comparison.
+
+    frame: the data, where it comes from no file.
+    """
 
     name: str
     compare: CompareConfig
     experiments: dict[str, Experiment]
+    frame: Any = None
 
 
-def read(source: str | None, overrides: dict[str, Any], compare: dict[str, Any]) -> Plan:
-    """A plan from a TOML file, or from a table with default settings.
+def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Plan:
+    """A plan from a TOML file, or from a table (a path, a catalogued name, a frame) with default settings.
 
     overrides: dotted settings of the experiments; those of a model hold for every model. compare: settings of the
     comparison, which win over the file's. Raises ConfigError naming the setting.
     """
-    file = source if source is not None and Path(source).suffix == ".toml" else None
+    source = str(source) if isinstance(source, Path) else source
+    file = source if isinstance(source, str) and source.endswith(".toml") else None
     values = experiments.read_toml(Path(file)) if file else {}
     asked = merge(values.pop("compare", {}), compare)
     own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}
     shared = _models(values.pop("model", {}), overrides)
     asked = merge(asked, {"settings": {ALL: shared}}) if shared else asked
-    if file is None and source is not None:
+    if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")
     found = experiments.grouped(values, own, file or "settings")
@@ -123,7 +128,8 @@ def read(source: str | None, overrides: dict[str, Any], compare: dict[str, Any])
     for name in config.optional:
         if name not in found:
             raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(found)}")
-    return Plan(values.get("name") or "-vs-".join(config.models), config, found)
+    frame = None if isinstance(source, str) else source
+    return Plan(values.get("name") or "-vs-".join(config.models), config, found, frame)
 
 
 def quick(plan: Plan) -> Plan:
@@ -143,7 +149,7 @@ def quick(plan: Plan) -> Plan:
         train = e.train.model_copy(update={"max_steps": min(e.train.max_steps, 40), "max_time": None})
         data = e.data.model_copy(update={"context": context})
         small[name] = e.model_copy(update={"train": train, "data": data})
-    return Plan(plan.name, config.model_copy(update={**update, "budget": "steps"}), small)
+    return replace(plan, compare=config.model_copy(update={**update, "budget": "steps"}), experiments=small)
 
 
 def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,12 @@ class Contest:
     sizes: dict[str, tuple[int, int]]
 
 
-def prepare(name: str, experiment: Experiment, config: CompareConfig) -> Contest:
-    """Read the table, cut it, and solve for the widths. Raises DataError or ConfigError for what can be mended."""
-    prepared = training.for_fit(experiment, None)
+def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Contest:
+    """Read the table, cut it, and solve for the widths. Raises DataError or ConfigError for what can be mended.
+
+    frame: the data; what the experiment names where None.
+    """
+    prepared = training.for_fit(experiment, frame)
     if not len(prepared.parts.test):
         raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
     if config.budget == "time" and experiment.train.max_time is None:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tsforge import charts, environment, recording, report
-from tsforge.comparison import contest, measuring, verdicts
+from tsforge.comparison import config, contest, measuring, verdicts
 from tsforge.comparison.config import Plan
 from tsforge.comparison.contest import Contest, Stage
 from tsforge.comparison.measured import Measured, OnData
@@ -50,6 +51,18 @@ class Compared:
     run: Run
 
 
+def compare(
+    data: Any, overrides: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, *, out: str | Path
+) -> Compared:
+    """A comparison, not recorded: compare("data.csv", {"data.horizon": 48}, {"models": ("lstm", "gru")}, out="c").
+
+    data: a path, the name of a data set, a frame, or a TOML file with a comparison. overrides: dotted settings of the
+    experiments. settings: of the comparison (`CompareConfig`). out: folder for the page, the pictures and the models.
+    Raises TsforgeError.
+    """
+    return run(config.read(data, overrides or {}, settings or {}), Setting(Path(out), Tracker(on=False)))
+
+
 def run(plan: Plan, setting: Setting) -> Compared:
     """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
     start = time.perf_counter()
@@ -83,7 +96,7 @@ def _prepare(plan: Plan) -> list[Contest]:
     found = []
     for name, experiment in plan.experiments.items():
         try:
-            found.append(contest.prepare(name, experiment, plan.compare))
+            found.append(contest.prepare(name, experiment, plan.compare, plan.frame))
         except DataError as problem:
             if name not in plan.compare.optional:
                 raise
@@ -100,19 +113,19 @@ def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report |
 
 
 def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: float) -> Measured:
-    config = plan.compare
-    lag = config.probes.reach if config.probes else 0
+    asked = plan.compare
+    lag = asked.probes.reach if asked.probes else 0
     return Measured(
-        plan.name, config.models, config.seeds, config.budget, probed, tuple(data), lag, environment.hardware(),
+        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag, environment.hardware(),
         time.perf_counter() - start,
     )  # fmt: skip
 
 
 def _params(plan: Plan) -> dict[str, object]:
-    config = plan.compare
+    asked = plan.compare
     return {
-        "models": config.models, "seeds": config.seeds, "budget": config.budget, "data": list(plan.experiments),
-        "parameters": config.parameters or "",
+        "models": asked.models, "seeds": asked.seeds, "budget": asked.budget, "data": list(plan.experiments),
+        "parameters": asked.parameters or "",
     }  # fmt: skip
 
 
