@@ -42,8 +42,8 @@ class ProbesConfig(Config):
     sequences: AtLeastOne = 8
     lags: Lengths = (10, 30, 100, 300, 1000)
     seeds: AtLeastOne = 3
-    steps: AtLeastOne = 1500
-    task_tokens: AtLeastOne = 5_000_000
+    steps: AtLeastOne = 1200
+    task_tokens: AtLeastOne = 4_000_000
     batch: AtLeastOne = 32
     lr: Annotated[float, Field(gt=0)] = 5e-3
     reach: Annotated[int, Field(ge=4)] = 100
