@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+from pathlib import Path
+
+from stores import environment, wait_for
 
 from tsforge import probes, tasks
 from tsforge.comparison import measuring
@@ -42,6 +46,34 @@ def test_two_processes_find_the_same_as_none() -> None:
     assert shared.reach == alone.reach
 
 
-@pytest.mark.parametrize("probes", [False])
-def test_probes_left_out(probes: bool) -> None:
-    assert measuring.probe(CompareConfig(probes=probes), lambda _: None) == {}
+ENDLESS = """
+import os, sys, time
+from tsforge.comparison import measuring
+if __name__ == "__main__":
+    with measuring._pool(2) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+
+
+def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
+    """Prevents: processes that go on computing for minutes after their comparison was killed."""
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+
+    def gone() -> bool:
+        status = Path(f"/proc/{worker}/stat")
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    wait_for(gone, "the end of the worker", 60)
+
+
+def test_probes_left_out() -> None:
+    assert measuring.probe(CompareConfig(probes=False), lambda _: None) == {}
