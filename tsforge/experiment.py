@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BeforeValidator, Field
 
-from tsforge.config import Config, parse
+from tsforge.config import Choice, Config, Range, parse
 from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
@@ -50,9 +50,9 @@ class TrainConfig(Config):
     max_steps: AtLeastOne = 1000
     epochs: AtLeastOne | None = None
     max_time: Duration | None = None
-    batch_size: AtLeastOne = 32
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    batch_size: Annotated[AtLeastOne, Choice((16, 32, 64))] = 32
+    lr: Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0), Range(0.0, 0.1)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Share = 0.05
@@ -126,6 +126,14 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
     return _build(values, overrides, str(file) if file is not None else "settings")
+
+
+def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
+    """The experiment with some dotted settings changed, as in {"train.lr": 0.01}."""
+    values = experiment.plain()
+    for path, value in settings.items():
+        values = merge(values, _nest(path, value))
+    return parse(Experiment, values, source="settings")
 
 
 def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]:
