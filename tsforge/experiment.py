@@ -35,6 +35,7 @@ def seconds(value: Any) -> Any:
 
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+SWEEP = ("sweep", "space")  # what a TOML file may say of a sweep, beside the experiment
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -123,9 +124,21 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
     values = _read_toml(Path(file)) if file is not None else {}
+    for name in SWEEP:
+        values.pop(name, None)
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
     return _build(values, overrides, str(file) if file is not None else "settings")
+
+
+def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
+    """The tables [sweep] and [space] of a TOML file, as they stand; empty where they do not."""
+    values = _read_toml(Path(file))
+    found = {name: values.get(name, {}) for name in SWEEP}
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{file}: {name} is no table", f"write [{name}] on a line of its own, settings below it")
+    return found
 
 
 def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
