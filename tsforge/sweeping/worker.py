@@ -1,0 +1,191 @@
+"""A worker process: reads the data once, runs trials until there are no more. `python -m tsforge.sweeping.worker`.
+
+Its orders are the first line of its standard input. A line "stop", or the end of that input (the process that started
+it is gone), lets it hand its trial over and end.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsforge.errors import TsforgeError
+from tsforge.sweeping import trials
+from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
+from tsforge.sweeping.orders import Orders, read
+from tsforge.sweeping.plan import Plan, load
+from tsforge.sweeping.study import Place, open_study, pruner, sampler
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+    from tsforge.experiment import Experiment
+
+log = logging.getLogger("tsforge")
+WAIT = 1.0  # seconds between looks at what others still run
+
+
+@dataclass
+class Attempt:
+    """One trial as `Judge` sees it: passes on to Optuna, and remembers."""
+
+    trial: Trial
+    stop: Callable[[], bool]
+    heard: Callable[[float, int], None]
+    sizes: dict[str, float] = field(default_factory=dict)
+
+    def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
+        self.sizes = sizes
+        self.trial.set_user_attr("scores", sizes)
+        for name, share in broken.items():
+            self.trial.set_constraint(name, share)
+
+    def pruned(self, value: float, step: int) -> bool:
+        self.trial.report(value, step)
+        self.heard(value, step)
+        return bool(self.trial.should_prune())
+
+    def stopping(self) -> bool:
+        return self.stop()
+
+
+def run_trials(orders: Orders, plan: Plan, judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
+    """Trials until as many as ordered are begun and nobody runs one any more."""
+    place = Place(Path(orders.folder), orders.study, orders.url, orders.heartbeat)
+    study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
+    known = len(study.get_trials(deepcopy=False))
+    seed = next(iter(plan.bases.values())).seed
+    study.sampler = sampler(plan.sweep.sampler, 1_000_003 * seed + 1_009 * known + orders.index)
+    while not stop():
+        trial = trials.begin(study, place, orders.total)
+        if trial is not None:
+            with _Beating(study, trial, place):
+                _attempt(study, trial, plan, judge, recorder, stop)
+        elif trials.tally(study.get_trials(deepcopy=False)).running:
+            time.sleep(WAIT)
+        else:
+            return
+
+
+def _attempt(
+    study: Study, trial: Trial, plan: Plan, judge: Judge, recorder: Recorder, stop: Callable[[], bool]
+) -> None:
+    """One trial, from its parameters to its end, whatever that is."""
+    from optuna.trial import TrialState
+
+    experiment = plan.made.suggest(trial)
+    with recorder.trial(trial.number, experiment) as run:
+        attempt = Attempt(trial, stop, run.heard)
+        state, values, reason = TrialState.FAIL, None, ""
+        try:
+            judged = judge.judge(experiment, attempt)
+            _remember(trial, judged)
+            state, values = TrialState.COMPLETE, list(judged.values)
+            run.judged(judged)
+        except StoppedEarlyError as why:
+            state, reason = TrialState.PRUNED, str(why)
+        except HandedOverError:
+            trials.hand_over(study, trial)
+            reason = "stopped; its settings are queued again"
+        except TsforgeError as problem:
+            reason = problem.message
+        except Exception as problem:  # one trial's bug, or its hunger for memory, is not the sweep's end
+            log.exception("trial %d", trial.number)
+            reason = f"{type(problem).__name__}: {problem}"
+        if reason:
+            trial.set_user_attr(trials.REASON, reason)
+        study.tell(trial, values, state, skip_if_finished=True)
+        run.ended(state.name, reason, attempt.sizes)
+
+
+def _remember(trial: Trial, judged: Judgement) -> None:
+    trial.set_user_attr("scores", judged.scores)
+    for name, value in judged.facts.items():
+        trial.set_user_attr(name, value)
+
+
+class Run:
+    """What is recorded of a trial; this one records nothing."""
+
+    def heard(self, loss: float, step: int) -> None: ...
+    def judged(self, judged: Judgement) -> None: ...
+    def ended(self, state: str, reason: str, sizes: dict[str, float]) -> None: ...
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Recorder:
+    """Where trials are recorded; this one forgets them."""
+
+    def trial(self, _number: int, _experiment: Experiment) -> Run:
+        return Run()
+
+
+class _Beating:
+    """Signs of life of a trial at a server, as long as it lasts; a journal needs none."""
+
+    def __init__(self, study: Study, trial: Trial, place: Place) -> None:
+        self._storage: Any = study._storage
+        self._id, self._every = trial._trial_id, place.heartbeat
+        self._over = threading.Event()
+        self._thread = None if place.local else threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> None:
+        if self._thread is not None:
+            self._storage.record_heartbeat(self._id)
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._every):
+            try:
+                self._storage.record_heartbeat(self._id)
+            except Exception as problem:  # the next one may come through
+                log.warning("no sign of life could be left: %s", problem)
+
+
+class Stop:
+    """Whether to end: it was said, the starter is gone, or the time is up."""
+
+    def __init__(self, until: float | None) -> None:
+        self.until = until
+        self._said = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        sys.stdin.readline()
+        self._said.set()
+
+    def __call__(self) -> bool:
+        return self._said.is_set() or (self.until is not None and time.time() >= self.until)
+
+
+def main() -> int:
+    """Do what the first line of the standard input says."""
+    orders = read(sys.stdin.readline())
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    stop = Stop(orders.until)
+    try:
+        plan = load(Path(orders.folder))
+        judge = Judge(plan, Table.read(plan))
+        run_trials(orders, plan, judge, Recorder(), stop)
+    except TsforgeError as problem:
+        print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
