@@ -35,6 +35,7 @@ class Wish:
     register: str | None = None  # name in the registry
     alias: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    parent: Run | None = None  # that it is shown under
 
 
 def fit(
@@ -46,7 +47,7 @@ def fit(
     """
     wish = wish or Wish()
     experiment = prepared.experiment
-    with tracker.run(experiment.title, experiment.flat(), tags("fit", experiment, wish)) as run:
+    with tracker.run(experiment.title, experiment.flat(), tags("fit", experiment, wish), wish.parent) as run:
         run.text("experiment.toml", experiment.toml())
         run.dataset(dataset(prepared.panel, experiment.data.path))
         result = training.train(prepared, _watching(run, report))

@@ -13,6 +13,7 @@ import tsforge
 from tsforge import metrics
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import Forecaster, Reader
+from tsforge.learner import Round
 from tsforge.model.network import parameters
 from tsforge.sweeping import objective
 from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError, Table
@@ -28,10 +29,14 @@ class Watching:
         self.stop_at, self.prune_at = stop_at, prune_at
         self.reports: list[tuple[float, int]] = []
         self.broken: dict[str, float] = {}
+        self.curve: list[Round] = []
         self.asked = 0
 
     def sized(self, _sizes: dict[str, float], broken: dict[str, float]) -> None:
         self.broken = broken
+
+    def heard(self, event: Round) -> None:
+        self.curve.append(event)
 
     def pruned(self, value: float, step: int) -> bool:
         self.reports.append((value, step))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tsforge import training
+from tsforge import artifact, training
 from tsforge.data import split
 from tsforge.data.loader import WindowLoader
 from tsforge.data.panel import Panel
@@ -36,6 +36,9 @@ class Watcher(Protocol):
     def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
         """Parameters and latency, and how far each goes beyond its constraint."""
 
+    def heard(self, event: Round) -> None:
+        """Told the losses of the newest fold after each validation."""
+
     def pruned(self, value: float, step: int) -> bool:
         """Told how good the trial is so far; whether it ends here."""
 
@@ -49,11 +52,12 @@ class HandedOverError(Exception):
 
 @dataclass(frozen=True)
 class Judgement:
-    """values: of the objectives. scores: val/METRIC, latency in ms, parameters. facts: what else there is to know."""
+    """values: of the objectives. scores: val/METRIC, latency in ms, parameters. facts: seconds, and why it ended."""
 
     values: tuple[float, ...]
     scores: dict[str, float]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
+    model: artifact.Model  # of the newest fold
 
 
 class StoppedEarlyError(Exception):
@@ -122,21 +126,22 @@ class Judge:
         found = self.sizes(folds[0])
         self._constrain(found, watcher)
         parts: list[dict[str, float]] = []
-        stops: list[str] = []
+        fits: list[training.Learned] = []
         for k, prepared in enumerate(folds):
             report = _Report(self.plan, prepared, [p["val/loss"] for p in parts], watcher)
             learned = training.learn(prepared, report)
             if learned.stop == "interrupt":
                 raise KeyboardInterrupt
-            stops.append(learned.stop)
+            fits.append(learned)
             parts.append(self._scores(prepared, learned))
             if self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds):
                 if watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
                     raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
         for name in parts[0]:
             found[name] = sum(p[name] for p in parts) / len(parts)
-        facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(dict.fromkeys(stops))}
-        return Judgement(self._values(found), found, facts)
+        stops = dict.fromkeys(learned.stop for learned in fits)
+        facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(stops)}
+        return Judgement(self._values(found), found, facts, fits[0].model)
 
     def _constrain(self, sizes: dict[str, float], watcher: Watcher) -> None:
         """A model beyond a constraint is not trained."""
@@ -194,7 +199,11 @@ class _Report:
     def __call__(self, event: Round | Tick) -> None:
         if self.watcher.stopping():
             raise HandedOverError
-        if not isinstance(event, Round) or not self.listens or not math.isfinite(event.validation):
+        if not isinstance(event, Round):
+            return
+        if not self.before:
+            self.watcher.heard(event)
+        if not self.listens or not math.isfinite(event.validation):
             return
         self.best = min(self.best, event.validation)
         step = min(ROUNDS, math.ceil(ROUNDS * event.step / self.steps))

@@ -113,7 +113,7 @@ class Plan(Config):
         for kind, base in self.bases.items():
             flat = base.flat()
             found |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
-        found |= {f"space: {s.name}": repr(s.values) for s in self.made.settings}
+        found |= {f"space: {s.name}": s.text for s in self.made.settings}
         kept = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
         return found | {f"sweep.{k}": v for k, v in kept.items()}
 

@@ -32,6 +32,22 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
+class Known:
+    """Answers a space with what a trial was once given."""
+
+    params: Mapping[str, Any]
+
+    def suggest_float(self, name: str, _low: float, _high: float, *, log: bool = False) -> float:  # noqa: ARG002
+        return float(self.params[name])
+
+    def suggest_int(self, name: str, _low: int, _high: int, *, step: int = 1, log: bool = False) -> int:  # noqa: ARG002
+        return int(self.params[name])
+
+    def suggest_categorical(self, name: str, _choices: Any) -> Any:
+        return self.params[name]
+
+
+@dataclass(frozen=True)
 class Setting:
     """A dotted path with its values. model: the architecture that alone has it; None where all share it."""
 
@@ -46,6 +62,17 @@ class Setting:
     @property
     def fixed(self) -> bool:
         return isinstance(self.values, Choice) and len(self.values.values) == 1
+
+    @property
+    def text(self) -> str:
+        """The values as --space takes them."""
+        values = self.values
+        if isinstance(values, Choice):
+            words = ",".join(map(str, values.values))
+            return words if self.fixed else f"choice({words})"
+        form = "log" if values.log else "int" if _whole(values) else "float"
+        step = f",{values.step}" if values.step > 1 else ""
+        return f"{form}({values.low:g},{values.high:g}{step})"
 
     def suggest(self, trial: Trial) -> Any:
         """A value from a trial; one that is fixed asks for nothing."""
@@ -87,6 +114,10 @@ class Space:
         models = self.models
         model = trial.suggest_categorical(KIND, models) if len(models) > 1 else models[0]
         return override(self.bases[model], {s.path: s.suggest(trial) for s in self.of(model)})
+
+    def experiment(self, params: Mapping[str, Any]) -> Experiment:
+        """The experiment of a trial."""
+        return self.suggest(Known(params))
 
     def defaults(self, model: str) -> dict[str, Any]:
         """The values by name with which an architecture starts, so far as they lie in the space."""

@@ -177,7 +177,7 @@ def begin_with(study: Study, plan: Plan) -> None:
     if study.get_trials(deepcopy=False):
         return
     for model in plan.bases:
-        study.enqueue_trial(plan.made.defaults(model))
+        study.enqueue_trial(plan.made.defaults(model), user_attrs={trials.DEFAULT: True})
 
 
 def _plain(value: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tsforge.sweeping.study import Place
 
 RETRIES = 2  # of a trial whose worker died
-OWNER, INSTEAD, REASON, WITHDRAWN = "owner", "instead_of", "reason", "withdrawn"
+OWNER, INSTEAD, REASON, WITHDRAWN, DEFAULT = "owner", "instead_of", "reason", "withdrawn", "default"
 
 
 class Tally(NamedTuple):
@@ -126,10 +126,11 @@ def hand_over(study: Study, trial: Trial) -> None:
 
     mine = study.get_trials(deepcopy=False)[trial.number]
     kept = {k: v for k, v in mine.system_attrs.items() if k in ("fixed_params", "retry_history", "failed_trial")}
+    said = {k: v for k, v in mine.user_attrs.items() if k not in (OWNER, REASON)}
     study.add_trial(
         optuna.create_trial(
             state=optuna.trial.TrialState.WAITING, params=mine.params, distributions=mine.distributions,
-            system_attrs=kept, user_attrs={INSTEAD: [*mine.user_attrs.get(INSTEAD, []), trial.number]},
+            system_attrs=kept, user_attrs=said | {INSTEAD: [*said.get(INSTEAD, []), trial.number]},
         )
     )  # fmt: skip
 

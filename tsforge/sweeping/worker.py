@@ -11,21 +11,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.errors import TsforgeError
+from tsforge.learner import Round
 from tsforge.sweeping import trials
 from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
+from tsforge.sweeping.finale import run_refits
 from tsforge.sweeping.orders import Orders, read
 from tsforge.sweeping.plan import Plan, load
+from tsforge.sweeping.recorded import Recorder, Run
 from tsforge.sweeping.study import Place, open_study, pruner, sampler
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-
-    from tsforge.experiment import Experiment
 
 log = logging.getLogger("tsforge")
 WAIT = 1.0  # seconds between looks at what others still run
@@ -37,18 +38,19 @@ class Attempt:
 
     trial: Trial
     stop: Callable[[], bool]
-    heard: Callable[[float, int], None]
-    sizes: dict[str, float] = field(default_factory=dict)
+    run: Run
 
     def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
-        self.sizes = sizes
         self.trial.set_user_attr("scores", sizes)
+        self.run.sized(sizes)
         for name, share in broken.items():
             self.trial.set_constraint(name, share)
 
+    def heard(self, event: Round) -> None:
+        self.run.heard(event)
+
     def pruned(self, value: float, step: int) -> bool:
         self.trial.report(value, step)
-        self.heard(value, step)
         return bool(self.trial.should_prune())
 
     def stopping(self) -> bool:
@@ -81,7 +83,7 @@ def _attempt(
 
     experiment = plan.made.suggest(trial)
     with recorder.trial(trial.number, experiment) as run:
-        attempt = Attempt(trial, stop, run.heard)
+        attempt = Attempt(trial, stop, run)
         state, values, reason = TrialState.FAIL, None, ""
         try:
             judged = judge.judge(experiment, attempt)
@@ -101,32 +103,13 @@ def _attempt(
         if reason:
             trial.set_user_attr(trials.REASON, reason)
         study.tell(trial, values, state, skip_if_finished=True)
-        run.ended(state.name, reason, attempt.sizes)
+        run.ended(state.name, reason)
 
 
 def _remember(trial: Trial, judged: Judgement) -> None:
     trial.set_user_attr("scores", judged.scores)
     for name, value in judged.facts.items():
         trial.set_user_attr(name, value)
-
-
-class Run:
-    """What is recorded of a trial; this one records nothing."""
-
-    def heard(self, loss: float, step: int) -> None: ...
-    def judged(self, judged: Judgement) -> None: ...
-    def ended(self, state: str, reason: str, sizes: dict[str, float]) -> None: ...
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class Recorder:
-    """Where trials are recorded; this one forgets them."""
-
-    def trial(self, _number: int, _experiment: Experiment) -> Run:
-        return Run()
 
 
 class _Beating:
@@ -179,8 +162,12 @@ def main() -> int:
     stop = Stop(orders.until)
     try:
         plan = load(Path(orders.folder))
-        judge = Judge(plan, Table.read(plan))
-        run_trials(orders, plan, judge, Recorder(), stop)
+        table = Table.read(plan)
+        if orders.refit:
+            run_refits(Path(orders.folder), plan, table, stop)
+            return 0
+        with Recorder(orders.record, plan) as recorder:
+            run_trials(orders, plan, Judge(plan, table), recorder, stop)
     except TsforgeError as problem:
         print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr, flush=True)
         return 2
