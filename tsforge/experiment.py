@@ -193,12 +193,12 @@ def _kind(values: dict[str, Any]) -> Any:
     return model.get("kind") if isinstance(model, dict) else None
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
     """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails."""
     path, sign, value = text.partition("=")
     path, value = path.strip(), value.strip()
     if not sign or not path:
-        raise ConfigError(f"--set {text}: not of the form dotted.path=value", "for example --set train.lr=0.01")
+        raise ConfigError(f"{flag} {text}: not of the form dotted.path=value", f"for example {flag} train.lr=0.01")
     try:
         return path, tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plans import Make
 
 import tsforge
 from tsforge import metrics
@@ -18,8 +19,6 @@ from tsforge.model.network import parameters
 from tsforge.sweeping import objective
 from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError, Table
 from tsforge.training import for_fit, learn
-
-from plans import Make
 
 
 class Watching:
@@ -108,7 +107,10 @@ def test_reports_count_in_twentieths_of_a_training(make: Make) -> None:
     watching = Watching()
     Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
     values, steps = zip(*watching.reports, strict=True)
-    assert steps == (*(round(20 * k / 8 + 0.4) for k in range(1, 9)), *(20 + round(20 * k / 8 + 0.4) for k in range(1, 9)))
+    assert steps == (
+        *(round(20 * k / 8 + 0.4) for k in range(1, 9)),
+        *(20 + round(20 * k / 8 + 0.4) for k in range(1, 9)),
+    )
     assert list(values[:8]) == sorted(values[:8], reverse=True)
 
 
@@ -118,9 +120,7 @@ def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPa
 
     steps = []
     before = Learner.on_before_optimizer_step
-    monkeypatch.setattr(
-        Learner, "on_before_optimizer_step", lambda self, opt: (steps.append(1), before(self, opt))[1]
-    )
+    monkeypatch.setattr(Learner, "on_before_optimizer_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
     plan = make(settings={"train.max_steps": 20})
     with pytest.raises(StoppedEarlyError, match="step 4 of 20"):
         Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching(prune_at=4))

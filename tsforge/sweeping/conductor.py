@@ -63,7 +63,7 @@ class Sweep:
 
     @property
     def best(self) -> Experiment | None:
-        """The winner's experiment, with the seed of the model that is kept; the best trial's where none was refitted."""
+        """The winner's experiment with the seed of the model that is kept; else the best trial's."""
         if self.winner is not None:
             return override(self.winner.experiment, {"seed": self.winner.seed})
         row = next((r for r in self.rows if r.good), None)
@@ -84,7 +84,7 @@ def settle(plan: Plan, data: Any = None) -> tuple[Plan, str]:
 
 def sweep(
     plan: Plan, where: Where, tracker: Tracker, *, digest: str, command: str = "", progress: Progress | None = None
-) -> Sweep:
+) -> tuple[Sweep, Run]:
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
     plan, digest: as `settle` gives them. progress: called every second or so.
@@ -110,7 +110,7 @@ def sweep(
             recorded.finished(run, folder, done.rows, plan)
         if done.stopped:
             run.end("KILLED", "stopped by Ctrl-C; the same command goes on")
-    return done
+    return done, run
 
 
 def _search(study: Study, plan: Plan, where: Where, record: Record | None, progress: Progress) -> bool:
@@ -207,4 +207,3 @@ def _seldom(look: Callable[[], None], every: float = 1.0) -> Callable[[], None]:
 
 
 def _silent(_phase: str, _tally: Tally, _total: int) -> None: ...
-

@@ -87,7 +87,9 @@ class Table:
             if len(self._cut) >= KEPT:
                 self._cut.pop(next(iter(self._cut)))
             self._cut[key] = self._folds(experiment)
-        return [replace(p, experiment=experiment.model_copy(update={"data": p.experiment.data})) for p in self._cut[key]]
+        return [
+            replace(p, experiment=experiment.model_copy(update={"data": p.experiment.data})) for p in self._cut[key]
+        ]
 
     def _folds(self, experiment: Experiment) -> list[Prepared]:
         resolved, _ = resolve(experiment, self.panel)
@@ -134,9 +136,9 @@ class Judge:
                 raise KeyboardInterrupt
             fits.append(learned)
             parts.append(self._scores(prepared, learned))
-            if self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds):
-                if watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
-                    raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
+            more = self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds)
+            if more and watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
+                raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
         for name in parts[0]:
             found[name] = sum(p[name] for p in parts) / len(parts)
         stops = dict.fromkeys(learned.stop for learned in fits)
@@ -229,4 +231,3 @@ def latency(network: torch.nn.Module, prepared: Prepared) -> float:
                 torch.cuda.synchronize()
             best = min(best, time.perf_counter() - start)
     return 1000 * best
-

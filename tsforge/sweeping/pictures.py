@@ -62,10 +62,10 @@ def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
         best = np.minimum.accumulate([r.values[0] for r in good])
         axis.step([r.number for r in good], best, where="post", color=ORANGE, label="best so far")
     for state, marker, label in (("PRUNED", "|", "pruned"), ("FAIL", "x", "failed")):
-        part = [r.number for r in found if r.state == state]
-        if part:
+        ended = [r.number for r in found if r.state == state]
+        if ended:
             base = axis.get_ylim()[0]
-            axis.scatter(part, [base] * len(part), marker=marker, color=GREY, s=22, label=label)
+            axis.scatter(ended, [base] * len(ended), marker=marker, color=GREY, s=22, label=label)
     axis.set_xlabel("trial")
     axis.set_ylabel(plan.sweep.objectives[0])
     axis.legend(frameon=False, fontsize=9)
@@ -112,7 +112,9 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
     figure = canvas(4.2)
     axis = _clean(figure.subplots())
     for i, line in reversed(list(enumerate(lines))):
-        axis.plot(line, color=ORANGE if i < top else PALE, linewidth=1.6 if i < top else 0.8, zorder=3 if i < top else 2)
+        axis.plot(
+            line, color=ORANGE if i < top else PALE, linewidth=1.6 if i < top else 0.8, zorder=3 if i < top else 2
+        )
     axis.set_xticks(range(lines.shape[1]), [*names, plan.sweep.objectives[0]], fontsize=8)
     axis.set_yticks([0, 1], ["low", "high"])
     save(figure, path)
@@ -128,7 +130,9 @@ def _pareto(good: Sequence[Row], plan: Plan, path: Path) -> None:
     x, y = [r.values[1] for r in front], [r.values[0] for r in front]
     axis.plot(x, y, color=ORANGE, marker="o", markersize=5, linewidth=1.2, label="Pareto front")
     for r in front[:MOST]:
-        axis.annotate(f"{r.number} {r.model}", (r.values[1], r.values[0]), fontsize=7, xytext=(4, 4), textcoords="offset points")
+        axis.annotate(
+            f"{r.number} {r.model}", (r.values[1], r.values[0]), fontsize=7, xytext=(4, 4), textcoords="offset points"
+        )
     axis.set_xlabel(plan.sweep.objectives[1] + (" (ms)" if plan.sweep.objectives[1] == "latency" else ""))
     axis.set_ylabel(plan.sweep.objectives[0])
     axis.legend(frameon=False, fontsize=9)

@@ -86,7 +86,7 @@ class Plan(Config):
     """bases: the experiment of each architecture, its data resolved. space: what was said of ranges, by name."""
 
     bases: dict[str, Experiment]
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = Field(default_factory=dict)
     sweep: SweepConfig = SweepConfig()
 
     @cached_property

@@ -49,9 +49,7 @@ class Row:
 
 def rows(study: Study, plan: Plan) -> list[Row]:
     """Every trial that ended: the good ones by the first objective, then the others."""
-    found = [
-        _row(t, plan) for t in trials.counted(study.get_trials(deepcopy=False)) if t.state.name in _ORDER
-    ]
+    found = [_row(t, plan) for t in trials.counted(study.get_trials(deepcopy=False)) if t.state.name in _ORDER]
     found.sort(key=lambda r: (not r.good, _ORDER[r.state], r.values or (float("inf"),), r.number))
     good = [r.values for r in found if r.good]
     front = set(trials.front(good)) if len(plan.sweep.objectives) > 1 else set()
@@ -134,6 +132,7 @@ def as_markdown(found: Sequence[Row], plan: Plan, more: str = "") -> str:
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
+
     def line(values: Sequence[str]) -> str:
         return "| " + " | ".join(values) + " |"
 

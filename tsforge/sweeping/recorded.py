@@ -119,6 +119,4 @@ def finished(run: journal.Run, folder: Path, found: list[Row], plan: Plan) -> No
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
     """Six digits, under the names that MLflow sorts into groups."""
-    return {
-        _NAMES.get(name, name): float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)
-    }
+    return {_NAMES.get(name, name): float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}

@@ -49,8 +49,8 @@ def tally(found: Iterable[FrozenTrial]) -> Tally:
     kept = counted(found)
     states = [t.state.name for t in kept]
     good = [t.values[0] for t in kept if t.state.name == "COMPLETE" and t.values and feasible(t)]
-    counts = (states.count(name) for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))
-    return Tally(*counts, best=min(good, default=None))
+    done, pruned, failed, running = (states.count(name) for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))
+    return Tally(done, pruned, failed, running, min(good, default=None))
 
 
 def feasible(trial: FrozenTrial) -> bool:
@@ -73,8 +73,11 @@ def begin(study: Study, place: Place, total: int) -> Trial | None:
         trial.set_user_attr(OWNER, owner())
         if place.local or trial.number in [t.number for t in _begun(study)[:total]]:
             return trial
-    given = bool(trial.params) or "fixed_params" in trial.system_attrs
-    hand_over(study, trial) if given else trial.set_user_attr(WITHDRAWN, True)
+    mine = study.get_trials(deepcopy=False)[trial.number]
+    if mine.params or "fixed_params" in mine.system_attrs:
+        hand_over(study, trial)
+    else:
+        trial.set_user_attr(WITHDRAWN, True)
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
     return None
 

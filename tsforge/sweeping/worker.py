@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tsforge.errors import TsforgeError
 from tsforge.learner import Round
 from tsforge.sweeping import trials
-from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
 from tsforge.sweeping.finale import run_refits
+from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
 from tsforge.sweeping.orders import Orders, read
 from tsforge.sweeping.plan import Plan, load
 from tsforge.sweeping.recorded import Recorder, Run
