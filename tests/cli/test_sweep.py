@@ -39,8 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a promise of the command that is not kept; what it says is held against its files and MLflow."""
-    line = ["sweep", "data.csv", "--models", "lstm,gru", "--trials", "4", "--workers", "2", "--refit", "1", "--seeds", "2",
-            "--out", "s", "--pruner", "none", *QUICK]  # fmt: skip
+    asked = "--models lstm,gru --trials 4 --workers 2 --refit 1 --seeds 2 --out s --pruner none"
+    line = ["sweep", "data.csv", *asked.split(), *QUICK]
     assert run([*line, "--json", "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -51,7 +51,7 @@ def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture
     assert values == sorted(values)
     assert {r["model"] for r in rows} == {"lstm", "gru"}
     assert document["winner"] == min(document["refits"], key=lambda c: c["mean"])["name"]
-    assert [set(c["validation"]) for c in document["refits"]][0] == {"1", "2"}
+    assert all(set(c["validation"]) == {"1", "2"} for c in document["refits"])
     named = {c["name"] for c in document["refits"] if c["test"]}
     assert named == {document["winner"], document["default"]}
     with (folder / "s" / "leaderboard.csv").open() as file:
@@ -139,7 +139,7 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path) -> None:
         ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
         ("--space train.lr", "--space train.lr: not of the form", "--space"),
         ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
-        ("--model linear --space train.lr=1 --space train.batch_size=8 --space train.weight_decay=0", "nothing to vary", ""),
+        ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),
         ("--out data.csv", "holds something that is no sweep", "--out"),
         ("--max-parameters few", "max_parameters", ""),
         ("--storage postgresql+psycopg://nobody@127.0.0.1:1/x", "the database cannot be used", "address"),
@@ -156,9 +156,26 @@ def test_errors_teach(words: str, says: str, hint: str, folder: Path, capsys: py
 def test_a_file_says_it_all_and_flags_win(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: [sweep] and [space] that are read from flags alone, and a fit that stumbles over them."""
     (folder / "e.toml").write_text(
-        '[data]\npath = "data.csv"\nhorizon = 6\ncontext = 24\n[model]\nkind = "gru"\nwidth = 8\n'
-        '[train]\nmax_steps = 4\nbatch_size = 16\n[sweep]\ntrials = 9\nrefit = 0\nobjectives = ["val/mae", "parameters"]\n'
-        '[space]\n"model.width" = [8, 16]\ntrain.lr = "log(1e-3,1e-2)"\nmodel.backbone = { layers = 1, dropout = 0.0 }\n'
+        """
+        [data]
+        path = "data.csv"
+        horizon = 6
+        context = 24
+        [model]
+        kind = "gru"
+        width = 8
+        [train]
+        max_steps = 4
+        batch_size = 16
+        [sweep]
+        trials = 9
+        refit = 0
+        objectives = ["val/mae", "parameters"]
+        [space]
+        "model.width" = [8, 16]
+        train.lr = "log(1e-3,1e-2)"
+        model.backbone = { layers = 1, dropout = 0.0 }
+        """
     )
     assert run(["sweep", "e.toml", "--trials", "3", "--no-track", "--json", "--set", "train.weight_decay=0.01"]) == 0
     out, err = capsys.readouterr()

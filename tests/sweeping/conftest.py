@@ -25,6 +25,6 @@ def make(tmp_path: Path) -> Make:
         }  # fmt: skip
         found = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
         bases = {kind: resolve(*read(base, None))[0] for kind, base in found.bases.items()}
-        return found.model_copy(update={"bases": bases})
+        return Plan(bases=bases, space=found.space, sweep=found.sweep)
 
     return made

@@ -79,7 +79,7 @@ def settle(plan: Plan, data: Any = None) -> tuple[Plan, str]:
             raise ConfigError("a sweep reads its data in several processes", "write the table to a file, and name it")
         bases[kind] = resolve(experiment, panel)[0]
         digest = panel.digest()
-    return plan.model_copy(update={"bases": bases}), digest
+    return Plan(bases=bases, space=plan.space, sweep=plan.sweep), digest
 
 
 def sweep(
