@@ -27,13 +27,13 @@ class Crew:
     """
 
     def __init__(self, orders: Sequence[Orders]) -> None:
-        self.orders = list(orders)
+        self.orders = {one.index: one for one in orders}
         self.restarts = 0
         self.stopping = False
         self._running: dict[int, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Crew:
-        for orders in self.orders:
+        for orders in self.orders.values():
             self._start(orders)
         return self
 

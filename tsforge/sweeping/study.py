@@ -80,6 +80,7 @@ def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pr
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage")  # ours beats without Study.optimize
     return optuna.create_study(
         storage=_storage(place), study_name=place.name, sampler=sampler, pruner=pruner, load_if_exists=True,
         directions=["minimize"] * len(objectives),
@@ -87,7 +88,6 @@ def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pr
 
 
 def _storage(place: Place) -> BaseStorage:
-    import optuna
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -96,7 +96,6 @@ def _storage(place: Place) -> BaseStorage:
         path = place.folder / "study.journal"
         path.touch()
         return JournalStorage(JournalFileBackend(str(path), lock_obj=_Lock(path)))  # type: ignore[arg-type]
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     try:
         return RDBStorage(
             place.url, heartbeat_interval=place.heartbeat, grace_period=4 * place.heartbeat,

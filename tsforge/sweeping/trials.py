@@ -70,6 +70,8 @@ def begin(study: Study, place: Place, total: int) -> Trial | None:
         if len(_begun(study)) >= total:
             return None
         trial = study.ask()
+        if not place.local:
+            beat(study, trial)  # first: with an owner and without a sign of life it could never be found dead
         trial.set_user_attr(OWNER, owner())
         if place.local or trial.number in [t.number for t in _begun(study)[:total]]:
             return trial
@@ -80,6 +82,12 @@ def begin(study: Study, place: Place, total: int) -> Trial | None:
         trial.set_user_attr(WITHDRAWN, True)
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
     return None
+
+
+def beat(study: Study, trial: Trial) -> None:
+    """A sign of life of a trial, at a server."""
+    storage: Any = study._storage
+    storage.record_heartbeat(trial._trial_id)
 
 
 def _begun(study: Study) -> list[FrozenTrial]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsforge.errors import TsforgeError
 from tsforge.learner import Round
@@ -116,14 +116,12 @@ class _Beating:
     """Signs of life of a trial at a server, as long as it lasts; a journal needs none."""
 
     def __init__(self, study: Study, trial: Trial, place: Place) -> None:
-        self._storage: Any = study._storage
-        self._id, self._every = trial._trial_id, place.heartbeat
+        self._study, self._trial, self._every = study, trial, place.heartbeat
         self._over = threading.Event()
         self._thread = None if place.local else threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> None:
         if self._thread is not None:
-            self._storage.record_heartbeat(self._id)
             self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +132,7 @@ class _Beating:
     def _beat(self) -> None:
         while not self._over.wait(self._every):
             try:
-                self._storage.record_heartbeat(self._id)
+                trials.beat(self._study, self._trial)
             except Exception as problem:  # the next one may come through
                 log.warning("no sign of life could be left: %s", problem)
 
