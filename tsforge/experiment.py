@@ -123,9 +123,7 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     Overrides that name another model than the file's start from that model's row, not from the file's.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
-    values = _read_toml(Path(file)) if file is not None else {}
-    for name in SWEEP:
-        values.pop(name, None)
+    values = _experiments(file) if file is not None else {}
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
     return _build(values, overrides, str(file) if file is not None else "settings")
@@ -154,7 +152,7 @@ def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]
 
     Each group holds the settings in which it differs from the file's own, and a name.
     """
-    values = _read_toml(Path(file))
+    values = _experiments(file)
     parts = values.pop("groups", [{"name": ""}])
     found = {}
     for i, part in enumerate(parts):
@@ -214,6 +212,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
+
+
+def _experiments(file: str | Path) -> dict[str, Any]:
+    """What a TOML file says beside its sweep."""
+    return {name: value for name, value in _read_toml(Path(file)).items() if name not in SWEEP}
 
 
 def _nest(path: str, value: Any) -> dict[str, Any]:

@@ -136,3 +136,19 @@ def test_a_worker_that_cannot_begin_says_why(make: Make, tmp_path: Path) -> None
     (tmp_path / "data.csv").unlink()
     with Crew([Orders(str(tmp_path / "s"), "s", 5)]) as crew, pytest.raises(TrainingError, match=r"data\.csv"):
         crew.watch(lambda: None)
+
+
+def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) -> None:
+    """Prevents: workers left behind, or a wait for trials that somebody no longer wants."""
+    plan = make(settings={"train.max_steps": 1_000_000})
+    opened(plan, tmp_path / "s")
+
+    def impatient() -> None:
+        raise KeyboardInterrupt
+
+    with Crew([Orders(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as crew:
+        pids = crew.pids
+        with pytest.raises(KeyboardInterrupt):
+            crew.watch(impatient)
+    assert crew.stopping
+    assert [trials._started(pid) for pid in pids] == [None, None]

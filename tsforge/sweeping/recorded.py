@@ -50,9 +50,10 @@ class Run:
         self.run.metrics(_rounded(kept | {"speed/fit_s": judged.facts["seconds"]}))
 
     def ended(self, state: str, reason: str) -> None:
-        """COMPLETE, PRUNED or FAIL, and why."""
+        """COMPLETE, PRUNED, FAIL, or WAITING for somebody to go on with it; and why."""
         self.run.tags({"tsforge.state": state, **({"tsforge.state.reason": reason} if reason else {})})
-        self.run.end("FAILED" if state == "FAIL" else "FINISHED", reason)
+        statuses: dict[str, journal.Status] = {"FAIL": "FAILED", "WAITING": "KILLED"}
+        self.run.end(statuses.get(state, "FINISHED"), reason)
 
 
 class Recorder:

@@ -84,7 +84,7 @@ def _attempt(
     experiment = plan.made.suggest(trial)
     with recorder.trial(trial.number, experiment) as run:
         attempt = Attempt(trial, stop, run)
-        state, values, reason = TrialState.FAIL, None, ""
+        state, values, reason, left = TrialState.FAIL, None, "", False
         try:
             judged = judge.judge(experiment, attempt)
             _remember(trial, judged)
@@ -94,7 +94,7 @@ def _attempt(
             state, reason = TrialState.PRUNED, str(why)
         except HandedOverError:
             trials.hand_over(study, trial)
-            reason = "stopped; its settings are queued again"
+            reason, left = "stopped; its settings are queued again", True
         except TsforgeError as problem:
             reason = problem.message
         except Exception as problem:  # one trial's bug, or its hunger for memory, is not the sweep's end
@@ -103,7 +103,7 @@ def _attempt(
         if reason:
             trial.set_user_attr(trials.REASON, reason)
         study.tell(trial, values, state, skip_if_finished=True)
-        run.ended(state.name, reason)
+        run.ended("WAITING" if left else state.name, reason)
 
 
 def _remember(trial: Trial, judged: Judgement) -> None:
