@@ -78,7 +78,8 @@ def _importance(shares: dict[str, float], plan: Plan, path: Path) -> None:
     axis = _clean(figure.subplots())
     axis.grid(visible=False)
     axis.barh([name for name, _ in kept], [share for _, share in kept], color=BLUE)
-    axis.set_xlabel(f"importance for {plan.sweep.objectives[0]} (PED-ANOVA)")
+    what = plan.sweep.objectives[0] if len(plan.sweep.objectives) == 1 else "the Pareto front"
+    axis.set_xlabel(f"importance for {what} (PED-ANOVA)")
     save(figure, path)
 
 
@@ -104,19 +105,31 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
 
 def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
     """A line per trial through its settings to its value; the best tenth in front. Settings it lacks are left out."""
-    names = [n for n in _names(good) if sum(n in r.params for r in good) == len(good)]
-    values = np.array([r.values[0] for r in good])
-    columns = [_scaled(_positions([r.params[n] for r in good])[0]) for n in names] + [_scaled(values)]
-    lines = np.stack(columns, axis=1)
+    names = [n for n in _names(good) if all(n in r.params for r in good)]
+    columns = {name: [r.params[name] for r in good] for name in names}
+    columns[plan.sweep.objectives[0]] = [r.values[0] for r in good]
     top = max(1, -(-len(good) // 10))
-    figure = canvas(4.2)
+    figure = canvas(4.6)
     axis = _clean(figure.subplots())
-    for i, line in reversed(list(enumerate(lines))):
+    axis.grid(visible=False)
+    axis.set_yticks([])
+    lines = []
+    for x, (name, values) in enumerate(columns.items()):
+        positions, labels = _positions(values)
+        marks = list(enumerate(labels)) or [(v, f"{v:.4g}") for v in sorted({positions.min(), positions.max()})]
+        ticks = np.array([at for at, _ in marks], dtype=np.float64)
+        if _is_log(name, plan):
+            positions, ticks = np.log(positions), np.log(ticks)
+        lines.append(_scaled(positions, positions))
+        axis.axvline(x, color="#dddddd", linewidth=0.8)
+        for y, (_, text) in zip(_scaled(ticks, positions), marks, strict=True):
+            axis.annotate(text, (x, y), fontsize=8, xytext=(4, 3), textcoords="offset points", color=GREY, zorder=5)
+    for i, line in reversed(list(enumerate(np.stack(lines, axis=1)))):
         axis.plot(
             line, color=ORANGE if i < top else PALE, linewidth=1.6 if i < top else 0.8, zorder=3 if i < top else 2
         )
-    axis.set_xticks(range(lines.shape[1]), [*names, plan.sweep.objectives[0]], fontsize=8)
-    axis.set_yticks([0, 1], ["low", "high"])
+    axis.set_xticks(range(len(columns)), list(columns), fontsize=8)
+    axis.set_ylim(-0.05, 1.08)
     save(figure, path)
 
 
@@ -155,13 +168,17 @@ def _ticks(axis: Axes, name: str, labels: list[str], plan: Plan) -> None:
     if labels:
         axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
         return
-    if any(getattr(s.values, "log", False) for s in plan.made.settings if s.name == name):
+    if _is_log(name, plan):
         axis.set_xscale("log")
 
 
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To 0 ... 1."""
-    low, high = values.min(), values.max()
+def _is_log(name: str, plan: Plan) -> bool:
+    return any(getattr(s.values, "log", False) for s in plan.made.settings if s.name == name)
+
+
+def _scaled(values: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To 0 ... 1 between the ends of `along`."""
+    low, high = along.min(), along.max()
     return (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
 
 

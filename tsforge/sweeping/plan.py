@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -178,7 +177,7 @@ def check(plan: Plan) -> None:
             f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
             "take --sampler tpe, or one model",
         )
-    if math.prod(1 if s.fixed else 2 for s in plan.made.settings) * len(plan.bases) == 1:
+    if not varied and len(plan.bases) == 1:
         raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
 
 

@@ -77,14 +77,21 @@ def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pr
     """The study at a place, made where there is none; all objectives are to be small."""
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    warnings.filterwarnings("ignore", message="Heartbeat of storage")  # ours beats without Study.optimize
+    _quiet()
     return optuna.create_study(
         storage=_storage(place), study_name=place.name, sampler=sampler, pruner=pruner, load_if_exists=True,
         directions=["minimize"] * len(objectives),
     )  # fmt: skip
+
+
+def _quiet() -> None:
+    """Optuna without what it tells everybody."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage")  # ours beats without Study.optimize
 
 
 def _storage(place: Place) -> BaseStorage:
@@ -116,6 +123,7 @@ def sampler(name: str, seed: int) -> BaseSampler:
 
     from optuna import samplers
 
+    _quiet()
     if name == "random":
         return samplers.RandomSampler(seed=seed)
     if name == "qmc":
@@ -141,6 +149,7 @@ def pruner(plan: Plan) -> BasePruner:
     """
     from optuna import pruners
 
+    _quiet()
     name = plan.sweep.pruner if len(plan.sweep.objectives) == 1 else "none"
     if name == "asha":
         return pruners.SuccessiveHalvingPruner(min_resource=WARM_UP, reduction_factor=3)
