@@ -12,12 +12,13 @@ from plans import Make
 
 import tsforge
 from tsforge import metrics
-from tsforge.errors import ConfigError, TrainingError
+from tsforge.errors import ConfigError, DataError, TrainingError
 from tsforge.evaluation import Forecaster, Reader
 from tsforge.learner import Round
 from tsforge.model.network import parameters
 from tsforge.sweeping import objective
 from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError, Table
+from tsforge.sweeping.plan import Plan
 from tsforge.training import for_fit, learn
 
 
@@ -181,3 +182,10 @@ def test_another_context_is_cut_anew_and_the_same_is_not(make: Make, monkeypatch
         shapes.append((prepared.source.shape.context, prepared.experiment.train.lr))
     assert len(cuts) == 2
     assert shapes == [(24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)]
+
+
+def test_data_that_changed_meanwhile_are_refused(make: Make) -> None:
+    """Prevents: trials of two tables in one study, where a worker starts later than the others."""
+    plan = make()
+    with pytest.raises(DataError, match="has changed since"):
+        Table.read(Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep, digest="another"))

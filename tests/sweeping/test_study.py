@@ -17,7 +17,7 @@ from tsforge.sweeping.study import MEANING, Place, agree, open_study, pruner, sa
 
 
 def named(plan: Plan, **sweep: object) -> Plan:
-    return Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep.model_copy(update=sweep))
+    return Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep.model_copy(update=sweep), digest=plan.digest)
 
 
 def curve(x: float, y: float, step: int) -> float:
@@ -141,16 +141,17 @@ def test_importance_finds_the_setting_that_matters(make: Make, tmp_path: Path) -
 
 
 def test_a_study_remembers_what_its_trials_mean(make: Make, tmp_path: Path) -> None:
-    plan = make()
+    made = make()
+    plan = Plan(bases=made.bases, space=made.space, sweep=made.sweep, digest="d")
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler("random", 1), pruner(plan))
-    agree(study, plan, "d")
-    agree(study, named(plan, trials=9, workers=2, refit=1, timeout=5.0), "d")  # how long and where is free
+    agree(study, plan)
+    agree(study, named(plan, trials=9, workers=2, refit=1, timeout=5.0))  # how long and where is free
     moved = override(plan.bases["lstm"], {"data.path": "/elsewhere.csv"})
-    agree(study, Plan(bases={"lstm": moved}, space=plan.space, sweep=plan.sweep), "d")
+    agree(study, Plan(bases={"lstm": moved}, space=plan.space, sweep=plan.sweep, digest="d"))
     with pytest.raises(ConfigError, match="data was d, is e"):
-        agree(study, plan, "e")
+        agree(study, Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep, digest="e"))
     with pytest.raises(ConfigError, match=r"sweep\.folds was 1, is 2"):
-        agree(study, named(plan, folds=2), "d")
+        agree(study, named(plan, folds=2))
     assert study.user_attrs[MEANING]["lstm: train.max_steps"] == "8"
 
 

@@ -59,14 +59,14 @@ def kill(*processes: subprocess.Popen[str]) -> None:
 
 def test_killing_one_worker_and_all_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     """Prevents: a trial that stays RUNNING for ever, a total that grows by retries, finished trials that vanish."""
-    first = [worker(tmp_path, 12, 0.0), worker(tmp_path, 12, 600.0)]
-    first_line(first[1])  # this one holds a trial
-    first[0].wait()  # and the other waits for nobody: it ends when 12 are begun
+    holding = worker(tmp_path, 12, 600.0)
+    first_line(holding)
+    worker(tmp_path, 12, 0.0).wait()  # this one waits for nobody: it ends when 12 are begun
     study, place = study_at(tmp_path)
     before = {t.number: t.value for t in study.trials if t.state == TrialState.COMPLETE}
     assert len(before) == 11
     held = next(t for t in study.trials if t.state == TrialState.RUNNING)
-    kill(first[1])
+    kill(holding)
     again = [worker(tmp_path, 14, 600.0), worker(tmp_path, 14, 600.0)]
     for process in again:
         first_line(process)

@@ -35,7 +35,7 @@ def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
     """What a worker does, in this process."""
     study = opened(plan, folder)
     orders = Orders(str(folder), "s", total)
-    worker.run_trials(orders, plan, Judge(plan, Table.read(plan)), Recorder(None, plan), lambda: False)
+    worker.run_trials(orders, Judge(plan, Table.read(plan)), Recorder(None, plan), lambda: False)
     return study
 
 

@@ -111,15 +111,13 @@ def sweep(
         asked = plan(options.overrides(), options.config, search.said(), search.ranges())
         if data is None and next(iter(asked.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
-        settled, digest = conductor.settle(asked, data)
+        settled = conductor.settle(asked, data)
         where = conductor.Where(_folder(out or f"sweeps/{settled.title}"), storage)
         if not quiet:
             _say_plan(settled, where.folder)
         progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
         try:
-            done, run = conductor.sweep(
-                settled, where, tracker, digest=digest, command=show.command(), progress=progress
-            )
+            done, run = conductor.sweep(settled, where, tracker, show.command(), progress)
         except KeyboardInterrupt:
             show.tell("stopped; the same command goes on with what was finished")
             return 130

@@ -70,8 +70,8 @@ class Sweep:
         return self.plan.made.experiment(row.params) if row else None
 
 
-def settle(plan: Plan, data: Any = None) -> tuple[Plan, str]:
-    """The plan with every setting of its data resolved, and the digest of the data."""
+def settle(plan: Plan, data: Any = None) -> Plan:
+    """The plan with every setting of its data resolved."""
     bases, digest = {}, ""
     for kind, base in plan.bases.items():
         experiment, panel = read(base, data)
@@ -79,22 +79,22 @@ def settle(plan: Plan, data: Any = None) -> tuple[Plan, str]:
             raise ConfigError("a sweep reads its data in several processes", "write the table to a file, and name it")
         bases[kind] = resolve(experiment, panel)[0]
         digest = panel.digest()
-    return Plan(bases=bases, space=plan.space, sweep=plan.sweep), digest
+    return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 
 
 def sweep(
-    plan: Plan, where: Where, tracker: Tracker, *, digest: str, command: str = "", progress: Progress | None = None
+    plan: Plan, where: Where, tracker: Tracker, command: str = "", progress: Progress | None = None
 ) -> tuple[Sweep, Run]:
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
-    plan, digest: as `settle` gives them. progress: called every second or so.
+    plan: as `settle` gives it. progress: called every second or so.
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
     folder = where.folder
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder, plan.title, where.url, where.heartbeat)
     study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
-    agree(study, plan, digest)
+    agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
     with recorded.sweep(tracker, plan, command) as run:

@@ -74,8 +74,13 @@ class Table:
 
     @classmethod
     def read(cls, plan: Plan) -> Table:
-        """The data that the plan's experiments name."""
-        _, panel = read(next(iter(plan.bases.values())), None)
+        """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
+        base = next(iter(plan.bases.values()))
+        _, panel = read(base, None)
+        if plan.digest and panel.digest() != plan.digest:
+            raise DataError(
+                f"{base.data.path} has changed since the sweep began", "name another --out for another sweep"
+            )
         return cls(panel, plan.sweep.folds)
 
     def prepared(self, experiment: Experiment) -> list[Prepared]:

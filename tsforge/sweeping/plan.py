@@ -82,11 +82,15 @@ def check_objective(name: str) -> None:
 
 
 class Plan(Config):
-    """bases: the experiment of each architecture, its data resolved. space: what was said of ranges, by name."""
+    """bases: the experiment of each architecture, its data resolved. space: what was said of ranges, by name.
+
+    digest: of the data; empty before they were read.
+    """
 
     bases: dict[str, Experiment]
     space: dict[str, Any] = Field(default_factory=dict)
     sweep: SweepConfig = SweepConfig()
+    digest: str = ""
 
     @cached_property
     def made(self) -> Space:
@@ -114,7 +118,7 @@ class Plan(Config):
             found |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
         found |= {f"space: {s.name}": s.text for s in self.made.settings}
         kept = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
-        return found | {f"sweep.{k}": v for k, v in kept.items()}
+        return found | {f"sweep.{k}": v for k, v in kept.items()} | {"data": self.digest}
 
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""

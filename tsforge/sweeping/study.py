@@ -160,12 +160,9 @@ def pruner(plan: Plan) -> BasePruner:
     return pruners.WilcoxonPruner(p_threshold=0.1) if name == "wilcoxon" else pruners.NopPruner()
 
 
-def agree(study: Study, plan: Plan, digest: str) -> None:
-    """Say what the study's trials mean, or raise ConfigError where it was said otherwise before.
-
-    digest: of the data.
-    """
-    now = {name: _plain(value) for name, value in plan.decisive().items()} | {"data": digest}
+def agree(study: Study, plan: Plan) -> None:
+    """Say what the study's trials mean, or raise ConfigError where it was said otherwise before."""
+    now = {name: _plain(value) for name, value in plan.decisive().items()}
     before = study.user_attrs.get(MEANING)
     if before is None:
         study.set_user_attr(MEANING, now)

@@ -21,7 +21,7 @@ from tsforge.sweeping import trials
 from tsforge.sweeping.finale import run_refits
 from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
 from tsforge.sweeping.orders import Orders, read
-from tsforge.sweeping.plan import Plan, load
+from tsforge.sweeping.plan import load
 from tsforge.sweeping.recorded import Recorder, Run
 from tsforge.sweeping.study import Place, open_study, pruner, sampler
 
@@ -57,9 +57,9 @@ class Attempt:
         return self.stop()
 
 
-def run_trials(orders: Orders, plan: Plan, judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
+def run_trials(orders: Orders, judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
     """Trials until as many as ordered are begun and nobody runs one any more."""
-    place = Place(Path(orders.folder), orders.study, orders.url, orders.heartbeat)
+    plan, place = judge.plan, Place(Path(orders.folder), orders.study, orders.url, orders.heartbeat)
     study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
     known = len(study.get_trials(deepcopy=False))
     seed = next(iter(plan.bases.values())).seed
@@ -68,20 +68,18 @@ def run_trials(orders: Orders, plan: Plan, judge: Judge, recorder: Recorder, sto
         trial = trials.begin(study, place, orders.total)
         if trial is not None:
             with _Beating(study, trial, place):
-                _attempt(study, trial, plan, judge, recorder, stop)
+                _attempt(study, trial, judge, recorder, stop)
         elif trials.tally(study.get_trials(deepcopy=False)).running:
             time.sleep(WAIT)
         else:
             return
 
 
-def _attempt(
-    study: Study, trial: Trial, plan: Plan, judge: Judge, recorder: Recorder, stop: Callable[[], bool]
-) -> None:
+def _attempt(study: Study, trial: Trial, judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
     """One trial, from its parameters to its end, whatever that is."""
     from optuna.trial import TrialState
 
-    experiment = plan.made.suggest(trial)
+    experiment = judge.plan.made.suggest(trial)
     with recorder.trial(trial.number, experiment) as run:
         attempt = Attempt(trial, stop, run)
         state, values, reason, left = TrialState.FAIL, None, "", False
@@ -165,7 +163,7 @@ def main() -> int:
             run_refits(Path(orders.folder), plan, table, stop)
             return 0
         with Recorder(orders.record, plan) as recorder:
-            run_trials(orders, plan, Judge(plan, table), recorder, stop)
+            run_trials(orders, Judge(plan, table), recorder, stop)
     except TsforgeError as problem:
         print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr, flush=True)
         return 2
