@@ -7,9 +7,11 @@ it is gone), lets it hand its trial over and end.
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +63,7 @@ def run_trials(orders: Orders, judge: Judge, recorder: Recorder, stop: Callable[
     """Trials until as many as ordered are begun and nobody runs one any more."""
     plan, place = judge.plan, Place(Path(orders.folder), orders.study, orders.url, orders.heartbeat)
     study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
-    known = len(study.get_trials(deepcopy=False))
-    seed = next(iter(plan.bases.values())).seed
-    study.sampler = sampler(plan.sweep.sampler, 1_000_003 * seed + 1_009 * known + orders.index)
+    study.sampler = sampler(plan.sweep.sampler, _seed(orders, judge, len(study.get_trials(deepcopy=False))))
     while not stop():
         trial = trials.begin(study, place, orders.total)
         if trial is not None:
@@ -75,11 +75,23 @@ def run_trials(orders: Orders, judge: Judge, recorder: Recorder, stop: Callable[
             return
 
 
+def _seed(orders: Orders, judge: Judge, known: int) -> int:
+    """Of the sampler: the plan's, made another one for each worker, start and machine, or all would draw the same."""
+    seed = next(iter(judge.plan.bases.values())).seed
+    where = zlib.crc32(socket.gethostname().encode()) if orders.url else 0
+    return (1_000_003 * seed + 1_009 * known + orders.index + where) % 2**32
+
+
 def _attempt(study: Study, trial: Trial, judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
     """One trial, from its parameters to its end, whatever that is."""
     from optuna.trial import TrialState
 
-    experiment = judge.plan.made.suggest(trial)
+    try:
+        experiment = judge.plan.made.suggest(trial)
+    except TsforgeError as problem:  # settings that are possible each, and not together
+        trial.set_user_attr(trials.REASON, problem.message)
+        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        return
     with recorder.trial(trial.number, experiment) as run:
         attempt = Attempt(trial, stop, run)
         state, values, reason, left = TrialState.FAIL, None, "", False
