@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a promise of the command that is not kept; what it says is held against its files and MLflow."""
-    asked = "--models lstm,gru --trials 4 --workers 2 --refit 1 --seeds 2 --out s --pruner none"
+    asked = "--models lstm,gru --trials 4 --refit 1 --seeds 2 --out s --pruner none"
     line = ["sweep", "data.csv", *asked.split(), *QUICK]
     assert run([*line, "--json", "--quiet"]) == 0
     out, err = capsys.readouterr()
