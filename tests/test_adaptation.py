@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tsforge import metrics, outcome
+from tsforge import adaptation, metrics, outcome
 from tsforge.adaptation import adapt
 from tsforge.bands import Bands
 from tsforge.calibration import Calibration, apply_all
@@ -99,6 +99,18 @@ def test_levels_without_a_mirror_stand_still_and_hold(levels: tuple[float, ...],
     o, begin = made(levels, hits=0.0), start(levels, 1)
     found = adapt(o, begin, 0.5)
     np.testing.assert_allclose(found.quantiles, slow(o, begin, pairs, 0.5)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("windows", [0, 1, 7])
+@pytest.mark.parametrize("series", [1, 3])
+def test_moves_are_the_same_in_pieces(series: int, windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Origins that change places or get another's truths where not all windows are looked at together."""
+    o, begin = made(FEW, series, stride=2, seed=3), start(FEW, 2)
+    mixed = o.part(np.random.default_rng(0).permutation(len(o.truth))[: len(o.truth) * 4 // 5])
+    whole = [adapt(x, begin, 0.5).quantiles for x in (o, mixed)]
+    monkeypatch.setattr(adaptation, "BLOCK", windows * H * C)
+    for x, quantiles in zip((o, mixed), whole, strict=True):
+        np.testing.assert_array_equal(adapt(x, begin, 0.5).quantiles, quantiles)
 
 
 def test_corrections_of_several_fits_stay_with_their_windows() -> None:

@@ -20,7 +20,8 @@ PANDAS = {"reading", "detection", "times", "table", "checks", "survey", "output"
 HOMES = {
     "mlflow": ("tracking/", "flavour.py", "serving.py"),
     "uvicorn": ("serving.py",),
-    "matplotlib": ("plotting.py", "maps.py", "sweeping/pictures.py"),
+    "matplotlib": ("plotting.py", "maps.py", "charts.py", "panels.py", "sweeping/pictures.py"),
+    "jinja2": ("report.py",),
     "optuna": ("sweeping/",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
@@ -63,6 +64,32 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "plotting.py": ("data", "errors", "outcome"),
     "maps.py": ("explanation", "plotting"),
+    "panels.py": ("comparison.measured", "comparison.rows", "probes", "tracking.view"),
+    "charts.py": ("comparison.measured", "comparison.rows", "panels", "plotting"),
+    "report.py": ("comparison.measured", "comparison.rules", "comparison.table", "probes"),
+    "comparison/": (
+        "batch",
+        "charts",
+        "comparison",
+        "config",
+        "data",
+        "environment",
+        "errors",
+        "evaluation",
+        "experiment",
+        "learner",
+        "metrics",
+        "model",
+        "outcome",
+        "preparation",
+        "probes",
+        "recording",
+        "report",
+        "significance",
+        "tasks",
+        "tracking",
+        "training",
+    ),
     "preparation.py": ("data", "errors", "config", "experiment"),
     "evaluation.py": ("bands", "batch", "calibration", "data", "forecast", "model", "outcome", "preparation"),
     "judging.py": (
@@ -135,6 +162,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "prediction.py": ("artifact", "data", "errors"),
     "manifest.py": ("__version__", "config", "errors"),
     "probes.py": ("model.network", "model.tokens"),
+    "tasks.py": ("model.network", "probes"),
     "flavour.py": ("__version__", "config", "data.output", "data.schema", "errors", "manifest"),
     "serving.py": ("artifact", "data.output", "errors", "prediction"),
     "explanation.py": ("artifact", "batch", "data", "errors", "model.attribution", "prediction"),
@@ -163,6 +191,11 @@ FORBIDDEN = {
     "sweeping/": {"pandas", "pytorch_lightning", "mlflow"},
     "sweeping/space.py": {"torch", "numpy", "optuna"},
     "sweeping/orders.py": {"torch", "numpy", "optuna"},
+    "tasks.py": {"pandas", "pytorch_lightning", "mlflow", "numpy"},
+    "comparison/": {"pandas", "matplotlib", "mlflow", "pytorch_lightning"},
+    "report.py": {"torch", "numpy", "pandas", "matplotlib"},
+    "panels.py": {"torch", "pandas"},
+    "charts.py": {"torch", "pandas"},
     "manifest.py": {"torch", "numpy", "pandas"},
     "tracking/": {"torch", "pandas", "numpy", "pytorch_lightning"},
 }
@@ -205,6 +238,15 @@ def test_import_table(path: Path) -> None:
             assert not bad, f"{name} imports {bad}"
     if not name.startswith("cli/") and name != "__main__.py":
         assert not [o for o in ours if o.startswith("cli")], f"{name} imports the command line"
+
+
+@pytest.mark.parametrize("name", ["measured", "rows", "rules", "table", "verdicts"])
+def test_what_a_comparison_says_knows_nothing_of_how_it_is_run(name: str) -> None:
+    """Prevents: a verdict that cannot be checked without training something."""
+    ours = {
+        i.removeprefix("tsforge.").split(".")[0] for i in imports(PACKAGE / f"comparison/{name}.py") if "tsforge" in i
+    }
+    assert ours <= {"comparison", "metrics", "probes", "significance", "tasks"}
 
 
 def test_torch_in_data_has_one_home() -> None:

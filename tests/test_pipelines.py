@@ -10,9 +10,10 @@ import pytest
 from tsforge.cli.main import run
 
 PIPELINES = sorted((Path(__file__).resolve().parents[1] / "pipelines").glob("*.toml"))
+COMPARED = [path for path in PIPELINES if "\n[compare" in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED], ids=lambda p: p.stem)
 def test_pipeline_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -23,6 +24,23 @@ def test_pipeline_runs(
     document = json.loads(capsys.readouterr().out)
     assert document["steps"] == 2
     assert (tmp_path / document["model"] / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("path", COMPARED, ids=lambda p: p.stem)
+def test_comparison_runs(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same, with the rows that it will have; on the data that is shipped."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TSFORGE_DATA", raising=False)
+    monkeypatch.setattr("tsforge.data.catalog.cache", lambda: tmp_path / "cache")
+    assert run(["compare", str(path), "--quick", "--no-track", "--json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {row["aspect"] for row in document["rows"]} == set(document["verdicts"])
+    assert len(document["verdicts"]) == 5
+    for row in document["rows"]:
+        assert set(document["models"]) <= set(row["cells"]), row["key"]
+    assert [data["name"] for data in document["data"]] == ["electricity-demand"]
 
 
 def test_there_are_pipelines_and_each_is_listed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from tsforge import probes
 from tsforge.experiment import build
 from tsforge.model.network import Neural
-from tsforge.probes import Attempt, Budget, Curve
+from tsforge.probes import Curve
 
 KINDS = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder")
 
@@ -60,14 +59,38 @@ def test_saved_bytes_are_the_same_again_and_grow_with_length(kind: str) -> None:
     assert 0.5 < first.exponent < 2.1
 
 
+def test_dependent_operations_are_those_a_person_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a chain that forgets a branch, or counts what could run at once."""
+
+    class Toy(nn.Module):
+        def __init__(self, *_: object) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.weight * x[0, 0, 0]  # 1, and 1 for the weight itself
+            for _ in range(x.shape[1]):  # 2 each: tanh, add; the exponential runs beside them
+                h = torch.tanh(h) + torch.exp(self.weight)
+            return h
+
+    monkeypatch.setattr(probes, "Sequences", Toy)
+    assert probes.dependent_operations(config("rnn"), (3, 10)).values == (2 + 6, 2 + 20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recurrent_nets_have_a_chain_and_attention_has_not(kind: str) -> None:
+    """As in table 1 of Vaswani et al. 2017."""
+    found = probes.dependent_operations(config(kind), (16, 64, 256))
+    more = np.diff(found.values) / np.diff(found.lengths)
+    assert more[0] == more[1]  # so many for each step more
+    assert (more[0] == 0) == kind.startswith("transformer")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_reach_is_what_finite_differences_say(kind: str) -> None:
-    norms = probes.gradient_reach(config(kind), length=6, sequences=2, seed=3)
     torch.manual_seed(3)
-    network = probes.Sequences(config(kind), 6, 1).double()
-    torch.manual_seed(3)
-    probes.Sequences(config(kind), 6, 1)
-    x = torch.randn(2, 6, 1).double()
+    network, x = probes.Sequences(config(kind), 6, 1).double(), torch.randn(2, 6, 1).double()
+    norms = probes.gradient_reach(network, x)
     expected = []
     for k in range(1, 7):
         up, down = x.clone(), x.clone()
@@ -81,47 +104,6 @@ def test_gradient_reach_is_what_finite_differences_say(kind: str) -> None:
 def test_half_life_of_an_exponential() -> None:
     assert probes.half_life([0.5 ** (k / 7) for k in range(40)]) == pytest.approx(7)
     assert probes.half_life([1.0, 1.0, 1.0]) == math.inf
-
-
-@pytest.mark.parametrize(
-    ("make", "lag"), [(probes.draw_adding, 10), (probes.draw_adding, 100), (probes.draw_recall, 30)]
-)
-def test_tasks_are_as_defined(make: Any, lag: int) -> None:
-    """The answer is the sum of the marked values; the first mark is early, the last step of adding's second half."""
-    x, y = make(500, lag, torch.Generator().manual_seed(1))
-    values, marks = x.numpy()[..., 0], x.numpy()[..., 1]
-    np.testing.assert_allclose(y.numpy(), (values * marks).sum(axis=1), rtol=1e-6)
-    assert ((values >= 0) & (values < 1)).all()
-    first = marks.argmax(axis=1)
-    assert (first < max(1, lag // 10)).all()
-    if make is probes.draw_adding:
-        assert (marks.sum(axis=1) == 2).all()
-        assert (marks[:, lag // 2 :].sum(axis=1) == 1).all()
-        assert np.mean((y.numpy() - 1) ** 2) == pytest.approx(1 / 6, rel=0.15)  # what guessing the mean costs
-
-
-def test_a_short_task_is_solved_and_the_same_seed_gives_the_same() -> None:
-    budget = Budget(steps=600, lr=1e-2)
-    first = probes.attempt(config("lstm", 16), "recall", 5, 0, budget)
-    assert first.solved
-    again = probes.attempt(config("lstm", 16), "recall", 5, 0, budget)
-    assert (again.error, again.within, again.steps) == (first.error, first.within, first.steps)
-
-
-def test_lags_end_where_no_seed_solves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents: hours on lags that are hopeless, or a lag that one lucky seed solved."""
-    asked = []
-
-    def attempt(_config: Any, _task: str, lag: int, seed: int, _budget: Any) -> Attempt:
-        asked.append(lag)
-        good = lag <= 30 or (lag == 100 and seed == 0)
-        return Attempt(lag, seed, 0.0 if good else 0.2, 1.0 if good else 0.1, 1, 0.0)
-
-    monkeypatch.setattr(probes, "attempt", attempt)
-    found = probes.longest_lag(config("rnn"), "adding", (10, 30, 100, 300, 1000), 3, Budget(1))
-    assert asked == [10] * 3 + [30] * 3 + [100] * 3 + [300] * 3
-    assert probes.solved_lag(found) == 30
-    assert probes.solved_lag([]) == 0
 
 
 def test_step_times_measures_every_model_at_every_length() -> None:
@@ -138,5 +120,5 @@ def test_random_numbers_outside_stay_as_they_were() -> None:
     expected = torch.rand(3)
     torch.manual_seed(9)
     probes.saved_bytes(config("gru"), (4,), 1)
-    probes.gradient_reach(config("gru"), 4, 1)
+    probes.dependent_operations(config("gru"), (4,))
     assert torch.equal(torch.rand(3), expected)

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tsforge.artifact import Model, load
+    from tsforge.comparison.running import Compared, compare
     from tsforge.errors import TsforgeError
     from tsforge.experiment import Experiment, build
     from tsforge.explanation import Explanation, explain
@@ -27,10 +28,12 @@ _HOMES = {
     "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
     "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
     "backtest": "rolling", "Backtest": "rolling", "explain": "explanation", "Explanation": "explanation",
+    "compare": "comparison.running", "Compared": "comparison.running",
 }  # fmt: skip
 
 __all__ = [
     "Backtest",
+    "Compared",
     "Experiment",
     "Explanation",
     "Fit",
@@ -40,6 +43,7 @@ __all__ = [
     "__version__",
     "backtest",
     "build",
+    "compare",
     "explain",
     "fit",
     "load",

@@ -17,19 +17,17 @@ Axes: M models, W windows in the order of time, T origins, H horizon, C targets,
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.bands import Floats, Ints, Move, pairs_of
+from tsforge.bands import Floats, Ints, Move, Rows, pairs_of
 from tsforge.calibration import GAMMA, Calibration, with_levels
-from tsforge.outcome import Outcome
-
-FIRST = 8  # horizon steps that are moved origin by origin; later ones, whose truths come later, many origins at a time
-HIT, UNSEEN = 1, 2  # the truth is the middle of the forecast; it was not observed
+from tsforge.outcome import BLOCK, Outcome
 
 
 def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
@@ -44,112 +42,129 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
 def adapt_all(outcomes: list[Outcome], starts: list[Calibration], gamma: float = GAMMA) -> list[Outcome]:
     """The same for several forecasts of the same windows at the same levels, each by itself, in one pass over time."""
     outcomes = [with_levels(o, start.levels) for o, start in zip(outcomes, starts, strict=True)]
-    (W, H, C), M = outcomes[0].truth.shape, len(outcomes)
-    clock, pairs = _Clock(outcomes[0].time, H), pairs_of(outcomes[0].levels)
-    P = len(pairs.low)
-    scores, odd = np.empty((M, W, P, H, C), dtype=np.float32), np.empty((M, W, H, C), dtype=np.int8)
-    for m, o in enumerate(outcomes):
-        _score(o if clock.in_order else o.part(clock.order), scores[m], odd[m])
-    begin = np.array([s.widening for s in starts], dtype=np.float32).transpose(0, 3, 1, 2)
-    step = gamma * np.array([s.unit for s in starts], dtype=np.float32)[:, None]
-    law = _Law(begin, step, (1 - pairs.nominal).astype(np.float32)[:, None, None] * step)
-    T = len(clock.times)  # memory is dear: what was a score becomes a move once its origin has passed
-    table = scores if T == W else np.empty((M, T, P, H, C), dtype=np.float32)
-    for h in _groups(H):
-        _move(table[..., h, :], scores[..., h, :], odd[..., h, :], law.part(h), clock.due[:, h], clock)
+    horizon, targets = outcomes[0].truth.shape[1:]
+    clock = _Clock(outcomes[0].time, horizon)
+    moving = _Moving(starts, gamma, clock)
+    for origins in clock.pieces(BLOCK // (horizon * targets)):
+        windows = clock.windows(origins.start, origins.stop)
+        seen = _see([o.part(windows) for o in outcomes])
+        for t in origins:
+            moving.step(t, seen.part(clock.among(t, origins.start)))
     return [
-        replace(o, bands=o.bands.widened(Move(moves, clock.origin))) for o, moves in zip(outcomes, table, strict=True)
+        replace(o, bands=o.bands.widened(Move(moves, clock.origin)))
+        for o, moves in zip(outcomes, moving.table, strict=True)
     ]
 
 
-class _Law(NamedTuple):
-    """Where the pairs begin (M, P, H, C); what a miss adds (M, 1, H, C); what every truth takes (M, P, H, C)."""
-
-    begin: Floats
-    step: Floats
-    back: Floats
-
-    def part(self, h: slice) -> _Law:
-        """Some of the steps."""
-        return _Law(*(values[..., h, :] for values in self))
-
-
 class _Clock:
-    """When truths come. origin (W,): which of `times` (T,) each window has.
+    """When windows begin and when truths come. origin (W,): which of `count` origins each window has.
 
-    order, own (W,): the windows by time, and their origins; bounds (T + 1,): where those of each origin begin there.
     due (T, H): before each origin, of how many origins the truth of a step has come.
     """
 
     def __init__(self, time: Ints, horizon: int) -> None:
-        self.times, self.origin = np.unique(time, return_inverse=True)
-        self.in_order = bool((np.diff(time) >= 0).all())
-        self.order = np.argsort(self.origin, kind="stable")
-        self.own = self.origin[self.order]
-        self.bounds = np.r_[0, np.cumsum(np.bincount(self.origin))]
-        self.due = np.searchsorted(self.times, self.times[:, None] - np.arange(horizon), side="left")
+        times, self.origin = np.unique(time, return_inverse=True)
+        self.count = len(times)
+        self.due = np.searchsorted(times, times[:, None] - np.arange(horizon), side="left")
+        self._order = None if (np.diff(time) >= 0).all() else np.argsort(self.origin, kind="stable")
+        self._bounds = np.r_[0, np.cumsum(np.bincount(self.origin))].tolist()  # in that order, where an origin begins
+
+    def pieces(self, windows: int) -> Iterator[range]:
+        """All origins, a few at a time: as many as have so many windows, or a single one."""
+        first = 0
+        while first < self.count:
+            last = bisect_right(self._bounds, self._bounds[first] + windows) - 1
+            yield range(first, first := max(last, first + 1))
+
+    def windows(self, first: int, stop: int) -> Rows:
+        """Those of some origins, by time."""
+        here = slice(self._bounds[first], self._bounds[stop])
+        return here if self._order is None else self._order[here]
+
+    def among(self, t: int, first: int) -> slice:
+        """Where the windows of one origin are among those from origin `first` on."""
+        return slice(self._bounds[t] - self._bounds[first], self._bounds[t + 1] - self._bounds[first])
 
 
-def _groups(horizon: int) -> list[slice]:
-    """Steps that are moved together: many origins at once, as the truths of late steps come late."""
-    bounds = [0, FIRST]
-    while bounds[-1] < horizon:
-        bounds.append(2 * bounds[-1])
-    return [slice(a, min(b, horizon)) for a, b in pairwise(bounds)]
+class _Seen(NamedTuple):
+    """Scores of some windows (M, W, P, H, C), in units of the window; which truths were observed (M, W, H, C).
 
-
-def _score(o: Outcome, scores: Floats, odd: NDArray[np.int8]) -> None:
-    """Fill in the scores (W, P, H, C), in units of the window, and where a truth is odd (W, H, C)."""
-    pairs, done = pairs_of(o.levels), 0
-    for block in o.blocks():
-        here = slice(done, done := done + len(block.truth))
-        middle, offset = block.bands.middle, block.bands.offset
-        place = (block.truth - block.bands.centre) / block.spread[:, None]
-        above, hit = place > middle, place == middle
-        over, under = np.where(above, place, -np.inf), np.where(above, np.inf, place)
-        for p in range(len(pairs.low)):
-            low, high = block.bands.pair(p)
-            score = np.maximum(over - high, low - under, out=scores[here, p])
-            for q in pairs.within[p]:  # levels that stand still
-                score[(middle <= place) & (place <= offset[q]) | (offset[q] <= place) & (place <= middle)] = -np.inf
-            if hit.any():
-                np.copyto(score, -np.maximum(high - middle, middle - low), where=hit)
-        odd[here] = np.where(block.observed, np.where(hit, HIT, 0), UNSEEN)
-
-
-def _move(table: Floats, scores: Floats, odd: NDArray[np.int8], law: _Law, due: Ints, clock: _Clock) -> None:
-    """Fill in how far the pairs are apart at each origin (M, T, P, h, C), from scores (M, W, P, h, C).
-
-    odd (M, W, h, C). due (T, h): before each origin, of how many origins the truth of a step has come.
+    idle (M, W, H, C): where a miss changes nothing, as the truth is the middle of the forecast or was not observed.
     """
-    M, T, P, h, C = table.shape
-    total = np.empty((T + 1, h, P, M, C), dtype=np.float32)  # row t: with the truths of t origins; a step lies together
-    total[0] = law.begin.transpose(2, 1, 0, 3)
-    table, scores, odd = table.transpose(1, 3, 2, 0, 4), scores.transpose(1, 3, 2, 0, 4), odd.transpose(1, 2, 0, 3)
-    missing, hitting = (np.ascontiguousarray(a.transpose(2, 1, 0, 3)) for a in (law.step - law.back, -law.back))
-    strange = np.nonzero(odd)
-    cuts = np.searchsorted(strange[0], np.arange(len(odd) + 1))  # where those of each window begin
-    first, steps = 0, np.arange(h)
-    while first < T:
-        last = int(np.searchsorted(due[:, 0], first, side="right"))  # who knows no truth of the first or a later one
-        rows = slice(clock.bounds[first], clock.bounds[last])
-        move = total[due[first:last], steps]
-        several = rows.stop - rows.start > last - first  # series at one origin
-        each = move[clock.own[rows] - first] if several else move
-        missed = np.greater(scores[rows], each, out=np.empty(each.shape, dtype=np.bool_))
-        table[first:last] = move
+
+    score: Floats
+    observed: NDArray[np.bool_]
+    idle: NDArray[np.bool_]
+
+    def part(self, windows: slice) -> _Seen:
+        """Some of the windows."""
+        return _Seen(self.score[:, windows], self.observed[:, windows], self.idle[:, windows])
+
+
+def _see(outcomes: list[Outcome]) -> _Seen:
+    (W, H, C), P, M = outcomes[0].truth.shape, len(pairs_of(outcomes[0].levels).low), len(outcomes)
+    observed = np.stack([o.observed for o in outcomes])
+    seen = _Seen(np.empty((M, W, P, H, C), dtype=np.float32), observed, ~observed)
+    for o, score, idle in zip(outcomes, seen.score, seen.idle, strict=True):
+        _score(o, score, idle)
+    return seen
+
+
+def _score(o: Outcome, scores: Floats, idle: NDArray[np.bool_]) -> None:
+    """Fill in the scores (W, P, H, C), and add to `idle` (W, H, C) where the truth is the middle.
+
+    What was not observed has missed every pair, which then changes nothing.
+    """
+    pairs, middle, offset = pairs_of(o.levels), o.bands.middle, o.bands.offset
+    place = (o.truth - o.bands.centre) / o.spread[:, None]
+    above, hit = place > middle, place == middle
+    over, under = np.where(above, place, -np.inf), np.where(above, np.inf, place)
+    unseen = None if o.observed.all() else ~o.observed
+    closed = hit.any()
+    for p in range(len(pairs.low)):
+        low, high = o.bands.pair(p)
+        score = np.subtract(over, high, out=scores[:, p])
+        np.maximum(score, low - under, out=score)
+        for q in pairs.within[p]:  # levels that stand still
+            score[(middle <= place) & (place <= offset[q]) | (offset[q] <= place) & (place <= middle)] = -np.inf
+        if closed:
+            np.copyto(score, -np.maximum(high - middle, middle - low), where=hit)
+        if unseen is not None:
+            score[unseen] = np.inf
+    idle |= hit
+
+
+class _Moving:
+    """How far the pairs are apart, from origin to origin. table (M, T, P, H, C): as issued.
+
+    known (M, P, R, H, C): with the truths of so many origins, of t at t % R. The last R = H states are enough: when an
+    interval is issued, its step's truths of earlier than H origins before have come.
+    """
+
+    def __init__(self, starts: list[Calibration], gamma: float, clock: _Clock) -> None:
+        begin = np.array([s.widening for s in starts], dtype=np.float32).transpose(0, 3, 1, 2)
+        M, P, H, C = begin.shape
+        nominal = pairs_of(starts[0].levels).nominal
+        self.step_up = gamma * np.array([s.unit for s in starts], dtype=np.float32)[:, None, None]
+        self.step_down = (1 - nominal).astype(np.float32)[:, None, None] * self.step_up
+        self.table = np.empty((M, clock.count, P, H, C), dtype=np.float32)
+        R = min(H, max(1, clock.count))
+        self.known = np.empty((M, P, R, H, C), dtype=np.float32)
+        self.known[:, :, 0] = begin
+        self.place = clock.due % R * H + np.arange(H)
+
+    def step(self, t: int, seen: _Seen) -> None:
+        """Issue the intervals of an origin, and see what its truths change, for those who will know them."""
+        M, P, R, H, C = self.known.shape
+        move = self.known.reshape(M * P, R * H, C).take(self.place[t], axis=1).reshape(M, 1, P, H, C)
+        self.table[:, t : t + 1] = move
+        missed = seen.score > move
         for p in range(P - 2, -1, -1):  # as issued a pair is no narrower than those inside it
             missed[:, :, p] &= missed[:, :, p + 1]
-        change = np.where(missed, missing, hitting)
-        here = slice(cuts[rows.start], cuts[rows.stop])
-        if here.stop > here.start:
-            w, j, m, c = (index[here] for index in strange)
-            quiet = missed[w - rows.start, j, :, m, c] | (odd[w, j, m, c] == UNSEEN)[:, None]
-            change[w - rows.start, j, :, m, c] *= ~quiet
-        if several:
-            bounds = clock.bounds[first:last] - rows.start
-            seen = np.add.reduceat(odd[rows] != UNSEEN, bounds, dtype=np.float32)
-            change = np.add.reduceat(change, bounds) / np.maximum(seen, 1)[:, :, None]
-        for t, by in enumerate(change, first):
-            np.add(total[t], by, out=total[t + 1])
-        first = last
+        change = missed * self.step_up
+        change -= self.step_down
+        np.copyto(change, 0, where=missed & seen.idle[:, :, None])
+        if change.shape[1] > 1:  # series at one origin
+            count = seen.observed.sum(axis=1, keepdims=True)
+            change = change.sum(axis=1, keepdims=True) / np.maximum(count, 1, dtype=np.float32)[:, :, None]
+        np.add(self.known[:, :, t % R], change[:, 0], out=self.known[:, :, (t + 1) % R])

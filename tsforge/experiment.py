@@ -131,7 +131,7 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
 
 def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
     """The tables [sweep] and [space] of a TOML file, as they stand; empty where they do not."""
-    values = _read_toml(Path(file))
+    values = read_toml(Path(file))
     found = {name: values.get(name, {}) for name in SWEEP}
     for name, table in found.items():
         if not isinstance(table, dict):
@@ -143,7 +143,7 @@ def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
     """The experiment with some dotted settings changed, as in {"train.lr": 0.01}."""
     values = experiment.plain()
     for path, value in settings.items():
-        values = merge(values, _nest(path, value))
+        values = merge(values, nest(path, value))
     return parse(Experiment, values, source="settings")
 
 
@@ -152,14 +152,21 @@ def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]
 
     Each group holds the settings in which it differs from the file's own, and a name.
     """
-    values = _experiments(file)
+    return grouped(_experiments(file), overrides, str(file))
+
+
+def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> dict[str, Experiment]:
+    """The same of nested plain values. source: where they come from, for messages."""
+    values = dict(values)
     parts = values.pop("groups", [{"name": ""}])
     found = {}
     for i, part in enumerate(parts):
         if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in found:
-            raise ConfigError(f"{file}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]')
+            raise ConfigError(
+                f"{source}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]'
+            )
         rest = {key: value for key, value in part.items() if key != "name"}
-        found[part["name"]] = _build(merge(values, rest), overrides, str(file))
+        found[part["name"]] = _build(merge(values, rest), overrides, source)
     return found
 
 
@@ -167,7 +174,7 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
     values = _named(values)
     given: dict[str, Any] = {}
     for path, value in overrides.items():
-        given = merge(given, _named(_nest(path, value)))
+        given = merge(given, _named(nest(path, value)))
     if _kind(given) not in (None, _kind(values) or DEFAULT):
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
@@ -203,7 +210,8 @@ def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
         return path, value
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A file as nested plain values. Raises ConfigError where there is none, or no TOML in it."""
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
@@ -216,12 +224,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _experiments(file: str | Path) -> dict[str, Any]:
     """What a TOML file says beside its sweep."""
-    return {name: value for name, value in _read_toml(Path(file)).items() if name not in SWEEP}
+    return {name: value for name, value in read_toml(Path(file)).items() if name not in SWEEP}
 
 
-def _nest(path: str, value: Any) -> dict[str, Any]:
+def nest(path: str, value: Any) -> dict[str, Any]:
+    """{"a": {"b": value}} for "a.b"."""
     head, _, rest = path.partition(".")
-    return {head: _nest(rest, value) if rest else value}
+    return {head: nest(rest, value) if rest else value}
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

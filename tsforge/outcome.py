@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsforge import bands
 from tsforge.bands import Bands, Floats, Ints, Rows
 
-BLOCK = 32768  # points of a block: small enough that what is computed of them stays in the processor's cache
+BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
 
 
 @dataclass(frozen=True)

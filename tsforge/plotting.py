@@ -1,4 +1,4 @@
-"""The only file, beside maps.py, that knows matplotlib. Every picture goes to a file; nothing opens a window."""
+"""Pictures of forecasts; the canvas and the file of every picture. All go to files, nothing opens a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an architecture costs and can do, measured: parallelism, memory, reach, speed.
+"""What an architecture costs, measured: dependent operations, time, memory, how far its gradients reach.
 
 Every probe looks at the backbone alone, between two linear layers, on tokens that are made up here: data and pipeline
 are the same for all, so that what differs is the architecture. A probe needs nothing but a `Neural` config, so an
@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +22,6 @@ from torch import Tensor, nn
 
 from tsforge.model.network import Neural
 from tsforge.model.tokens import TokenShape, sinusoids
-
-SOLVED_ERROR = 0.01  # test mean squared error of a solved task
-SOLVED_SHARE, SOLVED_WITHIN = 0.95, 0.04  # and so many of its errors below this
-TEST = 2000  # sequences of a task's test
-CHECK = 50  # steps between looks at whether a task is solved
-
-Task = Literal["adding", "recall"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,24 @@ class Sequences(nn.Module):
         return answer
 
 
+def dependent_operations(config: Neural, lengths: Sequence[int]) -> Curve:
+    """The longest chain of operations in a training step of which each needs the one before it, by length.
+
+    Counted in autograd's graph, with the recurrences as the operations they consist of and not as one fused kernel:
+    exact, and the same on every machine. (The "sequential operations" of Vaswani et al. 2017, table 1.)
+    """
+    found = []
+    for length in lengths:
+        with seeded(0):
+            network, x = Sequences(config, length, 2), torch.randn(1, length, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about hardware that is not here
+            with torch.backends.mkldnn.flags(enabled=False):
+                answer = network(x)
+        found.append(float(_depth(answer.grad_fn)))
+    return Curve(tuple(lengths), tuple(found))
+
+
 def step_times(configs: dict[str, Neural], lengths: Sequence[int], tokens: int, repeats: int) -> dict[str, Curve]:
     """Seconds of one training step (forward, backward, update) by length, at `tokens` tokens per batch.
 
@@ -103,7 +115,7 @@ def saved_bytes(config: Neural, lengths: Sequence[int], sequences: int) -> Curve
     """
     found = []
     for length in lengths:
-        with _seeded(0):
+        with seeded(0):
             network, x = Sequences(config, length, 2), torch.randn(sequences, length, 2)
         weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
         kept: dict[int, int] = {}
@@ -134,14 +146,12 @@ def peak_bytes(config: Neural, lengths: Sequence[int], sequences: int) -> Curve 
     return Curve(tuple(lengths), tuple(found))
 
 
-def gradient_reach(config: Neural, length: int, sequences: int = 64, seed: int = 0) -> tuple[float, ...]:
+def gradient_reach(network: Sequences, x: Tensor) -> tuple[float, ...]:
     """Mean norm of the answer's gradient with respect to the input k steps before the end, k = 1 ... L.
 
-    Of a network as it is built: what is small here can hardly be learned from.
+    x (S, L, I). Of a network as it is built, what is small here can hardly be learned from.
     """
-    with _seeded(seed):
-        network = Sequences(config, length, 1)
-        x = torch.randn(sequences, length, 1, requires_grad=True)
+    x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(network(x).sum(), x)
     return tuple(gradient.norm(dim=-1).mean(dim=0).flip(0).tolist())
 
@@ -156,109 +166,25 @@ def half_life(norms: Sequence[float]) -> float:
     return math.log(2) / -slope if slope < 0 else math.inf
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One training on a task. error: test mean squared error; within: share of absolute errors below 0.04."""
-
-    lag: int
-    seed: int
-    error: float
-    within: float
-    steps: int
-    seconds: float
-
-    @property
-    def solved(self) -> bool:
-        return self.error < SOLVED_ERROR and self.within >= SOLVED_SHARE
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Of one attempt: training steps at most, sequences per step, learning rate, seconds at most."""
-
-    steps: int
-    batch: int = 32
-    lr: float = 2e-3
-    seconds: float = math.inf
-
-
-def longest_lag(config: Neural, task: Task, lags: Sequence[int], seeds: int, budget: Budget) -> list[Attempt]:
-    """Attempts at a task over ascending lags, each with several seeds, until a lag that no seed solves."""
-    attempts: list[Attempt] = []
-    for lag in sorted(lags):
-        now = [attempt(config, task, lag, seed, budget) for seed in range(seeds)]
-        attempts += now
-        if not any(a.solved for a in now):
-            break
-    return attempts
-
-
-def solved_lag(attempts: Sequence[Attempt]) -> int:
-    """The longest lag that most seeds solved; 0 where there is none."""
-    lags = sorted({a.lag for a in attempts})
-    solved = [lag for lag in lags if 2 * sum(a.solved for a in attempts if a.lag == lag) > _seeds(attempts, lag)]
-    return max(solved, default=0)
-
-
-def attempt(config: Neural, task: Task, lag: int, seed: int, budget: Budget) -> Attempt:
-    """Train on fresh sequences of a task until it is solved or the budget is spent."""
-    make = draw_adding if task == "adding" else draw_recall
-    random = torch.Generator().manual_seed(1_000_003 * seed + lag)
-    with _seeded(seed):
-        network = Sequences(config, lag, 2)
-    optimiser = torch.optim.Adam(network.parameters(), lr=budget.lr)
-    test = make(TEST, lag, torch.Generator().manual_seed(-1 - seed))
-    start, step = time.perf_counter(), 0
-    found = (math.inf, 0.0)
-    while step < budget.steps and time.perf_counter() - start < budget.seconds:
-        x, y = make(budget.batch, lag, random)
-        loss = (network(x) - y).square().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if step % CHECK == 0 or step == budget.steps:
-            found = _test(network, test)
-            if found[0] < SOLVED_ERROR and found[1] >= SOLVED_SHARE:
-                break
-    return Attempt(lag, seed, found[0], found[1], step, time.perf_counter() - start)
-
-
-def draw_adding(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The adding problem: values in [0, 1] and two marks, the first among the first tenth of `lag` steps, the second in
-    the last half; the answer is the sum of the marked values. Guessing 1 has an error of 1/6.
-
-    (Hochreiter & Schmidhuber 1997, section 5.4.) x (n, lag, 2), y (n,).
-    """
-    values = torch.rand(n, lag, generator=random)
-    first = torch.randint(0, max(1, lag // 10), (n,), generator=random)
-    second = torch.randint(lag // 2, lag, (n,), generator=random)
-    marks = torch.zeros(n, lag)
-    rows = torch.arange(n)
-    marks[rows, first] = marks[rows, second] = 1.0
-    return torch.stack([values, marks], dim=-1), values[rows, first] + values[rows, second]
-
-
-def draw_recall(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Recall: the answer is the first of `lag` values in [0, 1], which is marked; the others are noise."""
-    values = torch.rand(n, lag, generator=random)
-    marks = torch.zeros(n, lag)
-    marks[:, 0] = 1.0
-    return torch.stack([values, marks], dim=-1), values[:, 0].clone()
-
-
-def _test(network: Sequences, test: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    """(mean squared error, share of errors below 0.04)."""
-    with torch.inference_mode():
-        x, y = test
-        error = torch.cat([network(x[i : i + 250]) for i in range(0, len(x), 250)]) - y
-        return float(error.square().mean()), float((error.abs() < SOLVED_WITHIN).float().mean())
+def _depth(root: Any) -> int:
+    """Nodes on the longest path from a node of autograd's graph; it is too deep for recursion."""
+    depth: dict[Any, int] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        after = [n for n, _ in node.next_functions if n is not None]
+        missing = [n for n in after if n not in depth]
+        if missing:
+            stack += missing
+        else:
+            depth[node] = 1 + max((depth[n] for n in after), default=0)
+            stack.pop()
+    return depth[root]
 
 
 def _step(config: Neural, length: int, sequences: int) -> Callable[[], None]:
     """One training step on a batch that lies ready."""
-    with _seeded(0):
+    with seeded(0):
         network, x = Sequences(config, length, 2), torch.randn(sequences, length, 2)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
 
@@ -270,11 +196,7 @@ def _step(config: Neural, length: int, sequences: int) -> Callable[[], None]:
     return step
 
 
-def _seeds(attempts: Sequence[Attempt], lag: int) -> int:
-    return sum(a.lag == lag for a in attempts)
-
-
-class _seeded:  # noqa: N801  (reads as a function)
+class seeded:  # noqa: N801  (reads as a function)
     """torch's random numbers from a seed inside, and as they were outside."""
 
     def __init__(self, seed: int) -> None:

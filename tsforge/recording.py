@@ -35,7 +35,8 @@ class Wish:
     register: str | None = None  # name in the registry
     alias: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
-    parent: Run | None = None  # that it is shown under
+    parent: Run | None = None  # the run that it is shown under
+    figures: tuple[tuple[str, float], ...] = ()  # what else is known of its architecture
 
 
 def fit(
@@ -47,7 +48,8 @@ def fit(
     """
     wish = wish or Wish()
     experiment = prepared.experiment
-    with tracker.run(experiment.title, experiment.flat(), tags("fit", experiment, wish), wish.parent) as run:
+    labels = tags("fit", wish, experiment.model.kind)
+    with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
         run.text("experiment.toml", experiment.toml())
         run.dataset(dataset(prepared.panel, experiment.data.path))
         result = training.train(prepared, _watching(run, report))
@@ -85,7 +87,7 @@ class Recorder:
         """The run, which is the same for all fits and groups."""
         if self.run is None:
             named = self.tracker.run(
-                f"backtest-{experiment.title}", experiment.flat(), tags("backtest", experiment, self.wish)
+                f"backtest-{experiment.title}", experiment.flat(), tags("backtest", self.wish, experiment.model.kind)
             )
             self.run = self._open.enter_context(named)
         return self.run
@@ -119,13 +121,13 @@ def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish), **more})
 
 
-def tags(kind: str, experiment: Experiment, wish: Wish) -> dict[str, str]:
+def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
     """Where and how a run came about; what MLflow shows under names of its own goes there."""
     found = {f"versions.{name}": value for name, value in environment.versions().items()}
     found |= {f"hardware.{name}": value for name, value in environment.hardware().items()}
     found |= {
         "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
-        "mlflow.user": environment.user(), "mlflow.runColor": view.COLOURS.get(experiment.model.kind, view.GREY),
+        "mlflow.user": environment.user(), "mlflow.runColor": view.COLOURS.get(model, view.GREY),
     }  # fmt: skip
     if wish.command:
         found["tsforge.command"] = wish.command
@@ -154,7 +156,7 @@ def scores(found: Scores) -> dict[str, float]:
         values |= {f"baseline/{other}_{name}": found[other][name] for name in BESIDE}
     if REFERENCE in found:
         values["test/skill"] = skill(found[model]["mase"], found[REFERENCE]["mase"])
-    return _rounded(values)
+    return rounded(values)
 
 
 def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
@@ -195,7 +197,7 @@ def _fitted(run: Run, result: training.Fit, folder: Path, wish: Wish) -> None:
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in environment.peak_memory().items()}
-    run.metrics(_rounded(figures))
+    run.metrics(rounded(figures | dict(wish.figures)))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv"):
@@ -213,9 +215,9 @@ def _steps(run: Run, values: list[float]) -> None:
     """The error along the horizon, as a curve over the horizon step."""
     for h, value in enumerate(values):
         if math.isfinite(value):
-            run.metrics(_rounded({"test/mae_by_step": value}), h + 1)
+            run.metrics(rounded({"test/mae_by_step": value}), h + 1)
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
+def rounded(values: dict[str, float]) -> dict[str, float]:
     """Six digits, which the UI can show; what has no value is left out."""
     return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}

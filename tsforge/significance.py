@@ -57,18 +57,25 @@ def compare(pairs: list[tuple[Outcome, Outcome]], name: str) -> Paired:
     averaged over series; where each series has one origin (or series come in groups), those of a series are. Then it is
     the t-test over series, which says nothing of other times.
     """
-    gaps = [by_window(a, name) - by_window(b, name) for a, b in pairs]
+    return paired([by_window(a, name) - by_window(b, name) for a, b in pairs], [a for a, _ in pairs])
+
+
+def paired(gaps: list[Floats], over: list[Outcome]) -> Paired:
+    """The same of differences of errors by window (W,), NaN where there is none, over the windows of an outcome each.
+
+    Where a forecaster was trained with several seeds, its errors are their means.
+    """
     seen = [~np.isnan(gap) for gap in gaps]
     gaps = [gap[kept] for gap, kept in zip(gaps, seen, strict=True)]
     if not sum(map(len, gaps)):
         return Paired(math.nan, math.nan, 0, "origins")
-    series = [a.series[kept] for (a, _), kept in zip(pairs, seen, strict=True)]
+    series = [o.series[kept] for o, kept in zip(over, seen, strict=True)]
     per_series = [_means(gap, s)[1] for gap, s in zip(gaps, series, strict=True)]
     count = sum(map(len, per_series))
-    if len(pairs) > 1 or (count > 1 and count == len(gaps[0])):
+    if len(over) > 1 or (count > 1 and count == len(gaps[0])):
         sample = np.concatenate(per_series)
         return Paired(float(sample.mean()), diebold_mariano(sample, 1), len(sample), "series")
-    first, _ = pairs[0]
+    first = over[0]
     times, sample = _means(gaps[0], first.time[seen[0]])
     stride = int(np.diff(times).min()) if len(times) > 1 else 1
     overlap = -(-first.truth.shape[1] // stride)

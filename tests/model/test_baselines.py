@@ -57,10 +57,11 @@ def test_point_forecast_against_a_loop(kind: str, window: list[float | None], ho
     assert found == pytest.approx(slow(kind, window, horizon, season), rel=1e-5, abs=1e-3)
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.5])
 @pytest.mark.parametrize("kind", SIMPLE)
-def test_many_windows_are_forecast_as_one_by_one(kind: str) -> None:
-    """Windows or channels that borrow each other's last value."""
-    given_ = context(SHAPE, batch=30, missing=0.5)
+def test_many_windows_are_forecast_as_one_by_one(kind: str, missing: float) -> None:
+    """Windows or channels that borrow each other's last value, with and without something missing."""
+    given_ = context(SHAPE, batch=30, missing=missing)
     found = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
     for b in range(30):
         for c in range(2):

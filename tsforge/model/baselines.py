@@ -117,8 +117,11 @@ def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) 
 
     A phase without any observed value falls back to the last observed value of the window.
     """
-    newest = last_observed(target, observed).expand(-1, season, -1).clone()
     L = target.shape[1]
+    if season <= L and observed[:, -season:].all():  # mostly, at no cost
+        newest = target[:, -season:]
+        return newest.repeat(1, -(-horizon // season), 1)[:, :horizon]
+    newest = last_observed(target, observed).expand(-1, season, -1).clone()
     for start in range(L % season - season, L, season):  # oldest season first; newer ones overwrite
         a = max(start, 0)
         phase = slice(a - start, a - start + min(start + season, L) - a)
@@ -129,9 +132,12 @@ def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) 
 
 def drift(target: Tensor, observed: Tensor, horizon: int) -> Tensor:
     """What the straight line through the first and the last observed value adds at each step, (B, H, C)."""
+    ahead = torch.arange(1, horizon + 1, device=target.device)[:, None]
+    if observed[:, 0].all() and observed[:, -1].all():  # mostly, at no cost
+        return (target[:, -1:] - target[:, :1]) / max(target.shape[1] - 1, 1) * ahead
     steps = torch.arange(target.shape[1], device=target.device)[:, None]
     newest = (observed * (steps + 1)).argmax(dim=1, keepdim=True)
     oldest = (observed * (target.shape[1] - steps)).argmax(dim=1, keepdim=True)
     rise = target.gather(1, newest) - target.gather(1, oldest)
     slope = rise / (newest - oldest).clamp(min=1)
-    return slope * torch.arange(1, horizon + 1, device=target.device)[:, None]
+    return slope * ahead

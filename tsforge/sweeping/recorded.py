@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
@@ -65,7 +64,7 @@ class Recorder:
         self.tracker = Tracker(uri, experiment, on=record is not None)
         self.parent = _Parent(record.name, record.key) if record else None
         base = next(iter(plan.bases.values()))
-        self._tags = tags("trial", base, Wish()) if record else {}
+        self._tags = tags("trial", Wish(), base.model.kind) if record else {}
 
     def __enter__(self) -> Recorder:
         self.tracker.__enter__()
@@ -90,7 +89,7 @@ def sweep(tracker: Tracker, plan: Plan, command: str) -> Iterator[journal.Run]:
     settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
     ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.made.settings}
     data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
-    found = tags("sweep", first, replace(Wish(), command=command))
+    found = tags("sweep", Wish(command), first.model.kind)
     with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found) as run:
         yield run
 

@@ -1,0 +1,157 @@
+"""`tsforge compare` as a user meets it: the table, its files, and what MLflow remembers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from stores import query
+
+from tsforge.cli.main import run
+
+SMALL = """
+name = "two"
+[data]
+horizon = 4
+context = 12
+season = 24
+[train]
+max_steps = 12
+[compare]
+models = ["gru", "transformer"]
+seeds = 2
+parameters = 6000
+optional = ["away"]
+[compare.probes]
+parameters = 6000
+lengths = [8, 16]
+tokens = 64
+repeats = 1
+sequences = 2
+lags = [4, 8]
+seeds = 1
+steps = 20
+reach = 8
+[[groups]]
+name = "load"
+data.path = "load.csv"
+[[groups]]
+name = "away"
+data.path = "m3-yearly"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("compare")
+    n = 24 * 20
+    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
+    times = pd.date_range("2024-03-01", periods=n, freq="h")
+    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv(place / "load.csv", index=False)
+    (place / "two.toml").write_text(SMALL)
+    return place
+
+
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("TSFORGE_DATA", str(folder))
+    monkeypatch.setattr("tsforge.data.catalog.cache", lambda: folder / "cache")
+    return folder
+
+
+def _document(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["compare", *argv, "--json", "--quiet"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def _values(document: dict[str, Any], key: str) -> dict[str, float]:
+    (row,) = [row for row in document["rows"] if row["key"] == key]
+    return {model: cell["value"] for model, cell in row["cells"].items()}
+
+
+def test_a_comparison_is_written_down_and_recorded(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a table in the UI that is not the one on the terminal, runs without their parent."""
+    found = _document(capsys, "two.toml", "--out", "first")
+    assert list(found["verdicts"]) == [
+        "Parallelisation", "Long-range dependencies", "Training speed", "Memory", "Accuracy",
+    ]  # fmt: skip
+    assert found["models"] == ["gru", "transformer"]
+    files = {path.name for path in (here / "first").iterdir()}
+    assert {"comparison.md", "comparison.csv", "comparison.json", "comparison.html", "overview.png"} <= files
+    database = here / "mlflow.db"
+    runs = dict(query(database, "select run_uuid, name from runs"))
+    parent = found["run"]
+    assert runs[parent].startswith("two")
+    children = {
+        run_id for (run_id,) in query(
+            database, "select run_uuid from tags where key = 'mlflow.parentRunId' and value = ?", parent
+        )
+    }  # fmt: skip
+    assert children == set(runs) - {parent}
+    assert len(children) == 4
+    recorded = dict(query(database, "select key, value from latest_metrics where run_uuid = ?", parent))
+    with (here / "first" / "comparison.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["value"]]
+    assert {f"{row['key']}/{row['model']}" for row in rows} == set(recorded)
+    for row in rows:
+        assert recorded[f"{row['key']}/{row['model']}"] == pytest.approx(float(row["value"]), rel=1e-4)
+    for child in children:
+        figures = dict(query(database, "select key, value from latest_metrics where run_uuid = ?", child))
+        (kind,) = (
+            v
+            for (v,) in query(database, "select value from params where run_uuid = ? and key = ?", child, "model.kind")
+        )
+        assert figures["memory/saved_bytes"] == _values(found, "memory/saved_bytes")[kind]
+        assert {"test/mase", "speed/windows_per_s", "parallel/time_exponent"} <= set(figures)
+    place = query(database, "select artifact_uri from runs where run_uuid = ?", parent)[0][0].removeprefix("file://")
+    assert (Path(place) / "comparison.html").read_bytes() == (here / "first" / "comparison.html").read_bytes()
+
+
+@pytest.mark.usefixtures("here")
+def test_the_same_seeds_give_the_same_accuracies_and_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = (_document(capsys, "two.toml", "--no-track", "--out", name) for name in ("first", "second"))
+    same = [row["key"] for row in one["rows"] if row["aspect"] == "Accuracy"]
+    assert "load/mase" in same
+    for key in (*same, "memory/saved_bytes", "parallel/chain", "reach/recall_lag", "reach/half_life_trained"):
+        assert _values(one, key) == _values(other, key)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_terminal_shows_it_and_explains_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", "two.toml", "--no-track", "--definitions", "--out", "shown"]) == 0
+    shown = capsys.readouterr()
+    assert "away is left out" in shown.err
+    assert "training 4 of 4: transformer-load-seed2" in shown.err
+    for text in ("Parallelisation", "✓", "MASE", "seasonal-naive", "textbook", "comparison.html"):
+        assert text in shown.out
+    assert "the longest chain of operations" in " ".join(shown.out.split())
+    assert run(["compare", "load.csv", "--models", "gru", "--seeds", "1", "--horizon", "4", "--max-steps", "4",
+                "--no-probes", "--no-track", "--quiet", "--out", "plain"]) == 0  # fmt: skip
+    plain = capsys.readouterr().out
+    assert "the longest chain of operations" not in " ".join(plain.split())
+    assert "MASE" in plain
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "no data is named"),
+        (["load.csv", "--model", "lstm"], "a comparison has several models"),
+        (["load.csv", "--models", "lstmm,gru"], "there is no model 'lstmm'"),
+        (["load.csv", "--budget", "time"], "a budget of time needs the time"),
+        (["lod.csv"], "lod.csv"),
+        (["two.toml", "--config", "two.toml"], "one file or one table"),
+    ],
+)
+def test_refusals(here: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
+    assert run(["compare", *argv, "--no-track", "--quiet"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (here / "comparisons").exists()

@@ -1,0 +1,208 @@
+"""What is drawn is what was measured: looked up in the axes, not in pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from comparison import synthetic
+from comparison.synthetic import LENGTHS, MODELS, with_probe
+
+from tsforge import charts
+from tsforge.comparison.measured import Measured
+from tsforge.comparison.table import ASPECTS
+from tsforge.probes import Curve
+from tsforge.tracking.view import COLOURS
+
+FILES = ("overview", "step-time", "dependent-operations", "lags", "gradients", "saved-memory", "losses", "accuracy")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """drawn(measured) -> every picture's visible axes, by file name; nothing is written."""
+
+    def draw(measured: Measured) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+
+        def keep(figure: Any, path: Path) -> None:
+            figure.canvas.draw()  # what cannot be drawn must fail here
+            found[path.stem] = [axis for axis in figure.axes if axis.get_visible()]
+
+        monkeypatch.setattr(charts, "save", keep)
+        charts.draw(measured, tmp_path)
+        return found
+
+    return draw
+
+
+def labelled(axis: Any) -> dict[str, Any]:
+    """Lines by the name in front of their label."""
+    return {line.get_label().split("  $")[0].strip(): line for line in axis.get_lines()}
+
+
+def test_pictures_are_written_and_belong_to_an_aspect(tmp_path: Path) -> None:
+    made = charts.draw(synthetic.measured(data=("demand", "sales")), tmp_path / "new")
+    assert {path.name for path in made.values()} == {f"{name}.png" for name in FILES}
+    assert set((tmp_path / "new").iterdir()) == set(made.values())
+    for title, path in made.items():
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) > 10_000
+        assert title.startswith(("Overview", *ASPECTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "unit"),
+    [("step-time", "seconds", 1000), ("dependent-operations", "chain", 1), ("saved-memory", "saved", 1e-6)],
+)  # fmt: skip
+def test_what_grows_with_length(drawn: Any, name: str, of: str, unit: float) -> None:
+    """Prevents: curves under each other's names, or in another unit than the axis says."""
+    measured = synthetic.measured()
+    (axis,) = drawn(measured)[name]
+    lines = labelled(axis)
+    assert axis.get_xscale() == axis.get_yscale() == "log"
+    assert axis.get_xlabel().startswith("L, ")
+    for model in MODELS:
+        curve = getattr(measured.probed[model], of)
+        assert lines[model].get_color() == COLOURS[model]
+        assert lines[model].get_xdata().tolist() == list(LENGTHS)
+        assert lines[model].get_ydata() == pytest.approx([unit * value for value in curve.values])
+        assert f"{curve.exponent:z.2f}" in lines[model].get_label()
+    guide = lines["in proportion to L"]
+    assert np.diff(np.log(guide.get_ydata())) == pytest.approx(np.diff(np.log(LENGTHS)))
+    assert guide.get_linestyle() == "--"
+    assert len({lines[model].get_marker() for model in MODELS}) == len(MODELS)
+
+
+def test_lags_are_shares_of_the_seeds_that_were_tried(drawn: Any) -> None:
+    """Prevents: a lag that was not tried drawn as one that nobody solved."""
+    adding, recall = drawn(synthetic.measured())["lags"]
+    assert [axis.get_title(loc="left") for axis in (adding, recall)] == ["Task: adding", "Task: recall"]
+    share = labelled(adding)
+    assert share["rnn"].get_ydata() == pytest.approx([1, 1 / 3, math.nan, math.nan, math.nan], nan_ok=True)
+    assert share["lstm"].get_ydata() == pytest.approx([1, 1, 1, 1 / 3, math.nan], nan_ok=True)
+    heights = [patch.get_height() for patch in adding.patches]
+    assert heights[:5] == pytest.approx([1, 1 / 3, 0, 0, 0])
+    assert [text.get_text() for text in adding.get_xticklabels()] == ["10", "30", "100", "300", "1,000"]
+
+
+def test_gradients_dashed_as_built_and_solid_when_trained(drawn: Any) -> None:
+    measured = synthetic.measured()
+    (axis,) = drawn(measured)["gradients"]
+    assert axis.get_yscale() == "log"
+    lines = [line for line in axis.get_lines() if len(line.get_xdata())]
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    for model, (built, trained) in zip(MODELS, pairs, strict=True):
+        assert (built.get_linestyle(), trained.get_linestyle()) == ("--", "-")
+        assert built.get_color() == trained.get_color() == COLOURS[model]
+        assert built.get_ydata() == pytest.approx(measured.probed[model].reach["initial"])
+        assert trained.get_ydata() == pytest.approx(measured.probed[model].reach["trained"])
+        assert built.get_xdata()[0] == 1
+        assert trained.get_label() == model
+
+
+def test_gradients_that_vanish_do_not_take_the_others_with_them(drawn: Any) -> None:
+    """Prevents: a linear axis, on which nothing is seen, since one norm is 0 in float32."""
+    norms = (*synthetic.reach(3.0, 50), *[0.0] * 50)
+    measured = with_probe(synthetic.measured(), "rnn", reach={"initial": norms, "trained": norms})
+    (axis,) = drawn(measured)["gradients"]
+    assert axis.get_yscale() == "log"
+
+
+def test_losses_are_a_line_per_training(drawn: Any) -> None:
+    measured = synthetic.measured(data=("demand", "sales"))
+    axes = drawn(measured)["losses"]
+    for axis, data in zip(axes, measured.data, strict=True):
+        assert data.name in axis.get_title(loc="left")
+        lines = axis.get_lines()
+        fits = [fit for model in MODELS for fit in data.of(model)]
+        for line, fit in zip(lines, fits, strict=True):
+            assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == list(fit.curve)
+            assert line.get_color() == COLOURS[fit.model]
+        assert len(axis.get_legend().get_texts()) == len(MODELS)
+
+
+def test_accuracy_is_the_mean_of_the_seeds_beside_baselines(drawn: Any) -> None:
+    measured = synthetic.measured()
+    (axis,) = drawn(measured)["accuracy"]
+    names = [text.get_text() for text in axis.get_yticklabels()]
+    assert names == ["gru", "lstm", "transformer", "rnn", "linear", "naive", "drift"]  # the best on top
+    bars = axis.containers
+    data = measured.data[0]
+    for y, (name, bar) in enumerate(zip(names, bars, strict=True)):
+        point, _, sticks = bar.lines
+        assert point.get_xdata() == pytest.approx([data.mean(name, "mase")])
+        assert point.get_ydata() == pytest.approx([y])
+        if name in MODELS:
+            (low, high) = sticks[0].get_segments()[0][:, 0]
+            assert high - low == pytest.approx(2 * np.std(data.values(name, "mase"), ddof=1))
+    dots = [line for line in axis.get_lines() if line.get_marker() == "."]
+    assert sorted(x for line in dots for x in line.get_xdata()) == pytest.approx(
+        sorted(fit.scores["mase"] for fit in data.fits)
+    )
+    assert labelled(axis)["seasonal naive"].get_xdata() == pytest.approx([1.0, 1.0])
+
+
+def test_a_poor_baseline_does_not_press_the_others_together(drawn: Any) -> None:
+    measured = synthetic.measured()
+    data = measured.data[0]
+    far = replace(measured, data=(replace(data, baselines={**data.baselines, "drift": {"mase": 9.0}}),))
+    assert drawn(measured)["accuracy"][0].get_xscale() == "linear"
+    assert drawn(far)["accuracy"][0].get_xscale() == "log"
+
+
+def test_the_overview_shows_several_data_sets_on_one_axis(drawn: Any) -> None:
+    measured = synthetic.measured(data=("demand", "sales"))
+    *_, axis = drawn(measured)["overview"]
+    lines = labelled(axis)
+    for name in (*MODELS, "linear"):
+        ratios = [d.mean(name, "mase") / d.mean("seasonal-naive", "mase") for d in measured.data]
+        assert lines[name].get_xdata() == pytest.approx(ratios)
+
+
+def test_an_architecture_without_a_colour_gets_one_that_nobody_has(drawn: Any) -> None:
+    axes = drawn(synthetic.measured((*MODELS, "scan", "mixer")))["step-time"]
+    lines = labelled(axes[0])
+    looks = {(lines[m].get_color(), lines[m].get_marker()) for m in (*MODELS, "scan", "mixer")}
+    assert len(looks) == 6
+    assert lines["scan"].get_color() not in COLOURS.values()
+
+
+@pytest.mark.parametrize(
+    ("case", "missing"),
+    [
+        ("no probes", {"step-time", "dependent-operations", "lags", "gradients", "saved-memory"}),
+        ("no data", {"losses", "accuracy"}), ("one seed", set()), ("nothing", set(FILES)), ("not a number", set()),
+        ("one length", set()), ("no attempts", {"lags"}), ("no baselines", set()), ("odd names", set()),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_left_out(drawn: Any, case: str, missing: set[str]) -> None:
+    """Prevents: an hour of measuring that ends in a picture that cannot be drawn."""
+    full = synthetic.measured(data=("demand", "sales"))
+    nothing = Curve(LENGTHS, (math.nan,) * len(LENGTHS))
+    data = full.data[0]
+    broken = replace(
+        data, fits=tuple(replace(f, curve=(), scores=dict.fromkeys(f.scores, math.nan)) for f in data.fits)
+    )  # fmt: skip
+    one = {m: replace(p, chain=Curve((16,), (5.0,)), seconds=Curve((16,), (1.0,)), saved=Curve((16,), (9.0,)))
+           for m, p in full.probed.items()}  # fmt: skip
+    never = {m: replace(p, attempts={"adding": (), "recall": ()}) for m, p in full.probed.items()}
+    measured = {
+        "no probes": replace(full, probed={}),
+        "no data": replace(full, data=()),
+        "one seed": synthetic.measured(seeds=1),
+        "nothing": replace(full, probed={}, data=()),
+        "not a number": replace(
+            with_probe(full, "gru", chain=nothing, seconds=nothing, saved=nothing,
+                       reach={"initial": (math.nan,) * 9, "trained": ()}), data=(broken,),
+        ),
+        "one length": replace(full, probed=one),
+        "no attempts": replace(full, probed=never),
+        "no baselines": replace(full, data=tuple(replace(d, baselines={}) for d in full.data)),
+        "odd names": synthetic.measured(data=("$x^{", "_hidden", "a\\b %s " * 30)),
+    }[case]  # fmt: skip
+    assert set(drawn(measured)) == set(FILES) - missing

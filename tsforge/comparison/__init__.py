@@ -1,0 +1,1 @@
+"""Architectures side by side: trained alike, measured alike, judged by stated rules."""

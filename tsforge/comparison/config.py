@@ -1,0 +1,169 @@
+"""What is compared, on what data, within which budgets: one TOML file.
+
+A file for a comparison is an experiment's, with a [compare] table; each of its [[groups]] is a data set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tsforge import experiment as experiments
+from tsforge.config import Config, parse
+from tsforge.data.schema import AtLeastOne, Names
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.experiment import Experiment
+from tsforge.model.network import Neural
+from tsforge.model.zoo import ZOO, complete, merge
+from tsforge.tasks import Budget
+
+DEFAULTS = ("rnn", "lstm", "gru", "transformer")
+ALL = "all"  # settings that hold for every model
+
+Lengths = Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)]
+
+
+class ProbesConfig(Config):
+    """What the architectures are probed with, all of them with `parameters` parameters.
+
+    lengths: L of the curves. tokens: per batch of the timed steps. repeats: rounds of which the median counts.
+    sequences: per step whose memory is counted. lags: of the tasks; an attempt has at most `steps` training steps of
+    `batch` sequences and `task_tokens` tokens, and each lag `seeds` attempts. reach: the lag at which the gradients of
+    a trained network are measured.
+    """
+
+    parameters: AtLeastOne = 16_000
+    lengths: Lengths = (16, 32, 64, 128, 256, 512, 1024)
+    tokens: AtLeastOne = 4096
+    repeats: AtLeastOne = 5
+    sequences: AtLeastOne = 8
+    lags: Lengths = (10, 30, 100, 300, 1000)
+    seeds: AtLeastOne = 3
+    steps: AtLeastOne = 1200
+    task_tokens: AtLeastOne = 4_000_000
+    batch: AtLeastOne = 32
+    lr: Annotated[float, Field(gt=0)] = 5e-3
+    reach: Annotated[int, Field(ge=4)] = 100
+
+    @property
+    def budget(self) -> Budget:
+        """Of one attempt at a task."""
+        return Budget(self.steps, self.task_tokens, self.batch, self.lr)
+
+
+class CompareConfig(Config):
+    """Which models, and how they are made equal.
+
+    seeds: trainings of each model. budget: "steps" gives all the same optimiser steps (train.max_steps), "time" the
+    same time (train.max_time). parameters: of each network; None for as many as the first model has by itself.
+    settings: of single models by name, and of all of them under "all". optional: data sets that are left out where they
+    are not at hand. probes: False leaves them out.
+    """
+
+    models: Names = DEFAULTS
+    seeds: AtLeastOne = 3
+    budget: Literal["steps", "time"] = "steps"
+    parameters: AtLeastOne | None = None
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    optional: Names = ()
+    probes: ProbesConfig | Literal[False] = ProbesConfig()
+
+    @model_validator(mode="after")
+    def _known(self) -> CompareConfig:
+        networks = [name for name, row in ZOO.items() if row]
+        for name in self.models:
+            if name in ZOO and name not in networks:
+                raise ConfigError(f"'{name}' is no network to be trained", "the baselines are in every comparison")
+            if name not in networks:
+                near = nearest(name, networks) or f"known: {listing(networks, 20)}"
+                raise ConfigError(f"there is no model '{name}' to compare", near)
+        if len(set(self.models)) < max(len(self.models), 1):
+            raise ConfigError("a model is named twice, or none is", f"for example --models {','.join(DEFAULTS)}")
+        for name in self.settings:
+            if name not in (*self.models, ALL):
+                raise ConfigError(f"settings for '{name}', which is not compared", f"models: {listing(self.models)}")
+        return self
+
+    def model(self, name: str, width: int | None = None) -> Neural:
+        """The configuration of a model, with the settings given for it."""
+        values = merge(self.settings.get(ALL, {}), self.settings.get(name, {}))
+        values = merge(complete({"kind": name}), values) | ({} if width is None else {"width": width})
+        return parse(Neural, values, f"settings of {name}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison and its experiments by data set; their model is that of the comparison.
+
+    frame: the data, where it comes from no file.
+    """
+
+    name: str
+    compare: CompareConfig
+    experiments: dict[str, Experiment]
+    frame: Any = None
+
+
+def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Plan:
+    """A plan from a TOML file, or from a table (a path, a catalogued name, a frame) with default settings.
+
+    overrides: dotted settings of the experiments; those of a model hold for every model. compare: settings of the
+    comparison, which win over the file's. Raises ConfigError naming the setting.
+    """
+    source = str(source) if isinstance(source, Path) else source
+    file = source if isinstance(source, str) and source.endswith(".toml") else None
+    values = experiments.read_toml(Path(file)) if file else {}
+    asked = merge(values.pop("compare", {}), compare)
+    own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}
+    shared = _models(values.pop("model", {}), overrides)
+    asked = merge(asked, {"settings": {ALL: shared}}) if shared else asked
+    if file is None and isinstance(source, str):
+        own["data.path"] = source
+    config = parse(CompareConfig, asked, file or "settings")
+    found = experiments.grouped(values, own, file or "settings")
+    found = {name or _title(e): e for name, e in found.items()}
+    for name in config.optional:
+        if name not in found:
+            raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(found)}")
+    frame = None if isinstance(source, str) else source
+    return Plan(values.get("name") or "-vs-".join(config.models), config, found, frame)
+
+
+def quick(plan: Plan) -> Plan:
+    """The same rows in about a minute: what it says is no result, only that everything works."""
+    config = plan.compare
+    update: dict[str, Any] = {"seeds": min(config.seeds, 2)}
+    if config.probes:
+        update["probes"] = config.probes.model_copy(
+            update={
+                "lengths": (16, 64, 256), "lags": (10, 30), "steps": 150, "seeds": 1, "repeats": 2, "reach": 30,
+                "parameters": min(config.probes.parameters, 8000), "tokens": 1024,
+            }
+        )  # fmt: skip
+    small = {}
+    for name, e in plan.experiments.items():
+        context = min(e.data.context or 48, 48)
+        train = e.train.model_copy(update={"max_steps": min(e.train.max_steps, 40), "max_time": None})
+        data = e.data.model_copy(update={"context": context})
+        small[name] = e.model_copy(update={"train": train, "data": data})
+    return replace(plan, compare=config.model_copy(update={**update, "budget": "steps"}), experiments=small)
+
+
+def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Settings of every model, from the file's [model] and from overrides; which model it is comes from `models`."""
+    found = {key: value for key, value in table.items() if key != "kind"} if isinstance(table, dict) else {}
+    for path, value in overrides.items():
+        head, _, rest = path.partition(".")
+        if head == "model":
+            if not rest or rest == "kind":
+                raise ConfigError("a comparison has several models", "name them: --models rnn,lstm,transformer")
+            found = merge(found, experiments.nest(rest, value))
+    return found
+
+
+def _title(experiment: Experiment) -> str:
+    """A data set's name: of its file."""
+    return Path(experiment.data.path).stem if experiment.data.path else "data"

@@ -1,0 +1,182 @@
+"""The same windows, budget, loss and number of parameters for every model: trained with several seeds, and scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge import evaluation, recording, training
+from tsforge.comparison import matching
+from tsforge.comparison.config import CompareConfig
+from tsforge.comparison.measured import PRIMARY, Fitted, OnData
+from tsforge.data import statistics
+from tsforge.errors import ConfigError
+from tsforge.experiment import Experiment
+from tsforge.learner import Report
+from tsforge.metrics import by_window, scores
+from tsforge.outcome import Outcome
+from tsforge.preparation import Prepared
+from tsforge.recording import Wish
+from tsforge.significance import Paired, paired
+from tsforge.tracking.tracker import Tracker
+
+METRICS = ("mase", "mae", "mse", "rmse", "wql", "smape", "coverage_80")
+SHORT, LONG = 40, 120  # steps of the two trainings from which the pace of a model is found
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a comparison takes place. wish: of every model, what is recorded of its runs beside their results.
+
+    folder: models are kept there. watch: called with a training's name and steps before it begins; gives its report.
+    """
+
+    folder: Path
+    tracker: Tracker
+    wish: dict[str, Wish]
+    watch: Callable[[str, Prepared], Report | None]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all models are trained on. sizes: (width, parameters) by model."""
+
+    name: str
+    prepared: Prepared
+    sizes: dict[str, tuple[int, int]]
+
+
+def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Contest:
+    """Read the table, cut it, and solve for the widths. Raises DataError or ConfigError for what can be mended.
+
+    frame: the data; what the experiment names where None.
+    """
+    prepared = training.for_fit(experiment, frame)
+    if not len(prepared.parts.test):
+        raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
+    if config.budget == "time" and experiment.train.max_time is None:
+        raise ConfigError("a budget of time needs the time", "give --max-time 60s, or train.max_time in the TOML file")
+    counts = {model: matching.of_windows(config.model(model), prepared.source.shape) for model in config.models}
+    first = config.models[0]
+    asked = config.parameters or counts[first](config.model(first).width)
+    return Contest(name, prepared, matching.widths(counts, asked))
+
+
+def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
+    """Train every model with every seed on one data set, and score it."""
+    prepared, name = contest.prepared, contest.name
+    rivals = {model: _rival(prepared, config, model, contest.sizes[model][0]) for model in config.models}
+    fits: list[Fitted] = []
+    judged = _Judged(prepared)
+    for number in range(config.seeds):
+        for model, rival in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
+            seed = prepared.experiment.seed + number
+            title = f"{model}-{name}-seed{seed}"
+            one = replace(rival, experiment=rival.experiment.model_copy(update={"seed": seed, "name": title}))
+            folder = stage.folder / name / f"{model}-seed{seed}"
+            fit, _ = recording.fit(one, folder, stage.tracker, stage.wish[model], stage.watch(title, one))
+            if fit.stop == "interrupt":
+                raise KeyboardInterrupt
+            fits.append(_fitted(fit, judged.take(model, fit), folder))
+    data, best = prepared.experiment.data, judged.best()
+    assert data.horizon is not None
+    assert data.context is not None
+    assert data.season is not None
+    return OnData(
+        name, data.horizon, data.context, data.season, len(prepared.parts.test), tuple(fits), judged.baselines, best,
+        {model: judged.against(model, best) for model in judged.losses if model != best}, judged.primary,
+    )  # fmt: skip
+
+
+def _rival(prepared: Prepared, config: CompareConfig, model: str, width: int) -> Prepared:
+    """What a model is trained on: the same as all others, with its own network, and its steps where time is given."""
+    experiment = prepared.experiment.model_copy(update={"model": config.model(model, width)})
+    rival = replace(prepared, experiment=experiment)
+    if config.budget == "steps":
+        return rival
+    limit = experiment.train.max_time
+    assert limit is not None
+    train = experiment.train.model_copy(update={"max_steps": _steps_within(rival, limit)})
+    return replace(rival, experiment=experiment.model_copy(update={"train": train}))
+
+
+def _steps_within(rival: Prepared, limit: float) -> int:
+    """So many steps as take `limit` seconds, validations included: a schedule that ends when the time does.
+
+    Both a short and a longer training have 20 validations, so that their difference is of steps alone.
+    """
+
+    def seconds(steps: int) -> float:
+        train = rival.experiment.train.model_copy(update={"max_steps": steps, "patience": steps, "max_time": None})
+        tried = replace(rival, experiment=rival.experiment.model_copy(update={"train": train}))
+        return training.learn(tried).rounds[-1].seconds
+
+    seconds(SHORT)  # the first one warms up
+    short, long = seconds(SHORT), seconds(LONG)
+    step = max(long - short, 1e-6 * limit) / (LONG - SHORT)
+    return max(1, round((limit - max(0.0, short - SHORT * step)) / step))
+
+
+class _Judged:
+    """Errors of every window by model and seed, which is all that is kept of the forecasts."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.losses: dict[str, list[Floats]] = {}
+        self.scored: dict[str, list[float]] = {}
+        self.baselines: dict[str, dict[str, float]] = {}
+        self.primary = PRIMARY
+        self._first: Outcome | None = None
+
+    def take(self, model: str, fit: training.Fit) -> dict[str, float]:
+        """The scores of a training; its baselines, which all share, count once."""
+        if self._first is None:
+            self._first = self._scaled(next(iter(fit.outcomes.values())))
+            self.primary = PRIMARY if math.isfinite(scores(self._first, (PRIMARY,))[PRIMARY]) else "mae"
+            for name, outcome in fit.outcomes.items():
+                if name != model:
+                    self.baselines[name] = self._score(name, outcome)
+        return self._score(model, fit.outcomes[fit.model.experiment.model.kind])
+
+    def best(self) -> str:
+        """Of networks and baselines, by the mean over seeds."""
+        means = {model: float(np.mean(values)) for model, values in self.scored.items()}
+        return min((m for m in means if math.isfinite(means[m])), key=lambda m: means[m], default=next(iter(means)))
+
+    def against(self, model: str, best: str) -> Paired:
+        """One against the best, over windows."""
+        assert self._first is not None
+        mine, others = (np.mean(self.losses[name], axis=0) for name in (model, best))
+        return paired([mine - others], [self._first])
+
+    def _score(self, name: str, outcome: Outcome) -> dict[str, float]:
+        outcome = self._scaled(outcome)
+        found = scores(outcome, METRICS)
+        self.losses.setdefault(name, []).append(by_window(outcome, self.primary))
+        self.scored.setdefault(name, []).append(found[self.primary])
+        return found
+
+    def _scaled(self, outcome: Outcome) -> Outcome:
+        """In deviations of the training part where the experiment asks for it, as the long-horizon literature does."""
+        asked = self.prepared.experiment.backtest
+        if asked is None or asked.units != "standard":
+            return outcome
+        cuts = self.prepared.cuts
+        return evaluation.standardise(outcome, statistics.moments(self.prepared.panel, cuts.train, cuts.begin))
+
+
+def _fitted(fit: training.Fit, found: dict[str, float], folder: Path) -> Fitted:
+    config = fit.model.experiment.model
+    curve = tuple((r.seconds, r.validation) for r in fit.rounds)
+    windows = fit.rounds[-1].windows if fit.rounds else 0
+    return Fitted(
+        config.kind, fit.model.experiment.seed, getattr(config, "width", 0), fit.parameters, found, curve, windows,
+        fit.seconds, fit.stop, str(folder),
+    )  # fmt: skip

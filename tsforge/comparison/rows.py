@@ -1,0 +1,231 @@
+"""The rows of the table: one figure of every model, as it was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tsforge.comparison import rules
+from tsforge.comparison.measured import Measured, OnData, Probed
+from tsforge.comparison.table import Cell, Row
+from tsforge.metrics import skill
+from tsforge.probes import half_life
+from tsforge.tasks import solved_lag
+
+REFERENCE = "seasonal-naive"
+TASKS = {
+    "adding": "the task is to add two marked numbers, the first among the first tenth of a noisy sequence, the second "
+    "in its last half (guessing the mean has an error of 1/6)",
+    "recall": "the task is to recall the first number of a sequence, all others being noise (guessing the mean has an "
+    "error of 1/12)",
+}
+
+
+def parallel(probed: Mapping[str, Probed]) -> list[Row]:
+    """What allows the steps of a sequence to be computed at once, and what this machine makes of it."""
+    lengths = next(iter(probed.values())).seconds.lengths
+    span = f"L = {lengths[0]} … {lengths[-1]}"
+    step = (
+        "seconds on this machine for one training step (forward, backward, update) at a constant number of tokens per "
+        f"batch, {span}; the median of rounds in which all models and lengths take turns"
+    )
+    chain = (
+        "the longest chain of operations in a training step of which each needs the one before it, counted in the "
+        f"graph of the step without fused kernels; exact and the same on every machine; {span}"
+    )
+
+    def chained(p: Probed) -> Cell:
+        return _cell(p.chain.exponent, "{:z.2f}", rules.parallel(p.chain.exponent))
+
+    def timed(p: Probed) -> Cell:
+        return _cell(p.seconds.exponent, "{:z.2f}", rules.parallel(p.seconds.exponent))
+
+    aspect = "Parallelisation"
+    return [
+        _row(aspect, "parallel/chain_exponent", "dependent operations, exponent in L", chain, probed, chained,
+             rules.PARALLEL),
+        _row(aspect, "parallel/chain", f"dependent operations at L = {lengths[-1]}", chain, probed,
+             lambda p: _cell(p.chain.values[-1], "{:,.0f}")),
+        _row(aspect, "parallel/time_exponent", "time of a training step, exponent in L", step, probed, timed,
+             rules.PARALLEL),
+        _row(aspect, "parallel/time_ratio", f"time at L = {lengths[-1]} over that at {lengths[0]}", step, probed,
+             lambda p: _cell(p.seconds.ratio, "{:.1f}")),
+    ]  # fmt: skip
+
+
+def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
+    """How far back a model can learn from. lag: at which the trained one was measured."""
+    aspect, rows = "Long-range dependencies", []
+    budget = (
+        "The longest lag that most seeds solve within the budget: test mean squared error below 0.01 and at least 95 % "
+        "of errors below 0.04. A note as 10: 2/3 says that 2 of the 3 seeds tried solved a lag of 10"
+    )
+    for task, what in TASKS.items():
+        cells = {model: _solved(p, task) for model, p in probed.items()}
+        rows.append(
+            Row(aspect, f"reach/{task}_lag", f"longest lag solved, {task}", f"{what}. {budget}", cells, rules.REACH)
+        )
+    gradient = (
+        "how many steps back the norm of the answer's gradient with respect to the input takes to halve, of the "
+        f"exponential that fits best; of the network as it is built and of the same one trained on recall at lag {lag}"
+    )
+    for when, text in (("initial", "as built"), ("trained", "trained")):
+        cells = {model: _half(p.reach[when]) for model, p in probed.items()}
+        title = f"half-life of the gradient, {text}"
+        rows.append(Row(aspect, f"reach/half_life_{when}", title, gradient, cells))
+    return rows
+
+
+def speed(measured: Measured, data: OnData) -> list[Row]:
+    """How fast the trainings on a data set went."""
+    loss = data.reachable
+    trained = {model: fits for model in measured.models if (fits := data.of(model))}
+    pace = {model: [fit.pace for fit in fits] for model, fits in trained.items()}
+    words = rules.fast({model: float(np.mean(values)) for model, values in pace.items()})
+    windows = {m: _spread(values, "{:,.0f}", words[m]) for m, values in pace.items()}
+    common = loss if math.isfinite(loss) else -math.inf  # a training without any loss: there is nothing to reach
+    until = {m: _spread([fit.seconds_to(common) for fit in fits], "{:.1f}") for m, fits in trained.items()}
+    whole = {m: _spread([fit.seconds for fit in fits], "{:.1f}") for m, fits in trained.items()}
+    size = {
+        m: Cell(fits[0].parameters, f"{fits[0].parameters:,}", note=f"width {fits[0].width}")
+        for m, fits in trained.items()
+    }
+    aspect, name, of = "Training speed", data.name, _of(measured, data)
+    reached = f"validation loss {loss:.3f}" if math.isfinite(loss) else "the same validation loss"
+    return [
+        Row(aspect, f"{name}/parameters", f"parameters{of}", "numbers that training changes; widths are solved for "
+            "so that all models have the same number within 5 %", size),
+        Row(aspect, f"{name}/windows_per_s", f"windows per second{of}",
+            "training windows per second of training, validations and all", windows, rules.FAST),
+        Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}{of}",
+            "until validation first reached the lowest loss that every training reached", until),
+        Row(aspect, f"{name}/fit_s", f"seconds of training{of}", "until the budget was spent or patience ended",
+            whole),
+    ]  # fmt: skip
+
+
+def memory(probed: Mapping[str, Probed]) -> list[Row]:
+    """What a training step has to keep."""
+    first = next(iter(probed.values()))
+    length, aspect = first.saved.lengths[-1], "Memory"
+    words = rules.lean({model: p.saved.values[-1] for model, p in probed.items()})
+    kept = {m: Cell(p.saved.values[-1], bytes_text(p.saved.values[-1]), words[m]) for m, p in probed.items()}
+    saved = (
+        "bytes that a training step keeps for its backward pass, counted where autograd saves them, without the "
+        "weights; exact and the same on every machine"
+    )
+    rows = [
+        Row(aspect, "memory/saved_bytes", f"saved activations at L = {length}", saved, kept, rules.LEAN),
+        _row(aspect, "memory/saved_exponent", "saved activations, exponent in L", saved, probed,
+             lambda p: _cell(p.saved.exponent, "{:z.2f}")),
+    ]  # fmt: skip
+    peaks = {model: p.peak for model, p in probed.items() if p.peak is not None}
+    if peaks:
+        text = "the most GPU memory that was allocated during a training step"
+        cells = {m: Cell(peak.values[-1], bytes_text(peak.values[-1])) for m, peak in peaks.items()}
+        growth = {m: _cell(peak.exponent, "{:z.2f}") for m, peak in peaks.items()}
+        rows += [
+            Row(aspect, "memory/peak_bytes", f"peak on the GPU at L = {length}", text, cells),
+            Row(aspect, "memory/peak_exponent", "peak on the GPU, exponent in L", text, growth),
+        ]
+    return rows
+
+
+def accuracy(measured: Measured, data: OnData) -> list[Row]:
+    """Scores on a data set, baselines beside."""
+    names = (*measured.models, *data.baselines)
+    rows, aspect, of = [], "Accuracy", _of(measured, data)
+    for metric in (data.primary, *(m for m in ("mse", "wql") if m != data.primary)):
+        cells = {}
+        for model in names:
+            word = ""
+            if metric == data.primary:
+                paired = data.against.get(model)
+                word = rules.accurate(model, data.best, paired.verdict if paired else None)
+            cells[model] = _spread(data.values(model, metric), "", word)
+        definition = (
+            f"{metric.upper()} over {data.windows:,} held-out windows of {data.name}, horizon {data.horizon}; mean ± "
+            "standard deviation over seeds"
+        )
+        rule = rules.ACCURATE if metric == data.primary else ""
+        rows.append(Row(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
+    if REFERENCE in data.baselines:
+        floor = data.mean(REFERENCE, data.primary)
+        cells = {m: _skill(skill(data.mean(m, data.primary), floor)) for m in names}
+        text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
+        rows.append(Row(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
+    return rows
+
+
+def _of(measured: Measured, data: OnData) -> str:
+    """What a title says of the data: which of several it is."""
+    return f", {data.name}" if len(measured.data) > 1 else ""
+
+
+def _row(
+    aspect: str, key: str, title: str, definition: str, probed: Mapping[str, Probed], cell: Callable[[Probed], Cell],
+    rule: str = "",
+) -> Row:  # fmt: skip
+    return Row(aspect, key, title, definition, {model: cell(p) for model, p in probed.items()}, rule)
+
+
+def _solved(probed: Probed, task: str) -> Cell:
+    attempts = probed.attempts.get(task, ())
+    if not attempts:
+        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN)
+    lag = solved_lag(attempts)
+    tried = sorted({a.lag for a in attempts if a.lag >= lag})
+    counts = []
+    for now in tried:
+        of = [a for a in attempts if a.lag == now]
+        counts.append(f"{now}: {sum(a.solved for a in of)}/{len(of)}")
+    return Cell(float(lag), str(lag), rules.reach(lag), ", ".join(counts))
+
+
+def _half(norms: Sequence[float]) -> Cell:
+    if not len(norms) or not np.isfinite(norms).all():
+        return Cell(math.nan, rules.UNKNOWN)
+    steps = half_life(norms)
+    return Cell(steps, f"{steps:,.1f}" if math.isfinite(steps) else "does not fall")
+
+
+def _cell(value: float, form: str, word: str = "") -> Cell:
+    return Cell(value, form.format(value) if math.isfinite(value) else rules.UNKNOWN, word)
+
+
+def _skill(value: float) -> Cell:
+    return Cell(value, f"{value:+.1f}" if math.isfinite(value) else rules.UNKNOWN)
+
+
+def _spread(values: Sequence[float], form: str, word: str = "") -> Cell:
+    """Mean ± standard deviation over seeds, both to the same place: of `form`, or the fourth digit of the mean."""
+    if not len(values) or not np.isfinite(values).all():
+        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN if word else "")
+    mean = float(np.mean(values))
+    form = form or _four_digits(mean)
+    text = form.format(mean)
+    if len(values) > 1:
+        text += f" ± {form.format(float(np.std(values, ddof=1)))}"
+    return Cell(mean, text, word)
+
+
+def _four_digits(value: float) -> str:
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return f"{{:,.{max(0, 3 - size)}f}}" if size >= -4 else "{:.3g}"
+
+
+def bytes_text(count: float) -> str:
+    """In the unit that fits."""
+    if not math.isfinite(count):
+        return rules.UNKNOWN
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{_three_digits(count)} {unit}"
+        count /= 1000
+    return f"{_three_digits(count)} GB"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")

@@ -1,0 +1,140 @@
+"""A comparison from its plan to its table: prepared, probed, trained, judged, written down and recorded."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsforge import charts, environment, recording, report
+from tsforge.comparison import config, contest, measuring, verdicts
+from tsforge.comparison.config import Plan
+from tsforge.comparison.contest import Contest, Stage
+from tsforge.comparison.measured import Measured, OnData
+from tsforge.comparison.table import Table
+from tsforge.errors import DataError
+from tsforge.learner import Report
+from tsforge.preparation import Prepared
+from tsforge.recording import Wish
+from tsforge.tracking.journal import Run
+from tsforge.tracking.tracker import Tracker
+
+log = logging.getLogger("tsforge")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a comparison runs. folder: for what it writes. workers: processes for the probes' tasks.
+
+    say: told what happens next. watch: told the same of each training before it begins; gives its report.
+    """
+
+    folder: Path
+    tracker: Tracker
+    command: str = ""
+    workers: int = 1
+    say: Callable[[str], None] = lambda _: None
+    watch: Callable[[str, Prepared], Report | None] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that was run, what was written, and what remembers it."""
+
+    measured: Measured
+    table: Table
+    files: list[Path]
+    run: Run
+
+
+def compare(
+    data: Any, overrides: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, *, out: str | Path
+) -> Compared:
+    """A comparison, not recorded: compare("data.csv", {"data.horizon": 48}, {"models": ("lstm", "gru")}, out="c").
+
+    data: a path, the name of a data set, a frame, or a TOML file with a comparison. overrides: dotted settings of the
+    experiments. settings: of the comparison (`CompareConfig`). out: folder for the page, the pictures and the models.
+    Raises TsforgeError.
+    """
+    return run(config.read(data, overrides or {}, settings or {}), Setting(Path(out), Tracker(on=False)))
+
+
+def run(plan: Plan, setting: Setting) -> Compared:
+    """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
+    start = time.perf_counter()
+    contests = _prepare(plan)
+    wish = Wish(setting.command)
+    with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
+        probed = measuring.probe(plan.compare, setting.say, setting.workers)
+        early = verdicts.build(_measured(plan, probed, [], start))
+        wishes = {
+            model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
+            for model in plan.compare.models
+        }
+        watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
+        stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
+        data = [contest.hold(one, plan.compare, stage) for one in contests]
+        measured = _measured(plan, probed, data, start)
+        table = verdicts.build(measured)
+        files = write(measured, table, setting.folder)
+        _record(parent, table, files)
+    return Compared(measured, table, files, parent)
+
+
+def write(measured: Measured, table: Table, folder: Path) -> list[Path]:
+    """The table as a page, as Markdown, as CSV and as JSON, and its pictures."""
+    pictures = charts.draw(measured, folder)
+    return [*report.write(measured, table, pictures, folder), *pictures.values()]
+
+
+def _prepare(plan: Plan) -> list[Contest]:
+    """Every data set, without those that may be missing and are."""
+    found = []
+    for name, experiment in plan.experiments.items():
+        try:
+            found.append(contest.prepare(name, experiment, plan.compare, plan.frame))
+        except DataError as problem:
+            if name not in plan.compare.optional:
+                raise
+            log.warning("%s is left out: %s (%s)", name, problem.message, problem.hint)
+    if not found:
+        raise DataError("none of the data sets is at hand", "fetch one: tsforge data")
+    return found
+
+
+def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report | None]:
+    """The watch, told which of how many trainings begins."""
+    numbers = itertools.count(1)
+    return lambda title, prepared: setting.watch(f"training {next(numbers)} of {count}: {title}", prepared)
+
+
+def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: float) -> Measured:
+    asked = plan.compare
+    lag = asked.probes.reach if asked.probes else 0
+    return Measured(
+        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag, environment.hardware(),
+        time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _params(plan: Plan) -> dict[str, object]:
+    asked = plan.compare
+    return {
+        "models": asked.models, "seeds": asked.seeds, "budget": asked.budget, "data": list(plan.experiments),
+        "parameters": asked.parameters or "",
+    }  # fmt: skip
+
+
+def _record(parent: Run, table: Table, files: list[Path]) -> None:
+    """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
+    figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
+    parent.metrics(recording.rounded(figures))
+    for path in files:
+        parent.file(path, "plots" if path.suffix == ".png" else "")
+    note = next((path for path in files if path.suffix == ".md"), None)
+    if note is not None:
+        parent.tags({"mlflow.note.content": report.verdicts(table)})
