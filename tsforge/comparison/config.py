@@ -133,7 +133,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Pla
 
 
 def quick(plan: Plan) -> Plan:
-    """The same rows in about a minute: what it says is no result, only that everything works."""
+    """The same rows in about a minute, under another name: what it says is no result, only that everything works."""
     config = plan.compare
     update: dict[str, Any] = {"seeds": min(config.seeds, 2)}
     if config.probes:
@@ -149,7 +149,8 @@ def quick(plan: Plan) -> Plan:
         train = e.train.model_copy(update={"max_steps": min(e.train.max_steps, 40), "max_time": None})
         data = e.data.model_copy(update={"context": context})
         small[name] = e.model_copy(update={"train": train, "data": data})
-    return replace(plan, compare=config.model_copy(update={**update, "budget": "steps"}), experiments=small)
+    config = config.model_copy(update={**update, "budget": "steps"})
+    return replace(plan, name=f"{plan.name}-quick", compare=config, experiments=small)
 
 
 def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
