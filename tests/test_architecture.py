@@ -130,6 +130,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "reproduction.py": (
         "config",
         "data",
+        "environment",
         "errors",
         "experiment",
         "learner",
