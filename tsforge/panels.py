@@ -232,7 +232,9 @@ def relative(sets: Sequence[OnData], styles: Styles) -> Panel:
         axis.set_ylim(len(sets) - 0.5, -0.5)
         axis.set_xlabel("error over that of seasonal naive (lower is better)")
         _legend(axis)
-        axis.get_legend().set(loc="center left", bbox_to_anchor=(1.0, 0.5))  # inside it would hide figures
+        legend = axis.get_legend()
+        if legend is not None:
+            legend.set(loc="center left", bbox_to_anchor=(1.0, 0.5))  # inside it would hide figures
 
     return "Accuracy by data set", paint
 
