@@ -14,6 +14,7 @@ from tsforge.cli.main import run
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = ["--max-steps", "3"]  # what a fit needs to be quick enough for a test
+FEW = ["--trials", "2", "--refit", "1", "--seeds", "1", "--context", "48", "--space", "model.width=8"]  # and a sweep
 
 
 def commands() -> list[str]:
@@ -48,12 +49,14 @@ def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             continue
         if argv[0] in ("serve", "ui"):  # until they are stopped; tests of their own do that
             continue
-        if argv[0] == "fit" or (argv[0] == "backtest" and "--model" in argv):
+        if argv[0] == "sweep":
+            argv += FEW
+        if argv[0] in ("fit", "sweep") or (argv[0] == "backtest" and "--model" in argv):
             argv += QUICK
         if argv[0] == "compare":
             if argv[1].startswith("pipelines/"):  # a test of its own does that
                 continue
             argv += ["--quick", "--no-probes"]
-        if argv[0] in ("fit", "backtest", "compare") and "--register" not in argv:
+        if argv[0] in ("fit", "backtest", "compare", "sweep") and "--register" not in argv:
             argv.append("--no-track")
         assert run(argv) == 0, command

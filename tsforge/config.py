@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +19,26 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where a sweep looks for a number, both ends included; stands with a field as `Annotated[int, Range(1, 3)]`.
+
+    Whole numbers where both ends are. log: equal ratios are equally likely. step: between whole numbers.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values among which a sweep chooses; a single one fixes the setting."""
+
+    values: tuple[Any, ...]
 
 
 def parse(cls: type[C], values: dict[str, Any], source: str) -> C:

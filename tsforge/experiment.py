@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BeforeValidator, Field
 
-from tsforge.config import Config, parse
+from tsforge.config import Choice, Config, Range, parse
 from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
@@ -35,6 +35,7 @@ def seconds(value: Any) -> Any:
 
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+SWEEP = ("sweep", "space")  # what a TOML file may say of a sweep, beside the experiment
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -50,9 +51,9 @@ class TrainConfig(Config):
     max_steps: AtLeastOne = 1000
     epochs: AtLeastOne | None = None
     max_time: Duration | None = None
-    batch_size: AtLeastOne = 32
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    batch_size: Annotated[AtLeastOne, Choice((16, 32, 64))] = 32
+    lr: Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0), Range(0.0, 0.1)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Share = 0.05
@@ -122,10 +123,28 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
     Overrides that name another model than the file's start from that model's row, not from the file's.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
-    values = read_toml(Path(file)) if file is not None else {}
+    values = _experiments(file) if file is not None else {}
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
     return _build(values, overrides, str(file) if file is not None else "settings")
+
+
+def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
+    """The tables [sweep] and [space] of a TOML file, as they stand; empty where they do not."""
+    values = read_toml(Path(file))
+    found = {name: values.get(name, {}) for name in SWEEP}
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{file}: {name} is no table", f"write [{name}] on a line of its own, settings below it")
+    return found
+
+
+def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
+    """The experiment with some dotted settings changed, as in {"train.lr": 0.01}."""
+    values = experiment.plain()
+    for path, value in settings.items():
+        values = merge(values, nest(path, value))
+    return parse(Experiment, values, source="settings")
 
 
 def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]:
@@ -133,7 +152,7 @@ def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]
 
     Each group holds the settings in which it differs from the file's own, and a name.
     """
-    return grouped(read_toml(Path(file)), overrides, str(file))
+    return grouped(_experiments(file), overrides, str(file))
 
 
 def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> dict[str, Experiment]:
@@ -179,12 +198,12 @@ def _kind(values: dict[str, Any]) -> Any:
     return model.get("kind") if isinstance(model, dict) else None
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
     """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails."""
     path, sign, value = text.partition("=")
     path, value = path.strip(), value.strip()
     if not sign or not path:
-        raise ConfigError(f"--set {text}: not of the form dotted.path=value", "for example --set train.lr=0.01")
+        raise ConfigError(f"{flag} {text}: not of the form dotted.path=value", f"for example {flag} train.lr=0.01")
     try:
         return path, tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
@@ -201,6 +220,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
+
+
+def _experiments(file: str | Path) -> dict[str, Any]:
+    """What a TOML file says beside its sweep."""
+    return {name: value for name, value in read_toml(Path(file)).items() if name not in SWEEP}
 
 
 def nest(path: str, value: Any) -> dict[str, Any]:

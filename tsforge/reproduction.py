@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tsforge import recording, training
+from tsforge import environment, recording, training
 from tsforge.config import parse
 from tsforge.data.catalog import cards
 from tsforge.data.panel import Panel
@@ -73,7 +71,8 @@ def reproduce(
     known = runs.dataset(client, run)
     source = data if data is not None else _source(run, known)
     _warn(run)
-    with _threads(run):
+    # As many threads as then: sums are rounded differently with another number.
+    with environment.threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
         if kind == "fit":
             found = _fit(experiment, source, known, run, tracker or Tracker(on=False), report)
         else:
@@ -137,17 +136,6 @@ def _warn(run: Recorded) -> None:
         log.warning("the recorded run was stopped by the clock: another time it may come further or less far")
     if "hardware.gpu" in run.tags and not torch.cuda.is_available():
         log.warning("the recorded run had a GPU (%s), there is none here", run.tags["hardware.gpu"])
-
-
-@contextmanager
-def _threads(run: Recorded) -> Iterator[None]:
-    """As many as then: sums are rounded differently with another number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(run.tags.get("hardware.threads", before)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _apart(a: float, b: float) -> float:

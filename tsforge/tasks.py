@@ -19,6 +19,7 @@ from tsforge.probes import Sequences, seeded
 SOLVED_ERROR = 0.01  # test mean squared error of a solved task
 SOLVED_SHARE, SOLVED_WITHIN = 0.95, 0.04  # and so many of its errors below this
 TEST = 2000  # sequences of a task's test
+FIRST = 250  # of them that are looked at first: the others are only asked where these are solved
 CHECK = 50  # steps between looks at whether a task is solved
 
 Task = Literal["adding", "recall"]
@@ -26,7 +27,10 @@ Task = Literal["adding", "recall"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One training on a task. error: test mean squared error; within: share of absolute errors below 0.04."""
+    """One training on a task. error: test mean squared error; within: share of absolute errors below 0.04.
+
+    Both over 2,000 sequences where it is solved, over the first 250 of them where it is not.
+    """
 
     lag: int
     seed: int
@@ -36,7 +40,7 @@ class Attempt:
 
     @property
     def solved(self) -> bool:
-        return self.error < SOLVED_ERROR and self.within >= SOLVED_SHARE
+        return _solves(self.error, self.within)
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,11 @@ def attempt(config: Neural, task: Task, lag: int, seed: int, budget: Budget) -> 
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         if step % CHECK == 0 or step == steps:
-            found = _test(network, test)
-            if Attempt(lag, seed, *found, step).solved:
-                break
+            found = _test(network, test, FIRST)
+            if _solves(*found):
+                found = _test(network, test, TEST)
+                if _solves(*found):
+                    break
     return Attempt(lag, seed, *found, step), network
 
 
@@ -124,9 +130,13 @@ def draw_recall(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tens
     return torch.stack([values, marks], dim=-1), values[:, 0].clone()
 
 
-def _test(network: Sequences, test: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    """(mean squared error, share of errors below 0.04)."""
+def _solves(error: float, within: float) -> bool:
+    return error < SOLVED_ERROR and within >= SOLVED_SHARE
+
+
+def _test(network: Sequences, test: tuple[Tensor, Tensor], count: int) -> tuple[float, float]:
+    """(mean squared error, share of errors below 0.04) of the first so many sequences."""
     with torch.inference_mode():
-        x, y = test
-        error = torch.cat([network(x[i : i + 250]) for i in range(0, len(x), 250)]) - y
+        x, y = (part[:count] for part in test)
+        error = torch.cat([network(x[i : i + FIRST]) for i in range(0, count, FIRST)]) - y
         return float(error.square().mean()), float((error.abs() < SOLVED_WITHIN).float().mean())

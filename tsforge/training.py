@@ -116,7 +116,7 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
 def learn(prepared: Prepared, report: Report | None = None) -> Learned:
     """Train on the training windows and calibrate on the validation windows; the test windows are not touched."""
     _say_padding(prepared)
-    network = _build(prepared).to(prepared.source.device)
+    network = untrained(prepared).to(prepared.source.device)
     started, start = time.time(), time.perf_counter()
     rounds: tuple[Round, ...] = ()
     if isinstance(network, BaselineForecaster):
@@ -130,7 +130,7 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
     return Learned(model, judged, rounds, stop, started, seconds)
 
 
-def _build(prepared: Prepared) -> Network | BaselineForecaster:
+def untrained(prepared: Prepared) -> Network | BaselineForecaster:
     """A network with weights that depend on the seed alone; the global random state is left as it was."""
     with _seeded(prepared.experiment.seed):
         network = prepared.experiment.model.build(prepared.source.shape)

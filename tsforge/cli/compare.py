@@ -27,6 +27,7 @@ def compare(
     seeds: int | None = None,
     budget: Literal["steps", "time"] | None = None,
     parameters: int | None = None,
+    threads: int | None = None,
     probes: Annotated[bool, Parameter(negative="--no-probes")] = True,
     quick: Annotated[bool, Parameter(negative="")] = False,
     options: FitOptions | None = None,
@@ -52,6 +53,8 @@ def compare(
         Give all the same optimiser steps (--max-steps), or the same time (--max-time). (default: steps)
     parameters
         Of each network; widths are solved for. (default: as many as the first has by itself)
+    threads
+        That each training computes with. (default: 1)
     probes
         Whether to measure the architectures themselves too, which takes some minutes.
     quick
@@ -68,7 +71,7 @@ def compare(
     show.notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     asked: dict[str, Any] = {
-        "models": models or None, "seeds": seeds, "budget": budget, "parameters": parameters,
+        "models": models or None, "seeds": seeds, "budget": budget, "parameters": parameters, "threads": threads,
         "probes": None if probes else False,
     }  # fmt: skip
     plan = _plan(source, options, {name: value for name, value in asked.items() if value is not None})

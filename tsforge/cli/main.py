@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "Show which steps of the past a forecast looks at.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
+    "sweep": "Search settings and architectures, and fit a model with the best.",
     "compare": "Put architectures side by side: what they can do, what they cost, how well they forecast.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
     "ui": "Open the MLflow UI on the recorded runs.",

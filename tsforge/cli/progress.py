@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from tsforge.cli.show import duration, tell
 
 if TYPE_CHECKING:
     from tsforge.learner import Round, Tick
+    from tsforge.sweeping.trials import Tally
 
 
 class Progress:
@@ -47,3 +49,49 @@ class Progress:
             best = " *" if self._last.best else ""
             losses = f"  loss {self._last.train:.4f}  validation {self._last.validation:.4f}{best}"
         return f"step {event.step}/{self.steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"
+
+
+class SweepProgress:
+    """Prints how many trials are done, pruned and failed, the best value, and the time left."""
+
+    def __init__(self, objective: str) -> None:
+        self.objective = objective
+        self._live = sys.stderr.isatty()
+        self._open = False
+        self._said = ""
+        self._began: dict[str, tuple[float, int]] = {}  # by phase: when, and how many were finished by then
+
+    def __call__(self, phase: str, tally: Tally, total: int) -> None:
+        text = self._text(phase, tally, total)
+        if self._live:
+            sys.stderr.write("\r\x1b[K" + text + self._left(phase, tally, total))
+            sys.stderr.flush()
+            self._open = True
+        elif text != self._said:
+            tell(text + self._left(phase, tally, total))
+        self._said = text
+
+    def close(self) -> None:
+        """Leave the line as it stands and go on below it."""
+        if self._open:
+            sys.stderr.write("\n")
+            self._open = False
+
+    def _text(self, phase: str, tally: Tally, total: int) -> str:
+        if phase == "fit":
+            return "fitting the winner"
+        if phase == "refit":
+            return f"fitting the best again  {tally.finished}/{total}"
+        best = f"  best {self.objective} {tally.best:.4g}" if tally.best is not None else ""
+        return (
+            f"trials {tally.finished}/{total}: {tally.done} done, {tally.pruned} pruned, {tally.failed} failed, "
+            f"{tally.running} running{best}"
+        )
+
+    def _left(self, phase: str, tally: Tally, total: int) -> str:
+        """From the pace of this start alone."""
+        began, before = self._began.setdefault(phase, (time.monotonic(), tally.finished))
+        since = tally.finished - before
+        if since < 2 or tally.finished >= total:
+            return ""
+        return f"  {duration((time.monotonic() - began) / since * (total - tally.finished))} left"

@@ -59,14 +59,16 @@ class CompareConfig(Config):
 
     seeds: trainings of each model. budget: "steps" gives all the same optimiser steps (train.max_steps), "time" the
     same time (train.max_time). parameters: of each network; None for as many as the first model has by itself.
-    settings: of single models by name, and of all of them under "all". optional: data sets that are left out where they
-    are not at hand. probes: False leaves them out.
+    threads: that each training computes with; networks of this size gain nothing from more, and on a machine with
+    anything else to do they wait for each other. settings: of single models by name, and of all of them under "all".
+    optional: data sets that are left out where they are not at hand. probes: False leaves them out.
     """
 
     models: Names = DEFAULTS
     seeds: AtLeastOne = 3
     budget: Literal["steps", "time"] = "steps"
     parameters: AtLeastOne | None = None
+    threads: AtLeastOne = 1
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     optional: Names = ()
     probes: ProbesConfig | Literal[False] = ProbesConfig()

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tsforge import probes, tasks
+from tsforge import environment, probes, tasks
 from tsforge.comparison import matching
 from tsforge.comparison.config import CompareConfig, ProbesConfig
 from tsforge.comparison.measured import Probed
@@ -122,9 +122,5 @@ def _pool(workers: int) -> Iterator[Executor]:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with environment.threads(1):
         yield _Here()
-    finally:
-        torch.set_num_threads(before)

@@ -98,7 +98,8 @@ def speed(measured: Measured, data: OnData) -> list[Row]:
         Row(aspect, f"{name}/parameters", f"parameters{of}", "numbers that training changes; widths are solved for "
             "so that all models have the same number within 5 %", size),
         Row(aspect, f"{name}/windows_per_s", f"windows per second{of}",
-            "training windows per second of training, validations and all", windows, rules.FAST),
+            "training windows per second of training, validations included; all models with as many threads",
+            windows, rules.FAST),
         Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}{of}",
             "until validation first reached the lowest loss that every training reached", until),
         Row(aspect, f"{name}/fit_s", f"seconds of training{of}", "until the budget was spent or patience ended",

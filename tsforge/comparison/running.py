@@ -77,7 +77,8 @@ def run(plan: Plan, setting: Setting) -> Compared:
         }
         watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
         stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
-        data = [contest.hold(one, plan.compare, stage) for one in contests]
+        with environment.threads(plan.compare.threads):
+            data = [contest.hold(one, plan.compare, stage) for one in contests]
         measured = _measured(plan, probed, data, start)
         table = verdicts.build(measured)
         files = write(measured, table, setting.folder)
@@ -116,7 +117,8 @@ def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: fl
     asked = plan.compare
     lag = asked.probes.reach if asked.probes else 0
     return Measured(
-        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag, environment.hardware(),
+        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag,
+        environment.hardware() | {"threads": str(asked.threads)},
         time.perf_counter() - start,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
-from tsforge.config import Config
+from tsforge.config import Config, Range
 from tsforge.forecast import Forecast
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
@@ -31,7 +31,7 @@ class Neural(Config):
     """
 
     kind: Literal["rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder"]
-    width: Annotated[int, Field(ge=2)] = 64
+    width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
     base: Literal["none", "seasonal"] = "seasonal"
     tokens: TokenConfig = PointTokens()

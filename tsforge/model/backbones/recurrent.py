@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from tsforge.config import Config
+from tsforge.config import Config, Range
 from tsforge.model.tokens import TokenShape
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -26,8 +26,8 @@ class Recurrent(Config):
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
-    layers: Annotated[int, Field(ge=1)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
 
     def build(self, shape: TokenShape) -> EncoderDecoder:
         return EncoderDecoder(self, shape)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from tsforge.config import Config
+from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError
 from tsforge.model.tokens import TokenShape
 
@@ -35,11 +35,11 @@ class Transformer(Config):
 
     type: Literal["transformer"] = "transformer"
     arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"
-    layers: Annotated[int, Field(ge=1)] = 2
-    heads: Annotated[int, Field(ge=1)] = 4
-    expansion: Annotated[int, Field(ge=1)] = 2
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    norm: Literal["pre", "post"] = "post"
+    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 2
+    heads: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4
+    expansion: Annotated[int, Field(ge=1), Range(1, 4)] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
+    norm: Annotated[Literal["pre", "post"], Choice(("pre", "post"))] = "post"
 
     def build(self, shape: TokenShape) -> Stacks | OneStack:
         if shape.width % self.heads:

@@ -1,0 +1,98 @@
+"""A study at PostgreSQL: two machines share it, workers are killed, nothing finished is lost or counted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from server import Postgres
+
+from tsforge.experiment import build
+from tsforge.preparation import read, resolve
+from tsforge.sweeping import trials
+from tsforge.sweeping.crew import Crew
+from tsforge.sweeping.orders import Orders
+from tsforge.sweeping.plan import Plan, SweepConfig
+from tsforge.sweeping.study import Place, open_study, pruner, sampler
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sweeping"))
+from plans import SMALL, hourly
+from stores import wait_for
+
+TOTAL = 5
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> Iterator[str]:
+    """A database of its own: Optuna and MLflow would both keep their version in a table of one name."""
+    admin = postgres.settings | {"PGUSER": "postgres"}
+    postgres.run("createdb", f"--owner={postgres.user}", "sweeps", **admin)
+    yield postgres.url.rpartition("/")[0] + "/sweeps"
+    postgres.run("dropdb", "--force", "sweeps", **admin)
+
+
+def machine(folder: Path, steps: int) -> Plan:
+    """What the same command makes on each machine: a folder with the plan."""
+    folder.mkdir()
+    hourly().to_csv(folder / "data.csv", index=False)
+    settings = {
+        "data.path": str(folder / "data.csv"), "data.horizon": 6, "data.context": 24, "train.batch_size": 16,
+        "train.max_steps": steps,
+    }  # fmt: skip
+    base = resolve(*read(build(settings), None))[0]
+    plan = Plan(bases={"lstm": base}, space=SMALL, sweep=SweepConfig(pruner="none"))
+    plan.write(folder)
+    return plan
+
+
+def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
+    """Prevents: trials lost, repeated or stuck when workers of a shared study are killed, one and then all."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    plan, _ = (machine(folder, 120) for folder in places)
+    orders = [Orders(str(folder), "s", TOTAL, i, url, heartbeat=1) for i, folder in enumerate(places)]
+    study = open_study(Place(places[0], "s", url, 1), ["val/mase"], sampler("random", 0), pruner(plan))
+
+    def states() -> list[str]:
+        return [t.state.name for t in study.get_trials(deepcopy=False)]
+
+    with Crew(orders) as crew:
+        wait_for(lambda: states().count("RUNNING") == 2, "a trial on each machine")
+        os.kill(crew.pids[0], signal.SIGKILL)
+        wait_for(lambda: states().count("COMPLETE") >= 1, "a trial of the other")
+        crew.kill()
+    before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
+    with Crew(orders[1:]) as crew:
+        end = time.monotonic() + 240
+
+        def look() -> None:
+            assert time.monotonic() < end, states()
+
+        crew.watch(look)
+    kept = trials.counted(study.trials)
+    assert [t.state.name for t in kept] == ["COMPLETE"] * TOTAL
+    assert before.items() <= {t.number: t.values for t in kept}.items()
+    dead = [t for t in study.trials if t.state.name == "FAIL" and t.params]
+    assert dead
+    for one in dead:
+        assert [t for t in kept if t.params == one.params]
+
+
+def test_one_too_many_gives_its_trial_back(url: str, tmp_path: Path) -> None:
+    """Prevents: a total that depends on who asks when; both ask before either is counted."""
+    place = Place(tmp_path, "s", url, 30)
+    first, second = (
+        open_study(place, ["x"], optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()) for _ in range(2)
+    )
+    second.enqueue_trial({"x": 0.25})
+    ahead = first.ask()  # between the other's count and its question
+    assert trials.begin(second, place, 0) is None
+    ask, second.ask = second.ask, lambda: (first.ask(), ask())[1]  # type: ignore[method-assign, assignment]
+    assert trials.begin(second, place, 2) is None
+    assert ahead.number == 0
+    assert len([t for t in trials.counted(second.trials) if t.state.name == "RUNNING"]) == 2

@@ -1,0 +1,30 @@
+"""Plans whose trials take a fraction of a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plans import SMALL, Make, hourly
+
+from tsforge.preparation import read, resolve
+from tsforge.sweeping.plan import Plan, plan
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """make(space, settings, trials=..., ...) -> a plan over a table in the test's folder, its data resolved."""
+
+    def made(ranges: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **sweep: Any) -> Plan:
+        path = tmp_path / "data.csv"
+        if not path.exists():
+            hourly().to_csv(path, index=False)
+        quick = {
+            "data.path": str(path), "data.horizon": 6, "data.context": 24, "train.max_steps": 8, "train.batch_size": 16,
+        }  # fmt: skip
+        found = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
+        bases = {kind: resolve(*read(base, None))[0] for kind, base in found.bases.items()}
+        return Plan(bases=bases, space=found.space, sweep=found.sweep)
+
+    return made

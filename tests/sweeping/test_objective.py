@@ -1,0 +1,191 @@
+"""One trial: judged on validation alone, over folds, within constraints, stopped when it is told to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from plans import Make
+
+import tsforge
+from tsforge import metrics
+from tsforge.errors import ConfigError, DataError, TrainingError
+from tsforge.evaluation import Forecaster, Reader
+from tsforge.learner import Round
+from tsforge.model.network import parameters
+from tsforge.sweeping import objective
+from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError, Table
+from tsforge.sweeping.plan import Plan
+from tsforge.training import for_fit, learn
+
+
+class Watching:
+    """Follows a trial and lets it go on, unless told otherwise."""
+
+    def __init__(self, stop_at: int = 10**9, prune_at: int = 10**9) -> None:
+        self.stop_at, self.prune_at = stop_at, prune_at
+        self.reports: list[tuple[float, int]] = []
+        self.broken: dict[str, float] = {}
+        self.curve: list[Round] = []
+        self.asked = 0
+
+    def sized(self, _sizes: dict[str, float], broken: dict[str, float]) -> None:
+        self.broken = broken
+
+    def heard(self, event: Round) -> None:
+        self.curve.append(event)
+
+    def pruned(self, value: float, step: int) -> bool:
+        self.reports.append((value, step))
+        return step >= self.prune_at
+
+    def stopping(self) -> bool:
+        self.asked += 1
+        return self.asked > self.stop_at
+
+
+def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
+    """Prevents: a score of other windows; beside a fit of the same experiment, scored by hand."""
+    plan = make()
+    experiment = plan.bases["lstm"]
+    judged = Judge(plan, Table.read(plan)).judge(experiment, Watching())
+    prepared = for_fit(experiment, None)
+    learned = learn(prepared)
+    reader = Reader(learned.model.network, prepared.source)
+    o = Forecaster(reader, learned.judged.calibration).outcome(prepared, prepared.parts.validation)
+    mase = float(np.mean(np.abs(o.point - o.truth) / o.scale[:, None]))
+    assert judged.values == (pytest.approx(mase, rel=1e-5),)
+    assert judged.scores["val/wql"] == pytest.approx(metrics.score(o, "wql"))
+    assert judged.scores["val/loss"] == min(r.validation for r in learned.rounds)
+    assert judged.scores["parameters"] == parameters(learned.model.network)
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_the_test_part_changes_nothing(make: Make, tmp_path: Path, folds: int) -> None:
+    """Prevents: a choice that knew the test truths; with other values there every score is the same bit."""
+    plan = make(folds=folds, objectives=["val/mase", "val/wql"])
+    before = Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+    frame = pd.read_csv(tmp_path / "data.csv")
+    test = plan.bases["lstm"].data.test
+    assert test is not None
+    frame.loc[len(frame) - test :, "load"] = 1e6
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    after = Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+    assert after.scores == before.scores
+
+
+def test_folds_are_rolling_origins_and_the_value_is_their_mean(make: Make) -> None:
+    """Prevents: folds that overlap, or that look ahead; each beside a fit of the shortened table."""
+    plan = make(folds=3)
+    base = plan.bases["lstm"]
+    table = Table.read(plan)
+    judged = Judge(plan, table).judge(base, Watching())
+    frame = pd.read_csv(str(base.data.path))
+    assert base.data.validation is not None
+    values = []
+    for k, prepared in enumerate(table.prepared(base)):
+        short = frame.iloc[: len(frame) - k * base.data.validation]
+        alone = for_fit(base, short)
+        learned = learn(alone)
+        outcome = learned.judged.outcome(alone, alone.parts.validation)
+        values.append(metrics.score(outcome, "mase"))
+        np.testing.assert_array_equal(prepared.parts.validation.origins, alone.parts.validation.origins)
+    assert judged.values[0] == pytest.approx(np.mean(values))
+
+
+def test_too_many_folds_say_how_many_there_can_be(make: Make) -> None:
+    plan = make(folds=40)
+    with pytest.raises(ConfigError, match="too short for 40 folds"):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+
+
+def test_reports_count_in_twentieths_of_a_training(make: Make) -> None:
+    """Prevents: trials of different length compared at different ages, and a report that goes up again."""
+    plan = make(folds=2)
+    watching = Watching()
+    Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
+    values, steps = zip(*watching.reports, strict=True)
+    assert steps == (
+        *(round(20 * k / 8 + 0.4) for k in range(1, 9)),
+        *(20 + round(20 * k / 8 + 0.4) for k in range(1, 9)),
+    )
+    assert list(values[:8]) == sorted(values[:8], reverse=True)
+
+
+def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: pruning that trains on; counted in optimiser steps."""
+    from tsforge.learner import Learner
+
+    steps = []
+    before = Learner.on_before_optimizer_step
+    monkeypatch.setattr(Learner, "on_before_optimizer_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
+    plan = make(settings={"train.max_steps": 20})
+    with pytest.raises(StoppedEarlyError, match="step 4 of 20"):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching(prune_at=4))
+    assert len(steps) == 4
+
+
+def test_a_trial_that_is_told_to_stop_does(make: Make) -> None:
+    plan = make()
+    with pytest.raises(HandedOverError):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching(stop_at=2))
+
+
+def test_a_model_beyond_a_constraint_is_not_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: time spent on what cannot win."""
+    plan = make(max_parameters="1k")
+    monkeypatch.setattr(objective.training, "learn", lambda *_: pytest.fail("trained"))
+    watching = Watching()
+    size = parameters(objective.training.untrained(Table.read(plan).prepared(plan.bases["lstm"])[0]))
+    with pytest.raises(StoppedEarlyError, match=f"parameters {size:,}"):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
+    assert watching.broken == {"parameters": pytest.approx(size / 1000 - 1)}
+
+
+def test_latency_is_the_time_of_a_forecast(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: seconds taken for milliseconds; with a clock that a forecast moves by two."""
+    plan = make(max_latency="5ms")
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    prepared = Table.read(plan).prepared(plan.bases["lstm"])[0]
+
+    def network(_context: object) -> None:
+        now[0] += 0.002
+
+    assert objective.latency(network, prepared) == pytest.approx(2.0)  # type: ignore[arg-type]
+    assert Judge(plan, Table.read(plan)).broken({"latency": 2.0, "parameters": 1.0}) == {"latency": pytest.approx(-0.6)}
+
+
+def test_no_value_says_which_objective_has_one(make: Make, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"time": pd.date_range("2024", periods=384, freq="h"), "load": 5.0})
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    plan = make()
+    with pytest.raises(TrainingError) as caught:
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+    assert "val/mae" in caught.value.hint
+
+
+def test_another_context_is_cut_anew_and_the_same_is_not(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: data read and cut for every trial."""
+    plan = make({"data.context": "choice(24,48)"})
+    table = Table.read(plan)
+    cuts = []
+    whole = objective.arrange
+    monkeypatch.setattr(objective, "arrange", lambda *a: (cuts.append(1), whole(*a))[1])
+    shapes = []
+    for context, lr in ((24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)):
+        changed = tsforge.experiment.override(plan.bases["lstm"], {"data.context": context, "train.lr": lr})
+        (prepared,) = table.prepared(changed)
+        shapes.append((prepared.source.shape.context, prepared.experiment.train.lr))
+    assert len(cuts) == 2
+    assert shapes == [(24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)]
+
+
+def test_data_that_changed_meanwhile_are_refused(make: Make) -> None:
+    """Prevents: trials of two tables in one study, where a worker starts later than the others."""
+    plan = make()
+    with pytest.raises(DataError, match="has changed since"):
+        Table.read(Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep, digest="another"))

@@ -1,0 +1,155 @@
+"""The space of a sweep: from the configurations alone, with a branch for each architecture, changed by path."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from tsforge.config import Choice, Config, Range
+from tsforge.errors import ConfigError
+from tsforge.experiment import Experiment, build
+from tsforge.sweeping.space import Space, space
+
+
+class Asked:
+    """Stands in for a trial: draws at random and keeps what it was asked for."""
+
+    def __init__(self, seed: int = 0, **answers: Any) -> None:
+        self.random, self.answers = random.Random(seed), answers
+        self.names: dict[str, tuple[Any, ...]] = {}
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        self.names[name] = (low, high, log)
+        return self.random.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self.names[name] = (low, high, step, log)
+        return self.random.randrange(low, high + 1, step)
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+        self.names[name] = tuple(choices)
+        return self.answers.get(name.replace(".", "_"), self.random.choice(choices))
+
+
+def bases(*models: str) -> dict[str, Experiment]:
+    return {model: build({"model.kind": model}) for model in models}
+
+
+def test_each_architecture_is_a_branch_of_its_own() -> None:
+    """Prevents: settings of one architecture sampled for another, or heads for an LSTM."""
+    made = space(bases("lstm", "transformer"), {})
+    for kind, other in (("lstm", "transformer"), ("transformer", "lstm")):
+        asked = Asked(model_kind=kind)
+        experiment = made.suggest(asked)
+        assert experiment.model.kind == kind
+        assert not [n for n in asked.names if n.startswith(f"{other}/")]
+        assert {"model.kind", "train.lr", f"{kind}/model.width", f"{kind}/model.backbone.layers"} <= set(asked.names)
+        assert (f"{kind}/model.backbone.heads" in asked.names) == (kind == "transformer")
+
+
+def test_one_architecture_has_plain_names_and_no_choice_of_kind() -> None:
+    asked = Asked()
+    made = space(bases("gru"), {}).suggest(asked)
+    assert made.model.kind == "gru"
+    assert "model.width" in asked.names
+    assert "model.kind" not in asked.names
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_drawn_is_an_experiment_that_can_be_built(seed: int) -> None:
+    """Prevents: trials that fail for a width that the heads do not divide."""
+    from tsforge.batch import WindowShape
+
+    made = space(bases("rnn", "lstm", "transformer", "transformer-encoder", "linear"), {})
+    made.suggest(Asked(seed)).model.build(WindowShape(12, 4, 1, 0, 0, 0, 1, ()))
+
+
+def test_a_new_configuration_has_a_space_without_more_code() -> None:
+    """Prevents: a list of architectures somewhere in the sweep."""
+
+    class Novel(Config):
+        type: Literal["novel"] = "novel"
+        rank: Annotated[int, Field(ge=1), Range(2, 9)] = 4
+        form: Annotated[Literal["a", "b"], Choice(("a", "b"))] = "a"
+
+    base = build({})
+    model = base.model.model_copy(update={"backbone": Novel()})
+    made = space({"lstm": base}, {})
+    from tsforge.sweeping.space import _ranges
+
+    found = dict(_ranges(model, "model."))
+    assert found["model.backbone.rank"] == Range(2, 9)
+    assert found["model.backbone.form"] == Choice(("a", "b"))
+    assert "model.backbone.layers" in {s.path for s in made.settings}
+
+
+def named(made: Space) -> dict[str, Any]:
+    return {s.name: s.values for s in made.settings}
+
+
+def test_expressions_narrow_widen_and_fix() -> None:
+    said = {
+        "train.lr": "log(1e-3, 5e-3)", "model.width": [16, 32], "gru/model.backbone.layers": "int(1,2)",
+        "train.batch_size": 64, "train.average": "float(0.9, 0.999)", "train.schedule": "choice(cosine, constant)",
+        "data.context": "choice(24,48)", "gru/model.width": "int(8,24,8)",
+    }  # fmt: skip
+    made = named(space(bases("lstm", "gru"), said))
+    assert made["train.lr"] == Range(1e-3, 5e-3, log=True)
+    assert made["lstm/model.width"] == Choice((16, 32))
+    assert made["gru/model.width"] == Range(8, 24, step=8)
+    assert made["gru/model.backbone.layers"] == Range(1, 2)
+    assert made["lstm/model.backbone.layers"] == Range(1, 3)
+    assert made["train.batch_size"] == Choice((64,))
+    assert made["train.average"] == Range(0.9, 0.999)
+    assert made["train.schedule"] == Choice(("cosine", "constant"))
+    assert made["data.context"] == Choice((24, 48))
+
+
+def test_a_fixed_setting_is_not_asked_for() -> None:
+    asked = Asked()
+    made = space(bases("lstm"), {"train.lr": 0.005}).suggest(asked)
+    assert made.train.lr == 0.005
+    assert "train.lr" not in asked.names
+
+
+def test_log_of_whole_numbers_stays_whole_and_of_a_rate_does_not() -> None:
+    made = named(space(bases("lstm"), {"model.width": "log(8,64)", "train.lr": "log(1,10)"}))
+    assert made["model.width"] == Range(8, 64, log=True)
+    assert isinstance(made["model.width"].low, int)
+    assert isinstance(made["train.lr"].low, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says", "hint"),
+    [
+        ("train.lrr", "log(1e-4,1e-2)", "'train.lrr' is no setting", "train.lr"),
+        ("model.backbone.heads", "choice(1,2)", "no setting", ""),
+        ("gruu/model.width", "int(1,2)", "no model 'gruu'", "it has lstm"),
+        ("data.horizon", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
+        ("seed", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
+        ("model.kind", "choice(a,b)", "chosen among the models", "--models"),
+        ("train.lr", "log(0,1)", "must be above 0", "log(1e-4"),
+        ("train.lr", "log(2,1)", "must be below", "log(1e-4"),
+        ("train.lr", "normal(0,1)", "not understood", "choice(16,32)"),
+        ("train.lr", "float(0,1)", "must be more than 0", "--space train.lr"),
+        ("model.width", "choice(16,1)", "must be 2 or more", "--space model.width"),
+        ("model.width", "int(16.5,32)", "whole", "int(1,4)"),
+        ("train.schedule", "choice(cosine,linear)", "must be 'cosine' or 'constant'", ""),
+    ],
+)
+def test_errors_teach(name: str, value: str, says: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space(bases("lstm"), {name: value})
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_defaults_are_those_that_lie_in_the_space() -> None:
+    made = space(bases("lstm", "transformer"), {"lstm/model.width": "int(8,24,8)"})
+    assert made.defaults("transformer")["transformer/model.width"] == 64
+    assert made.defaults("transformer")["model.kind"] == "transformer"
+    assert "lstm/model.width" not in made.defaults("lstm")
+    assert made.defaults("lstm")["train.lr"] == 1e-3

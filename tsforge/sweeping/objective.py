@@ -1,0 +1,238 @@
+"""What one trial does: an experiment is trained on the training windows and judged on the validation windows.
+
+The data are read and cut once per process; the test windows are never forecast.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tsforge import artifact, training
+from tsforge.data import split
+from tsforge.data.loader import WindowLoader
+from tsforge.data.panel import Panel
+from tsforge.errors import ConfigError, DataError, TrainingError
+from tsforge.experiment import Experiment
+from tsforge.learner import Round, Tick
+from tsforge.metrics import SHOWN, is_error, scores
+from tsforge.model.network import parameters
+from tsforge.preparation import Prepared, arrange, pick_device, read, resolve
+from tsforge.sweeping.plan import LATENCY, PARAMETERS, ROUNDS, Plan
+
+if TYPE_CHECKING:
+    import torch
+
+PASSES = 20  # forecasts of one window whose fastest is the latency
+KEPT = 4  # cuts of the data that are held: one for each context that is tried
+
+
+class Watcher(Protocol):
+    """Who follows a trial."""
+
+    def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
+        """Parameters and latency, and how far each goes beyond its constraint."""
+
+    def heard(self, event: Round) -> None:
+        """Told the losses of the newest fold after each validation."""
+
+    def pruned(self, value: float, step: int) -> bool:
+        """Told how good the trial is so far; whether it ends here."""
+
+    def stopping(self) -> bool:
+        """Asked every few steps: whether the trial is to be left to somebody else."""
+
+
+class HandedOverError(Exception):
+    """The trial was told to stop; somebody goes on with it later."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """values: of the objectives. scores: val/METRIC, latency in ms, parameters. facts: seconds, and why it ended."""
+
+    values: tuple[float, ...]
+    scores: dict[str, float]
+    facts: dict[str, Any]
+    model: artifact.Model  # of the newest fold
+
+
+class StoppedEarlyError(Exception):
+    """The trial is not worth going on with; says why."""
+
+
+@dataclass
+class Table:
+    """The data of a sweep: read once, cut once for each context and kind of model that asks."""
+
+    panel: Panel
+    folds: int
+    _cut: dict[tuple[str, str], list[Prepared]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, plan: Plan) -> Table:
+        """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
+        base = next(iter(plan.bases.values()))
+        _, panel = read(base, None)
+        if plan.digest and panel.digest() != plan.digest:
+            raise DataError(
+                f"{base.data.path} has changed since the sweep began", "name another --out for another sweep"
+            )
+        return cls(panel, plan.sweep.folds)
+
+    def prepared(self, experiment: Experiment) -> list[Prepared]:
+        """The folds for an experiment, the newest first. Their validation parts end where the test part begins, and
+        a validation part earlier each."""
+        kind: str = experiment.model.kind
+        key = (experiment.data.model_dump_json(), kind if experiment.model.least_context(2) > 1 else "")
+        if key not in self._cut:
+            if len(self._cut) >= KEPT:
+                self._cut.pop(next(iter(self._cut)))
+            self._cut[key] = self._folds(experiment)
+        return [
+            replace(p, experiment=experiment.model_copy(update={"data": p.experiment.data})) for p in self._cut[key]
+        ]
+
+    def _folds(self, experiment: Experiment) -> list[Prepared]:
+        resolved, _ = resolve(experiment, self.panel)
+        data = resolved.data
+        assert data.validation is not None
+        assert data.test is not None
+        device = pick_device(experiment.train.device)
+        found = []
+        for k in range(self.folds):
+            cuts = split.split(self.panel, data.validation, data.test, split.Rolling(later=k * data.validation))
+            try:
+                found.append(arrange(resolved, self.panel, cuts, device))
+            except DataError as problem:
+                if k == 0:
+                    raise
+                raise ConfigError(
+                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for --folds {k}"
+                ) from None
+        return found
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Trains experiments and says how good they are on validation."""
+
+    plan: Plan
+    table: Table
+
+    def judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
+        """Train and score every fold.
+
+        Raises StoppedEarlyError, HandedOverError, or a TsforgeError that says why there is no value.
+        """
+        start = time.perf_counter()
+        folds = self.table.prepared(experiment)
+        found = self.sizes(folds[0])
+        self._constrain(found, watcher)
+        parts: list[dict[str, float]] = []
+        fits: list[training.Learned] = []
+        for k, prepared in enumerate(folds):
+            report = _Report(self.plan, prepared, [p["val/loss"] for p in parts], watcher)
+            learned = training.learn(prepared, report)
+            if learned.stop == "interrupt":
+                raise KeyboardInterrupt
+            fits.append(learned)
+            parts.append(self._scores(prepared, learned))
+            more = self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds)
+            if more and watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
+                raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
+        for name in parts[0]:
+            found[name] = sum(p[name] for p in parts) / len(parts)
+        stops = dict.fromkeys(learned.stop for learned in fits)
+        facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(stops)}
+        return Judgement(self._values(found), found, facts, fits[0].model)
+
+    def _constrain(self, sizes: dict[str, float], watcher: Watcher) -> None:
+        """A model beyond a constraint is not trained."""
+        broken = self.broken(sizes)
+        watcher.sized(sizes, broken)
+        over = [f"{name} {sizes[name]:,.6g}" for name, share in broken.items() if share > 0]
+        if over:
+            raise StoppedEarlyError(f"beyond the constraint: {', '.join(over)}")
+
+    def _scores(self, prepared: Prepared, learned: training.Learned) -> dict[str, float]:
+        """Of the validation windows, with the intervals that `predict` would give."""
+        outcome = learned.judged.outcome(prepared, prepared.parts.validation)
+        found = {f"val/{name}": value for name, value in scores(outcome, self._metrics()).items()}
+        return found | {"val/loss": min((r.validation for r in learned.rounds), default=math.nan)}
+
+    def sizes(self, prepared: Prepared) -> dict[str, float]:
+        """Parameters, and latency where it is asked for: known before anything is trained."""
+        network = training.untrained(prepared).to(prepared.source.device).eval()
+        found = {PARAMETERS: float(parameters(network))}
+        if self.plan.sweep.max_latency is not None or LATENCY in self.plan.sweep.objectives:
+            found[LATENCY] = latency(network, prepared)
+        return found
+
+    def broken(self, sizes: dict[str, float]) -> dict[str, float]:
+        """By how much a model goes beyond each constraint, as a share of it; 0 and less where it keeps it."""
+        sweep = self.plan.sweep
+        budgets = {PARAMETERS: sweep.max_parameters, LATENCY: sweep.max_latency and 1000 * sweep.max_latency}
+        return {name: sizes[name] / budget - 1 for name, budget in budgets.items() if budget is not None}
+
+    def _metrics(self) -> list[str]:
+        asked = [name.removeprefix("val/") for name in self.plan.sweep.objectives if name.startswith("val/")]
+        usual = [name for name in (*SHOWN, "crps") if is_error(name)]
+        return list(dict.fromkeys([*(name for name in asked if name != "loss"), *usual]))
+
+    def _values(self, found: dict[str, float]) -> tuple[float, ...]:
+        values = tuple(found[name] for name in self.plan.sweep.objectives)
+        for name, value in zip(self.plan.sweep.objectives, values, strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(f"{name} has no value on these validation windows", "take --objectives val/mae")
+        return values
+
+
+class _Report:
+    """Passes the best validation loss so far on, at most once for each twentieth of a training.
+
+    before: the losses of the folds that are done.
+    """
+
+    def __init__(self, plan: Plan, prepared: Prepared, before: Sequence[float], watcher: Watcher) -> None:
+        self.steps = training.planned_steps(prepared)
+        self.listens = plan.sweep.pruner not in ("none", "wilcoxon") and len(plan.sweep.objectives) == 1
+        self.before, self.watcher = list(before), watcher
+        self.best, self.last = math.inf, 0
+
+    def __call__(self, event: Round | Tick) -> None:
+        if self.watcher.stopping():
+            raise HandedOverError
+        if not isinstance(event, Round):
+            return
+        if not self.before:
+            self.watcher.heard(event)
+        if not self.listens or not math.isfinite(event.validation):
+            return
+        self.best = min(self.best, event.validation)
+        step = min(ROUNDS, math.ceil(ROUNDS * event.step / self.steps))
+        if step > self.last:
+            self.last = step
+            values = [*self.before, self.best]
+            if self.watcher.pruned(sum(values) / len(values), len(self.before) * ROUNDS + step):
+                raise StoppedEarlyError(f"stopped at step {event.step} of {self.steps}: others were better by then")
+
+
+def latency(network: torch.nn.Module, prepared: Prepared) -> float:
+    """Milliseconds of one forecast of one window: the fastest of twenty passes, which a busy machine disturbs least."""
+    import torch
+
+    loader = WindowLoader(prepared.source, prepared.parts.validation.thin(1), 1)
+    context = next(iter(loader)).context
+    best = math.inf
+    with torch.inference_mode():
+        for _ in range(PASSES + 2):
+            start = time.perf_counter()
+            network(context)
+            if prepared.source.device == "cuda":
+                torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - start)
+    return 1000 * best

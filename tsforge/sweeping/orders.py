@@ -1,0 +1,50 @@
+"""What a worker is told when it is started, as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a worker records its trials in MLflow: the store, and the run that they are shown under."""
+
+    uri: str
+    experiment: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Orders:
+    """folder: of the sweep. total: trials over all workers and starts. until: when it ends, in seconds since the epoch.
+
+    refit: it fits the chosen again, instead of searching. url: of the study's server; None for a journal in the folder.
+    """
+
+    folder: str
+    study: str
+    total: int
+    index: int = 0
+    url: str | None = None
+    heartbeat: int = 30
+    until: float | None = None
+    refit: bool = False
+    record: Record | None = None
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what it has to say."""
+        return Path(self.folder) / "logs" / f"worker-{self.index + 1}.log"
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def read(line: str) -> Orders:
+    """The orders of a line."""
+    values = json.loads(line)
+    record = values.pop("record")
+    return Orders(**values, record=Record(**record) if record else None)

@@ -1,0 +1,189 @@
+"""The Optuna study of a sweep: where it lies, who samples, who prunes, and that two starts mean the same."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from tsforge.errors import ConfigError, TrackingError
+from tsforge.sweeping import trials
+from tsforge.sweeping.plan import Plan
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
+MEANING = "tsforge"  # the study's attribute that holds what its trials were made of
+WARM_UP = 4  # reports before the first trial is stopped: a fifth of a training
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study lies: in a journal file of `folder`, or at `url`.
+
+    heartbeat: seconds between signs of life at `url`; four without one mean that a worker is dead.
+    """
+
+    folder: Path
+    name: str
+    url: str | None = None
+    heartbeat: int = 30
+
+    @property
+    def local(self) -> bool:
+        return self.url is None
+
+    def asking(self) -> contextlib.AbstractContextManager[Any]:
+        """Held while a trial is begun or dead ones are looked for, where all workers are on this machine."""
+        return FileLock(self.folder / "asking.lock") if self.local else contextlib.nullcontext()
+
+
+class _Lock:
+    """The journal's lock as the system keeps it: a worker that is killed cannot leave it behind.
+
+    Whoever gets it drops the half line that a writer killed in the middle has left, which Optuna could not read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(f"{path}.lock", thread_local=False)
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        with self._path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+            if size and file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pruner: BasePruner) -> Study:
+    """The study at a place, made where there is none; all objectives are to be small."""
+    import optuna
+
+    _quiet()
+    return optuna.create_study(
+        storage=_storage(place), study_name=place.name, sampler=sampler, pruner=pruner, load_if_exists=True,
+        directions=["minimize"] * len(objectives),
+    )  # fmt: skip
+
+
+def _quiet() -> None:
+    """Optuna without what it tells everybody."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage")  # ours beats without Study.optimize
+
+
+def _storage(place: Place) -> BaseStorage:
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if place.url is None:
+        place.folder.mkdir(parents=True, exist_ok=True)
+        path = place.folder / "study.journal"
+        path.touch()
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=_Lock(path)))  # type: ignore[arg-type]
+    try:
+        return RDBStorage(
+            place.url, heartbeat_interval=place.heartbeat, grace_period=4 * place.heartbeat,
+            heartbeat_stale_trial_callback=trials.retry, engine_kwargs={"pool_pre_ping": True},
+        )  # fmt: skip
+    except ImportError as problem:
+        raise TrackingError(f"--storage: {problem}", "install the database's driver, as psycopg[binary]") from None
+    except Exception as problem:
+        if type(problem).__module__.partition(".")[0] not in ("sqlalchemy", "optuna"):
+            raise
+        text = str(getattr(problem, "orig", None) or problem).partition("\n")[0]
+        raise TrackingError(f"--storage: the database cannot be used: {text}", "check the address") from None
+
+
+def sampler(name: str, seed: int) -> BaseSampler:
+    """A sampler by name. seed: another one in every worker and at every start, or all would draw the same."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from optuna import samplers
+
+    _quiet()
+    if name == "random":
+        return samplers.RandomSampler(seed=seed)
+    if name == "qmc":
+        return samplers.QMCSampler(
+            seed=seed, scramble=True, warn_asynchronous_seeding=False, warn_independent_sampling=False
+        )
+    if name == "gp":
+        return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+    if name == "cmaes":
+        try:
+            version("cmaes")
+        except PackageNotFoundError:
+            raise ConfigError("the sampler cmaes needs a package that is missing", "pip install cmaes") from None
+        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+    return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def pruner(plan: Plan) -> BasePruner:
+    """The plan's pruner. It counts in reports, of which a training has as many however long it is.
+
+    "asha" lets a third through after 4 of 20 reports, and a third of those after 12. (Li et al. 2020, "A System for
+    Massively Parallel Hyperparameter Tuning")
+    """
+    from optuna import pruners
+
+    _quiet()
+    name = plan.sweep.pruner if len(plan.sweep.objectives) == 1 else "none"
+    if name == "asha":
+        return pruners.SuccessiveHalvingPruner(min_resource=WARM_UP, reduction_factor=3)
+    if name == "median":
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=WARM_UP)
+    if name == "hyperband":
+        return pruners.HyperbandPruner(min_resource=WARM_UP, max_resource=plan.rounds, reduction_factor=3)
+    return pruners.WilcoxonPruner(p_threshold=0.1) if name == "wilcoxon" else pruners.NopPruner()
+
+
+def agree(study: Study, plan: Plan) -> None:
+    """Say what the study's trials mean, or raise ConfigError where it was said otherwise before."""
+    now = {name: _plain(value) for name, value in plan.decisive().items()}
+    before = study.user_attrs.get(MEANING)
+    if before is None:
+        study.set_user_attr(MEANING, now)
+        return
+    differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k) != now.get(k)]
+    if differing:
+        name = differing[0]
+        raise ConfigError(
+            f"the study {study.study_name} holds trials of something else: {name} was {before.get(name)}, "
+            f"is {now.get(name)}" + (f"; {len(differing) - 1} more differ" if len(differing) > 1 else ""),
+            "repeat the first command, or name another --out (or --study)",
+        )
+
+
+def begin_with(study: Study, plan: Plan) -> None:
+    """Queue the settings each architecture has by default, so that a sweep never ends below them on validation."""
+    if study.get_trials(deepcopy=False):
+        return
+    for model in plan.bases:
+        study.enqueue_trial(plan.made.defaults(model), user_attrs={trials.DEFAULT: True})
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
