@@ -118,6 +118,7 @@ def test_the_page_shows_every_figure_word_and_rule(files: tuple[Table, dict[str,
 
 
 def test_every_cell_says_what_it_is_when_pointed_at(files: tuple[Table, dict[str, str]]) -> None:
+    """Prevents: a figure far from its headings that nobody can place."""
     tags = Page(files[1][".html"]).tags
     cells = [attributes.get("title") for tag, attributes in tags if tag == "td" and attributes]
     table = files[0]
@@ -186,6 +187,7 @@ def test_markdown_reads_back_to_the_same_cells(files: tuple[Table, dict[str, str
 
 
 def test_markdown_states_definitions_and_rules(files: tuple[Table, dict[str, str]]) -> None:
+    """Prevents: a figure whose meaning only the page explains."""
     table, texts = files
     after = texts[".md"].split("## How each row is measured")[1]
     for row in table.rows:

@@ -58,7 +58,7 @@ def _overview(measured: Measured, styles: Styles) -> list[Panel]:
     if measured.probed:
         parts += [
             panels.step_time(measured.probed, styles),
-            panels.chain(measured.probed, styles),
+            panels.memory(measured.probed, styles),
             panels.gradients(measured, styles),
         ]
     elif measured.data:
@@ -74,9 +74,7 @@ def _written(parts: list[Panel], columns: int, path: Path, size: tuple[float, fl
     """Panels in rows to a file; size: of each, in inches."""
     columns = 2 if len(parts) == 4 else min(columns, len(parts))
     rows = -(-len(parts) // columns)
-    figure: Figure = canvas(rows * size[1])
-    figure.set_size_inches(columns * size[0], rows * size[1])
-    figure.set_dpi(_DPI)
+    figure: Figure = canvas(rows * size[1], columns * size[0], _DPI)
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.comparison.measured import Measured, OnData, Probed
 from tsforge.comparison.rows import REFERENCE
@@ -25,6 +26,7 @@ _MARKS = {
 _MORE = (("#17becf", "X"), ("#bcbd22", "*"), ("#e377c2", "<"), ("#393b79", ">"))  # of architectures added later
 INK, SOFT, GRID = "#333333", "#8a8a8a", "#e9e9e9"
 
+Floats = NDArray[np.floating]
 Style = dict[str, str]
 Styles = dict[str, Style]
 Panel = tuple[str, Callable[["Axes"], None]]  # a title, and what draws it
@@ -45,16 +47,19 @@ def styles_of(models: Iterable[str]) -> Styles:
 
 
 def step_time(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+    """On this machine, at a constant number of tokens."""
     curves = {model: _scaled(p.seconds, 1000) for model, p in probed.items()}
     return "Time of a training step", lambda axis: _growth(axis, curves, styles, "milliseconds, same tokens per batch")
 
 
 def chain(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+    """What must be computed one after another, on any machine."""
     curves = {model: p.chain for model, p in probed.items()}
     return "Dependent operations of a step", lambda axis: _growth(axis, curves, styles, "operations, one after another")
 
 
 def memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+    """Of a training step, without the weights."""
     curves = {model: _scaled(p.saved, 1e-6) for model, p in probed.items()}
     return "Saved for the backward pass", lambda axis: _growth(axis, curves, styles, "megabytes")
 
@@ -62,7 +67,7 @@ def memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
 def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) -> None:
     """Curves against L, both axes logarithmic, and a guide as steep as what grows in proportion to L."""
     for model, curve in curves.items():
-        known = f"  $L^{{{curve.exponent:z.2f}}}$" if math.isfinite(curve.exponent) else ""
+        known = f"  {curve.exponent:z.2f}" if math.isfinite(curve.exponent) else ""
         colour, marker = styles[model]["color"], styles[model]["marker"]
         axis.plot(
             curve.lengths, curve.values, color=colour, marker=marker, markersize=5.5, linewidth=1.8,
@@ -75,13 +80,13 @@ def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) 
         known_values = [value for value in values if math.isfinite(value)]
         low, high = 0.55 * min(known_values), 1.8 * max(known_values)
         guide = low * 1.15 * np.array(lengths) / lengths[0]
-        axis.plot(lengths, guide, color=SOFT, linestyle="--", linewidth=1, label="in proportion to L", zorder=1)
+        axis.plot(lengths, guide, color=SOFT, linestyle="--", linewidth=1, label="in proportion  1.00", zorder=1)
         axis.set_ylim(low, high)
     axis.set_xticks(lengths, [str(length) for length in lengths])
     axis.xaxis.minorticks_off()
     axis.set_xlabel("L, sequence length in tokens")
     axis.set_ylabel(unit)
-    _legend(axis)
+    _legend(axis, title="exponent in L")
 
 
 def _scaled(curve: Curve, by: float) -> Curve:
@@ -105,12 +110,13 @@ def lags_solved(probed: Mapping[str, Probed], task: str, styles: Styles) -> Pane
             axis.plot(at, shares, linestyle="", color=colour, marker=styles[model]["marker"], markersize=6,
                       label=text_of(model), clip_on=False, zorder=3)  # fmt: skip
         axis.set_xticks(range(len(lags)), [f"{lag:,}" for lag in lags])
-        axis.set_ylim(0, 1.28)
+        columns = _columns([text_of(model) for model in probed])
+        axis.set_ylim(0, 1.06 + 0.11 * -(-len(probed) // columns))  # room for the legend
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axis.grid(axis="x", visible=False)
         axis.set_xlabel("lag in steps (no mark: not tried, a shorter one failed)")
         axis.set_ylabel("seeds that solved it")
-        _legend(axis, columns=4)
+        _legend(axis, columns)
 
     return f"Task: {task}", paint
 
@@ -151,24 +157,35 @@ def gradients(measured: Measured, styles: Styles) -> Panel:
 
 
 def losses(data: OnData, styles: Styles) -> Panel:
-    """A line per training."""
+    """Every seed as a thin line, their mean as a thick one."""
+    many = len({fit.seed for fit in data.fits}) > 1
 
     def paint(axis: Axes) -> None:
         for model, style in styles.items():
-            for i, fit in enumerate(data.of(model)):
-                seconds, losses = [s for s, _ in fit.curve], [loss for _, loss in fit.curve]
-                label = text_of(model) if i == 0 else None
-                axis.plot(
-                    seconds, losses, color=style["color"], linewidth=1.1, alpha=0.85, marker=style["marker"],
-                    markersize=5, markevery=[-1] if losses else None, label=label,
-                )  # fmt: skip
+            curves = [fit.curve for fit in data.of(model) if fit.curve]
+            if not curves:
+                continue
+            if len(curves) > 1:
+                for curve in curves:
+                    axis.plot(*zip(*curve, strict=True), color=style["color"], linewidth=0.8, alpha=0.5)
+            axis.plot(
+                *_mean_curve(curves), color=style["color"], linewidth=2, marker=style["marker"], markersize=6,
+                markevery=[-1], label=text_of(model),
+            )  # fmt: skip
         _logarithmic(axis, [loss for fit in data.fits for _, loss in fit.curve], least=4)
         axis.set_xlim(0, None)
         axis.set_xlabel("seconds of training")
-        axis.set_ylabel("validation loss, a line per seed")
+        axis.set_ylabel("validation loss" + (", thin: each seed" if many else ""))
         _legend(axis)
 
     return f"Loss while training, {data.name}", paint
+
+
+def _mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> tuple[Floats, Floats]:
+    """(seconds, loss) of the first validation, the second, ... over all seeds; it ends with the shortest of them."""
+    most = min(map(len, curves))
+    seconds, losses = np.mean([curve[:most] for curve in curves], axis=0).T
+    return seconds, losses
 
 
 def accuracy(data: OnData, styles: Styles) -> Panel:
@@ -202,21 +219,32 @@ def accuracy(data: OnData, styles: Styles) -> Panel:
 
 def relative(sets: Sequence[OnData], styles: Styles) -> Panel:
     """Of several data sets: the mean over that of seasonal naive, so that they have one axis."""
-    baselines = [name for name in sets[0].baselines if name == "linear"]
+    names = [*styles, *(name for name in sets[0].baselines if name == "linear")]
 
     def paint(axis: Axes) -> None:
-        for k, name in enumerate((*styles, *baselines)):
+        for k, name in enumerate(names):
             style = styles.get(name, {"color": GREY, "marker": "o"})
-            shares = [data.mean(name, data.primary) / data.mean(REFERENCE, data.primary) for data in sets]
-            at = np.arange(len(sets)) + 0.5 * (k / len(styles) - 0.5)
+            shares = [_over_reference(data, name) for data in sets]
+            at = np.arange(len(sets)) + 0.5 * ((k + 0.5) / len(names) - 0.5)
             axis.plot(shares, at, linestyle="", marker=style["marker"], color=style["color"], label=text_of(name))
         axis.axvline(1, color=INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
         axis.set_yticks(range(len(sets)), [text_of(short(data.name, 18)) for data in sets])
         axis.set_ylim(len(sets) - 0.5, -0.5)
         axis.set_xlabel("error over that of seasonal naive (lower is better)")
         _legend(axis)
+        legend = axis.get_legend()
+        if legend is not None:
+            legend.set(loc="center left", bbox_to_anchor=(1.0, 0.5))  # inside it would hide figures
 
     return "Accuracy by data set", paint
+
+
+def _over_reference(data: OnData, name: str) -> float:
+    """NaN where seasonal naive makes no error, or none that is known."""
+    if name not in data.baselines and not data.of(name):
+        return math.nan
+    floor = data.mean(REFERENCE, data.primary)
+    return data.mean(name, data.primary) / floor if floor > 0 else math.nan
 
 
 # --- what all share ---------------------------------------------------------------------------------------------------
@@ -238,12 +266,23 @@ def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0, along: L
     return True
 
 
-def _legend(axis: Axes, columns: int = 1) -> None:
+def _legend(axis: Axes, columns: int = 1, title: str | None = None) -> None:
+    """On a ground of its own, which lines below it do not cross."""
     if axis.get_legend_handles_labels()[0]:
         axis.legend(
-            frameon=False, fontsize=8.5, labelcolor=INK, ncols=columns, columnspacing=1.2,
-            loc="best" if columns == 1 else "upper left",
+            facecolor="white", edgecolor="none", framealpha=0.9, fontsize=8.5, labelcolor=INK, ncols=columns,
+            columnspacing=1.2, loc="best" if columns == 1 else "upper left", title=title, title_fontsize=8.5,
+            alignment="left",
         )  # fmt: skip
+
+
+def _columns(names: Sequence[str], room: int = 50) -> int:
+    """As many columns of a legend, four at most, as stand beside each other in so many letters."""
+    for columns in (4, 3, 2):
+        parts = np.array_split([len(name) for name in names], columns)  # as matplotlib fills them
+        if sum(5 + int(max(part, default=0)) for part in parts) <= room:
+            return columns
+    return 1
 
 
 def short(title: str, most: int = 46) -> str:

@@ -217,14 +217,14 @@ def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
     return to_wall(stamps, panel.schema).astype("M8[us]")
 
 
-def canvas(height: float) -> Figure:
-    """An empty figure, 1,200 pixels wide."""
+def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
+    """An empty figure, so many inches large; 1,200 pixels wide where nothing else is said."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(12, height), dpi=100, layout="constrained")
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
 def _figure(rows: int) -> tuple[Figure, list[Axes]]:

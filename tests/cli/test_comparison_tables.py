@@ -18,6 +18,7 @@ def shown(capsys: pytest.CaptureFixture[str], table: Table, *, definitions: bool
 
 
 def test_words_come_first_and_models_are_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: words under another model's name."""
     lines = [line.split() for line in shown(capsys, verdicts.build(synthetic.measured()))]
     assert lines[1] == ["rnn", "lstm", "gru", "transformer"]
     assert lines[2] == ["Parallelisation", "✗", "✗", "✗", "✓"]
@@ -44,6 +45,7 @@ def test_everything_is_there_within_100_columns(capsys: pytest.CaptureFixture[st
 
 
 def test_baselines_stand_in_the_accuracy_section_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: empty columns of baselines, which have no speed and no memory."""
     text = "\n".join(shown(capsys, verdicts.build(synthetic.measured())))
     before, after = text.split("\n  Accuracy  ")[1:][0], text.split("\n  Accuracy  ")[2:]
     assert "drift" not in before
@@ -51,6 +53,7 @@ def test_baselines_stand_in_the_accuracy_section_alone(capsys: pytest.CaptureFix
 
 
 def test_definitions_and_rules_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a terminal full of definitions, or none where they were asked for."""
     table = verdicts.build(synthetic.measured())
     plain = " ".join(" ".join(shown(capsys, table)).split())
     told = " ".join(" ".join(shown(capsys, table, definitions=True)).split())
@@ -69,5 +72,6 @@ def test_a_name_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_little_is_shown_of_little(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: headings with nothing below them."""
     lines = shown(capsys, verdicts.build(replace(synthetic.measured(("scan",), probes=False), data=())))
     assert "textbook" not in "".join(lines)

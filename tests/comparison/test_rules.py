@@ -55,6 +55,7 @@ def test_lean(size: float, word: str) -> None:
 
 
 def test_words_of_one_are_those_of_the_best() -> None:
+    """Prevents: a division, or a word for the worst, where there is nobody to compare with."""
     assert rules.fast({"only": 3.0}) == {"only": "fast"}
     assert rules.lean({"only": 3.0}) == {"only": "low"}
 
@@ -77,6 +78,7 @@ def test_what_has_no_figure_has_no_word_and_takes_none_from_others(none: float) 
     ],
 )  # fmt: skip
 def test_accurate(model: str, verdict: str | None, word: str) -> None:
+    """Prevents: a difference that no test found called worse, or a word without a test."""
     assert rules.accurate(model, "lstm", verdict) == word
 
 

@@ -76,6 +76,7 @@ def test_an_architecture_that_the_textbook_does_not_know_gets_words_and_no_sente
 
 
 def test_the_shorter_of_both_tasks_counts() -> None:
+    """Prevents: one easy task that makes up for a failed one."""
     measured = with_probe(synthetic.measured(), "gru", attempts={"adding": attempts(1000), "recall": attempts(30)})
     table = verdicts.build(measured)
     assert table.verdicts["Long-range dependencies"]["gru"] == "fair"
@@ -123,12 +124,14 @@ def test_figures_are_finite() -> None:
 
 
 def test_accuracy_over_several_data_sets_is_counted() -> None:
+    """Prevents: the first data set's word standing for all of them."""
     table = verdicts.build(synthetic.measured(data=("demand", "sales")))
     assert table.verdicts["Accuracy"] == {"rnn": "0 of 2", "lstm": "2 of 2", "gru": "2 of 2", "transformer": "0 of 2"}
     assert "of 2 data sets" in table.rules["Accuracy"]
 
 
 def test_skill_is_against_seasonal_naive() -> None:
+    """Prevents: a sign or a reference the wrong way round."""
     cells = next(row for row in verdicts.build(synthetic.measured()).rows if row.key == "demand/skill").cells
     assert cells["gru"].text == "+26.0"
     assert cells["naive"].text == "-31.0"
@@ -147,6 +150,7 @@ def test_a_deviation_ends_at_the_digit_of_its_mean(values: list[float], text: st
 
 
 def test_every_verdict_has_a_rule_and_rows_and_every_row_an_aspect() -> None:
+    """Prevents: a figure that no table shows, or a verdict that nobody can follow."""
     table: Table = verdicts.build(synthetic.measured())
     assert list(table.verdicts) == list(ASPECTS) == list(table.rules)
     assert {row.aspect for row in table.rows} == set(ASPECTS)
@@ -157,6 +161,7 @@ def test_every_verdict_has_a_rule_and_rows_and_every_row_an_aspect() -> None:
 
 
 def test_without_probes_only_trainings_are_judged() -> None:
+    """Prevents: words about what was not measured."""
     table = verdicts.build(synthetic.measured(probes=False))
     assert list(table.verdicts) == ["Training speed", "Accuracy"]
     assert verdicts.build(replace(synthetic.measured(), data=())).of("Accuracy") == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from server import environment, free_port
-from team import unavailable
 
 from tsforge import recording, training
 from tsforge.experiment import build
@@ -28,11 +26,6 @@ pytestmark = pytest.mark.xdist_group("ui")
 
 KINDS = ("rnn", "lstm", "gru", "transformer")
 PATIENCE = 120  # seconds for a page: generous, as machines that run tests are slow
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=2400,900",
-]  # fmt: skip
-
 # Cells by row and column of the grid, whose left part is pinned and therefore another table.
 CELLS = """
 const rows = {};
@@ -101,22 +94,6 @@ def page(folder: Path) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        unavailable("Chromium or ChromeDriver is not on the PATH (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(program)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
 
 
 def wait(browser: Any, ready: Callable[[Any], Any]) -> Any:
