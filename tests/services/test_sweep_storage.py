@@ -77,10 +77,10 @@ def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
     kept = trials.counted(study.trials)
     assert [t.state.name for t in kept] == ["COMPLETE"] * TOTAL
     assert before.items() <= {t.number: t.values for t in kept}.items()
-    dead = [t for t in study.trials if t.state.name == "FAIL" and t.params]
+    dead = [t for t in study.trials if t.state.name == "FAIL"]
     assert dead
-    for one in dead:
-        assert [t for t in kept if t.params == one.params]
+    for one in dead:  # whoever was killed while its settings were drawn had some of them
+        assert [t for t in kept if one.params.items() <= t.params.items()]
 
 
 def test_one_too_many_gives_its_trial_back(url: str, tmp_path: Path) -> None:
