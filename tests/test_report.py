@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monke
         self.touch()
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     measured = synthetic.measured(seeds=1)
     with pytest.raises(OSError, match="no space"):
         report.write(measured, verdicts.build(measured), {}, tmp_path)

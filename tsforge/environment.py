@@ -74,6 +74,17 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's random numbers from `seed` inside, and as they were outside."""
+    import torch
+
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
 def peak_memory() -> dict[str, float]:
     """The most that this process has held so far, in MiB; of the GPU too where there is one."""
     import torch

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tsforge.environment import seeded
 from tsforge.model.network import Neural
 from tsforge.model.tokens import TokenShape, sinusoids
 
@@ -194,17 +195,3 @@ def _step(config: Neural, length: int, sequences: int) -> Callable[[], None]:
         optimiser.step()
 
     return step
-
-
-class seeded:  # noqa: N801  (reads as a function)
-    """torch's random numbers from a seed inside, and as they were outside."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.before = torch.random.get_rng_state()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *_: object) -> None:
-        torch.random.set_rng_state(self.before)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from tsforge import environment, plotting, training
+from tsforge import environment, plotting, training, writing
 from tsforge.data.panel import Panel
 from tsforge.experiment import Experiment
 from tsforge.learner import Report, Round, Tick
@@ -167,10 +167,8 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
         better = skill(shown[model][primary], shown[REFERENCE][primary]) if REFERENCE in shown else math.nan
         said = f", {better:+.1f} % against seasonal naive" if math.isfinite(better) and model != REFERENCE else ""
         lines += [f"**{primary} {shown[model][primary]:.4g}**{said}, over {windows:,} held-out windows.", ""]
-        lines += ["| | " + " | ".join(shown) + " |", "|---|" + "--:|" * len(shown)]
-        for name in shown[model]:
-            lines.append(f"| {name} | " + " | ".join(f"{values[name]:.4g}" for values in shown.values()) + " |")
-        lines.append("")
+        rows = [[name, *(f"{values[name]:.4g}" for values in shown.values())] for name in shown[model]]
+        lines += [*writing.table(["", *shown], rows), ""]
     if wish.command:
         lines.append(f"    {wish.command}")
     return "\n".join(lines)

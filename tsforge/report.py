@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tsforge import writing
 from tsforge.comparison.measured import Fitted, Measured, OnData, Probed
 from tsforge.comparison.rules import NO, PARTLY, YES
 from tsforge.comparison.table import ASPECTS, Row, Table
 from tsforge.probes import Curve
+from tsforge.writing import escaped
 
 COLUMNS = ("aspect", "key", "model", "value", "text", "word")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,7 +40,7 @@ def write(measured: Measured, table: Table, pictures: dict[str, Path], folder: P
         "comparison.json": json.dumps(document(measured, table), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         _OPEN: _page(measured, table, pictures),
     }
-    return [_replace(folder / name, text) for name, text in texts.items()]
+    return [writing.replace(folder / name, text) for name, text in texts.items()]
 
 
 def document(measured: Measured, table: Table) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def document(measured: Measured, table: Table) -> dict[str, Any]:
 
 def verdicts(table: Table) -> str:
     """The verdicts and what the textbook says of them, in Markdown."""
-    lines = _table(
+    lines = writing.table(
         ["", *table.models],
         [[aspect, *(words.get(m, "") for m in table.models)] for aspect, words in table.verdicts.items()],
     )
@@ -113,21 +115,21 @@ def _span(counts: Sequence[int]) -> str:
 
 def _markdown(measured: Measured, table: Table, pictures: dict[str, Path], folder: Path) -> str:
     """The parts in the order in which they are asked for."""
-    lines = [f"# {_escaped(measured.name)}", "", verdicts(table)]
+    lines = [f"# {escaped(measured.name)}", "", verdicts(table)]
     lines += _images({title: path for title, path in pictures.items() if _aspect(title) is None}, folder)
     for aspect, columns, rows in sections(table):
         lines += [f"## {aspect}", ""]
         cells = [[row.title, *(_cell(row, c) for c in columns)] for row in rows]
-        lines += [*_table(["", *columns], cells), ""]
+        lines += [*writing.table(["", *columns], cells), ""]
         lines += _images({title: path for title, path in pictures.items() if _aspect(title) == aspect}, folder)
     lines += ["## How each row is measured", ""]
     for aspect, _, _ in sections(table):
         lines += [f"### {aspect}", ""]
         if aspect in table.rules:
-            lines += [f"Verdict: {_escaped(table.rules[aspect])}.", ""]
-        lines += [f"- **{_escaped(titles)}**: {_escaped(text)}" for titles, text in table.explained(aspect)]
+            lines += [f"Verdict: {escaped(table.rules[aspect])}.", ""]
+        lines += [f"- **{escaped(titles)}**: {escaped(text)}" for titles, text in table.explained(aspect)]
         lines.append("")
-    lines += ["## Facts", "", *_table(["", ""], [[k, v] for k, v in facts(measured).items()], "---")]
+    lines += ["## Facts", "", *writing.table(["", ""], [[k, v] for k, v in facts(measured).items()], left=2)]
     return "\n".join(lines) + "\n"
 
 
@@ -138,14 +140,8 @@ def _cell(row: Row, column: str) -> str:
     return f"{cell.full} {cell.word}" if cell.shown != cell.text else cell.full
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "--:") -> list[str]:
-    rule = ["---", *[align] * (len(header) - 1)]
-    lines = [[_escaped(h) for h in header], rule, *([_escaped(c) for c in row] for row in rows)]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
 def _agreement(table: Table) -> list[str]:
-    return [f"- {aspect}: {_escaped(said)}" for aspect, said in table.agreement.items()]
+    return [f"- {aspect}: {escaped(said)}" for aspect, said in table.agreement.items()]
 
 
 def _images(pictures: dict[str, Path], folder: Path) -> list[str]:
@@ -153,15 +149,8 @@ def _images(pictures: dict[str, Path], folder: Path) -> list[str]:
     lines = []
     for title, path in pictures.items():
         place = Path(os.path.relpath(path, folder)).as_posix()
-        lines += [f"![{_escaped(title)}](<{place}>)", ""]
+        lines += [f"![{escaped(title)}](<{place}>)", ""]
     return lines
-
-
-def _escaped(text: str) -> str:
-    """Names are the user's: none of them may end a cell, or begin a link or a tag."""
-    for sign in "\\|*[]`":
-        text = text.replace(sign, "\\" + sign)
-    return " ".join(text.replace("<", "&lt;").split())
 
 
 # --- CSV and JSON -----------------------------------------------------------------------------------------------------
@@ -267,13 +256,3 @@ def _picture(title: str, path: Path) -> dict[str, Any]:
 def _aspect(title: str) -> str | None:
     """Of a picture: what its title begins with; None where it shows several."""
     return next((aspect for aspect in ASPECTS if title.startswith(aspect)), None)
-
-
-def _replace(path: Path, text: str) -> Path:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path

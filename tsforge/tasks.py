@@ -13,8 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from tsforge.environment import seeded
 from tsforge.model.network import Neural
-from tsforge.probes import Sequences, seeded
+from tsforge.probes import Sequences
 
 SOLVED_ERROR = 0.01  # test mean squared error of a solved task
 SOLVED_SHARE, SOLVED_WITHIN = 0.95, 0.04  # and so many of its errors below this

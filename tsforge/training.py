@@ -23,6 +23,7 @@ from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader
 from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
+from tsforge.environment import seeded
 from tsforge.errors import TrainingError
 from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment, TrainConfig
@@ -132,7 +133,7 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
 
 def untrained(prepared: Prepared) -> Network | BaselineForecaster:
     """A network with weights that depend on the seed alone; the global random state is left as it was."""
-    with _seeded(prepared.experiment.seed):
+    with seeded(prepared.experiment.seed):
         network = prepared.experiment.model.build(prepared.source.shape)
     if isinstance(network, Network):
         network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
@@ -154,7 +155,7 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
         network, watch, lr=config.lr, rate=rate(config, steps), clip=config.clip, weight_decay=config.weight_decay,
         average=config.average,
     )  # fmt: skip
-    with _seeded(seed), warnings.catch_warnings(), _interruptible(watch):
+    with seeded(seed), warnings.catch_warnings(), _interruptible(watch):
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
             accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
@@ -261,15 +262,6 @@ def _say_padding(prepared: Prepared) -> None:
             "%d of %d series are shorter than context and horizon; their contexts are padded and masked",
             count, len(prepared.panel),
         )  # fmt: skip
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """torch's random numbers from `seed` inside, and as they were outside."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextmanager

@@ -13,31 +13,43 @@ if TYPE_CHECKING:
     from tsforge.sweeping.trials import Tally
 
 
-class Progress:
-    """Prints losses, windows per second and the time left, from what training reports."""
+class Line:
+    """On a terminal one line that is written over, in a pipe plain lines."""
 
-    def __init__(self, steps: int, max_time: float | None) -> None:
-        self.steps, self.max_time = steps, max_time
-        self._last: Round | None = None
-        self._live = sys.stderr.isatty()
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
         self._open = False  # whether the terminal's line still has to be ended
 
-    def __call__(self, event: Round | Tick) -> None:
-        validation = getattr(event, "validation", None)
-        if validation is not None:
-            self._last = event  # type: ignore[assignment]
-        if self._live:
-            sys.stderr.write("\r\x1b[K" + self._text(event))
+    def write(self, text: str, *, plain: bool) -> None:
+        """Show it; in a pipe only where `plain` says so."""
+        if self.live:
+            sys.stderr.write("\r\x1b[K" + text)
             sys.stderr.flush()
             self._open = True
-        elif validation is not None:
-            tell(self._text(event))
+        elif plain:
+            tell(text)
 
     def close(self) -> None:
         """Leave the line as it stands and go on below it."""
         if self._open:
             sys.stderr.write("\n")
             self._open = False
+
+
+class Progress:
+    """Prints losses, windows per second and the time left, from what training reports."""
+
+    def __init__(self, steps: int, max_time: float | None) -> None:
+        self.steps, self.max_time = steps, max_time
+        self._last: Round | None = None
+        self._line = Line()
+        self.close = self._line.close
+
+    def __call__(self, event: Round | Tick) -> None:
+        validation = getattr(event, "validation", None)
+        if validation is not None:
+            self._last = event  # type: ignore[assignment]
+        self._line.write(self._text(event), plain=validation is not None)
 
     def _text(self, event: Round | Tick) -> str:
         pace = event.windows / event.seconds if event.seconds > 0 else 0.0
@@ -56,26 +68,15 @@ class SweepProgress:
 
     def __init__(self, objective: str) -> None:
         self.objective = objective
-        self._live = sys.stderr.isatty()
-        self._open = False
+        self._line = Line()
+        self.close = self._line.close
         self._said = ""
         self._began: dict[str, tuple[float, int]] = {}  # by phase: when, and how many were finished by then
 
     def __call__(self, phase: str, tally: Tally, total: int) -> None:
         text = self._text(phase, tally, total)
-        if self._live:
-            sys.stderr.write("\r\x1b[K" + text + self._left(phase, tally, total))
-            sys.stderr.flush()
-            self._open = True
-        elif text != self._said:
-            tell(text + self._left(phase, tally, total))
+        self._line.write(text + self._left(phase, tally, total), plain=text != self._said)
         self._said = text
-
-    def close(self) -> None:
-        """Leave the line as it stands and go on below it."""
-        if self._open:
-            sys.stderr.write("\n")
-            self._open = False
 
     def _text(self, phase: str, tally: Tally, total: int) -> str:
         if phase == "fit":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tsforge import writing
 from tsforge.cli.show import aligned, number, score_rows
 from tsforge.scoreboard import INTERVALS, NOMINAL, REFERENCE, Scoreboard
 
@@ -33,9 +34,8 @@ class Text:
 
     def markdown(self) -> str:
         """As a Markdown table."""
-        lines = [self.header, ["---", *["--:"] * (len(self.header) - 1)], *self.rows]
-        cells = ["| " + " | ".join(line) + " |" for line in lines]
-        return "\n".join([self.title, "", *cells, "", *[f"{note}  " for note in self.notes]])
+        lines = writing.table(self.header, self.rows)
+        return "\n".join([self.title, "", *lines, "", *[f"{note}  " for note in self.notes]])
 
 
 def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:

@@ -84,7 +84,7 @@ def _tasks(
 def reach(config: Neural, asked: ProbesConfig) -> Reach:
     """Gradient norms by distance, of the network as built and of the same one trained on recall."""
     _, trained = tasks.attempt(config, "recall", asked.reach, 0, asked.budget)
-    with probes.seeded(0):
+    with environment.seeded(0):
         built = probes.Sequences(config, asked.reach, 2)
     x, _ = tasks.draw_recall(SEQUENCES, asked.reach, torch.Generator().manual_seed(1))
     return {"initial": probes.gradient_reach(built, x), "trained": probes.gradient_reach(trained, x)}

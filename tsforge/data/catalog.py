@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 from pydantic import Field
 
+from tsforge import writing
 from tsforge.config import Config, parse
 from tsforge.errors import DataError, listing, nearest
 
@@ -99,10 +100,7 @@ def get(card: Card) -> Path:
     _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)
-    return path
+    return writing.replace(path, content)
 
 
 def _check(card: Card, content: bytes, what: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsforge import writing
 from tsforge.sweeping import trials
 from tsforge.sweeping.plan import LATENCY, PARAMETERS, Plan
 from tsforge.sweeping.space import KIND
@@ -106,7 +107,7 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
 
 
-def as_csv(found: Sequence[Row], plan: Plan) -> str:
+def as_csv(found: Sequence[Row]) -> str:
     """All trials with all their settings and scores, every digit."""
     settings = list(dict.fromkeys(name for r in found for name in r.params))
     scores = list(dict.fromkeys(name for r in found for name in r.scores))
@@ -118,29 +119,16 @@ def as_csv(found: Sequence[Row], plan: Plan) -> str:
             [i + 1 if r.good else "", r.number, r.model, r.state, int(r.kept), int(r.front), r.seconds,
              *(r.scores.get(name, "") for name in scores), *(r.params.get(name, "") for name in settings), r.reason]
         )  # fmt: skip
-    assert plan.bases
     return text.getvalue()
 
 
 def as_markdown(found: Sequence[Row], plan: Plan, more: str = "") -> str:
     """The best rows, and what the finale says of them."""
-    lines = [f"# {plan.title}", "", *table(header(plan)[:-1], [cells(i + 1, r, plan)[:-1] for i, r in _best(found)])]
+    best = [cells(i + 1, r, plan)[:-1] for i, r in enumerate(found[:SHOWN])]
+    lines = [f"# {plan.title}", "", *writing.table(header(plan)[:-1], best, left=3)]
     rest = len(found) - min(len(found), SHOWN)
     lines += ["", f"{rest} more in leaderboard.csv." if rest else f"{len(found)} trials."]
     return "\n".join([*lines, *(["", more] if more else [])]) + "\n"
-
-
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-
-    def line(values: Sequence[str]) -> str:
-        return "| " + " | ".join(values) + " |"
-
-    return [line(head), "|" + "---|" * len(head), *map(line, lines)]
-
-
-def _best(found: Sequence[Row]) -> list[tuple[int, Row]]:
-    return list(enumerate(found))[:SHOWN]
 
 
 def _has(plan: Plan, name: str) -> bool:
@@ -149,5 +137,5 @@ def _has(plan: Plan, name: str) -> bool:
 
 def write(found: Sequence[Row], plan: Plan, folder: Path, more: str = "") -> None:
     """leaderboard.csv and leaderboard.md."""
-    (folder / "leaderboard.csv").write_text(as_csv(found, plan), encoding="utf-8")
-    (folder / "leaderboard.md").write_text(as_markdown(found, plan, more), encoding="utf-8")
+    writing.replace(folder / "leaderboard.csv", as_csv(found))
+    writing.replace(folder / "leaderboard.md", as_markdown(found, plan, more))

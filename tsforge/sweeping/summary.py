@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tsforge.sweeping import finale, ranking
+from tsforge import writing
+from tsforge.sweeping import finale
 from tsforge.sweeping.finale import Candidate
 from tsforge.sweeping.plan import Plan
 
@@ -15,11 +16,11 @@ def markdown(candidates: Sequence[Candidate], default: Candidate | None, plan: P
     """Both tables as lines; none where nothing was fitted again."""
     if not candidates:
         return []
-    found = ["## Fitted again", "", *ranking.table(*refits(candidates, default, plan))]
+    found = ["## Fitted again", "", *writing.table(*refits(candidates, default, plan), left=2)]
     head, lines = tests(candidates)
     if lines:
         said = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
-        found += ["", "## Test part", "", said, "", *ranking.table(head, lines)]
+        found += ["", "## Test part", "", said, "", *writing.table(head, lines)]
     return found
 
 
