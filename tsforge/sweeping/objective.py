@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,7 +134,7 @@ class Judge:
         parts: list[dict[str, float]] = []
         fits: list[training.Learned] = []
         for k, prepared in enumerate(folds):
-            report = _Report(self.plan, prepared, [p["val/loss"] for p in parts], watcher)
+            report = _Report(self.plan, prepared, watcher, first=k == 0)
             learned = training.learn(prepared, report)
             if learned.stop == "interrupt":
                 raise KeyboardInterrupt
@@ -194,13 +193,14 @@ class Judge:
 class _Report:
     """Passes the best validation loss so far on, at most once for each twentieth of a training.
 
-    before: the losses of the folds that are done.
+    Of the first fold alone: a mean over folds goes up when the next one begins, and whoever got there by stopping
+    early would be held against others' finished folds.
     """
 
-    def __init__(self, plan: Plan, prepared: Prepared, before: Sequence[float], watcher: Watcher) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, watcher: Watcher, *, first: bool) -> None:
         self.steps = training.planned_steps(prepared)
-        self.listens = plan.sweep.pruner not in ("none", "wilcoxon") and len(plan.sweep.objectives) == 1
-        self.before, self.watcher = list(before), watcher
+        self.listens = first and plan.sweep.pruner not in ("none", "wilcoxon") and len(plan.sweep.objectives) == 1
+        self.first, self.watcher = first, watcher
         self.best, self.last = math.inf, 0
 
     def __call__(self, event: Round | Tick) -> None:
@@ -208,7 +208,7 @@ class _Report:
             raise HandedOverError
         if not isinstance(event, Round):
             return
-        if not self.before:
+        if self.first:
             self.watcher.heard(event)
         if not self.listens or not math.isfinite(event.validation):
             return
@@ -216,8 +216,7 @@ class _Report:
         step = min(ROUNDS, math.ceil(ROUNDS * event.step / self.steps))
         if step > self.last:
             self.last = step
-            values = [*self.before, self.best]
-            if self.watcher.pruned(sum(values) / len(values), len(self.before) * ROUNDS + step):
+            if self.watcher.pruned(self.best, step):
                 raise StoppedEarlyError(f"stopped at step {event.step} of {self.steps}: others were better by then")
 
 

@@ -105,11 +105,6 @@ class Plan(Config):
         rest = first.model_copy(update={"name": None}).title.removeprefix(first.model.kind)
         return re.sub(r"[^\w.-]+", "_", self.sweep.study or first.name or kinds + rest)
 
-    @property
-    def rounds(self) -> int:
-        """Reports of a whole trial."""
-        return ROUNDS * self.sweep.folds
-
     def decisive(self) -> dict[str, Any]:
         """By path, everything that a trial's value depends on: what two starts of one study must share."""
         found: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from tsforge.errors import ConfigError, TrackingError
 from tsforge.sweeping import trials
-from tsforge.sweeping.plan import Plan
+from tsforge.sweeping.plan import ROUNDS, Plan
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MEANING = "tsforge"  # the study's attribute that holds what its trials were made of
 WARM_UP = 4  # reports before the first trial is stopped: a fifth of a training
+WARM_UP_FOLDS = 6  # where other folds come after the first
 
 
 @dataclass(frozen=True)
@@ -144,19 +145,20 @@ def sampler(name: str, seed: int) -> BaseSampler:
 def pruner(plan: Plan) -> BasePruner:
     """The plan's pruner. It counts in reports, of which a training has as many however long it is.
 
-    "asha" lets a third through after 4 of 20 reports, and a third of those after 12. (Li et al. 2020, "A System for
-    Massively Parallel Hyperparameter Tuning")
+    "asha" lets a third through after 4 of 20 reports, and a third of those after 12; after 6 and 18 where the second
+    look decides about whole folds more. (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning")
     """
     from optuna import pruners
 
     _quiet()
     name = plan.sweep.pruner if len(plan.sweep.objectives) == 1 else "none"
     if name == "asha":
-        return pruners.SuccessiveHalvingPruner(min_resource=WARM_UP, reduction_factor=3)
+        first = WARM_UP if plan.sweep.folds == 1 else WARM_UP_FOLDS
+        return pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=3)
     if name == "median":
         return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=WARM_UP)
     if name == "hyperband":
-        return pruners.HyperbandPruner(min_resource=WARM_UP, max_resource=plan.rounds, reduction_factor=3)
+        return pruners.HyperbandPruner(min_resource=WARM_UP, max_resource=ROUNDS, reduction_factor=3)
     return pruners.WilcoxonPruner(p_threshold=0.1) if name == "wilcoxon" else pruners.NopPruner()
 
 

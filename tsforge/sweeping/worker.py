@@ -53,7 +53,8 @@ class Attempt:
 
     def pruned(self, value: float, step: int) -> bool:
         self.trial.report(value, step)
-        return bool(self.trial.should_prune())
+        default = self.trial.user_attrs.get(trials.DEFAULT, False)  # what all others are held against
+        return not default and self.trial.should_prune()
 
     def stopping(self) -> bool:
         return self.stop()
