@@ -96,7 +96,6 @@ def backtest(
     from tsforge.cli import scores
     from tsforge.recording import Recorder
     from tsforge.scoreboard import Scoreboard, document
-    from tsforge.tracking import view
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     _check(roll, output, plot)
@@ -119,8 +118,8 @@ def backtest(
         cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
         where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
         show.document(document(board) | steps | cover | where)
-    elif (link := tracker.link(run)) is not None:
-        show.say(f"run {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    else:
+        show.where(tracker, run)
     return 0
 
 

@@ -94,10 +94,8 @@ def compare(
     if json:
         where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}
         show.document(report.document(done.measured, done.table) | where)
-    elif (link := tracker.link(done.run)) is not None:
-        from tsforge.tracking import view
-
-        show.say(f"run     {done.run.name}  {link}{view.how_to_open(tracker.uri)}")
+    else:
+        show.where(tracker, done.run)
     return 0
 
 

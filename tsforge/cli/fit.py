@@ -136,11 +136,7 @@ def _print(result: Fit, folder: Path) -> None:
 
 
 def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
-    from tsforge.tracking import view
-
-    link = tracker.link(run)
-    if link is not None:
-        show.say(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    show.where(tracker, run)
     version = tracker.version(run)
     if version is not None:
         show.say(f"model   {version} in the registry")

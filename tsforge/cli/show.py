@@ -9,7 +9,11 @@ import math
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsforge.tracking.journal import Run
+    from tsforge.tracking.tracker import Tracker
 
 _LINE: list[str] = []
 
@@ -49,6 +53,15 @@ def notes(*, quiet: bool) -> None:
 def say(text: str = "") -> None:
     """A line of result, on stdout."""
     print(text, flush=True)
+
+
+def where(tracker: Tracker, run: Run) -> None:
+    """A line with a run's name and address; none where nothing is recorded."""
+    from tsforge.tracking import view
+
+    link = tracker.link(run)
+    if link is not None:
+        say(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
 
 
 def tell(text: str) -> None:

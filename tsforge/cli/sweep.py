@@ -180,16 +180,12 @@ def _print(done: Sweep) -> None:
 
 
 def _say_next(done: Sweep, tracker: Tracker, run: Run) -> None:
-    from tsforge.tracking import view
-
     show.say()
     if done.stopped:
         show.say("stopped; the same command goes on with what was finished")
     if done.best is not None:
         show.say(f"best    {done.folder / 'best.toml'}")
-    link = tracker.link(run)
-    if link is not None:
-        show.say(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    show.where(tracker, run)
     if done.fit is not None:
         show.say(f"model   {done.folder / 'model'}")
         show.say(f"next    tsforge predict {done.folder / 'model'} --output forecast.csv --plot forecast.png")

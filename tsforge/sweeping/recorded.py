@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from tsforge.learner import Round
-from tsforge.recording import Wish, tags
+from tsforge.recording import Wish, rounded, tags
 from tsforge.sweeping.orders import Record
 from tsforge.sweeping.plan import LATENCY, PARAMETERS, Plan
 from tsforge.tracking import journal
@@ -118,5 +117,5 @@ def finished(run: journal.Run, folder: Path, found: list[Row], plan: Plan) -> No
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
-    """Six digits, under the names that MLflow sorts into groups."""
-    return {_NAMES.get(name, name): float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}
+    """Under the names that MLflow sorts into groups."""
+    return rounded({_NAMES.get(name, name): value for name, value in values.items()})
