@@ -64,8 +64,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "plotting.py": ("data", "errors", "outcome"),
     "maps.py": ("explanation", "plotting"),
-    "panels.py": ("comparison.measured", "comparison.rows", "probes", "tracking.view"),
-    "charts.py": ("comparison.measured", "comparison.rows", "panels", "plotting"),
+    "panels.py": ("comparison.measured", "comparison.rows", "metrics", "probes", "tracking.view"),
+    "charts.py": ("comparison.measured", "metrics", "panels", "plotting", "tasks"),
     "report.py": ("comparison.measured", "comparison.rules", "comparison.table", "probes"),
     "comparison/": (
         "batch",

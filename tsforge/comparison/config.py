@@ -147,10 +147,8 @@ def quick(plan: Plan) -> Plan:
         )  # fmt: skip
     small = {}
     for name, e in plan.experiments.items():
-        context = min(e.data.context or 48, 48)
-        train = e.train.model_copy(update={"max_steps": min(e.train.max_steps, 40), "max_time": None})
-        data = e.data.model_copy(update={"context": context})
-        small[name] = e.model_copy(update={"train": train, "data": data})
+        less = {"data.context": min(e.data.context or 48, 48), "train.max_steps": min(e.train.max_steps, 40)}
+        small[name] = experiments.override(e, less | {"train.max_time": None})
     config = config.model_copy(update={**update, "budget": "steps"})
     return replace(plan, name=f"{plan.name}-quick", compare=config, experiments=small)
 

@@ -17,7 +17,7 @@ from tsforge.comparison.config import CompareConfig
 from tsforge.comparison.measured import PRIMARY, Fitted, OnData
 from tsforge.data import statistics
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment
+from tsforge.experiment import Experiment, override
 from tsforge.learner import Report
 from tsforge.metrics import by_window, scores
 from tsforge.outcome import Outcome
@@ -103,8 +103,7 @@ def _rival(prepared: Prepared, config: CompareConfig, model: str, width: int) ->
         return rival
     limit = experiment.train.max_time
     assert limit is not None
-    train = experiment.train.model_copy(update={"max_steps": _steps_within(rival, limit)})
-    return replace(rival, experiment=experiment.model_copy(update={"train": train}))
+    return replace(rival, experiment=override(experiment, {"train.max_steps": _steps_within(rival, limit)}))
 
 
 def _steps_within(rival: Prepared, limit: float) -> int:
@@ -114,8 +113,8 @@ def _steps_within(rival: Prepared, limit: float) -> int:
     """
 
     def seconds(steps: int) -> float:
-        train = rival.experiment.train.model_copy(update={"max_steps": steps, "patience": steps, "max_time": None})
-        tried = replace(rival, experiment=rival.experiment.model_copy(update={"train": train}))
+        whole = {"train.max_steps": steps, "train.patience": steps, "train.max_time": None}
+        tried = replace(rival, experiment=override(rival.experiment, whole))
         return training.learn(tried).rounds[-1].seconds
 
     seconds(SHORT)  # the first one warms up

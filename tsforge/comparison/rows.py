@@ -10,17 +10,9 @@ import numpy as np
 from tsforge.comparison import rules
 from tsforge.comparison.measured import Measured, OnData, Probed
 from tsforge.comparison.table import Cell, Row
-from tsforge.metrics import skill
+from tsforge.metrics import REFERENCE, skill
 from tsforge.probes import half_life
-from tsforge.tasks import solved_lag
-
-REFERENCE = "seasonal-naive"
-TASKS = {
-    "adding": "the task is to add two marked numbers, the first among the first tenth of a noisy sequence, the second "
-    "in its last half (guessing the mean has an error of 1/6)",
-    "recall": "the task is to recall the first number of a sequence, all others being noise (guessing the mean has an "
-    "error of 1/12)",
-}
+from tsforge.tasks import TASKS, solved_lag
 
 
 def parallel(probed: Mapping[str, Probed]) -> list[Row]:
@@ -62,11 +54,10 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
         "The longest lag that most seeds solve within the budget: test mean squared error below 0.01 and at least 95 % "
         "of errors below 0.04. A note as 10: 2/3 says that 2 of the 3 seeds tried solved a lag of 10"
     )
-    for task, what in TASKS.items():
-        cells = {model: _solved(p, task) for model, p in probed.items()}
-        rows.append(
-            Row(aspect, f"reach/{task}_lag", f"longest lag solved, {task}", f"{what}. {budget}", cells, rules.REACH)
-        )
+    for name, task in TASKS.items():
+        cells = {model: _solved(p, name) for model, p in probed.items()}
+        text = f"the task is {task.what}. {budget}"
+        rows.append(Row(aspect, f"reach/{name}_lag", f"longest lag solved, {name}", text, cells, rules.REACH))
     gradient = (
         "how many steps back the norm of the answer's gradient with respect to the input takes to halve, of the "
         f"exponential that fits best; of the network as it is built and of the same one trained on recall at lag {lag}"

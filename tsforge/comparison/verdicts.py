@@ -9,6 +9,7 @@ import numpy as np
 from tsforge.comparison import rows, rules
 from tsforge.comparison.measured import Measured
 from tsforge.comparison.table import Row, Table
+from tsforge.tasks import TASKS
 
 
 def build(measured: Measured) -> Table:
@@ -38,9 +39,9 @@ def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dic
     if measured.probed:
         chain = by_key["parallel/chain_exponent"]
         take("Parallelisation", {m: c.word for m, c in chain.cells.items()}, f"{chain.title}: {rules.PARALLEL}")
-        lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in rows.TASKS] for m in measured.probed}
+        lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in TASKS] for m in measured.probed}
         words = {m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()}
-        tasks = " and in ".join(rows.TASKS)
+        tasks = " and in ".join(TASKS)
         take("Long-range dependencies", words, f"the shorter of the longest lags solved in {tasks}: {rules.REACH}")
     if measured.data:
         speed = by_key[f"{measured.data[0].name}/windows_per_s"]
