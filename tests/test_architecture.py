@@ -86,6 +86,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "recording",
         "report",
         "significance",
+        "sweeping",
         "tasks",
         "tracking",
         "training",

@@ -24,7 +24,7 @@ CHECK = 50  # steps between looks at whether a task is solved
 
 @dataclass(frozen=True)
 class Task:
-    """draw: so many sequences of a length and their answers, x (n, lag, 2) and y (n,). what: is to be done, in words."""
+    """draw: so many sequences of a length and their answers, x (n, lag, 2) and y (n,). what: to do, in words."""
 
     draw: Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
     what: str

@@ -151,6 +151,41 @@ def accuracy(measured: Measured, data: OnData) -> list[Row]:
     return rows
 
 
+def tuning(measured: Measured, data: OnData) -> list[Row]:
+    """How each model's settings were searched on a data set; none where they were not."""
+    if not data.tuned:
+        return []
+    found, aspect, of = data.tuned, "Accuracy", _of(measured, data)
+    fixed = ", ".join(dict.fromkeys(path for one in found.values() for path in one.fixed))
+    text = (
+        "before it was compared, each model searched settings of its own on the validation windows alone, from those "
+        "it had: with the same number of trials, sampler, pruner, seed and budget of training. Not varied, since "
+        f"they were given or keep the models equal: {fixed}"
+    )
+    metric = next(iter(found.values())).objective.removeprefix("val/").upper()
+    trials = {m: Cell(float(one.trials), str(one.trials)) for m, one in found.items()}
+    chosen = {m: _spread([one.score], "") for m, one in found.items()}
+    before = {m: _spread([one.before], "") for m, one in found.items()}
+    return [
+        Row(aspect, f"{data.name}/tuning_trials", f"trials of tuning{of}", text, trials),
+        Row(aspect, f"{data.name}/tuning_score", f"{metric} on validation, tuned{of}", text, chosen),
+        Row(aspect, f"{data.name}/tuning_before", f"{metric} on validation, not tuned{of}", text, before),
+    ]
+
+
+def settings(measured: Measured) -> dict[str, str]:
+    """What tuning chose, in words, by model and data set."""
+    return {
+        f"{model}{_of(measured, data)}": ", ".join(f"{path} {_value(value)}" for path, value in one.settings.items())
+        for data in measured.data
+        for model, one in data.tuned.items()
+    }
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def _of(measured: Measured, data: OnData) -> str:
     """What a title says of the data: which of several it is."""
     return f", {data.name}" if len(measured.data) > 1 else ""

@@ -20,12 +20,15 @@ def build(measured: Measured) -> Table:
     found += [row for data in measured.data for row in rows.speed(measured, data)]
     if measured.probed:
         found += rows.memory(measured.probed)
-    found += [row for data in measured.data for row in rows.accuracy(measured, data)]
+    for data in measured.data:
+        found += [*rows.accuracy(measured, data), *rows.tuning(measured, data)]
     by_key = {row.key: row for row in found}
     verdicts, stated = _verdicts(measured, by_key)
     baselines = [name for data in measured.data for name in data.baselines]
     columns = tuple(dict.fromkeys((*measured.models, *baselines)))
-    return Table(columns, measured.models, tuple(found), verdicts, stated, _agreement(verdicts))
+    return Table(
+        columns, measured.models, tuple(found), verdicts, stated, _agreement(verdicts), rows.settings(measured)
+    )
 
 
 def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
