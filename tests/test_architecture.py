@@ -65,8 +65,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "plotting.py": ("data", "errors", "outcome"),
     "maps.py": ("explanation", "plotting"),
-    "panels.py": ("comparison.measured", "comparison.rows", "probes", "tracking.view"),
-    "charts.py": ("comparison.measured", "comparison.rows", "panels", "plotting"),
+    "panels.py": ("comparison.measured", "comparison.rows", "metrics", "probes", "tracking.view"),
+    "charts.py": ("comparison.measured", "metrics", "panels", "plotting", "tasks"),
     "report.py": ("comparison.measured", "comparison.rules", "comparison.table", "probes", "writing"),
     "comparison/": (
         "batch",
@@ -87,6 +87,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "recording",
         "report",
         "significance",
+        "sweeping",
         "tasks",
         "tracking",
         "training",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tsforge.explanation import Explanation, explain
     from tsforge.prediction import Prediction, predict
     from tsforge.rolling import Backtest, backtest
+    from tsforge.sweeping.conductor import Sweep
+    from tsforge.sweeping.entry import sweep
     from tsforge.training import Fit, fit
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
@@ -28,7 +30,8 @@ _HOMES = {
     "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
     "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
     "backtest": "rolling", "Backtest": "rolling", "explain": "explanation", "Explanation": "explanation",
-    "compare": "comparison.running", "Compared": "comparison.running",
+    "compare": "comparison.running", "Compared": "comparison.running", "sweep": "sweeping.entry",
+    "Sweep": "sweeping.conductor",
 }  # fmt: skip
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "Fit",
     "Model",
     "Prediction",
+    "Sweep",
     "TsforgeError",
     "__version__",
     "backtest",
@@ -48,6 +52,7 @@ __all__ = [
     "fit",
     "load",
     "predict",
+    "sweep",
 ]
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from tsforge import panels
 from tsforge.comparison.measured import Measured
-from tsforge.comparison.rows import REFERENCE, TASKS
+from tsforge.metrics import REFERENCE
 from tsforge.panels import GRID, INK, SOFT, Panel, Styles
 from tsforge.plotting import canvas, save
+from tsforge.tasks import TASKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

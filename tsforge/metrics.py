@@ -50,6 +50,7 @@ class Terms(NamedTuple):
 
 Metric = Callable[[Outcome], Terms]
 WINDOWS, STEPS = 0, 1  # axes of (W, H, C)
+REFERENCE = "seasonal-naive"  # whom a skill is measured against
 
 
 def mse(o: Outcome) -> Terms:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.comparison.measured import Measured, OnData, Probed
-from tsforge.comparison.rows import REFERENCE
+from tsforge.metrics import REFERENCE
 from tsforge.probes import Curve
 from tsforge.tracking.view import COLOURS, GREY
 

@@ -14,9 +14,9 @@ from tsforge import environment, plotting, training, writing
 from tsforge.data.panel import Panel
 from tsforge.experiment import Experiment
 from tsforge.learner import Report, Round, Tick
-from tsforge.metrics import SHOWN, by_step, skill
+from tsforge.metrics import REFERENCE, SHOWN, by_step, skill
 from tsforge.preparation import Prepared
-from tsforge.scoreboard import REFERENCE, Scoreboard, document
+from tsforge.scoreboard import Scoreboard, document
 from tsforge.tracking import view
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tsforge import writing
-from tsforge.comparison.measured import Fitted, Measured, OnData, Probed
+from tsforge.comparison.measured import Fitted, Measured, OnData, Probed, Tuned
 from tsforge.comparison.rules import NO, PARTLY, YES
 from tsforge.comparison.table import ASPECTS, Row, Table
 from tsforge.probes import Curve
@@ -77,6 +77,7 @@ def facts(measured: Measured) -> dict[str, str]:
         "models": ", ".join(measured.models),
         "seeds": str(measured.seeds),
         "budget": "the same optimiser steps" if measured.budget == "steps" else "the same time of training",
+        "settings": _tuning(measured),
     }
     for data in measured.data:
         found[f"data, {data.name}"] = (
@@ -87,6 +88,14 @@ def facts(measured: Measured) -> dict[str, str]:
         found["parameters, probes"] = _span([p.parameters for p in measured.probed.values()])
     found |= {_NAMES.get(key, key): value for key, value in measured.machine.items()}
     return found | {"the whole comparison": f"{measured.seconds:,.0f} s"}
+
+
+def _tuning(measured: Measured) -> str:
+    """Whether settings were searched; of a comparison that did not, that others might have done better."""
+    trials = [one.trials for data in measured.data for one in data.tuned.values()]
+    if not trials:
+        return "as given, tuned for no model"
+    return f"tuned for each model on validation windows, {_span(trials)} trials each"
 
 
 _NAMES = {"cpu": "processor", "threads": "torch threads", "memory_gb": "memory in GB", "gpu": "GPU"}
@@ -122,6 +131,10 @@ def _markdown(measured: Measured, table: Table, pictures: dict[str, Path], folde
         cells = [[row.title, *(_cell(row, c) for c in columns)] for row in rows]
         lines += [*writing.table(["", *columns], cells), ""]
         lines += _images({title: path for title, path in pictures.items() if _aspect(title) == aspect}, folder)
+    if table.settings:
+        lines += ["## Settings that tuning chose", ""]
+        lines += [f"- **{escaped(who)}**: {escaped(what)}" for who, what in table.settings.items()]
+        lines.append("")
     lines += ["## How each row is measured", ""]
     for aspect, _, _ in sections(table):
         lines += [f"### {aspect}", ""]
@@ -204,6 +217,14 @@ def _data(data: OnData) -> dict[str, Any]:
         "name": data.name, "horizon": data.horizon, "context": data.context, "season": data.season,
         "windows": data.windows, "primary": data.primary, "best": data.best, "against_best": against,
         "baselines": data.baselines, "trainings": [_training(fit) for fit in data.fits],
+        "tuning": {m: _tuned(one) for m, one in data.tuned.items()},
+    }  # fmt: skip
+
+
+def _tuned(one: Tuned) -> dict[str, Any]:
+    return {
+        "trials": one.trials, "objective": one.objective, "score": one.score, "before": one.before,
+        "settings": one.settings, "not_varied": one.fixed, "seconds": one.seconds, "folder": one.folder,
     }  # fmt: skip
 
 

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from tsforge import metrics
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.metrics import SHOWN, Average, is_error, skill
+from tsforge.metrics import REFERENCE, SHOWN, Average, is_error, skill
 from tsforge.outcome import Outcome
 from tsforge.rolling import Backtest
 from tsforge.significance import Paired, compare
 
-REFERENCE = "seasonal-naive"  # whom a skill is measured against
 NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
 Scores = dict[str, dict[str, float]]

@@ -6,9 +6,8 @@ Axes: S sequences, L length (past tokens).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,13 @@ TEST = 2000  # sequences of a task's test
 FIRST = 250  # of them that are looked at first: the others are only asked where these are solved
 CHECK = 50  # steps between looks at whether a task is solved
 
-Task = Literal["adding", "recall"]
+
+@dataclass(frozen=True)
+class Task:
+    """draw: so many sequences of a length and their answers, x (n, lag, 2) and y (n,). what: to do, in words."""
+
+    draw: Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+    what: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Budget:
         return max(1, int(min(self.steps, self.tokens / (self.batch * lag))))
 
 
-def longest_lag(config: Neural, task: Task, lags: Sequence[int], seeds: int, budget: Budget) -> list[Attempt]:
+def longest_lag(config: Neural, task: str, lags: Sequence[int], seeds: int, budget: Budget) -> list[Attempt]:
     """Attempts at a task over ascending lags, each with several seeds, until a lag that most seeds do not solve.
 
     Once most seeds have failed the others are not asked.
@@ -83,9 +88,9 @@ def solved_lag(attempts: Sequence[Attempt]) -> int:
     return max((lag for lag, solved in by_lag.items() if 2 * sum(solved) > len(solved)), default=0)
 
 
-def attempt(config: Neural, task: Task, lag: int, seed: int, budget: Budget) -> tuple[Attempt, Sequences]:
+def attempt(config: Neural, task: str, lag: int, seed: int, budget: Budget) -> tuple[Attempt, Sequences]:
     """Train on fresh sequences of a task until it is solved or the budget is spent; how it went, and the network."""
-    make = draw_adding if task == "adding" else draw_recall
+    make = TASKS[task].draw
     random = torch.Generator().manual_seed(1_000_003 * seed + lag)
     with seeded(seed):
         network = Sequences(config, lag, 2)
@@ -129,6 +134,19 @@ def draw_recall(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tens
     marks = torch.zeros(n, lag)
     marks[:, 0] = 1.0
     return torch.stack([values, marks], dim=-1), values[:, 0].clone()
+
+
+TASKS = {
+    "adding": Task(
+        draw_adding,
+        "to add two marked numbers, the first among the first tenth of a noisy sequence, the second in its last half "
+        "(guessing the mean has an error of 1/6)",
+    ),
+    "recall": Task(
+        draw_recall,
+        "to recall the first number of a sequence, all others being noise (guessing the mean has an error of 1/12)",
+    ),
+}
 
 
 def _solves(error: float, within: float) -> bool:

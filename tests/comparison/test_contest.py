@@ -136,7 +136,7 @@ def test_a_budget_of_time_gives_each_its_own_steps(table: str, monkeypatch: pyte
     plan = config.read(table, QUICK | {"train.max_time": "60s"}, COMPARE | {"budget": "time"})
     ready: Contest = contest.prepare("load", plan.experiments["load"], plan.compare)
     for model, steps in (("gru", 500), ("transformer", 250)):
-        rival = contest._rival(ready.prepared, plan.compare, model, 8)
+        rival = contest.rival(ready, plan.compare, model)
         assert rival.experiment.train.max_steps == steps
         assert rival.experiment.train.max_time == 60
     plan = config.read(table, QUICK, COMPARE | {"budget": "time"})

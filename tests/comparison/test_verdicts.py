@@ -14,6 +14,7 @@ from tsforge.comparison.measured import Measured
 from tsforge.comparison.rules import UNKNOWN
 from tsforge.comparison.table import ASPECTS, Cell, Table
 from tsforge.probes import Curve
+from tsforge.tasks import TASKS
 
 
 def words(measured: Measured, aspect: str) -> dict[str, str]:
@@ -89,7 +90,7 @@ def test_no_attempt_is_not_a_failed_one() -> None:
     """Prevents: "none" said of a task that was never tried."""
     measured = with_probe(synthetic.measured(), "gru", attempts={"adding": (), "recall": attempts(30)})
     assert words(measured, "Long-range dependencies")["gru"] == UNKNOWN
-    failed = with_probe(synthetic.measured(), "gru", attempts={task: attempts(0) for task in rows.TASKS})
+    failed = with_probe(synthetic.measured(), "gru", attempts={task: attempts(0) for task in TASKS})
     assert words(failed, "Long-range dependencies")["gru"] == "none"
 
 

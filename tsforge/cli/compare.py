@@ -13,7 +13,7 @@ from tsforge.cli import show
 from tsforge.cli.options import Columns, FitOptions, TrackOptions
 
 if TYPE_CHECKING:
-    from tsforge.cli.progress import Progress
+    from tsforge.cli.progress import Progress, SweepProgress
     from tsforge.comparison.config import Plan
     from tsforge.learner import Report
     from tsforge.preparation import Prepared
@@ -28,6 +28,7 @@ def compare(
     budget: Literal["steps", "time"] | None = None,
     parameters: int | None = None,
     threads: int | None = None,
+    tune: int | None = None,
     probes: Annotated[bool, Parameter(negative="--no-probes")] = True,
     quick: Annotated[bool, Parameter(negative="")] = False,
     options: FitOptions | None = None,
@@ -55,6 +56,8 @@ def compare(
         Of each network; widths are solved for. (default: as many as the first has by itself)
     threads
         That each training computes with. (default: 1)
+    tune
+        Trials in which each finds settings of its own on validation windows, before it is compared. (default: 0)
     probes
         Whether to measure the architectures themselves too, which takes some minutes.
     quick
@@ -72,7 +75,7 @@ def compare(
     options, record = options or FitOptions(), record or TrackOptions()
     asked: dict[str, Any] = {
         "models": models or None, "seeds": seeds, "budget": budget, "parameters": parameters, "threads": threads,
-        "probes": None if probes else False,
+        "probes": None if probes else False, "tune": tune,
     }  # fmt: skip
     plan = _plan(source, options, {name: value for name, value in asked.items() if value is not None})
     with record.tracker() as tracker:
@@ -83,7 +86,9 @@ def compare(
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
         lines = _Lines(quiet=quiet)
-        setting = running.Setting(folder, tracker, show.command(), os.cpu_count() or 1, lines.say, lines.watch)
+        setting = running.Setting(
+            folder, tracker, show.command(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
+        )
         try:
             done = running.run(plan, setting)
         finally:
@@ -128,7 +133,7 @@ class _Lines:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self._line: Progress | None = None
+        self._line: Progress | SweepProgress | None = None
 
     def say(self, text: str) -> None:
         self.close()
@@ -142,8 +147,17 @@ class _Lines:
         self.say(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        self._line = Progress(planned_steps(prepared), prepared.experiment.train.max_time)
-        return self._line
+        line = self._line = Progress(planned_steps(prepared), prepared.experiment.train.max_time)
+        return line
+
+    def follow(self, title: str) -> SweepProgress | None:
+        from tsforge.cli.progress import SweepProgress
+
+        self.say(title)
+        if self.quiet:
+            return None
+        line = self._line = SweepProgress("score on validation")
+        return line
 
     def close(self) -> None:
         if self._line is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tsforge.cli import show
@@ -27,7 +27,7 @@ _COLOURS = {
 
 
 def show_table(table: Table, *, definitions: bool) -> None:
-    """Verdicts, then every aspect's figures with models as columns, then what a textbook says of the verdicts.
+    """Verdicts, then every aspect's figures with models as columns, then what was chosen, and a textbook's words.
 
     definitions: also how each row is measured, and the rule that its words follow.
     """
@@ -41,7 +41,8 @@ def show_table(table: Table, *, definitions: bool) -> None:
         _figures(console, aspect, columns, rows, table.models)
         if definitions:
             _definitions(console, table, aspect)
-    _agreement(console, table)
+    _said(console, "Settings that tuning chose", table.settings)
+    _said(console, "Against the textbook", table.agreement)
     for line in text.getvalue().splitlines():
         show.say(line.rstrip())
 
@@ -80,13 +81,14 @@ def _definitions(console: Console, table: Table, aspect: str) -> None:
         _indented(console, _text(f"{title}: ").append(text, "dim"))
 
 
-def _agreement(console: Console, table: Table) -> None:
-    if not table.agreement:
+def _said(console: Console, title: str, lines: Mapping[str, str]) -> None:
+    """Sentences under a title; nothing where there are none."""
+    if not lines:
         return
     console.print()
-    _indented(console, _text("Against the textbook", "bold"))
-    for aspect, said in table.agreement.items():
-        _indented(console, _text(f"{aspect}: {said}"))
+    _indented(console, _text(title, "bold"))
+    for name, said in lines.items():
+        _indented(console, _text(f"{name}: {said}"))
 
 
 def _indented(console: Console, text: Text) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from tsforge import writing
 from tsforge.cli.show import aligned, number, score_rows
-from tsforge.scoreboard import INTERVALS, NOMINAL, REFERENCE, Scoreboard
+from tsforge.metrics import REFERENCE
+from tsforge.scoreboard import INTERVALS, NOMINAL, Scoreboard
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
 MOST_SERIES = 40

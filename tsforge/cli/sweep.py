@@ -105,6 +105,7 @@ def sweep(
     else:
         source, data = None, source
     with record.tracker() as tracker:
+        from tsforge.recording import Wish
         from tsforge.sweeping import conductor
         from tsforge.sweeping.plan import plan
 
@@ -112,12 +113,12 @@ def sweep(
         if data is None and next(iter(asked.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
         settled = conductor.settle(asked, data)
-        where = conductor.Where(_folder(out or f"sweeps/{settled.title}"), storage)
+        where = conductor.Where.fresh(out or f"sweeps/{settled.title}", storage)
         if not quiet:
             _say_plan(settled, where.folder)
         progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
         try:
-            done, run = conductor.sweep(settled, where, tracker, show.command(), progress)
+            done, run = conductor.sweep(settled, where, tracker, Wish(show.command()), progress)
         except KeyboardInterrupt:
             show.tell("stopped; the same command goes on with what was finished")
             return 130
@@ -132,17 +133,6 @@ def sweep(
     else:
         _say_next(done, tracker, run)
     return 130 if done.stopped else 0
-
-
-def _folder(name: str) -> Path:
-    """Raises ConfigError where something lies there that is no sweep."""
-    from tsforge.errors import ConfigError
-    from tsforge.sweeping.plan import FILE
-
-    folder = Path(name)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / FILE).exists())):
-        raise ConfigError(f"{folder} holds something that is no sweep", "name another folder with --out")
-    return folder
 
 
 def _say_plan(plan: Plan, folder: Path) -> None:

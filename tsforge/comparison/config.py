@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from tsforge import experiment as experiments
 from tsforge.config import Config, parse
-from tsforge.data.schema import AtLeastOne, Names
+from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
 from tsforge.model.network import Neural
@@ -62,6 +62,8 @@ class CompareConfig(Config):
     threads: that each training computes with; networks of this size gain nothing from more, and on a machine with
     anything else to do they wait for each other. settings: of single models by name, and of all of them under "all".
     optional: data sets that are left out where they are not at hand. probes: False leaves them out.
+    tune: trials of the search on validation windows in which each model finds its settings before it is compared, on
+    every data set; 0 to take them as they are given.
     """
 
     models: Names = DEFAULTS
@@ -72,6 +74,7 @@ class CompareConfig(Config):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     optional: Names = ()
     probes: ProbesConfig | Literal[False] = ProbesConfig()
+    tune: NotNegative = 0
 
     @model_validator(mode="after")
     def _known(self) -> CompareConfig:
@@ -100,13 +103,15 @@ class CompareConfig(Config):
 class Plan:
     """A comparison and its experiments by data set; their model is that of the comparison.
 
-    frame: the data, where it comes from no file.
+    frame: the data, where it comes from no file. fixed: dotted settings that were given beside the file, which tuning
+    leaves as they are.
     """
 
     name: str
     compare: CompareConfig
     experiments: dict[str, Experiment]
     frame: Any = None
+    fixed: tuple[str, ...] = ()
 
 
 def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Plan:
@@ -131,13 +136,13 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Pla
         if name not in found:
             raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(found)}")
     frame = None if isinstance(source, str) else source
-    return Plan(values.get("name") or "-vs-".join(config.models), config, found, frame)
+    return Plan(values.get("name") or "-vs-".join(config.models), config, found, frame, tuple(overrides))
 
 
 def quick(plan: Plan) -> Plan:
     """The same rows in about a minute, under another name: what it says is no result, only that everything works."""
     config = plan.compare
-    update: dict[str, Any] = {"seeds": min(config.seeds, 2)}
+    update: dict[str, Any] = {"seeds": min(config.seeds, 2), "tune": min(config.tune, 2)}
     if config.probes:
         update["probes"] = config.probes.model_copy(
             update={
@@ -147,10 +152,8 @@ def quick(plan: Plan) -> Plan:
         )  # fmt: skip
     small = {}
     for name, e in plan.experiments.items():
-        context = min(e.data.context or 48, 48)
-        train = e.train.model_copy(update={"max_steps": min(e.train.max_steps, 40), "max_time": None})
-        data = e.data.model_copy(update={"context": context})
-        small[name] = e.model_copy(update={"train": train, "data": data})
+        less = {"data.context": min(e.data.context or 48, 48), "train.max_steps": min(e.train.max_steps, 40)}
+        small[name] = experiments.override(e, less | {"train.max_time": None})
     config = config.model_copy(update={**update, "budget": "steps"})
     return replace(plan, name=f"{plan.name}-quick", compare=config, experiments=small)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from tsforge import evaluation, recording, training
 from tsforge.comparison import matching
 from tsforge.comparison.config import CompareConfig
-from tsforge.comparison.measured import PRIMARY, Fitted, OnData
+from tsforge.comparison.measured import PRIMARY, Fitted, OnData, Tuned
 from tsforge.data import statistics
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment
+from tsforge.experiment import Experiment, override
 from tsforge.learner import Report
 from tsforge.metrics import by_window, scores
+from tsforge.model.network import Neural
 from tsforge.outcome import Outcome
 from tsforge.preparation import Prepared
 from tsforge.recording import Wish
@@ -46,11 +47,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Contest:
-    """What all models are trained on. sizes: (width, parameters) by model."""
+    """What all models are trained on. sizes: (width, parameters) by model. tuned: what was chosen for each."""
 
     name: str
     prepared: Prepared
     sizes: dict[str, tuple[int, int]]
+    tuned: dict[str, Tuned] = field(default_factory=dict)
+
+    def network(self, config: CompareConfig, model: str) -> Neural:
+        """The configuration of a model at its width."""
+        return config.model(model, self.sizes[model][0])
 
 
 def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Contest:
@@ -72,14 +78,14 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
 def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
     """Train every model with every seed on one data set, and score it."""
     prepared, name = contest.prepared, contest.name
-    rivals = {model: _rival(prepared, config, model, contest.sizes[model][0]) for model in config.models}
+    rivals = {model: rival(contest, config, model) for model in config.models}
     fits: list[Fitted] = []
     judged = _Judged(prepared)
     for number in range(config.seeds):
-        for model, rival in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
+        for model, ready in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
             seed = prepared.experiment.seed + number
             title = f"{model}-{name}-seed{seed}"
-            one = replace(rival, experiment=rival.experiment.model_copy(update={"seed": seed, "name": title}))
+            one = replace(ready, experiment=override(ready.experiment, {"seed": seed, "name": title}))
             folder = stage.folder / name / f"{model}-seed{seed}"
             fit, _ = recording.fit(one, folder, stage.tracker, stage.wish[model], stage.watch(title, one))
             if fit.stop == "interrupt":
@@ -92,19 +98,25 @@ def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
     return OnData(
         name, data.horizon, data.context, data.season, len(prepared.parts.test), tuple(fits), judged.baselines, best,
         {model: judged.against(model, best) for model in judged.losses if model != best}, judged.primary,
+        contest.tuned,
     )  # fmt: skip
 
 
-def _rival(prepared: Prepared, config: CompareConfig, model: str, width: int) -> Prepared:
-    """What a model is trained on: the same as all others, with its own network, and its steps where time is given."""
-    experiment = prepared.experiment.model_copy(update={"model": config.model(model, width)})
-    rival = replace(prepared, experiment=experiment)
+def rival(contest: Contest, config: CompareConfig, model: str, steps: int | None = None) -> Prepared:
+    """What a model is trained on: the same as all others, with its own network and with what tuning chose for it.
+
+    Where time is given, with as many steps as that allows, unless they are known.
+    """
+    experiment = contest.prepared.experiment.model_copy(update={"model": contest.network(config, model)})
+    if model in contest.tuned:
+        experiment = override(experiment, contest.tuned[model].settings)
+    found = replace(contest.prepared, experiment=experiment)
     if config.budget == "steps":
-        return rival
+        return found
     limit = experiment.train.max_time
     assert limit is not None
-    train = experiment.train.model_copy(update={"max_steps": _steps_within(rival, limit)})
-    return replace(rival, experiment=experiment.model_copy(update={"train": train}))
+    steps = steps or _steps_within(found, limit)
+    return replace(found, experiment=override(experiment, {"train.max_steps": steps}))
 
 
 def _steps_within(rival: Prepared, limit: float) -> int:
@@ -114,8 +126,8 @@ def _steps_within(rival: Prepared, limit: float) -> int:
     """
 
     def seconds(steps: int) -> float:
-        train = rival.experiment.train.model_copy(update={"max_steps": steps, "patience": steps, "max_time": None})
-        tried = replace(rival, experiment=rival.experiment.model_copy(update={"train": train}))
+        whole = {"train.max_steps": steps, "train.patience": steps, "train.max_time": None}
+        tried = replace(rival, experiment=override(rival.experiment, whole))
         return training.learn(tried).rounds[-1].seconds
 
     seconds(SHORT)  # the first one warms up

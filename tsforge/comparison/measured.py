@@ -6,7 +6,8 @@ Axes of curves: L length (past tokens).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -70,11 +71,31 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What a search on the validation windows chose for one model.
+
+    trials: that ended, those that were stopped early among them. objective: as val/mase; score: of the chosen settings,
+    before: of those it had without tuning (NaN where that is no trial). settings: by dotted path. fixed: paths that
+    were not varied. seconds: of the trials that were completed. folder: of the search.
+    """
+
+    model: str
+    trials: int
+    objective: str
+    score: float
+    before: float
+    settings: dict[str, Any]
+    fixed: tuple[str, ...]
+    seconds: float
+    folder: str
+
+
+@dataclass(frozen=True)
 class OnData:
     """All trainings on one data set. baselines: their scores by name. best: the lowest mean of `primary`.
 
     against: every other one against the best, over the same windows, the errors of its seeds averaged.
-    windows: held-out ones.
+    windows: held-out ones. tuned: by model; empty where settings were not.
     """
 
     name: str
@@ -87,6 +108,7 @@ class OnData:
     best: str
     against: dict[str, Paired]
     primary: str = PRIMARY
+    tuned: dict[str, Tuned] = field(default_factory=dict)
 
     def of(self, model: str) -> list[Fitted]:
         """The trainings of one model, one per seed."""

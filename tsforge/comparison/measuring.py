@@ -18,10 +18,9 @@ from tsforge.comparison import matching
 from tsforge.comparison.config import CompareConfig, ProbesConfig
 from tsforge.comparison.measured import Probed
 from tsforge.model.network import Neural
-from tsforge.tasks import Attempt, Task
+from tsforge.tasks import TASKS, Attempt
 
 SEQUENCES = 64  # over which the norm of a gradient is averaged
-TASKS: tuple[Task, ...] = ("adding", "recall")
 
 Say = Callable[[str], None]
 Found = dict[str, Probed]
@@ -57,7 +56,7 @@ def _tasks(
 ) -> dict[str, tuple[dict[str, tuple[Attempt, ...]], Reach]]:
     """(attempts by task, gradients' reach) by model."""
 
-    def told(name: str, task: Task) -> Callable[[Future[list[Attempt]]], None]:
+    def told(name: str, task: str) -> Callable[[Future[list[Attempt]]], None]:
         def tell(done: Future[list[Attempt]]) -> None:
             if not done.cancelled() and done.exception() is None:
                 say(f"probes: {name}, {task}: {tasks.solved_lag(done.result())} steps are remembered")
@@ -65,7 +64,7 @@ def _tasks(
         return tell
 
     say(f"probes: {' and '.join(TASKS)} at lags of {', '.join(map(str, asked.lags))}, which takes longest")
-    attempts: dict[str, dict[Task, Future[list[Attempt]]]] = {name: {} for name in configs}
+    attempts: dict[str, dict[str, Future[list[Attempt]]]] = {name: {} for name in configs}
     with _pool(workers) as pool:
         # The last named first: the longest lags, and so the longest work, are with attention.
         for name, config in reversed(configs.items()):

@@ -10,17 +10,9 @@ import numpy as np
 from tsforge.comparison import rules
 from tsforge.comparison.measured import Measured, OnData, Probed
 from tsforge.comparison.table import Cell, Row
-from tsforge.metrics import skill
+from tsforge.metrics import REFERENCE, skill
 from tsforge.probes import half_life
-from tsforge.tasks import solved_lag
-
-REFERENCE = "seasonal-naive"
-TASKS = {
-    "adding": "the task is to add two marked numbers, the first among the first tenth of a noisy sequence, the second "
-    "in its last half (guessing the mean has an error of 1/6)",
-    "recall": "the task is to recall the first number of a sequence, all others being noise (guessing the mean has an "
-    "error of 1/12)",
-}
+from tsforge.tasks import TASKS, solved_lag
 
 
 def parallel(probed: Mapping[str, Probed]) -> list[Row]:
@@ -62,11 +54,10 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
         "The longest lag that most seeds solve within the budget: test mean squared error below 0.01 and at least 95 % "
         "of errors below 0.04. A note as 10: 2/3 says that 2 of the 3 seeds tried solved a lag of 10"
     )
-    for task, what in TASKS.items():
-        cells = {model: _solved(p, task) for model, p in probed.items()}
-        rows.append(
-            Row(aspect, f"reach/{task}_lag", f"longest lag solved, {task}", f"{what}. {budget}", cells, rules.REACH)
-        )
+    for name, task in TASKS.items():
+        cells = {model: _solved(p, name) for model, p in probed.items()}
+        text = f"the task is {task.what}. {budget}"
+        rows.append(Row(aspect, f"reach/{name}_lag", f"longest lag solved, {name}", text, cells, rules.REACH))
     gradient = (
         "how many steps back the norm of the answer's gradient with respect to the input takes to halve, of the "
         f"exponential that fits best; of the network as it is built and of the same one trained on recall at lag {lag}"
@@ -158,6 +149,41 @@ def accuracy(measured: Measured, data: OnData) -> list[Row]:
         text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
         rows.append(Row(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
     return rows
+
+
+def tuning(measured: Measured, data: OnData) -> list[Row]:
+    """How each model's settings were searched on a data set; none where they were not."""
+    if not data.tuned:
+        return []
+    found, aspect, of = data.tuned, "Accuracy", _of(measured, data)
+    fixed = ", ".join(dict.fromkeys(path for one in found.values() for path in one.fixed))
+    text = (
+        "before it was compared, each model searched settings of its own on the validation windows alone, from those "
+        "it had: with the same number of trials, sampler, pruner, seed and budget of training. Not varied, since "
+        f"they were given or keep the models equal: {fixed}"
+    )
+    metric = next(iter(found.values())).objective.removeprefix("val/").upper()
+    trials = {m: Cell(float(one.trials), str(one.trials)) for m, one in found.items()}
+    chosen = {m: _spread([one.score], "") for m, one in found.items()}
+    before = {m: _spread([one.before], "") for m, one in found.items()}
+    return [
+        Row(aspect, f"{data.name}/tuning_trials", f"trials of tuning{of}", text, trials),
+        Row(aspect, f"{data.name}/tuning_score", f"{metric} on validation, tuned{of}", text, chosen),
+        Row(aspect, f"{data.name}/tuning_before", f"{metric} on validation, not tuned{of}", text, before),
+    ]
+
+
+def settings(measured: Measured) -> dict[str, str]:
+    """What tuning chose, in words, by model and data set."""
+    return {
+        f"{model}{_of(measured, data)}": ", ".join(f"{path} {_value(value)}" for path, value in one.settings.items())
+        for data in measured.data
+        for model, one in data.tuned.items()
+    }
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _of(measured: Measured, data: OnData) -> str:

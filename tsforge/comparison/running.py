@@ -6,20 +6,22 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tsforge import charts, environment, recording, report
-from tsforge.comparison import config, contest, measuring, verdicts
+from tsforge.comparison import config, contest, measuring, tuning, verdicts
 from tsforge.comparison.config import Plan
 from tsforge.comparison.contest import Contest, Stage
 from tsforge.comparison.measured import Measured, OnData
 from tsforge.comparison.table import Table
+from tsforge.comparison.tuning import Bench
 from tsforge.errors import DataError
 from tsforge.learner import Report
 from tsforge.preparation import Prepared
 from tsforge.recording import Wish
+from tsforge.sweeping.conductor import Progress
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
 
@@ -31,6 +33,7 @@ class Setting:
     """Where and how a comparison runs. folder: for what it writes. workers: processes for the probes' tasks.
 
     say: told what happens next. watch: told the same of each training before it begins; gives its report.
+    follow: told of each search for settings before it begins; gives its progress.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class Setting:
     workers: int = 1
     say: Callable[[str], None] = lambda _: None
     watch: Callable[[str, Prepared], Report | None] = lambda *_: None
+    follow: Callable[[str], Progress | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def run(plan: Plan, setting: Setting) -> Compared:
         watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
         stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
         with environment.threads(plan.compare.threads):
-            data = [contest.hold(one, plan.compare, stage) for one in contests]
+            data = [contest.hold(_tuned(one, plan, setting, parent), plan.compare, stage) for one in contests]
         measured = _measured(plan, probed, data, start)
         table = verdicts.build(measured)
         files = write(measured, table, setting.folder)
@@ -107,6 +111,15 @@ def _prepare(plan: Plan) -> list[Contest]:
     return found
 
 
+def _tuned(one: Contest, plan: Plan, setting: Setting, parent: Run) -> Contest:
+    """The same with settings that each model has searched, where that is asked for."""
+    bench = Bench(
+        setting.folder / "tuning" / one.name, setting.tracker, Wish(setting.command, parent=parent), plan.fixed,
+        setting.follow, setting.say, plan.frame,
+    )  # fmt: skip
+    return replace(one, tuned=tuning.tune(one, plan.compare, bench))
+
+
 def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report | None]:
     """The watch, told which of how many trainings begins."""
     numbers = itertools.count(1)
@@ -127,7 +140,7 @@ def _params(plan: Plan) -> dict[str, object]:
     asked = plan.compare
     return {
         "models": asked.models, "seeds": asked.seeds, "budget": asked.budget, "data": list(plan.experiments),
-        "parameters": asked.parameters or "",
+        "parameters": asked.parameters or "", "tune": asked.tune or "",
     }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Table:
     """verdicts: by aspect and model. rules: by aspect, from which row and how its verdict follows.
 
     agreement: by aspect, a sentence on the textbook's words. columns: models, then baselines.
+    settings: what tuning chose, in words, by model and data set; empty where nothing was tuned.
     """
 
     columns: tuple[str, ...]
@@ -56,6 +57,7 @@ class Table:
     verdicts: dict[str, dict[str, str]]
     rules: dict[str, str]
     agreement: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def of(self, aspect: str) -> list[Row]:
         """The rows of an aspect."""

@@ -9,6 +9,7 @@ import numpy as np
 from tsforge.comparison import rows, rules
 from tsforge.comparison.measured import Measured
 from tsforge.comparison.table import Row, Table
+from tsforge.tasks import TASKS
 
 
 def build(measured: Measured) -> Table:
@@ -19,12 +20,15 @@ def build(measured: Measured) -> Table:
     found += [row for data in measured.data for row in rows.speed(measured, data)]
     if measured.probed:
         found += rows.memory(measured.probed)
-    found += [row for data in measured.data for row in rows.accuracy(measured, data)]
+    for data in measured.data:
+        found += [*rows.accuracy(measured, data), *rows.tuning(measured, data)]
     by_key = {row.key: row for row in found}
     verdicts, stated = _verdicts(measured, by_key)
     baselines = [name for data in measured.data for name in data.baselines]
     columns = tuple(dict.fromkeys((*measured.models, *baselines)))
-    return Table(columns, measured.models, tuple(found), verdicts, stated, _agreement(verdicts))
+    return Table(
+        columns, measured.models, tuple(found), verdicts, stated, _agreement(verdicts), rows.settings(measured)
+    )
 
 
 def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
@@ -38,9 +42,9 @@ def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dic
     if measured.probed:
         chain = by_key["parallel/chain_exponent"]
         take("Parallelisation", {m: c.word for m, c in chain.cells.items()}, f"{chain.title}: {rules.PARALLEL}")
-        lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in rows.TASKS] for m in measured.probed}
+        lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in TASKS] for m in measured.probed}
         words = {m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()}
-        tasks = " and in ".join(rows.TASKS)
+        tasks = " and in ".join(TASKS)
         take("Long-range dependencies", words, f"the shorter of the longest lags solved in {tasks}: {rules.REACH}")
     if measured.data:
         speed = by_key[f"{measured.data[0].name}/windows_per_s"]

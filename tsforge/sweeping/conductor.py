@@ -12,12 +12,13 @@ from tsforge import recording, training
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment, override
 from tsforge.preparation import read, resolve
-from tsforge.sweeping import finale, pictures, ranking, recorded, summary, trials
+from tsforge.recording import Wish
+from tsforge.sweeping import finale, pictures, ranking, recorded, storing, summary, trials
 from tsforge.sweeping.crew import Crew
 from tsforge.sweeping.finale import Candidate
 from tsforge.sweeping.objective import Table
 from tsforge.sweeping.orders import Orders, Record
-from tsforge.sweeping.plan import Plan
+from tsforge.sweeping.plan import FILE, Plan
 from tsforge.sweeping.ranking import Row
 from tsforge.sweeping.study import Place, agree, begin_with, open_study, pruner, sampler
 from tsforge.sweeping.trials import Tally
@@ -33,11 +34,24 @@ Progress = Callable[[str, Tally, int], None]  # (phase, how far it is, of how ma
 
 @dataclass(frozen=True)
 class Where:
-    """folder: for everything that is written. url: of the study's server; None for a journal in the folder."""
+    """folder: for everything that is written. url: of the study's server; None for a journal in the folder.
+
+    threads: that each worker computes with; None for its share of the cores.
+    """
 
     folder: Path
     url: str | None = None
     heartbeat: int = 30
+    threads: int | None = None
+
+    @classmethod
+    def fresh(cls, folder: str | Path, url: str | None = None) -> Where:
+        """A folder that is new, empty, or a sweep's. Raises ConfigError where something else lies there."""
+        place = Path(folder)
+        others = place.is_dir() and any(not path.name.startswith(storing.KEPT) for path in place.iterdir())
+        if place.exists() and (not place.is_dir() or (others and not (place / FILE).exists())):
+            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with --out")
+        return cls(place, url)
 
 
 @dataclass(frozen=True)
@@ -70,24 +84,33 @@ class Sweep:
         return self.plan.made.experiment(row.params) if row else None
 
 
-def settle(plan: Plan, data: Any = None) -> Plan:
-    """The plan with every setting of its data resolved."""
+def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
+    """The plan with every setting of its data resolved.
+
+    data: a path, the name of a data set or a frame; what the plan names where None. folder: a frame is kept there.
+    """
     bases, digest = {}, ""
     for kind, base in plan.bases.items():
         experiment, panel = read(base, data)
         if experiment.data.path is None:
-            raise ConfigError("a sweep reads its data in several processes", "write the table to a file, and name it")
+            if folder is None:
+                raise ConfigError(
+                    "a sweep reads its data in several processes", "write the table to a file, and name it"
+                )
+            data = str(storing.keep(data, folder, panel.digest()))
+            experiment, panel = read(base, data)
         bases[kind] = resolve(experiment, panel)[0]
         digest = panel.digest()
     return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 
 
 def sweep(
-    plan: Plan, where: Where, tracker: Tracker, command: str = "", progress: Progress | None = None
+    plan: Plan, where: Where, tracker: Tracker, wish: Wish | None = None, progress: Progress | None = None
 ) -> tuple[Sweep, Run]:
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
-    plan: as `settle` gives it. progress: called every second or so.
+    plan: as `settle` gives it; with `refit` 0 it ends with the search. wish: what is said of its run, and the run that
+    it is shown under. progress: called every second or so.
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
     folder = where.folder
@@ -97,7 +120,7 @@ def sweep(
     agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
-    with recorded.sweep(tracker, plan, command) as run:
+    with recorded.sweep(tracker, plan, wish or Wish()) as run:
         record = recorded.record_for(tracker, run)
         stopped = _search(study, plan, where, record, progress or _silent)
         done = Sweep(plan, folder, ranking.rows(study, plan), stopped)
@@ -119,7 +142,7 @@ def _search(study: Study, plan: Plan, where: Where, record: Record | None, progr
     orders = [
         Orders(
             str(where.folder.absolute()), study.study_name, plan.sweep.trials, i, where.url, where.heartbeat, until,
-            record=record,
+            record=record, threads=where.threads,
         )
         for i in range(plan.sweep.workers)
     ]  # fmt: skip
@@ -179,7 +202,7 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
     assert made.best is not None
     prepared = training.for_fit(made.best, None)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
-    fit, _ = recording.fit(prepared, folder / "model", tracker, recording.Wish(parent=run))
+    fit, _ = recording.fit(prepared, folder / "model", tracker, Wish(parent=run))
     return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
 
 

@@ -101,13 +101,13 @@ class Crew:
     def _start(self, orders: Orders) -> None:
         log = orders.log
         log.parent.mkdir(parents=True, exist_ok=True)
-        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // len(self.orders)))
+        share = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // len(self.orders))
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         with log.open("a", encoding="utf-8") as file:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tsforge.sweeping.worker"], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=file, text=True, encoding="utf-8", start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": threads},
+                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": str(orders.threads or share)},
             )  # fmt: skip
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):

@@ -22,6 +22,7 @@ class Orders:
     """folder: of the sweep. total: trials over all workers and starts. until: when it ends, in seconds since the epoch.
 
     refit: it fits the chosen again, instead of searching. url: of the study's server; None for a journal in the folder.
+    threads: that it computes with; None for its share of the cores.
     """
 
     folder: str
@@ -33,6 +34,7 @@ class Orders:
     until: float | None = None
     refit: bool = False
     record: Record | None = None
+    threads: int | None = None
 
     @property
     def log(self) -> Path:

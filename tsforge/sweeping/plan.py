@@ -153,13 +153,23 @@ def plan(
     spoken = _flat(tables["space"])
     varied = {s.path for s in space(bases, spoken).settings}
     spoken |= {path: value for path, value in overrides.items() if path in varied}
-    made = Plan(bases=bases, space=spoken | dict(ranges), sweep=sweep)
-    check(made)
-    return made
+    return checked(Plan(bases=bases, space=spoken | dict(ranges), sweep=sweep))
 
 
-def check(plan: Plan) -> None:
-    """Raises ConfigError for what does not go together."""
+def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[str, Any]) -> Plan:
+    """A plan from an experiment; other models than its own start from their named rows.
+
+    ranges: what is said of the space, by dotted path; an expression, a list of choices, or a value.
+    """
+    names = sweep.models or (experiment.model.kind,)
+    bases = dict.fromkeys(names, experiment)
+    for name in bases.keys() - {experiment.model.kind}:
+        bases[name] = experiment.model_copy(update={"model": build({"model.kind": name}).model})
+    return checked(Plan(bases=bases, space=_flat(ranges), sweep=sweep))
+
+
+def checked(plan: Plan) -> Plan:
+    """The same plan. Raises ConfigError for what does not go together."""
     sweep, varied = plan.sweep, [s for s in plan.made.settings if not s.fixed]
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:
@@ -178,6 +188,7 @@ def check(plan: Plan) -> None:
         )
     if not varied and len(plan.bases) == 1:
         raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
+    return plan
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

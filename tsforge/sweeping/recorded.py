@@ -82,14 +82,14 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def sweep(tracker: Tracker, plan: Plan, command: str) -> Iterator[journal.Run]:
+def sweep(tracker: Tracker, plan: Plan, wish: Wish) -> Iterator[journal.Run]:
     """The run that all trials are shown under."""
     first = next(iter(plan.bases.values()))
     settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
     ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.made.settings}
     data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
-    found = tags("sweep", Wish(command), first.model.kind)
-    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found) as run:
+    found = tags("sweep", wish, first.model.kind)
+    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found, wish.parent) as run:
         yield run
 
 
