@@ -3,7 +3,8 @@
     python benchmarks/backtest_speed.py [--model lstm] [--horizon 96] [--repeats 5]
 
 ETTh1 (TSFORGE_DATA or the cache), 7 columns, the protocol's test part: 2,785 windows at horizon 96. The forward passes
-run over batches that lie ready in memory and keep nothing; the backtest reads the same windows from the table's panel,
+run over batches that lie ready in memory and keep nothing, once in large ones and once in those that the backtest takes
+(its ratio to either is shown); the backtest reads the same windows from the table's panel,
 keeps the forecasts, and scores them. The third line is all that `tsforge backtest MODEL DATA` does to print its tables,
 from reading the table on, but for the interpreter's start and loading the model. Alternating in one process; the
 smallest of the repeats counts.
@@ -15,6 +16,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -41,18 +43,19 @@ def main() -> None:
     fitted = training.fit(asked).model
     judged = evaluation.Forecaster(evaluation.Reader(fitted.network, prepared.source), fitted.calibration)
     windows = prepared.parts.test
-    contexts = [batch.context for batch in WindowLoader(prepared.source, windows, evaluation.BATCH)]
+    sizes = (evaluation.BATCH, evaluation.batch_size(prepared.source))
+    ready = {n: [batch.context for batch in WindowLoader(prepared.source, windows, n)] for n in sizes}
 
-    def forward() -> None:
+    def forward(size: int) -> None:
         with torch.inference_mode():
-            for context in contexts:
+            for context in ready[size]:
                 judged.reader.network(context)
 
     def model() -> None:
         scores(judged.outcome(prepared, windows), SHOWN)
 
     ways: dict[str, Callable[[], object]] = {
-        "bare forward passes": forward,
+        **{f"bare forward passes, batches of {n}": partial(forward, n) for n in sizes},
         "backtest of the model: windows, forecasts, static intervals, scores": model,
         "the whole backtest, beside four baselines, all intervals adaptive": lambda: _whole(fitted),
     }
@@ -65,8 +68,9 @@ def main() -> None:
     print(
         f"{args.model}, {len(windows):,} windows of {args.horizon} steps x 7 columns, {torch.get_num_threads()} threads"
     )
+    bare = [best[name] for name in list(ways)[:2]]
     for name, seconds in best.items():
-        print(f"  {seconds:7.3f} s  {seconds / best['bare forward passes']:5.2f}  {name}")
+        print(f"  {seconds:7.3f} s  {seconds / bare[0]:5.2f}  {seconds / bare[1]:5.2f}  {name}")
 
 
 def _resolved(asked: tsforge.Experiment) -> tuple:  # type: ignore[type-arg]

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tsforge.bands import Floats, Ints, Move, Rows, pairs_of
 from tsforge.calibration import GAMMA, Calibration, with_levels
 from tsforge.outcome import BLOCK, Outcome
+from tsforge.parallel import blank
 
 
 def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
@@ -147,7 +148,7 @@ class _Moving:
         nominal = pairs_of(starts[0].levels).nominal
         self.step_up = gamma * np.array([s.unit for s in starts], dtype=np.float32)[:, None, None]
         self.step_down = (1 - nominal).astype(np.float32)[:, None, None] * self.step_up
-        self.table = np.empty((M, clock.count, P, H, C), dtype=np.float32)
+        self.table = blank((M, clock.count, P, H, C))
         R = min(H, max(1, clock.count))
         self.known = np.empty((M, P, R, H, C), dtype=np.float32)
         self.known[:, :, 0] = begin

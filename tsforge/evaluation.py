@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,16 +17,19 @@ from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
+from tsforge.environment import threads
 from tsforge.forecast import Forecast
 from tsforge.model.baselines import Baseline, BaselineForecaster, BaselineKind
 from tsforge.model.heads import LEVELS
 from tsforge.outcome import Outcome
+from tsforge.parallel import each
 from tsforge.preparation import Prepared
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
 LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
+MOST_STEPS = 32_768  # of contexts and horizons per forward pass on a CPU: what lies in its cache is read faster
 MOST_VALUES = 4_000_000  # quantiles per forward pass: larger pieces of memory are new ones each time, which costs more
 
 
@@ -110,14 +114,23 @@ def _read(
     W, H, C = len(windows), source.shape.horizon, source.shape.targets
     truth, observed = np.empty((W, H, C), dtype=np.float32), np.empty((W, H, C), dtype=np.bool_)
     kept = {name: _Kept(W, H, C) for name in networks}
-    size = max(1, min(BATCH, MOST_VALUES // (H * C * len(LEVELS))))
-    with torch.inference_mode():
-        for i, batch in enumerate(WindowLoader(source, windows, size)):
+    loader = WindowLoader(source, windows, size := batch_size(source))
+
+    def read(i: int) -> None:
+        with torch.inference_mode():  # which holds for one thread
+            batch = loader.batch(i)
             here = slice(i * size, i * size + len(batch.truth.target))
             truth[here] = batch.truth.target.cpu().numpy()
             observed[here] = batch.truth.observed.cpu().numpy()
             for name, network in networks.items():
                 kept[name].put(here, network(batch.context))
+
+    # Batches side by side with one thread each: a network's own threads wait for each other at every step.
+    count = torch.get_num_threads() if source.device == "cpu" else 1
+    if len(loader):
+        read(0)  # alone: it settles the shapes of what is kept
+    with threads(1) if count > 1 else nullcontext():
+        each(read, range(1, len(loader)), count)
     panel, series = prepared.panel, windows.series
     return {
         name: Outcome(
@@ -127,6 +140,15 @@ def _read(
         )
         for name, k in kept.items()
     }  # fmt: skip
+
+
+def batch_size(source: WindowSource) -> int:
+    """Windows per forward pass."""
+    shape = source.shape
+    most = MOST_VALUES // (shape.horizon * shape.targets * len(LEVELS))
+    if source.device == "cpu":
+        most = min(most, MOST_STEPS // (shape.context + shape.horizon))
+    return max(1, min(BATCH, most))
 
 
 class _Kept:
