@@ -46,6 +46,7 @@ class TrainConfig(Config):
     patience: validations without an improvement before stopping; 20 validations fit into max_steps.
     warmup: share of the steps in which the rate rises to lr; "cosine" then lets it fall to 0.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
+    precision: of the products inside the network: "32", "bf16", or "auto" for bf16 on a GPU that has it.
     """
 
     max_steps: AtLeastOne = 1000
@@ -60,6 +61,7 @@ class TrainConfig(Config):
     average: Share = 0.99
     patience: AtLeastOne = 8
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["32", "bf16", "auto"] = "32"
 
 
 class BacktestConfig(Config):

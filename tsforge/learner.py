@@ -36,6 +36,17 @@ class Tick(NamedTuple):
 Report = Callable[[Round | Tick], None]
 
 
+class State(NamedTuple):
+    """What a training is after some steps: tensors by name, and plain values."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without it."""
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+
 class _Mean:
     """A running mean that stays on the device until it is asked for."""
 
@@ -72,6 +83,14 @@ class _Average:
         decay = min(self.decay, self._updates / (self._updates + 10))
         torch._foreach_lerp_(self._mean, [p.detach() for p in self._live], 1 - decay)
 
+    def state(self) -> dict[str, Tensor]:
+        return {"updates": torch.tensor(self._updates), **{str(i): mean for i, mean in enumerate(self._mean)}}
+
+    def resume(self, state: dict[str, Tensor]) -> None:
+        self._updates = int(state["updates"])
+        for i, mean in enumerate(self._mean):
+            mean.copy_(state[str(i)])
+
     def swap(self) -> None:
         """Exchange the network's weights with their average."""
         for live, mean in zip(self._live, self._mean, strict=True):
@@ -95,11 +114,12 @@ class Watch:
         self._best = math.inf
         self._kept: dict[str, Tensor] | None = None
         self._since_best = 0
+        self._before = 0.0  # seconds of training before it was resumed
         self._start = time.perf_counter()
 
     def begin(self) -> None:
         """Training starts now."""
-        self._start = time.perf_counter()
+        self._start = time.perf_counter() - self._before
 
     def after_step(self, step: int) -> bool:
         """After every optimiser step: whether to stop."""
@@ -137,6 +157,22 @@ class Watch:
         network.load_state_dict(self._kept)
         return True
 
+    def state(self) -> State:
+        """After a validation."""
+        seconds = time.perf_counter() - self._start
+        facts = {"rounds": self.rounds, "stop": self.stop, "since_best": self._since_best, "seconds": seconds}
+        return State(self._kept or {}, facts)
+
+    def resume(self, state: State) -> None:
+        """Go on from there; what was reported is reported again, to whoever did not hear it."""
+        self.rounds = [Round(*values) for values in state.facts["rounds"]]
+        self.stop, self._since_best = state.facts["stop"], state.facts["since_best"]
+        self._before = state.facts["seconds"]
+        self._kept = state.tensors or None
+        self._best = min((r.validation for r in self.rounds if r.best), default=math.inf)
+        for found in self.rounds:
+            self.report(found)
+
     def _end(self, why: str) -> bool:
         if self.stop == "steps":
             self.stop = why
@@ -160,12 +196,16 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         clip: float,
         weight_decay: float,
         average: float = 0.0,
+        half: bool = False,
+        keep: Callable[[State], None] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.watch = watch
         self.lr, self.rate, self.clip, self.weight_decay = lr, rate, clip, weight_decay
         self._average = _Average(network, average) if average else None
+        self._half, self._keep = half, keep
+        self._begin: State | None = None  # where it was resumed
         self._steps = 0
         self._train = _Mean()
         self._validation = _Mean()
@@ -175,8 +215,33 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """Optimiser steps so far."""
         return self._steps
 
+    def state(self) -> State:
+        """After a validation: all that the next steps depend on, and what the best so far is."""
+        watch = self.watch.state()
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"kept.{k}": v for k, v in watch.tensors.items()}
+        for i, moments in self.optimizers(use_pl_optimizer=False).state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
+        if self._average is not None:
+            tensors |= {f"average.{k}": v for k, v in self._average.state().items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return State(tensors, {"step": self._steps, **watch.facts})
+
+    def resume(self, state: State) -> None:
+        """Go on from there: call it with the random numbers seeded, before the Trainer begins."""
+        self._begin, self._steps = state, state.facts["step"]
+        self.network.load_state_dict(state.part("network."))
+        if self._average is not None:
+            self._average.resume(state.part("average."))
+        self.watch.resume(State(state.part("kept."), state.facts))
+        torch.set_rng_state(state.tensors["random.cpu"])
+        if "random.cuda" in state.tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state.tensors["random.cuda"])
+
     def training_step(self, batch: Batch, _index: int) -> Tensor:
-        loss: Tensor = self.network(batch.context).loss(batch.truth)
+        loss = self._loss(batch)
         self._train.add(loss.detach(), 1)
         return loss
 
@@ -199,7 +264,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self._average.swap()
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        loss = self.network(batch.context).loss(batch.truth)
+        loss = self._loss(batch)
         self._validation.add(loss, batch.truth.observed.sum())
 
     def on_validation_end(self) -> None:
@@ -207,9 +272,24 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self.trainer.should_stop = True
         if self._average is not None:
             self._average.swap()
+        if self._keep is not None and self.watch.stop != "interrupt":
+            self._keep(self.state())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """In brain floats where that was asked for; weights, moments and averages stay in single precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            loss: Tensor = self.network(batch.context).loss(batch.truth)
+        return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        found = torch.optim.AdamW(self.network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        if self._begin is not None:
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in self._begin.part("optimizer.").items():
+                i, _, moment = name.partition(".")
+                moments.setdefault(int(i), {})[moment] = value
+            found.load_state_dict({"state": moments, "param_groups": found.state_dict()["param_groups"]})
+        return found
 
     def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:
         """Batches are gathered where they are used."""

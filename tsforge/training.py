@@ -20,6 +20,7 @@ import torch
 
 from tsforge import artifact, evaluation
 from tsforge.calibration import Calibration
+from tsforge.checkpoint import Checkpoint
 from tsforge.data.loader import WindowLoader
 from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
@@ -114,8 +115,12 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
     )  # fmt: skip
 
 
-def learn(prepared: Prepared, report: Report | None = None) -> Learned:
-    """Train on the training windows and calibrate on the validation windows; the test windows are not touched."""
+def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
+    """Train on the training windows and calibrate on the validation windows; the test windows are not touched.
+
+    keep: where the state is kept after each validation, and from where an earlier training is gone on with, to the same
+    weights as if it had not been stopped.
+    """
     _say_padding(prepared)
     network = untrained(prepared).to(prepared.source.device)
     started, start = time.time(), time.perf_counter()
@@ -124,7 +129,7 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
         evaluation.learn_baseline(network, prepared.source, prepared)
         stop = "learned"
     else:
-        rounds, stop = _train(network, prepared, report or (lambda _: None))
+        rounds, stop = _train(network, prepared, report or (lambda _: None), keep)
     seconds = time.perf_counter() - start
     judged = evaluation.forecaster(network.eval(), prepared)
     model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
@@ -140,7 +145,9 @@ def untrained(prepared: Prepared) -> Network | BaselineForecaster:
     return network
 
 
-def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[Round, ...], str]:
+def _train(
+    network: Network, prepared: Prepared, report: Report, keep: Checkpoint | None
+) -> tuple[tuple[Round, ...], str]:
     """Lightning's loop over the training windows; the best weights on validation are put back."""
     import pytorch_lightning as pl
 
@@ -153,19 +160,25 @@ def _train(network: Network, prepared: Prepared, report: Report) -> tuple[tuple[
     watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
     learner = Learner(
         network, watch, lr=config.lr, rate=rate(config, steps), clip=config.clip, weight_decay=config.weight_decay,
-        average=config.average,
+        average=config.average, half=half(config.precision, prepared.source.device), keep=keep.write if keep else None,
     )  # fmt: skip
+    before = keep.read() if keep else None
     with seeded(seed), warnings.catch_warnings(), _interruptible(watch):
         warnings.simplefilter("ignore")
+        if before is not None:
+            learner.resume(before)
+            loader.skip(learner.steps)
         trainer = pl.Trainer(
-            accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1, max_steps=steps,
+            accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1,
+            max_steps=steps - learner.steps,
             val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None,
             num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
             enable_model_summary=False, use_distributed_sampler=False,
         )  # fmt: skip
         validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         try:
-            trainer.fit(learner, loader, validation)
+            if watch.stop == "steps" and learner.steps < steps:
+                trainer.fit(learner, loader, validation)
             if watch.wants_validation(learner.steps):
                 trainer.validate(learner, validation, verbose=False)
         except SystemExit:  # what Lightning makes of a second Ctrl-C
@@ -187,6 +200,11 @@ def _finish(network: Network, watch: Watch, config: TrainConfig) -> str:
     elif not kept:
         log.warning("training stopped before its first validation; the last weights are kept")
     return watch.stop
+
+
+def half(precision: str, device: str) -> bool:
+    """Whether products are computed in brain floats: where asked for, or "auto" on a GPU that has them."""
+    return precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported(False))
 
 
 def planned_steps(prepared: Prepared) -> int:

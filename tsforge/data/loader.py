@@ -77,11 +77,16 @@ class WindowLoader:
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self._skipped = 0
         self._starts = source.starts(windows)
         self._series = torch.from_numpy(windows.series)
 
     def __len__(self) -> int:
         return -(-len(self._starts) // self.batch_size)
+
+    def skip(self, batches: int) -> None:
+        """Begin as if so many had been read."""
+        self.epoch, self._skipped = divmod(batches, len(self))
 
     def batch(self, i: int) -> Batch:
         """The i-th batch of the windows in order; from several threads at once, if you like."""
@@ -94,7 +99,8 @@ class WindowLoader:
             order = torch.randperm(len(starts), generator=_generator(self.seed, self.epoch))
             starts, series = starts[order], series[order]
             self.epoch += 1
-        for i in range(0, len(starts), self.batch_size):
+        first, self._skipped = self._skipped * self.batch_size, 0
+        for i in range(first, len(starts), self.batch_size):
             yield self.source.gather(starts[i : i + self.batch_size], series[i : i + self.batch_size])
 
 

@@ -22,7 +22,8 @@ class Orders:
     """folder: of the sweep. total: trials over all workers and starts. until: when it ends, in seconds since the epoch.
 
     refit: it fits the chosen again, instead of searching. url: of the study's server; None for a journal in the folder.
-    threads: that it computes with; None for its share of the cores.
+    threads: that it computes with; 0 where whoever starts it decides. device: the GPU that it sees, by number, as None
+    all. memory: the share of its memory that it may take.
     """
 
     folder: str
@@ -34,12 +35,19 @@ class Orders:
     until: float | None = None
     refit: bool = False
     record: Record | None = None
-    threads: int | None = None
+    threads: int = 0
+    device: str | None = None
+    memory: float = 1.0
 
     @property
     def log(self) -> Path:
         """Where it writes what it has to say."""
         return Path(self.folder) / "logs" / f"worker-{self.index + 1}.log"
+
+    def environment(self) -> dict[str, str]:
+        """Variables that its process needs before it imports anything."""
+        found = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
+        return found | ({"CUDA_VISIBLE_DEVICES": self.device} if self.device is not None else {})
 
     def text(self) -> str:
         return json.dumps(asdict(self))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from tsforge import processes
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
@@ -45,7 +44,8 @@ class Tracker:
 
     def __enter__(self) -> Tracker:
         if self.on:
-            self._courier = _start()
+            # Outlives a Ctrl-C and, if need be, this process.
+            self._courier = processes.start("tsforge.tracking.courier", out=subprocess.PIPE)
             self._listener = threading.Thread(target=self._listen, args=(self._courier,), daemon=True)
             self._listener.start()
         return self
@@ -145,17 +145,6 @@ class Tracker:
             state = json.loads(line)
             folder = Path(state.pop("folder"))
             self.delivered[folder] = Delivered.read(state)
-
-
-def _start() -> subprocess.Popen[str]:
-    """The courier, in a session of its own: it outlives a Ctrl-C and, if need be, this process."""
-    place = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "tsforge.tracking.courier"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": path},
-        start_new_session=True,
-    )  # fmt: skip
 
 
 def sync(root: Path) -> dict[str, Delivered]:

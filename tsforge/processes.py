@@ -1,0 +1,27 @@
+"""Python processes of ours that a Ctrl-C at the terminal does not reach."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = str(Path(__file__).parents[1])  # where this package lies, which need not be installed
+
+
+def start(
+    module: str, *, out: int = subprocess.DEVNULL, err: int | IO[Any] = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[str]:  # fmt: skip
+    """`python -m module` in a session of its own, told what to do by lines on its standard input.
+
+    env: variables that differ from ours. What lies in the current folder is never imported by mistake (-P).
+    """
+    path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module], stdin=subprocess.PIPE, stdout=out, stderr=err, text=True,
+        encoding="utf-8", start_new_session=True, env={**os.environ, "PYTHONPATH": path, **(env or {})},
+    )  # fmt: skip

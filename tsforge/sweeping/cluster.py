@@ -1,0 +1,150 @@
+"""The workers of a sweep as tasks of a Ray cluster. A task starts a worker on its machine, and stays with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tsforge import writing
+from tsforge.errors import ConfigError
+from tsforge.sweeping import crew
+from tsforge.sweeping.crew import Process
+from tsforge.sweeping.orders import Orders, read
+from tsforge.sweeping.plan import FILE
+
+log = logging.getLogger("tsforge")
+LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
+
+
+class Cluster:
+    """A connection to a cluster. count: workers that will run on it. plan: the sweep's, for machines that lack it."""
+
+    def __init__(self, count: int, plan: str) -> None:
+        import ray
+
+        resources = ray.cluster_resources()
+        cores, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
+        self.threads = crew.share(count, cores)
+        self.machines = sum(node["Alive"] for node in ray.nodes())
+        self._needs = {"num_cpus": min(self.threads, cores), "num_gpus": min(1.0, gpus / count) if gpus else 0}
+        self._plan = plan
+        if count > cores:
+            log.warning("%d workers on a cluster of %d cores: some wait until others have ended", count, cores)
+
+    def start(self, orders: Orders) -> Task:
+        """A worker somewhere in the cluster, with its share of the cores."""
+        return Task(replace(orders, threads=orders.threads or self.threads), self._plan, self._needs)
+
+
+@contextlib.contextmanager
+def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
+    """A running cluster at an address ("auto" finds it); one of our own, as long as this lasts, where that is None.
+
+    Raises ConfigError where Ray is not installed or nothing runs at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+    own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(
+            address or "local", include_dashboard=None if address else False, log_to_driver=False,
+            logging_level=logging.ERROR, **({} if address else own),
+        )  # fmt: skip
+    except (ConnectionError, ValueError, RuntimeError) as problem:
+        text = str(problem).partition("\n")[0]
+        raise ConfigError(
+            f"no Ray cluster answers at {address}: {text}", "start one with `ray start --head`, or leave out --address"
+        ) from None
+    try:
+        yield Cluster(count, plan)
+    finally:
+        ray.shutdown()
+
+
+class Task:
+    """A worker that a Ray task looks after."""
+
+    def __init__(self, orders: Orders, plan: str, needs: dict[str, Any]) -> None:
+        import ray
+
+        self._flag = ray.remote(num_cpus=0)(_Flag).remote()
+        # Ray must not start it again by itself: who is restarted how often is counted in one place.
+        work = ray.remote(max_retries=0, **needs)(_work)
+        self._task = work.remote(orders.text(), plan, str(Path.cwd()), self._flag)
+        self._said: list[str] = []
+
+    def poll(self) -> int | None:
+        import ray
+
+        if not ray.wait([self._task], timeout=0)[0]:
+            return None
+        try:
+            code, self._said = ray.get(self._task)
+        except ray.exceptions.WorkerCrashedError:
+            return -signal.SIGKILL
+        except ray.exceptions.RayError as problem:
+            self._said = [str(problem).strip().splitlines()[-1]]
+            return 1
+        return int(code)
+
+    def stop(self) -> None:
+        self._flag.raise_.remote()
+
+    def kill(self) -> None:
+        """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
+        import ray
+
+        ray.cancel(self._task, force=True)
+
+    def said(self) -> list[str]:
+        return self._said
+
+
+class _Flag:
+    """Says in every process of the cluster that it is time to stop."""
+
+    def __init__(self) -> None:
+        self._up = False
+
+    def raise_(self) -> None:
+        self._up = True
+
+    def up(self) -> bool:
+        return self._up
+
+
+def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
+    """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
+    import ray
+
+    orders = read(text)
+    folder = Path(orders.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / FILE).exists():  # a machine that does not share the folder
+        writing.replace(folder / FILE, plan)
+    with contextlib.suppress(OSError):
+        os.chdir(cwd)  # data may be named from there
+    worker = Process(orders)
+    told = False
+    try:
+        while (code := worker.poll()) is None:
+            time.sleep(crew.LOOK)
+            if not told and ray.get(flag.up.remote()):
+                worker.stop()
+                told = True
+    except BaseException:  # the driver is gone, or the task was cancelled
+        worker.stop()
+        raise
+    return code, worker.said()[-2:]
