@@ -23,12 +23,14 @@ HOMES = {
     "matplotlib": ("plotting.py", "maps.py", "charts.py", "panels.py", "sweeping/pictures.py"),
     "jinja2": ("report.py",),
     "optuna": ("sweeping/",),
+    "optuna_dashboard": ("sweeping/dashboard.py",),
+    "ray": ("sweeping/cluster.py",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "pytorch_lightning": ("learner.py", "training.py"),
     # Outside data/: for a type.
     "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py", "explanation.py"),
-    "safetensors": ("artifact.py",),
+    "safetensors": ("artifact.py", "checkpoint.py"),
     "scipy": ("significance.py",),
 }
 
@@ -51,7 +53,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "environment.py": (),
     "writing.py": (),
     "parallel.py": (),
-    "tracking/": ("errors", "tracking"),
+    "processes.py": (),
+    "checkpoint.py": ("__version__", "learner", "writing"),
+    "tracking/": ("errors", "processes", "tracking"),
     "artifact.py": (
         "batch",
         "calibration",
@@ -157,6 +161,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "sweeping/": (
         "artifact",
+        "checkpoint",
         "config",
         "data.loader",
         "data.panel",
@@ -170,6 +175,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "model.network",
         "plotting",
         "preparation",
+        "processes",
         "recording",
         "sweeping",
         "tracking",

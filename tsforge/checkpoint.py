@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tsforge import writing
+from tsforge import __version__, writing
 from tsforge.learner import State
 
 log = logging.getLogger("tsforge")
@@ -22,7 +22,7 @@ log = logging.getLogger("tsforge")
 class Checkpoint:
     """Where one training keeps its state, from validation to validation.
 
-    meaning: what is trained on what; a file that was written for anything else is not read.
+    meaning: what is trained on what; a file that was written for anything else, or by another tsforge, is not read.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Checkpoint:
     def write(self, state: State) -> None:
         """Whole or not at all; a disk that is full is no reason to stop training."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
-        facts = {"meaning": self.meaning, "facts": json.dumps(state.facts)}
+        facts = {"tsforge": __version__, "meaning": self.meaning, "facts": json.dumps(state.facts)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             writing.replace(self.path, save(_apart(tensors), facts))
@@ -50,7 +50,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 said = file.metadata() or {}
-                if said.get("meaning") != self.meaning:
+                if (said.get("meaning"), said.get("tsforge")) != (self.meaning, __version__):
                     raise ValueError("it belongs to another training")
                 return State({name: file.get_tensor(name) for name in file.keys()}, json.loads(said["facts"]))  # noqa: SIM118
         except (OSError, SafetensorError, ValueError, KeyError) as problem:

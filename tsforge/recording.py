@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,13 +47,34 @@ def fit(
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    wish = wish or Wish()
+    return _recorded(
+        prepared, folder, tracker, wish or Wish(), lambda run: training.train(prepared, _watching(run, report))
+    )
+
+
+def keep(
+    prepared: Prepared, learned: training.Learned, folder: Path, tracker: Tracker, wish: Wish | None = None
+) -> tuple[training.Fit, Run]:
+    """The same of a model that was trained before."""
+
+    def finish(run: Run) -> training.Fit:
+        watch = _watching(run, None)
+        for event in learned.rounds:
+            watch(event)
+        return training.finish(prepared, learned)
+
+    return _recorded(prepared, folder, tracker, wish or Wish(), finish)
+
+
+def _recorded(
+    prepared: Prepared, folder: Path, tracker: Tracker, wish: Wish, train: Callable[[Run], training.Fit]
+) -> tuple[training.Fit, Run]:
     experiment = prepared.experiment
     labels = tags("fit", wish, experiment.model.kind)
     with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
         run.text("experiment.toml", experiment.toml())
         run.dataset(dataset(prepared.panel, experiment.data.path))
-        result = training.train(prepared, _watching(run, report))
+        result = train(run)
         training.save(result, folder)
         _fitted(run, result, folder, wish)
         if result.stop == "interrupt":

@@ -104,7 +104,11 @@ class Learned:
 
 def train(prepared: Prepared, report: Report | None = None) -> Fit:
     """The second half of `fit`: train on what was prepared, and score it."""
-    learned = learn(prepared, report)
+    return finish(prepared, learn(prepared, report))
+
+
+def finish(prepared: Prepared, learned: Learned) -> Fit:
+    """Score what was learned on the test windows, beside the baselines."""
     kept, outcomes = _scored(learned.judged, prepared)
     model = replace(learned.model, baselines=kept)
     for network in (model.network, *(network for network, _ in kept.values())):

@@ -63,7 +63,7 @@ def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
 
     with Crew(orders) as crew:
         wait_for(lambda: states().count("RUNNING") == 2, "a trial on each machine")
-        os.kill(crew.pids[0], signal.SIGKILL)
+        os.kill(crew.running[0].pid, signal.SIGKILL)
         wait_for(lambda: states().count("COMPLETE") >= 1, "a trial of the other")
         crew.kill()
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from plans import Make
 
 import tsforge
@@ -16,10 +17,13 @@ from tsforge.errors import ConfigError, DataError, TrainingError
 from tsforge.evaluation import Forecaster, Reader
 from tsforge.learner import Round
 from tsforge.model.network import parameters
+from tsforge.preparation import Prepared
 from tsforge.sweeping import objective
-from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError, Table
+from tsforge.sweeping import table as tables
+from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError
 from tsforge.sweeping.plan import Plan
-from tsforge.training import for_fit, learn
+from tsforge.sweeping.table import Table
+from tsforge.training import Learned, for_fit, learn
 
 
 class Watching:
@@ -31,6 +35,10 @@ class Watching:
         self.broken: dict[str, float] = {}
         self.curve: list[Round] = []
         self.asked = 0
+        self.sizes: list[int] = []
+
+    def halved(self, batch_size: int) -> None:
+        self.sizes.append(batch_size)
 
     def sized(self, _sizes: dict[str, float], broken: dict[str, float]) -> None:
         self.broken = broken
@@ -170,8 +178,8 @@ def test_another_context_is_cut_anew_and_the_same_is_not(make: Make, monkeypatch
     plan = make({"data.context": "choice(24,48)"})
     table = Table.read(plan)
     cuts = []
-    whole = objective.arrange
-    monkeypatch.setattr(objective, "arrange", lambda *a: (cuts.append(1), whole(*a))[1])
+    whole = tables.arrange
+    monkeypatch.setattr(tables, "arrange", lambda *a: (cuts.append(1), whole(*a))[1])
     shapes = []
     for context, lr in ((24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)):
         changed = tsforge.experiment.override(plan.bases["lstm"], {"data.context": context, "train.lr": lr})
@@ -186,3 +194,72 @@ def test_data_that_changed_meanwhile_are_refused(make: Make) -> None:
     plan = make()
     with pytest.raises(DataError, match="has changed since"):
         Table.read(Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep, digest="another"))
+
+
+def test_a_stopped_trial_goes_on_where_it_was(make: Make, tmp_path: Path) -> None:
+    """Prevents: a trial that was handed over, or killed, and is trained from the beginning by whoever takes it."""
+    plan = make(settings={"train.max_steps": 60, "model.backbone.dropout": 0.2}, folds=2)
+    alone = Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+    judge = Judge(plan, Table.read(plan), tmp_path / "kept")
+    first = Watching(stop_at=35)
+    with pytest.raises(HandedOverError):
+        judge.judge(plan.bases["lstm"], first)
+    assert len(first.curve) == 20  # the first fold was done
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    second = Watching()
+    resumed = judge.judge(plan.bases["lstm"], second)
+    assert resumed.values == alone.values
+    assert {k: v for k, v in resumed.scores.items() if k != "seconds"} == alone.scores
+    assert second.curve[:20] == first.curve  # with the seconds of the first: nothing of it was trained again
+    assert not list((tmp_path / "kept").iterdir())
+
+
+def test_other_settings_do_not_go_on_with_it(make: Make, tmp_path: Path) -> None:
+    plan = make(settings={"train.max_steps": 60})
+    judge = Judge(plan, Table.read(plan), tmp_path / "kept")
+    with pytest.raises(HandedOverError):
+        judge.judge(plan.bases["lstm"], Watching(stop_at=10))
+    other = tsforge.experiment.override(plan.bases["lstm"], {"train.lr": 0.01})
+    assert judge.judge(other, Watching()).values == Judge(plan, Table.read(plan)).judge(other, Watching()).values
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate")],
+)
+def test_short_of_memory_the_batch_is_halved(make: Make, monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
+    """Prevents: a space whose large models all fail, and a trial that says nothing of its smaller batches."""
+    plan = make()
+    whole, seen = objective.training.learn, []
+
+    def learn_small(prepared: Prepared, *more: object) -> Learned:
+        seen.append(prepared.experiment.train.batch_size)
+        if seen[-1] > 4:
+            raise problem
+        return whole(prepared, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objective.training, "learn", learn_small)
+    watching = Watching()
+    judged = Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
+    assert (seen, watching.sizes) == ([16, 8, 4], [8, 4])
+    assert judged.learned.model.experiment.train.batch_size == 4
+
+
+def test_what_never_fits_fails_alone_and_other_errors_are_not_hidden(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make()
+
+    def never(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(objective.training, "learn", never)
+    with pytest.raises(TrainingError, match="batches of 4"):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(objective.training, "learn", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())

@@ -17,11 +17,12 @@ from stores import environment, wait_for
 from tsforge.errors import TrainingError
 from tsforge.sweeping import trials, worker
 from tsforge.sweeping.crew import Crew
-from tsforge.sweeping.objective import Judge, Table
+from tsforge.sweeping.objective import Judge
 from tsforge.sweeping.orders import Orders
 from tsforge.sweeping.plan import Plan
 from tsforge.sweeping.recorded import Recorder
 from tsforge.sweeping.study import Place, begin_with, open_study, pruner, sampler
+from tsforge.sweeping.table import Table
 
 
 def opened(plan: Plan, folder: Path) -> optuna.Study:
@@ -88,10 +89,8 @@ def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path)
 
     with Crew(orders) as crew:
         wait_for(lambda: states().count("RUNNING") == 2, "two trials")
-        os.kill(crew.pids[0], signal.SIGKILL)
-        wait_for(
-            lambda: crew._check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew"
-        )
+        os.kill(crew.running[0].pid, signal.SIGKILL)
+        wait_for(lambda: crew.check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew")
         crew.kill()
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
     with Crew(orders) as crew:
@@ -150,7 +149,7 @@ def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) ->
         raise KeyboardInterrupt
 
     with Crew([Orders(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as crew:
-        pids = crew.pids
+        pids = [worker.pid for worker in crew.running.values()]
         with pytest.raises(KeyboardInterrupt):
             crew.watch(impatient)
     assert crew.stopping

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +15,7 @@ from tsforge.cli.options import Columns, FitOptions, TrackOptions
 from tsforge.cli.progress import SweepProgress
 
 if TYPE_CHECKING:
-    from tsforge.sweeping.conductor import Sweep
+    from tsforge.sweeping.conductor import Sweep, Where
     from tsforge.sweeping.plan import Plan
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
@@ -52,6 +54,10 @@ class SweepOptions:
     "Seeds of each of these. (default: 3)"
     workers: int | None = None
     "Processes; each has its share of the cores. (default: 1)"
+    engine: Literal["processes", "ray"] | None = None
+    "Where workers run: as processes of this machine, or as tasks of a Ray cluster. (default: processes)"
+    address: str | None = None
+    "Of a running Ray cluster; auto finds it. (default: one is started on this machine)"
     study: str | None = None
     "Name of the study, by which machines share it. (default: from models and data)"
 
@@ -76,6 +82,7 @@ def sweep(
     out: str | None = None,
     storage: str | None = None,
     record: TrackOptions | None = None,
+    dashboard: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -93,6 +100,8 @@ def sweep(
         Folder for the study and its results. (default: sweeps/NAME)
     storage
         Database for the study, as postgresql+psycopg://..., which machines can share. (default: a file in --out)
+    dashboard
+        Show the study in optuna-dashboard while it runs.
     quiet
         Print neither notes nor progress.
     json
@@ -118,7 +127,8 @@ def sweep(
             _say_plan(settled, where.folder)
         progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
         try:
-            done, run = conductor.sweep(settled, where, tracker, Wish(show.command()), progress)
+            with _dashboard(settled, where) if dashboard else nullcontext():
+                done, run = conductor.sweep(settled, where, tracker, Wish(show.command()), progress)
         except KeyboardInterrupt:
             show.tell("stopped; the same command goes on with what was finished")
             return 130
@@ -133,6 +143,15 @@ def sweep(
     else:
         _say_next(done, tracker, run)
     return 130 if done.stopped else 0
+
+
+@contextmanager
+def _dashboard(plan: Plan, where: Where) -> Iterator[None]:
+    from tsforge.sweeping import dashboard
+
+    with dashboard.serving(where.place(plan.title)) as url:
+        show.tell(f"dashboard  {url}")
+        yield
 
 
 def _say_plan(plan: Plan, folder: Path) -> None:

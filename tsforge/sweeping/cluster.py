@@ -23,12 +23,20 @@ log = logging.getLogger("tsforge")
 LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
 
 
+def _ray() -> Any:
+    """The package, whose functions have no types."""
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+    return ray
+
+
 class Cluster:
     """A connection to a cluster. count: workers that will run on it. plan: the sweep's, for machines that lack it."""
 
     def __init__(self, count: int, plan: str) -> None:
-        import ray
-
+        ray = _ray()
         resources = ray.cluster_resources()
         cores, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
         self.threads = crew.share(count, cores)
@@ -51,10 +59,7 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+    ray = _ray()
     own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
@@ -77,8 +82,7 @@ class Task:
     """A worker that a Ray task looks after."""
 
     def __init__(self, orders: Orders, plan: str, needs: dict[str, Any]) -> None:
-        import ray
-
+        ray = _ray()
         self._flag = ray.remote(num_cpus=0)(_Flag).remote()
         # Ray must not start it again by itself: who is restarted how often is counted in one place.
         work = ray.remote(max_retries=0, **needs)(_work)
@@ -86,8 +90,7 @@ class Task:
         self._said: list[str] = []
 
     def poll(self) -> int | None:
-        import ray
-
+        ray = _ray()
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
@@ -104,8 +107,7 @@ class Task:
 
     def kill(self) -> None:
         """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
-        import ray
-
+        ray = _ray()
         ray.cancel(self._task, force=True)
 
     def said(self) -> list[str]:
@@ -127,12 +129,11 @@ class _Flag:
 
 def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
-    import ray
-
+    ray = _ray()
     orders = read(text)
     folder = Path(orders.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / FILE).exists():  # a machine that does not share the folder
+    if not (folder / FILE).exists() or (folder / FILE).read_text("utf-8") != plan:  # a machine that shares no folder
         writing.replace(folder / FILE, plan)
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # data may be named from there

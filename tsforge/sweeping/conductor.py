@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,13 @@ from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment, override
 from tsforge.preparation import read, resolve
 from tsforge.recording import Wish
-from tsforge.sweeping import finale, pictures, ranking, recorded, storing, summary, trials
-from tsforge.sweeping.crew import Crew
+from tsforge.sweeping import finale, pictures, ranking, recorded, staffing, storing, summary, trials
 from tsforge.sweeping.finale import Candidate
-from tsforge.sweeping.objective import Table
 from tsforge.sweeping.orders import Orders, Record
 from tsforge.sweeping.plan import FILE, Plan
 from tsforge.sweeping.ranking import Row
 from tsforge.sweeping.study import Place, agree, begin_with, open_study, pruner, sampler
+from tsforge.sweeping.table import Table
 from tsforge.sweeping.trials import Tally
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
@@ -43,6 +42,10 @@ class Where:
     url: str | None = None
     heartbeat: int = 30
     threads: int | None = None
+
+    def place(self, name: str) -> Place:
+        """Where the study of that name lies."""
+        return Place(self.folder, name, self.url, self.heartbeat)
 
     @classmethod
     def fresh(cls, folder: str | Path, url: str | None = None) -> Where:
@@ -115,8 +118,7 @@ def sweep(
     """
     folder = where.folder
     folder.mkdir(parents=True, exist_ok=True)
-    place = Place(folder, plan.title, where.url, where.heartbeat)
-    study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
+    study = open_study(where.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
     agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
@@ -139,13 +141,10 @@ def sweep(
 def _search(study: Study, plan: Plan, where: Where, record: Record | None, progress: Progress) -> bool:
     """Let the workers run the trials; whether they were stopped."""
     until = time.time() + plan.sweep.timeout if plan.sweep.timeout else None
-    orders = [
-        Orders(
-            str(where.folder.absolute()), study.study_name, plan.sweep.trials, i, where.url, where.heartbeat, until,
-            record=record, threads=where.threads,
-        )
-        for i in range(plan.sweep.workers)
-    ]  # fmt: skip
+    first = Orders(
+        str(where.folder.absolute()), study.study_name, plan.sweep.trials, url=where.url, heartbeat=where.heartbeat,
+        until=until, record=record, threads=where.threads or 0,
+    )  # fmt: skip
 
     def look() -> None:
         found = study.get_trials(deepcopy=False)
@@ -160,10 +159,15 @@ def _search(study: Study, plan: Plan, where: Where, record: Record | None, progr
 
     if trials.tally(study.get_trials(deepcopy=False)).finished >= plan.sweep.trials:
         return False
-    with Crew(orders) as crew:
+    with staffing.crew(plan, _each(first, plan)) as crew:
         crew.watch(_seldom(look))
         look()
     return crew.stopping
+
+
+def _each(orders: Orders, plan: Plan) -> list[Orders]:
+    """The same for every worker."""
+    return [replace(orders, index=i) for i in range(plan.sweep.workers)]
 
 
 def _check(done: Sweep) -> None:
@@ -181,13 +185,13 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
     plan, folder = done.plan, done.folder
     total = finale.queue(folder, done.rows, plan)
     study = finale.open_refits(folder)
-    orders = [Orders(str(folder.absolute()), "", total, i, refit=True) for i in range(plan.sweep.workers)]
+    orders = _each(Orders(str(folder.absolute()), "", total, refit=True), plan)
 
     def look() -> None:
         progress("refit", trials.tally(study.get_trials(deepcopy=False)), total)
 
     if trials.tally(study.get_trials(deepcopy=False)).finished < total:
-        with Crew(orders) as crew:
+        with staffing.crew(plan, orders) as crew:
             crew.watch(_seldom(look))
             look()
         if crew.stopping:
@@ -199,10 +203,11 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
     table = Table.read(plan)
     for one in {c.name: c for c in (made.winner, made.default) if c is not None}.values():
         finale.test(one, folder, table)
-    assert made.best is not None
-    prepared = training.for_fit(made.best, None)
+    model, learned = finale.winner(found[0], folder, table)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
-    fit, _ = recording.fit(prepared, folder / "model", tracker, Wish(parent=run))
+    fit, _ = recording.keep(
+        training.for_fit(model.experiment, None), learned, folder / "model", tracker, Wish(parent=run)
+    )
     return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
 
 

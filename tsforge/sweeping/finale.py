@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
@@ -11,21 +12,24 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from tsforge import artifact
+from tsforge import artifact, training
 from tsforge.data.split import thin_test
 from tsforge.evaluation import Forecaster, Reader
 from tsforge.experiment import Experiment, build, override
 from tsforge.learner import Round
 from tsforge.metrics import SHOWN, scores
 from tsforge.sweeping import ranking, trials
-from tsforge.sweeping.objective import HandedOverError, Judge, Table
+from tsforge.sweeping.objective import HandedOverError, Judge
+from tsforge.sweeping.orders import CHECKPOINTS
 from tsforge.sweeping.plan import Plan
 from tsforge.sweeping.study import Place, open_study
+from tsforge.sweeping.table import Table
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
 FOLDER = "refit"
+HOW = "training.json"  # beside the weights of a refit: what of its training is not in the model
 DEFAULT = "default"
 WAIT = 1.0  # seconds between looks at what others still run
 
@@ -95,6 +99,8 @@ class _Calm:
     def __init__(self, stop: Callable[[], bool]) -> None:
         self.stopping = stop
 
+    def halved(self, _batch_size: int) -> None: ...
+
     def sized(self, _sizes: dict[str, float], _broken: dict[str, float]) -> None: ...
     def heard(self, _event: Round) -> None: ...
     def pruned(self, _value: float, _step: int) -> bool:
@@ -105,7 +111,7 @@ def run_refits(folder: Path, plan: Plan, table: Table, stop: Callable[[], bool])
     """A worker's part: fit what is queued until nothing is, and keep the models."""
     study, where = open_refits(folder), place(folder)
     calm = {"pruner": "none", "max_parameters": None, "max_latency": None}
-    judge = Judge(plan.model_copy(update={"sweep": plan.sweep.model_copy(update=calm)}), table)
+    judge = Judge(plan.model_copy(update={"sweep": plan.sweep.model_copy(update=calm)}), table, folder / CHECKPOINTS)
     while not stop():
         with where.asking():
             trials.reap(study, where)
@@ -135,8 +141,14 @@ def _refit(study: Study, trial: Trial, folder: Path, judge: Judge, stop: Callabl
         trial.set_user_attr(trials.REASON, f"{type(problem).__name__}: {problem}")
         study.tell(trial, state=_state("FAIL"), skip_if_finished=True)
         return
-    artifact.save(judged.model, _model(folder, name, seed), lambda _: None)
+    learned = judged.learned
+    artifact.save(learned.model, _model(folder, name, seed), lambda draft: _remember(learned, draft))
     study.tell(trial, judged.values[0], skip_if_finished=True)
+
+
+def _remember(learned: training.Learned, folder: Path) -> None:
+    how = {"stop": learned.stop, "started": learned.started, "seconds": learned.seconds, "rounds": learned.rounds}
+    (folder / HOW).write_text(json.dumps(how), encoding="utf-8")
 
 
 def _state(name: str) -> Any:
@@ -174,6 +186,18 @@ def test(one: Candidate, folder: Path, table: Table) -> None:
         model = artifact.load(_model(folder, one.name, seed))
         forecaster = Forecaster(Reader(model.network, prepared.source), model.calibration)
         one.test[seed] = scores(forecaster.outcome(prepared, windows), SHOWN)
+
+
+def winner(one: Candidate, folder: Path, table: Table) -> tuple[artifact.Model, training.Learned]:
+    """The best seed's model as it came out of its training, which need not be done again."""
+    path = _model(folder, one.name, one.seed)
+    model = artifact.load(path)
+    how = json.loads((path / HOW).read_text("utf-8"))
+    prepared = table.prepared(model.experiment)[0]
+    network = model.network.to(prepared.source.device)
+    judged = Forecaster(Reader(network, prepared.source), model.calibration)
+    rounds = tuple(Round(*values) for values in how["rounds"])
+    return model, training.Learned(model, judged, rounds, how["stop"], how["started"], how["seconds"])
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:

@@ -1,32 +1,36 @@
 """What one trial does: an experiment is trained on the training windows and judged on the validation windows.
 
-The data are read and cut once per process; the test windows are never forecast.
+The test windows are never forecast.
 """
 
 from __future__ import annotations
 
+import gc
+import logging
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tsforge import artifact, training
-from tsforge.data import split
+from tsforge import training
+from tsforge.checkpoint import Checkpoint
 from tsforge.data.loader import WindowLoader
-from tsforge.data.panel import Panel
-from tsforge.errors import ConfigError, DataError, TrainingError
-from tsforge.experiment import Experiment
+from tsforge.errors import TrainingError
+from tsforge.experiment import Experiment, override
 from tsforge.learner import Round, Tick
 from tsforge.metrics import SHOWN, is_error, scores
 from tsforge.model.network import parameters
-from tsforge.preparation import Prepared, arrange, pick_device, read, resolve
+from tsforge.preparation import Prepared
 from tsforge.sweeping.plan import LATENCY, PARAMETERS, ROUNDS, Plan
+from tsforge.sweeping.table import Table
 
 if TYPE_CHECKING:
     import torch
 
+log = logging.getLogger("tsforge")
+LEAST_BATCH = 4  # windows of a step below which a trial fails for want of memory
 PASSES = 20  # forecasts of one window whose fastest is the latency
-KEPT = 4  # cuts of the data that are held: one for each context that is tried
 
 
 class Watcher(Protocol):
@@ -40,6 +44,9 @@ class Watcher(Protocol):
 
     def pruned(self, value: float, step: int) -> bool:
         """Told how good the trial is so far; whether it ends here."""
+
+    def halved(self, batch_size: int) -> None:
+        """Told that it is trained again, on batches half as large, as memory did not suffice."""
 
     def stopping(self) -> bool:
         """Asked every few steps: whether the trial is to be left to somebody else."""
@@ -56,86 +63,73 @@ class Judgement:
     values: tuple[float, ...]
     scores: dict[str, float]
     facts: dict[str, Any]
-    model: artifact.Model  # of the newest fold
+    learned: training.Learned  # of the newest fold
 
 
 class StoppedEarlyError(Exception):
     """The trial is not worth going on with; says why."""
 
 
-@dataclass
-class Table:
-    """The data of a sweep: read once, cut once for each context and kind of model that asks."""
-
-    panel: Panel
-    folds: int
-    _cut: dict[tuple[str, str], list[Prepared]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, plan: Plan) -> Table:
-        """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
-        base = next(iter(plan.bases.values()))
-        _, panel = read(base, None)
-        if plan.digest and panel.digest() != plan.digest:
-            raise DataError(
-                f"{base.data.path} has changed since the sweep began", "name another --out for another sweep"
-            )
-        return cls(panel, plan.sweep.folds)
-
-    def prepared(self, experiment: Experiment) -> list[Prepared]:
-        """The folds for an experiment, the newest first. Their validation parts end where the test part begins, and
-        a validation part earlier each."""
-        kind: str = experiment.model.kind
-        key = (experiment.data.model_dump_json(), kind if experiment.model.least_context(2) > 1 else "")
-        if key not in self._cut:
-            if len(self._cut) >= KEPT:
-                self._cut.pop(next(iter(self._cut)))
-            self._cut[key] = self._folds(experiment)
-        return [
-            replace(p, experiment=experiment.model_copy(update={"data": p.experiment.data})) for p in self._cut[key]
-        ]
-
-    def _folds(self, experiment: Experiment) -> list[Prepared]:
-        resolved, _ = resolve(experiment, self.panel)
-        data = resolved.data
-        assert data.validation is not None
-        assert data.test is not None
-        device = pick_device(experiment.train.device)
-        found = []
-        for k in range(self.folds):
-            cuts = split.split(self.panel, data.validation, data.test, split.Rolling(later=k * data.validation))
-            try:
-                found.append(arrange(resolved, self.panel, cuts, device))
-            except DataError as problem:
-                if k == 0:
-                    raise
-                raise ConfigError(
-                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for --folds {k}"
-                ) from None
-        return found
-
-
 @dataclass(frozen=True)
 class Judge:
-    """Trains experiments and says how good they are on validation."""
+    """Trains experiments and says how good they are on validation.
+
+    folder: where trainings keep their state, so that somebody else can go on with them; None for nowhere.
+    """
 
     plan: Plan
     table: Table
+    folder: Path | None = None
 
     def judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
-        """Train and score every fold.
+        """Train and score every fold; with batches half as large, and half again, where memory does not suffice.
 
         Raises StoppedEarlyError, HandedOverError, or a TsforgeError that says why there is no value.
         """
+        while True:
+            try:
+                return self._judge(experiment, watcher)
+            except (RuntimeError, MemoryError) as problem:
+                if not out_of_memory(problem):
+                    raise
+            gc.collect()  # what the failed training held goes with its traceback
+            size = experiment.train.batch_size // 2
+            if size < LEAST_BATCH:
+                raise TrainingError(
+                    f"memory does not suffice for batches of {2 * size}", "narrow the space, or take fewer --workers"
+                )
+            log.warning("memory does not suffice for batches of %d: trained again with %d", 2 * size, size)
+            watcher.halved(size)
+            experiment = override(experiment, {"train.batch_size": size})
+
+    def _judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
         start = time.perf_counter()
         folds = self.table.prepared(experiment)
         found = self.sizes(folds[0])
         self._constrain(found, watcher)
-        parts: list[dict[str, float]] = []
+        kept = [self._checkpoint(experiment, k) for k in range(len(folds))]
+        try:
+            fits, parts = self._folds(folds, kept, watcher)
+        except HandedOverError:
+            raise
+        except Exception:
+            _remove(kept)
+            raise
+        _remove(kept)
+        for name in parts[0]:
+            found[name] = sum(p[name] for p in parts) / len(parts)
+        stops = dict.fromkeys(learned.stop for learned in fits)
+        facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(stops)}
+        return Judgement(self._values(found), found, facts, fits[0])
+
+    def _folds(
+        self, folds: list[Prepared], kept: list[Checkpoint | None], watcher: Watcher
+    ) -> tuple[list[training.Learned], list[dict[str, float]]]:
+        """Every fold's training and its scores."""
         fits: list[training.Learned] = []
-        for k, prepared in enumerate(folds):
-            report = _Report(self.plan, prepared, watcher, first=k == 0)
-            learned = training.learn(prepared, report)
+        parts: list[dict[str, float]] = []
+        for k, (prepared, keep) in enumerate(zip(folds, kept, strict=True)):
+            learned = training.learn(prepared, _Report(self.plan, prepared, watcher, first=k == 0), keep)
             if learned.stop == "interrupt":
                 raise KeyboardInterrupt
             fits.append(learned)
@@ -143,11 +137,13 @@ class Judge:
             more = self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds)
             if more and watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
                 raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
-        for name in parts[0]:
-            found[name] = sum(p[name] for p in parts) / len(parts)
-        stops = dict.fromkeys(learned.stop for learned in fits)
-        facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(stops)}
-        return Judgement(self._values(found), found, facts, fits[0].model)
+        return fits, parts
+
+    def _checkpoint(self, experiment: Experiment, fold: int) -> Checkpoint | None:
+        """By what is trained: whoever is given the same settings goes on with it, whatever the trial's number."""
+        if self.folder is None:
+            return None
+        return Checkpoint.of(self.folder, f"{self.plan.digest} {fold}\n{experiment.toml()}")
 
     def _constrain(self, sizes: dict[str, float], watcher: Watcher) -> None:
         """A model beyond a constraint is not trained."""
@@ -188,6 +184,19 @@ class Judge:
             if not math.isfinite(value):
                 raise TrainingError(f"{name} has no value on these validation windows", "take --objectives val/mae")
         return values
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether it is memory that was missing, of a GPU or of the machine, which torch says in words alone."""
+    import torch
+
+    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(problem)
+
+
+def _remove(kept: list[Checkpoint | None]) -> None:
+    for one in kept:
+        if one is not None:
+            one.remove()
 
 
 class _Report:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+CHECKPOINTS = "checkpoints"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -43,6 +45,11 @@ class Orders:
     def log(self) -> Path:
         """Where it writes what it has to say."""
         return Path(self.folder) / "logs" / f"worker-{self.index + 1}.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where trainings keep their state."""
+        return Path(self.folder) / CHECKPOINTS
 
     def environment(self) -> dict[str, str]:
         """Variables that its process needs before it imports anything."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from tsforge import writing
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
@@ -41,6 +42,8 @@ class SweepConfig(Config):
     better. folds: rolling origins that a score is the mean of. sampler, pruner: Optuna's, by name.
     max_parameters, max_latency (seconds): trials beyond are not trained. refit: so many of the best are fitted again,
     with `seeds` seeds each. workers: processes. study: its name where several share a storage.
+    engine: where workers run, as processes of this machine or as tasks of the Ray cluster at `address` ("auto" finds a
+    running one; None starts one on this machine).
     """
 
     models: Names = ()
@@ -56,6 +59,8 @@ class SweepConfig(Config):
     seeds: AtLeastOne = 3
     workers: AtLeastOne = 1
     study: str | None = None
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
 
     @field_validator("objectives")
     @classmethod
@@ -115,9 +120,13 @@ class Plan(Config):
         kept = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
         return found | {f"sweep.{k}": v for k, v in kept.items()} | {"data": self.digest}
 
+    def json_text(self) -> str:
+        """As a document that `load` takes back."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""
-        (folder / FILE).write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+        writing.replace(folder / FILE, self.json_text())
 
 
 ROUNDS = 20  # reports of a training: what pruners count by, however long it is
@@ -186,6 +195,8 @@ def checked(plan: Plan) -> Plan:
             f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
             "take --sampler tpe, or one model",
         )
+    if sweep.address is not None and sweep.engine != "ray":
+        raise ConfigError("an address is that of a Ray cluster", "add --engine ray")
     if not varied and len(plan.bases) == 1:
         raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
     return plan

@@ -80,7 +80,7 @@ def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pr
 
     _quiet()
     return optuna.create_study(
-        storage=_storage(place), study_name=place.name, sampler=sampler, pruner=pruner, load_if_exists=True,
+        storage=storage(place), study_name=place.name, sampler=sampler, pruner=pruner, load_if_exists=True,
         directions=["minimize"] * len(objectives),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message="Heartbeat of storage")  # ours beats without Study.optimize
 
 
-def _storage(place: Place) -> BaseStorage:
+def storage(place: Place) -> BaseStorage:
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 

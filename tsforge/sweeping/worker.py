@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 
 from tsforge.errors import TsforgeError
 from tsforge.learner import Round
-from tsforge.sweeping import trials
+from tsforge.sweeping import devices, trials
 from tsforge.sweeping.finale import run_refits
-from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError, Table
+from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError
 from tsforge.sweeping.orders import Orders, read
 from tsforge.sweeping.plan import load
 from tsforge.sweeping.recorded import Recorder, Run
 from tsforge.sweeping.study import Place, open_study, pruner, sampler
+from tsforge.sweeping.table import Table
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -55,6 +56,9 @@ class Attempt:
         self.trial.report(value, step)
         default = self.trial.user_attrs.get(trials.DEFAULT, False)  # what all others are held against
         return not default and self.trial.should_prune()
+
+    def halved(self, batch_size: int) -> None:
+        self.trial.set_user_attr(trials.REASON, f"memory was short: batches of {batch_size}")
 
     def stopping(self) -> bool:
         return self.stop()
@@ -170,13 +174,16 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
     stop = Stop(orders.until)
     try:
+        if orders.device is not None and orders.memory < 1:
+            devices.limit(orders.memory)
         plan = load(Path(orders.folder))
         table = Table.read(plan)
         if orders.refit:
             run_refits(Path(orders.folder), plan, table, stop)
             return 0
+        judge = Judge(plan, table, orders.checkpoints)
         with Recorder(orders.record, plan) as recorder:
-            run_trials(orders, Judge(plan, table), recorder, stop)
+            run_trials(orders, judge, recorder, stop)
     except TsforgeError as problem:
         print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr, flush=True)
         return 2

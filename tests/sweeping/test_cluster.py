@@ -1,0 +1,95 @@
+"""Workers as tasks of a Ray cluster on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from plans import Make
+from stores import ROOT, wait_for
+
+from tsforge.errors import ConfigError
+from tsforge.sweeping import cluster, staffing, trials
+from tsforge.sweeping.crew import Crew
+from tsforge.sweeping.orders import Orders
+from tsforge.sweeping.plan import Plan
+from tsforge.sweeping.study import Place, open_study, pruner, sampler
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray starts finds the checkout that is tested."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[[Plan], optuna.Study]:
+    def open_one(plan: Plan) -> optuna.Study:
+        (tmp_path / "s").mkdir()
+        plan.write(tmp_path / "s")
+        return open_study(Place(tmp_path / "s", "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
+
+    return open_one
+
+
+def orders(folder: Path, total: int, count: int = 2) -> list[Orders]:
+    return [Orders(str(folder / "s"), "s", total, i) for i in range(count)]
+
+
+def test_two_workers_run_eight_trials_and_one_may_die(
+    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
+) -> None:
+    """Prevents: trials lost or counted twice on a cluster, where a worker is killed too."""
+    plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray")
+    study = opened(plan)
+
+    def running() -> list[int]:
+        found = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+        return [t.user_attrs["owner"]["pid"] for t in found if "owner" in t.user_attrs]
+
+    with staffing.crew(plan, orders(tmp_path, 8)) as crew:
+        os.kill(wait_for(lambda: len(running()) == 2 and running(), "two trials")[0], signal.SIGKILL)
+        crew.watch(lambda: None)
+        assert crew.restarts == 1
+    kept = trials.counted(study.trials)
+    assert [t.state.name for t in kept] == ["COMPLETE"] * 8
+    owners = {t.user_attrs["owner"]["pid"] for t in kept}
+    assert len(owners) <= 3  # the first two and the one that took the place of the first: each runs many trials
+
+
+def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path) -> None:
+    plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
+    study = opened(plan)
+
+    def look(crew: Crew) -> None:
+        if not crew.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
+            raise KeyboardInterrupt
+
+    with staffing.crew(plan, orders(tmp_path, 8, count=1)) as crew:
+        crew.watch(lambda: look(crew))
+        assert crew.stopping
+    assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
+    assert study.trials[1].params == study.trials[0].params
+
+
+def test_a_study_in_a_folder_is_for_one_machine(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Prevents: workers of other machines that each begin a study of their own."""
+    plan = make(engine="ray")
+    monkeypatch.setattr(cluster.Cluster, "__init__", lambda self, *_: setattr(self, "machines", 3))
+    with pytest.raises(ConfigError, match="3 machines") as caught, staffing.crew(plan, orders(tmp_path, 1)):
+        pass
+    assert "--storage" in caught.value.hint
+
+
+def test_an_address_where_nothing_answers(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    plan = make(engine="ray", address="auto")
+    with pytest.raises(ConfigError, match="no Ray cluster") as caught, staffing.crew(plan, orders(tmp_path, 1)):
+        pass
+    assert "ray start --head" in caught.value.hint
+    with pytest.raises(ConfigError, match="Ray"):
+        make(address="auto")

@@ -1,0 +1,37 @@
+"""Who does the work of a sweep: processes of this machine, or tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tsforge.errors import ConfigError
+from tsforge.sweeping import cluster, devices
+from tsforge.sweeping.crew import Crew, share
+from tsforge.sweeping.orders import Orders
+from tsforge.sweeping.plan import Plan
+
+
+@contextlib.contextmanager
+def crew(plan: Plan, orders: Sequence[Orders]) -> Iterator[Crew]:
+    """Workers that have begun, each with its share of the cores and of a GPU; they are gone when this ends.
+
+    Refits are done on this machine, where their study lies. Raises ConfigError where an engine cannot be had.
+    """
+    if plan.sweep.engine == "ray" and not orders[0].refit:
+        with cluster.connected(plan.sweep.address, len(orders), plan.json_text()) as found:
+            if found.machines > 1 and orders[0].url is None:
+                raise ConfigError(
+                    f"the cluster has {found.machines} machines, and a study in a folder can be shared by one",
+                    "name a database with --storage postgresql+psycopg://...",
+                )
+            with Crew(orders, found.start) as made:
+                yield made
+        return
+    threads = share(len(orders), os.cpu_count() or 1)
+    threaded = [replace(one, threads=one.threads or threads) for one in orders]
+    device = next(iter(plan.bases.values())).train.device
+    with Crew(devices.spread(threaded, devices.found(device))) as made:
+        yield made
