@@ -24,7 +24,7 @@ class PatchTokens(Config):
     """One token per `length` steps, a new one every `stride` steps; None for every `length`.
 
     readout: "future" has one token for each `length` steps to come, read out to these; "flatten" has all steps to come
-    read out of all tokens together, by one matrix. activation: of the past tokens. channel_embedding: whether each
+    read out of all past tokens together, by one matrix. activation: of the past tokens. channel_embedding: whether each
     channel has a learned vector, in all its tokens. features: E, what the head sees of each step and channel.
     dropout: of what is read out.
     """
@@ -56,7 +56,8 @@ class PatchEmbedding(nn.Module):
     Where the context is no whole number of patches, the oldest one begins with steps that read as not observed. The
     other way round, a patch is never longer than the context, nor a future one than the horizon.
 
-    With "flatten" every token is answered: those of the past, and future ones where covariates are known in advance.
+    With "flatten" every token is answered: those of the past, and where covariates are known in advance future ones,
+    whose own steps are then the sum of both readings.
     """
 
     positions: Tensor
@@ -78,8 +79,8 @@ class PatchEmbedding(nn.Module):
         self.start = nn.Parameter(torch.randn(width) * 0.02) if M else None  # a future token before anything is known
         self.channel = nn.Parameter(torch.randn(C, 1, width) * 0.02) if config.channel_embedding else None
         self.drop = nn.Dropout(config.dropout)
-        size = ((N + M) * width, H) if self.flat else (width, self.ahead)
-        self.out = nn.Linear(size[0], size[1] * config.features)
+        self.all = nn.Linear(N * width, H * config.features) if self.flat else None
+        self.own = nn.Linear(width, self.ahead * config.features, bias=not self.flat) if M else None
         self.register_buffer("positions", sinusoids(N + M, width), persistent=False)
         self.shape = TokenShape(0, N + M, width) if self.flat else TokenShape(N, M, width)
 
@@ -120,9 +121,13 @@ class PatchEmbedding(nn.Module):
     def readout(self, h: Tensor) -> Tensor:
         """(S, M, D) -> (B, H, C, E)."""
         _, H, C, *_ = self.window
-        h = self.drop(h)
-        steps: Tensor = self.out(h.flatten(1) if self.flat else h)
-        steps = steps.reshape(len(h), -1, self.features)[:, :H]  # (S, H, E)
+        h, N = self.drop(h), h.shape[1] - self.segments
+        parts = []
+        if self.all is not None:
+            parts.append(self.all(h[:, :N].flatten(1)).view(-1, H, self.features))
+        if self.own is not None:
+            parts.append(self.own(h[:, N:]).view(len(h), -1, self.features)[:, :H])
+        steps: Tensor = sum(parts[1:], parts[0])  # (S, H, E)
         return steps.reshape(-1, C, H, self.features).transpose(1, 2)
 
 

@@ -35,7 +35,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "patch-gru": _segments("gru"),
     "patch-transformer": {  # after PatchTST
         "width": 32, "scaling": "standard", "base": "none",
-        "tokens": {"type": "patch", "length": 16, "stride": 8, "readout": "flatten"},
+        "tokens": {"type": "patch", "length": 16, "stride": 8, "readout": "flatten", "features": 2},
         "backbone": {"type": "transformer", "arrangement": "encoder", "layers": 3, "expansion": 4, "dropout": 0.3},
     },
     "inverted-transformer": {  # after iTransformer
