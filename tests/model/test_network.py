@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, NEURAL, SHAPE, context, network, truth, values
+from draw import BASELINES, FORMS, NEURAL, PATCH, POINT, SHAPE, context, network, truth, values
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context
@@ -41,10 +41,18 @@ def test_a_forecast_covers_horizon_and_targets(kind: str) -> None:
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("channels", ["mixed", "shared"])
-@pytest.mark.parametrize("kind", NEURAL)
+@pytest.mark.parametrize("kind", POINT)
 def test_what_was_not_observed_does_not_matter(kind: str, channels: str, scaling: str) -> None:
     """A placeholder for a missing value that a network takes for data."""
     assert_unobserved_is_ignored(ready(kind, tokens__channels=channels, scaling=scaling))
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("kind", FORMS)
+def test_what_was_not_observed_does_not_matter_to_stretches_and_channels(kind: str, affine: bool, scaling: str) -> None:
+    """The same, and a shift that turns what reads 0 into a value."""
+    assert_unobserved_is_ignored(ready(kind, scaling=scaling, affine=affine))
 
 
 @pytest.mark.parametrize("kind", BASELINES)
@@ -110,11 +118,12 @@ def test_a_forecast_does_not_depend_on_its_company(kind: str) -> None:
 
 
 @pytest.mark.parametrize("base", ["none", "seasonal"])
-@pytest.mark.parametrize("kind", NEURAL)
+@pytest.mark.parametrize("kind", [k for k in NEURAL if k != "nlinear"])  # whose covariates meet each channel by itself
 def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     """A readout that undoes the split into channels in another order than the split was made."""
     shape = SHAPE._replace(targets=3)
-    made = network(kind, shape, tokens__channels="shared", base=base)
+    shared = {"tokens__channels": "shared"} if kind in POINT else {"tokens__channel_embedding": False}
+    made = network(kind, shape, base=base, **shared)
     order = torch.tensor([2, 0, 1])
     given = context(shape)
     permuted = given._replace(target=given.target[..., order], observed=given.observed[..., order])
@@ -126,12 +135,31 @@ def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     assert (before[:, :, order] - before).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("kind", [*PATCH, "nlinear", "lstm"])
+def test_channels_with_shared_weights_are_forecast_alone(kind: str) -> None:
+    """Sequences of several channels that are cut out of the wrong axis, and so see each other."""
+    made, given = ready(kind, **({"tokens__channels": "shared"} if kind in POINT else {})), context(SHAPE)
+    other = given.target.clone()
+    other[:, :, 1] += torch.randn(4, SHAPE.context, generator=torch.Generator().manual_seed(3))
+    moved = (values(made, given._replace(target=other)) != values(made, given)).amax(dim=(0, 1, 3))
+    assert moved.tolist() == [False, True]
+
+
+def test_an_inverted_transformer_relates_the_channels() -> None:
+    """An encoder over channels that sees each of them alone."""
+    made, given = ready("inverted-transformer"), context(SHAPE)
+    other = given.target.clone()
+    other[:, -1, 1] += 1
+    moved = (values(made, given._replace(target=other)) - values(made, given)).abs().amax(dim=(0, 1, 3))
+    assert (moved > 1e-5).all()
+
+
 def rescaled(given: Context, factor: float, shift: float) -> Context:
     return given._replace(target=(factor * given.target + shift) * given.observed)
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn"])
+@pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn", *FORMS])
 def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> None:
     """A forecast that depends on whether the table was in kW or MW, °C or K."""
     made, given = ready(kind, scaling=scaling), context(SHAPE)
@@ -198,7 +226,7 @@ def test_poor_windows_have_finite_forecasts_and_gradients(kind: str, scaling: st
 @pytest.mark.parametrize("kind", NEURAL)
 def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
     """A silent network that is no longer the baseline it claims to start from."""
-    made = ready(kind, head__type="point")
+    made = ready(kind, head__type="point", base="seasonal")
     given = context(SHAPE, missing=0.0)
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)

@@ -64,6 +64,38 @@ def test_encode_carry_the_state_decode(cell: str, layers: int) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_parallel_decoding_takes_one_step_per_token_from_the_same_state(cell: str, layers: int) -> None:
+    """States of one sequence given to another's tokens, or a token that starts where the one before it ended."""
+    torch.manual_seed(0)
+    backbone = Recurrent(cell=cell, layers=layers, decode="parallel").build(SHAPE).double()
+    past, future = noise(2, SHAPE.past, SHAPE.width), noise(2, SHAPE.future, SHAPE.width, seed=1)
+    expected = torch.empty_like(future)
+    for s in range(2):
+        zero = torch.zeros(SHAPE.width, dtype=torch.float64)
+        states = [(zero, zero)] * layers
+        unroll(cell, backbone.encoder, past[s], states)
+        for m in range(SHAPE.future):
+            expected[s, m] = unroll(cell, backbone.decoder, future[s, m : m + 1], list(states))[0]
+    torch.testing.assert_close(backbone(past, future), expected)
+
+
+@pytest.mark.parametrize("decode", ["sequence", "parallel"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_without_a_past_it_starts_from_zero(cell: str, decode: str) -> None:
+    """An encoder that fails on nothing, or is kept and learns nothing."""
+    backbone = Recurrent(cell=cell, decode=decode).build(SHAPE._replace(past=0)).double()
+    future, zero = noise(1, SHAPE.future, SHAPE.width), torch.zeros(SHAPE.width, dtype=torch.float64)
+    states = [(zero, zero)]
+    expected = [
+        unroll(cell, backbone.decoder, future[0, m : m + 1], states if decode == "sequence" else list(states))
+        for m in range(SHAPE.future)
+    ]
+    torch.testing.assert_close(backbone(future[:, :0], future)[0], torch.cat(expected))
+    assert all(name.startswith("decoder.") for name, _ in backbone.named_parameters())
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_an_output_knows_no_later_token(cell: str) -> None:
     """A decoder that runs in both directions, and so sees later covariates first."""
     backbone = Recurrent(cell=cell, layers=2).build(SHAPE).double()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from draw import SHAPE, context
+from draw import SHAPE, context, network, truth
 
-from tsforge.forecast import Scaling
-from tsforge.model.scaling import FLOOR, WindowScaler, last_observed
+from tsforge.forecast import Point, Quantiles, Scaling
+from tsforge.model.scaling import FLOOR, Affine, WindowScaler, last_observed
 
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)
 
@@ -127,3 +127,50 @@ def test_scaling_is_affine_per_window_and_channel() -> None:
         for c in range(2):
             expected = loc[b, 0, c] + scale[b, 0, c] * x[b, :, c]
             torch.testing.assert_close(restored[b, :, c], expected)
+
+
+def affine() -> Affine:
+    made = Affine(2)
+    with torch.no_grad():
+        made.size.copy_(torch.tensor([0.7, -1.2]))
+        made.shift.copy_(torch.tensor([3.0, -0.4]))
+    return made
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+def test_size_and_shift_are_undone(kind: str, missing: float) -> None:
+    """Channels mixed up, or undone in another order than done, with values missing: another level than the data's."""
+    given, made = context(SHAPE, batch=20, missing=missing), affine()
+    scaling = scaler(kind)(given.target, given.observed)
+    seen = made(scaling.normalise(given.target))
+    for c in range(2):
+        own = scaling.normalise(given.target)[..., c]
+        torch.testing.assert_close(seen[..., c], own * made.size[c].exp() + made.shift[c])
+    for forecast in (Point(seen, scaling), Quantiles(seen.unsqueeze(-1).repeat(1, 1, 1, 3), scaling, (0.1, 0.5, 0.9))):
+        torch.testing.assert_close(made.undo(forecast).point, given.target, rtol=1e-5, atol=1e-5)
+
+
+def test_quantiles_stay_ascending_whatever_the_size() -> None:
+    """A learned size below 0, which would turn the quantiles round."""
+    made = Affine(2)
+    ascending = torch.randn(4, 5, 2, 3, generator=torch.Generator().manual_seed(0)).sort(dim=-1).values
+    nothing = Scaling(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
+    for size in (-3.0, 0.0, 3.0):
+        torch.nn.init.constant_(made.size, size)
+        found = made.undo(Quantiles(ascending, nothing, (0.1, 0.5, 0.9))).quantiles()
+        assert (found.diff(dim=-1) > 0).all()
+
+
+def test_no_size_makes_the_loss_small() -> None:
+    """A loss in units that the network can shrink: it would learn a size of 0 instead of the data."""
+    after = truth(SHAPE, missing=0.0)
+    losses = []
+    for size in (0.0, -5.0):
+        made = network("lstm", affine=True, head__type="point", base="none")
+        for parameter in made.head.parameters():
+            torch.nn.init.zeros_(parameter)
+        torch.nn.init.constant_(made.affine.size, size)
+        torch.nn.init.zeros_(made.affine.shift)
+        losses.append(float(made(context(SHAPE)).loss(after)))
+    assert losses[0] == pytest.approx(losses[1])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, SHAPE
+from draw import BASELINES, FORMS, PATCH, SHAPE
 from torch import nn
 
 from tsforge.errors import ConfigError
 from tsforge.experiment import build
+from tsforge.model.backbones.matrix import Mixing
 from tsforge.model.backbones.transformer import OneStack, Stacks
+from tsforge.model.patches import PatchEmbedding
+from tsforge.model.tokens import PointEmbedding
+from tsforge.model.variates import VariateEmbedding
 from tsforge.model.zoo import DEFAULT, ZOO, complete, merge
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -18,9 +22,17 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 @pytest.mark.parametrize("kind", [k for k in ZOO if k not in BASELINES])
 def test_a_name_builds_what_it_says(kind: str) -> None:
     """A row that names one architecture and builds another."""
-    backbone = build({"model.kind": kind}).model.build(SHAPE).backbone
-    if kind in CELLS:
-        assert type(backbone.encoder) is type(backbone.decoder) is CELLS[kind]
+    made = build({"model.kind": kind}).model.build(SHAPE._replace(context=60))
+    backbone, cell = made.backbone, CELLS.get(kind.removeprefix("patch-"))
+    if kind in FORMS:
+        assert isinstance(made.tokens, PatchEmbedding if kind in PATCH else VariateEmbedding)
+    else:
+        assert isinstance(made.tokens, PointEmbedding)
+    if cell is not None:
+        assert type(backbone.encoder) is type(backbone.decoder) is cell
+        assert backbone.parallel == (kind in PATCH)
+    elif kind == "nlinear":
+        assert isinstance(backbone, Mixing)
     elif kind == "transformer":
         assert isinstance(backbone, Stacks)
     else:

@@ -5,34 +5,49 @@ Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
-from tsforge.forecast import Forecast
+from tsforge.forecast import Forecast, Point, Quantiles
+from tsforge.model.backbones.matrix import Matrix
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
-from tsforge.model.scaling import ScalingKind, WindowScaler
-from tsforge.model.tokens import FEATURES, PointTokens, TokenConfig, cycle_before, lagged
+from tsforge.model.patches import PatchTokens
+from tsforge.model.scaling import Affine, ScalingKind, WindowScaler
+from tsforge.model.tokens import PointTokens, cycle_before, lagged
+from tsforge.model.variates import VariateTokens
 
-BackboneConfig = Annotated[Recurrent | Transformer, Field(discriminator="type")]
+
+def _typed(value: Any) -> Any:
+    """Settings of tokens without their type are those of point tokens."""
+    return {"type": "point"} | value if isinstance(value, dict) else value
+
+
+TokenConfig = Annotated[PointTokens | PatchTokens | VariateTokens, Field(discriminator="type"), BeforeValidator(_typed)]
+BackboneConfig = Annotated[Recurrent | Transformer | Matrix, Field(discriminator="type")]
 
 
 class Neural(Config):
     """tokens × backbone × head.
 
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
-    for the value one season before, weighted per step by a learned gate that begins at 1.
+    for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
+    has a learned size and shift after its normalisation, undone in the forecast.
     """
 
-    kind: Literal["rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder"]
+    kind: Literal[
+        "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
+        "patch-rnn", "patch-lstm", "patch-gru", "patch-transformer", "inverted-transformer", "nlinear",
+    ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
+    affine: bool = False
     base: Literal["none", "seasonal"] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
@@ -59,29 +74,34 @@ class Network(nn.Module):
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
         self.scaler = WindowScaler(shape.targets, config.scaling)
+        self.affine = Affine(shape.targets) if config.affine else None
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
-        self.head = config.head.build(FEATURES)
+        self.head = config.head.build(self.tokens.features)
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Normalise the targets of each window by its own context; what was not observed reads 0.
+        1. Normalise the targets of each window by its own context, give them the learned size and shift where there
+           are some; what was not observed reads 0.
         2. Embed into past and future tokens.
         3. Backbone: what the past adds to each future token.
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
            undoes step 1.
         """
         scaling = self.scaler(context.target, context.observed)
-        target = scaling.normalise(context.target) * context.observed
+        target = scaling.normalise(context.target)
+        if self.affine is not None:
+            target = self.affine(target)
+        target = target * context.observed
         past, future = self.tokens.embed(context._replace(target=target))
         h: Tensor = future + self.backbone(past, future)
         base = lagged(target, self.before)
         base = base * self.gate if self.gate is not None else torch.zeros_like(base)
-        forecast: Forecast = self.head(self.tokens.readout(h), base, scaling)
-        return forecast
+        forecast: Point | Quantiles = self.head(self.tokens.readout(h), base, scaling)
+        return forecast if self.affine is None else self.affine.undo(forecast)
 
 
 def parameters(network: nn.Module) -> int:

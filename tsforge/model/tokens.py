@@ -1,5 +1,8 @@
 """Tokens: a context to two streams of vectors, past and future, and the backbone's answer back to channels.
 
+Of the past tokens a backbone only takes note; for each future token it gives an answer, and the answers are read out.
+Here are tokens of single steps; those of stretches are in `patches.py`, those of whole channels in `variates.py`.
+
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features;
 S sequences (B, or B·C where channels share weights), N past tokens, M future tokens, D width, E features.
 """
@@ -21,7 +24,7 @@ FEATURES = 16  # E: what the head sees of each step and channel
 class TokenShape(NamedTuple):
     """What a backbone is built for."""
 
-    past: int  # N
+    past: int  # N, 0 where all tokens are answered
     future: int  # M
     width: int  # D
 
@@ -56,7 +59,7 @@ class PointEmbedding(nn.Module):
     def __init__(self, config: PointTokens, shape: WindowShape, width: int) -> None:
         super().__init__()
         self.shared = config.channels == "shared"
-        self.window = shape
+        self.window, self.features = shape, FEATURES
         per_token = 1 if self.shared else shape.targets
         lags = shape.lags if config.seasonal else ()
         ahead = shape.known + shape.static + 2 * per_token * len(lags)
@@ -76,7 +79,7 @@ class PointEmbedding(nn.Module):
         """Context with normalised targets -> past (S, L, D), future (S, H, D)."""
         L = self.window.context
         target, seen = context.target, context.observed.to(context.target.dtype)
-        known = torch.cat([context.known, _along(context.static, context.known.shape[1])], dim=-1)
+        known = torch.cat([context.known, along(context.static, context.known.shape[1])], dim=-1)
         past = context.past
         if self.shared:
             C = self.window.targets
@@ -124,7 +127,7 @@ def sinusoids(length: int, width: int) -> Tensor:
     return table.float()
 
 
-def _along(static: Tensor, steps: int) -> Tensor:
+def along(static: Tensor, steps: int) -> Tensor:
     """(B, F) -> (B, steps, F)."""
     return static.unsqueeze(1).expand(-1, steps, -1)
 
@@ -132,6 +135,3 @@ def _along(static: Tensor, steps: int) -> Tensor:
 def _split(x: Tensor) -> Tensor:
     """(B, L, C) -> (B·C, L, 1)."""
     return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
-
-
-TokenConfig = PointTokens

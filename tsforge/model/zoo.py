@@ -12,6 +12,17 @@ from tsforge.model.network import Neural
 
 DEFAULT = "lstm"
 
+
+def _segments(cell: str) -> dict[str, Any]:
+    """Steps in segments, the horizon's all at once from one state (after SegRNN)."""
+    return {
+        "width": 128, "scaling": "last", "base": "none",
+        "tokens": {"type": "patch", "length": 24, "activation": "relu", "channel_embedding": True, "dropout": 0.1},
+        "backbone": {"type": "recurrent", "cell": cell, "decode": "parallel"},
+    }  # fmt: skip
+
+
+# fmt: off
 ZOO: dict[str, dict[str, Any]] = {
     "rnn": {"backbone": {"type": "recurrent", "cell": "rnn"}},
     "lstm": {"backbone": {"type": "recurrent", "cell": "lstm"}},
@@ -19,12 +30,31 @@ ZOO: dict[str, dict[str, Any]] = {
     "transformer": {"backbone": {"type": "transformer", "arrangement": "encoder-decoder"}},
     "transformer-encoder": {"backbone": {"type": "transformer", "arrangement": "encoder"}},
     "transformer-decoder": {"backbone": {"type": "transformer", "arrangement": "decoder"}},
+    "patch-rnn": _segments("rnn"),
+    "patch-lstm": _segments("lstm"),
+    "patch-gru": _segments("gru"),
+    "patch-transformer": {  # after PatchTST
+        "width": 32, "scaling": "standard", "base": "none",
+        "tokens": {"type": "patch", "length": 16, "stride": 8, "readout": "flatten", "features": 2},
+        "backbone": {"type": "transformer", "arrangement": "encoder", "layers": 3, "expansion": 4, "dropout": 0.3},
+    },
+    "inverted-transformer": {  # after iTransformer
+        "width": 128, "scaling": "standard", "base": "none",
+        "tokens": {"type": "variate"},
+        "backbone": {"type": "transformer", "arrangement": "encoder", "expansion": 1, "dropout": 0.1},
+    },
+    "nlinear": {  # after NLinear: learned by gradient descent; DLinear's two maps of two parts of x are one map of x
+        "width": 128, "scaling": "last", "base": "none",
+        "tokens": {"type": "variate"},
+        "backbone": {"type": "matrix"},
+    },
     "linear": {},
     "naive": {},
     "seasonal-naive": {},
     "drift": {},
     "naive2": {},
 }
+# fmt: on
 
 
 def complete(value: Any) -> Any:

@@ -22,12 +22,17 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """cell: which recurrence. layers: stacked ones. dropout: between the layers."""
+    """cell: which recurrence. layers: stacked ones. dropout: between the layers.
+
+    decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
+    state in which the past ended (SegRNN; Lin et al. 2023).
+    """
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
     layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
+    decode: Literal["sequence", "parallel"] = "sequence"
 
     def build(self, shape: TokenShape) -> EncoderDecoder:
         return EncoderDecoder(self, shape)
@@ -39,16 +44,28 @@ class EncoderDecoder(nn.Module):
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
         cell = CELLS[config.cell]
+        self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        self.encoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        self.encoder = (
+            cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between) if shape.past else None
+        )
         self.decoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
         """past (S, N, D), future (S, M, D) -> (S, M, D).
 
         1. Encode the past and keep the last state of every layer.
-        2. Decode the future tokens from that state.
+        2. Decode the future tokens from that state, one after the other or each by itself.
         """
-        _, state = self.encoder(past)
-        decoded: Tensor = self.decoder(future, state)[0]
-        return decoded
+        state = None if self.encoder is None else self.encoder(past)[1]
+        if not self.parallel:
+            decoded: Tensor = self.decoder(future, state)[0]
+            return decoded
+        M = future.shape[1]
+        single = future.flatten(0, 1).unsqueeze(1)  # (S·M, 1, D)
+        if isinstance(state, tuple):
+            state = tuple(part.repeat_interleave(M, dim=1) for part in state)
+        elif state is not None:
+            state = state.repeat_interleave(M, dim=1)
+        steps: Tensor = self.decoder(single, state)[0]
+        return steps.view_as(future)

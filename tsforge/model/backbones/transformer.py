@@ -47,6 +47,11 @@ class Transformer(Config):
                 f"model.width {shape.width} is not a multiple of model.backbone.heads {self.heads}",
                 f"take a width of {-(-shape.width // self.heads) * self.heads}, or other heads",
             )
+        if self.arrangement == "encoder-decoder" and not shape.past:
+            raise ConfigError(
+                "model.backbone.arrangement 'encoder-decoder' has no past to attend to: these tokens are all answered",
+                "take the arrangement 'encoder'",
+            )
         return Stacks(self, shape) if self.arrangement == "encoder-decoder" else OneStack(self, shape)
 
 
