@@ -27,7 +27,7 @@ HOMES = {
     "ray": ("sweeping/cluster.py",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
-    "pytorch_lightning": ("learner.py", "training.py"),
+    "pytorch_lightning": ("learner.py", "course.py"),
     # Outside data/: for a type.
     "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py", "explanation.py"),
     "safetensors": ("artifact.py", "checkpoint.py"),
@@ -163,6 +163,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "artifact",
         "checkpoint",
         "config",
+        "course",
         "data.loader",
         "data.panel",
         "data.schema",

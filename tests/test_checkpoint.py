@@ -12,10 +12,11 @@ import torch
 
 import tsforge
 from tsforge.checkpoint import Checkpoint
+from tsforge.course import half
 from tsforge.experiment import Experiment
 from tsforge.learner import Round, State, Tick
 from tsforge.preparation import Prepared, prepare
-from tsforge.training import Learned, half, learn
+from tsforge.training import Learned, learn
 
 
 class KilledError(Exception):

@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 
 import tsforge
+from tsforge.course import rate
 from tsforge.experiment import TrainConfig
 from tsforge.learner import Round
 from tsforge.model.heads import LEVELS
 from tsforge.preparation import prepare
-from tsforge.training import rate
 
 NAMES = (
     "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "naive", "seasonal-naive",

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,24 +14,20 @@ import torch
 from tsforge import artifact, evaluation
 from tsforge.calibration import Calibration
 from tsforge.checkpoint import Checkpoint
-from tsforge.data.loader import WindowLoader
+from tsforge.course import Course
 from tsforge.data.split import thin_test
 from tsforge.data.windows import padded
 from tsforge.environment import seeded
-from tsforge.errors import TrainingError
 from tsforge.evaluation import Forecaster
-from tsforge.experiment import Experiment, TrainConfig
-from tsforge.learner import Learner, Report, Round, Watch
+from tsforge.experiment import Experiment
+from tsforge.learner import Report, Round
 from tsforge.metrics import scores
-from tsforge.model.baselines import BaselineForecaster
+from tsforge.model.baselines import Baseline, BaselineForecaster
 from tsforge.model.network import Network, parameters
 from tsforge.outcome import Outcome
 from tsforge.preparation import Prepared, pick_device, prepare
 
 log = logging.getLogger("tsforge")
-
-VALIDATIONS = 20  # over a whole training, so that patience and the loss curve mean the same for every model
-MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
 @dataclass(frozen=True)
@@ -125,19 +114,39 @@ def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | N
     keep: where the state is kept after each validation, and from where an earlier training is gone on with, to the same
     weights as if it had not been stopped.
     """
+    if isinstance(prepared.experiment.model, Baseline):
+        network = untrained(prepared).to(prepared.source.device)
+        assert isinstance(network, BaselineForecaster)
+        _say_padding(prepared)
+        started, start = time.time(), time.perf_counter()
+        evaluation.learn_baseline(network, prepared.source, prepared)
+        return _learned(prepared, network, (), "learned", (started, time.perf_counter() - start))
+    course = begin(prepared, report, keep)
+    course.run()
+    return learned(course)
+
+
+def begin(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Course:
+    """The training of a network, before its first step."""
     _say_padding(prepared)
     network = untrained(prepared).to(prepared.source.device)
-    started, start = time.time(), time.perf_counter()
-    rounds: tuple[Round, ...] = ()
-    if isinstance(network, BaselineForecaster):
-        evaluation.learn_baseline(network, prepared.source, prepared)
-        stop = "learned"
-    else:
-        rounds, stop = _train(network, prepared, report or (lambda _: None), keep)
-    seconds = time.perf_counter() - start
+    assert isinstance(network, Network)
+    return Course(network, prepared, report or (lambda _: None), keep)
+
+
+def learned(course: Course) -> Learned:
+    """What a training that has ended gives: the best weights, calibrated. Raises TrainingError where there are none."""
+    stop = course.finish()
+    return _learned(course.prepared, course.network, tuple(course.watch.rounds), stop, course.time)
+
+
+def _learned(
+    prepared: Prepared, network: Network | BaselineForecaster, rounds: tuple[Round, ...], stop: str,
+    time: tuple[float, float],
+) -> Learned:  # fmt: skip
     judged = evaluation.forecaster(network.eval(), prepared)
     model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
-    return Learned(model, judged, rounds, stop, started, seconds)
+    return Learned(model, judged, rounds, stop, *time)
 
 
 def untrained(prepared: Prepared) -> Network | BaselineForecaster:
@@ -147,89 +156,6 @@ def untrained(prepared: Prepared) -> Network | BaselineForecaster:
     if isinstance(network, Network):
         network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
     return network
-
-
-def _train(
-    network: Network, prepared: Prepared, report: Report, keep: Checkpoint | None
-) -> tuple[tuple[Round, ...], str]:
-    """Lightning's loop over the training windows; the best weights on validation are put back."""
-    import pytorch_lightning as pl
-
-    # After the import, which sets the level itself: it advertises and warns about workers we do not have.
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    config, parts, seed = prepared.experiment.train, prepared.parts, prepared.experiment.seed
-    loader = WindowLoader(prepared.source, parts.train, config.batch_size, seed)
-    steps = planned_steps(prepared)
-    watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
-    learner = Learner(
-        network, watch, lr=config.lr, rate=rate(config, steps), clip=config.clip, weight_decay=config.weight_decay,
-        average=config.average, half=half(config.precision, prepared.source.device), keep=keep.write if keep else None,
-    )  # fmt: skip
-    before = keep.read() if keep else None
-    with seeded(seed), warnings.catch_warnings(), _interruptible(watch):
-        warnings.simplefilter("ignore")
-        if before is not None:
-            learner.resume(before)
-            loader.skip(learner.steps)
-        trainer = pl.Trainer(
-            accelerator="gpu" if prepared.source.device == "cuda" else "cpu", devices=1,
-            max_steps=steps - learner.steps,
-            val_check_interval=min(-(-steps // VALIDATIONS), MOST_BETWEEN), check_val_every_n_epoch=None,
-            num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, use_distributed_sampler=False,
-        )  # fmt: skip
-        validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
-        try:
-            if watch.stop == "steps" and learner.steps < steps:
-                trainer.fit(learner, loader, validation)
-            if watch.wants_validation(learner.steps):
-                trainer.validate(learner, validation, verbose=False)
-        except SystemExit:  # what Lightning makes of a second Ctrl-C
-            raise KeyboardInterrupt from None
-    return tuple(watch.rounds), _finish(network, watch, config)
-
-
-def _finish(network: Network, watch: Watch, config: TrainConfig) -> str:
-    """Put the best weights back, or say why there are none."""
-    kept = watch.restore(network)
-    if watch.stop == "diverged":
-        step = watch.rounds[-1].step
-        hint = f"lower the rate: --set train.lr={config.lr / 10:g}"
-        if not kept:
-            raise TrainingError(f"training diverged: the loss is not a number at step {step}", hint)
-        log.warning("training diverged at step %d; the best weights before that are kept (%s)", step, hint)
-    elif not kept and watch.stop == "interrupt":
-        raise KeyboardInterrupt
-    elif not kept:
-        log.warning("training stopped before its first validation; the last weights are kept")
-    return watch.stop
-
-
-def half(precision: str, device: str) -> bool:
-    """Whether products are computed in brain floats: where asked for, or "auto" on a GPU that has them."""
-    return precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported(False))
-
-
-def planned_steps(prepared: Prepared) -> int:
-    """Optimiser steps: max_steps, or fewer where the epochs are."""
-    config = prepared.experiment.train
-    per_epoch = -(-len(prepared.parts.train.origins) // config.batch_size)
-    return min(config.max_steps, config.epochs * per_epoch) if config.epochs else config.max_steps
-
-
-def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
-    """Learning-rate factor by step: a linear rise, then constant or half a cosine down to 0."""
-    rise = max(1, round(config.warmup * steps))
-
-    def factor(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        if config.schedule == "constant":
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    return factor
 
 
 def _scored(judged: Forecaster, prepared: Prepared) -> tuple[artifact.Baselines, dict[str, Outcome]]:
@@ -284,21 +210,3 @@ def _say_padding(prepared: Prepared) -> None:
             "%d of %d series are shorter than context and horizon; their contexts are padded and masked",
             count, len(prepared.panel),
         )  # fmt: skip
-
-
-@contextmanager
-def _interruptible(watch: Watch) -> Iterator[None]:
-    """The first Ctrl-C ends training after the current step with the best weights; the second ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def first(_signal: int, _frame: FrameType | None) -> None:
-        watch.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

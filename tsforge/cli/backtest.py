@@ -208,8 +208,8 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.cli.progress import Progress
+    from tsforge.course import planned_steps
     from tsforge.rolling import backtest as run
-    from tsforge.training import planned_steps
 
     what, data, config = work
     open_lines: list[Progress] = []

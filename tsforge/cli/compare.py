@@ -142,7 +142,7 @@ class _Lines:
 
     def watch(self, title: str, prepared: Prepared) -> Report | None:
         from tsforge.cli.progress import Progress
-        from tsforge.training import planned_steps
+        from tsforge.course import planned_steps
 
         self.say(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough

@@ -61,6 +61,7 @@ def fit(
     _check(record, register, alias)
     with record.tracker() as tracker:
         from tsforge import artifact, training
+        from tsforge.course import planned_steps
         from tsforge.experiment import build
         from tsforge.recording import Wish
         from tsforge.recording import fit as recorded
@@ -73,7 +74,7 @@ def fit(
         artifact.check_target(folder)
         if not quiet:
             _say_plan(prepared, folder)
-        progress = None if quiet else Progress(training.planned_steps(prepared), asked.train.max_time)
+        progress = None if quiet else Progress(planned_steps(prepared), asked.train.max_time)
         try:
             result, run = recorded(prepared, folder, tracker, Wish(show.command(), register, alias), progress)
         finally:

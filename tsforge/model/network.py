@@ -5,7 +5,7 @@ Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
-from tsforge.forecast import Forecast, Point, Quantiles
+from tsforge.forecast import Forecast, Point, Quantiles, Scaling
 from tsforge.model.backbones.matrix import Matrix
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
@@ -66,6 +66,15 @@ class Neural(Config):
         return 1
 
 
+class Embedded(NamedTuple):
+    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised."""
+
+    past: Tensor
+    future: Tensor
+    target: Tensor
+    scaling: Scaling
+
+
 class Network(nn.Module):
     """Maps a `Context` to a `Forecast`."""
 
@@ -91,16 +100,24 @@ class Network(nn.Module):
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
            undoes step 1.
         """
+        seen = self.embed(context)
+        return self.answer(seen, self.backbone(seen.past, seen.future))
+
+    def embed(self, context: Context) -> Embedded:
+        """Steps 1 and 2."""
         scaling = self.scaler(context.target, context.observed)
         target = scaling.normalise(context.target)
         if self.affine is not None:
             target = self.affine(target)
         target = target * context.observed
-        past, future = self.tokens.embed(context._replace(target=target))
-        h: Tensor = future + self.backbone(past, future)
-        base = lagged(target, self.before)
+        return Embedded(*self.tokens.embed(context._replace(target=target)), target, scaling)
+
+    def answer(self, seen: Embedded, more: Tensor) -> Forecast:
+        """Step 4, from what the backbone says (S, M, D)."""
+        base = lagged(seen.target, self.before)
         base = base * self.gate if self.gate is not None else torch.zeros_like(base)
-        forecast: Point | Quantiles = self.head(self.tokens.readout(h), base, scaling)
+        features = self.tokens.readout(seen.future + more)
+        forecast: Point | Quantiles = self.head(features, base, seen.scaling)
         return forecast if self.affine is None else self.affine.undo(forecast)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tsforge import training
 from tsforge.checkpoint import Checkpoint
+from tsforge.course import planned_steps
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, override
@@ -207,7 +208,7 @@ class _Report:
     """
 
     def __init__(self, plan: Plan, prepared: Prepared, watcher: Watcher, *, first: bool) -> None:
-        self.steps = training.planned_steps(prepared)
+        self.steps = planned_steps(prepared)
         self.listens = first and plan.sweep.pruner not in ("none", "wilcoxon") and len(plan.sweep.objectives) == 1
         self.first, self.watcher = first, watcher
         self.best, self.last = math.inf, 0

@@ -10,7 +10,8 @@ encoder and decoder of Sutskever et al. 2014.) Axes: S sequences, N past and M f
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -58,14 +59,16 @@ class EncoderDecoder(nn.Module):
         2. Decode the future tokens from that state, one after the other or each by itself.
         """
         state = None if self.encoder is None else self.encoder(past)[1]
+        return self.decode(lambda x, state: self.decoder(x, state)[0], future, state)
+
+    def decode(self, step: Callable[[Tensor, Any], Tensor], future: Tensor, state: Any) -> Tensor:
+        """The future tokens from a state. step: runs the decoder over (S, N, D) from a state (layers, S, D)."""
         if not self.parallel:
-            decoded: Tensor = self.decoder(future, state)[0]
-            return decoded
+            return step(future, state)
         M = future.shape[1]
         single = future.flatten(0, 1).unsqueeze(1)  # (S·M, 1, D)
         if isinstance(state, tuple):
             state = tuple(part.repeat_interleave(M, dim=1) for part in state)
         elif state is not None:
             state = state.repeat_interleave(M, dim=1)
-        steps: Tensor = self.decoder(single, state)[0]
-        return steps.view_as(future)
+        return step(single, state).view_as(future)
