@@ -207,8 +207,13 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self._half, self._keep = half, keep
         self._begin: State | None = None  # where it was resumed
         self._steps = 0
+        self._optimizer: torch.optim.Optimizer | None = None
+        self.halt: Callable[[], None] = self._halt  # called where training is to end
         self._train = _Mean()
         self._validation = _Mean()
+
+    def _halt(self) -> None:
+        self.trainer.should_stop = True
 
     @property
     def steps(self) -> int:
@@ -220,7 +225,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         watch = self.watch.state()
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"kept.{k}": v for k, v in watch.tensors.items()}
-        for i, moments in self.optimizers(use_pl_optimizer=False).state_dict()["state"].items():
+        assert self._optimizer is not None
+        for i, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
         if self._average is not None:
             tensors |= {f"average.{k}": v for k, v in self._average.state().items()}
@@ -242,8 +248,12 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         loss = self._loss(batch)
-        self._train.add(loss.detach(), 1)
+        self.counted(loss)
         return loss
+
+    def counted(self, loss: Tensor) -> None:
+        """A step's loss becomes part of the mean that is reported."""
+        self._train.add(loss.detach(), 1)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         nn.utils.clip_grad_norm_(self.network.parameters(), self.clip, foreach=True)
@@ -257,7 +267,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         if self._average is not None:
             self._average.update()
         if self.watch.after_step(self._steps):
-            self.trainer.should_stop = True
+            self.halt()
 
     def on_validation_start(self) -> None:
         if self._average is not None:
@@ -269,7 +279,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def on_validation_end(self) -> None:
         if self.watch.after_validation(self._steps, self._train.take(), self._validation.take(), self.network):
-            self.trainer.should_stop = True
+            self.halt()
         if self._average is not None:
             self._average.swap()
         if self._keep is not None and self.watch.stop != "interrupt":
@@ -289,6 +299,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
                 i, _, moment = name.partition(".")
                 moments.setdefault(int(i), {})[moment] = value
             found.load_state_dict({"state": moments, "param_groups": found.state_dict()["param_groups"]})
+        self._optimizer = found
         return found
 
     def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tsforge.batch import Context
 from tsforge.forecast import Forecast
@@ -48,20 +49,29 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
 
 
 def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: State | None) -> tuple[Tensor, State]:
-    """One stack over x (S, N, P·D), with the weights of all members in blocks."""
+    """One stack over x (S, N, P·D), layer by layer: all members' weights in blocks, and the dropout of each."""
     first = cells[0]
-    gates = GATES[first.mode]
-    weights = [_blocks(list(members), gates) for members in zip(*(cell._flat_weights for cell in cells), strict=True)]
-    width = len(cells) * first.hidden_size
-    lstm = first.mode == "LSTM"
-    if state is None:
-        zero = x.new_zeros(first.num_layers, x.shape[0], width)
-        state = (zero, zero) if lstm else zero
-    functions: dict[str, Any] = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}
-    found = functions[first.mode](
-        x, state, weights, first.bias, first.num_layers, first.dropout, first.training, False, True
-    )
-    return (found[0], (found[1], found[2])) if lstm else (found[0], found[1])
+    function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
+    parts = state if isinstance(state, tuple) else (state,)
+    ends: list[tuple[Tensor, ...]] = []
+    for layer in range(first.num_layers):
+        if layer and first.training:
+            pieces = zip(x.chunk(len(cells), dim=-1), cells, strict=True)
+            x = torch.cat([nn.functional.dropout(piece, cell.dropout) for piece, cell in pieces], dim=-1)
+        begin = tuple(
+            x.new_zeros(1, x.shape[0], len(cells) * first.hidden_size) if part is None else part[layer : layer + 1]
+            for part in (parts if state is not None or first.mode != "LSTM" else (None, None))
+        )
+        weights = [
+            _blocks(list(members), GATES[first.mode])
+            for members in zip(*(c.all_weights[layer] for c in cells), strict=True)
+        ]
+        x, *end = function(
+            x, begin if first.mode == "LSTM" else begin[0], weights, True, 1, 0.0, first.training, False, True
+        )
+        ends.append(tuple(end))
+    joined = [torch.cat(part) for part in zip(*ends, strict=True)]
+    return x, (joined[0], joined[1]) if first.mode == "LSTM" else joined[0]
 
 
 def _blocks(members: list[Tensor], gates: int) -> Tensor:
@@ -81,5 +91,7 @@ def _stacked(backbones: Sequence[nn.Module], pasts: Sequence[Tensor], futures: S
         said: Tensor = torch.func.functional_call(backbones[0], parameters, (past, future))
         return said
 
-    mapped = torch.vmap(one, randomness="different")
-    return list(mapped(weights, torch.stack(list(pasts)), torch.stack(list(futures))).unbind())
+    # The fused kernels of attention have no rule for vmap and would take the members one by one.
+    with sdpa_kernel(SDPBackend.MATH):
+        mapped = torch.vmap(one, randomness="different")
+        return list(mapped(weights, torch.stack(list(pasts)), torch.stack(list(futures))).unbind())

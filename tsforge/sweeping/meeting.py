@@ -1,0 +1,113 @@
+"""Trials that wait for each other where they train, so that those of one shape train side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tsforge import packing, training
+from tsforge.checkpoint import Checkpoint
+from tsforge.learner import Report
+from tsforge.preparation import Prepared
+
+
+class Learn(Protocol):
+    """As `training.learn`."""
+
+    def __call__(
+        self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
+    ) -> training.Learned: ...
+
+
+def together(works: Sequence[Callable[[Learn], Any]]) -> None:
+    """Do several pieces of work, each of which trains by the function that it is given; one at a time, but for that."""
+    meeting = _Meeting(len(works))
+    threads = [threading.Thread(target=meeting.attend, args=(work,), name=f"trial {i}") for i, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if meeting.problems:
+        raise meeting.problems[0]
+
+
+@dataclass
+class _Asked:
+    """A training that somebody waits for."""
+
+    prepared: Prepared
+    report: Report | None
+    keep: Checkpoint | None
+    result: training.Learned | None = None
+    problem: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.result is not None or self.problem is not None
+
+
+class _Meeting:
+    """Whoever comes last, or leaves while all others wait, does what all wait for."""
+
+    def __init__(self, count: int) -> None:
+        self.present = count
+        self.problems: list[BaseException] = []
+        self._turn = threading.Condition()  # one at a time: random numbers are the process's
+        self._asked: list[_Asked] = []
+
+    def attend(self, work: Callable[[Learn], Any]) -> None:
+        with self._turn:
+            try:
+                work(self._learn)
+            except BaseException as problem:
+                self.problems.append(problem)
+            finally:
+                self.present -= 1
+                self._answer()
+
+    def _learn(
+        self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
+    ) -> training.Learned:
+        mine = _Asked(prepared, report, keep)
+        self._asked.append(mine)
+        self._answer()
+        self._turn.wait_for(lambda: mine.done)
+        if mine.problem is not None:
+            raise mine.problem
+        assert mine.result is not None
+        return mine.result
+
+    def _answer(self) -> None:
+        """Train for all who wait, once nobody is left who does not."""
+        if not self._asked or len(self._asked) < self.present:
+            return
+        asked, self._asked = self._asked, []
+        groups: dict[str, list[_Asked]] = {}
+        for i, one in enumerate(asked):
+            groups.setdefault(packing.likeness(one.prepared) or f"alone {i}", []).append(one)
+        for group in groups.values():
+            _train(group)
+        self._turn.notify_all()
+
+
+def _train(group: Sequence[_Asked]) -> None:
+    try:
+        if packing.likeness(group[0].prepared) is None:
+            (one,) = group
+            one.result = training.learn(one.prepared, one.report, one.keep)
+            return
+        courses = [training.begin(one.prepared, one.report, one.keep) for one in group]
+        ends = packing.run(courses)
+    except Exception as problem:  # of all of a pack, as where memory is short
+        for one in group:
+            one.problem = problem
+        return
+    for one, course, end in zip(group, courses, ends, strict=True):
+        try:
+            if end is not None:
+                raise end
+            one.result = training.learned(course)
+        except Exception as problem:
+            one.problem = problem
