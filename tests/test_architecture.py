@@ -174,6 +174,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "learner",
         "metrics",
         "model.network",
+        "packing",
         "plotting",
         "preparation",
         "processes",

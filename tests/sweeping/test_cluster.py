@@ -62,7 +62,7 @@ def test_two_workers_run_eight_trials_and_one_may_die(
 
 
 def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path) -> None:
-    plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
+    plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray", pack="off")
     study = opened(plan)
 
     def look(crew: Crew) -> None:

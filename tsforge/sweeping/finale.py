@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,10 @@ from tsforge.experiment import Experiment, build, override
 from tsforge.learner import Round
 from tsforge.metrics import SHOWN, scores
 from tsforge.sweeping import ranking, trials
+from tsforge.sweeping.meeting import together
 from tsforge.sweeping.objective import HandedOverError, Judge
 from tsforge.sweeping.orders import CHECKPOINTS
+from tsforge.sweeping.packs import Packs
 from tsforge.sweeping.plan import Plan
 from tsforge.sweeping.study import Place, open_study
 from tsforge.sweeping.table import Table
@@ -112,27 +114,50 @@ def run_refits(folder: Path, plan: Plan, table: Table, stop: Callable[[], bool])
     study, where = open_refits(folder), place(folder)
     calm = {"pruner": "none", "max_parameters": None, "max_latency": None}
     judge = Judge(plan.model_copy(update={"sweep": plan.sweep.model_copy(update=calm)}), table, folder / CHECKPOINTS)
+    packs = Packs(judge)
     while not stop():
         with where.asking():
             trials.reap(study, where)
-        states = {t.state.name for t in study.get_trials(deepcopy=False)}
-        trial = trials.begin(study, where, sys.maxsize) if "WAITING" in states else None
-        if trial is None and "RUNNING" in states:
+        found = _next(study, where, folder, packs)
+        if found:
+            together([lambda learn, t=t: _refit(study, t, folder, replace(judge, learn=learn), stop) for t in found])  # type: ignore[misc]
+        elif "RUNNING" in _states(study):
             time.sleep(WAIT)
-        elif trial is None:
+        else:
             return
-        elif "name" in trial.user_attrs:
-            _refit(study, trial, folder, judge, stop)
-        else:  # somebody else took the last one
-            trial.set_user_attr(trials.WITHDRAWN, True)
-            study.tell(trial, state=_state("FAIL"))
+
+
+def _next(study: Study, where: Place, folder: Path, packs: Packs) -> list[Trial]:
+    """The next refits to be done at once: none, one, or some whose networks have one shape."""
+    found: list[Trial] = []
+    count = 1
+    while len(found) < count and "WAITING" in _states(study):
+        trial = trials.begin(study, where, sys.maxsize)
+        if trial is None or "name" not in trial.user_attrs:  # somebody else took the last one
+            if trial is not None:
+                trial.set_user_attr(trials.WITHDRAWN, True)
+                study.tell(trial, state=_state("FAIL"))
+            break
+        found.append(trial)
+        if len(found) == 1:
+            count = packs.count(_experiment(trial, folder), 1 + _states(study).count("WAITING"))
+    return found
+
+
+def _states(study: Study) -> list[str]:
+    return [t.state.name for t in study.get_trials(deepcopy=False)]
+
+
+def _experiment(trial: Trial, folder: Path) -> Experiment:
+    """What a refit is to fit."""
+    name, seed = trial.user_attrs["name"], trial.user_attrs["seed"]
+    return override(build({}, folder / FOLDER / f"{name}.toml"), {"seed": seed})
 
 
 def _refit(study: Study, trial: Trial, folder: Path, judge: Judge, stop: Callable[[], bool]) -> None:
     name, seed = trial.user_attrs["name"], trial.user_attrs["seed"]
-    experiment = override(build({}, folder / FOLDER / f"{name}.toml"), {"seed": seed})
     try:
-        judged = judge.judge(experiment, _Calm(stop))
+        judged = judge.judge(_experiment(trial, folder), _Calm(stop))
     except HandedOverError:
         trials.hand_over(study, trial)
         study.tell(trial, state=_state("FAIL"), skip_if_finished=True)

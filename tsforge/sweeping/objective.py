@@ -23,6 +23,7 @@ from tsforge.learner import Round, Tick
 from tsforge.metrics import SHOWN, is_error, scores
 from tsforge.model.network import parameters
 from tsforge.preparation import Prepared
+from tsforge.sweeping.meeting import Learn
 from tsforge.sweeping.plan import LATENCY, PARAMETERS, ROUNDS, Plan
 from tsforge.sweeping.table import Table
 
@@ -76,11 +77,13 @@ class Judge:
     """Trains experiments and says how good they are on validation.
 
     folder: where trainings keep their state, so that somebody else can go on with them; None for nowhere.
+    learn: who trains; `training.learn` where None.
     """
 
     plan: Plan
     table: Table
     folder: Path | None = None
+    learn: Learn | None = None
 
     def judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
         """Train and score every fold; with batches half as large, and half again, where memory does not suffice.
@@ -130,7 +133,8 @@ class Judge:
         fits: list[training.Learned] = []
         parts: list[dict[str, float]] = []
         for k, (prepared, keep) in enumerate(zip(folds, kept, strict=True)):
-            learned = training.learn(prepared, _Report(self.plan, prepared, watcher, first=k == 0), keep)
+            report = _Report(self.plan, prepared, watcher, first=k == 0)
+            learned = (self.learn or training.learn)(prepared, report, keep)
             if learned.stop == "interrupt":
                 raise KeyboardInterrupt
             fits.append(learned)

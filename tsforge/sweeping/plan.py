@@ -31,6 +31,12 @@ def count(value: Any) -> Any:
     return round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
 
 
+def several(value: Any) -> Any:
+    """A number that was written as text."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Pack = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=2)], BeforeValidator(several)]
 Count = Annotated[int, BeforeValidator(count), Field(ge=1)]
 
 
@@ -42,6 +48,7 @@ class SweepConfig(Config):
     better. folds: rolling origins that a score is the mean of. sampler, pruner: Optuna's, by name.
     max_parameters, max_latency (seconds): trials beyond are not trained. refit: so many of the best are fitted again,
     with `seeds` seeds each. workers: processes. study: its name where several share a storage.
+    pack: trials of one shape that a worker trains side by side; "auto" where that is measured to be faster.
     engine: where workers run, as processes of this machine or as tasks of the Ray cluster at `address` ("auto" finds a
     running one; None starts one on this machine).
     """
@@ -59,6 +66,7 @@ class SweepConfig(Config):
     seeds: AtLeastOne = 3
     workers: AtLeastOne = 1
     study: str | None = None
+    pack: Pack = "auto"
     engine: Literal["processes", "ray"] = "processes"
     address: str | None = None
 

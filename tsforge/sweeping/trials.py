@@ -58,8 +58,10 @@ def feasible(trial: FrozenTrial) -> bool:
     return all(value <= 0 for value in trial.constraints.values())
 
 
-def begin(study: Study, place: Place, total: int) -> Trial | None:
+def begin(study: Study, place: Place, total: int, like: dict[str, Any] | None = None) -> Trial | None:
     """The next trial, after those of dead workers were queued again; None where `total` have been begun.
+
+    like: settings that it is to have; None too where others wait for whoever is free.
 
     Where the workers are on one machine they take turns here; elsewhere one that is too many gives its trial back.
     """
@@ -69,6 +71,10 @@ def begin(study: Study, place: Place, total: int) -> Trial | None:
         reap(study, place)
         if len(_begun(study)) >= total:
             return None
+        if like is not None:
+            if any(t.state == TrialState.WAITING for t in study.get_trials(deepcopy=False)):
+                return None
+            study.enqueue_trial(like)
         trial = study.ask()
         if not place.local:
             beat(study, trial)  # first: with an owner and without a sign of life it could never be found dead
@@ -88,6 +94,11 @@ def beat(study: Study, trial: Trial) -> None:
     """A sign of life of a trial, at a server."""
     storage: Any = study._storage
     storage.record_heartbeat(trial._trial_id)
+
+
+def left(study: Study, total: int) -> int:
+    """How many of so many have not been begun."""
+    return max(0, total - len(_begun(study)))
 
 
 def _begun(study: Study) -> list[FrozenTrial]:

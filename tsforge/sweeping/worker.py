@@ -6,14 +6,15 @@ it is gone), lets it hand its trial over and end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ from tsforge.errors import TsforgeError
 from tsforge.learner import Round
 from tsforge.sweeping import devices, trials
 from tsforge.sweeping.finale import run_refits
+from tsforge.sweeping.meeting import together
 from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError
 from tsforge.sweeping.orders import Orders, read
+from tsforge.sweeping.packs import Packs, alike
 from tsforge.sweeping.plan import load
 from tsforge.sweeping.recorded import Recorder, Run
 from tsforge.sweeping.study import Place, open_study, pruner, sampler
@@ -69,15 +72,49 @@ def run_trials(orders: Orders, judge: Judge, recorder: Recorder, stop: Callable[
     plan, place = judge.plan, Place(Path(orders.folder), orders.study, orders.url, orders.heartbeat)
     study = open_study(place, plan.sweep.objectives, sampler("random", 0), pruner(plan))
     study.sampler = sampler(plan.sweep.sampler, _seed(orders, judge, len(study.get_trials(deepcopy=False))))
+    packs = Packs(judge)
     while not stop():
-        trial = trials.begin(study, place, orders.total)
-        if trial is not None:
-            with _Beating(study, trial, place):
-                _attempt(study, trial, judge, recorder, stop)
+        found = _next(study, place, orders.total, packs)
+        if found:
+            with contextlib.ExitStack() as beating:
+                for trial in found:
+                    beating.enter_context(_Beating(study, trial, place))
+                _attempts(study, found, judge, recorder, stop)
         elif trials.tally(study.get_trials(deepcopy=False)).running:
             time.sleep(WAIT)
         else:
             return
+
+
+def _next(study: Study, place: Place, total: int, packs: Packs) -> list[Trial]:
+    """The next trials to be run at once: none where all are begun, one, or a pack of one shape."""
+    first = trials.begin(study, place, total)
+    if first is None:
+        return []
+    try:
+        experiment = packs.judge.plan.made.suggest(first)
+        count = packs.count(experiment, 1 + trials.left(study, total))
+    except TsforgeError:  # which the attempt will say
+        return [first]
+    found = [first]
+    for _ in range(count - 1):
+        other = trials.begin(study, place, total, alike(first.params))
+        if other is None:
+            break
+        found.append(other)
+    return found
+
+
+def _attempts(study: Study, found: Sequence[Trial], judge: Judge, recorder: Recorder, stop: Callable[[], bool]) -> None:
+    if len(found) == 1:
+        _attempt(study, found[0], judge, recorder, stop)
+        return
+    together(
+        [
+            lambda learn, trial=trial: _attempt(study, trial, replace(judge, learn=learn), recorder, stop)  # type: ignore[misc]
+            for trial in found
+        ]
+    )
 
 
 def _seed(orders: Orders, judge: Judge, known: int) -> int:
