@@ -11,6 +11,7 @@ from pydantic import Field
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment, build
+from tsforge.model.zoo import ZOO
 from tsforge.sweeping.space import Space, space
 
 
@@ -63,8 +64,15 @@ def test_whatever_is_drawn_is_an_experiment_that_can_be_built(seed: int) -> None
     """Prevents: trials that fail for a width that the heads do not divide."""
     from tsforge.batch import WindowShape
 
-    made = space(bases("rnn", "lstm", "transformer", "transformer-encoder", "linear"), {})
+    made = space(bases(*ZOO), {})
     made.suggest(Asked(seed)).model.build(WindowShape(12, 4, 1, 0, 0, 0, 1, ()))
+
+
+@pytest.mark.parametrize("model", ZOO)
+def test_every_default_lies_in_its_range(model: str) -> None:
+    """Prevents: a sweep that cannot begin with the named model as it is."""
+    made = space(bases(model), {})
+    assert set(made.defaults(model)) == {s.name for s in made.of(model) if not s.fixed}
 
 
 def test_a_new_configuration_has_a_space_without_more_code() -> None:

@@ -71,8 +71,9 @@ def accurate(model: str, best: str, verdict: str | None) -> str:
 
 
 def book(aspect: str, model: str) -> str | None:
-    """What the textbook says of a model, or of its family; None where it says nothing."""
-    return TEXTBOOK.get(aspect, {}).get(model.partition("-")[0])
+    """What the textbook says of a model, or of the family in its name; None where it says nothing."""
+    said = TEXTBOOK.get(aspect, {})
+    return next((said[word] for word in model.split("-") if word in said), None)
 
 
 def _share(part: float, whole: float) -> float:
