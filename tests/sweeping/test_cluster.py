@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_two_workers_run_eight_trials_and_one_may_die(
 
 
 def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path) -> None:
-    plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray", pack="off")
+    plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
     study = opened(plan)
 
     def look(crew: Crew) -> None:
@@ -87,7 +88,10 @@ def test_a_study_in_a_folder_is_for_one_machine(make: Make, monkeypatch: pytest.
 
 def test_an_address_where_nothing_answers(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    plan = make(engine="ray", address="auto")
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{port.getsockname()[1]}"
+    plan = make(engine="ray", address=nobody)
     with pytest.raises(ConfigError, match="no Ray cluster") as caught, staffing.crew(plan, orders(tmp_path, 1)):
         pass
     assert "ray start --head" in caught.value.hint

@@ -78,7 +78,7 @@ def test_pruned_ones_leave_the_others(make: Make, sizes: list[int], tmp_path: Pa
 
 def test_automatic_is_what_was_measured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: packs where they are slower, and a measurement for every trial."""
-    plan = make(settings=GRU, workers=2)
+    plan = make(settings=GRU, workers=2, pack="auto")
     judge, asked = Judge(plan, Table.read(plan)), []
     for gain, count in ((2.0, 4), (1.0, 1)):
         monkeypatch.setattr(packing, "gain", lambda *_, gain=gain: (asked.append(1), gain)[1])
