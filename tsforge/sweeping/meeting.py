@@ -27,6 +27,7 @@ def together(works: Sequence[Callable[[Learn], Any]]) -> None:
     threads = [threading.Thread(target=meeting.attend, args=(work,), name=f"trial {i}") for i, work in enumerate(works)]
     for thread in threads:
         thread.start()
+    meeting.hold()
     for thread in threads:
         thread.join()
     if meeting.problems:
@@ -49,7 +50,10 @@ class _Asked:
 
 
 class _Meeting:
-    """Whoever comes last, or leaves while all others wait, does what all wait for."""
+    """Whoever wants to train waits until all who are present do; then it is done for them by the thread that holds it.
+
+    By one thread, as each that computes with torch has helpers of its own, which stand in each other's way.
+    """
 
     def __init__(self, count: int) -> None:
         self.present = count
@@ -65,31 +69,31 @@ class _Meeting:
                 self.problems.append(problem)
             finally:
                 self.present -= 1
-                self._answer()
+                self._turn.notify_all()
+
+    def hold(self) -> None:
+        """Until all have left."""
+        with self._turn:
+            while self._turn.wait_for(lambda: len(self._asked) == self.present) and self.present:
+                asked, self._asked = self._asked, []
+                groups: dict[str, list[_Asked]] = {}
+                for i, one in enumerate(asked):
+                    groups.setdefault(packing.likeness(one.prepared) or f"alone {i}", []).append(one)
+                for group in groups.values():
+                    _train(group)
+                self._turn.notify_all()
 
     def _learn(
         self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
     ) -> training.Learned:
         mine = _Asked(prepared, report, keep)
         self._asked.append(mine)
-        self._answer()
+        self._turn.notify_all()
         self._turn.wait_for(lambda: mine.done)
         if mine.problem is not None:
             raise mine.problem
         assert mine.result is not None
         return mine.result
-
-    def _answer(self) -> None:
-        """Train for all who wait, once nobody is left who does not."""
-        if not self._asked or len(self._asked) < self.present:
-            return
-        asked, self._asked = self._asked, []
-        groups: dict[str, list[_Asked]] = {}
-        for i, one in enumerate(asked):
-            groups.setdefault(packing.likeness(one.prepared) or f"alone {i}", []).append(one)
-        for group in groups.values():
-            _train(group)
-        self._turn.notify_all()
 
 
 def _train(group: Sequence[_Asked]) -> None:
