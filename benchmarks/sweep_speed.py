@@ -1,6 +1,7 @@
 """Trials per hour of a sweep: one worker and two, one trial at a time and packed.
 
-    python benchmarks/sweep_speed.py [--models gru,lstm] [--trials 8] [--steps 60] [--width 16] [--context 96] [--repeats 2]
+    python benchmarks/sweep_speed.py [--models gru,lstm] [--trials 8] [--steps 60] [--width 16] [--context 96]
+                                     [--repeats 2]
 
 Electricity demand, half-hourly, a horizon of 48. Every way runs the same number of trials of one shape, which differ in
 learning rate, weight decay and dropout, without a pruner and without refits; two workers have one thread each, one
