@@ -83,7 +83,7 @@ def test_what_makes_them_equal_is_not_varied(done: tuple[Compared, Path]) -> Non
         assert "train.lr" in varied
         assert not varied & {"model.width", "train.batch_size"}
         assert {"model.width", "train.batch_size"} <= set(data.tuned[model].fixed)
-    counts = [fitted.parameters for fits in data.fitted.values() for fitted in fits]
+    counts = [fitted.parameters for fitted in data.fits]
     assert max(counts) / min(counts) < 1.1
 
 

@@ -55,7 +55,7 @@ class SweepOptions:
     workers: int | None = None
     "Processes; each has its share of the cores. (default: 1)"
     pack: str | None = None
-    "Trials of one shape that each trains side by side: a number, off, or auto where it is faster. (default: auto)"
+    "Trials of one shape that each trains side by side: a number, off, or auto where it is faster. (default: off)"
     engine: Literal["processes", "ray"] | None = None
     "Where workers run: as processes of this machine, or as tasks of a Ray cluster. (default: processes)"
     address: str | None = None

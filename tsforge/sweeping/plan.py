@@ -66,7 +66,7 @@ class SweepConfig(Config):
     seeds: AtLeastOne = 3
     workers: AtLeastOne = 1
     study: str | None = None
-    pack: Pack = "auto"
+    pack: Pack = "off"
     engine: Literal["processes", "ray"] = "processes"
     address: str | None = None
 
