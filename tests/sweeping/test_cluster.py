@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
+import ray
+import ray.cluster_utils
 from plans import Make
 from stores import ROOT, wait_for
 
 from tsforge.errors import ConfigError
-from tsforge.sweeping import cluster, staffing, trials
+from tsforge.sweeping import conductor, staffing, trials
 from tsforge.sweeping.crew import Crew
 from tsforge.sweeping.orders import Orders
 from tsforge.sweeping.plan import Plan
 from tsforge.sweeping.study import Place, open_study, pruner, sampler
+from tsforge.tracking.tracker import Tracker
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +81,51 @@ def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.S
     assert study.trials[1].params == study.trials[0].params
 
 
-def test_a_study_in_a_folder_is_for_one_machine(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_machine_that_is_lost_takes_no_trial_with_it(
+    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
+) -> None:
+    """Prevents: a sweep that ends, or miscounts, when a node of its cluster goes; and two nodes of one machine that are
+    taken for two machines."""
+    cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray", address=cluster.address)
+        study = opened(plan)
+
+        def running() -> list[optuna.trial.FrozenTrial]:
+            return [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+
+        with staffing.crew(plan, orders(tmp_path, 6)) as crew:
+            wait_for(lambda: len(running()) == 2, "a trial on each node")
+            cluster.remove_node(second, allow_graceful=False)
+            crew.watch(lambda: None)
+            assert crew.restarts == 1
+    finally:
+        cluster.shutdown()
+    assert [t.state.name for t in trials.counted(study.trials)] == ["COMPLETE"] * 6
+
+
+@pytest.mark.parametrize("names", [["elsewhere"], ["", "elsewhere"]], ids=["another", "this and another"])
+def test_a_study_in_a_folder_is_for_this_machine(
+    names: list[str], make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Prevents: workers of other machines that each begin a study of their own."""
+    nodes = [{"Alive": True, "NodeManagerHostname": name or socket.gethostname()} for name in names]
+    monkeypatch.setattr(ray, "init", lambda *_, **__: None)
+    monkeypatch.setattr(ray, "nodes", lambda: [*nodes, {"Alive": False, "NodeManagerHostname": "gone"}])
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
     plan = make(engine="ray")
-    monkeypatch.setattr(cluster.Cluster, "__init__", lambda self, *_: setattr(self, "machines", 3))
-    with pytest.raises(ConfigError, match="3 machines") as caught, staffing.crew(plan, orders(tmp_path, 1)):
+    with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, staffing.crew(plan, orders(tmp_path, 1)):
         pass
     assert "--storage" in caught.value.hint
+
+
+def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError) as caught:
+        conductor.sweep(make(engine="ray"), conductor.Where(tmp_path / "new"), Tracker(on=False))
+    assert caught.value.hint == 'pip install "tsforge[ray]"'
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_address_where_nothing_answers(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

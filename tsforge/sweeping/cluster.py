@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,11 +21,12 @@ from tsforge.sweeping.orders import Orders, read
 from tsforge.sweeping.plan import FILE
 
 log = logging.getLogger("tsforge")
+CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
 LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
 
 
-def _ray() -> Any:
-    """The package, whose functions have no types."""
+def package() -> Any:
+    """Ray, whose functions have no types. Raises ConfigError where it is not installed."""
     try:
         import ray
     except ImportError:
@@ -33,14 +35,18 @@ def _ray() -> Any:
 
 
 class Cluster:
-    """A connection to a cluster. count: workers that will run on it. plan: the sweep's, for machines that lack it."""
+    """A connection to a cluster. count: workers that will run on it. plan: the sweep's, for machines that lack it.
+
+    elsewhere: the names of its machines other than this one, which may have several of its nodes.
+    """
 
     def __init__(self, count: int, plan: str) -> None:
-        ray = _ray()
+        ray = package()
         resources = ray.cluster_resources()
         cores, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
         self.threads = crew.share(count, cores)
-        self.machines = sum(node["Alive"] for node in ray.nodes())
+        names = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+        self.elsewhere = sorted(names - {socket.gethostname()})
         self._needs = {"num_cpus": min(self.threads, cores), "num_gpus": min(1.0, gpus / count) if gpus else 0}
         self._plan = plan
         if count > cores:
@@ -59,15 +65,16 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
-    ray = _ray()
+    ray = package()
     own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
     address = address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(address or "")
         ray.init(
             address or "local", include_dashboard=None if address else False, log_to_driver=False,
             logging_level=logging.ERROR, **({} if address else own),
         )  # fmt: skip
-    except (ConnectionError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError) as problem:
         text = str(problem).partition("\n")[0]
         raise ConfigError(
             f"no Ray cluster answers at {address}: {text}", "start one with `ray start --head`, or leave out --address"
@@ -78,24 +85,38 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes, and say so in lines of its own."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and int(port) < 2**16 and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
+
+
 class Task:
     """A worker that a Ray task looks after."""
 
     def __init__(self, orders: Orders, plan: str, needs: dict[str, Any]) -> None:
-        ray = _ray()
-        self._flag = ray.remote(num_cpus=0)(_Flag).remote()
+        ray = package()
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )  # elsewhere it would be lost with a machine that a worker need not run on
+        self._flag = ray.remote(num_cpus=0, scheduling_strategy=here)(_Flag).remote()
         # Ray must not start it again by itself: who is restarted how often is counted in one place.
         work = ray.remote(max_retries=0, **needs)(_work)
         self._task = work.remote(orders.text(), plan, str(Path.cwd()), self._flag)
         self._said: list[str] = []
 
     def poll(self) -> int | None:
-        ray = _ray()
+        ray = package()
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
             code, self._said = ray.get(self._task)
-        except ray.exceptions.WorkerCrashedError:
+        except (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,  # Ray ends a task before the machine's memory is used up
+        ):
             return -signal.SIGKILL
         except ray.exceptions.RayError as problem:
             self._said = [str(problem).strip().splitlines()[-1]]
@@ -107,7 +128,7 @@ class Task:
 
     def kill(self) -> None:
         """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
-        ray = _ray()
+        ray = package()
         ray.cancel(self._task, force=True)
 
     def said(self) -> list[str]:
@@ -129,7 +150,7 @@ class _Flag:
 
 def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
-    ray = _ray()
+    ray = package()
     orders = read(text)
     folder = Path(orders.folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -116,6 +116,7 @@ def sweep(
     it is shown under. progress: called every second or so.
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
+    staffing.check(plan)
     folder = where.folder
     folder.mkdir(parents=True, exist_ok=True)
     study = open_study(where.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))

@@ -7,11 +7,17 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tsforge.errors import ConfigError
+from tsforge.errors import ConfigError, listing
 from tsforge.sweeping import cluster, devices
 from tsforge.sweeping.crew import Crew, share
 from tsforge.sweeping.orders import Orders
 from tsforge.sweeping.plan import Plan
+
+
+def check(plan: Plan) -> None:
+    """Raises ConfigError, before anything is begun, where the engine is not installed."""
+    if plan.sweep.engine == "ray":
+        cluster.package()
 
 
 @contextlib.contextmanager
@@ -22,9 +28,10 @@ def crew(plan: Plan, orders: Sequence[Orders]) -> Iterator[Crew]:
     """
     if plan.sweep.engine == "ray" and not orders[0].refit:
         with cluster.connected(plan.sweep.address, len(orders), plan.json_text()) as found:
-            if found.machines > 1 and orders[0].url is None:
+            if found.elsewhere and orders[0].url is None:
                 raise ConfigError(
-                    f"the cluster has {found.machines} machines, and a study in a folder can be shared by one",
+                    f"the cluster has other machines ({listing(found.elsewhere)}), "
+                    "and a study in a folder is for this one alone",
                     "name a database with --storage postgresql+psycopg://...",
                 )
             with Crew(orders, found.start) as made:
