@@ -108,10 +108,11 @@ def test_the_same_command_goes_on_and_another_is_refused(folder: Path, capsys: p
     assert "name another --out" in err
 
 
-def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path) -> None:
+def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: trials that are lost or stay RUNNING after Ctrl-C; the signal goes to the command alone."""
-    line = ["sweep", "data.csv", "--trials", "2", "--refit", "0", "--no-track", "--out", "s", *QUICK]
+    line = ["sweep", "data.csv", "--trials", "1", "--refit", "0", "--no-track", "--out", "s", *QUICK]
     slow = [w if w != "6" or line[i - 1] != "--max-steps" else "1000000" for i, w in enumerate(line)]
+    slow += ["--max-time", "3s"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tsforge", *slow], cwd=folder, env=environment(), text=True, stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -125,6 +126,8 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path) -> None:
     assert "the same command goes on" in out
     assert "Traceback" not in err
     assert '"instead_of"' in journal.read_text()
+    assert run([*slow, "--json", "--quiet"]) == 0
+    assert [r["state"] for r in json.loads(capsys.readouterr().out)["leaderboard"]] == ["COMPLETE"]
 
 
 @pytest.mark.parametrize(
