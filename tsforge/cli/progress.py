@@ -80,7 +80,7 @@ class SweepProgress:
 
     def _text(self, phase: str, tally: Tally, total: int) -> str:
         if phase == "fit":
-            return "fitting the winner"
+            return "scoring the winner"
         if phase == "refit":
             return f"fitting the best again  {tally.finished}/{total}"
         best = f"  best {self.objective} {tally.best:.4g}" if tally.best is not None else ""
