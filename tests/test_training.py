@@ -218,6 +218,19 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
     assert load_file(tmp_path / "m" / "weights.safetensors")
 
 
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "scaled-mae", "scaled-pinball"])
+def test_intervals_are_calibrated_whatever_the_loss(loss: str, tmp_path: Path) -> None:
+    """Prevents: a model without intervals, or one whose loss is lost on the way to disk."""
+    data = hourly(40)
+    settings = {"model.head.loss": loss, "train.max_steps": 150, "model.backbone.decode": "parallel"}
+    fitted = tsforge.fit(small("lstm", **settings), data, out=tmp_path / "model")
+    assert fitted.model.levels == LEVELS
+    assert fitted.scores["lstm"]["coverage_80"] == pytest.approx(0.8, abs=0.12)
+    after = tsforge.artifact.load(tmp_path / "model")
+    assert after.experiment == fitted.model.experiment
+    assert tsforge.predict(after, data).quantiles.shape == (1, 6, 1, len(LEVELS))
+
+
 @pytest.mark.parametrize("kind", ["linear", "gru", "seasonal-naive"])
 def test_the_unit_of_a_series_does_not_matter(kind: str) -> None:
     """Prevents: small series flattened because others in the table are a million times larger."""

@@ -281,3 +281,23 @@ def test_any_number_of_lags_fits(kind: str, lags: tuple[int, ...]) -> None:
     found = values(network(kind, shape, base="none"), given)
     assert found.isfinite().all()
     assert found.shape[:3] == (4, shape.horizon, shape.targets)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("loss", ["scaled-mae", "scaled-pinball"])
+def test_a_scaled_loss_is_the_error_relative_to_the_level(loss: str, scaling: str, affine: bool) -> None:
+    """Errors in other units than those of sMAPE, MAPE and WAPE: a level of another window, or of the truth."""
+    made, given, after = ready("nlinear", scaling=scaling, affine=affine, head__loss=loss), context(SHAPE), truth(SHAPE)
+    forecast = made(given)
+    said, levels = (forecast.quantiles(), forecast.levels) if forecast.levels else (forecast.point[..., None], (0.5,))
+    losses = []
+    for b in range(4):
+        for c in range(SHAPE.targets):
+            level = given.target[b, :, c][given.observed[b, :, c]].abs().mean()
+            for h in range(SHAPE.horizon):
+                if after.observed[b, h, c]:
+                    gap = (after.target[b, h, c] - said[b, h, c]) / level
+                    tau = torch.tensor(levels)
+                    losses.append((2 * torch.where(gap > 0, tau * gap, (tau - 1) * gap)).mean())
+    torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean())

@@ -105,6 +105,27 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.95])
+def test_weights_take_errors_to_shares_of_the_level(kind: str, missing: float) -> None:
+    """Placeholders that lower the level, a sign that cancels, or windows at level 0 whose weight is infinite."""
+    given, made = context(SHAPE, batch=20, missing=missing), scaler(kind)
+    target = given.target.clone()
+    target[:4] = 0.0
+    target[4:8] *= 1e-6
+    scaling = made(target, given.observed)
+    found = made.weight(target, given.observed, scaling)
+    assert found.shape == (20, 1, 2)
+    assert (found > 0).all()
+    for b in range(20):
+        for c in range(2):
+            seen = np.abs(target[b, :, c][given.observed[b, :, c]].double().numpy())
+            small = not len(seen) or seen.mean() < FLOOR * SPREAD[c]
+            assert small or b >= 8
+            expected = 1.0 if small else float(scaling.scale[b, 0, c]) / seen.mean()
+            assert float(found[b, 0, c]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_last_observed_against_a_loop() -> None:
     """The oldest observed value, or the newest whether observed or not."""
     given = context(SHAPE, batch=50, missing=0.8)

@@ -5,6 +5,7 @@ Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -67,12 +68,16 @@ class Neural(Config):
 
 
 class Embedded(NamedTuple):
-    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised."""
+    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
+
+    weight (B, 1, C): of each window in the loss, None for 1.
+    """
 
     past: Tensor
     future: Tensor
     target: Tensor
     scaling: Scaling
+    weight: Tensor | None
 
 
 class Network(nn.Module):
@@ -87,6 +92,7 @@ class Network(nn.Module):
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
+        self.relative = config.head.relative
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
@@ -110,14 +116,15 @@ class Network(nn.Module):
         if self.affine is not None:
             target = self.affine(target)
         target = target * context.observed
-        return Embedded(*self.tokens.embed(context._replace(target=target)), target, scaling)
+        weight = self.scaler.weight(context.target, context.observed, scaling) if self.relative else None
+        return Embedded(*self.tokens.embed(context._replace(target=target)), target, scaling, weight)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
         base = lagged(seen.target, self.before)
         base = base * self.gate if self.gate is not None else torch.zeros_like(base)
         features = self.tokens.readout(seen.future + more)
-        forecast: Point | Quantiles = self.head(features, base, seen.scaling)
+        forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
         return forecast if self.affine is None else self.affine.undo(forecast)
 
 

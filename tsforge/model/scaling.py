@@ -61,6 +61,16 @@ class WindowScaler(nn.Module):
         scale = (variance + (FLOOR * self.least).square()).sqrt()
         return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
+    def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
+        """What takes errors from normalised units to shares of each window's level, (B, 1, C).
+
+        The level is the mean absolute value of what was observed of the context; where that is below a hundredth of the
+        smallest series' deviation, or nothing was observed, errors stay in normalised units (a weight of 1).
+        """
+        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
+        level = torch.where(observed, target.abs(), torch.zeros_like(target)).sum(dim=1, keepdim=True) / count
+        return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
 
 class Affine(nn.Module):
     """A learned size and shift per channel of what is normalised already, with its inverse (RevIN; Kim et al. 2022).
