@@ -161,6 +161,25 @@ def test_rate_rises_then_falls_like_a_cosine() -> None:
     assert factor(100) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_rate_falls_in_stages() -> None:
+    """Prevents: stages that begin an epoch early or late, or that depend on the number of steps."""
+    config = TrainConfig(schedule="step", decay=0.5, stages=6, warmup=0.0)
+    table = [1, 1, 1, 0.5, 0.25, 0.125]  # constant for three epochs of six, then halved each epoch
+    for per_epoch in (1, 4, 50):
+        factor = rate(config, 6 * per_epoch)
+        assert [factor(s) for s in range(6 * per_epoch)] == [table[s // per_epoch] for s in range(6 * per_epoch)]
+    few = rate(config, 3)  # fewer steps than stages: each step is at the beginning of one
+    assert [few(s) for s in range(3)] == [1, 1, 0.25]
+    factor = rate(TrainConfig(schedule="step"), 3000)
+    assert [factor(s) for s in (0, 74, 149, 150, 299)] == pytest.approx([1 / 150, 0.5, 1, 1, 1])
+    assert [factor(s) for s in (300, 399, 400, 2999)] == pytest.approx([0.8, 0.8, 0.64, 0.8**27])
+
+
+def test_rate_stays_constant() -> None:
+    factor = rate(TrainConfig(schedule="constant", warmup=0.1), 50)
+    assert [factor(s) for s in (0, 2, 4, 5, 49)] == pytest.approx([0.2, 0.6, 1, 1, 1])
+
+
 def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
     """Several series of different length, two targets, all kinds of covariates, gaps, an unseen category."""
     rng = np.random.default_rng(3)
