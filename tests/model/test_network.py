@@ -227,7 +227,7 @@ def test_poor_windows_have_finite_forecasts_and_gradients(kind: str, scaling: st
 @pytest.mark.parametrize("kind", NEURAL)
 def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
     """A silent network that is no longer the baseline it claims to start from."""
-    made = ready(kind, head__type="point", base="seasonal")
+    made = ready(kind, head__type="point", base="seasonal", cycle="none")
     given = context(SHAPE, missing=0.0)
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)
@@ -243,7 +243,7 @@ def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
 @pytest.mark.parametrize("kind", NEURAL)
 def test_without_a_base_a_silent_network_says_the_mean(kind: str) -> None:
     """A base that is added although none was asked for."""
-    made = ready(kind, head__type="point", base="none")
+    made = ready(kind, head__type="point", base="none", cycle="none")
     given = context(SHAPE)
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)
