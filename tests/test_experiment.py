@@ -262,7 +262,7 @@ def test_a_head_needs_no_type_to_be_the_default_one() -> None:
     levels = {"model.head.levels": [0.1, 0.9]}
     assert build(levels) == build(levels | {"model.head.type": "quantile"})
     with pytest.raises(ConfigError, match=r"model\.head\.loss"):
-        build({"model.head.loss": "mae"})
+        build({"model.head.loss": "mae", "model.head.type": "quantile"})
 
 
 def test_experiments_are_values() -> None:

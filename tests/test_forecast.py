@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,14 @@ def point(kind: str = "mse") -> Point:
     return Point(draw(B, H, C).requires_grad_(), scaling(), kind)
 
 
-FORECASTS = (quantiles, point, lambda: point("mae"))
+def weight() -> torch.Tensor:
+    return 0.2 + draw(B, 1, C, seed=5).abs()
+
+
+FORECASTS = (
+    quantiles, point, lambda: point("mae"), lambda: point("huber"),
+    lambda: replace(point("mae"), weight=weight()), lambda: replace(quantiles(), weight=weight()),
+)  # fmt: skip
 SORTED_LEVELS = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=12, unique=True).map(
     lambda found: tuple(sorted(found))
 )
@@ -100,6 +109,29 @@ def test_point_loss_against_scikit_learn(kind: str, metric: object) -> None:
     assert forecast.loss(after).item() == pytest.approx(metric(y, forecast.normalised.detach()[seen].numpy()))
 
 
+def test_huber_against_its_two_pieces() -> None:
+    """Pieces that do not meet at 1, or a slope beyond it that is not 1 (Huber 1964)."""
+    forecast, after = point("huber"), truth()
+    gaps = (forecast.normalised.detach() - scaling().normalise(after.target)).abs()[after.observed].tolist()
+    assert min(gaps) < 1 < max(gaps)
+    expected = np.mean([g * g / 2 if g <= 1 else g - 1 / 2 for g in gaps])
+    assert forecast.loss(after).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("make", [quantiles, point, lambda: point("mae"), lambda: point("huber")])
+def test_weights_are_of_windows(make: object) -> None:
+    """Weights of another window or channel, or a mean that divides by them."""
+    forecast, after = make(), truth()
+    total = 0.0
+    for b, h, c in np.ndindex(B, H, C):
+        if after.observed[b, h, c]:
+            one = torch.zeros(B, H, C, dtype=torch.bool)
+            one[b, h, c] = True
+            total += forecast.loss(after._replace(observed=one)).item() * float(weight()[b, 0, c])
+    found = replace(forecast, weight=weight()).loss(after)
+    assert found.item() == pytest.approx(total / int(after.observed.sum()))
+
+
 @pytest.mark.parametrize("make", FORECASTS)
 def test_the_loss_ignores_what_was_not_observed(make: object) -> None:
     """Placeholders that a network is trained on."""
@@ -148,7 +180,7 @@ def test_quantiles_in_data_units_against_a_loop() -> None:
         assert float(found[b, h, c, q]) == pytest.approx(float(expected))
 
 
-@pytest.mark.parametrize("kind", ["mse", "mae"])
+@pytest.mark.parametrize("kind", ["mse", "mae", "huber"])
 def test_a_point_forecast_has_no_quantiles(kind: str) -> None:
     """A point forecast that passes for a distribution of one level."""
     forecast: Forecast = point(kind)
@@ -162,13 +194,9 @@ def test_the_loss_does_not_depend_on_units(make: object) -> None:
     """Large series that drown small ones: the loss is in normalised units."""
     forecast, after = make(), truth()
     loc, scale = scaling()
-    other = type(forecast)(forecast.normalised, Scaling(1000 * loc + 5, 1000 * scale), *rest(forecast))
+    other = replace(forecast, scaling=Scaling(1000 * loc + 5, 1000 * scale))
     moved = after._replace(target=1000 * after.target + 5)
     torch.testing.assert_close(other.loss(moved), forecast.loss(after))
-
-
-def rest(forecast: Point | Quantiles) -> tuple[object, ...]:
-    return (forecast.levels,) if isinstance(forecast, Quantiles) else (forecast.kind,)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.75])
@@ -182,3 +210,35 @@ def test_the_loss_is_least_at_the_quantile(level: float) -> None:
         float(Quantiles(torch.full((1001, 1, 1, 1), v, dtype=y.dtype), units, (level,)).loss(after)) for v in grid
     ]
     assert grid[int(np.argmin(losses))] == pytest.approx(np.quantile(y.numpy(), level), abs=0.02)
+
+
+def huber_location(y: np.ndarray) -> float:
+    """Where the pulls, each at most 1, balance: by bisection."""
+    low, high = y.min(), y.max()
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.clip(y - middle, -1, 1).sum() > 0 else (low, middle)
+    return float(low)
+
+
+@pytest.mark.parametrize(("kind", "claimed"), [("mse", np.mean), ("mae", np.median), ("huber", huber_location)])
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+def test_the_point_loss_is_least_where_it_is_said_to_be(kind: str, claimed: object, missing: float) -> None:
+    """A "mean" that is a median, or the other way round: skewed truths tell them apart."""
+    y = torch.exp(draw(1001, 1, 1))
+    observed = torch.rand(1001, 1, 1, generator=torch.Generator().manual_seed(3)) >= missing
+    units = Scaling(torch.zeros(1001, 1, 1), torch.ones(1001, 1, 1))
+    grid = np.linspace(0.5, 2.5, 401)
+    losses = [float(Point(torch.full_like(y, v), units, kind).loss(Truth(y, observed))) for v in grid]
+    assert grid[int(np.argmin(losses))] == pytest.approx(claimed(y[observed].numpy()), abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5])
+def test_weighted_by_level_the_loss_is_least_at_the_weighted_quantile(level: float) -> None:
+    """Windows of small series without a say: with weights of 1 / size the quantile is that of relative errors."""
+    size = torch.exp(2 * draw(1001, 1, 1, seed=1))
+    y = size * (2 + 0.3 * draw(1001, 1, 1))
+    units, after = Scaling(torch.zeros_like(y), torch.ones_like(y)), Truth(y, torch.ones_like(y, dtype=torch.bool))
+    grid = np.linspace(1, 3, 401)
+    losses = [float(Quantiles((v * size).unsqueeze(-1), units, (level,), weight=1 / size).loss(after)) for v in grid]
+    assert grid[int(np.argmin(losses))] == pytest.approx(np.quantile((y / size).numpy(), level), abs=0.01)

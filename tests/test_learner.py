@@ -29,7 +29,8 @@ def batches(count: int, seed: int = 0) -> list[Batch]:
         observed = torch.rand(5, H, 1, generator=g) >= (0.1 if i % 2 else 0.7)
         observed[0, 0] = True
         nothing = torch.zeros(5, L, 0)
-        given = Context(target, torch.ones(5, L, 1, dtype=torch.bool), nothing, nothing, torch.zeros(5, 0))
+        seen = torch.ones(5, L, 1, dtype=torch.bool)
+        given = Context(target, seen, nothing, nothing, torch.zeros(5, 0), torch.arange(5))
         made.append(Batch(given, Truth(after * observed, observed)))
     return made
 

@@ -161,6 +161,25 @@ def test_rate_rises_then_falls_like_a_cosine() -> None:
     assert factor(100) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_rate_falls_in_stages() -> None:
+    """Prevents: stages that begin an epoch early or late, or that depend on the number of steps."""
+    config = TrainConfig(schedule="step", decay=0.5, stages=6, warmup=0.0)
+    table = [1, 1, 1, 0.5, 0.25, 0.125]  # constant for three epochs of six, then halved each epoch
+    for per_epoch in (1, 4, 50):
+        factor = rate(config, 6 * per_epoch)
+        assert [factor(s) for s in range(6 * per_epoch)] == [table[s // per_epoch] for s in range(6 * per_epoch)]
+    few = rate(config, 3)  # fewer steps than stages: each step is at the beginning of one
+    assert [few(s) for s in range(3)] == [1, 1, 0.25]
+    factor = rate(TrainConfig(schedule="step"), 3000)
+    assert [factor(s) for s in (0, 74, 149, 150, 299)] == pytest.approx([1 / 150, 0.5, 1, 1, 1])
+    assert [factor(s) for s in (300, 399, 400, 2999)] == pytest.approx([0.8, 0.8, 0.64, 0.8**27])
+
+
+def test_rate_stays_constant() -> None:
+    factor = rate(TrainConfig(schedule="constant", warmup=0.1), 50)
+    assert [factor(s) for s in (0, 2, 4, 5, 49)] == pytest.approx([0.2, 0.6, 1, 1, 1])
+
+
 def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
     """Several series of different length, two targets, all kinds of covariates, gaps, an unseen category."""
     rng = np.random.default_rng(3)
@@ -216,6 +235,19 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert np.isfinite(tsforge.predict(tmp_path / "m", path).point).all()
     assert load_file(tmp_path / "m" / "weights.safetensors")
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "scaled-mae", "scaled-pinball"])
+def test_intervals_are_calibrated_whatever_the_loss(loss: str, tmp_path: Path) -> None:
+    """Prevents: a model without intervals, or one whose loss is lost on the way to disk."""
+    data = hourly(40)
+    settings = {"model.head.loss": loss, "train.max_steps": 150, "model.backbone.decode": "parallel"}
+    fitted = tsforge.fit(small("lstm", **settings), data, out=tmp_path / "model")
+    assert fitted.model.levels == LEVELS
+    assert fitted.scores["lstm"]["coverage_80"] == pytest.approx(0.8, abs=0.12)
+    after = tsforge.artifact.load(tmp_path / "model")
+    assert after.experiment == fitted.model.experiment
+    assert tsforge.predict(after, data).quantiles.shape == (1, 6, 1, len(LEVELS))
 
 
 @pytest.mark.parametrize("kind", ["linear", "gru", "seasonal-naive"])

@@ -18,6 +18,7 @@ class Context(NamedTuple):
     past: Tensor  # (B, L, P) covariates known up to the origin
     known: Tensor  # (B, L+H, K) covariates and calendar, known in advance
     static: Tensor  # (B, F) features of the series
+    ordinal: Tensor  # (B,) int64, grid position of the first step: the same time has the same one in every table
 
 
 class Truth(NamedTuple):

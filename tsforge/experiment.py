@@ -43,8 +43,10 @@ class TrainConfig(Config):
     """How the weights are found.
 
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
-    patience: validations without an improvement before stopping; 20 validations fit into max_steps.
-    warmup: share of the steps in which the rate rises to lr; "cosine" then lets it fall to 0.
+    patience: validations without an improvement before stopping; 20 validations fit into max_steps, more where these
+    would lie over 500 steps apart.
+    warmup: share of the steps in which the rate rises to lr. schedule: "cosine" then lets it fall to 0; "step" has it
+    constant in the first three of `stages` equal parts of the steps, and times `decay` from each later part on.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
     precision: of the products inside the network: "32", "bf16", or "auto" for bf16 on a GPU that has it.
     """
@@ -56,7 +58,9 @@ class TrainConfig(Config):
     lr: Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0), Range(0.0, 0.1)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    stages: AtLeastOne = 30
     warmup: Share = 0.05
     average: Share = 0.99
     patience: AtLeastOne = 8

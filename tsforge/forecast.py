@@ -5,6 +5,7 @@ Normalised values are what the network works in; `Scaling` takes them back to da
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -26,6 +27,15 @@ class Scaling(NamedTuple):
 
     def restore(self, normalised: Tensor) -> Tensor:
         return self.loc + self.scale * normalised
+
+
+def huber(gap: Tensor) -> Tensor:
+    """Half the square up to 1, linear beyond it: outliers pull no harder than 1. (Huber 1964, with k = 1)"""
+    return F.huber_loss(gap, torch.zeros_like(gap), reduction="none", delta=1.0)
+
+
+PointLoss = Literal["mse", "mae", "huber"]
+POINT_LOSSES: dict[PointLoss, Callable[[Tensor], Tensor]] = {"mse": torch.square, "mae": torch.abs, "huber": huber}
 
 
 class Forecast(Protocol):
@@ -51,16 +61,20 @@ class Forecast(Protocol):
         """(B, H, C, Q) the same in normalised units, or (H, C, Q) where all windows have the same."""
 
     def loss(self, truth: Truth) -> Tensor:
-        """Scalar: the mean over observed steps, in normalised units."""
+        """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value per step: the mean if trained with "mse", the median with "mae"."""
+    """One value per step: the mean if trained with "mse", the median with "mae", between the two with "huber".
+
+    weight: what each window's loss is multiplied by; 1 where None.
+    """
 
     normalised: Tensor  # (B, H, C)
     scaling: Scaling
-    kind: Literal["mse", "mae"] = "mse"
+    kind: PointLoss = "mse"
+    weight: Tensor | None = None  # (B, 1, C)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -79,16 +93,20 @@ class Point:
 
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
-        return masked_mean(gap.square() if self.kind == "mse" else gap.abs(), truth.observed)
+        return masked_mean(_weighed(POINT_LOSSES[self.kind](gap), self.weight), truth.observed)
 
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Quantiles at ascending levels; the point forecast is the one at 0.5 (interpolated where there is none)."""
+    """Quantiles at ascending levels; the point forecast is the one at 0.5 (interpolated where there is none).
+
+    weight: what each window's loss is multiplied by; 1 where None.
+    """
 
     normalised: Tensor  # (B, H, C, Q) or (H, C, Q), ascending along Q
     scaling: Scaling
     levels: tuple[float, ...]
+    weight: Tensor | None = None  # (B, 1, C)
 
     @property
     def point(self) -> Tensor:
@@ -110,7 +128,7 @@ class Quantiles:
         level = torch.tensor(self.levels, dtype=self.normalised.dtype, device=self.normalised.device)
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
         pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
-        return masked_mean(pinball.mean(-1), truth.observed)
+        return masked_mean(_weighed(pinball.mean(-1), self.weight), truth.observed)
 
 
 def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
@@ -135,6 +153,11 @@ def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
     """Mean over the observed entries; 0 (with a gradient of 0) where there is none."""
     kept = torch.where(observed, values, torch.zeros_like(values))
     return kept.sum() / observed.sum().clamp(min=1)
+
+
+def _weighed(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """loss (B, H, C) by the weight of each window (B, 1, C)."""
+    return loss if weight is None else loss * weight
 
 
 def _interpolate(quantiles: Tensor, levels: tuple[float, ...], level: float) -> Tensor:

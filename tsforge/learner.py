@@ -19,7 +19,7 @@ class Round(NamedTuple):
 
     step: int  # optimiser steps so far
     train: float  # mean training loss since the last round
-    validation: float  # mean validation loss, in normalised units
+    validation: float  # mean validation loss, in the units of the forecast's loss
     seconds: float  # since training began
     windows: int  # training windows seen so far
     best: bool  # the lowest validation loss so far

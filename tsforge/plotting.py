@@ -156,7 +156,7 @@ def loss_curve(rounds: Sequence[Any], path: Path) -> None:
     if kept:
         axis.axvline(kept[-1].step, color=ORANGE, linewidth=1, label=f"weights kept (step {kept[-1].step})")
     axis.set_xlabel("optimiser step")
-    axis.set_ylabel("loss, normalised units")
+    axis.set_ylabel("loss")
     axis.legend(frameon=False)
     save(figure, path)
 

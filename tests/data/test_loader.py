@@ -60,6 +60,22 @@ def test_gather_is_slicing(lengths: list[int], context: int, horizon: int, seed:
         np.testing.assert_array_equal(batch.truth.observed[w], panel.observed[origin : origin + horizon])
 
 
+def test_windows_know_their_grid_positions() -> None:
+    """A phase that counts from the first row of a table or of its padding, or is that of another series."""
+    frame = walk((50, 6, 30))
+    later = frame.groupby("item").tail(4)
+    for table_, length in ((frame, 12), (later, 12)):
+        panel = lay(table_)
+        source, _ = source_of(panel, length, 2)
+        windows = cut(panel, panel.offsets[:-1], panel.ends, length, 2)
+        batch = source.gather(source.starts(windows), torch.from_numpy(windows.series))
+        assert batch.context.ordinal.dtype == torch.int64
+        days = panel.schema.frequency.stamps(batch.context.ordinal.numpy()).astype("M8[us]")
+        for w, (origin, i) in enumerate(zip(*windows, strict=True)):
+            dates = table_.loc[table_["item"] == f"s{i}", "ds"].to_numpy()
+            assert days[w] == dates[0] + np.timedelta64(int(origin - panel.offsets[i]) - length, "D")
+
+
 def test_context_never_reaches_into_another_series() -> None:
     """A short second series is padded with nothing, not with the end of the first."""
     frame = walk((50, 6)).assign(y=lambda f: np.where(f["item"] == "s0", 1e6, 1.0))

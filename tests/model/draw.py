@@ -13,7 +13,8 @@ torch.set_num_threads(1)
 SHAPE = WindowShape(context=12, horizon=5, targets=2, past=2, known=3, static=2, season=4, lags=(4, 7))
 POINT = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder")  # a token per step
 PATCH = ("patch-rnn", "patch-lstm", "patch-gru", "patch-transformer")
-VARIATE = ("inverted-transformer", "nlinear")
+VARIATE = ("inverted-transformer", "nlinear", "cyclenet")
+MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no layers, and covariates meet no channel
 FORMS = (*PATCH, *VARIATE)
 NEURAL = (*POINT, *FORMS)
 BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
@@ -30,6 +31,7 @@ def context(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int 
         past=torch.randn(batch, L, P, generator=g),
         known=torch.randn(batch, L + H, K, generator=g),
         static=torch.randn(batch, F, generator=g),
+        ordinal=torch.randint(-100, 10**9, (batch,), generator=g),
     )
 
 

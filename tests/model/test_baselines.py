@@ -42,7 +42,7 @@ def one_window(window: list[float | None]) -> Context:
     target = torch.tensor([0.0 if y is None else y for y in window])[None, :, None]
     observed = torch.tensor([y is not None for y in window])[None, :, None]
     nothing = torch.zeros(1, len(window), 0)
-    return Context(target, observed, nothing, nothing, torch.zeros(1, 0))
+    return Context(target, observed, nothing, nothing, torch.zeros(1, 0), torch.zeros(1, dtype=torch.int64))
 
 
 VALUES = st.one_of(st.none(), st.floats(-100, 100, width=32))
@@ -178,6 +178,7 @@ def test_more_errors_than_torch_takes_at_once() -> None:
     given_ = Context(
         torch.tensor([-1.0, 1.0, -1.0, 1.0])[None, :, None].expand(windows, -1, 8),
         torch.ones(windows, 4, 8, dtype=torch.bool), nothing, nothing, torch.zeros(windows, 0),
+        torch.arange(windows),
     )  # fmt: skip
     made.learn([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
     spread = (made.errors[..., 2] - made.errors[..., 0])[[0, 549, 1099]]

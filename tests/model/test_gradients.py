@@ -77,7 +77,8 @@ def combinations() -> list[tuple[Neural, WindowShape]]:
         if not seasonal and base == "none" and season > 1:
             continue  # nothing looks at the season
         tokens = PointTokens(channels=channels, seasonal=seasonal)
-        config = Neural(kind="lstm", width=4, base=base, tokens=tokens, head=head)
+        cycle = "none" if seasonal else 4
+        config = Neural(kind="lstm", width=4, base=base, cycle=cycle, tokens=tokens, head=head)
         lags = tuple(sorted({2, season}))
         found.append((config, WindowShape(L, H, C, *covariates, season=season, lags=lags)))
     return found

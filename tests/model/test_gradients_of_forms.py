@@ -79,8 +79,9 @@ def test_every_parameter_gets_a_gradient(tokens: str, backbone: str, affine: boo
     """A token that nobody reads, a vector of a channel that is never added, a stack that nothing enters."""
     head = PointHead() if affine else QuantileHead(levels=(0.1, 0.5, 0.85))
     config = Neural(
-        kind="lstm", width=4, base="none", affine=affine, tokens=TOKENS[tokens], backbone=BACKBONES[backbone], head=head
-    )
+        kind="lstm", width=4, base="none", affine=affine, cycle=4 if affine else "none", tokens=TOKENS[tokens],
+        backbone=BACKBONES[backbone], head=head,
+    )  # fmt: skip
     for shape in shapes(tokens, backbone):
         torch.manual_seed(0)
         network = config.build(shape).double()

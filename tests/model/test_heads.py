@@ -7,6 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tsforge.errors import ConfigError
+from tsforge.experiment import build
 from tsforge.forecast import Point, Quantiles, Scaling
 from tsforge.model.heads import LEVELS, PointHead, QuantileHead
 
@@ -48,14 +50,14 @@ def test_a_quantile_head_begins_with_the_median_on_the_base() -> None:
     assert ((gaps > 0.2) & (gaps < 0.35)).all()  # levels of a standard normal: 0.25 to 0.44 apart
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "scaled-mae"])
 def test_a_point_is_linear_on_top_of_the_base(loss: str) -> None:
     """A point forecast without its base, in normalised units, or trained on the other loss."""
     head = PointHead(loss=loss).build(E)
     features, base, scaling = inputs()
     forecast = head(features, base, scaling)
     assert isinstance(forecast, Point)
-    assert forecast.kind == loss
+    assert forecast.kind == loss.removeprefix("scaled-")
     expected = scaling.restore(base + (features * head.out.weight[0]).sum(-1) + head.out.bias[0])
     torch.testing.assert_close(forecast.point, expected)
 
@@ -70,3 +72,13 @@ def test_impossible_levels_are_refused(levels: tuple[float, ...]) -> None:
 def test_levels_are_sorted_and_single() -> None:
     """Levels in the user's order, which the ascending quantiles would contradict."""
     assert QuantileHead(levels=(0.9, 0.1, 0.5, 0.1)).levels == (0.1, 0.5, 0.9)
+
+
+def test_a_loss_says_which_head_it_is_of() -> None:
+    """--set model.head.loss=mae refused, as it was taken for a loss of quantiles."""
+    for loss in ("mse", "mae", "huber", "scaled-mae"):
+        assert build({"model.head.loss": loss}).model.head == PointHead(loss=loss)
+    for loss in ("pinball", "scaled-pinball"):
+        assert build({"model.head.loss": loss}).model.head == QuantileHead(loss=loss)
+    with pytest.raises(ConfigError, match="pinball"):
+        build({"model.head.loss": "absolute"})

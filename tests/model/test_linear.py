@@ -97,7 +97,9 @@ def windows_of(series: torch.Tensor, L: int, H: int) -> Batch:
     cut = series.unfold(0, L + H, 1)
     nothing = torch.zeros(len(cut), L + H, 0)
     past, future = cut[:, :L, None], cut[:, L:, None]
-    given = Context(past, torch.ones_like(past, dtype=torch.bool), nothing[:, :L], nothing, nothing[:, 0])
+    given = Context(
+        past, torch.ones_like(past, dtype=torch.bool), nothing[:, :L], nothing, nothing[:, 0], torch.arange(len(cut))
+    )
     return Batch(given, Truth(future, torch.ones_like(future, dtype=torch.bool)))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, NEURAL, PATCH, POINT, SHAPE, context, network, truth, values
+from draw import BASELINES, FORMS, MATRIX, NEURAL, PATCH, POINT, SHAPE, context, network, truth, values
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context
+from tsforge.errors import ConfigError
 from tsforge.model.baselines import BaselineForecaster, seasonal_naive
 from tsforge.model.network import parameters
 from tsforge.model.zoo import ZOO
@@ -118,7 +119,7 @@ def test_a_forecast_does_not_depend_on_its_company(kind: str) -> None:
 
 
 @pytest.mark.parametrize("base", ["none", "seasonal"])
-@pytest.mark.parametrize("kind", [k for k in NEURAL if k != "nlinear"])  # whose covariates meet each channel by itself
+@pytest.mark.parametrize("kind", [k for k in NEURAL if k not in MATRIX])
 def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     """A readout that undoes the split into channels in another order than the split was made."""
     shape = SHAPE._replace(targets=3)
@@ -135,7 +136,7 @@ def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     assert (before[:, :, order] - before).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("kind", [*PATCH, "nlinear", "lstm"])
+@pytest.mark.parametrize("kind", [*PATCH, *MATRIX, "lstm"])
 def test_channels_with_shared_weights_are_forecast_alone(kind: str) -> None:
     """Sequences of several channels that are cut out of the wrong axis, and so see each other."""
     made, given = ready(kind, **({"tokens__channels": "shared"} if kind in POINT else {})), context(SHAPE)
@@ -281,3 +282,59 @@ def test_any_number_of_lags_fits(kind: str, lags: tuple[int, ...]) -> None:
     found = values(network(kind, shape, base="none"), given)
     assert found.isfinite().all()
     assert found.shape[:3] == (4, shape.horizon, shape.targets)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("loss", ["scaled-mae", "scaled-pinball"])
+def test_a_scaled_loss_is_the_error_relative_to_the_level(loss: str, scaling: str, affine: bool) -> None:
+    """Errors in other units than those of sMAPE, MAPE and WAPE: a level of another window, or of the truth."""
+    made, given, after = ready("nlinear", scaling=scaling, affine=affine, head__loss=loss), context(SHAPE), truth(SHAPE)
+    forecast = made(given)
+    said, levels = (forecast.quantiles(), forecast.levels) if forecast.levels else (forecast.point[..., None], (0.5,))
+    losses = []
+    for b in range(4):
+        for c in range(SHAPE.targets):
+            level = given.target[b, :, c][given.observed[b, :, c]].abs().mean()
+            for h in range(SHAPE.horizon):
+                if after.observed[b, h, c]:
+                    gap = (after.target[b, h, c] - said[b, h, c]) / level
+                    tau = torch.tensor(levels)
+                    losses.append((2 * torch.where(gap > 0, tau * gap, (tau - 1) * gap)).mean())
+    torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("kind", NEURAL)
+def test_a_cycle_is_a_matter_of_phase_alone(kind: str, affine: bool) -> None:
+    """A cycle that is never looked up, counts from each window, or turns what was not observed into values."""
+    made, given = ready(kind, cycle=3, affine=affine), context(SHAPE, missing=0.4)
+    said = values(made, given)
+    assert torch.equal(values(made, given._replace(ordinal=given.ordinal + 9)), said)
+    moved = values(made, given._replace(ordinal=given.ordinal + 1))
+    assert ((moved - said).abs().amax(dim=(1, 3)) > 1e-3).all()
+    assert_unobserved_is_ignored(made)
+
+
+@pytest.mark.parametrize("kind", ["nlinear", "lstm", "patch-gru"])
+def test_a_learned_cycle_is_the_network_of_what_is_left(kind: str) -> None:
+    """A cycle in other units than the window's, or taken after the tokens have looked."""
+    made, plain = ready(kind, cycle=4, scaling="none", base="none"), ready(kind, scaling="none", base="none")
+    plain.load_state_dict({name: value for name, value in made.state_dict().items() if name != "cycle.table"})
+    given = context(SHAPE)
+    steps = given.ordinal[:, None] + torch.arange(SHAPE.context + SHAPE.horizon)
+    cycle = (SPREAD * made.cycle.table[steps % 4]).detach()
+    left = given._replace(target=(given.target - cycle[:, : SHAPE.context]) * given.observed)
+    expected = values(plain, left) + cycle[:, SHAPE.context :].unsqueeze(-1)
+    torch.testing.assert_close(values(made, given), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_cycle_is_the_season_or_a_number() -> None:
+    """A table of another length than the season of the data, or one where none was asked for."""
+    assert len(network("cyclenet").cycle.table) == SHAPE.season
+    assert len(network("lstm", cycle=7).cycle.table) == 7
+    assert network("lstm").cycle is None
+    assert network("cyclenet", cycle="none").cycle is None
+    for wrong in (1, 0, -3, 2.5, True, "year"):
+        with pytest.raises(ConfigError, match=r"model\.cycle.*\"none\", \"season\" or a number"):
+            network("lstm", cycle=wrong)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import NEURAL, SHAPE, context, network, truth
+from draw import MATRIX, NEURAL, SHAPE, context, network, truth
 
 from tsforge.model import packed
 
@@ -13,7 +13,7 @@ from tsforge.model import packed
 @pytest.mark.parametrize("layers", [1, 2])
 def test_side_by_side_is_one_after_the_other(kind: str, layers: int) -> None:
     """Prevents: weights, gates, states or gradients of one member that reach another."""
-    more = {"backbone__layers": layers} if kind != "nlinear" else {}
+    more = {"backbone__layers": layers} if kind not in MATRIX else {}
     members = [network(kind, seed=i, **more) for i in range(3)]
     contexts = [context(SHAPE, seed=10 + i) for i in range(3)]
     truths = [truth(SHAPE, seed=20 + i) for i in range(3)]

@@ -8,7 +8,7 @@ import torch
 from draw import SHAPE, context, network, truth
 
 from tsforge.forecast import Point, Quantiles, Scaling
-from tsforge.model.scaling import FLOOR, Affine, WindowScaler, last_observed
+from tsforge.model.scaling import FLOOR, Affine, Cycle, WindowScaler, last_observed
 
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)
 
@@ -105,6 +105,27 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.95])
+def test_weights_take_errors_to_shares_of_the_level(kind: str, missing: float) -> None:
+    """Placeholders that lower the level, a sign that cancels, or windows at level 0 whose weight is infinite."""
+    given, made = context(SHAPE, batch=20, missing=missing), scaler(kind)
+    target = given.target.clone()
+    target[:4] = 0.0
+    target[4:8] *= 1e-6
+    scaling = made(target, given.observed)
+    found = made.weight(target, given.observed, scaling)
+    assert found.shape == (20, 1, 2)
+    assert (found > 0).all()
+    for b in range(20):
+        for c in range(2):
+            seen = np.abs(target[b, :, c][given.observed[b, :, c]].double().numpy())
+            small = not len(seen) or seen.mean() < FLOOR * SPREAD[c]
+            assert small or b >= 8
+            expected = 1.0 if small else float(scaling.scale[b, 0, c]) / seen.mean()
+            assert float(found[b, 0, c]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_last_observed_against_a_loop() -> None:
     """The oldest observed value, or the newest whether observed or not."""
     given = context(SHAPE, batch=50, missing=0.8)
@@ -174,3 +195,42 @@ def test_no_size_makes_the_loss_small() -> None:
         torch.nn.init.zeros_(made.affine.shift)
         losses.append(float(made(context(SHAPE)).loss(after).detach()))
     assert losses[0] == pytest.approx(losses[1])
+
+
+def cycle(length: int = 5) -> Cycle:
+    made = Cycle(length, SHAPE)
+    with torch.no_grad():
+        made.table.copy_(torch.randn(length, 2, generator=torch.Generator().manual_seed(4)))
+    return made
+
+
+@pytest.mark.parametrize("length", [1, 5, 24])
+def test_a_cycle_is_taken_and_put_back_by_phase(length: int) -> None:
+    """A phase off by one, one that begins again at the origin, or one that is wrong before the first grid position."""
+    made = cycle(length)
+    ordinal = torch.tensor([0, 3, -7, 10**15 + 1])
+    g = torch.Generator().manual_seed(5)
+    x, ahead = torch.randn(4, SHAPE.context, 2, generator=g), torch.randn(4, SHAPE.horizon, 2, generator=g)
+    nothing = Scaling(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
+    less = made(x, ordinal)
+    more = made.undo(Point(ahead, nothing), ordinal)
+    spread = torch.tensor([-1.0, 0.0, 1.0])
+    quantiles = made.undo(Quantiles(ahead.unsqueeze(-1) + spread, nothing, (0.1, 0.5, 0.9)), ordinal)
+    for b, first in enumerate(ordinal.tolist()):
+        for t in range(SHAPE.context):
+            torch.testing.assert_close(less[b, t], x[b, t] - made.table[(first + t) % length])
+        for h in range(SHAPE.horizon):
+            expected = ahead[b, h] + made.table[(first + SHAPE.context + h) % length]
+            torch.testing.assert_close(more.point[b, h], expected)
+            torch.testing.assert_close(quantiles.quantiles()[b, h], expected[:, None] + spread)
+
+
+def test_what_a_cycle_takes_it_puts_back() -> None:
+    """Another phase behind the origin than before it: a context moved on by its length comes back as it was."""
+    made, given = cycle(), context(SHAPE._replace(context=SHAPE.horizon), batch=20)
+    short = Cycle(5, SHAPE._replace(context=SHAPE.horizon))
+    short.load_state_dict(made.state_dict())
+    scaling = scaler("standard")(given.target, given.observed)
+    left = short(scaling.normalise(given.target), given.ordinal)
+    back = short.undo(Point(left, scaling), given.ordinal - SHAPE.horizon)
+    torch.testing.assert_close(back.point, given.target, rtol=1e-5, atol=1e-5)

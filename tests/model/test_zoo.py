@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, PATCH, SHAPE
+from draw import BASELINES, FORMS, MATRIX, PATCH, SHAPE
 from torch import nn
 
 from tsforge.errors import ConfigError
@@ -31,7 +31,7 @@ def test_a_name_builds_what_it_says(kind: str) -> None:
     if cell is not None:
         assert type(backbone.encoder) is type(backbone.decoder) is cell
         assert backbone.parallel == (kind in PATCH)
-    elif kind == "nlinear":
+    elif kind in MATRIX:
         assert isinstance(backbone, Mixing)
     elif kind == "transformer":
         assert isinstance(backbone, Stacks)

@@ -145,7 +145,7 @@ def test_log_of_whole_numbers_stays_whole_and_of_a_rate_does_not() -> None:
         ("train.lr", "float(0,1)", "must be more than 0", "--space train.lr"),
         ("model.width", "choice(16,1)", "must be 2 or more", "--space model.width"),
         ("model.width", "int(16.5,32)", "whole", "int(1,4)"),
-        ("train.schedule", "choice(cosine,linear)", "must be 'cosine' or 'constant'", ""),
+        ("train.schedule", "choice(cosine,linear)", "must be 'cosine', 'step' or 'constant'", ""),
     ],
 )
 def test_errors_teach(name: str, value: str, says: str, hint: str) -> None:

@@ -29,6 +29,9 @@ class WindowSource:
         laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
         self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
         self._static = torch.from_numpy(features.static).to(self._rows.device)
+        # From the laid-out row of a window to the grid position of its first step.
+        laid_first = panel.offsets[:-1] + (np.arange(len(panel)) + 1) * context
+        self._shift = torch.from_numpy(panel.first - laid_first).to(self._rows.device)
         self.device = device
         # Row r of the view is the window that starts at row r: overlapping, so it costs no memory.
         span, width = context + horizon, laid.shape[1]
@@ -43,11 +46,13 @@ class WindowSource:
         """The windows that begin at `starts` (B,), of `series` (B,)."""
         L, _H, C, P = self.shape[:4]
         home = self._rows.device
-        block = self._view.index_select(0, starts.to(home)).to(self.device, non_blocking=True)
+        starts, series = starts.to(home), series.to(home)
+        block = self._view.index_select(0, starts).to(self.device, non_blocking=True)
         target, observed = block[..., :C], block[..., C : 2 * C] > 0.5
-        static = self._static.index_select(0, series.to(home)).to(self.device)
+        static = self._static.index_select(0, series).to(self.device)
+        ordinal = (starts + self._shift.index_select(0, series)).to(self.device)
         past, known = block[:, :L, 2 * C : 2 * C + P], block[..., 2 * C + P :]
-        context = Context(target[:, :L], observed[:, :L], past, known, static)
+        context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal)
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
 
     def feed(self, starts: Tensor, point: Tensor) -> None:

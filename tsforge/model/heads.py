@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
 from tsforge.config import Config
-from tsforge.forecast import Point, Quantiles, Scaling, ascending, middle
+from tsforge.forecast import Point, PointLoss, Quantiles, Scaling, ascending, middle
 
 
 def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -22,10 +22,20 @@ LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, a
 
 
 class QuantileHead(Config):
-    """Quantiles at fixed levels that never cross; trained with the pinball loss."""
+    """Quantiles at fixed levels that never cross.
+
+    loss: "pinball" in normalised units, or "scaled-pinball" relative to the level of each window
+    (`WindowScaler.weight`).
+    """
 
     type: Literal["quantile"] = "quantile"
     levels: Levels = LEVELS
+    loss: Literal["pinball", "scaled-pinball"] = "pinball"
+
+    @property
+    def relative(self) -> bool:
+        """Whether the loss is relative to the level of each window."""
+        return self.loss == "scaled-pinball"
 
     def build(self, features: int) -> QuantileProjection:
         return QuantileProjection(self, features)
@@ -49,10 +59,20 @@ class QuantileProjection(nn.Module):
 
 
 class PointHead(Config):
-    """One value per step; the loss decides whether it is a mean ("mse") or a median ("mae")."""
+    """One value per step; the loss decides what it is, and in which units errors count.
+
+    loss: in normalised units "mse" (a mean), "mae" (a median) or "huber" (squared up to 1, absolute beyond: a mean that
+    outliers do not move); "scaled-mae" is the absolute error relative to the level of each window
+    (`WindowScaler.weight`), as sMAPE, MAPE and WAPE have it: a median.
+    """
 
     type: Literal["point"] = "point"
-    loss: Literal["mse", "mae"] = "mse"
+    loss: Literal["mse", "mae", "huber", "scaled-mae"] = "mse"
+
+    @property
+    def relative(self) -> bool:
+        """Whether the loss is relative to the level of each window."""
+        return self.loss == "scaled-mae"
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -67,7 +87,7 @@ class PointProjection(nn.Module):
 
     def __init__(self, config: PointHead, features: int) -> None:
         super().__init__()
-        self.loss = config.loss
+        self.loss: PointLoss = "mae" if config.loss == "scaled-mae" else config.loss
         self.out = nn.Linear(features, 1)
 
     def forward(self, features: Tensor, base: Tensor, scaling: Scaling) -> Point:
@@ -76,8 +96,11 @@ class PointProjection(nn.Module):
 
 
 def _typed(value: Any) -> Any:
-    """A head's settings without its type are those of a quantile head."""
-    return {"type": "quantile"} | value if isinstance(value, dict) else value
+    """A head's settings without its type are those of a quantile head, but for a loss that only a point head has."""
+    if not isinstance(value, dict):
+        return value
+    point = value.get("loss") in get_args(PointHead.model_fields["loss"].annotation)
+    return {"type": "point" if point else "quantile"} | value
 
 
 HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]

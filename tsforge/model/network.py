@@ -5,6 +5,7 @@ Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
 from tsforge.model.patches import PatchTokens
-from tsforge.model.scaling import Affine, ScalingKind, WindowScaler
+from tsforge.model.scaling import Affine, Cycle, ScalingKind, WindowScaler
 from tsforge.model.tokens import PointTokens, cycle_before, lagged
 from tsforge.model.variates import VariateTokens
 
@@ -33,21 +34,31 @@ TokenConfig = Annotated[PointTokens | PatchTokens | VariateTokens, Field(discrim
 BackboneConfig = Annotated[Recurrent | Transformer | Matrix, Field(discriminator="type")]
 
 
+def _cycle(value: Any) -> Any:
+    if value in ("none", "season") or (isinstance(value, int) and not isinstance(value, bool) and value > 1):
+        return value
+    raise ValueError('must be "none", "season" or a number of steps, 2 or more')
+
+
 class Neural(Config):
     """tokens × backbone × head.
 
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
     for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
-    has a learned size and shift after its normalisation, undone in the forecast.
+    has a learned size and shift after its normalisation, undone in the forecast. cycle: steps of a cycle of which each
+    channel has a learned table, taken from the normalised context and put back into the forecast; "season" for the main
+    season of the data.
     """
 
     kind: Literal[
         "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
         "patch-rnn", "patch-lstm", "patch-gru", "patch-transformer", "inverted-transformer", "nlinear",
+        "cyclenet",
     ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
     affine: bool = False
+    cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"
     base: Literal["none", "seasonal"] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
@@ -67,12 +78,17 @@ class Neural(Config):
 
 
 class Embedded(NamedTuple):
-    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised."""
+    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
+
+    weight (B, 1, C): of each window in the loss, None for 1. ordinal (B,): grid position of the first step.
+    """
 
     past: Tensor
     future: Tensor
     target: Tensor
     scaling: Scaling
+    weight: Tensor | None
+    ordinal: Tensor
 
 
 class Network(nn.Module):
@@ -84,17 +100,20 @@ class Network(nn.Module):
         super().__init__()
         self.scaler = WindowScaler(shape.targets, config.scaling)
         self.affine = Affine(shape.targets) if config.affine else None
+        length = shape.season if config.cycle == "season" else config.cycle
+        self.cycle = Cycle(length, shape) if isinstance(length, int) else None
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
+        self.relative = config.head.relative
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Normalise the targets of each window by its own context, give them the learned size and shift where there
-           are some; what was not observed reads 0.
+        1. Normalise the targets of each window by its own context, give them the learned size and shift and take the
+           learned cycle from them, where there are such; what was not observed reads 0.
         2. Embed into past and future tokens.
         3. Backbone: what the past adds to each future token.
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
@@ -109,15 +128,21 @@ class Network(nn.Module):
         target = scaling.normalise(context.target)
         if self.affine is not None:
             target = self.affine(target)
+        if self.cycle is not None:
+            target = self.cycle(target, context.ordinal)
         target = target * context.observed
-        return Embedded(*self.tokens.embed(context._replace(target=target)), target, scaling)
+        weight = self.scaler.weight(context.target, context.observed, scaling) if self.relative else None
+        past, future = self.tokens.embed(context._replace(target=target))
+        return Embedded(past, future, target, scaling, weight, context.ordinal)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
         base = lagged(seen.target, self.before)
         base = base * self.gate if self.gate is not None else torch.zeros_like(base)
         features = self.tokens.readout(seen.future + more)
-        forecast: Point | Quantiles = self.head(features, base, seen.scaling)
+        forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
+        if self.cycle is not None:
+            forecast = self.cycle.undo(forecast, seen.ordinal)
         return forecast if self.affine is None else self.affine.undo(forecast)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from tsforge.batch import WindowShape
 from tsforge.forecast import Point, Quantiles, Scaling
 
 ScalingKind = Literal["none", "last", "standard"]
@@ -61,6 +62,16 @@ class WindowScaler(nn.Module):
         scale = (variance + (FLOOR * self.least).square()).sqrt()
         return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
+    def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
+        """What takes errors from normalised units to shares of each window's level, (B, 1, C).
+
+        The level is the mean absolute value of what was observed of the context; where that is below a hundredth of the
+        smallest series' deviation, or nothing was observed, errors stay in normalised units (a weight of 1).
+        """
+        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
+        level = torch.where(observed, target.abs(), torch.zeros_like(target)).sum(dim=1, keepdim=True) / count
+        return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
 
 class Affine(nn.Module):
     """A learned size and shift per channel of what is normalised already, with its inverse (RevIN; Kim et al. 2022).
@@ -82,6 +93,34 @@ class Affine(nn.Module):
         channels_last = forecast.normalised.movedim(2, -1)
         undone = (channels_last - self.shift) * (-self.size).exp()
         return replace(forecast, normalised=undone.movedim(-1, 2))
+
+
+class Cycle(nn.Module):
+    """A learned value per phase of a cycle and channel, taken from what is normalised, with its inverse.
+
+    What repeats is learned by the table, what does not by the network (Lin et al. 2024, "CycleNet"). The phase is the
+    grid position of a step modulo the cycle: all series of a channel share the table, and so do all tables of data.
+    """
+
+    def __init__(self, length: int, shape: WindowShape) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(length, shape.targets))
+        self.context, self.horizon = shape.context, shape.horizon
+
+    def forward(self, normalised: Tensor, ordinal: Tensor) -> Tensor:
+        """normalised (B, L, C), grid position of the first step (B,) -> (B, L, C)."""
+        return normalised - self._at(ordinal, self.context)
+
+    def undo(self, forecast: Point | Quantiles, ordinal: Tensor) -> Point | Quantiles:
+        """The forecast with the cycle, which goes on behind the context."""
+        ahead = self._at(ordinal + self.context, self.horizon)
+        quantiles = forecast.normalised.dim() > ahead.dim()
+        return replace(forecast, normalised=forecast.normalised + (ahead.unsqueeze(-1) if quantiles else ahead))
+
+    def _at(self, ordinal: Tensor, steps: int) -> Tensor:
+        """(B, steps, C) the table from the grid positions (B,) on."""
+        phase = (ordinal[:, None] + torch.arange(steps, device=ordinal.device)) % len(self.table)
+        return nn.functional.embedding(phase, self.table)  # whose gradient is summed in a fixed order
 
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

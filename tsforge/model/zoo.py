@@ -48,6 +48,11 @@ ZOO: dict[str, dict[str, Any]] = {
         "tokens": {"type": "variate"},
         "backbone": {"type": "matrix"},
     },
+    "cyclenet": {  # after CycleNet with a linear map
+        "width": 128, "scaling": "standard", "base": "none", "cycle": "season",
+        "tokens": {"type": "variate"},
+        "backbone": {"type": "matrix"},
+    },
     "linear": {},
     "naive": {},
     "seasonal-naive": {},
