@@ -118,7 +118,7 @@ def test_a_forecast_does_not_depend_on_its_company(kind: str) -> None:
         torch.testing.assert_close(alone[0], together[b], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("base", ["none", "seasonal"])
+@pytest.mark.parametrize("base", ["none", "seasonal", "linear"])
 @pytest.mark.parametrize("kind", [k for k in NEURAL if k not in MATRIX])
 def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     """A readout that undoes the split into channels in another order than the split was made."""
@@ -238,6 +238,23 @@ def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
     middle = made.scaler(given.target, given.observed).loc.expand(-1, 2, -1)
     torch.testing.assert_close(made(given).point[:, 1:3], middle)
     torch.testing.assert_close(made(given).point[:, 3:], expected[:, 3:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gru", "patch-gru", "patch-transformer"])
+def test_the_linear_base_is_a_map_of_the_normalised_context(kind: str) -> None:
+    """A map that mixes channels, that sees what was not observed, or that is added after the scale is undone."""
+    given = context(SHAPE, seed=3)
+    bare, made = ready(kind, head__type="point", base="none"), ready(kind, head__type="point", base="linear")
+    found = made.load_state_dict(bare.state_dict(), strict=False)
+    assert found.missing_keys == ["line.weight", "line.bias"]
+    loc, scale = made.scaler(given.target, given.observed)
+    expected = bare(given).point.clone()
+    for b in range(len(expected)):
+        for c in range(SHAPE.targets):
+            seen = ((given.target[b, :, c] - loc[b, 0, c]) / scale[b, 0, c]) * given.observed[b, :, c]
+            for h in range(SHAPE.horizon):
+                expected[b, h, c] += scale[b, 0, c] * (made.line.weight[h] @ seen + made.line.bias[h])
+    torch.testing.assert_close(made(given).point, expected)
 
 
 @pytest.mark.parametrize("kind", NEURAL)

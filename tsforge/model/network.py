@@ -44,7 +44,9 @@ class Neural(Config):
     """tokens × backbone × head.
 
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
-    for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
+    for the value one season before, weighted per step by a learned gate that begins at 1; "linear" for a learned map
+    from each channel's context to its horizon, shared by all channels, which begins at 0 (as the linear forecast that a
+    recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer"). affine: whether each channel
     has a learned size and shift after its normalisation, undone in the forecast. cycle: steps of a cycle of which each
     channel has a learned table, taken from the normalised context and put back into the forecast; "season" for the main
     season of the data.
@@ -59,7 +61,7 @@ class Neural(Config):
     scaling: ScalingKind = "standard"
     affine: bool = False
     cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"
-    base: Literal["none", "seasonal"] = "seasonal"
+    base: Literal["none", "seasonal", "linear"] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
@@ -106,6 +108,7 @@ class Network(nn.Module):
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
         self.relative = config.head.relative
+        self.line = _zeroed(nn.Linear(shape.context, shape.horizon)) if config.base == "linear" else None
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
@@ -137,13 +140,27 @@ class Network(nn.Module):
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
-        base = lagged(seen.target, self.before)
-        base = base * self.gate if self.gate is not None else torch.zeros_like(base)
+        base = self._base(seen.target)
         features = self.tokens.readout(seen.future + more)
         forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
         if self.cycle is not None:
             forecast = self.cycle.undo(forecast, seen.ordinal)
         return forecast if self.affine is None else self.affine.undo(forecast)
+
+    def _base(self, target: Tensor) -> Tensor:
+        """What the answer is added to, (B, H, C), from the context as normalised (B, L, C)."""
+        if self.line is not None:
+            base: Tensor = self.line(target.transpose(1, 2)).transpose(1, 2)
+            return base
+        seasonal = lagged(target, self.before)
+        return seasonal * self.gate if self.gate is not None else torch.zeros_like(seasonal)
+
+
+def _zeroed(linear: nn.Linear) -> nn.Linear:
+    """A map that says nothing until it has learned something."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
 
 
 def parameters(network: nn.Module) -> int:
