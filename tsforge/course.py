@@ -38,7 +38,8 @@ class Course:
         config, parts = prepared.experiment.train, prepared.parts
         self.network, self.prepared, self.config = network, prepared, config
         self.loader = WindowLoader(prepared.source, parts.train, config.batch_size, prepared.experiment.seed)
-        self.validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
+        watched = parts.validation.thin(config.validation_windows)
+        self.validation = WindowLoader(prepared.source, watched, 2 * config.batch_size)
         self.steps = planned_steps(prepared)
         self.every = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)

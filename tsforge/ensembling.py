@@ -14,7 +14,7 @@ from tsforge.checkpoint import Checkpoint
 from tsforge.course import planned_steps
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round, Tick
+from tsforge.learner import Event, Report, Standing
 from tsforge.learning import Learned, Trained
 from tsforge.model.baselines import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
@@ -103,9 +103,9 @@ def _next(part: Prepared, found: Sequence[Trained], report: Report | None) -> Tr
     """The next member; None where Ctrl-C came before it was finished and others are."""
     number = len(found) + 1
 
-    def numbered(event: Round | Tick) -> None:
+    def numbered(event: Event) -> None:
         if report is not None:
-            report(event._replace(member=number))
+            report(event if isinstance(event, Standing) else event._replace(member=number))
 
     if isinstance(part.experiment.model, Baseline):
         return learning.train(part)

@@ -51,6 +51,7 @@ class TrainConfig(Config):
 
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
     patience: validations without an improvement before stopping; validations: how many fit into max_steps.
+    validation_windows: that each of them looks at, evenly spaced; all calibrate the intervals in the end.
     until: stop after so many steps of what max_steps is the plan for, as a clock did that stopped it before.
     warmup: share of the steps in which the rate rises to lr; "cosine" then lets it fall to 0.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
@@ -69,6 +70,7 @@ class TrainConfig(Config):
     average: Share = 0.99
     patience: AtLeastOne = 8
     validations: AtLeastOne = 20
+    validation_windows: AtLeastOne = 1024
     until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32", "bf16", "auto"] = "32"

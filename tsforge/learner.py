@@ -35,7 +35,21 @@ class Tick(NamedTuple):
     member: int = 1
 
 
-Report = Callable[[Round | Tick], None]
+class Standing(NamedTuple):
+    """How a candidate of a tournament did."""
+
+    name: str
+    rung: int  # from 1; 0 for what needs no training
+    seed: int
+    steps: int
+    seconds: float
+    score: float  # mean error over validation windows; infinite where there is none
+    weight: float = 0.0  # in the blend that was chosen
+    note: str = ""  # why it was left out
+
+
+Event = Round | Tick | Standing
+Report = Callable[[Event], None]
 
 
 class State(NamedTuple):

@@ -16,7 +16,7 @@ from tsforge.data.windows import padded
 from tsforge.environment import seeded
 from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round
+from tsforge.learner import Report, Round, Standing
 from tsforge.model.baselines import Baseline, BaselineForecaster
 from tsforge.model.network import Network
 from tsforge.preparation import Prepared
@@ -28,7 +28,8 @@ log = logging.getLogger("tsforge")
 class Learned:
     """What training gives before anything is scored on the test part.
 
-    rounds: of all members, one after the other. stop: why training ended, as in `training.Fit`.
+    rounds: of all members, one after the other. stop: why training ended, as in `training.Fit`. standings: of the
+    tournament that chose the model, where there was one.
     """
 
     model: artifact.Model
@@ -37,6 +38,7 @@ class Learned:
     stop: str
     started: float
     seconds: float
+    standings: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tsforge import artifact, ensembling, evaluation
+from tsforge import artifact, ensembling, evaluation, tournament
 from tsforge.calibration import Calibration
 from tsforge.checkpoint import Checkpoint
 from tsforge.data.split import thin_test
+from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round
+from tsforge.learner import Report, Round, Standing
 from tsforge.learning import Learned, begin, learned, untrained
 from tsforge.metrics import scores
+from tsforge.model.auto import Auto
 from tsforge.model.baselines import BaselineForecaster
 from tsforge.model.network import parameters
 from tsforge.outcome import Outcome
@@ -39,6 +41,7 @@ class Fit:
     started: float  # seconds since the epoch
     seconds: float  # of training alone
     parameters: int
+    standings: tuple[Standing, ...] = ()  # of the tournament that chose the model
 
     @property
     def steps(self) -> int:
@@ -100,17 +103,21 @@ def finish(prepared: Prepared, learned: Learned) -> Fit:
         network.cpu()  # where they are kept and predict from
     return Fit(
         model, prepared, learned.rounds, outcomes, learned.stop, learned.started, learned.seconds,
-        parameters(model.network),
+        parameters(model.network), learned.standings,
     )  # fmt: skip
 
 
 def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
     """Train on the training windows and calibrate on the validation windows; the test windows are not touched.
 
-    Ensembles member by member. keep: where the state is kept after each validation, and from where an earlier training
-    is gone on with, to the same weights as if it had not been stopped; refused for ensembles.
+    Ensembles member by member; "auto" by a tournament. keep: where the state is kept after each validation, and from
+    where an earlier training is gone on with, to the same weights as if it had not been stopped; refused for several.
     """
-    return ensembling.learn(prepared, report, keep)
+    if not isinstance(prepared.experiment.model, Auto):
+        return ensembling.learn(prepared, report, keep)
+    if keep is not None:
+        raise TrainingError("a tournament keeps no checkpoints", "train one of its models")
+    return tournament.learn(prepared, report)
 
 
 def _scored(learned: Learned, prepared: Prepared) -> tuple[artifact.Baselines, dict[str, Outcome]]:
@@ -141,6 +148,8 @@ def _write_extras(result: Fit, folder: Path) -> None:
     if result.rounds:
         (folder / "history.csv").write_text(_history(result.rounds), encoding="utf-8")
         plotting.loss_curve(result.rounds, folder / "loss.png")
+    if result.standings:
+        (folder / "tournament.csv").write_text(_standings(result.standings), encoding="utf-8")
     if result.outcomes:
         plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
 
@@ -153,3 +162,12 @@ def _history(rounds: tuple[Round, ...]) -> str:
         member = f"{r.member}," if several else ""
         lines.append(f"{member}{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n")
     return "".join(lines)
+
+
+def _standings(standings: tuple[Standing, ...]) -> str:
+    """A line per candidate and rung, as CSV."""
+    lines = ["model,rung,seed,steps,seconds,score,weight,note"]
+    for s in standings:
+        note = '"' + s.note.replace('"', "'") + '"' if s.note else ""
+        lines.append(f"{s.name},{s.rung},{s.seed},{s.steps},{s.seconds:.3f},{s.score:.6g},{s.weight:.4g},{note}")
+    return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tsforge.cli.show import duration, tell
 
 if TYPE_CHECKING:
-    from tsforge.learner import Round, Tick
+    from tsforge.learner import Event, Round, Tick
     from tsforge.sweeping.trials import Tally
 
 
@@ -47,7 +47,11 @@ class Progress:
         self._line = Line()
         self.close = self._line.close
 
-    def __call__(self, event: Round | Tick) -> None:
+    def __call__(self, event: Event) -> None:
+        from tsforge.learner import Standing
+
+        if isinstance(event, Standing):
+            return
         validation = getattr(event, "validation", None)
         if self._last is not None and self._last.member != event.member:
             self._line.close()
@@ -68,6 +72,29 @@ class Progress:
             losses = f"  loss {self._last.train:.4f}  validation {self._last.validation:.4f}{best}"
         of = f"member {event.member}/{count}  " if count > 1 else ""
         return f"{of}step {event.step}/{steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"
+
+
+class AutoProgress:
+    """Prints a line per candidate of a tournament, and how far the one in training is."""
+
+    def __init__(self) -> None:
+        self._line = Line()
+        self.close = self._line.close
+
+    def __call__(self, event: Event) -> None:
+        from tsforge.learner import Standing
+
+        if not isinstance(event, Standing):
+            self._line.write(f"step {event.step}  {duration(event.seconds)}", plain=False)
+            return
+        rung = f"rung {event.rung}" if event.rung else "no training"
+        if event.note:
+            text = f"{rung:<11}  {event.name:<20}  left out: {event.note}"
+        else:
+            done = f"{event.steps:>5} steps {event.seconds:6.1f} s" if event.rung else " " * 20
+            text = f"{rung:<11}  {event.name:<20}  {done}  validation {event.score:.4g}"
+        self._line.write(text, plain=True)
+        self._line.close()
 
 
 class SweepProgress:
