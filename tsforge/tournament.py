@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
@@ -47,7 +48,7 @@ WATCHED = 128  # and by which the best weights of a training are chosen
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
 MOST_AGAIN = 6  # trainings of the best with other seeds
-EXIT = 0.15  # of the start, which the end of the process takes
+EXIT = 0.3  # of the start, which the end of the process takes
 MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 WARM, TIMED, LIMIT = 1, 4, 2.0  # steps before and of a measurement; seconds after which it is cut short
 
@@ -92,10 +93,12 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
     start = now() - prepared.began
     began, stamp = now(), time.time()
     one, cost = _begin(settled(prepared), report or (lambda _: None))
-    _measure(one)
-    one.end = prepared.began + limit - budget.reserve(start, cost + _scoring(one, MEMBERS))
-    _compete(one)
-    most = max(1, int((prepared.began + limit - budget.reserve(start, cost) - now()) / max(_scoring(one, 1), 1e-9)))
+    _measure(one, prepared.began + limit - budget.reserve(start, cost))
+    names = _fast_enough(one, prepared.began + limit - budget.reserve(start, cost))
+    one.end = prepared.began + limit - budget.reserve(start, cost + _scoring(one, names, MEMBERS))
+    _compete(one, names)
+    left = prepared.began + limit - budget.reserve(start, cost) - now()
+    most = max(1, int(left / max(_scoring(one, names, 1), 1e-9)))
     experiment, found, standings = choose(one, most)
     stop = "interrupt" if one.interrupted else "steps" if found.rounds else "learned"
     whole = Trained(found.network, found.rounds, stop, stamp, now() - began)
@@ -161,11 +164,14 @@ def _leave(one: Tournament, name: str, rung: int, note: str) -> None:
     one.report(one.out[-1])
 
 
-def _measure(one: Tournament) -> None:
-    """How fast each candidate is; those that cannot be built for these windows are left out."""
+def _measure(one: Tournament, end: float) -> None:
+    """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
     config = one.prepared.experiment.model
     assert isinstance(config, Auto)
     for name in config.candidates:
+        if now() > end:
+            _leave(one, name, 1, "no time is left to train it")
+            continue
         try:
             one.paces[name] = pace(_part(one, _member(name)))
         except ConfigError as problem:
@@ -196,20 +202,32 @@ def pace(part: Prepared) -> Pace:
     return Pace(min(times), (now() - begin) * len(watched))
 
 
-def _scoring(one: Tournament, networks: int) -> float:
-    """Seconds that so many networks take for forecasts of all validation and test windows."""
+def _scoring(one: Tournament, names: Sequence[str], networks: int) -> float:
+    """Seconds that so many of some candidates take for forecasts of all validation and test windows."""
     parts, watched = one.prepared.parts, min(WATCHED, len(one.prepared.parts.validation))
-    slowest = max((p.validation / watched for p in one.paces.values()), default=0.0)
+    slowest = max((one.paces[name].validation / watched for name in names), default=0.0)
     return networks * slowest * (len(parts.validation) + len(parts.test))
 
 
-def _compete(one: Tournament) -> None:
-    """Rung by rung, then the best again."""
-    names, slow = budget.fitting(one.paces, one.end - now(), LOOKS)
+def _fast_enough(one: Tournament, end: float) -> list[str]:
+    """The candidates that can be trained and scored by then; the others are left out."""
+    names, slow = budget.fitting(one.paces, end - now(), LOOKS)
+    while names:
+        kept, more = budget.fitting(
+            {name: one.paces[name] for name in names}, end - budget.SAFE * _scoring(one, names, MEMBERS) - now(), LOOKS
+        )
+        if not more:
+            break
+        names, slow = kept, [*slow, *more]
     for name in slow:
         _leave(one, name, 1, f"fewer than {budget.LEAST_STEPS} steps fit into its slot")
-    if one.paces and not names:
+    if not names:
         log.warning("there is no time to train any network: only baselines and the linear model compete")
+    return names
+
+
+def _compete(one: Tournament, names: list[str]) -> None:
+    """Rung by rung, then the best again."""
     sizes = budget.rungs(len(names))
     last: list[Entrant] = []
     for rung, size in enumerate(sizes):
