@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from stores import content, runs
 
 import tsforge
-from tsforge import learning, tournament, training
+from tsforge import learning, recording, reproduction, tournament, training
 from tsforge.budget import Pace
+from tsforge.cli.main import run
 from tsforge.course import Course
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.learner import Event, Standing
 from tsforge.learning import Trained
 from tsforge.model.ensemble import Blend
 from tsforge.preparation import Prepared, prepare
+from tsforge.tracking.tracker import Tracker
 
 
 def table(values: np.ndarray, freq: str = "h") -> pd.DataFrame:
@@ -134,7 +137,7 @@ def test_no_time_leaves_baselines_and_says_so(clock: Clock, caplog: pytest.LogCa
 def test_it_beats_the_baselines_and_is_made_again_bit_by_bit(tmp_path: Path) -> None:
     """Prevents: a clock in the result, members that are not those that were weighed, a directory that lost them."""
     data = waves()
-    found = tsforge.fit(auto("nlinear", "gru", **{"model.candidates": ["nlinear", "gru"]}), data, out=tmp_path / "m")
+    found = tsforge.fit(auto("nlinear", "gru"), data, out=tmp_path / "m")
     scores = found.scores
     kind = found.model.experiment.model.kind
     assert scores[kind]["mase"] < scores["seasonal-naive"]["mase"]
@@ -150,6 +153,40 @@ def test_it_beats_the_baselines_and_is_made_again_bit_by_bit(tmp_path: Path) -> 
     assert tsforge.build({}, tmp_path / "m" / "experiment.toml").model == found.model.experiment.model
     before, after = tsforge.predict(found.model, data), tsforge.predict(tmp_path / "m", data)
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
+
+
+def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a run that holds the question, so that another tournament is held on another machine's clock."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    waves(300).to_csv("data.csv", index=False)
+    with Tracker() as tracker:
+        fitted, _ = recording.fit(training.for_fit(auto("nlinear"), "data.csv"), tmp_path / "m", tracker)
+    found = reproduction.reproduce(runs(Path("mlflow.db"))[0][1])
+    assert found.recorded.params["model.kind"] == "auto"
+    assert found.largest < 1e-9
+    assert found.scores["test/mase"][1] == pytest.approx(next(iter(fitted.scores.values()))["mase"], rel=1e-5)
+    kept = {name.rpartition("/")[2] for name in content(Path("mlflow.db"), found.recorded.id)["files"]}
+    assert "tournament.csv" in kept
+
+
+def test_the_command_line_ends_with_a_table_or_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    waves(300).to_csv("data.csv", index=False)
+    argv = ["fit", "data.csv", "--horizon", "6", "--model", "auto", "--set", "model.candidates=nlinear", "--max-time",
+            "1000s", "--max-steps", "30", "--no-track"]  # fmt: skip
+    assert run(argv) == 0
+    out, err = capsys.readouterr()
+    assert "candidate" in out
+    assert "rung 1       nlinear" in err
+    assert run([*argv, "--json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [s["name"] for s in document["tournament"]] == ["seasonal-naive", "naive", "drift", "linear", "nlinear"]
+    assert sum(s["weight"] for s in document["tournament"]) == pytest.approx(1.0)
 
 
 def test_a_training_that_the_clock_cut_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,4 +289,3 @@ def test_a_backtest_names_it_auto() -> None:
     result = tsforge.backtest(auto("nlinear"), waves(), on_fit=lambda *_: events.append)
     assert next(iter(result.outcomes)) == "auto"
     assert any(isinstance(e, Standing) for e in events)
-    assert logging.getLogger("tsforge").name == "tsforge"

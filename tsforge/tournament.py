@@ -233,7 +233,7 @@ def _compete(one: Tournament, names: list[str]) -> None:
     for rung, size in enumerate(sizes):
         names = names[:size]
         over = now() + (one.end - now()) * budget.share(sizes, rung)
-        most = one.prepared.experiment.train.max_steps >> (len(sizes) - 1 - rung)
+        most = max(1, one.prepared.experiment.train.max_steps >> (len(sizes) - 1 - rung))
         last = []
         for i, name in enumerate(names):
             member = _member(name, one.prepared.experiment.seed + rung, most)
