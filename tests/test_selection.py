@@ -110,3 +110,13 @@ def test_one_window_is_judged_by_its_steps_and_one_step_by_nothing() -> None:
     once = outcome(W=1, H=1, C=1, series=1)
     once = replace(once, observed=np.ones_like(once.observed))
     assert not selection.gap(once.truth.astype(float), once.truth + 1.0, Yardstick.of(once)).sure
+
+
+@pytest.mark.parametrize(("W", "series", "count"), [(1, 1, 4), (30, 1, 5), (600, 1, 100)])
+def test_the_baseline_keeps_a_share_where_little_was_seen(W: int, series: int, count: int) -> None:
+    """Prevents: a blend that drops the baseline altogether after one good week. Stretches are counted by hand."""
+    o = outcome(W=W, H=6, C=1, series=series)
+    o = replace(o, observed=np.ones_like(o.observed))
+    found = selection.gap(o.truth.astype(float), o.truth + 1.0, Yardstick.of(o))
+    assert found.count == count
+    assert found.share == (pytest.approx(1 / (1 + count)) if count < 50 else 0.0)

@@ -19,6 +19,7 @@ Floats = NDArray[np.floating]
 ROUNDS = 20  # draws of the greedy selection: weights are multiples of a twentieth or coarser
 GAIN = 1e-3  # relative: what one more draw must win, as every member costs time in every forecast
 SURE = 1.5  # standard errors by which a baseline must be beaten
+LEAST_SHARE = 0.02  # below which a weight is not worth a member
 UNITS = 4  # stretches below which the steps of the horizon are taken apart
 
 
@@ -84,15 +85,25 @@ def greedy(points: Sequence[Floats], yardstick: Yardstick, most: int | None = No
 
 
 class Gap(NamedTuple):
-    """By how much the first of two forecasts has the lower error, and the standard error of that."""
+    """By how much the first of two forecasts has the lower error, and its standard error, over `count` pieces."""
 
     gain: float
     error: float
+    count: int
 
     @property
     def sure(self) -> bool:
         """Whether the gain is beyond what chance gives."""
         return self.gain > SURE * self.error
+
+    @property
+    def share(self) -> float:
+        """The weight that the second keeps in a mean with the first: as if it had been the right one once more.
+
+        Few pieces may all be of one kind of time, which no standard error tells; 0 where it would be below 2 %.
+        """
+        share = 1 / (1 + self.count)
+        return share if share >= LEAST_SHARE else 0.0
 
 
 def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
@@ -113,5 +124,5 @@ def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
     size = np.bincount(unit[seen], minlength=count * pieces)
     means = np.bincount(unit[seen], weights=difference[seen], minlength=count * pieces)[size > 0] / size[size > 0]
     if len(means) < 2:
-        return Gap(float(means.mean()) if len(means) else 0.0, float("inf"))
-    return Gap(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))))
+        return Gap(float(means.mean()) if len(means) else 0.0, float("inf"), len(means))
+    return Gap(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), len(means))

@@ -318,23 +318,21 @@ def choose(one: Tournament, most: int) -> tuple[Experiment, Trained, tuple[Stand
 
     most: members that the time for scoring allows.
     """
-    counts = _counts(one, most)
-    drawn = sorted(((n, e) for n, e in zip(counts, one.entrants, strict=True) if n), key=lambda pair: -pair[0])
-    total, experiment = sum(counts), one.prepared.experiment
-    weights = {id(e): n / total for n, e in drawn}
-    standings = [e.standing._replace(weight=weights.get(id(e), 0.0)) for e in one.entrants]
-    found = [e.trained for _, e in drawn]
+    weights = _weights(one, most)
+    drawn = sorted(((w, e) for w, e in zip(weights, one.entrants, strict=True) if w), key=lambda pair: -pair[0])
+    standings = [e.standing._replace(weight=w) for w, e in zip(weights, one.entrants, strict=True)]
+    found, experiment = [e.trained for _, e in drawn], one.prepared.experiment
     if len(drawn) == 1:
         experiment, whole = ensembling.alone(experiment, drawn[0][1].member), found[0]
     else:
-        members = tuple(e.member.model_copy(update={"weight": n / total}) for n, e in drawn)
+        members = tuple(e.member.model_copy(update={"weight": w}) for w, e in drawn)
         experiment = experiment.model_copy(update={"model": Blend(members=members)})
         whole = ensembling.together(replace(one.prepared, experiment=experiment), found, "steps")
     return experiment, whole, (*standings, *one.out)
 
 
-def _counts(one: Tournament, most: int) -> list[int]:
-    """How often each entrant is drawn: those of the greedy selection, or the best baseline alone."""
+def _weights(one: Tournament, most: int) -> list[float]:
+    """Of each entrant: those of the greedy selection, with a share for the best baseline, or that baseline alone."""
     simple = {e.standing.name: k for k, e in enumerate(one.entrants) if e.standing.name in SIMPLE}
     if not simple:
         raise TrainingError("no baseline has a finite forecast of the validation windows", "look at the data: inspect")
@@ -346,11 +344,11 @@ def _counts(one: Tournament, most: int) -> list[int]:
     mean = np.average(points, axis=0, weights=counts)
     gap, name = selection.gap(mean, points[bar], yardstick), one.entrants[bar].standing.name
     if gap.sure:
-        return counts
+        return [(1 - gap.share) * n / sum(counts) + gap.share * (k == bar) for k, n in enumerate(counts)]
     better = 100 * gap.gain / max(one.entrants[bar].standing.score, 1e-12)
     log.warning(
         "nothing beats %s on the validation windows by more than chance%s: it is the model. What can be foretold of "
         "these data is said by that simple rule; a network would add nothing that can be relied on",
         name, f" (the best blend is {better:.1f} % better, too little to tell)" if gap.gain > 0 else "",
     )  # fmt: skip
-    return [int(k == bar) for k in range(len(points))]
+    return [float(k == bar) for k in range(len(points))]
