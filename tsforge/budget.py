@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 LEAST = 2.0  # seconds that are always kept for the end
-SHARE = 0.7  # of the start (imports, reading), which tells how fast the machine is, kept for the end as well
+SHARE = 0.9  # of the start (imports, reading), which tells how fast the machine is, kept for the end as well
 SAFE = 1.5  # times what scoring is expected to take
 LEAST_STEPS = 50  # of a training: with fewer, a candidate says nothing of itself
 MARGIN = 1.1  # of a step's time: Lightning's part, and what else is not in the measured one

@@ -48,7 +48,7 @@ WATCHED = 128  # and by which the best weights of a training are chosen
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
 MOST_AGAIN = 6  # trainings of the best with other seeds
-EXIT = 0.3  # of the start, which the end of the process takes
+EXIT = 0.5  # of the start, which the end of the process takes
 MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 WARM, TIMED, LIMIT = 1, 4, 2.0  # steps before and of a measurement; seconds after which it is cut short
 
