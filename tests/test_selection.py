@@ -118,5 +118,5 @@ def test_the_baseline_keeps_a_share_where_little_was_seen(W: int, series: int, c
     o = outcome(W=W, H=6, C=1, series=series)
     o = replace(o, observed=np.ones_like(o.observed))
     found = selection.gap(o.truth.astype(float), o.truth + 1.0, Yardstick.of(o))
-    assert found.count == count
+    assert found.pieces == count
     assert found.share == (pytest.approx(1 / (1 + count)) if count < 50 else 0.0)

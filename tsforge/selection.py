@@ -85,11 +85,11 @@ def greedy(points: Sequence[Floats], yardstick: Yardstick, most: int | None = No
 
 
 class Gap(NamedTuple):
-    """By how much the first of two forecasts has the lower error, and its standard error, over `count` pieces."""
+    """By how much the first of two forecasts has the lower error, and its standard error, over so many pieces."""
 
     gain: float
     error: float
-    count: int
+    pieces: int
 
     @property
     def sure(self) -> bool:
@@ -102,7 +102,7 @@ class Gap(NamedTuple):
 
         Few pieces may all be of one kind of time, which no standard error tells; 0 where it would be below 2 %.
         """
-        share = 1 / (1 + self.count)
+        share = 1 / (1 + self.pieces)
         return share if share >= LEAST_SHARE else 0.0
 
 
