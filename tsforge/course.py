@@ -25,7 +25,6 @@ from tsforge.preparation import Prepared
 
 log = logging.getLogger("tsforge")
 
-VALIDATIONS = 20  # over a whole training, so that patience and the loss curve mean the same for every model
 HOLD = 3  # stages of a falling rate before it falls
 MOST_BETWEEN = 500  # steps between validations, however long the training
 
@@ -40,10 +39,12 @@ class Course:
         config, parts = prepared.experiment.train, prepared.parts
         self.network, self.prepared, self.config = network, prepared, config
         self.loader = WindowLoader(prepared.source, parts.train, config.batch_size, prepared.experiment.seed)
-        self.validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
+        watched = parts.validation.thin(config.validation_windows)
+        self.validation = WindowLoader(prepared.source, watched, 2 * config.batch_size)
         self.steps = planned_steps(prepared)
-        self.every = min(-(-self.steps // VALIDATIONS), MOST_BETWEEN)
+        self.every = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
+        self.watch.until = config.until
         self.learner = Learner(
             network, self.watch, lr=config.lr, rate=rate(config, self.steps), clip=config.clip,
             weight_decay=config.weight_decay, average=config.average,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tsforge.data import covariates, split, statistics, table
 from tsforge.data.catalog import find
-from tsforge.data.defaults import default_context, default_horizon
+from tsforge.data.defaults import default_context, default_horizon, shared_context
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
+from tsforge.model.auto import Auto
 
 log = logging.getLogger("tsforge")
 
@@ -25,6 +29,7 @@ class Prepared:
 
     experiment: with every setting of the data resolved. level: of the training part alone.
     in_sample: seasonal differences of all that lies before the test part, by which MASE and RMSSE divide.
+    began: when the work on it began, on the clock of `time.perf_counter`: a tournament's time counts from there.
     """
 
     experiment: Experiment
@@ -36,6 +41,7 @@ class Prepared:
     level: statistics.Level
     source: WindowSource
     in_sample: statistics.SeasonalError
+    began: float = field(default_factory=time.perf_counter)
 
 
 def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
@@ -44,9 +50,10 @@ def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
     data: path of a table, name of a catalogued data set, or a pandas or Polars frame; data.path where None.
     Raises DataError or ConfigError for what the user can mend.
     """
+    began = time.perf_counter()
     experiment, panel = read(experiment, data)
     experiment, cuts = resolve(experiment, panel)
-    return arrange(experiment, panel, cuts, device)
+    return replace(arrange(experiment, panel, cuts, device), began=began)
 
 
 def read(experiment: Experiment, data: Any) -> tuple[Experiment, Panel]:
@@ -104,6 +111,8 @@ def resolve(
     season = config.season or statistics.detect_season(panel, cuts.train)
     longest = max(int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon, 1)
     context = config.context or default_context(horizon, season)
+    if config.context is None and isinstance(experiment.model, Auto):
+        context = shared_context(context, season, int(np.median(cuts.train - panel.offsets[:-1])))
     least = experiment.model.least_context(season)
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, experiment.model.kind)

@@ -14,7 +14,7 @@ from types import TracebackType
 from tsforge import environment, plotting, training, writing
 from tsforge.data.panel import Panel
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round, Tick
+from tsforge.learner import Event, Report, Round, Standing
 from tsforge.metrics import REFERENCE, SHOWN, by_step, skill
 from tsforge.preparation import Prepared
 from tsforge.scoreboard import Scoreboard, document
@@ -75,11 +75,22 @@ def _recorded(
         run.text("experiment.toml", experiment.toml())
         run.dataset(dataset(prepared.panel, experiment.data.path))
         result = train(run)
+        if result.standings:
+            _chosen(run, result)
         training.save(result, folder)
         _fitted(run, result, folder, wish)
         if result.stop == "interrupt":
             run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
     return result, run
+
+
+def _chosen(run: Run, result: training.Fit) -> None:
+    """What a tournament chose: the experiment that makes it again, in place of the question, and its losses."""
+    run.text("experiment.toml", result.model.experiment.toml())
+    watch = _watching(run, None)
+    for event in result.rounds:
+        watch(event)
+    run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
 
 
 class Recorder:
@@ -197,13 +208,16 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
 
 
 def _watching(run: Run, report: Report | None) -> Report:
-    """Losses into the run after each validation; nothing in between."""
+    """Losses into the run after each validation, those of later members as val/loss_2; nothing in between."""
 
-    def watch(event: Round | Tick) -> None:
+    def watch(event: Event) -> None:
         if report is not None:
             report(event)
         if isinstance(event, Round):
-            run.metrics({"train/loss": event.train, "val/loss": event.validation}, event.step)
+            of = f"_{event.member}" if event.member > 1 else ""
+            run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
+        if isinstance(event, Standing):
+            run.metrics(rounded({f"auto/{event.name}": event.score}), event.rung)
 
     return watch
 
@@ -215,12 +229,12 @@ def _fitted(run: Run, result: training.Fit, folder: Path, wish: Wish) -> None:
     run.metrics(found, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
-        figures["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
+        figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in environment.peak_memory().items()}
     run.metrics(rounded(figures | dict(wish.figures)))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
-    for name in ("scores.json", "history.csv"):
+    for name in ("scores.json", "history.csv", "tournament.csv"):
         if (folder / name).exists():
             run.file(folder / name)
     for picture in sorted(folder.glob("*.png")):

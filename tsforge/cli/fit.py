@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,7 @@ from cyclopts import Parameter
 
 from tsforge.cli import show
 from tsforge.cli.options import FitOptions, TrackOptions
-from tsforge.cli.progress import Progress
+from tsforge.cli.progress import AutoProgress, Progress
 
 if TYPE_CHECKING:
     from tsforge.preparation import Prepared
@@ -60,21 +62,24 @@ def fit(
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
     with record.tracker() as tracker:
-        from tsforge import artifact, training
-        from tsforge.course import planned_steps
+        from tsforge import artifact, tournament, training
+        from tsforge.ensembling import planned
         from tsforge.experiment import build
+        from tsforge.model.auto import Auto
         from tsforge.recording import Wish
         from tsforge.recording import fit as recorded
 
         asked = build(options.overrides(), options.config)
         if data is None and asked.data.path is None:
             options.refuse_swallowed_table("fit")
-        prepared = training.for_fit(asked, data)
+        prepared = replace(training.for_fit(asked, data), began=show.began())
+        start = time.perf_counter() - show.began()
         folder = Path(out or f"models/{prepared.experiment.title}")
         artifact.check_target(folder)
         if not quiet:
             _say_plan(prepared, folder)
-        progress = None if quiet else Progress(planned_steps(prepared), asked.train.max_time)
+        auto = isinstance(asked.model, Auto)
+        progress = None if quiet else AutoProgress() if auto else Progress(planned(prepared), asked.train.max_time)
         try:
             result, run = recorded(prepared, folder, tracker, Wish(show.command(), register, alias), progress)
         finally:
@@ -82,7 +87,7 @@ def fit(
                 progress.close()
         if not json:
             _print(result, folder)
-        _wait(tracker, folder)
+        _wait(tracker, folder, tournament.left(prepared, start) if auto else math.inf)
     if json:
         show.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
@@ -99,10 +104,10 @@ def _check(record: TrackOptions, register: str | None, alias: str | None) -> Non
         raise ConfigError("--register needs the run that --no-track leaves out", "leave out one of them")
 
 
-def _wait(tracker: Tracker, folder: Path) -> None:
+def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
     """Ctrl-C while the run is delivered leaves the model, which is saved by then, and the delivery to itself."""
     try:
-        tracker.close()
+        tracker.close(limit)
     except KeyboardInterrupt:
         show.tell(f"note: not waiting for MLflow; the model is in {folder}")
 
@@ -114,7 +119,7 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
     show.tell(
-        f"{prepared.experiment.model.kind} on {', '.join(data.target)}: {series}, "
+        f"{_model(prepared)} on {', '.join(data.target)}: {series}, "
         f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
@@ -124,16 +129,39 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     )
 
 
+def _model(prepared: Prepared) -> str:
+    """The model in words: its name, and how many there are of it."""
+    experiment = prepared.experiment
+    return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
+
+
 def _print(result: Fit, folder: Path) -> None:
+    if result.standings:
+        _tournament(result)
     why = STOPS.get(result.stop)
     note = f"; {why}" if why else ""
-    show.say(f"trained {result.parameters:,} parameters in {show.duration(result.seconds)}{note}")
+    count = result.model.experiment.ensemble
+    of = f", {count} networks," if count > 1 else ""
+    show.say(f"trained {result.parameters:,} parameters{of} in {show.duration(result.seconds)}{note}")
     if result.stop == "interrupt":
-        show.say("kept: the best weights on validation so far")
+        several = count > 1 or result.standings
+        show.say(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
     if result.outcomes:
         _scores(result)
     show.say()
     show.say(f"model   {folder}")
+
+
+def _tournament(result: Fit) -> None:
+    """All candidates, and the part that each has in the model."""
+    show.say()
+    rows = []
+    for s in result.standings:
+        score = s.note or f"{s.score:.4g}"
+        trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
+        rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
+    show.table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
+    show.say()
 
 
 def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
@@ -169,9 +197,13 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     name = result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
-        "parameters": result.parameters, "steps": result.rounds[-1].step if result.rounds else 0,
+        "parameters": result.parameters, "steps": result.steps,
         "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
     }  # fmt: skip
+    if result.standings:
+        document["tournament"] = [
+            s._asdict() | {"score": s.score if math.isfinite(s.score) else None} for s in result.standings
+        ]
     if scores:
         metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
         document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -45,11 +46,12 @@ Start here:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    sys.exit(run(sys.argv[1:] if argv is None else argv, _age()))
 
 
-def run(argv: list[str]) -> int:
-    """Run one command and return its exit code."""
+def run(argv: list[str], age: float = 0.0) -> int:
+    """Run one command and return its exit code. age: seconds that it has taken already."""
+    began = time.perf_counter() - age
     if not argv or argv in (["-h"], ["--help"], ["help"]):
         width = max(map(len, COMMANDS))
         print(
@@ -71,7 +73,7 @@ def run(argv: list[str]) -> int:
     from tsforge.errors import TsforgeError, nearest
 
     name = argv[0]
-    show.remember(argv)
+    show.remember(argv, began)
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
@@ -103,6 +105,15 @@ def application(name: str) -> Callable[..., object]:
     for action in getattr(module, "ACTIONS", ()):
         app.command(action)
     return app
+
+
+def _age() -> float:
+    """Seconds since this process began, its imports included; 0 where the system does not say."""
+    try:
+        started = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK"))
+    except (OSError, AttributeError, ValueError, IndexError):  # not Linux
+        return 0.0
 
 
 def _fail(message: str, hint: str, code: int = 2) -> int:

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from tsforge.tracking.tracker import Tracker
 
 _LINE: list[str] = []
+_BEGAN: list[float] = []
 
 
-def remember(argv: Sequence[str]) -> None:
-    """The command line, for what is made by it."""
+def remember(argv: Sequence[str], began: float) -> None:
+    """The command line, for what is made by it, and when it began, on the clock of `time.perf_counter`."""
     _LINE[:] = ["tsforge", *argv]
+    _BEGAN[:] = [began]
+
+
+def began() -> float:
+    """When the command began."""
+    return _BEGAN[0]
 
 
 def command() -> str:

@@ -6,6 +6,8 @@ from tsforge.data.panel import Panel
 
 MOST_CONTEXT = 512  # steps of a context that nobody asked for
 
+LONG_CONTEXT, LONG_SEASONS = 336, 14  # steps and seasons of a context that models of patches want
+
 _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}
 
 
@@ -20,3 +22,12 @@ def default_horizon(panel: Panel) -> int:
 def default_context(horizon: int, season: int) -> int:
     """Two horizons and at least one season, within reason."""
     return min(max(2 * horizon, season, 16), max(MOST_CONTEXT, horizon))
+
+
+def shared_context(usual: int, season: int, history: int) -> int:
+    """One context for models of all kinds: 14 seasons, 336 steps at most, where that leaves enough windows.
+
+    usual: what a single model has by default, and the least. history: steps of the median training part, of which a
+    context takes a quarter at most.
+    """
+    return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))

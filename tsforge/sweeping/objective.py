@@ -19,7 +19,7 @@ from tsforge.course import planned_steps
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, override
-from tsforge.learner import Round, Tick
+from tsforge.learner import Event, Round
 from tsforge.metrics import SHOWN, is_error, scores
 from tsforge.model.network import parameters
 from tsforge.preparation import Prepared
@@ -217,7 +217,7 @@ class _Report:
         self.first, self.watcher = first, watcher
         self.best, self.last = math.inf, 0
 
-    def __call__(self, event: Round | Tick) -> None:
+    def __call__(self, event: Event) -> None:
         if self.watcher.stopping():
             raise HandedOverError
         if not isinstance(event, Round):

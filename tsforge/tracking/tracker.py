@@ -74,8 +74,11 @@ class Tracker:
         finally:
             run.end("FINISHED")
 
-    def close(self) -> None:
-        """Wait until everything is delivered, as long as that makes sense; what is not is said."""
+    def close(self, limit: float = BUSY) -> None:
+        """Wait until everything is delivered, as long as that makes sense; what is not is said.
+
+        limit: seconds at most; what is not delivered by then goes on without this process.
+        """
         courier, self._courier = self._courier, None
         if courier is None or courier.stdin is None or self._listener is None:
             return
@@ -83,7 +86,7 @@ class Tracker:
             courier.kill()
         with contextlib.suppress(BrokenPipeError):
             courier.stdin.close()
-        self._wait(self._listener)
+        self._wait(self._listener, limit)
         for folder, state in self.delivered.items():
             for problem in state.refused:
                 log.warning("MLflow refused part of run %s: %s", folder.name, problem)
@@ -94,11 +97,11 @@ class Tracker:
                     folder.name, store.shown(self.uri), why,
                 )  # fmt: skip
 
-    def _wait(self, listener: threading.Thread) -> None:
+    def _wait(self, listener: threading.Thread, limit: float) -> None:
         start, local = time.monotonic(), store.database(self.uri) is not None
         while listener.is_alive():
             failing = not local and any(state.problem for state in self.delivered.values())
-            if time.monotonic() > start + (AWAY if failing else BUSY):
+            if time.monotonic() > start + min(limit, AWAY if failing else BUSY):
                 return
             listener.join(0.2)
 
