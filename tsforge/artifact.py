@@ -133,7 +133,7 @@ def load(folder: str | Path) -> Model:
     try:
         experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
-        network = experiment.model.build(_shape(facts))
+        network = experiment.network(_shape(facts))
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
         if manifest.CALIBRATION in known:

@@ -25,8 +25,10 @@ from tsforge.preparation import Prepared
 
 log = logging.getLogger("tsforge")
 
-VALIDATIONS = 20  # over a whole training, so that patience and the loss curve mean the same for every model
+<<<<<<< HEAD
 HOLD = 3  # stages of a falling rate before it falls
+=======
+>>>>>>> a05251b
 MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
@@ -42,8 +44,9 @@ class Course:
         self.loader = WindowLoader(prepared.source, parts.train, config.batch_size, prepared.experiment.seed)
         self.validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         self.steps = planned_steps(prepared)
-        self.every = min(-(-self.steps // VALIDATIONS), MOST_BETWEEN)
+        self.every = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
+        self.watch.until = config.until
         self.learner = Learner(
             network, self.watch, lr=config.lr, rate=rate(config, self.steps), clip=config.clip,
             weight_decay=config.weight_decay, average=config.average,

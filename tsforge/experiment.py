@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
+from torch import nn
 
+from tsforge.batch import WindowShape
 from tsforge.config import Choice, Config, Range, parse
 from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.model.zoo import DEFAULT, ModelConfig, complete, merge
+from tsforge.model.auto import Auto
+from tsforge.model.baselines import Baseline
+from tsforge.model.ensemble import Blend, Ensemble
+from tsforge.model.network import Neural
+from tsforge.model.zoo import DEFAULT, complete, merge
 
+AnyModel = Annotated[Neural | Baseline | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 log = logging.getLogger("tsforge")
 
@@ -43,8 +50,9 @@ class TrainConfig(Config):
     """How the weights are found.
 
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
-    patience: validations without an improvement before stopping; 20 validations fit into max_steps, more where these
-    would lie over 500 steps apart.
+    patience: validations without an improvement before stopping; validations: how many fit into max_steps, more where
+    these would lie over 500 steps apart.
+    until: stop after so many steps of what max_steps is the plan for, as a clock did that stopped it before.
     warmup: share of the steps in which the rate rises to lr. schedule: "cosine" then lets it fall to 0; "step" has it
     constant in the first three of `stages` equal parts of the steps, and times `decay` from each later part on.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
@@ -64,6 +72,8 @@ class TrainConfig(Config):
     warmup: Share = 0.05
     average: Share = 0.99
     patience: AtLeastOne = 8
+    validations: AtLeastOne = 20
+    until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32", "bf16", "auto"] = "32"
 
@@ -94,14 +104,31 @@ class BacktestConfig(Config):
 
 
 class Experiment(Config):
-    """Everything that decides a fit. The same experiment on the same data gives the same numbers."""
+    """Everything that decides a fit. The same experiment on the same data gives the same numbers.
+
+    ensemble: so many networks, with seeds seed, seed + 1, ...; the forecast is the median over them.
+    """
 
     name: str | None = None
     seed: Annotated[int, Field(ge=0)] = 1
     data: DataConfig = DataConfig()
-    model: ModelConfig = Field(default_factory=lambda: complete({}), validate_default=True)
+    ensemble: AtLeastOne = 1
+    model: AnyModel = Field(default_factory=lambda: complete({}), validate_default=True)
     train: TrainConfig = TrainConfig()
     backtest: BacktestConfig | None = None  # where one was asked for
+
+    @model_validator(mode="after")
+    def _differ(self) -> Experiment:
+        if self.ensemble > 1 and not isinstance(self.model, Neural):
+            why = "learns the same with every seed" if isinstance(self.model, Baseline) else "is an ensemble already"
+            raise ValueError(f"ensemble = {self.ensemble} is for networks: {self.model.kind} {why}")
+        return self
+
+    def network(self, shape: WindowShape) -> nn.Module:
+        """The network of the experiment, untrained: an ensemble where it has members."""
+        if self.ensemble == 1:
+            return self.model.build(shape)
+        return Ensemble([self.model.build(shape) for _ in range(self.ensemble)])
 
     def plain(self) -> dict[str, Any]:
         """Nested plain values, without what is not set."""
@@ -112,14 +139,15 @@ class Experiment(Config):
         """The name, else as "lstm-demand-h48"; what a folder's name cannot hold is left out."""
         data = self.data
         target = data.target[0] if len(data.target) == 1 else f"{len(data.target)}-targets"
-        return re.sub(r"[^\w.-]+", "_", self.name or f"{self.model.kind}-{target}-h{data.horizon}")
+        several = f"-x{self.ensemble}" if self.ensemble > 1 else ""
+        return re.sub(r"[^\w.-]+", "_", self.name or f"{self.model.kind}{several}-{target}-h{data.horizon}")
 
     def toml(self) -> str:
         """The experiment as a TOML document that `read` takes back."""
         return tomli_w.dumps(self.plain())
 
     def flat(self) -> dict[str, Any]:
-        """Dotted path to value, as in `--set` and in MLflow."""
+        """Dotted path to value, as in `--set` and in MLflow; what stands in a list of tables by its number."""
         return _flatten(self.plain())
 
 
@@ -151,6 +179,16 @@ def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
     for path, value in settings.items():
         values = merge(values, nest(path, value))
     return parse(Experiment, values, source="settings")
+
+
+def single(experiment: Experiment, where: str) -> Experiment:
+    """The experiment of one member, which is said. where: who trains single networks."""
+    if experiment.ensemble > 1:
+        log.warning(
+            "%s trains single networks: ensemble = %d is left out; fit what it finds with --ensemble %d",
+            where, experiment.ensemble, experiment.ensemble,
+        )  # fmt: skip
+    return experiment.model_copy(update={"ensemble": 1})
 
 
 def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]:
@@ -242,5 +280,7 @@ def nest(path: str, value: Any) -> dict[str, Any]:
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, list) and any(isinstance(v, dict) for v in value):
+            value = dict(enumerate(value))
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat

@@ -89,6 +89,7 @@ def _levels(folder: Path) -> list[float]:
     if (folder / manifest.CALIBRATION).exists():
         return list(manifest.read_json(folder / manifest.CALIBRATION)["levels"])
     model = manifest.read_json(folder / "experiment.json")["model"]
+    model = model["members"][0]["model"] if "members" in model else model
     return list(model.get("head", model)["levels"])
 
 

@@ -23,6 +23,7 @@ class Round(NamedTuple):
     seconds: float  # since training began
     windows: int  # training windows seen so far
     best: bool  # the lowest validation loss so far
+    member: int = 1  # of an ensemble, in the order of training
 
 
 class Tick(NamedTuple):
@@ -31,6 +32,7 @@ class Tick(NamedTuple):
     step: int
     seconds: float
     windows: int
+    member: int = 1
 
 
 Report = Callable[[Round | Tick], None]
@@ -101,7 +103,8 @@ class Watch:
     """Judges a training from outside: keeps the best weights, reports, and says when to stop.
 
     stop: why training ended before its last step: "patience", "time", "interrupt" or "diverged"; else "steps".
-    interrupted: set it, from a signal handler say, to end after the current step.
+    interrupted: set it, from a signal handler say, to end after the current step. until: a step to end after, as if the
+    time was up.
     """
 
     TICK = 20  # steps between signs of life
@@ -111,6 +114,7 @@ class Watch:
         self.rounds: list[Round] = []
         self.stop = "steps"
         self.interrupted = False
+        self.until: int | None = None
         self._best = math.inf
         self._kept: dict[str, Tensor] | None = None
         self._since_best = 0
@@ -128,6 +132,8 @@ class Watch:
         seconds = time.perf_counter() - self._start
         if step % self.TICK == 0:
             self.report(Tick(step, seconds, step * self.batch_size))
+        if self.until is not None and step >= self.until:
+            return self._end("time")
         return self.max_time is not None and seconds > self.max_time and self._end("time")
 
     def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:

@@ -34,7 +34,7 @@ def likeness(prepared: Prepared) -> str | None:
     """What trainings must share to be packed: all but the seed, the rate and what else does not change the computation;
     None for what cannot be packed."""
     model, train = prepared.experiment.model, prepared.experiment.train
-    if not isinstance(model, Neural) or train.precision != "32":
+    if not isinstance(model, Neural) or prepared.experiment.ensemble > 1 or train.precision != "32":
         return None
     shape = model.model_dump(mode="json")
     if isinstance(model.backbone, Recurrent):

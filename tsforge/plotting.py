@@ -146,15 +146,23 @@ def _broken(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def loss_curve(rounds: Sequence[Any], path: Path) -> None:
-    """Training and validation loss by step, with the step whose weights were kept."""
+    """Training and validation loss by step, with the step whose weights were kept; a pair of lines per member."""
     figure, axes = _figure(1)
     axis = axes[0]
-    steps = [r.step for r in rounds]
-    axis.plot(steps, [r.train for r in rounds], color=GREY, label="training")
-    axis.plot(steps, [r.validation for r in rounds], color=BLUE, marker="o", markersize=3, label="validation")
-    kept = [r for r in rounds if r.best]
-    if kept:
-        axis.axvline(kept[-1].step, color=ORANGE, linewidth=1, label=f"weights kept (step {kept[-1].step})")
+    members = sorted({r.member for r in rounds})
+    for member in members:
+        mine = [r for r in rounds if r.member == member]
+        steps, first = [r.step for r in mine], member == members[0]
+        of = f", {len(members)} members" if len(members) > 1 else ""
+        axis.plot(steps, [r.train for r in mine], color=GREY, label=f"training{of}" if first else None)
+        axis.plot(
+            steps, [r.validation for r in mine], color=BLUE, marker="o", markersize=3,
+            label=f"validation{of}" if first else None,
+        )  # fmt: skip
+        kept = [r for r in mine if r.best]
+        if kept:
+            where = f"weights kept (step {kept[-1].step})" if len(members) == 1 else "weights kept"
+            axis.axvline(kept[-1].step, color=ORANGE, linewidth=1, label=where if first else None)
     axis.set_xlabel("optimiser step")
     axis.set_ylabel("loss")
     axis.legend(frameon=False)

@@ -197,13 +197,14 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
 
 
 def _watching(run: Run, report: Report | None) -> Report:
-    """Losses into the run after each validation; nothing in between."""
+    """Losses into the run after each validation, those of later members as val/loss_2; nothing in between."""
 
     def watch(event: Round | Tick) -> None:
         if report is not None:
             report(event)
         if isinstance(event, Round):
-            run.metrics({"train/loss": event.train, "val/loss": event.validation}, event.step)
+            of = f"_{event.member}" if event.member > 1 else ""
+            run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
 
     return watch
 
@@ -215,7 +216,7 @@ def _fitted(run: Run, result: training.Fit, folder: Path, wish: Wish) -> None:
     run.metrics(found, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
-        figures["speed/windows_per_s"] = result.rounds[-1].windows / result.seconds
+        figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in environment.peak_memory().items()}
     run.metrics(rounded(figures | dict(wish.figures)))
     if result.outcomes:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tsforge import artifact, evaluation
+from tsforge import artifact, ensembling, evaluation
 from tsforge.calibration import Calibration
 from tsforge.checkpoint import Checkpoint
-from tsforge.course import Course
 from tsforge.data.split import thin_test
-from tsforge.data.windows import padded
-from tsforge.environment import seeded
-from tsforge.evaluation import Forecaster
 from tsforge.experiment import Experiment
 from tsforge.learner import Report, Round
+from tsforge.learning import Learned, begin, learned, untrained
 from tsforge.metrics import scores
-from tsforge.model.baselines import Baseline, BaselineForecaster
-from tsforge.model.network import Network, parameters
+from tsforge.model.baselines import BaselineForecaster
+from tsforge.model.network import parameters
 from tsforge.outcome import Outcome
 from tsforge.preparation import Prepared, pick_device, prepare
 
-log = logging.getLogger("tsforge")
+__all__ = ["Fit", "Learned", "begin", "finish", "fit", "for_fit", "learn", "learned", "save", "train", "untrained"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +39,21 @@ class Fit:
     started: float  # seconds since the epoch
     seconds: float  # of training alone
     parameters: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all members."""
+        return sum(last.step for last in self._ends)
+
+    @property
+    def windows(self) -> int:
+        """Training windows that all members have seen."""
+        return sum(last.windows for last in self._ends)
+
+    @property
+    def _ends(self) -> tuple[Round, ...]:
+        """The last round of each member."""
+        return tuple({r.member: r for r in self.rounds}.values())
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -79,18 +87,6 @@ def for_fit(experiment: Experiment, data: Any) -> Prepared:
     return replace(prepared, parts=thin_test(prepared.parts))
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What training gives before anything is scored on the test part."""
-
-    model: artifact.Model
-    judged: Forecaster
-    rounds: tuple[Round, ...]
-    stop: str
-    started: float
-    seconds: float
-
-
 def train(prepared: Prepared, report: Report | None = None) -> Fit:
     """The second half of `fit`: train on what was prepared, and score it."""
     return finish(prepared, learn(prepared, report))
@@ -98,7 +94,7 @@ def train(prepared: Prepared, report: Report | None = None) -> Fit:
 
 def finish(prepared: Prepared, learned: Learned) -> Fit:
     """Score what was learned on the test windows, beside the baselines."""
-    kept, outcomes = _scored(learned.judged, prepared)
+    kept, outcomes = _scored(learned, prepared)
     model = replace(learned.model, baselines=kept)
     for network in (model.network, *(network for network, _ in kept.values())):
         network.cpu()  # where they are kept and predict from
@@ -111,61 +107,20 @@ def finish(prepared: Prepared, learned: Learned) -> Fit:
 def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
     """Train on the training windows and calibrate on the validation windows; the test windows are not touched.
 
-    keep: where the state is kept after each validation, and from where an earlier training is gone on with, to the same
-    weights as if it had not been stopped.
+    Ensembles member by member. keep: where the state is kept after each validation, and from where an earlier training
+    is gone on with, to the same weights as if it had not been stopped; refused for ensembles.
     """
-    if isinstance(prepared.experiment.model, Baseline):
-        network = untrained(prepared).to(prepared.source.device)
-        assert isinstance(network, BaselineForecaster)
-        _say_padding(prepared)
-        started, start = time.time(), time.perf_counter()
-        evaluation.learn_baseline(network, prepared.source, prepared)
-        return _learned(prepared, network, (), "learned", (started, time.perf_counter() - start))
-    course = begin(prepared, report, keep)
-    course.run()
-    return learned(course)
+    return ensembling.learn(prepared, report, keep)
 
 
-def begin(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Course:
-    """The training of a network, before its first step."""
-    _say_padding(prepared)
-    network = untrained(prepared).to(prepared.source.device)
-    assert isinstance(network, Network)
-    return Course(network, prepared, report or (lambda _: None), keep)
-
-
-def learned(course: Course) -> Learned:
-    """What a training that has ended gives: the best weights, calibrated. Raises TrainingError where there are none."""
-    stop = course.finish()
-    return _learned(course.prepared, course.network, tuple(course.watch.rounds), stop, course.time)
-
-
-def _learned(
-    prepared: Prepared, network: Network | BaselineForecaster, rounds: tuple[Round, ...], stop: str,
-    time: tuple[float, float],
-) -> Learned:  # fmt: skip
-    judged = evaluation.forecaster(network.eval(), prepared)
-    model = artifact.Model(prepared.experiment, _facts(prepared), network, judged.calibration)
-    return Learned(model, judged, rounds, stop, *time)
-
-
-def untrained(prepared: Prepared) -> Network | BaselineForecaster:
-    """A network with weights that depend on the seed alone; the global random state is left as it was."""
-    with seeded(prepared.experiment.seed):
-        network = prepared.experiment.model.build(prepared.source.shape)
-    if isinstance(network, Network):
-        network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
-    return network
-
-
-def _scored(judged: Forecaster, prepared: Prepared) -> tuple[artifact.Baselines, dict[str, Outcome]]:
+def _scored(learned: Learned, prepared: Prepared) -> tuple[artifact.Baselines, dict[str, Outcome]]:
     """The baselines that learned beside the model, and the test windows as forecast by it and by them."""
     test = prepared.parts.test
     if not len(test):
         return {}, {}
-    kind: str = prepared.experiment.model.kind
+    kind: str = learned.model.experiment.model.kind
     found = evaluation.baselines([name for name in evaluation.BASELINES if name != kind], prepared)
-    outcomes = {name: one.outcome(prepared, test) for name, one in ({kind: judged} | found).items()}
+    outcomes = {name: one.outcome(prepared, test) for name, one in ({kind: learned.judged} | found).items()}
     kept: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     for name, one in found.items():
         if len(prepared.parts.train) and isinstance(one.reader.network, BaselineForecaster):
@@ -184,29 +139,17 @@ def _write_extras(result: Fit, folder: Path) -> None:
 
     (folder / "scores.json").write_text(json.dumps(result.scores, indent=2) + "\n", encoding="utf-8")
     if result.rounds:
-        header = "step,train_loss,validation_loss,seconds,windows\n"
-        lines = [f"{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n" for r in result.rounds]
-        (folder / "history.csv").write_text(header + "".join(lines), encoding="utf-8")
+        (folder / "history.csv").write_text(_history(result.rounds), encoding="utf-8")
         plotting.loss_curve(result.rounds, folder / "loss.png")
     if result.outcomes:
         plotting.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
 
 
-def _facts(prepared: Prepared) -> artifact.DataFacts:
-    panel, source = prepared.panel, prepared.experiment.data.path
-    stops = panel.first + prepared.cuts.validation - panel.offsets[:-1]
-    seen = {panel.key(i): int(stop) for i, stop in enumerate(stops)}
-    return artifact.DataFacts(
-        columns=panel.schema, encodings=prepared.encodings, shape=prepared.source.shape._asdict(),
-        source=source or "", series=len(panel),
-        rows=int((panel.ends - panel.offsets[:-1]).sum()), seen=seen,
-    )  # fmt: skip
-
-
-def _say_padding(prepared: Prepared) -> None:
-    count = padded(prepared.panel, prepared.parts.train, prepared.source.shape.context)
-    if count:
-        log.warning(
-            "%d of %d series are shorter than context and horizon; their contexts are padded and masked",
-            count, len(prepared.panel),
-        )  # fmt: skip
+def _history(rounds: tuple[Round, ...]) -> str:
+    """A line per validation; with the member where there are several."""
+    several = rounds[-1].member > 1
+    lines = [("member," if several else "") + "step,train_loss,validation_loss,seconds,windows\n"]
+    for r in rounds:
+        member = f"{r.member}," if several else ""
+        lines.append(f"{member}{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n")
+    return "".join(lines)

@@ -208,7 +208,8 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.cli.progress import Progress
-    from tsforge.course import planned_steps
+    from tsforge.ensembling import planned
+    from tsforge.model.baselines import Baseline
     from tsforge.rolling import backtest as run
 
     what, data, config = work
@@ -216,13 +217,13 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
 
     def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
         recorder.begin(prepared.experiment)
-        if quiet or not hasattr(prepared.experiment.model, "backbone"):  # a baseline needs no progress
+        if quiet or isinstance(prepared.experiment.model, Baseline):  # it needs no progress
             return None
         for line in open_lines:
             line.close()
         of = f"{group}: " if group else ""
         show.tell(f"{of}fit {number + 1} of {count} on {len(prepared.parts.train):,} windows")
-        open_lines.append(Progress(planned_steps(prepared), prepared.experiment.train.max_time))
+        open_lines.append(Progress(planned(prepared), prepared.experiment.train.max_time))
         return open_lines[-1]
 
     try:

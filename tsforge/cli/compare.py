@@ -142,12 +142,12 @@ class _Lines:
 
     def watch(self, title: str, prepared: Prepared) -> Report | None:
         from tsforge.cli.progress import Progress
-        from tsforge.course import planned_steps
+        from tsforge.ensembling import planned
 
         self.say(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        line = self._line = Progress(planned_steps(prepared), prepared.experiment.train.max_time)
+        line = self._line = Progress(planned(prepared), prepared.experiment.train.max_time)
         return line
 
     def follow(self, title: str) -> SweepProgress | None:

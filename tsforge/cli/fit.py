@@ -61,7 +61,7 @@ def fit(
     _check(record, register, alias)
     with record.tracker() as tracker:
         from tsforge import artifact, training
-        from tsforge.course import planned_steps
+        from tsforge.ensembling import planned
         from tsforge.experiment import build
         from tsforge.recording import Wish
         from tsforge.recording import fit as recorded
@@ -74,7 +74,7 @@ def fit(
         artifact.check_target(folder)
         if not quiet:
             _say_plan(prepared, folder)
-        progress = None if quiet else Progress(planned_steps(prepared), asked.train.max_time)
+        progress = None if quiet else Progress(planned(prepared), asked.train.max_time)
         try:
             result, run = recorded(prepared, folder, tracker, Wish(show.command(), register, alias), progress)
         finally:
@@ -114,7 +114,7 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
     show.tell(
-        f"{prepared.experiment.model.kind} on {', '.join(data.target)}: {series}, "
+        f"{_model(prepared)} on {', '.join(data.target)}: {series}, "
         f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
@@ -124,12 +124,20 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     )
 
 
+def _model(prepared: Prepared) -> str:
+    """The model in words: its name, and how many there are of it."""
+    experiment = prepared.experiment
+    return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
+
+
 def _print(result: Fit, folder: Path) -> None:
     why = STOPS.get(result.stop)
     note = f"; {why}" if why else ""
-    show.say(f"trained {result.parameters:,} parameters in {show.duration(result.seconds)}{note}")
+    count = result.model.experiment.ensemble
+    of = f", {count} networks," if count > 1 else ""
+    show.say(f"trained {result.parameters:,} parameters{of} in {show.duration(result.seconds)}{note}")
     if result.stop == "interrupt":
-        show.say("kept: the best weights on validation so far")
+        show.say(f"kept: {'the members that were finished' if count > 1 else 'the best weights on validation so far'}")
     if result.outcomes:
         _scores(result)
     show.say()
@@ -169,7 +177,7 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     name = result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
-        "parameters": result.parameters, "steps": result.rounds[-1].step if result.rounds else 0,
+        "parameters": result.parameters, "steps": result.steps,
         "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if scores:

@@ -56,6 +56,8 @@ class FitOptions:
     "Steps of history that the model sees."
     model: str | None = None
     "[patch-]lstm, [patch-]gru, [patch-]rnn, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, linear, naive, seasonal-naive, drift, naive2. (default: lstm)"  # noqa: E501
+    ensemble: int | None = None
+    "Train so many of the model, with seeds of their own; the forecast is their median. (default: 1)"
     past: Columns = field(default_factory=list)
     "Covariates known up to the present."
     future: Columns = field(default_factory=list)
@@ -102,7 +104,7 @@ class FitOptions:
             "data.context": self.context, "data.past": self.past, "data.future": self.future,
             "data.static": self.static, "data.freq": self.freq, "model.kind": self.model,
             "train.max_steps": self.max_steps, "train.epochs": self.epochs, "train.max_time": self.max_time,
-            "train.device": self.device, "seed": self.seed,
+            "train.device": self.device, "seed": self.seed, "ensemble": self.ensemble,
         }  # fmt: skip
         flags = {path: value for path, value in given.items() if value not in (None, [])}
         return flags | dict(assignment(text) for text in self.set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tsforge.cli.show import duration, tell
@@ -37,30 +38,36 @@ class Line:
 
 
 class Progress:
-    """Prints losses, windows per second and the time left, from what training reports."""
+    """Prints losses, windows per second and the time left, from what training reports. steps: of each member."""
 
-    def __init__(self, steps: int, max_time: float | None) -> None:
+    def __init__(self, steps: Sequence[int], max_time: float | None) -> None:
         self.steps, self.max_time = steps, max_time
+        self._began = time.monotonic()
         self._last: Round | None = None
         self._line = Line()
         self.close = self._line.close
 
     def __call__(self, event: Round | Tick) -> None:
         validation = getattr(event, "validation", None)
+        if self._last is not None and self._last.member != event.member:
+            self._line.close()
+            self._last = None
         if validation is not None:
             self._last = event  # type: ignore[assignment]
         self._line.write(self._text(event), plain=validation is not None)
 
     def _text(self, event: Round | Tick) -> str:
         pace = event.windows / event.seconds if event.seconds > 0 else 0.0
-        left = (self.steps - event.step) * event.seconds / max(event.step, 1)
+        steps, count = self.steps[event.member - 1], len(self.steps)
+        left = (sum(self.steps[event.member - 1 :]) - event.step) * event.seconds / max(event.step, 1)
         if self.max_time is not None:
-            left = min(left, max(0.0, self.max_time - event.seconds))
+            left = min(left, max(0.0, self.max_time - (time.monotonic() - self._began)))
         losses = ""
         if self._last is not None:
             best = " *" if self._last.best else ""
             losses = f"  loss {self._last.train:.4f}  validation {self._last.validation:.4f}{best}"
-        return f"step {event.step}/{self.steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"
+        of = f"member {event.member}/{count}  " if count > 1 else ""
+        return f"{of}step {event.step}/{steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"
 
 
 class SweepProgress:

@@ -17,7 +17,7 @@ from tsforge.comparison.config import CompareConfig
 from tsforge.comparison.measured import PRIMARY, Fitted, OnData, Tuned
 from tsforge.data import statistics
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment, override
+from tsforge.experiment import Experiment, override, single
 from tsforge.learner import Report
 from tsforge.metrics import by_window, scores
 from tsforge.model.network import Neural
@@ -64,7 +64,7 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
 
     frame: the data; what the experiment names where None.
     """
-    prepared = training.for_fit(experiment, frame)
+    prepared = training.for_fit(single(experiment, "a comparison"), frame)
     if not len(prepared.parts.test):
         raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
     if config.budget == "time" and experiment.train.max_time is None:

@@ -16,6 +16,7 @@ from tsforge.batch import Context
 from tsforge.errors import ModelError
 from tsforge.forecast import Scaling
 from tsforge.model.backbones.transformer import Attention
+from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
 from tsforge.model.scaling import WindowScaler
 
@@ -38,21 +39,28 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
 
     "past" (layers, S, A, N, N): within the past. "future" (layers, S, A, M, M): within the future.
     "cross" (layers, S, A, M, N): the future to the past. "joint" (layers, S, A, M, N+M): in one stack over both,
-    the future's rows. "other": over tokens that are none of these. Those of a row sum to 1.
+    the future's rows. "other": over tokens that are none of these. Those of a row sum to 1. Of an ensemble, those of
+    the member with the largest weight that has some, the first of equals.
     """
+    if isinstance(network, Ensemble):
+        weights = network.weights or [1.0] * len(network.members)
+        for k in sorted(range(len(weights)), key=lambda k: -weights[k]):
+            if found := attention(network.members[k], context):
+                return found
+        return {}
     L = context.target.shape[1]
     N, M = network.tokens.shape[:2] if isinstance(network, Network) else (L, context.known.shape[1] - L)
-    found: dict[str, list[Tensor]] = {}
+    layers: dict[str, list[Tensor]] = {}
 
     def look(module: nn.Module, given: tuple[Tensor, Tensor], options: dict[str, Any], _out: Tensor) -> None:
         assert isinstance(module, Attention)
         weights = module.weights(*given, **options)
         kind = "cross" if given[0] is not given[1] else _kind(weights.shape[-1], N, M, options["causal"])
-        found.setdefault(kind, []).append(weights[..., N:, :] if kind == "joint" else weights)
+        layers.setdefault(kind, []).append(weights[..., N:, :] if kind == "joint" else weights)
 
     with torch.no_grad(), hooked(network, Attention, look):
         network(context)
-    return {kind: torch.stack(layers) for kind, layers in found.items()}
+    return {kind: torch.stack(found) for kind, found in layers.items()}
 
 
 def _kind(tokens: int, past: int, future: int, causal: bool) -> str:

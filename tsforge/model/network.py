@@ -20,7 +20,8 @@ from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
 from tsforge.model.patches import PatchTokens
-from tsforge.model.scaling import Affine, ScalingKind, WindowScaler
+from tsforge.model.scaling import Affine, Growth, ScalingKind, WindowScaler
+from tsforge.model.seasonal import Season
 from tsforge.model.tokens import PointTokens, cycle_before, lagged
 from tsforge.model.variates import VariateTokens
 
@@ -39,7 +40,9 @@ class Neural(Config):
 
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
     for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
-    has a learned size and shift after its normalisation, undone in the forecast.
+    has a learned size and shift after its normalisation, undone in the forecast. adjust: "season" has each window divided
+    by the seasonal indices of its own past, and its forecast multiplied by them (`seasonal.Season`). growth: whether the
+    network works in logarithms of the ratio to the window's level, where all is above 0 (`scaling.Growth`).
     """
 
     kind: Literal[
@@ -49,6 +52,8 @@ class Neural(Config):
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
     affine: bool = False
+    adjust: Literal["none", "season"] = "none"
+    growth: bool = False
     base: Literal["none", "seasonal"] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
@@ -70,7 +75,8 @@ class Neural(Config):
 class Embedded(NamedTuple):
     """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
 
-    weight (B, 1, C): of each window in the loss, None for 1.
+    weight (B, 1, C): of each window in the loss, None for 1. index (B, H, C): of the season, None where it is not taken
+    out. rate (B, 1, C): r of `Growth`, None without it.
     """
 
     past: Tensor
@@ -78,6 +84,8 @@ class Embedded(NamedTuple):
     target: Tensor
     scaling: Scaling
     weight: Tensor | None
+    index: Tensor | None
+    rate: Tensor | None
 
 
 class Network(nn.Module):
@@ -88,6 +96,8 @@ class Network(nn.Module):
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
         self.scaler = WindowScaler(shape.targets, config.scaling)
+        self.season = Season(shape) if config.adjust == "season" else None
+        self.growth = Growth() if config.growth else None
         self.affine = Affine(shape.targets) if config.affine else None
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
@@ -99,8 +109,9 @@ class Network(nn.Module):
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Normalise the targets of each window by its own context, give them the learned size and shift where there
-           are some; what was not observed reads 0.
+        1. Take the season out of the targets of each window where that is asked for, normalise them by their own
+           context, take logarithms, give them the learned size and shift, each where there is one; what was not
+           observed reads 0.
         2. Embed into past and future tokens.
         3. Backbone: what the past adds to each future token.
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
@@ -111,13 +122,19 @@ class Network(nn.Module):
 
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
-        scaling = self.scaler(context.target, context.observed)
-        target = scaling.normalise(context.target)
+        given, observed, index, rate = context.target, context.observed, None, None
+        if self.season is not None:
+            given, index = self.season(given, observed)
+        scaling = self.scaler(given, observed)
+        target = scaling.normalise(given)
+        if self.growth is not None:
+            target, rate = self.growth(target, observed, scaling)
         if self.affine is not None:
             target = self.affine(target)
-        target = target * context.observed
-        weight = self.scaler.weight(context.target, context.observed, scaling) if self.relative else None
-        return Embedded(*self.tokens.embed(context._replace(target=target)), target, scaling, weight)
+        target = target * observed
+        weight = self.scaler.weight(given, observed, scaling) if self.relative else None
+        tokens = self.tokens.embed(context._replace(target=target))
+        return Embedded(*tokens, target, scaling, weight, index, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
@@ -125,7 +142,13 @@ class Network(nn.Module):
         base = base * self.gate if self.gate is not None else torch.zeros_like(base)
         features = self.tokens.readout(seen.future + more)
         forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
-        return forecast if self.affine is None else self.affine.undo(forecast)
+        if self.affine is not None:
+            forecast = self.affine.undo(forecast)
+        if self.growth is not None and seen.rate is not None:
+            forecast = self.growth.undo(forecast, seen.rate)
+        if self.season is not None and seen.index is not None:
+            forecast = self.season.undo(forecast, seen.index)
+        return forecast
 
 
 def parameters(network: nn.Module) -> int:

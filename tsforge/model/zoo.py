@@ -11,6 +11,7 @@ from tsforge.model.baselines import Baseline
 from tsforge.model.network import Neural
 
 DEFAULT = "lstm"
+MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models inside
 
 
 def _segments(cell: str) -> dict[str, Any]:
@@ -64,9 +65,12 @@ def complete(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     kind = value.get("kind", DEFAULT)
+    if kind in MADE_OF_MODELS:
+        return value
     if kind not in ZOO:
-        near = nearest(str(kind), ZOO)
-        raise ConfigError(f"model: unknown model '{kind}'", near or f"known: {listing(ZOO, 99)}")
+        known = (*ZOO, *MADE_OF_MODELS)
+        near = nearest(str(kind), known)
+        raise ConfigError(f"model: unknown model '{kind}'", near or f"known: {listing(known, 99)}")
     return merge({"kind": kind} | ZOO[kind], value)
 
 

@@ -14,8 +14,9 @@ from tsforge import writing
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.experiment import Duration, Experiment, build, of_sweep
+from tsforge.experiment import Duration, Experiment, build, of_sweep, single
 from tsforge.metrics import METRICS, find, is_error
+from tsforge.model.zoo import MADE_OF_MODELS
 from tsforge.sweeping.space import Space, space
 
 LATENCY, PARAMETERS = "latency", "parameters"
@@ -161,7 +162,8 @@ def plan(
     tables = of_sweep(file) if file is not None else {"sweep": {}, "space": {}}
     given = {name: value for name, value in said.items() if value not in (None, [], ())}
     sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
-    first = build(overrides, file)
+    first = single(build(overrides, file), "a sweep")
+    overrides = overrides | {"ensemble": 1}
     names = sweep.models or (first.model.kind,)
     bases = {}
     for name in names:
@@ -178,6 +180,7 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
 
     ranges: what is said of the space, by dotted path; an expression, a list of choices, or a value.
     """
+    experiment = single(experiment, "a sweep")
     names = sweep.models or (experiment.model.kind,)
     bases = dict.fromkeys(names, experiment)
     for name in bases.keys() - {experiment.model.kind}:
@@ -187,6 +190,9 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
 
 def checked(plan: Plan) -> Plan:
     """The same plan. Raises ConfigError for what does not go together."""
+    for kind in plan.bases:
+        if kind in MADE_OF_MODELS:
+            raise ConfigError(f"{kind} is made of models of its own, which a sweep does not vary", "sweep one of them")
     sweep, varied = plan.sweep, [s for s in plan.made.settings if not s.fixed]
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:

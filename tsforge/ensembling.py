@@ -1,0 +1,132 @@
+"""The members of an ensemble, trained one after the other, and the model that they make together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from tsforge import learning
+from tsforge.checkpoint import Checkpoint
+from tsforge.course import planned_steps
+from tsforge.errors import TrainingError
+from tsforge.experiment import Experiment
+from tsforge.learner import Report, Round, Tick
+from tsforge.learning import Learned, Trained
+from tsforge.model.baselines import Baseline
+from tsforge.model.ensemble import Blend, Ensemble, Member
+from tsforge.preparation import Prepared
+
+log = logging.getLogger("tsforge")
+
+STOPS = ("interrupt", "diverged", "time")  # why a member ended that is worth saying of all
+
+
+def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
+    """Train an experiment's network, or its members in turn, and calibrate what they say together.
+
+    train.max_time is for all: each member has an equal share of what is left. Ctrl-C keeps the members that are
+    finished; of the first one, the best weights so far. keep: refused for several members.
+    """
+    learning.say_padding(prepared)
+    if not composed(prepared.experiment):
+        return learning.judged(prepared, prepared.experiment, learning.train(prepared, report, keep))
+    if keep is not None:
+        raise TrainingError("the training of an ensemble keeps no checkpoints", "train its members one by one")
+    parts, found = members(prepared), list[Trained]()
+    start = time.perf_counter()
+    for part in parts:
+        one = _next(_within(part, start, len(parts) - len(found)), found, report)
+        if one is not None:
+            found.append(one)
+        if one is None or one.stop == "interrupt":
+            log.warning("stopped by Ctrl-C: %d of %d members are kept", len(found), len(parts))
+            break
+    stop = "interrupt" if len(found) < len(parts) else _stop(found)
+    return learning.judged(prepared, shortened(prepared.experiment, len(found)), together(prepared, found, stop))
+
+
+def composed(experiment: Experiment) -> bool:
+    """Whether an experiment has several members."""
+    return experiment.ensemble > 1 or isinstance(experiment.model, Blend)
+
+
+def members(prepared: Prepared) -> list[Prepared]:
+    """What each member is trained on, in order; of an experiment without members itself."""
+    experiment = prepared.experiment
+    if isinstance(experiment.model, Blend):
+        return [replace(prepared, experiment=alone(experiment, member)) for member in experiment.model.members]
+    seeds = range(experiment.seed, experiment.seed + experiment.ensemble)
+    return [replace(prepared, experiment=experiment.model_copy(update={"seed": seed, "ensemble": 1})) for seed in seeds]
+
+
+def alone(experiment: Experiment, member: Member) -> Experiment:
+    """A member of a blend as an experiment of its own."""
+    train = {"max_steps": member.steps, "until": member.until}
+    given = {name: value for name, value in train.items() if value is not None}
+    update = {
+        "model": member.model, "train": experiment.train.model_copy(update=given),
+        "seed": experiment.seed if member.seed is None else member.seed,
+    }  # fmt: skip
+    return experiment.model_copy(update=update)
+
+
+def shortened(experiment: Experiment, count: int) -> Experiment:
+    """The experiment of the first `count` members."""
+    model = experiment.model
+    if isinstance(model, Blend):
+        return experiment.model_copy(update={"model": Blend(members=model.members[:count])})
+    return experiment.model_copy(update={"ensemble": count})
+
+
+def together(prepared: Prepared, found: Sequence[Trained], stop: str) -> Trained:
+    """Trained members as one network; the weights are those of the experiment's first members."""
+    weights, model = None, prepared.experiment.model
+    if isinstance(model, Blend):
+        weights = Blend(members=model.members[: len(found)]).weights
+    network: nn.Module = Ensemble([one.network for one in found], weights)
+    if weights is None and len(found) == 1:
+        network = found[0].network
+    rounds = tuple(r._replace(member=k + 1) for k, one in enumerate(found) for r in one.rounds)
+    return Trained(network.eval(), rounds, stop, found[0].started, sum(one.seconds for one in found))
+
+
+def planned(prepared: Prepared) -> tuple[int, ...]:
+    """Optimiser steps of each member at most; 0 for a baseline."""
+    return tuple(0 if isinstance(p.experiment.model, Baseline) else planned_steps(p) for p in members(prepared))
+
+
+def _next(part: Prepared, found: Sequence[Trained], report: Report | None) -> Trained | None:
+    """The next member; None where Ctrl-C came before it was finished and others are."""
+    number = len(found) + 1
+
+    def numbered(event: Round | Tick) -> None:
+        if report is not None:
+            report(event._replace(member=number))
+
+    if isinstance(part.experiment.model, Baseline):
+        return learning.train(part)
+    course = learning.begin(part, numbered)
+    course.run()
+    if course.watch.stop == "interrupt" and found:
+        return None
+    return learning.trained(course)
+
+
+def _within(part: Prepared, start: float, count: int) -> Prepared:
+    """With the time of one of `count` members that share what is left since `start`."""
+    train = part.experiment.train
+    if train.max_time is None:
+        return part
+    left = max(train.max_time - (time.perf_counter() - start), 1e-3) / count
+    update = {"train": train.model_copy(update={"max_time": left})}
+    return replace(part, experiment=part.experiment.model_copy(update=update))
+
+
+def _stop(found: Sequence[Trained]) -> str:
+    """Why training ended: what cut a member short, else how the last network did."""
+    stops = [one.stop for one in found]
+    return next((why for why in STOPS if why in stops), next((s for s in reversed(stops) if s != "learned"), "learned"))

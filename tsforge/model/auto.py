@@ -1,0 +1,50 @@
+"""The choice of a model left to a tournament: what it chooses among."""
+
+from __future__ import annotations
+
+from typing import Literal, NoReturn
+
+from pydantic import field_validator
+
+from tsforge.batch import WindowShape
+from tsforge.config import Config
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.model.heads import LEVELS
+from tsforge.model.zoo import ZOO
+
+# In the order in which they are given up where time is short, the last ones first.
+CANDIDATES = ("patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder")
+NETWORKS = tuple(name for name, row in ZOO.items() if row)
+
+
+class Auto(Config):
+    """candidates: networks by name; linear, seasonal naive, naive and drift always take part."""
+
+    kind: Literal["auto"] = "auto"
+    candidates: tuple[str, ...] = CANDIDATES
+
+    @field_validator("candidates", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("candidates")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in NETWORKS:
+                hint = nearest(name, NETWORKS) or f"networks: {listing(NETWORKS, 99)}"
+                raise ValueError(f"'{name}' is no network that can be a candidate; {hint}")
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels of all candidates."""
+        return LEVELS
+
+    def build(self, _shape: WindowShape) -> NoReturn:
+        raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")
+
+    def least_context(self, season: int) -> int:
+        """A season, for seasonal naive."""
+        return season

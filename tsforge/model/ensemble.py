@@ -1,0 +1,113 @@
+"""Several networks that answer as one: seeds of one model, or a blend of different ones.
+
+Axes: B batch, H horizon, C targets, Q quantile levels, M members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from tsforge.batch import Context, WindowShape
+from tsforge.config import Config
+from tsforge.forecast import Forecast, Point, Quantiles, Scaling
+from tsforge.model.zoo import ModelConfig
+
+
+class Member(Config):
+    """One model of a blend, and how it is trained; what is left out is as the experiment has it.
+
+    weight: its part in the mean; those of all members are divided by their sum. seed: the experiment's where None.
+    steps, until: its `train.max_steps` and `train.until`.
+    """
+
+    model: ModelConfig
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    seed: Annotated[int, Field(ge=0)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    until: Annotated[int, Field(ge=1)] | None = None
+
+
+class Blend(Config):
+    """Different models, each trained by itself; the forecast is the weighted mean of their quantiles."""
+
+    kind: Literal["blend"] = "blend"
+    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+
+    @field_validator("members")
+    @classmethod
+    def _of_one_kind(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        if len({member.model.levels for member in members}) > 1:
+            raise ValueError("all members of a blend forecast quantiles at the same levels")
+        return members
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels of its forecasts, ascending; empty for point forecasts."""
+        return self.members[0].model.levels
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of the members; they sum to 1."""
+        total = sum(member.weight for member in self.members)
+        return tuple(member.weight / total for member in self.members)
+
+    def build(self, shape: WindowShape) -> Ensemble:
+        return Ensemble([member.model.build(shape) for member in self.members], self.weights)
+
+    def least_context(self, season: int) -> int:
+        """Steps of context that all members can do with."""
+        return max(member.model.least_context(season) for member in self.members)
+
+
+class Ensemble(nn.Module):
+    """Combines what its members say of the same context, quantile by quantile.
+
+    weights: of a mean over members (an average of quantile functions; Vincent 1912, Lichtendahl et al. 2013), which
+    sum to 1; the median over members where there are none. Either way quantiles that ascend in every member ascend.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.weights = None if weights is None else tuple(weights)
+
+    def forward(self, context: Context) -> Forecast:
+        """Context -> Forecast over (B, H, C), in the normalised units of the first member's forecast."""
+        found: list[Point | Quantiles] = [member(context) for member in self.members]
+        first = found[0]
+        same = torch.stack([_in_units_of(first.scaling, one) for one in found])  # (M, B, H, C) or (M, B, H, C, Q)
+        said = _median(same) if self.weights is None else _mean(same, self.weights)
+        if isinstance(first, Point):
+            return Point(said, first.scaling, first.kind)
+        return Quantiles(said, first.scaling, first.levels)
+
+
+def _in_units_of(scaling: Scaling, forecast: Point | Quantiles) -> Tensor:
+    """Normalised values in the units of another scaling.
+
+    The difference of the levels is taken first: a large level would swallow small deviations in float32.
+    """
+    loc, scale = forecast.scaling
+    shift, factor = (loc - scaling.loc) / scaling.scale, scale / scaling.scale
+    if isinstance(forecast, Quantiles):
+        shift, factor = shift.unsqueeze(-1), factor.unsqueeze(-1)
+    return shift + factor * forecast.normalised
+
+
+def _median(values: Tensor) -> Tensor:
+    """Over the first axis; halfway between the two in the middle of an even number."""
+    ordered, count = values.sort(dim=0).values, len(values)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+
+
+def _mean(values: Tensor, weights: Sequence[float]) -> Tensor:
+    """Over the first axis, member by member in their order, so that quantiles in order stay so when rounded."""
+    total = torch.zeros_like(values[0])
+    for value, weight in zip(values, weights, strict=True):
+        total = total + weight * value
+    return total
