@@ -25,10 +25,7 @@ from tsforge.preparation import Prepared
 
 log = logging.getLogger("tsforge")
 
-<<<<<<< HEAD
 HOLD = 3  # stages of a falling rate before it falls
-=======
->>>>>>> a05251b
 MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
@@ -44,7 +41,8 @@ class Course:
         self.loader = WindowLoader(prepared.source, parts.train, config.batch_size, prepared.experiment.seed)
         self.validation = WindowLoader(prepared.source, parts.validation, 2 * config.batch_size)
         self.steps = planned_steps(prepared)
-        self.every = min(-(-self.steps // config.validations), MOST_BETWEEN)
+        often = min(-(-self.steps // config.validations), MOST_BETWEEN)
+        self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end
         self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
         self.watch.until = config.until
         self.learner = Learner(

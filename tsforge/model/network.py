@@ -42,12 +42,13 @@ class Neural(Config):
     for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
     has a learned size and shift after its normalisation, undone in the forecast. adjust: "season" has each window divided
     by the seasonal indices of its own past, and its forecast multiplied by them (`seasonal.Season`). growth: whether the
-    network works in logarithms of the ratio to the window's level, where all is above 0 (`scaling.Growth`).
+    network works in logarithms of the ratio to the window's level, where all is above 0, and is told how much these change
+    from step to step (`scaling.Growth`).
     """
 
     kind: Literal[
         "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
-        "patch-rnn", "patch-lstm", "patch-gru", "patch-transformer", "inverted-transformer", "nlinear",
+        "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
     ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
@@ -99,7 +100,8 @@ class Network(nn.Module):
         self.season = Season(shape) if config.adjust == "season" else None
         self.growth = Growth() if config.growth else None
         self.affine = Affine(shape.targets) if config.affine else None
-        self.tokens = config.tokens.build(shape, config.width)
+        seen = shape._replace(static=shape.static + shape.targets) if config.growth else shape
+        self.tokens = config.tokens.build(seen, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
         self.relative = config.head.relative
@@ -122,18 +124,20 @@ class Network(nn.Module):
 
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
-        given, observed, index, rate = context.target, context.observed, None, None
+        given, observed, static = context.target, context.observed, context.static
+        index, rate = None, None
         if self.season is not None:
             given, index = self.season(given, observed)
         scaling = self.scaler(given, observed)
         target = scaling.normalise(given)
         if self.growth is not None:
             target, rate = self.growth(target, observed, scaling)
+            static = torch.cat([static, self.growth.told(rate)], dim=-1)
         if self.affine is not None:
             target = self.affine(target)
         target = target * observed
         weight = self.scaler.weight(given, observed, scaling) if self.relative else None
-        tokens = self.tokens.embed(context._replace(target=target))
+        tokens = self.tokens.embed(context._replace(target=target, static=static))
         return Embedded(*tokens, target, scaling, weight, index, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:

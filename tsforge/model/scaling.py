@@ -101,6 +101,11 @@ class Growth(nn.Module):
         r = mean_change(logs, observed) + SLIGHT
         return torch.where(curved, logs / r, normalised), torch.where(curved, r, torch.zeros_like(r))
 
+    @staticmethod
+    def told(r: Tensor) -> Tensor:
+        """What the network is told of r (B, 1, C), which z hides from it: its logarithm, 0 where r is 0; (B, C)."""
+        return torch.where(r > 0, r, torch.ones_like(r)).log()[:, 0]
+
     def undo(self, forecast: Point | Quantiles, r: Tensor) -> Point | Quantiles:
         """What was forecast of z as normalised values; quantiles that ascend stay so."""
         loc, scale = forecast.scaling

@@ -72,7 +72,7 @@ def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
     index = classical(ratio)
     count = (~ratio.isnan()).sum(dim=1)  # (B, m, C)
     off = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
-    noise = off / (count.sum(dim=1) - m).clamp(min=1) * (1 / count.clamp(min=1)).mean(dim=1)
+    noise = off / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
     spread = (index - 1).square().sum(dim=1) / (m - 1)
     kept = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
     index = 1 + (index - 1) * kept[:, None]
