@@ -164,7 +164,7 @@ def test_refit_learns_from_validation_and_never_from_the_test_part(count: int) -
 def test_refit_takes_the_best_steps_and_the_corrections_of_the_first_training(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prevents: intervals corrected by windows that were trained on, which are too narrow; a number of steps of its own."""
+    """Prevents: intervals corrected by windows that were trained on, which are too narrow; steps nobody chose."""
     settled: list[tuple[int | None, int]] = []
     begin = ensembling.learning.begin
 

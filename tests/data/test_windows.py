@@ -13,7 +13,7 @@ from tsforge.data.windows import Windows, cut, last, padded
 
 
 def by_hand(
-    panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int, history: int | None = None
+    panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int, history: int | None
 ) -> list[tuple[int, int]]:
     """(origin, series) by the words of `cut`: walk back from the end of each series."""
     found = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def slow(kind: str, column: np.ndarray, c: int) -> tuple[float, float]:
     if kind == "last":
         return seen[-1], SPREAD[c]
     if kind == "change":
-        steps = [abs(b - a) for a, b in zip(column, column[1:], strict=False) if not np.isnan(b - a)]
+        steps = [abs(b - a) for a, b in pairwise(column) if not np.isnan(b - a)]
         change = np.mean(steps) if steps else 0.0
         return seen[-1], change + SLIGHT * np.abs(seen).mean() + FLOOR * SPREAD[c]
     return seen.mean(), np.sqrt(seen.var() + (FLOOR * SPREAD[c]) ** 2)

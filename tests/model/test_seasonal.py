@@ -13,7 +13,7 @@ from statsmodels.tsa.seasonal import seasonal_decompose
 from torch import nn
 
 from tsforge.batch import WindowShape
-from tsforge.forecast import Point, Quantiles, Scaling
+from tsforge.forecast import Point, Quantiles
 from tsforge.model.scaling import WindowScaler
 from tsforge.model.seasonal import LEAST, Season, shrunken
 
@@ -144,7 +144,8 @@ def test_a_silent_network_repeats_the_season(growth: bool) -> None:
     made = network("patch-gru", shape, adjust="season", growth=growth, scaling="change", head__type="point")
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)
-    given = context(shape, missing=0.0)._replace(target=torch.tensor(air()[:36], dtype=torch.float32).expand(4, 1, 36).mT)
+    target = torch.tensor(air()[:36], dtype=torch.float32).expand(4, 1, 36).mT
+    given = context(shape, missing=0.0)._replace(target=target)
     index = torch.tensor(slow(air()[:36], 12), dtype=torch.float32)
     expected = air()[35] / index[-1] * index[torch.arange(20) % 12]
     torch.testing.assert_close(values(made, given)[0, :, 0, 0], expected, rtol=1e-5, atol=1e-3)

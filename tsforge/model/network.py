@@ -40,10 +40,10 @@ class Neural(Config):
 
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
     for the value one season before, weighted per step by a learned gate that begins at 1. affine: whether each channel
-    has a learned size and shift after its normalisation, undone in the forecast. adjust: "season" has each window divided
-    by the seasonal indices of its own past, and its forecast multiplied by them (`seasonal.Season`). growth: whether the
-    network works in logarithms of the ratio to the window's level, where all is above 0, and is told how much these change
-    from step to step (`scaling.Growth`).
+    has a learned size and shift after its normalisation, undone in the forecast. adjust: "season" has each window
+    divided by the seasonal indices of its own past, and its forecast multiplied by them (`seasonal.Season`). growth:
+    whether the network works in logarithms of the ratio to the window's level, where all is above 0, and is told how
+    much these change from step to step (`scaling.Growth`).
     """
 
     kind: Literal[

@@ -3,8 +3,8 @@
     r_t = y_t / M_t        M: the moving average over one season, centred, (2×m where m is even)
     s_p = mean of r_t over the steps of phase p, divided by the mean of all s
 
-(Makridakis, Wheelwright & Hyndman 1998, "Forecasting: Methods and Applications", section 3/4.) A window has few seasons,
-so that its indices are also noise: they are drawn towards 1 by the share of their variance that noise explains,
+(Makridakis, Wheelwright & Hyndman 1998, "Forecasting: Methods and Applications", section 3/4.) A window has few
+seasons, so that its indices are also noise: they are drawn towards 1 by the share of their variance that noise explains,
 
     s_p ← 1 + w (s_p - 1)        w = max(0, 1 - V / T),  T = Σ_p (s_p - 1)² / (m - 1),  V = σ² · mean_p(1 / n_p)
 
@@ -65,7 +65,7 @@ def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
     """Indices drawn towards 1, by the phase counted from the forecast origin, (B, m, C)."""
     B, L, C = target.shape
     ones = torch.ones(B, m, C, dtype=target.dtype, device=target.device)
-    if m == 1 or L < 2 * m + 1:
+    if m == 1 or 2 * m + 1 > L:
         return ones
     values, whole = unbroken(target, observed, 2 * m + 1)
     ratio = phases(values / moving_average(values, m), m)  # (B, seasons, m, C)
