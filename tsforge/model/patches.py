@@ -21,7 +21,7 @@ from tsforge.model.tokens import TokenShape, along, sinusoids
 
 
 class PatchTokens(Config):
-    """One token per `length` steps, "season" for a season and at least two; a new one every `stride`, None for `length`.
+    """One token per `length` steps, "season" for a season and at least two; a new one every `stride`, or `length`.
 
     readout: "future" has one token for each `length` steps to come, read out to these; "flatten" has all steps to come
     read out of all past tokens together, by one matrix. activation: of the past tokens. channel_embedding: whether each

@@ -4,7 +4,7 @@
     s_p = mean of r_t over the steps of phase p, divided by the mean of all s
 
 (Makridakis, Wheelwright & Hyndman 1998, "Forecasting: Methods and Applications", section 3/4.) A window has few
-seasons, so that its indices are also noise: they are drawn towards 1 by the share of their variance that noise explains,
+seasons, so that its indices are also noise: they are drawn towards 1 by the share of their variance that is noise,
 
     s_p ← 1 + w (s_p - 1)        w = max(0, 1 - V / T),  T = Σ_p (s_p - 1)² / (m - 1),  V = σ² · mean_p(1 / n_p)
 
