@@ -3,8 +3,8 @@
     pip install -e '.[bench]' -c constraints.txt
     python benchmarks/electricity.py [--seeds 1,2,3]
 
-pipelines/electricity-demand.toml as it is, once for each seed, fitted once on what lies before the 14 days (two weeks of
-it choose the weights). AutoETS (season 48) and MSTL (seasons 48 and 336, AutoETS for the trend) of statsforecast are
+pipelines/electricity-demand.toml as it is, once for each seed, fitted once on what lies before the 14 days (two weeks
+of it choose the weights). AutoETS (season 48) and MSTL (seasons 48 and 336, AutoETS for the trend) of statsforecast are
 fitted anew at each of the 14 origins, on all that came before it. MASE: season 336, scaled by all before the 14 days.
 """
 

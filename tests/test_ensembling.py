@@ -18,6 +18,7 @@ from tsforge.course import Course
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.flavour import _levels
 from tsforge.learner import Round, Tick
+from tsforge.preparation import Prepared
 from tsforge.sweeping.plan import SweepConfig, of_experiment, plan
 from tsforge.tracking.tracker import Tracker
 
@@ -133,6 +134,53 @@ def test_ctrl_c_keeps_the_members_that_are_finished(
     alone = tsforge.fit(small(seed=4), hourly())
     for left, right in zip(found.model.network.members[1].parameters(), alone.model.network.parameters(), strict=True):
         assert torch.equal(left, right)
+
+
+def changed(data: pd.DataFrame, begin: int, end: int) -> pd.DataFrame:
+    """Other values in some of the rows."""
+    other = data.copy()
+    other.loc[other.index[begin:end], "load"] += 5 * np.random.default_rng(1).normal(size=end - begin)
+    return other
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_refit_learns_from_validation_and_never_from_the_test_part(count: int) -> None:
+    """Prevents: windows that reach into the test part, or a second training on the windows of the first."""
+    data, n = hourly(), 24 * 16
+    parts = {"data.validation": 48, "data.test": 48, "ensemble": count}
+    again, once = small(**parts, **{"train.refit": "all"}), small(**parts)
+
+    def weights(experiment: tsforge.Experiment, table: pd.DataFrame) -> torch.Tensor:
+        network = tsforge.fit(experiment, table).model.network
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    kept = weights(again, data)
+    assert not torch.equal(kept, weights(once, data))
+    assert torch.equal(kept, weights(again, changed(data, n - 48, n)))
+    assert not torch.equal(kept, weights(again, changed(data, n - 96, n - 48)))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_refit_takes_the_best_steps_and_the_corrections_of_the_first_training(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: intervals corrected by windows that were trained on, which are too narrow; steps nobody chose."""
+    settled: list[tuple[int | None, int]] = []
+    begin = ensembling.learning.begin
+
+    def watched(prepared: Prepared, *rest: object) -> Course:
+        settled.append((prepared.experiment.train.until, len(prepared.parts.train)))
+        return begin(prepared, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ensembling.learning, "begin", watched)
+    found = tsforge.fit(small(ensemble=count, **{"train.refit": "all", "train.lr": 0.3}), hourly())
+    first = tsforge.fit(small(ensemble=count, **{"train.lr": 0.3}), hourly())
+    best = [max(r.step for r in found.rounds if r.best and r.member == k + 1) for k in range(count)]
+    assert [until for until, _ in settled] == [None] * count + best + [None] * count
+    assert settled[count][1] == settled[0][1] + found.prepared.experiment.data.validation
+    assert found.rounds[-1]._replace(seconds=0) == first.rounds[-1]._replace(seconds=0)
+    assert found.model.calibration is not None
+    assert found.model.calibration == first.model.calibration
 
 
 def test_checkpoints_are_refused(tmp_path: Path) -> None:

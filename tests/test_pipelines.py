@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+import tsforge
 from tsforge.cli.main import run
+from tsforge.data import catalog
+from tsforge.experiment import groups
+from tsforge.scoreboard import Scoreboard
 
 PIPELINES = sorted((Path(__file__).resolve().parents[1] / "pipelines").glob("*.toml"))
+GROUPED = [path for path in PIPELINES if path.stem in ("m3", "tourism")]  # experiments of several data sets
 COMPARED = [path for path in PIPELINES if "\n[compare" in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED + GROUPED], ids=lambda p: p.stem)
 def test_pipeline_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -24,6 +29,28 @@ def test_pipeline_runs(
     document = json.loads(capsys.readouterr().out)
     assert document["steps"] == 2
     assert (tmp_path / document["model"] / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("path", GROUPED, ids=lambda p: p.stem)
+def test_groups_run_and_have_the_settings_of_the_protocol(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a part, a horizon or a measure that is not the published one; a setting that differs between groups."""
+    monkeypatch.setattr(catalog, "cache", lambda: tmp_path)
+    monkeypatch.delenv("TSFORGE_DATA", raising=False)
+    found = groups({"train.max_steps": 2, "ensemble": 1}, path)
+    protocol = groups({}, path.parent / "protocol" / path.name)
+    assert list(found) == list(protocol)
+    for name, experiment in found.items():
+        own, asked = experiment.data, protocol[name].data
+        assert own.model_copy(update={"context": asked.context, "history": None}) == asked
+        assert experiment.backtest == protocol[name].backtest
+        assert experiment.model_copy(update={"data": asked}) == found["yearly"].model_copy(update={"data": asked})
+    yearly = found["yearly"]
+    assert yearly.data.path is not None
+    catalog.get(catalog.cards()[yearly.data.path])
+    board = Scoreboard({"yearly": tsforge.backtest(yearly)})
+    assert board.score("growth-gru", "smape") < 100
 
 
 @pytest.mark.parametrize("path", COMPARED, ids=lambda p: p.stem)

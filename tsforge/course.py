@@ -42,7 +42,8 @@ class Course:
         watched = parts.validation.thin(config.validation_windows)
         self.validation = WindowLoader(prepared.source, watched, 2 * config.batch_size)
         self.steps = planned_steps(prepared)
-        self.every = min(-(-self.steps // config.validations), MOST_BETWEEN)
+        often = min(-(-self.steps // config.validations), MOST_BETWEEN)
+        self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end
         self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
         self.watch.until = config.until
         self.learner = Learner(

@@ -12,6 +12,7 @@ from torch import nn
 from tsforge import learning
 from tsforge.checkpoint import Checkpoint
 from tsforge.course import planned_steps
+from tsforge.data.windows import cut
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.learner import Event, Report, Standing
@@ -32,11 +33,21 @@ def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | N
     finished; of the first one, the best weights so far. keep: refused for several members.
     """
     learning.say_padding(prepared)
-    if not composed(prepared.experiment):
-        return learning.judged(prepared, prepared.experiment, learning.train(prepared, report, keep))
-    if keep is not None:
+    if keep is not None and composed(prepared.experiment):
         raise TrainingError("the training of an ensemble keeps no checkpoints", "train its members one by one")
-    parts, found = members(prepared), list[Trained]()
+    experiment, one = _trained(prepared, members(prepared), report, keep)
+    first = learning.judged(prepared, experiment, one)
+    again = prepared.experiment.train.refit == "all" and one.stop != "interrupt" and bool(one.rounds)
+    return _again(first, prepared, report) if again else first
+
+
+def _trained(
+    prepared: Prepared, parts: Sequence[Prepared], report: Report | None, keep: Checkpoint | None = None
+) -> tuple[Experiment, Trained]:
+    """The members in turn, and the experiment of those that were finished."""
+    if not composed(prepared.experiment):
+        return prepared.experiment, learning.train(parts[0], report, keep)
+    found = list[Trained]()
     start = time.perf_counter()
     for part in parts:
         one = _next(_within(part, start, len(parts) - len(found)), found, report)
@@ -46,7 +57,39 @@ def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | N
             log.warning("stopped by Ctrl-C: %d of %d members are kept", len(found), len(parts))
             break
     stop = "interrupt" if len(found) < len(parts) else _stop(found)
-    return learning.judged(prepared, shortened(prepared.experiment, len(found)), together(prepared, found, stop))
+    return shortened(prepared.experiment, len(found)), together(prepared, found, stop)
+
+
+def _again(first: Learned, prepared: Prepared, report: Report | None) -> Learned:
+    """The same networks trained on validation windows too, for the steps that were best; the corrections stay."""
+    cuts, data = prepared.cuts, prepared.experiment.data
+    assert data.context is not None
+    assert data.horizon is not None
+    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=data.history)
+    longer = replace(prepared, parts=prepared.parts._replace(train=windows))
+    parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(longer))]
+    try:
+        experiment, one = _trained(longer, parts, report)
+    except KeyboardInterrupt:
+        one = None
+    if one is None or one.stop == "interrupt":
+        log.warning("stopped by Ctrl-C: the networks are those trained without the validation windows")
+        return replace(first, stop="interrupt")
+    judged = replace(first.judged, reader=first.judged.reader._replace(network=one.network))
+    model = replace(first.model, experiment=experiment, network=one.network)
+    return replace(first, model=model, judged=judged, seconds=first.seconds + one.seconds)
+
+
+def _best(first: Learned, member: int) -> int:
+    """The step whose weights were kept."""
+    rounds = [r for r in first.rounds if r.member == member]
+    return max((r.step for r in rounds if r.best), default=rounds[-1].step)
+
+
+def _settled(part: Prepared, steps: int) -> Prepared:
+    """With nothing left to choose: so many steps, and the weights after the last one."""
+    train = part.experiment.train.model_copy(update={"until": steps, "validations": 1, "max_time": None})
+    return replace(part, experiment=part.experiment.model_copy(update={"train": train}))
 
 
 def composed(experiment: Experiment) -> bool:

@@ -58,6 +58,8 @@ class TrainConfig(Config):
     constant in the first three of `stages` equal parts of the steps, and times `decay` from each later part on.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
     precision: of the products inside the network: "32", "bf16", or "auto" for bf16 on a GPU that has it.
+    refit: "all" trains once more, on training and validation windows together, for as many steps as were best on
+    validation; the intervals are corrected by what the first training said of validation, which it had not seen.
     """
 
     max_steps: AtLeastOne = 1000
@@ -78,6 +80,7 @@ class TrainConfig(Config):
     until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32", "bf16", "auto"] = "32"
+    refit: Literal["none", "all"] = "none"
 
 
 class BacktestConfig(Config):

@@ -69,10 +69,11 @@ def read(experiment: Experiment, data: Any) -> tuple[Experiment, Panel]:
 
 def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str = "cpu") -> Prepared:
     """Cut a panel into the windows of a resolved experiment, and learn from its training part what they need."""
-    assert experiment.data.context is not None
-    assert experiment.data.horizon is not None
-    parts = split.parts(panel, cuts, experiment.data.context, experiment.data.horizon)
-    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=experiment.data.calendar)
+    data = experiment.data
+    assert data.context is not None
+    assert data.horizon is not None
+    parts = split.parts(panel, cuts, data.context, data.horizon, data.history)
+    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=data.calendar)
     return encode(experiment, panel, Cut(cuts, parts, encodings), device)
 
 

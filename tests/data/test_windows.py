@@ -13,7 +13,7 @@ from tsforge.data.windows import Windows, cut, last, padded
 
 
 def by_hand(
-    panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int
+    panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int, history: int | None
 ) -> list[tuple[int, int]]:
     """(origin, series) by the words of `cut`: walk back from the end of each series."""
     found = []
@@ -21,6 +21,8 @@ def by_hand(
         start = int(panel.offsets[i])
         room = int(end[i]) - horizon - start  # rows before the newest origin
         first = start + (context if room >= context else min(horizon, max(room, 1)))
+        if history is not None:
+            first = start + min(history, max(room, 1))
         origins = []
         origin = int(end[i]) - horizon
         while origin >= max(int(begin[i]), first):
@@ -44,18 +46,20 @@ def gappy(lengths: list[int], seed: int) -> Panel:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.integers(2, 40), min_size=1, max_size=6), st.integers(1, 12), st.integers(1, 8), st.integers(1, 5),
-    st.integers(0, 10**6), st.booleans(),
+    st.integers(0, 10**6), st.booleans(), st.none() | st.integers(1, 12),
 )  # fmt: skip
-def test_cut_is_the_loop(lengths: list[int], context: int, horizon: int, stride: int, seed: int, whole: bool) -> None:
-    """Every origin, none twice, in order; begin and end anywhere in the series."""
+def test_cut_is_the_loop(
+    lengths: list[int], context: int, horizon: int, stride: int, seed: int, whole: bool, history: int | None
+) -> None:
+    """Every origin, none twice, in order; begin and end anywhere in the series, any least history."""
     panel = gappy(lengths, seed)
     rng = np.random.default_rng(seed)
     begin, end = panel.offsets[:-1], panel.ends
     if not whole:
         end = begin + rng.integers(0, panel.ends - begin + 1)
         begin = begin + rng.integers(0, end - begin + 1)
-    windows = cut(panel, begin, end, context, horizon, stride=stride)
-    expected = by_hand(panel, begin, end, context, horizon, stride)
+    windows = cut(panel, begin, end, context, horizon, stride=stride, history=history)
+    expected = by_hand(panel, begin, end, context, horizon, stride, history)
     assert list(zip(windows.origins.tolist(), windows.series.tolist(), strict=True)) == expected
     assert len(windows) == len(expected)
     assert padded(panel, windows, context) == len({i for o, i in expected if o - context < panel.offsets[i]})

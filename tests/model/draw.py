@@ -15,6 +15,7 @@ POINT = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transforme
 PATCH = ("patch-rnn", "patch-lstm", "patch-gru", "patch-transformer")
 VARIATE = ("inverted-transformer", "nlinear", "cyclenet")
 MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no layers, and covariates meet no channel
+RELATIVE = ("growth-gru",)  # a form whose windows are relative to their own level
 FORMS = (*PATCH, *VARIATE)
 NEURAL = (*POINT, *FORMS)
 BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
@@ -47,7 +48,7 @@ def network(kind: str, shape: WindowShape = SHAPE, seed: int = 0, **settings: ob
 
     settings: dotted paths below "model." with "__" for the dots, as tokens__channels="shared".
     """
-    overrides = {"model.kind": kind} | ({"model.width": 8} if kind in NEURAL else {})
+    overrides = {"model.kind": kind} | ({"model.width": 8} if kind in (*NEURAL, *RELATIVE) else {})
     overrides |= {"model.tokens.length": 4} if kind in PATCH else {}
     overrides |= {"model.tokens.stride": 3} if kind == "patch-transformer" else {}
     overrides |= {"model." + name.replace("__", "."): value for name, value in settings.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, MATRIX, NEURAL, PATCH, POINT, SHAPE, context, network, truth, values
+from draw import BASELINES, FORMS, MATRIX, NEURAL, PATCH, POINT, RELATIVE, SHAPE, context, network, truth, values
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context
@@ -14,7 +14,7 @@ from tsforge.model.network import parameters
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
-SCALINGS = ("none", "last", "standard")
+SCALINGS = ("none", "last", "standard", "change")
 
 
 def ready(kind: str, **settings: object) -> nn.Module:
@@ -28,7 +28,7 @@ def ready(kind: str, **settings: object) -> nn.Module:
 
 def test_every_named_model_is_tested_here() -> None:
     """A new row of the zoo that none of these tests would look at."""
-    assert {*NEURAL, *BASELINES} == set(ZOO)
+    assert {*NEURAL, *RELATIVE, *BASELINES} == set(ZOO)
 
 
 @pytest.mark.parametrize("kind", ZOO)
@@ -54,6 +54,27 @@ def test_what_was_not_observed_does_not_matter(kind: str, channels: str, scaling
 def test_what_was_not_observed_does_not_matter_to_stretches_and_channels(kind: str, affine: bool, scaling: str) -> None:
     """The same, and a shift that turns what reads 0 into a value."""
     assert_unobserved_is_ignored(ready(kind, scaling=scaling, affine=affine))
+
+
+@pytest.mark.parametrize("kind", ["gru", *FORMS, *RELATIVE])
+def test_what_was_not_observed_does_not_matter_to_steps_around_a_network(kind: str) -> None:
+    """A placeholder that enters the indices of a season or the logarithm of a ratio."""
+    assert_unobserved_is_ignored(ready(kind, adjust="season", growth=True, scaling="change"))
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("kind", ["gru", *FORMS, *RELATIVE])
+def test_a_multiple_of_positive_windows_has_a_multiple_of_the_forecast(kind: str, missing: float) -> None:
+    """Levels that differ by 10,000, of which the largest would be all that a shared network learns from."""
+    made = ready(kind, adjust="season", growth=True, scaling="change", base="none")
+    made.scaler.learn(CENTRE, SPREAD, torch.full((2,), 1e-6))
+    given = context(SHAPE, missing=missing)
+    given = given._replace(target=(given.target.abs() + 0.1) * given.observed)
+    many = given._replace(target=given.target * 1e4)
+    torch.testing.assert_close(values(made, many), 1e4 * values(made, given), rtol=1e-3, atol=1e-2)
+    loss = made(given).loss(truth(SHAPE))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
 
 
 @pytest.mark.parametrize("kind", BASELINES)
@@ -159,7 +180,7 @@ def rescaled(given: Context, factor: float, shift: float) -> Context:
     return given._replace(target=(factor * given.target + shift) * given.observed)
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scaling", ["none", "last", "standard"])  # "change" is relative to the level
 @pytest.mark.parametrize("kind", ["lstm", "transformer", "rnn", *FORMS])
 def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> None:
     """A forecast that depends on whether the table was in kW or MW, °C or K."""

@@ -156,3 +156,10 @@ def test_an_encoder_decoder_without_a_past_is_refused() -> None:
     with pytest.raises(ConfigError, match="encoder-decoder") as problem:
         Transformer().build(shape)
     assert "'encoder'" in problem.value.hint
+
+
+@pytest.mark.parametrize(("season", "expected"), [(1, 2), (4, 4), (12, 6)])
+def test_a_season_is_a_length(season: int, expected: int) -> None:
+    """Tokens of single years, or of a season that the context does not hold."""
+    shape = WindowShape(6, 5, 1, 0, 0, 0, season=season)
+    assert PatchTokens(length="season").build(shape, 8).length == expected

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from draw import SHAPE, context, network, truth
 
 from tsforge.forecast import Point, Quantiles, Scaling
-from tsforge.model.scaling import FLOOR, Affine, Cycle, WindowScaler, last_observed
+from tsforge.model.scaling import FLOOR, SLIGHT, Affine, Cycle, Growth, WindowScaler, last_observed
 
+KINDS = ("none", "last", "standard", "change")
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)
 
 
@@ -19,16 +22,21 @@ def scaler(kind: str) -> WindowScaler:
     return made
 
 
-def slow(kind: str, seen: np.ndarray, c: int) -> tuple[float, float]:
-    """loc and scale of one window and channel from its observed values."""
+def slow(kind: str, column: np.ndarray, c: int) -> tuple[float, float]:
+    """loc and scale of one window and channel from its values, NaN where not observed."""
+    seen = column[~np.isnan(column)]
     if kind == "none" or not len(seen):
         return CENTRE[c], SPREAD[c]
     if kind == "last":
         return seen[-1], SPREAD[c]
+    if kind == "change":
+        steps = [abs(b - a) for a, b in pairwise(column) if not np.isnan(b - a)]
+        change = np.mean(steps) if steps else 0.0
+        return seen[-1], change + SLIGHT * np.abs(seen).mean() + FLOOR * SPREAD[c]
     return seen.mean(), np.sqrt(seen.var() + (FLOOR * SPREAD[c]) ** 2)
 
 
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missing", [0.0, 0.3, 0.9, 1.0])
 def test_against_slow_numpy(kind: str, missing: float) -> None:
     """Missing values that count as 0, statistics over the wrong axis, no fallback for an empty window."""
@@ -37,12 +45,12 @@ def test_against_slow_numpy(kind: str, missing: float) -> None:
     assert loc.shape == scale.shape == (20, 1, 2)
     for b in range(20):
         for c in range(2):
-            seen = given.target[b, :, c][given.observed[b, :, c]].double().numpy()
-            expected = slow(kind, seen, c)
+            column = given.target[b, :, c].double().masked_fill(~given.observed[b, :, c], torch.nan).numpy()
+            expected = slow(kind, column, c)
             assert (float(loc[b, 0, c]), float(scale[b, 0, c])) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_round_trip(kind: str) -> None:
     """A forecast that comes back in other units than the data's."""
     given = context(SHAPE, batch=20, missing=0.5)
@@ -72,7 +80,7 @@ def test_a_small_deviation_on_a_large_level_survives() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1e6])
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_constant_windows_are_finite(kind: str, level: float) -> None:
     """A division by the deviation of a constant, which is 0."""
     target = torch.full((3, 12, 2), level)
@@ -96,7 +104,7 @@ def test_a_spread_of_0_is_not_used() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_not_observed_has_no_say(kind: str) -> None:
     """A placeholder taken for a value."""
     given = context(SHAPE, batch=20, missing=0.8)
@@ -105,7 +113,7 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("missing", [0.0, 0.5, 0.95])
 def test_weights_take_errors_to_shares_of_the_level(kind: str, missing: float) -> None:
     """Placeholders that lower the level, a sign that cancels, or windows at level 0 whose weight is infinite."""
@@ -159,7 +167,7 @@ def affine() -> Affine:
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_size_and_shift_are_undone(kind: str, missing: float) -> None:
     """Channels mixed up, or undone in another order than done, with values missing: another level than the data's."""
     given, made = context(SHAPE, batch=20, missing=missing), affine()
@@ -234,3 +242,71 @@ def test_what_a_cycle_takes_it_puts_back() -> None:
     left = short(scaling.normalise(given.target), given.ordinal)
     back = short.undo(Point(left, scaling), given.ordinal - SHAPE.horizon)
     torch.testing.assert_close(back.point, given.target, rtol=1e-5, atol=1e-5)
+
+
+def above(missing: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windows above 0 but for two, some of whose values are missing."""
+    given = context(SHAPE, batch=20, missing=missing)
+    target = (given.target.abs() + 0.5) * given.observed
+    target[3, :, 0], target[4, :, 1] = 0.0, -target[4, :, 1]
+    return target, given.observed
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_growth_against_slow_numpy(kind: str, missing: float) -> None:
+    """Logarithms of another ratio, placeholders that count as changes, a window at or below 0 that is NaN."""
+    target, observed = above(missing)
+    scaling = scaler(kind)(target, observed)
+    z, r = Growth()(scaling.normalise(target), observed, scaling)
+    for b in range(20):
+        for c in range(2):
+            seen, loc = observed[b, :, c].numpy(), float(scaling.loc[b, 0, c])
+            column = np.where(seen, target[b, :, c].double().numpy(), np.nan)
+            if loc <= 0 or (column[seen] <= 0).any():
+                assert float(r[b, 0, c]) == 0
+                expected = scaling.normalise(target)[b, :, c].numpy()
+            else:
+                logs = np.log(column / loc)
+                steps = [abs(v) for v in np.diff(logs) if not np.isnan(v)]
+                rate = (np.mean(steps) if steps else 0.0) + SLIGHT
+                assert float(r[b, 0, c]) == pytest.approx(rate, rel=1e-4)
+                expected = logs / rate
+            np.testing.assert_allclose(z[b, :, c].numpy()[seen], expected[seen], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_growth_is_undone(kind: str, missing: float) -> None:
+    """A forecast that comes back at another level, or quantiles that cross on the way."""
+    target, observed = above(missing)
+    scaling = scaler(kind)(target, observed)
+    z, r = Growth()(scaling.normalise(target), observed, scaling)
+    back = Growth().undo(Point(z, scaling), r).point
+    torch.testing.assert_close(back[observed], target[observed], rtol=1e-4, atol=1e-4)
+    three = torch.stack([z - 0.5, z, z + 0.1], dim=-1)
+    quantiles = Growth().undo(Quantiles(three, scaling, (0.1, 0.5, 0.9)), r).quantiles()
+    torch.testing.assert_close(quantiles[..., 1][observed], target[observed], rtol=1e-4, atol=1e-4)
+    assert (quantiles.diff(dim=-1) > 0).all()
+    curved = (r > 0).expand_as(z)
+    assert (quantiles[curved] > 0).all()
+
+
+def test_a_wild_guess_is_finite() -> None:
+    """Infinity in the first steps of a training, and NaN in every weight after it."""
+    scaling = Scaling(torch.ones(1, 1, 1), torch.ones(1, 1, 1))
+    z = torch.tensor([-1e6, 0.0, 1e6]).view(1, 3, 1)
+    found = Growth().undo(Point(z, scaling), torch.ones(1, 1, 1)).point.flatten()
+    torch.testing.assert_close(found, torch.tensor([-5.0, 0.0, 5.0]).exp())
+
+
+def test_series_that_grow_alike_read_alike() -> None:
+    """Two per cent a step at a level of 1 or of 10,000, which is what one network for both learns from."""
+    target = torch.stack([1.02 ** torch.arange(12.0), 1e4 * 1.02 ** torch.arange(12.0)], dim=-1)[None]
+    observed = torch.ones_like(target, dtype=torch.bool)
+    made = WindowScaler(2, "change")
+    made.learn(torch.zeros(2), torch.full((2,), 1e-6))
+    scaling = made(target, observed)
+    z, _ = Growth()(scaling.normalise(target), observed, scaling)
+    torch.testing.assert_close(z[..., 0], z[..., 1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(z.diff(dim=1).std(), torch.tensor(0.0), rtol=0, atol=1e-3)

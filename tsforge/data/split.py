@@ -86,10 +86,13 @@ def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = No
     return Split(begin, before_validation, before_gap, origin, end, held_out, rolling.stride)
 
 
-def parts(panel: Panel, cuts: Split, context: int, horizon: int) -> Parts:
-    """The windows of every part. Raises DataError when no series is long enough, saying what it takes."""
+def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | None = None) -> Parts:
+    """The windows of every part; history: of the training windows, as in `windows.cut`.
+
+    Raises DataError when no series is long enough, saying what it takes.
+    """
     starts = panel.offsets[:-1]
-    train = cut(panel, cuts.begin, cuts.train, context, horizon)
+    train = cut(panel, cuts.begin, cuts.train, context, horizon, history=history)
     validation = cut(panel, cuts.train, cuts.validation, context, horizon)
     test = cut(panel, cuts.origin, cuts.test, context, horizon, stride=cuts.stride)
     if not len(train.origins) or not len(validation.origins):

@@ -29,17 +29,20 @@ class Windows(NamedTuple):
         return Windows(self.origins[keep], self.series[keep])
 
 
-def cut(panel: Panel, begin: Ints, end: Ints, context: int, horizon: int, *, stride: int = 1) -> Windows:
+def cut(
+    panel: Panel, begin: Ints, end: Ints, context: int, horizon: int, *, stride: int = 1, history: int | None = None
+) -> Windows:  # fmt: skip
     """The windows whose truth lies in rows [begin, end) of their series.
 
     begin, end: (n,) rows. The last window of each series ends at `end`; earlier ones lie `stride` before.
     A context is full where the series allows one; a series too short for that gives windows from the shortest
-    of horizon and what there is, padded and masked. Windows with nothing observed on a side are left out.
+    of horizon and what there is, padded and masked. history: of how many steps on, where that is given, whether or not
+    the series allows a full context. Windows with nothing observed on a side are left out.
     """
     starts = panel.offsets[:-1]
     full = np.minimum(starts + context, end - horizon)
-    short = starts + np.minimum(horizon, np.maximum(end - horizon - starts, 1))
-    enough = end - horizon - starts >= context
+    short = starts + np.minimum(history or horizon, np.maximum(end - horizon - starts, 1))
+    enough = (end - horizon - starts >= context) & (history is None)
     lowest = np.maximum(begin, np.where(enough, full, short))
     count = np.maximum(0, (end - horizon - lowest) // stride + 1)
     series = np.repeat(np.arange(len(panel)), count)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tsforge.model.scaling import last_observed
+from tsforge.model.seasonal import classical, moving_average, phases, unbroken
 
 CLEAR = 1.645  # standard errors: the two-sided 90 %
 
@@ -31,30 +32,10 @@ def naive2(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tenso
 
 def _indices(target: Tensor, observed: Tensor, m: int) -> Tensor:
     """Seasonal indices whose mean is 1, phase 0 being the first step to forecast; 1 where not seasonal."""
-    start = (~observed).flip(1).cumsum(1).flip(1) == 0  # the unbroken stretch up to the origin
-    length = start.sum(dim=1)  # (B, C)
-    enough = (length >= 3 * m) & (torch.where(start, target, torch.ones_like(target)) > 0).all(dim=1)
-    whole = (~observed | start).all(dim=1)  # nothing but padding before it
-    values = torch.where(start, target, torch.full_like(target, torch.nan)).double()
-    ratio = values / _moving_average(values, m)
-    L = target.shape[1]
-    padded = torch.nn.functional.pad(ratio, (0, 0, -L % m, 0), value=torch.nan)
-    index = padded.reshape(len(padded), -1, m, padded.shape[-1]).nanmean(
-        dim=1
-    )  # the last phase is that of the last value
-    index = index / index.mean(dim=1, keepdim=True)
-    seasonal = _is_seasonal(values, m) & enough & whole & index.isfinite().all(dim=1) & (index > 0).all(dim=1)
+    values, whole = unbroken(target, observed, 3 * m)
+    index = classical(phases(values / moving_average(values, m), m))
+    seasonal = _is_seasonal(values, m) & whole & index.isfinite().all(dim=1) & (index > 0).all(dim=1)
     return torch.where(seasonal[:, None], index, torch.ones_like(index)).to(target.dtype)
-
-
-def _moving_average(values: Tensor, m: int) -> Tensor:
-    """Centred over m steps (2×m where m is even); NaN at the ends. (B, L, C)"""
-    weights = torch.ones(m + 1 - m % 2, dtype=values.dtype, device=values.device)
-    if m % 2 == 0:
-        weights[0] = weights[-1] = 0.5
-    half = len(weights) // 2
-    smooth = (values.unfold(1, len(weights), 1) * (weights / m)).sum(dim=-1)
-    return torch.nn.functional.pad(smooth, (0, 0, half, half), value=torch.nan)
 
 
 def _is_seasonal(values: Tensor, m: int) -> Tensor:

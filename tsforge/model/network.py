@@ -20,7 +20,8 @@ from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
 from tsforge.model.patches import PatchTokens
-from tsforge.model.scaling import Affine, Cycle, ScalingKind, WindowScaler
+from tsforge.model.scaling import Affine, Cycle, Growth, ScalingKind, WindowScaler
+from tsforge.model.seasonal import Season
 from tsforge.model.tokens import PointTokens, cycle_before, lagged
 from tsforge.model.variates import VariateTokens
 
@@ -46,20 +47,25 @@ class Neural(Config):
     width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
     for the value one season before, weighted per step by a learned gate that begins at 1; "linear" for a learned map
     from each channel's context to its horizon, shared by all channels, which begins at 0 (as the linear forecast that a
-    recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer"). affine: whether each channel
-    has a learned size and shift after its normalisation, undone in the forecast. cycle: steps of a cycle of which each
-    channel has a learned table, taken from the normalised context and put back into the forecast; "season" for the main
-    season of the data.
+    recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer").
+
+    What is done to a window before its tokens, and undone in its forecast: adjust, "season" for division by the
+    seasonal indices of its own past (`seasonal.Season`); growth, whether the network works in logarithms of the ratio to
+    the window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`);
+    affine, whether each channel has a learned size and shift; cycle, steps of a cycle of which each channel has a
+    learned table (`scaling.Cycle`), "season" for the main season of the data.
     """
 
     kind: Literal[
         "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
-        "patch-rnn", "patch-lstm", "patch-gru", "patch-transformer", "inverted-transformer", "nlinear",
+        "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
         "cyclenet",
     ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
     scaling: ScalingKind = "standard"
     affine: bool = False
+    adjust: Literal["none", "season"] = "none"
+    growth: bool = False
     cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"
     base: Literal["none", "seasonal", "linear"] = "seasonal"
     tokens: TokenConfig = PointTokens()
@@ -83,6 +89,7 @@ class Embedded(NamedTuple):
     """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
 
     weight (B, 1, C): of each window in the loss, None for 1. ordinal (B,): grid position of the first step.
+    index (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
     """
 
     past: Tensor
@@ -91,6 +98,8 @@ class Embedded(NamedTuple):
     scaling: Scaling
     weight: Tensor | None
     ordinal: Tensor
+    index: Tensor | None
+    rate: Tensor | None
 
 
 class Network(nn.Module):
@@ -101,10 +110,13 @@ class Network(nn.Module):
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
         self.scaler = WindowScaler(shape.targets, config.scaling)
+        self.season = Season(shape) if config.adjust == "season" else None
+        self.growth = Growth() if config.growth else None
         self.affine = Affine(shape.targets) if config.affine else None
         length = shape.season if config.cycle == "season" else config.cycle
         self.cycle = Cycle(length, shape) if isinstance(length, int) else None
-        self.tokens = config.tokens.build(shape, config.width)
+        seen = shape._replace(static=shape.static + shape.targets) if config.growth else shape
+        self.tokens = config.tokens.build(seen, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
         self.relative = config.head.relative
@@ -115,8 +127,9 @@ class Network(nn.Module):
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Normalise the targets of each window by its own context, give them the learned size and shift and take the
-           learned cycle from them, where there are such; what was not observed reads 0.
+        1. Take the season out of the targets of each window, normalise them by their own context, take logarithms, give
+           them the learned size and shift, and take the learned cycle from them, each where it is asked for; what was
+           not observed reads 0.
         2. Embed into past and future tokens.
         3. Backbone: what the past adds to each future token.
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
@@ -127,16 +140,23 @@ class Network(nn.Module):
 
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
-        scaling = self.scaler(context.target, context.observed)
-        target = scaling.normalise(context.target)
+        given, observed, static = context.target, context.observed, context.static
+        index, rate = None, None
+        if self.season is not None:
+            given, index = self.season(given, observed)
+        scaling = self.scaler(given, observed)
+        target = scaling.normalise(given)
+        if self.growth is not None:
+            target, rate = self.growth(target, observed, scaling)
+            static = torch.cat([static, self.growth.told(rate)], dim=-1)
         if self.affine is not None:
             target = self.affine(target)
         if self.cycle is not None:
             target = self.cycle(target, context.ordinal)
-        target = target * context.observed
-        weight = self.scaler.weight(context.target, context.observed, scaling) if self.relative else None
-        past, future = self.tokens.embed(context._replace(target=target))
-        return Embedded(past, future, target, scaling, weight, context.ordinal)
+        target = target * observed
+        weight = self.scaler.weight(given, observed, scaling) if self.relative else None
+        past, future = self.tokens.embed(context._replace(target=target, static=static))
+        return Embedded(past, future, target, scaling, weight, context.ordinal, index, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
@@ -145,7 +165,13 @@ class Network(nn.Module):
         forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
         if self.cycle is not None:
             forecast = self.cycle.undo(forecast, seen.ordinal)
-        return forecast if self.affine is None else self.affine.undo(forecast)
+        if self.affine is not None:
+            forecast = self.affine.undo(forecast)
+        if self.growth is not None and seen.rate is not None:
+            forecast = self.growth.undo(forecast, seen.rate)
+        if self.season is not None and seen.index is not None:
+            forecast = self.season.undo(forecast, seen.index)
+        return forecast
 
     def _base(self, target: Tensor) -> Tensor:
         """What the answer is added to, (B, H, C), from the context as normalised (B, L, C)."""

@@ -21,7 +21,7 @@ from tsforge.model.tokens import TokenShape, along, sinusoids
 
 
 class PatchTokens(Config):
-    """One token per `length` steps, a new one every `stride` steps; None for every `length`.
+    """One token per `length` steps, "season" for a season and at least two; a new one every `stride`, or `length`.
 
     readout: "future" has one token for each `length` steps to come, read out to these; "flatten" has all steps to come
     read out of all past tokens together, by one matrix. activation: of the past tokens. channel_embedding: whether each
@@ -30,7 +30,7 @@ class PatchTokens(Config):
     """
 
     type: Literal["patch"] = "patch"
-    length: Annotated[int, Field(ge=1), Choice((8, 12, 16, 24, 48))] = 24
+    length: Annotated[Annotated[int, Field(ge=1)] | Literal["season"], Choice((8, 12, 16, 24, 48))] = 24
     stride: Annotated[int, Field(ge=1)] | None = None
     readout: Literal["future", "flatten"] = "future"
     activation: Literal["none", "relu"] = "none"
@@ -40,7 +40,7 @@ class PatchTokens(Config):
 
     @model_validator(mode="after")
     def _no_step_is_left_out(self) -> PatchTokens:
-        if self.stride is not None and self.stride > self.length:
+        if self.stride is not None and self.length != "season" and self.stride > self.length:
             raise ValueError(f"a stride of {self.stride} leaves out steps between patches of {self.length}")
         return self
 
@@ -67,7 +67,8 @@ class PatchEmbedding(nn.Module):
         L, H, C, past, known, static, *_ = shape
         self.window, self.features = shape, config.features
         self.flat, self.relu = config.readout == "flatten", config.activation == "relu"
-        self.length, self.ahead = min(config.length, L), min(config.length, H)
+        length = max(2, shape.season) if config.length == "season" else config.length
+        self.length, self.ahead = min(length, L), min(length, H)
         self.stride = min(config.stride or self.length, self.length)
         N = -(-(L - self.length) // self.stride) + 1
         self.segments = M = 0 if self.flat and not known else -(-H // self.ahead)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from tsforge.batch import WindowShape
 from tsforge.forecast import Point, Quantiles, Scaling
 
-ScalingKind = Literal["none", "last", "standard"]
+ScalingKind = Literal["none", "last", "standard", "change"]
 FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
+SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
 
 
 class WindowScaler(nn.Module):
@@ -20,6 +21,8 @@ class WindowScaler(nn.Module):
 
     "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
     "last": the last observed value, and the training part's typical deviation.
+    "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
+    difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
     "none": the training part's mean and typical deviation for every window.
     A context with nothing observed falls back to "none".
     """
@@ -57,6 +60,9 @@ class WindowScaler(nn.Module):
         last = last_observed(target, observed)
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
+        if self.kind == "change":
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
+            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
         scale = (variance + (FLOOR * self.least).square()).sqrt()
@@ -68,9 +74,47 @@ class WindowScaler(nn.Module):
         The level is the mean absolute value of what was observed of the context; where that is below a hundredth of the
         smallest series' deviation, or nothing was observed, errors stay in normalised units (a weight of 1).
         """
-        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-        level = torch.where(observed, target.abs(), torch.zeros_like(target)).sum(dim=1, keepdim=True) / count
+        level = _mean(target.abs(), observed)
         return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
+
+class Growth(nn.Module):
+    """Logarithms of the ratio of a window to its level, in units of how much they change; with their inverse.
+
+        z = log(y / loc) / r        y = loc exp(r z)        r = mean |log y_t - log y_{t-1}| + 0.003
+
+    so that growth by a tenth is the same step wherever the series is, and a forecast is never below 0. A window whose
+    loc or any observed value is at or below 0 keeps its normalised values (r is 0 there).
+
+    A forecast is cut at 148 times the level, exp(5), and a 148th of it: the exponential of what an untrained network
+    says may be infinite.
+    """
+
+    MOST = 5.0
+
+    def forward(self, normalised: Tensor, observed: Tensor, scaling: Scaling) -> tuple[Tensor, Tensor]:
+        """normalised, observed (B, L, C) -> z (B, L, C), 0 where not observed; r (B, 1, C)."""
+        above = scaling.loc > 0
+        ratio = 1 + normalised * scaling.scale / torch.where(above, scaling.loc, torch.ones_like(scaling.loc))
+        ratio = torch.where(observed, ratio, torch.ones_like(ratio))
+        curved = above & (ratio > 0).all(dim=1, keepdim=True)
+        logs = torch.where(curved, ratio, torch.ones_like(ratio)).log()
+        r = mean_change(logs, observed) + SLIGHT
+        return torch.where(curved, logs / r, normalised), torch.where(curved, r, torch.zeros_like(r))
+
+    @staticmethod
+    def told(r: Tensor) -> Tensor:
+        """What the network is told of r (B, 1, C), which z hides from it: its logarithm, 0 where r is 0; (B, C)."""
+        return torch.where(r > 0, r, torch.ones_like(r)).log()[:, 0]
+
+    def undo(self, forecast: Point | Quantiles, r: Tensor) -> Point | Quantiles:
+        """What was forecast of z as normalised values; quantiles that ascend stay so."""
+        loc, scale = forecast.scaling
+        if isinstance(forecast, Quantiles):
+            loc, scale, r = loc.unsqueeze(-1), scale.unsqueeze(-1), r.unsqueeze(-1)
+        z = forecast.normalised
+        grown = (r * z).clamp(-self.MOST, self.MOST).expm1() * (loc / scale)
+        return replace(forecast, normalised=torch.where(r > 0, grown, z))
 
 
 class Affine(nn.Module):
@@ -132,6 +176,17 @@ def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     mean = torch.where(observed, gap, torch.zeros_like(gap)).sum(dim=1, keepdim=True) / count
     off = torch.where(observed, gap - mean, torch.zeros_like(gap))
     return mean, off.square().sum(dim=1, keepdim=True) / count
+
+
+def mean_change(values: Tensor, observed: Tensor) -> Tensor:
+    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 where there are none."""
+    return _mean((values[:, 1:] - values[:, :-1]).abs(), observed[:, 1:] & observed[:, :-1])
+
+
+def _mean(values: Tensor, observed: Tensor) -> Tensor:
+    """Over the observed steps of values (B, L, C), (B, 1, C); 0 where there are none."""
+    kept = torch.where(observed, values, torch.zeros_like(values)).sum(dim=1, keepdim=True)
+    return kept / observed.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def any_observed(observed: Tensor) -> Tensor:

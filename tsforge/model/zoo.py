@@ -34,6 +34,12 @@ ZOO: dict[str, dict[str, Any]] = {
     "patch-rnn": _segments("rnn"),
     "patch-lstm": _segments("lstm"),
     "patch-gru": _segments("gru"),
+    "growth-gru": {  # many short series of any size
+        "width": 64, "scaling": "change", "adjust": "season", "growth": True, "base": "none",
+        "tokens": {"type": "patch", "length": "season", "activation": "relu", "features": 8},
+        "backbone": {"type": "recurrent", "cell": "gru", "decode": "parallel"},
+        "head": {"type": "quantile", "loss": "scaled-pinball"},
+    },
     "patch-transformer": {  # after PatchTST
         "width": 32, "scaling": "standard", "base": "none",
         "tokens": {"type": "patch", "length": 16, "stride": 8, "readout": "flatten", "features": 2},

@@ -1,0 +1,114 @@
+"""Classical seasonal indices of a window, and a step that divides by them and multiplies the forecast back.
+
+    r_t = y_t / M_t        M: the moving average over one season, centred, (2×m where m is even)
+    s_p = mean of r_t over the steps of phase p, divided by the mean of all s
+
+(Makridakis, Wheelwright & Hyndman 1998, "Forecasting: Methods and Applications", section 3/4.) A window has few
+seasons, so that its indices are also noise: they are drawn towards 1 by the share of their variance that is noise,
+
+    s_p ← 1 + w (s_p - 1)        w = max(0, 1 - V / T),  T = Σ_p (s_p - 1)² / (m - 1),  V = σ² · mean_p(1 / n_p)
+
+with σ² the variance of r_t about its phase's index and n_p its count: a window without a season keeps its values, with
+no test. (Positive-part James & Stein 1961; for seasonal factors Miller & Williams 2003.)
+
+Axes: B batch, L context, H horizon, C targets, Q quantile levels; m steps of one season.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tsforge.batch import WindowShape
+from tsforge.forecast import Point, Quantiles
+
+LEAST = 0.01  # the smallest index that is divided by: below it, values are a hundredth of the season's mean
+
+
+class Season(nn.Module):
+    """Divides a window by the seasonal indices of its own past, and multiplies what is forecast by those that follow.
+
+    1 for every step where m is 1; where fewer than two seasons and a step are known, a value is at or below 0, or there
+    is a hole between observed values; and where an index is below 0.01.
+    """
+
+    def __init__(self, shape: WindowShape) -> None:
+        super().__init__()
+        self.season = shape.season
+        self.context, self.horizon = shape.context, shape.horizon
+
+    def forward(self, target: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """target, observed (B, L, C) -> target by its indices (B, L, C), the indices of the horizon (B, H, C)."""
+        with torch.no_grad():
+            index = shrunken(target, observed, self.season)
+        L, m = self.context, self.season
+        past = index[:, torch.arange(-L, 0, device=target.device) % m]
+        return target / past, index[:, torch.arange(self.horizon, device=target.device) % m]
+
+    @staticmethod
+    def undo(forecast: Point | Quantiles, index: Tensor) -> Point | Quantiles:
+        """What was forecast of the divided series, times the indices (B, H, C), in the units of its scaling.
+
+        y = s (loc + scale n) is loc + scale n' with n' = s n + (s - 1) loc / scale.
+        """
+        loc, scale = forecast.scaling
+        shift = (index - 1) * loc / scale
+        if isinstance(forecast, Quantiles):
+            index, shift = index.unsqueeze(-1), shift.unsqueeze(-1)
+        return replace(forecast, normalised=index * forecast.normalised + shift)
+
+
+def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
+    """Indices drawn towards 1, by the phase counted from the forecast origin, (B, m, C)."""
+    B, L, C = target.shape
+    ones = torch.ones(B, m, C, dtype=target.dtype, device=target.device)
+    if m == 1 or 2 * m + 1 > L:
+        return ones
+    values, whole = unbroken(target, observed, 2 * m + 1)
+    ratio = phases(values / moving_average(values, m), m)  # (B, seasons, m, C)
+    index = classical(ratio)
+    count = (~ratio.isnan()).sum(dim=1)  # (B, m, C)
+    off = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
+    noise = off / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
+    spread = (index - 1).square().sum(dim=1) / (m - 1)
+    kept = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
+    index = 1 + (index - 1) * kept[:, None]
+    fine = whole & (index > LEAST).all(dim=1)  # a comparison with NaN is false
+    return torch.where(fine[:, None], index.to(target.dtype), ones)
+
+
+def unbroken(target: Tensor, observed: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """The stretch without a hole up to the origin in double precision, NaN before it; and whether it can be divided by.
+
+    It can where it has `least` steps, all above 0, and nothing was observed before it. (B, L, C) and (B, C).
+    """
+    stretch = (~observed).flip(1).cumsum(1).flip(1) == 0
+    positive = (torch.where(stretch, target, torch.ones_like(target)) > 0).all(dim=1)
+    alone = (~observed | stretch).all(dim=1)
+    values = torch.where(stretch, target, torch.full_like(target, torch.nan)).double()
+    return values, (stretch.sum(dim=1) >= least) & positive & alone
+
+
+def moving_average(values: Tensor, m: int) -> Tensor:
+    """Centred over m steps (2×m where m is even); NaN at the ends. (B, L, C)"""
+    weights = torch.ones(m + 1 - m % 2, dtype=values.dtype, device=values.device)
+    if m % 2 == 0:
+        weights[0] = weights[-1] = 0.5
+    half = len(weights) // 2
+    smooth = (values.unfold(1, len(weights), 1) * (weights / m)).sum(dim=-1)
+    return F.pad(smooth, (0, 0, half, half), value=torch.nan)
+
+
+def phases(ratio: Tensor, m: int) -> Tensor:
+    """(B, L, C) by season and phase, the last phase being that of the last step: (B, seasons, m, C), NaN before all."""
+    B, L, C = ratio.shape
+    return F.pad(ratio, (0, 0, -L % m, 0), value=torch.nan).reshape(B, -1, m, C)
+
+
+def classical(ratio: Tensor) -> Tensor:
+    """The mean of each phase, divided by the mean of all: (B, seasons, m, C) -> (B, m, C)."""
+    index = ratio.nanmean(dim=1)
+    return index / index.mean(dim=1, keepdim=True)
