@@ -50,8 +50,8 @@ class Neural(Config):
     recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer").
 
     What is done to a window before its tokens, and undone in its forecast: adjust, "season" for division by the
-    seasonal indices of its own past (`seasonal.Season`); growth, whether the network works in logarithms of the ratio to
-    the window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`);
+    seasonal indices of its own past (`seasonal.Season`); growth, whether it works in logarithms of the ratio to the
+    window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`);
     affine, whether each channel has a learned size and shift; cycle, steps of a cycle of which each channel has a
     learned table (`scaling.Cycle`), "season" for the main season of the data.
     """
