@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tsforge.batch import Batch, Context
 from tsforge.model.baselines import BaselineForecaster, seasonal_naive
 from tsforge.model.network import parameters
+from tsforge.model.scaling import last_observed
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
@@ -322,3 +323,17 @@ def test_a_scaled_loss_is_the_error_relative_to_the_level(loss: str, scaling: st
                     tau = torch.tensor(levels)
                     losses.append((2 * torch.where(gap > 0, tau * gap, (tau - 1) * gap)).mean())
     torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_a_scaled_loss_of_growth_is_relative_to_the_last_value(missing: float) -> None:
+    """Series that grew, whose early low values would make their errors count most."""
+    made, after = ready("growth-gru", adjust="none"), truth(SHAPE)
+    given = context(SHAPE, missing=missing)
+    given = given._replace(target=(given.target.abs() + 0.1) * given.observed)
+    forecast, losses = made(given), []
+    level = last_observed(given.target, given.observed)
+    for q, tau in enumerate(forecast.levels):
+        gap = (after.target - forecast.quantiles()[..., q]) / level
+        losses.append((2 * torch.maximum(tau * gap, (tau - 1) * gap))[after.observed].mean())
+    torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean(), rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, PATCH, SHAPE
+from draw import BASELINES, FORMS, PATCH, RELATIVE, SHAPE
 from torch import nn
 
 from tsforge.errors import ConfigError
@@ -23,14 +23,15 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 def test_a_name_builds_what_it_says(kind: str) -> None:
     """A row that names one architecture and builds another."""
     made = build({"model.kind": kind}).model.build(SHAPE._replace(context=60))
-    backbone, cell = made.backbone, CELLS.get(kind.removeprefix("patch-"))
-    if kind in FORMS:
-        assert isinstance(made.tokens, PatchEmbedding if kind in PATCH else VariateEmbedding)
+    backbone, cell = made.backbone, CELLS.get(kind.removeprefix("patch-").removeprefix("growth-"))
+    stretches = kind in (*PATCH, *RELATIVE)
+    if stretches or kind in FORMS:
+        assert isinstance(made.tokens, PatchEmbedding if stretches else VariateEmbedding)
     else:
         assert isinstance(made.tokens, PointEmbedding)
     if cell is not None:
         assert type(backbone.encoder) is type(backbone.decoder) is cell
-        assert backbone.parallel == (kind in PATCH)
+        assert backbone.parallel == stretches
     elif kind == "nlinear":
         assert isinstance(backbone, Mixing)
     elif kind == "transformer":

@@ -43,7 +43,7 @@ class Neural(Config):
     has a learned size and shift after its normalisation, undone in the forecast. adjust: "season" has each window
     divided by the seasonal indices of its own past, and its forecast multiplied by them (`seasonal.Season`). growth:
     whether the network works in logarithms of the ratio to the window's level, where all is above 0, and is told how
-    much these change from step to step (`scaling.Growth`).
+    much these change from step to step (`scaling.Growth`); a relative loss then is relative to that level.
     """
 
     kind: Literal[
@@ -137,6 +137,8 @@ class Network(nn.Module):
             target = self.affine(target)
         target = target * observed
         weight = self.scaler.weight(given, observed, scaling) if self.relative else None
+        if weight is not None and rate is not None:
+            weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
         tokens = self.tokens.embed(context._replace(target=target, static=static))
         return Embedded(*tokens, target, scaling, weight, index, rate)
 
