@@ -19,7 +19,7 @@ from tsforge.learner import Event, Report, Standing
 from tsforge.learning import Learned, Trained
 from tsforge.model.baselines import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
-from tsforge.preparation import Prepared
+from tsforge.preparation import Prepared, least_history
 
 log = logging.getLogger("tsforge")
 
@@ -65,7 +65,7 @@ def _again(first: Learned, prepared: Prepared, report: Report | None) -> Learned
     cuts, data = prepared.cuts, prepared.experiment.data
     assert data.context is not None
     assert data.horizon is not None
-    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=data.history)
+    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=least_history(data))
     longer = replace(prepared, parts=prepared.parts._replace(train=windows))
     parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(longer))]
     try:

@@ -72,9 +72,14 @@ def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str
     data = experiment.data
     assert data.context is not None
     assert data.horizon is not None
-    parts = split.parts(panel, cuts, data.context, data.horizon, data.history)
+    parts = split.parts(panel, cuts, data.context, data.horizon, least_history(data))
     encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=data.calendar)
     return encode(experiment, panel, Cut(cuts, parts, encodings), device)
+
+
+def least_history(data: DataConfig) -> int | None:
+    """Steps before the origin of a training window at least; None for a full context where a series has one."""
+    return 2 * (data.season or 1) if data.history == "season" else data.history
 
 
 class Cut(NamedTuple):

@@ -11,6 +11,7 @@ from tsforge.batch import Batch, Context
 from tsforge.errors import ConfigError
 from tsforge.model.baselines import BaselineForecaster, seasonal_naive
 from tsforge.model.network import parameters
+from tsforge.model.scaling import last_observed
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
@@ -376,3 +377,17 @@ def test_the_cycle_is_the_season_or_a_number() -> None:
     for wrong in (1, 0, -3, 2.5, True, "year"):
         with pytest.raises(ConfigError, match=r"model\.cycle.*\"none\", \"season\" or a number"):
             network("lstm", cycle=wrong)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_a_scaled_loss_of_growth_is_relative_to_the_last_value(missing: float) -> None:
+    """Series that grew, whose early low values would make their errors count most."""
+    made, after = ready("growth-gru", adjust="none"), truth(SHAPE)
+    given = context(SHAPE, missing=missing)
+    given = given._replace(target=(given.target.abs() + 0.1) * given.observed)
+    forecast, losses = made(given), []
+    level = last_observed(given.target, given.observed)
+    for q, tau in enumerate(forecast.levels):
+        gap = (after.target - forecast.quantiles()[..., q]) / level
+        losses.append((2 * torch.maximum(tau * gap, (tau - 1) * gap))[after.observed].mean())
+    torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean(), rtol=1e-4, atol=1e-4)

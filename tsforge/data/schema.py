@@ -40,7 +40,8 @@ class DataConfig(Config):
     calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
     horizon: AtLeastOne | None = None  # H, steps
     context: AtLeastOne | None = None  # L, steps
-    history: AtLeastOne | None = None  # least steps before a training origin; None for a full context
+    history: AtLeastOne | Literal["season"] | None = None  # least steps before a training origin: "season" for two
+    # seasons, in which it can be told from noise; None for a full context
     season: AtLeastOne | None = None  # steps of one season, for seasonal naive and MASE
     validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
     test: NotNegative | None = None  # steps at the very end, to score

@@ -51,7 +51,8 @@ class Neural(Config):
 
     What is done to a window before its tokens, and undone in its forecast: adjust, "season" for division by the
     seasonal indices of its own past (`seasonal.Season`); growth, whether it works in logarithms of the ratio to the
-    window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`);
+    window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`),
+    and a relative loss is relative to that level;
     affine, whether each channel has a learned size and shift; cycle, steps of a cycle of which each channel has a
     learned table (`scaling.Cycle`), "season" for the main season of the data.
     """
@@ -155,6 +156,8 @@ class Network(nn.Module):
             target = self.cycle(target, context.ordinal)
         target = target * observed
         weight = self.scaler.weight(given, observed, scaling) if self.relative else None
+        if weight is not None and rate is not None:
+            weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
         past, future = self.tokens.embed(context._replace(target=target, static=static))
         return Embedded(past, future, target, scaling, weight, context.ordinal, index, rate)
 
