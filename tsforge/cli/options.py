@@ -55,7 +55,7 @@ class FitOptions:
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "[patch-]lstm, [patch-]gru, [patch-]rnn, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, linear, naive, seasonal-naive, drift, naive2. (default: lstm)"  # noqa: E501
+    "[patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, linear, naive, seasonal-naive, drift, naive2. (default: lstm)"  # noqa: E501
     past: Columns = field(default_factory=list)
     "Covariates known up to the present."
     future: Columns = field(default_factory=list)

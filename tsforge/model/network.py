@@ -15,6 +15,7 @@ from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
 from tsforge.forecast import Forecast, Point, Quantiles, Scaling
 from tsforge.model.backbones.matrix import Matrix
+from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
@@ -30,7 +31,7 @@ def _typed(value: Any) -> Any:
 
 
 TokenConfig = Annotated[PointTokens | PatchTokens | VariateTokens, Field(discriminator="type"), BeforeValidator(_typed)]
-BackboneConfig = Annotated[Recurrent | Transformer | Matrix, Field(discriminator="type")]
+BackboneConfig = Annotated[Recurrent | Minimal | Transformer | Matrix, Field(discriminator="type")]
 
 
 class Neural(Config):
@@ -42,7 +43,7 @@ class Neural(Config):
     """
 
     kind: Literal[
-        "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
+        "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder",
         "patch-rnn", "patch-lstm", "patch-gru", "patch-transformer", "inverted-transformer", "nlinear",
     ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
