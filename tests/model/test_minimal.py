@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -229,6 +230,6 @@ def test_operations_in_a_row_grow_with_the_logarithm() -> None:
     for T in (16, 32, 64, 128, 256):
         a, b, state = (x.requires_grad_() for x in kept("mixed", T))
         depths.append(_depth(scan(a, b, state).sum().grad_fn))
-    more = [later - earlier for earlier, later in zip(depths, depths[1:], strict=False)]
+    more = [later - earlier for earlier, later in pairwise(depths)]
     assert len(set(more)) == 1
     assert more[0] <= 10

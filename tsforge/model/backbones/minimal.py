@@ -120,9 +120,9 @@ def scan(a: Tensor, b: Tensor, state: Tensor) -> Tensor:
     """All h_t = a_t h_{t-1} + b_t from a state (S, 1, D): a, b (S, T, D) -> h (S, T, D).
 
     Two steps are one step, h_t = (a_t a_{t-1}) h_{t-2} + (a_t b_{t-1} + b_t), so that every second state is a scan of
-    half the length, and each of the others is one step on from there: 2 log2 T operations in a row, 3 T products in all.
-    (Odd-even reduction; Blelloch 1990, "Prefix sums and their applications", section 1.4.) Only products of numbers
-    below 1 and their sums: what is lost to rounding is what the loop loses, and nothing overflows.
+    half the length, and each of the others is one step on from there: 2 log2 T operations in a row, 3 T products in all
+    (odd-even reduction; Blelloch 1990, "Prefix sums and their applications"). Only products with factors below 1, and
+    sums: rounding costs what it costs the loop, and nothing overflows. Left to autograd, so that its chain is counted.
     """
     T = b.shape[1]
     if T == 1:
