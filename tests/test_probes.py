@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from tsforge import probes
+from tsforge.comparison import rules
 from tsforge.experiment import build
 from tsforge.model.network import Neural
 from tsforge.probes import Curve
 
-KINDS = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder")
+RECURRENT = ("rnn", "lstm", "gru")
+MINIMAL = ("min-gru", "min-lstm")
+KINDS = (*RECURRENT, *MINIMAL, "transformer", "transformer-encoder", "transformer-decoder")
 
 
 def config(kind: str, width: int = 8) -> Neural:
@@ -77,13 +80,22 @@ def test_dependent_operations_are_those_a_person_counts(monkeypatch: pytest.Monk
     assert probes.dependent_operations(config("rnn"), (3, 10)).values == (2 + 6, 2 + 20)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in MINIMAL])
 def test_recurrent_nets_have_a_chain_and_attention_has_not(kind: str) -> None:
     """As in table 1 of Vaswani et al. 2017."""
     found = probes.dependent_operations(config(kind), (16, 64, 256))
     more = np.diff(found.values) / np.diff(found.lengths)
     assert more[0] == more[1]  # so many for each step more
     assert (more[0] == 0) == kind.startswith("transformer")
+
+
+@pytest.mark.parametrize("kind", MINIMAL)
+def test_the_chain_of_a_scan_grows_with_the_logarithm(kind: str) -> None:
+    """Prevents: a scan that is counted as one operation, and one that is a chain and counted as attention."""
+    found = probes.dependent_operations(config(kind), (16, 64, 256, 1024))
+    more = np.diff(found.values)
+    assert more[0] == more[1] == more[2] > 0  # so many for each doubling
+    assert rules.parallel(found.exponent) == rules.YES
 
 
 @pytest.mark.parametrize("kind", KINDS)

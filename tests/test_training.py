@@ -24,8 +24,8 @@ from tsforge.model.heads import LEVELS
 from tsforge.preparation import prepare
 
 NAMES = (
-    "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder", "naive", "seasonal-naive",
-    "drift", "naive2", "linear",
+    "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder", "naive",
+    "seasonal-naive", "drift", "naive2", "linear",
 )  # fmt: skip
 
 

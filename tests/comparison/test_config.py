@@ -105,7 +105,7 @@ def test_quick_is_smaller_everywhere_and_asks_for_the_same(file: str) -> None:
 
 def test_the_shipped_comparison_is_one() -> None:
     plan = config.read(str(ROOT / "pipelines" / "rnn-vs-lstm-vs-transformer.toml"), {}, {})
-    assert plan.compare.models == ("rnn", "lstm", "gru", "transformer")
+    assert plan.compare.models == ("rnn", "lstm", "gru", "min-gru", "transformer")
     assert plan.compare.seeds >= 3
     assert plan.compare.probes
     assert plan.compare.probes.lags == (10, 30, 100, 300, 1000)

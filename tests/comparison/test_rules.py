@@ -100,7 +100,7 @@ def test_the_textbook_speaks_of_families_in_the_words_of_the_rules() -> None:
     assert all(word in words for said in rules.TEXTBOOK.values() for word in said.values())
     for model in ZOO:
         if ZOO[model]:
-            assert (rules.book("Memory", model) is None) == (model in ("nlinear", "cyclenet"))
+            assert (rules.book("Memory", model) is None) == (model in ("nlinear", "cyclenet", "min-gru", "min-lstm"))
     assert rules.book("Memory", "patch-lstm") == rules.book("Memory", "lstm") == "medium"
     assert rules.book("Memory", "transformer-encoder") == rules.book("Memory", "transformer") == "high"
     assert rules.book("Memory", "scan") is rules.book("Memory", "grumble") is rules.book("Accuracy", "lstm") is None

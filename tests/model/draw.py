@@ -11,7 +11,8 @@ from tsforge.experiment import build
 torch.set_num_threads(1)
 
 SHAPE = WindowShape(context=12, horizon=5, targets=2, past=2, known=3, static=2, season=4, lags=(4, 7))
-POINT = ("rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder")  # a token per step
+RECURRENT = ("rnn", "lstm", "gru", "min-gru", "min-lstm")
+POINT = (*RECURRENT, "transformer", "transformer-encoder", "transformer-decoder")  # a token per step
 PATCH = ("patch-rnn", "patch-lstm", "patch-gru", "patch-transformer")
 VARIATE = ("inverted-transformer", "nlinear", "cyclenet")
 MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no layers, and covariates meet no channel

@@ -15,6 +15,7 @@ from draw import context, truth
 from torch import Tensor
 
 from tsforge.batch import Batch, Truth, WindowShape
+from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import PointHead, QuantileHead
@@ -26,6 +27,7 @@ TINY = 1e-12  # in double precision: below what any reachable parameter has, abo
 
 BACKBONES = {
     **{f"{cell}-{n}": Recurrent(cell=cell, layers=n) for cell in ("rnn", "lstm", "gru") for n in (1, 2)},
+    **{f"min-{cell}-{n}": Minimal(cell=cell, layers=n) for cell in ("gru", "lstm") for n in (1, 2)},
     **{
         f"{arrangement}-{norm}-{n}": Transformer(arrangement=arrangement, layers=n, heads=2, norm=norm)
         for arrangement in ("encoder-decoder", "encoder", "decoder")

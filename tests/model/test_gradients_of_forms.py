@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tsforge.batch import Batch, Truth, WindowShape
 from tsforge.model.backbones.matrix import Matrix
+from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import PointHead, QuantileHead
@@ -33,6 +34,11 @@ BACKBONES = {
     **{
         f"{cell}-{decode}": Recurrent(cell=cell, decode=decode, layers=2)
         for cell in ("rnn", "lstm", "gru")
+        for decode in ("sequence", "parallel")
+    },
+    **{
+        f"min-{cell}-{decode}": Minimal(cell=cell, decode=decode, layers=2)
+        for cell in ("gru", "lstm")
         for decode in ("sequence", "parallel")
     },
     **{

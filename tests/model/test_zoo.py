@@ -10,6 +10,7 @@ from torch import nn
 from tsforge.errors import ConfigError
 from tsforge.experiment import build
 from tsforge.model.backbones.matrix import Mixing
+from tsforge.model.backbones.minimal import GATES, MinimalStacks
 from tsforge.model.backbones.transformer import OneStack, Stacks
 from tsforge.model.patches import PatchEmbedding
 from tsforge.model.tokens import PointEmbedding
@@ -32,6 +33,10 @@ def test_a_name_builds_what_it_says(kind: str) -> None:
     if cell is not None:
         assert type(backbone.encoder) is type(backbone.decoder) is cell
         assert backbone.parallel == patches
+    elif kind in ("min-gru", "min-lstm"):
+        assert isinstance(backbone, MinimalStacks)
+        assert {layer.gates for layer in (*backbone.encoder, *backbone.decoder)} == {GATES[kind.removeprefix("min-")]}
+        assert not backbone.parallel
     elif kind in MATRIX:
         assert isinstance(backbone, Mixing)
     elif kind == "transformer":

@@ -71,9 +71,13 @@ def accurate(model: str, best: str, verdict: str | None) -> str:
 
 
 def book(aspect: str, model: str) -> str | None:
-    """What the textbook says of a model, or of the family in its name; None where it says nothing."""
-    said = TEXTBOOK.get(aspect, {})
-    return next((said[word] for word in model.split("-") if word in said), None)
+    """What the textbook says of a model, or of the family in its name; None where it says nothing.
+
+    A minimal net has the name of another family with "min" before it: it is younger than the textbook, and made not to
+    be what that says.
+    """
+    said, words = TEXTBOOK.get(aspect, {}), model.split("-")
+    return None if "min" in words else next((said[word] for word in words if word in said), None)
 
 
 def _share(part: float, whole: float) -> float:

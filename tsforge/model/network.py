@@ -16,6 +16,7 @@ from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
 from tsforge.forecast import Forecast, Point, Quantiles, Scaling
 from tsforge.model.backbones.matrix import Matrix
+from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
@@ -32,7 +33,7 @@ def _typed(value: Any) -> Any:
 
 
 TokenConfig = Annotated[PointTokens | PatchTokens | VariateTokens, Field(discriminator="type"), BeforeValidator(_typed)]
-BackboneConfig = Annotated[Recurrent | Transformer | Matrix, Field(discriminator="type")]
+BackboneConfig = Annotated[Recurrent | Minimal | Transformer | Matrix, Field(discriminator="type")]
 
 
 def _cycle(value: Any) -> Any:
@@ -52,13 +53,12 @@ class Neural(Config):
     What is done to a window before its tokens, and undone in its forecast: adjust, "season" for division by the
     seasonal indices of its own past (`seasonal.Season`); growth, whether it works in logarithms of the ratio to the
     window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`),
-    and a relative loss is relative to that level;
-    affine, whether each channel has a learned size and shift; cycle, steps of a cycle of which each channel has a
-    learned table (`scaling.Cycle`), "season" for the main season of the data.
+    and a relative loss is relative to that level; affine, whether each channel has a learned size and shift; cycle,
+    steps of a cycle of which each channel has a learned table (`scaling.Cycle`), "season" for the main season.
     """
 
     kind: Literal[
-        "rnn", "lstm", "gru", "transformer", "transformer-encoder", "transformer-decoder",
+        "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder",
         "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
         "cyclenet",
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Several networks of one shape in one computation: their backbones side by side, each with its own weights.
 
 Recurrent cells become one cell over all members' channels, whose matrices are zero between members: a step over P·D
-channels instead of P steps over D. Transformers run under `torch.vmap` over stacked weights. Gradients reach each
+channels instead of P steps over D. Others run under `torch.vmap` over stacked weights. Gradients reach each
 member's weights and no other's; results differ from those of a member alone by rounding, as sums are taken in another
 order, and by dropout, which draws for all at once.
 """

@@ -28,6 +28,8 @@ ZOO: dict[str, dict[str, Any]] = {
     "rnn": {"backbone": {"type": "recurrent", "cell": "rnn"}},
     "lstm": {"backbone": {"type": "recurrent", "cell": "lstm"}},
     "gru": {"backbone": {"type": "recurrent", "cell": "gru"}},
+    "min-gru": {"backbone": {"type": "minimal", "cell": "gru"}},
+    "min-lstm": {"backbone": {"type": "minimal", "cell": "lstm"}},
     "transformer": {"backbone": {"type": "transformer", "arrangement": "encoder-decoder"}},
     "transformer-encoder": {"backbone": {"type": "transformer", "arrangement": "encoder"}},
     "transformer-decoder": {"backbone": {"type": "transformer", "arrangement": "decoder"}},
