@@ -135,8 +135,8 @@ def test_quantiles_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     series, windows = metrics.by_series(o, "winkler_80"), metrics.by_window(o, "coverage_90")
     monkeypatch.setattr(outcome, "BLOCK", 7 * H * C)
     again = replace(o)
-    assert sum(len(block.truth) for block in again.blocks()) == len(o.truth)
-    np.testing.assert_array_equal(np.concatenate([b.quantiles for b in again.blocks()]), o.quantiles)
+    assert sum(len(block.truth) for _, block in again.blocks()) == len(o.truth)
+    np.testing.assert_array_equal(np.concatenate([b.quantiles for _, b in again.blocks()]), o.quantiles)
     for name, value in metrics.scores(again).items():
         assert value == pytest.approx(whole[name], rel=1e-9, nan_ok=True)
     np.testing.assert_allclose(metrics.by_step(again, "wql"), whole["steps"], rtol=1e-9)

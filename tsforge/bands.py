@@ -9,7 +9,7 @@ Axes: W windows, H horizon, C targets, Q levels, P pairs of levels that mirror e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,14 +23,19 @@ Rows = slice | Ints
 
 
 class Move(NamedTuple):
-    """How far the pairs go apart, in units of each window: window w by table[row[w]]."""
+    """How far the pairs go apart, in units of each window: window w by made()[row[w]]."""
 
-    table: Floats  # (T, P, H, C)
+    made: Callable[[], Floats]  # (T, P, H, C), which may be computed when it is first asked for
     row: Ints  # (W,)
 
     def of(self, p: int) -> Floats:
         """One pair, (W, H, C), or (1, H, C) where all windows have the same."""
-        found: Floats = self.table[:, p] if len(self.table) == 1 else self.table[self.row, p]
+        table, row = self.made()[:, p], self.row
+        if len(table) == 1:
+            return table
+        if len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all():  # a view, mostly
+            return table[row[0] : row[-1] + 1]
+        found: Floats = table[row]
         return found
 
 

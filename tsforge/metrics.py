@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.bands import Floats, Ints
+from tsforge.bands import Floats, Ints, Rows
 from tsforge.outcome import Outcome
 
 Average = Literal["points", "series"]
@@ -165,6 +165,11 @@ _FAMILIES: dict[str, Callable[..., Terms]] = {"coverage": coverage, "width": wid
 _NO_ERROR = ("bias", "coverage", "width")  # lower is not better
 
 
+def asks_quantiles(name: str) -> bool:
+    """Whether a metric looks at quantiles."""
+    return name.startswith(("wql", "crps", *_FAMILIES, "pinball"))
+
+
 def find(name: str) -> Metric | None:
     """The metric of a name, also of "coverage_95", "winkler_50", "pinball_0.25"; None for an unknown one."""
     if name in METRICS:
@@ -261,22 +266,42 @@ def mean(values: Floats) -> float:
     return float(kept.mean()) if kept.size else float("nan")
 
 
+Pieces = Iterable[tuple[Rows, list[Outcome]]]  # which windows, and what each outcome says of them
+
+
 def prepare(o: Outcome, names: Iterable[str], average: Average = "points") -> None:
     """Sum several metrics of an outcome in one pass, block by block; whoever asks for them later finds them there."""
+    prepare_all([o], lambda: ((rows, [block]) for rows, block in o.blocks()), names, average)
+
+
+def prepare_all(
+    outcomes: list[Outcome], pieces: Callable[[], Pieces], names: Iterable[str], average: Average = "points"
+) -> None:
+    """The same for several outcomes that are looked at together, piece by piece."""
     axis = STEPS if average == "series" else WINDOWS
-    known = {name: metric for name in names if (name, axis) not in o.sums and (metric := find(name))}
-    if known:
-        found: dict[str, list[Terms]] = {name: [] for name in known}
-        for block in o.blocks():
+    known = {n: metric for n in names if any((n, axis) not in o.sums for o in outcomes) and (metric := find(n))}
+    if not known:
+        return
+    rows: list[Rows] = []
+    found: list[dict[str, list[Terms]]] = [{name: [] for name in known} for _ in outcomes]
+    for here, parts in pieces():
+        rows.append(here)
+        for part, sums in zip(parts, found, strict=True):
             for name, metric in known.items():
-                found[name].append(metric(block).summed(axis))
-        o.sums.update({(name, axis): _together(parts, axis) for name, parts in found.items()})
+                sums[name].append(metric(part).summed(axis))
+    for o, sums in zip(outcomes, found, strict=True):
+        o.sums.update({(name, axis): _together(parts, rows, axis) for name, parts in sums.items()})
 
 
-def _together(parts: list[Terms], axis: int) -> Terms:
-    """The summed terms of all blocks as one."""
-    totals, weights = [t.total for t in parts], [t.weight for t in parts]
-    total, weight = (np.sum(v, axis=0) if axis == WINDOWS else np.concatenate(v) for v in (totals, weights))
+def _together(parts: list[Terms], rows: list[Rows], axis: int) -> Terms:
+    """The summed terms of all pieces as one."""
+    if axis == WINDOWS:
+        total, weight = (np.sum(column, axis=0) for column in ([t.total for t in parts], [t.weight for t in parts]))
+    else:
+        shape = sum(len(t.total) for t in parts), parts[0].total.shape[1]
+        total, weight = np.empty(shape), np.empty(shape)
+        for here, t in zip(rows, parts, strict=True):
+            total[here], weight[here] = t.total, t.weight
     return Terms(total, weight, sum(t.left_out for t in parts), parts[0].root)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tsforge import bands
 from tsforge.bands import Bands, Floats, Ints, Rows, spread_out
 
-BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
+BLOCK = 32768  # points of a block: few enough that what is computed of them stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Outcome:
         columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
         return replace(self, bands=self.bands.part(windows), **columns)
 
-    def blocks(self) -> Iterator[Outcome]:
-        """All windows, a few at a time."""
+    def blocks(self) -> Iterator[tuple[slice, Outcome]]:
+        """All windows, a few at a time, and which they are."""
         size = max(1, BLOCK // max(1, self.truth[0].size if len(self.truth) else 1))
         for begin in range(0, max(1, len(self.truth)), size):
-            yield self.part(slice(begin, begin + size))
+            here = slice(begin, begin + size)
+            yield here, self.part(here)
 
     @cached_property
     def complete(self) -> bool:
