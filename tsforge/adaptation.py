@@ -12,8 +12,8 @@ would have to be moved to reach the truth; a pair as issued is never narrower th
 every score from its own inwards is larger than the move of its pair. A closed interval can only be hit by a truth on
 the middle itself: with minus the distance of the pair as its score, the same comparison says that it is closed.
 
-The moves of all models over all origins are large, and memory that nobody wrote to before is dear: so they can be looked
-at piece by piece, in the order of time, while they lie in the cache; a table of all of them is made for who asks.
+The moves of all models over all origins are large, and memory that nobody wrote to before is dear: so they can be
+looked at piece by piece, in the order of time; a table of all of them is made for who asks.
 
 Axes: M models, W windows in the order of time, T origins, H horizon, C targets, P pairs of levels, the widest first.
 """
@@ -24,7 +24,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +64,7 @@ class Adapted:
     def moved(self) -> list[Outcome]:
         """With the moves of all origins, which are computed when somebody looks at them."""
         return [
-            replace(o, bands=o.bands.widened(Move(lambda m=m: self._table[:, :, m], self.clock.origin)))  # type: ignore[misc]
+            replace(o, bands=o.bands.widened(Move(partial(self._moves, m), self.clock.origin)))
             for m, o in enumerate(self.outcomes)
         ]
 
@@ -74,21 +74,22 @@ class Adapted:
         memory = _Memory()
         for origins, windows in self._pieces():
             parts = [o.part(windows) for o in self.outcomes]
-            table = memory.of((len(origins), *moving.shape))
+            table = memory.of(moving.shape(len(origins)))
             moving.roll(origins, parts, table)
             row = self.clock.origin[windows] - origins.start
-            yield windows, [
-                replace(o, bands=o.bands.widened(Move(lambda m=m: table[:, :, m], row)))
-                for m, o in enumerate(parts)
-            ]
+            moves = [Move.given(table[:, m], row) for m in range(len(parts))]
+            yield windows, [replace(o, bands=o.bands.widened(m)) for o, m in zip(parts, moves, strict=True)]
+
+    def _moves(self, m: int) -> Floats:
+        return self._table[:, m]
 
     @cached_property
     def _table(self) -> Floats:
-        """The moves of all origins, (T, P, M, H, C)."""
+        """The moves of all origins, (P, M, T, H, C)."""
         moving = _Moving(self.starts, self.gamma, self.clock)
-        table = blank((self.clock.count, *moving.shape))
+        table = blank(moving.shape(self.clock.count))
         for origins, windows in self._pieces():
-            moving.roll(origins, [o.part(windows) for o in self.outcomes], table[origins.start : origins.stop])
+            moving.roll(origins, [o.part(windows) for o in self.outcomes], table[:, :, origins.start : origins.stop])
         return table
 
     def _pieces(self) -> Iterator[tuple[range, Rows]]:
@@ -142,9 +143,9 @@ class _Memory:
 
 
 class _Seen(NamedTuple):
-    """Scores of some windows (W, P, M, H, C), in units of the window; which truths were observed (W, M, H, C).
+    """Scores of some windows (P, M, W, H, C), in units of the window; which truths were observed (M, W, H, C).
 
-    idle (W, M, H, C): where a miss changes nothing, as the truth is the middle of the forecast or was not observed.
+    idle (M, W, H, C): where a miss changes nothing, as the truth is the middle of the forecast or was not observed.
     """
 
     score: Floats
@@ -153,20 +154,20 @@ class _Seen(NamedTuple):
 
     def part(self, windows: slice) -> _Seen:
         """Some of the windows."""
-        return _Seen(self.score[windows], self.observed[windows], self.idle[windows])
+        return _Seen(self.score[:, :, windows], self.observed[:, windows], self.idle[:, windows])
 
 
 def _see(outcomes: list[Outcome], memory: _Memory) -> _Seen:
     (W, H, C), P, M = outcomes[0].truth.shape, len(pairs_of(outcomes[0].levels).low), len(outcomes)
-    observed = np.stack([o.observed for o in outcomes], axis=1)
-    seen = _Seen(memory.of((W, P, M, H, C)), observed, ~observed)
+    observed = np.stack([o.observed for o in outcomes])
+    seen = _Seen(memory.of((P, M, W, H, C)), observed, ~observed)
     for m, o in enumerate(outcomes):
-        _score(o, seen.score[:, :, m], seen.idle[:, m])
+        _score(o, seen.score[:, m], seen.idle[m])
     return seen
 
 
 def _score(o: Outcome, scores: Floats, idle: NDArray[np.bool_]) -> None:
-    """Fill in the scores (W, P, H, C), and add to `idle` (W, H, C) where the truth is the middle.
+    """Fill in the scores (P, W, H, C), and add to `idle` (W, H, C) where the truth is the middle.
 
     What was not observed has missed every pair, which then changes nothing.
     """
@@ -178,7 +179,7 @@ def _score(o: Outcome, scores: Floats, idle: NDArray[np.bool_]) -> None:
     closed = hit.any()
     for p in range(len(pairs.low)):
         low, high = o.bands.pair(p)
-        score = np.subtract(over, high, out=scores[:, p])
+        score = np.subtract(over, high, out=scores[p])
         np.maximum(score, low - under, out=score)
         for q in pairs.within[p]:  # levels that stand still
             score[(middle <= place) & (place <= offset[q]) | (offset[q] <= place) & (place <= middle)] = -np.inf
@@ -198,36 +199,41 @@ class _Moving:
 
     def __init__(self, starts: list[Calibration], gamma: float, clock: _Clock) -> None:
         begin = np.array([s.widening for s in starts], dtype=np.float32).transpose(3, 0, 1, 2)
-        self.shape = P, M, H, C = begin.shape
+        P, M, H, C = begin.shape
         nominal = pairs_of(starts[0].levels).nominal
-        unit = np.array([s.unit for s in starts], dtype=np.float32)
-        self.step_up = np.broadcast_to(gamma * unit, begin.shape).copy()  # of one shape, which runs faster
-        self.step_down = (1 - nominal).astype(np.float32)[:, None, None, None] * self.step_up
+        unit = np.array([s.unit for s in starts], dtype=np.float32)[:, None]
+        self.step_up = np.repeat(gamma * unit[None], P, axis=0)  # the same of every pair, in the shape of the misses
+        self.step_down = (1 - nominal).astype(np.float32)[:, None, None, None, None] * self.step_up
         R = min(H, max(1, clock.count))
         self.known = np.empty((P, M, R, H, C), dtype=np.float32)
         self.known[:, :, 0] = begin
         self.clock, self.place = clock, clock.due % R * H + np.arange(H)
         self.memory = _Memory()
 
-    def roll(self, origins: range, outcomes: list[Outcome], into: Floats) -> None:
-        """Issue the intervals of the next origins, into (T, P, M, H, C), and learn from the truths of their windows."""
-        seen = _see(outcomes, self.memory)
-        for t, move in zip(origins, into, strict=True):
-            self._step(t, seen.part(self.clock.among(t, origins.start)), move)
+    def shape(self, origins: int) -> tuple[int, ...]:
+        """That of the moves of some origins."""
+        P, M, _, H, C = self.known.shape
+        return P, M, origins, H, C
 
-    def _step(self, t: int, seen: _Seen, move: Floats) -> None:
+    def roll(self, origins: range, outcomes: list[Outcome], into: Floats) -> None:
+        """Issue the intervals of the next origins, into (P, M, T, H, C), and learn from the truths of their windows."""
+        seen = _see(outcomes, self.memory)
+        for k, t in enumerate(origins):
+            into[:, :, k] = self._step(t, seen.part(self.clock.among(t, origins.start)))
+
+    def _step(self, t: int, seen: _Seen) -> Floats:
         """Issue the intervals of an origin, and see what its truths change, for those who will know them."""
         P, M, R, H, C = self.known.shape
-        states = self.known.reshape(P * M, R * H, C)
-        states.take(self.place[t], axis=1, out=move.reshape(P * M, H, C), mode="clip")  # in range; unlike "raise" direct
-        missed = seen.score > move
+        issued: Floats = self.known.reshape(P * M, R * H, C).take(self.place[t], axis=1).reshape(P, M, H, C)
+        missed: NDArray[np.bool_] = seen.score > issued[:, :, None]
         for p in range(P - 2, -1, -1):  # as issued a pair is no narrower than those inside it
-            missed[:, p] &= missed[:, p + 1]
-        change = missed * self.step_up
+            missed[p] &= missed[p + 1]
+        change: Floats = missed * self.step_up
         change -= self.step_down
         if seen.idle.any():
-            np.copyto(change, 0, where=missed & seen.idle[:, None])
-        if len(change) > 1:  # series at one origin
-            count = seen.observed.sum(axis=0)
-            change = change.sum(axis=0, keepdims=True) / np.maximum(count, 1, dtype=np.float32)
-        np.add(self.known[:, :, t % R], change[0], out=self.known[:, :, (t + 1) % R])
+            np.copyto(change, 0, where=missed & seen.idle)
+        if change.shape[2] > 1:  # series at one origin
+            count = seen.observed.sum(axis=1, keepdims=True)
+            change = change.sum(axis=2, keepdims=True) / np.maximum(count, 1, dtype=np.float32)
+        np.add(self.known[:, :, t % R], change[:, :, 0], out=self.known[:, :, (t + 1) % R])
+        return issued

@@ -23,19 +23,25 @@ Rows = slice | Ints
 
 
 class Move(NamedTuple):
-    """How far the pairs go apart, in units of each window: window w by made()[row[w]]."""
+    """How far the pairs go apart, in units of each window: window w by made()[:, row[w]]."""
 
-    made: Callable[[], Floats]  # (T, P, H, C), which may be computed when it is first asked for
+    made: Callable[[], Floats]  # (P, T, H, C), which may be computed when it is first asked for
     row: Ints  # (W,)
+
+    @classmethod
+    def given(cls, table: Floats, row: Ints) -> Move:
+        """With a table that is there."""
+        return cls(lambda: table, row)
 
     def of(self, p: int) -> Floats:
         """One pair, (W, H, C), or (1, H, C) where all windows have the same."""
-        table, row = self.made()[:, p], self.row
+        table, row = self.made()[p], self.row
         if len(table) == 1:
-            return table
-        if len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all():  # a view, mostly
-            return table[row[0] : row[-1] + 1]
-        found: Floats = table[row]
+            found: Floats = table
+        elif len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all():
+            found = table[row[0] : row[-1] + 1]  # in a row, as mostly: nothing is copied
+        else:
+            found = table[row]
         return found
 
 
@@ -83,7 +89,7 @@ class Bands:
 
     def scaled(self, mean: Floats, deviation: Floats) -> Bands:
         """In units of `deviation` about `mean`, (W, C) each."""
-        return replace(self, centre=(self.centre - mean[:, None]) / deviation[:, None], spread=self.spread / deviation)
+        return replace(self, centre=scaled(self.centre, mean, deviation), spread=self.spread / deviation)
 
     def planes(self) -> Floats:
         """The quantiles, level by level, (Q, W, H, C)."""
@@ -163,6 +169,13 @@ def pairs_of(levels: tuple[float, ...]) -> Pairs:
 def spread_out(values: Floats, steps: int) -> Floats:
     """What windows and targets have, (W, C), at every step, (W, H, C): products of equal shapes run faster."""
     return np.repeat(values[:, None], steps, axis=1)
+
+
+def scaled(values: Floats, mean: Floats, deviation: Floats) -> Floats:
+    """Values (W, H, C) in units of `deviation` about `mean`, (W, C) each."""
+    found = values - mean[:, None]
+    found /= deviation[:, None]
+    return found
 
 
 def concatenated(parts: list[Bands]) -> Bands:

@@ -101,6 +101,6 @@ def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:
     """What several fits say of their own windows as one; in deviations of `units` where they are given."""
     raw = {name: concatenated([p.raw[name] for p in parts]) for name in parts[0].raw}
     if units is not None:
-        raw = {name: evaluation.standardise(o, units) for name, o in raw.items()}
+        raw = evaluation.standardise(raw, units)
     windows = Windows(*(np.concatenate(column) for column in zip(*(p.windows for p in parts), strict=True)))
     return Judged(windows, raw, tuple(start for p in parts for start in p.starts))

@@ -128,8 +128,8 @@ def coverage(o: Outcome, nominal: float) -> Terms:
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
-    low, high = (o.gaps[q] for q in bounds)
-    return Terms(((low <= 0) & (high >= 0) & o.observed).astype(float), o.weight)
+    low, high = (o.ordered[q] for q in bounds)
+    return Terms(((low <= o.place) & (o.place <= high) & o.observed).astype(float), o.weight)
 
 
 def width(o: Outcome, nominal: float) -> Terms:
@@ -146,8 +146,8 @@ def winkler(o: Outcome, nominal: float) -> Terms:
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
-    low, high = (o.gaps[q] for q in bounds)
-    outside = np.maximum(low, 0) + np.maximum(-high, 0)
+    low, high = (o.ordered[q] for q in bounds)
+    outside = np.maximum(low - o.place, 0) + np.maximum(o.place - high, 0)
     return Terms(width(o, nominal).total + o.restored(2 / (1 - nominal) * outside), o.weight)
 
 
