@@ -225,10 +225,10 @@ class _Moving:
         """Issue the intervals of an origin, and see what its truths change, for those who will know them."""
         P, M, R, H, C = self.known.shape
         issued: Floats = self.known.reshape(P * M, R * H, C).take(self.place[t], axis=1).reshape(P, M, H, C)
-        missed: NDArray[np.bool_] = seen.score > issued[:, :, None]
+        missed = seen.score > issued[:, :, None]
         for p in range(P - 2, -1, -1):  # as issued a pair is no narrower than those inside it
             missed[p] &= missed[p + 1]
-        change: Floats = missed * self.step_up
+        change: Floats = np.multiply(missed, self.step_up)
         change -= self.step_down
         if seen.idle.any():
             np.copyto(change, 0, where=missed & seen.idle)
