@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tsforge import adaptation, metrics, outcome
-from tsforge.adaptation import adapt
+from tsforge.adaptation import adapt, adapt_all
 from tsforge.bands import Bands
 from tsforge.calibration import Calibration, apply_all
 from tsforge.outcome import Outcome
@@ -113,6 +113,28 @@ def test_moves_are_the_same_in_pieces(series: int, windows: int, monkeypatch: py
         np.testing.assert_array_equal(adapt(x, begin, 0.5).quantiles, quantiles)
 
 
+@pytest.mark.parametrize("average", ["points", "series"])
+@pytest.mark.parametrize("series", [1, 3])
+def test_scored_while_they_move_as_afterwards(
+    series: int, average: metrics.Average, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums of a piece in another's place, a piece overwritten before it was scored, all moves kept for nothing."""
+    monkeypatch.setattr(adaptation, "BLOCK", 7 * H * C)
+    first, other = (made(FEW, series, stride=2, seed=seed) for seed in (3, 4))
+    mixed = np.random.default_rng(0).permutation(len(first.truth))[: len(first.truth) * 4 // 5]
+    outcomes = [o.part(mixed) for o in (first, replace(first, point=other.point, bands=other.bands))]
+    begin = start(FEW, 2)
+    adapted = adapt_all(outcomes, [begin, begin], 0.5)
+    metrics.prepare_all(adapted.moved, adapted.pieces, metrics.METRICS, average)
+    for found, o in zip(adapted.moved, outcomes, strict=True):
+        alone = adapt(o, begin, 0.5)
+        for name in ("wql", "coverage_80", "winkler_90", "mase"):
+            assert metrics.score(found, name, average) == pytest.approx(metrics.score(alone, name, average), rel=1e-9)
+            by = metrics.by_window if average == "series" else metrics.by_step
+            np.testing.assert_allclose(by(found, name), by(alone, name), rtol=1e-9)
+    assert "_table" not in vars(adapted)
+
+
 def test_corrections_of_several_fits_stay_with_their_windows() -> None:
     """The corrections of one fit on the windows of another, before the intervals move or after."""
     o = made(FEW, hits=0.0)
@@ -135,8 +157,8 @@ def test_quantiles_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     series, windows = metrics.by_series(o, "winkler_80"), metrics.by_window(o, "coverage_90")
     monkeypatch.setattr(outcome, "BLOCK", 7 * H * C)
     again = replace(o)
-    assert sum(len(block.truth) for block in again.blocks()) == len(o.truth)
-    np.testing.assert_array_equal(np.concatenate([b.quantiles for b in again.blocks()]), o.quantiles)
+    assert sum(len(block.truth) for _, block in again.blocks()) == len(o.truth)
+    np.testing.assert_array_equal(np.concatenate([b.quantiles for _, b in again.blocks()]), o.quantiles)
     for name, value in metrics.scores(again).items():
         assert value == pytest.approx(whole[name], rel=1e-9, nan_ok=True)
     np.testing.assert_allclose(metrics.by_step(again, "wql"), whole["steps"], rtol=1e-9)

@@ -438,7 +438,7 @@ def test_several_forecasts_of_the_same_windows_are_adapted_each_by_itself() -> N
     starts = [learn(outcome(50, 4, 2, FEW, seed=s, width=w), FEW) for s, w in ((4, 1.0), (5, 0.3), (6, 2.0))]
     assert all(starts)
     before = [o.quantiles.copy() for o in given_]
-    together = adapt_all(given_, starts, 0.1)  # type: ignore[arg-type]
+    together = adapt_all(given_, starts, 0.1).moved  # type: ignore[arg-type]
     for o, start, found, raw in zip(given_, starts, together, before, strict=True):
         assert start is not None
         np.testing.assert_array_equal(found.quantiles, adapt(o, start, 0.1).quantiles)

@@ -147,7 +147,7 @@ def test_standard_units_are_those_of_scikit_learn() -> None:
     network = Baseline(kind="drift").build(made.source.shape)
     evaluation.learn_baseline(network, made.source, made)
     o = raw_outcome(network, made, made.parts.test)
-    found = evaluation.standardise(copied(o), statistics.moments(made.panel, made.cuts.train))
+    found = evaluation.standardise({"": copied(o)}, statistics.moments(made.panel, made.cuts.train))[""]
     frame = table()
     for i, name in enumerate("ab"):
         part = frame[frame["id"] == name][["y", "z"]].to_numpy()[: LENGTHS[i] - 27]
@@ -172,7 +172,7 @@ def test_what_has_no_unit_is_the_same_in_standard_units() -> None:
     judged = evaluation.baselines(("naive",), made)["naive"]
     o = judged.outcome(made, made.parts.test)
     units = statistics.moments(made.panel, made.cuts.train)
-    found = evaluation.standardise(copied(o), units)
+    found = evaluation.standardise({"": copied(o)}, units)[""]
     for name in ("mase", "rmsse", "coverage_80", "coverage_90"):
         assert score(found, name) == pytest.approx(score(o, name), rel=1e-4)
     for name, power in (("mae", 1), ("rmse", 1), ("width_80", 1), ("crps", 1), ("mse", 2)):
@@ -187,6 +187,6 @@ def test_truths_that_are_shared_are_not_scaled_twice() -> None:
     o, other = evaluation.outcomes({k: f.reader for k, f in found.items()}, made, made.parts.test).values()
     truth = o.truth.copy()
     units = statistics.moments(made.panel, made.cuts.train)
-    a, b = evaluation.standardise(o, units), evaluation.standardise(other, units)
+    a, b = evaluation.standardise({"a": o, "b": other}, units).values()
     np.testing.assert_array_equal(a.truth, b.truth)
     np.testing.assert_array_equal(o.truth, truth)

@@ -328,6 +328,12 @@ def test_a_point_forecast_has_no_quantile_loss(name: str) -> None:
     assert math.isnan(score(o.saying(o.quantiles[..., :0], ()), name))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_metrics_that_ask_for_quantiles_are_those_without_a_value_for_a_point_forecast(name: str) -> None:
+    """Intervals that are moved for metrics that do not look at them, or not moved for one that does."""
+    assert metrics.asks_quantiles(name) == math.isnan(score(outcome(levels=()), name))
+
+
 def test_wql_of_the_median_alone_is_wape() -> None:
     """A weighted quantile loss on another scale than the literature's."""
     o = outcome(levels=(0.5,))

@@ -66,7 +66,7 @@ def test_etth1_anchors(horizon: int, monkeypatch: pytest.MonkeyPatch) -> None:
     readers = {kind: Reader(Baseline(kind=kind, levels=(0.5,)).build(shape), prepared.source) for kind in kinds}
     units = moments(panel, prepared.cuts.train)
     for kind, o in outcomes(readers, prepared, prepared.parts.test).items():
-        z = standardise(o, units)
+        z = standardise({"": o}, units)[""]
         expected = NAIVE if kind == "naive" else SEASONAL
         assert score(z, "mse") == pytest.approx(expected[horizon], abs=5e-5)
         if kind == "naive":

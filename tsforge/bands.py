@@ -9,7 +9,7 @@ Axes: W windows, H horizon, C targets, Q levels, P pairs of levels that mirror e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,14 +23,25 @@ Rows = slice | Ints
 
 
 class Move(NamedTuple):
-    """How far the pairs go apart, in units of each window: window w by table[row[w]]."""
+    """How far the pairs go apart, in units of each window: window w by made()[:, row[w]]."""
 
-    table: Floats  # (T, P, H, C)
+    made: Callable[[], Floats]  # (P, T, H, C), which may be computed when it is first asked for
     row: Ints  # (W,)
 
+    @classmethod
+    def given(cls, table: Floats, row: Ints) -> Move:
+        """With a table that is there."""
+        return cls(lambda: table, row)
+
     def of(self, p: int) -> Floats:
-        """One pair, (W, H, C), or (H, C) where all windows have the same."""
-        found: Floats = self.table[0, p] if len(self.table) == 1 else self.table[self.row, p]
+        """One pair, (W, H, C), or (1, H, C) where all windows have the same."""
+        table, row = self.made()[p], self.row
+        if len(table) == 1:
+            found: Floats = table
+        elif len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all():
+            found = table[row[0] : row[-1] + 1]  # in a row, as mostly: nothing is copied
+        else:
+            found = table[row]
         return found
 
 
@@ -78,34 +89,39 @@ class Bands:
 
     def scaled(self, mean: Floats, deviation: Floats) -> Bands:
         """In units of `deviation` about `mean`, (W, C) each."""
-        return replace(self, centre=(self.centre - mean[:, None]) / deviation[:, None], spread=self.spread / deviation)
+        return replace(self, centre=scaled(self.centre, mean, deviation), spread=self.spread / deviation)
 
     def planes(self) -> Floats:
         """The quantiles, level by level, (Q, W, H, C)."""
-        found = np.empty((len(self.levels), len(self.centre), *self.offset.shape[2:]), dtype=np.float32)
-        self._normalised(found)
-        found *= np.repeat(self.spread[:, None], found.shape[2], axis=1)  # as large as a plane: products run faster
+        found = self.ordered() * spread_out(self.spread, self.offset.shape[2])
         found += self.centre
+        return found.astype(np.float32, copy=False)
+
+    def ordered(self) -> Floats:
+        """The same in normalised units; (Q, 1, H, C) where all windows have the same."""
+        if not self.moves:
+            return self.offset
+        pairs, shifts = pairs_of(self.levels), [self.shift(p) for p in range(len(pairs_of(self.levels).low))]
+        windows = np.broadcast_shapes(self.offset.shape[1:], *(shift.shape for shift in shifts))
+        found = np.empty((len(self.levels), *windows), dtype=np.float32)
+        for q in pairs.alone:
+            found[q] = self.offset[q]
+        for a, b, shift in zip(pairs.low, pairs.high, shifts, strict=True):
+            np.subtract(self.offset[a], shift, out=found[a])
+            np.add(self.offset[b], shift, out=found[b])
+        pairs.order(found, self.middle)
         return found
 
-    def _normalised(self, into: Floats) -> None:
-        if not self.moves:
-            into[:] = self.offset
-            return
-        pairs = pairs_of(self.levels)
-        for q in pairs.alone:
-            into[q] = self.offset[q]
-        for p, (a, b) in enumerate(zip(pairs.low, pairs.high, strict=True)):
-            into[a], into[b] = self.pair(p)
-        pairs.order(into, self.middle)
+    def shift(self, p: int) -> Floats:
+        """How far both levels of a pair are moved outwards, normalised, (W or 1, H, C)."""
+        first, *others = (move.of(p) for move in self.moves)
+        return sum(others, start=first)
 
     def pair(self, p: int) -> tuple[Floats, Floats]:
         """(low, high) of a pair as it is moved, normalised and not in order, (W or 1, H, C) each."""
         pairs = pairs_of(self.levels)
         low, high = self.offset[pairs.low[p]], self.offset[pairs.high[p]]
-        for move in self.moves:
-            low, high = low - move.of(p), high + move.of(p)
-        return low, high
+        return (low - self.shift(p), high + self.shift(p)) if self.moves else (low, high)
 
     @property
     def middle(self) -> Floats:
@@ -148,6 +164,18 @@ class Pairs:
 def pairs_of(levels: tuple[float, ...]) -> Pairs:
     """The pairs of some levels."""
     return Pairs(levels)
+
+
+def spread_out(values: Floats, steps: int) -> Floats:
+    """What windows and targets have, (W, C), at every step, (W, H, C): products of equal shapes run faster."""
+    return np.repeat(values[:, None], steps, axis=1)
+
+
+def scaled(values: Floats, mean: Floats, deviation: Floats) -> Floats:
+    """Values (W, H, C) in units of `deviation` about `mean`, (W, C) each."""
+    found = values - mean[:, None]
+    found /= deviation[:, None]
+    return found
 
 
 def concatenated(parts: list[Bands]) -> Bands:

@@ -74,7 +74,8 @@ def _move(fits: Fits) -> Move:
     known = next(np.array(start.widening, dtype=np.float32) for _, start in fits if start is not None)
     table = [0 * known if start is None else np.array(start.widening, dtype=np.float32) for _, start in fits]
     row = np.repeat(np.arange(len(fits)), [count for count, _ in fits])
-    return Move(np.stack(table).transpose(0, 3, 1, 2), row)
+    moves = np.ascontiguousarray(np.stack(table).transpose(3, 0, 1, 2))
+    return Move.given(moves, row)
 
 
 def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:

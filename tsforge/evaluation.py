@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tsforge import calibration
-from tsforge.bands import Bands
+from tsforge.bands import Bands, scaled
 from tsforge.batch import Context
 from tsforge.calibration import Calibration
 from tsforge.data.loader import WindowLoader, WindowSource
@@ -175,15 +175,20 @@ class _Kept:
             self.offset[:, here if offset.ndim == 4 else 0] = np.moveaxis(offset, -1, 0)
 
 
-def standardise(o: Outcome, moments: Moments) -> Outcome:
-    """The outcome in units of each series' and target's deviation about its mean, (n, C) each.
+def standardise(outcomes: dict[str, Outcome], moments: Moments) -> dict[str, Outcome]:
+    """Outcomes of the same windows in units of each series' and target's deviation about its mean, (n, C) each.
 
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
-    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[o.series].astype(np.float32)
-    mean = np.nan_to_num(moments.mean)[o.series].astype(np.float32)
-    truth, point = ((values - mean[:, None]) / deviation[:, None] for values in (o.truth, o.point))
-    return replace(
-        o, truth=truth, point=point, bands=o.bands.scaled(mean, deviation), scale=o.scale / deviation,
-        square=o.square / deviation**2,
-    )  # fmt: skip
+    first = next(iter(outcomes.values()))
+    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[first.series].astype(np.float32)
+    mean = np.nan_to_num(moments.mean)[first.series].astype(np.float32)
+    truths = {id(o.truth): o.truth for o in outcomes.values()}  # mostly one that all share
+    truths = {key: scaled(truth, mean, deviation) for key, truth in truths.items()}
+    return {
+        name: replace(
+            o, truth=truths[id(o.truth)], point=scaled(o.point, mean, deviation),
+            bands=o.bands.scaled(mean, deviation), scale=o.scale / deviation, square=o.square / deviation**2,
+        )
+        for name, o in outcomes.items()
+    }  # fmt: skip

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from tsforge import adaptation, calibration, evaluation
+from tsforge import adaptation, calibration, evaluation, metrics
+from tsforge.adaptation import Adapted
 from tsforge.calibration import Calibration
 from tsforge.data import split, statistics
 from tsforge.data.windows import Windows
 from tsforge.evaluation import Forecaster, Known
+from tsforge.metrics import Average
 from tsforge.model.baselines import BaselineKind
 from tsforge.outcome import Outcome, concatenated
 from tsforge.preparation import Prepared
@@ -37,26 +41,42 @@ class Judged:
         """With the intervals corrected, as `predict` gives them."""
         return calibration.apply_all(self.raw[name], [(count, found[name]) for count, found in self.starts])
 
-    def adaptive(self, gamma: float) -> dict[str, Outcome]:
+    def adaptive(self, gamma: float) -> Moving:
         """With intervals that also move after every origin, all of them."""
         starts = self.starts[0][1]
         once = len(self.starts) == 1
         moving = {name: start for name, start in starts.items() if start is not None}
         found = {name: self.raw[name] if once else self.static(name) for name in self.raw}
+        together = []
         for levels in {start.levels for start in moving.values()}:
             names = [name for name, start in moving.items() if start.levels == levels]
             begin = [moving[name] if once else moving[name].settled() for name in names]
-            moved = adaptation.adapt_all([found[name] for name in names], begin, gamma)
-            found |= dict(zip(names, moved, strict=True))
-        return found
+            together.append(adaptation.adapt_all([found[name] for name in names], begin, gamma))
+            found |= dict(zip(names, together[-1].moved, strict=True))
+        return Moving(found, together)
+
+
+class Moving(NamedTuple):
+    """Forecasts with intervals that move, by name; and those of them that move in one pass over time."""
+
+    outcomes: dict[str, Outcome]
+    together: list[Adapted]
+
+    def prepare(self, names: Sequence[str], average: Average) -> None:
+        """Sum metrics of all models, those of intervals while these move, so that all the moves need not be kept."""
+        if any(map(metrics.asks_quantiles, names)):
+            for adapted in self.together:
+                metrics.prepare_all(adapted.moved, adapted.pieces, names, average)
+        for o in self.outcomes.values():
+            metrics.prepare(o, names, average)
 
 
 def judge(model: Forecaster, prepared: Prepared, known: Known | None = None) -> Judged:
     """The model and the baselines over the test windows. known: baselines that have learned with the model."""
     experiment, windows, known = prepared.experiment, _bounded(prepared), known or {}
     kind: str = experiment.model.kind
-    metrics = experiment.backtest.metrics if experiment.backtest else ()
-    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
+    asked = experiment.backtest.metrics if experiment.backtest else ()
+    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in asked else ()
     others = [name for name in dict.fromkeys((*evaluation.BASELINES, *extra)) if name != kind]
     blank = [] if len(prepared.parts.train) else [name for name in others if name not in known]
     if "linear" in blank:
@@ -81,6 +101,6 @@ def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:
     """What several fits say of their own windows as one; in deviations of `units` where they are given."""
     raw = {name: concatenated([p.raw[name] for p in parts]) for name in parts[0].raw}
     if units is not None:
-        raw = {name: evaluation.standardise(o, units) for name, o in raw.items()}
+        raw = evaluation.standardise(raw, units)
     windows = Windows(*(np.concatenate(column) for column in zip(*(p.windows for p in parts), strict=True)))
     return Judged(windows, raw, tuple(start for p in parts for start in p.starts))

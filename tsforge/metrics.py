@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.bands import Floats, Ints
+from tsforge.bands import Floats, Ints, Rows
 from tsforge.outcome import Outcome
 
 Average = Literal["points", "series"]
@@ -65,7 +65,7 @@ def rmse(o: Outcome) -> Terms:
 
 def mae(o: Outcome) -> Terms:
     """Mean absolute error."""
-    return Terms(np.abs(o.error), o.weight)
+    return Terms(o.distance, o.weight)
 
 
 def bias(o: Outcome) -> Terms:
@@ -75,17 +75,17 @@ def bias(o: Outcome) -> Terms:
 
 def mape(o: Outcome) -> Terms:
     """100 |y - f| / |y|, in per cent; points with y = 0 are left out."""
-    return _where(o, 100 * np.abs(o.error), o.size)
+    return _where(o, 100 * o.distance, o.size)
 
 
 def smape(o: Outcome) -> Terms:
     """200 |y - f| / (|y| + |f|), in 0 to 200; points where both are 0 are left out. (Makridakis & Hibon 2000)"""
-    return _where(o, 200 * np.abs(o.error), o.size + np.abs(o.point))
+    return _where(o, 200 * o.distance, o.size + np.abs(o.point))
 
 
 def wape(o: Outcome) -> Terms:
     """Sum of |y - f| over the sum of |y|, a ratio; also called ND."""
-    return Terms(np.abs(o.error), o.size)
+    return Terms(o.distance, o.size)
 
 
 def mase(o: Outcome) -> Terms:
@@ -93,7 +93,7 @@ def mase(o: Outcome) -> Terms:
 
     Points of series that never changed in-sample have no scale and are left out.
     """
-    return _where(o, np.abs(o.error), np.nan_to_num(o.scale)[:, None, :])
+    return _where(o, o.distance, np.nan_to_num(o.scale)[:, None, :])
 
 
 def rmsse(o: Outcome) -> Terms:
@@ -125,29 +125,30 @@ def pinball(o: Outcome, level: float) -> Terms:
 
 def coverage(o: Outcome, nominal: float) -> Terms:
     """Share of truths within the central interval, bounds included; `nominal` is right."""
-    low, high = _interval(o, nominal)
-    if low is None or high is None:
+    bounds = _bounds(o, nominal)
+    if bounds is None:
         return _unknown(o)
-    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
+    low, high = (o.ordered[q] for q in bounds)
+    return Terms(((low <= o.place) & (o.place <= high) & o.observed).astype(float), o.weight)
 
 
 def width(o: Outcome, nominal: float) -> Terms:
     """Mean width of the central interval."""
-    low, high = _interval(o, nominal)
-    if low is None or high is None:
+    bounds = _bounds(o, nominal)
+    if bounds is None:
         return _unknown(o)
-    return Terms(np.where(o.observed, high.astype(np.float64) - low, 0.0), o.weight)
+    low, high = (o.ordered[q] for q in bounds)
+    return Terms(o.restored(high - low), o.weight)
 
 
 def winkler(o: Outcome, nominal: float) -> Terms:
     """Width plus 2 / (1 - nominal) times the distance of truths outside. (Winkler 1972; Gneiting & Raftery 2007)"""
-    low, high = _interval(o, nominal)
-    if low is None or high is None:
+    bounds = _bounds(o, nominal)
+    if bounds is None:
         return _unknown(o)
-    truth = o.truth.astype(np.float64)
-    outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
-    score = high.astype(np.float64) - low + 2 / (1 - nominal) * outside
-    return Terms(np.where(o.observed, score, 0.0), o.weight)
+    low, high = (o.ordered[q] for q in bounds)
+    outside = np.maximum(low - o.place, 0) + np.maximum(o.place - high, 0)
+    return Terms(width(o, nominal).total + o.restored(2 / (1 - nominal) * outside), o.weight)
 
 
 METRICS: dict[str, Metric] = {
@@ -162,6 +163,11 @@ SHOWN = ("mase", "mae", "rmse", "mse", "smape", "wql", "coverage_80", "coverage_
 
 _FAMILIES: dict[str, Callable[..., Terms]] = {"coverage": coverage, "width": width, "winkler": winkler}
 _NO_ERROR = ("bias", "coverage", "width")  # lower is not better
+
+
+def asks_quantiles(name: str) -> bool:
+    """Whether a metric looks at quantiles."""
+    return name.startswith(("wql", "crps", *_FAMILIES, "pinball"))
 
 
 def find(name: str) -> Metric | None:
@@ -260,22 +266,42 @@ def mean(values: Floats) -> float:
     return float(kept.mean()) if kept.size else float("nan")
 
 
+Pieces = Iterable[tuple[Rows, list[Outcome]]]  # which windows, and what each outcome says of them
+
+
 def prepare(o: Outcome, names: Iterable[str], average: Average = "points") -> None:
     """Sum several metrics of an outcome in one pass, block by block; whoever asks for them later finds them there."""
+    prepare_all([o], lambda: ((rows, [block]) for rows, block in o.blocks()), names, average)
+
+
+def prepare_all(
+    outcomes: list[Outcome], pieces: Callable[[], Pieces], names: Iterable[str], average: Average = "points"
+) -> None:
+    """The same for several outcomes that are looked at together, piece by piece."""
     axis = STEPS if average == "series" else WINDOWS
-    known = {name: metric for name in names if (name, axis) not in o.sums and (metric := find(name))}
-    if known:
-        found: dict[str, list[Terms]] = {name: [] for name in known}
-        for block in o.blocks():
+    known = {n: metric for n in names if any((n, axis) not in o.sums for o in outcomes) and (metric := find(n))}
+    if not known:
+        return
+    rows: list[Rows] = []
+    found: list[dict[str, list[Terms]]] = [{name: [] for name in known} for _ in outcomes]
+    for here, parts in pieces():
+        rows.append(here)
+        for part, sums in zip(parts, found, strict=True):
             for name, metric in known.items():
-                found[name].append(metric(block).summed(axis))
-        o.sums.update({(name, axis): _together(parts, axis) for name, parts in found.items()})
+                sums[name].append(metric(part).summed(axis))
+    for o, sums in zip(outcomes, found, strict=True):
+        o.sums.update({(name, axis): _together(parts, rows, axis) for name, parts in sums.items()})
 
 
-def _together(parts: list[Terms], axis: int) -> Terms:
-    """The summed terms of all blocks as one."""
-    totals, weights = [t.total for t in parts], [t.weight for t in parts]
-    total, weight = (np.sum(v, axis=0) if axis == WINDOWS else np.concatenate(v) for v in (totals, weights))
+def _together(parts: list[Terms], rows: list[Rows], axis: int) -> Terms:
+    """The summed terms of all pieces as one."""
+    if axis == WINDOWS:
+        total, weight = (np.sum(column, axis=0) for column in ([t.total for t in parts], [t.weight for t in parts]))
+    else:
+        shape = sum(len(t.total) for t in parts), parts[0].total.shape[1]
+        total, weight = np.empty(shape), np.empty(shape)
+        for here, t in zip(rows, parts, strict=True):
+            total[here], weight[here] = t.total, t.weight
     return Terms(total, weight, sum(t.left_out for t in parts), parts[0].root)
 
 
@@ -290,6 +316,8 @@ def _summed(o: Outcome, name: str, axis: int) -> Terms:
 
 def _where(o: Outcome, total: Floats, denominator: Floats) -> Terms:
     """total / denominator at every observed point whose denominator is above 0; the others are counted."""
+    if o.complete and (denominator > 0).all():
+        return Terms(total / denominator, o.weight)
     kept = o.observed & (denominator > 0)
     ratio = np.divide(total, denominator, out=np.zeros(total.shape), where=kept)
     return Terms(ratio, kept.astype(float), int(o.observed.sum() - kept.sum()))
@@ -304,12 +332,10 @@ def _position(o: Outcome, level: float) -> int | None:
     return next((q for q, known in enumerate(o.levels) if abs(known - level) < 1e-9), None)
 
 
-def _interval(o: Outcome, nominal: float) -> tuple[Floats, Floats] | tuple[None, None]:
-    """(low, high) of the central interval; nothing where the forecast lacks one of its levels."""
+def _bounds(o: Outcome, nominal: float) -> tuple[int, int] | None:
+    """Positions of the levels of the central interval; None where the forecast lacks one of them."""
     low, high = _position(o, (1 - nominal) / 2), _position(o, (1 + nominal) / 2)
-    if low is None or high is None:
-        return None, None
-    return o.quantiles[..., low], o.quantiles[..., high]
+    return None if low is None or high is None else (low, high)
 
 
 def _sums(rows: Floats, position: Ints, n: int) -> NDArray[np.float64]:

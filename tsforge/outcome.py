@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge import bands
-from tsforge.bands import Bands, Floats, Ints, Rows
+from tsforge.bands import Bands, Floats, Ints, Rows, spread_out
 
 BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
 
@@ -61,11 +61,17 @@ class Outcome:
         columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
         return replace(self, bands=self.bands.part(windows), **columns)
 
-    def blocks(self) -> Iterator[Outcome]:
-        """All windows, a few at a time."""
+    def blocks(self) -> Iterator[tuple[slice, Outcome]]:
+        """All windows, a few at a time, and which they are."""
         size = max(1, BLOCK // max(1, self.truth[0].size if len(self.truth) else 1))
         for begin in range(0, max(1, len(self.truth)), size):
-            yield self.part(slice(begin, begin + size))
+            here = slice(begin, begin + size)
+            yield here, self.part(here)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether everything was observed."""
+        return bool(self.observed.all())
 
     @cached_property
     def weight(self) -> Floats:
@@ -75,12 +81,27 @@ class Outcome:
     @cached_property
     def error(self) -> Floats:
         """point - truth in double precision, 0 where not observed, (W, H, C)."""
-        return np.where(self.observed, self.point - self.truth.astype(np.float64), 0.0)
+        return self.seen(self.point.astype(np.float64) - self.truth.astype(np.float64))
+
+    @cached_property
+    def distance(self) -> Floats:
+        """|point - truth|, 0 where not observed, (W, H, C)."""
+        return np.abs(self.error)
 
     @cached_property
     def size(self) -> Floats:
-        """|truth| in double precision, 0 where not observed, (W, H, C)."""
-        return np.where(self.observed, np.abs(self.truth.astype(np.float64)), 0.0)
+        """|truth|, 0 where not observed, (W, H, C)."""
+        return self.seen(np.abs(self.truth))
+
+    @cached_property
+    def place(self) -> Floats:
+        """Where the truth lies, in units of each window, as the offsets of the quantiles are, (W, H, C)."""
+        return (self.truth - self.bands.centre) / spread_out(self.spread, self.truth.shape[1])
+
+    @cached_property
+    def ordered(self) -> Floats:
+        """The quantiles in units of each window, (Q, W or 1, H, C)."""
+        return self.bands.ordered()
 
     @cached_property
     def pinball(self) -> Floats:
@@ -88,19 +109,29 @@ class Outcome:
         total = np.zeros(self.truth.shape, dtype=np.float32)
         for q in range(len(self.levels)):
             total += self._pinball(q)
-        return np.where(self.observed, total.astype(np.float64) / max(len(self.levels), 1), 0.0)
+        return self.restored(total / max(len(self.levels), 1))
 
     def pinball_at(self, q: int) -> Floats:
         """Pinball loss of the q-th level, 0 where not observed, (W, H, C). (Koenker & Bassett 1978)"""
-        return np.where(self.observed, self._pinball(q).astype(np.float64), 0.0)
+        return self.restored(self._pinball(q))
 
     def _pinball(self, q: int) -> Floats:
-        """In single precision, as a difference of its own numbers is exact enough, and half the memory."""
-        gap = self.truth - self.quantiles[..., q]
-        below = np.minimum(gap, 0)
-        gap *= self.levels[q]
-        gap -= below
-        return gap
+        """Of one level, in units of each window: max(-τ·gap, (1 - τ)·gap) = |gap| / 2 + (1/2 - τ)·gap."""
+        gap = self.ordered[q] - self.place
+        loss: Floats = np.abs(gap)
+        loss *= 0.5
+        gap *= 0.5 - self.levels[q]
+        loss += gap
+        return loss
+
+    def restored(self, lengths: Floats) -> Floats:
+        """Lengths in units of each window (W or 1, H, C) in those of the data, 0 where not observed, (W, H, C)."""
+        return self.seen(lengths * spread_out(self.spread, self.truth.shape[1]))
+
+    def seen(self, values: Floats) -> Floats:
+        """Values (W, H, C) in double precision, 0 where not observed."""
+        exact = values.astype(np.float64, copy=False)
+        return exact if self.complete else np.where(self.observed, exact, 0.0)
 
     @cached_property
     def sums(self) -> dict[Any, Any]:

@@ -86,9 +86,7 @@ class Scoreboard:
 
     def table(self, names: Sequence[str], group: str | None = None) -> Scores:
         """Some metrics of every model, over all groups or one."""
-        for model in self.models:
-            for o in self.outcomes(model, group):
-                metrics.prepare(o, names, self.average)
+        self._prepare(names, self.average, group)
         return {model: {name: self.score(model, name, group) for name in names} for model in self.models}
 
     def skills(self) -> dict[str, float]:
@@ -99,6 +97,7 @@ class Scoreboard:
     def against(self) -> dict[str, Paired]:
         """The model against each of the others, in the primary metric."""
         model, *others = self.models
+        self._prepare([self.primary], "series")
         return {
             other: compare(list(zip(self.outcomes(model), self.outcomes(other), strict=True)), self.primary)
             for other in others
@@ -112,6 +111,7 @@ class Scoreboard:
 
     def by_step(self, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Metric to model to values, one per step (of groups of different length, the longest)."""
+        self._prepare(names, "points")
         found: dict[str, dict[str, list[float]]] = {}
         for name in names:
             found[name] = {model: self._steps(model, name).tolist() for model in self.models}
@@ -119,11 +119,18 @@ class Scoreboard:
 
     def by_series(self, names: Sequence[str]) -> tuple[list[dict[str, str]], dict[str, dict[str, list[float]]]]:
         """(what each row is: group, series, target; metric to model to values, one per row)."""
+        self._prepare(names, "series")
         labels = [label for group, test in self.tests.items() for label in _labels(test, group)]
         found: dict[str, dict[str, list[float]]] = {}
         for name in names:
             found[name] = {model: self._series(model, name).tolist() for model in self.models}
         return labels, found
+
+    def _prepare(self, names: Sequence[str], average: Average, group: str | None = None) -> None:
+        """Sum metrics of all models together."""
+        for name, test in self.tests.items():
+            if group in (None, name):
+                test.prepare(names, test.intervals, average)
 
     def _steps(self, model: str, name: str) -> NDArray[np.floating]:
         if name == "owa":
@@ -150,12 +157,9 @@ class Scoreboard:
     def _covers(self, model: str, kind: str) -> dict[int, tuple[float, list[float]]]:
         """By nominal level: overall, and by step. The numbers are kept, the intervals behind them are large."""
         if (model, kind) not in self._covered:
-            outcomes = [
-                test.outcomes[model] if kind == test.intervals else test.outcome(model, kind)
-                for test in self.tests.values()
-            ]
-            for o in outcomes:
-                metrics.prepare(o, [f"coverage_{n}" for n in NOMINAL])
+            outcomes = [test.outcome(model, kind) for test in self.tests.values()]
+            for test in self.tests.values():
+                test.prepare([f"coverage_{n}" for n in NOMINAL], kind, "points")
             self._covered[model, kind] = {
                 n: (metrics.score_all(outcomes, f"coverage_{n}"), metrics.steps_all(outcomes, f"coverage_{n}").tolist())
                 for n in NOMINAL

@@ -181,7 +181,8 @@ class _Judged:
         if asked is None or asked.units != "standard":
             return outcome
         cuts = self.prepared.cuts
-        return evaluation.standardise(outcome, statistics.moments(self.prepared.panel, cuts.train, cuts.begin))
+        units = statistics.moments(self.prepared.panel, cuts.train, cuts.begin)
+        return evaluation.standardise({"": outcome}, units)[""]
 
 
 def _fitted(fit: training.Fit, found: dict[str, float], folder: Path) -> Fitted:
