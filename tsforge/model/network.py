@@ -90,7 +90,7 @@ class Embedded(NamedTuple):
     """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
 
     weight (B, 1, C): of each window in the loss, None for 1. ordinal (B,): grid position of the first step.
-    index (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
+    indices (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
     """
 
     past: Tensor
@@ -99,7 +99,7 @@ class Embedded(NamedTuple):
     scaling: Scaling
     weight: Tensor | None
     ordinal: Tensor
-    index: Tensor | None
+    indices: Tensor | None
     rate: Tensor | None
 
 
@@ -142,9 +142,9 @@ class Network(nn.Module):
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
         given, observed, static = context.target, context.observed, context.static
-        index, rate = None, None
+        indices, rate = None, None
         if self.season is not None:
-            given, index = self.season(given, observed)
+            given, indices = self.season(given, observed)
         scaling = self.scaler(given, observed)
         target = scaling.normalise(given)
         if self.growth is not None:
@@ -159,7 +159,7 @@ class Network(nn.Module):
         if weight is not None and rate is not None:
             weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
         past, future = self.tokens.embed(context._replace(target=target, static=static))
-        return Embedded(past, future, target, scaling, weight, context.ordinal, index, rate)
+        return Embedded(past, future, target, scaling, weight, context.ordinal, indices, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
@@ -172,8 +172,8 @@ class Network(nn.Module):
             forecast = self.affine.undo(forecast)
         if self.growth is not None and seen.rate is not None:
             forecast = self.growth.undo(forecast, seen.rate)
-        if self.season is not None and seen.index is not None:
-            forecast = self.season.undo(forecast, seen.index)
+        if self.season is not None and seen.indices is not None:
+            forecast = self.season.undo(forecast, seen.indices)
         return forecast
 
     def _base(self, target: Tensor) -> Tensor:
