@@ -93,12 +93,16 @@ class Bands:
 
     def planes(self) -> Floats:
         """The quantiles, level by level, (Q, W, H, C)."""
-        found = self.ordered() * spread_out(self.spread, self.offset.shape[2])
+        return self.restored(self.ordered())
+
+    def restored(self, normalised: Floats) -> Floats:
+        """Quantiles in normalised units, (..., W or 1, H, C), in those of the data, (..., W, H, C)."""
+        found = normalised * spread_out(self.spread, normalised.shape[-2])
         found += self.centre
         return found.astype(np.float32, copy=False)
 
     def ordered(self) -> Floats:
-        """The same in normalised units; (Q, 1, H, C) where all windows have the same."""
+        """The quantiles in normalised units, (Q, W, H, C); (Q, 1, H, C) where all windows have the same."""
         if not self.moves:
             return self.offset
         pairs, shifts = pairs_of(self.levels), [self.shift(p) for p in range(len(pairs_of(self.levels).low))]

@@ -128,8 +128,8 @@ def coverage(o: Outcome, nominal: float) -> Terms:
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
-    low, high = (o.ordered[q] for q in bounds)
-    return Terms(((low <= o.place) & (o.place <= high) & o.observed).astype(float), o.weight)
+    low, high = (o.bands.restored(o.ordered[q]) for q in bounds)  # as they are shown: a truth may lie on them
+    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
 
 
 def width(o: Outcome, nominal: float) -> Terms:
@@ -138,7 +138,7 @@ def width(o: Outcome, nominal: float) -> Terms:
     if bounds is None:
         return _unknown(o)
     low, high = (o.ordered[q] for q in bounds)
-    return Terms(o.restored(high - low), o.weight)
+    return Terms(o.in_data_units(high - low), o.weight)
 
 
 def winkler(o: Outcome, nominal: float) -> Terms:
@@ -148,7 +148,7 @@ def winkler(o: Outcome, nominal: float) -> Terms:
         return _unknown(o)
     low, high = (o.ordered[q] for q in bounds)
     outside = np.maximum(low - o.place, 0) + np.maximum(o.place - high, 0)
-    return Terms(width(o, nominal).total + o.restored(2 / (1 - nominal) * outside), o.weight)
+    return Terms(width(o, nominal).total + o.in_data_units(2 / (1 - nominal) * outside), o.weight)
 
 
 METRICS: dict[str, Metric] = {

@@ -109,11 +109,11 @@ class Outcome:
         total = np.zeros(self.truth.shape, dtype=np.float32)
         for q in range(len(self.levels)):
             total += self._pinball(q)
-        return self.restored(total / max(len(self.levels), 1))
+        return self.in_data_units(total / max(len(self.levels), 1))
 
     def pinball_at(self, q: int) -> Floats:
         """Pinball loss of the q-th level, 0 where not observed, (W, H, C). (Koenker & Bassett 1978)"""
-        return self.restored(self._pinball(q))
+        return self.in_data_units(self._pinball(q))
 
     def _pinball(self, q: int) -> Floats:
         """Of one level, in units of each window: max(-τ·gap, (1 - τ)·gap) = |gap| / 2 + (1/2 - τ)·gap."""
@@ -124,7 +124,7 @@ class Outcome:
         loss += gap
         return loss
 
-    def restored(self, lengths: Floats) -> Floats:
+    def in_data_units(self, lengths: Floats) -> Floats:
         """Lengths in units of each window (W or 1, H, C) in those of the data, 0 where not observed, (W, H, C)."""
         return self.seen(lengths * spread_out(self.spread, self.truth.shape[1]))
 
