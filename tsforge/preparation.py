@@ -12,13 +12,12 @@ import numpy as np
 
 from tsforge.data import covariates, split, statistics, table
 from tsforge.data.catalog import find
-from tsforge.data.defaults import default_context, default_horizon, shared_context
+from tsforge.data.defaults import default_context, default_horizon, long_context
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
-from tsforge.model.auto import Auto
 
 log = logging.getLogger("tsforge")
 
@@ -117,8 +116,8 @@ def resolve(
     season = config.season or statistics.detect_season(panel, cuts.train)
     longest = max(int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon, 1)
     context = config.context or default_context(horizon, season)
-    if config.context is None and isinstance(experiment.model, Auto):
-        context = shared_context(context, season, int(np.median(cuts.train - panel.offsets[:-1])))
+    if config.context is None and experiment.model.long_context:
+        context = long_context(context, season, int(np.median(cuts.train - panel.offsets[:-1])))
     least = experiment.model.least_context(season)
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, experiment.model.kind)

@@ -6,7 +6,7 @@ from tsforge.data.panel import Panel
 
 MOST_CONTEXT = 512  # steps of a context that nobody asked for
 
-LONG_CONTEXT, LONG_SEASONS = 336, 14  # steps and seasons of a context that models of patches want
+LONG_CONTEXT, LONG_SEASONS = 336, 14  # steps and seasons of a context that models of patches and channels want
 
 _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}
 
@@ -24,10 +24,10 @@ def default_context(horizon: int, season: int) -> int:
     return min(max(2 * horizon, season, 16), max(MOST_CONTEXT, horizon))
 
 
-def shared_context(usual: int, season: int, history: int) -> int:
-    """One context for models of all kinds: 14 seasons, 336 steps at most, where that leaves enough windows.
+def long_context(usual: int, season: int, history: int) -> int:
+    """For tokens of stretches or channels: 14 seasons, 336 steps at most, where that leaves enough windows.
 
-    usual: what a single model has by default, and the least. history: steps of the median training part, of which a
+    usual: what a model of single steps has by default, and the least. history: steps of the median training part, of which a
     context takes a quarter at most.
     """
     return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))

@@ -45,6 +45,11 @@ class Auto(Config):
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")
 
+    @property
+    def long_context(self) -> bool:
+        """Whether more than a few seasons of context are wanted where nobody says: by some of the candidates."""
+        return True
+
     def least_context(self, season: int) -> int:
         """A season, for seasonal naive."""
         return season

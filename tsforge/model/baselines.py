@@ -33,6 +33,11 @@ class Baseline(Config):
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
 
+    @property
+    def long_context(self) -> bool:
+        """Whether more than a few seasons of context are wanted where nobody says."""
+        return False
+
     def reading(self, shape: WindowShape) -> WindowShape:
         """The shape of the windows it reads beside a model: with a context that is long enough for it."""
         return shape._replace(context=max(shape.context, self.least_context(shape.season)))

@@ -56,6 +56,11 @@ class Blend(Config):
         total = sum(member.weight for member in self.members)
         return tuple(member.weight / total for member in self.members)
 
+    @property
+    def long_context(self) -> bool:
+        """Whether some member wants more than a few seasons of context where nobody says."""
+        return any(member.model.long_context for member in self.members)
+
     def build(self, shape: WindowShape) -> Ensemble:
         return Ensemble([member.model.build(shape) for member in self.members], self.weights)
 

@@ -78,6 +78,11 @@ class Neural(Config):
         """The quantile levels it forecasts, ascending; empty for a point forecast."""
         return self.head.levels
 
+    @property
+    def long_context(self) -> bool:
+        """Whether a context of more than a few seasons is wanted where nobody says: tokens are not single steps."""
+        return not isinstance(self.tokens, PointTokens)
+
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 

@@ -15,9 +15,9 @@ MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models i
 
 
 def _segments(cell: str) -> dict[str, Any]:
-    """Steps in segments, the horizon's all at once from one state (after SegRNN)."""
+    """Steps in segments, the horizon's all at once from one state (after SegRNN), on top of a linear map."""
     return {
-        "width": 128, "scaling": "last", "base": "none",
+        "width": 128, "scaling": "last", "base": "linear",
         "tokens": {"type": "patch", "length": 24, "activation": "relu", "channel_embedding": True, "dropout": 0.1},
         "backbone": {"type": "recurrent", "cell": cell, "decode": "parallel"},
     }  # fmt: skip
