@@ -25,8 +25,8 @@ GATES = {"gru": 1, "lstm": 2}
 
 
 class Minimal(Config):
-    """cell: which recurrence. layers: stacked ones, of which one alone sees nothing twice: a gate that depends on what
-    came before takes a second. dropout: of what a layer adds.
+    """cell: which recurrence. layers: stacked ones; with one, no gate depends on what came before, it takes a second
+    for that. dropout: of what a layer adds.
 
     decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
     state in which the past ended, as recurrent nets do.
@@ -34,7 +34,7 @@ class Minimal(Config):
 
     type: Literal["minimal"] = "minimal"
     cell: Literal["gru", "lstm"] = "gru"
-    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 2
+    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     decode: Literal["sequence", "parallel"] = "sequence"
 
