@@ -27,7 +27,7 @@ def default_context(horizon: int, season: int) -> int:
 def long_context(usual: int, season: int, history: int) -> int:
     """For tokens of stretches or channels: 14 seasons, 336 steps at most.
 
-    usual: what a model of single steps has by default, and the least. history: steps of the median training part, of which a
-    context takes a quarter at most.
+    usual: what a model of single steps has by default, and the least. history: steps of the median training part, of
+    which a context takes a quarter at most.
     """
     return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))
