@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 import tsforge
+from tsforge.batch import WindowShape
 from tsforge.cli.main import run
 from tsforge.data import catalog
 from tsforge.experiment import groups
+from tsforge.model.network import parameters
 from tsforge.scoreboard import Scoreboard
 
 PIPELINES = sorted((Path(__file__).resolve().parents[1] / "pipelines").glob("*.toml"))
 GROUPED = [path for path in PIPELINES if path.stem in ("m3", "tourism")]  # experiments of several data sets
+HORIZONS = [path for path in PIPELINES if path.stem.startswith("etth1-")]  # of one data set that is not shipped
 COMPARED = [path for path in PIPELINES if "\n[compare" in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED + GROUPED], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED + GROUPED + HORIZONS], ids=lambda p: p.stem)
 def test_pipeline_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +54,24 @@ def test_groups_run_and_have_the_settings_of_the_protocol(
     catalog.get(catalog.cards()[yearly.data.path])
     board = Scoreboard({"yearly": tsforge.backtest(yearly)})
     assert board.score("growth-gru", "smape") < 100
+
+
+@pytest.mark.parametrize("path", HORIZONS, ids=lambda p: p.stem)
+def test_horizons_have_the_settings_of_the_protocol(path: Path) -> None:
+    """Prevents: other rows or units than the published ones; a setting that differs between horizons."""
+    found = groups({}, path)
+    assert list(found) == ["96", "192", "336", "720"]
+    first = found["96"]
+    for name, experiment in found.items():
+        asked = groups({"data.horizon": int(name)}, path.parent / "protocol" / "etth1.toml")[""]
+        assert experiment.data == asked.data
+        assert experiment.backtest is not None
+        assert asked.backtest is not None
+        assert (experiment.backtest.stride, experiment.backtest.units) == (asked.backtest.stride, asked.backtest.units)
+        assert experiment.backtest.metrics[:1] == asked.backtest.metrics[:1] == ("mse",)
+        assert experiment.model_copy(update={"data": first.data}) == first
+        shape = WindowShape(experiment.data.context or 0, int(name), 7, 0, 8, 0, season=24)
+        assert parameters(experiment.network(shape)) > 0
 
 
 @pytest.mark.parametrize("path", COMPARED, ids=lambda p: p.stem)

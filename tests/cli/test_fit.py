@@ -40,7 +40,7 @@ def test_fit_in_a_pipe(folder: Path) -> None:
     assert "windows/s" in done.stderr
     assert "seasonal-naive" in done.stdout
     assert "skill" in done.stdout
-    assert "tsforge predict models/lstm-load-h12" in done.stdout
+    assert "tsforge predict models/gru-load-h12" in done.stdout
     assert sorted(p.name for p in folder.iterdir()) == ["data.csv", "models"]
 
 
@@ -125,7 +125,7 @@ def test_a_store_out_of_reach_does_not_fail_the_fit(folder: Path, capsys: pytest
     assert "is not at http://127.0.0.1:9 yet: nothing answers there (connection refused)" in err
     assert "tsforge runs sync" in err
     assert not (folder / "mlflow.db").exists()
-    assert (folder / "models" / "lstm-load-h24" / "manifest.json").is_file()
+    assert (folder / "models" / "gru-load-h24" / "manifest.json").is_file()
 
 
 def test_inspect_suggests_a_command_that_works(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ class FitOptions:
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2. (default: lstm)"  # noqa: E501
+    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2. (default: gru)"  # noqa: E501
     ensemble: int | None = None
     "Train so many of the model, with seeds of their own; the forecast is their median. (default: 1)"
     past: Columns = field(default_factory=list)
