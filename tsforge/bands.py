@@ -93,11 +93,11 @@ class Bands:
 
     def planes(self) -> Floats:
         """The quantiles, level by level, (Q, W, H, C)."""
-        return self.restored(self.ordered())
+        return self.restored(self.ordered(), spread_out(self.spread, self.offset.shape[2]))
 
-    def restored(self, normalised: Floats) -> Floats:
-        """Quantiles in normalised units, (..., W or 1, H, C), in those of the data, (..., W, H, C)."""
-        found = normalised * spread_out(self.spread, normalised.shape[-2])
+    def restored(self, normalised: Floats, unit: Floats) -> Floats:
+        """Normalised quantiles (..., W or 1, H, C) in data units, (..., W, H, C); unit (W, H, C): the spread."""
+        found = normalised * unit
         found += self.centre
         return found.astype(np.float32, copy=False)
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from tsforge import adaptation, calibration, evaluation, metrics
+from tsforge import adaptation, calibration, evaluation
 from tsforge.adaptation import Adapted
 from tsforge.calibration import Calibration
 from tsforge.data import split, statistics
 from tsforge.data.windows import Windows
 from tsforge.evaluation import Forecaster, Known
-from tsforge.metrics import Average
 from tsforge.model.baselines import BaselineKind
 from tsforge.outcome import Outcome, concatenated
 from tsforge.preparation import Prepared
@@ -57,18 +55,10 @@ class Judged:
 
 
 class Moving(NamedTuple):
-    """Forecasts with intervals that move, by name; and those of them that move in one pass over time."""
+    """Forecasts with intervals that move, by name; and which of them move in one pass over time."""
 
     outcomes: dict[str, Outcome]
     together: list[Adapted]
-
-    def prepare(self, names: Sequence[str], average: Average) -> None:
-        """Sum metrics of all models, those of intervals while these move, so that all the moves need not be kept."""
-        if any(map(metrics.asks_quantiles, names)):
-            for adapted in self.together:
-                metrics.prepare_all(adapted.moved, adapted.pieces, names, average)
-        for o in self.outcomes.values():
-            metrics.prepare(o, names, average)
 
 
 def judge(model: Forecaster, prepared: Prepared, known: Known | None = None) -> Judged:

@@ -1,7 +1,6 @@
 """Scores: one pure function per metric over an `Outcome`, for all points, by horizon step, or by series.
 
-Axes: W windows, H horizon, C targets, Q quantile levels. A metric returns `Terms`: what it sums and what it divides by
-at every point, so that pooling, steps and series are one sum each.
+Axes: W windows, H horizon, C targets, Q quantile levels. A metric returns `Terms` (`terms.py`).
 """
 
 from __future__ import annotations
@@ -9,47 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.bands import Floats, Ints, Rows
 from tsforge.outcome import Outcome
+from tsforge.terms import STEPS, WINDOWS, Terms, together
 
 Average = Literal["points", "series"]
 
 
-class Terms(NamedTuple):
-    """A metric before it is averaged: the sum of `total` over the sum of `weight`, then a root where `root`.
-
-    total, weight (W, H, C), both 0 where not observed and where the metric has no value; `left_out` counts the
-    observed points of the second kind.
-    """
-
-    total: Floats
-    weight: Floats
-    left_out: int = 0
-    root: bool = False
-
-    def summed(self, axis: int) -> Terms:
-        """Over windows (H, C) or over steps (W, C)."""
-        if axis == WINDOWS:
-            return self._replace(total=self.total.sum(axis=0), weight=self.weight.sum(axis=0))
-        ones = np.ones(
-            self.total.shape[1]
-        )  # a product, as targets are few: numpy's sum over steps takes ten times as long
-        return self._replace(total=ones @ self.total, weight=ones @ self.weight)
-
-    def ratio(self, total: Floats, weight: Floats) -> Floats:
-        """The metric from sums of its terms; NaN (and no warning) where there is nothing to divide by."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(weight > 0, total / weight, np.nan)
-        return np.sqrt(mean) if self.root else mean
-
-
 Metric = Callable[[Outcome], Terms]
-WINDOWS, STEPS = 0, 1  # axes of (W, H, C)
 REFERENCE = "seasonal-naive"  # whom a skill is measured against
 
 
@@ -128,7 +99,7 @@ def coverage(o: Outcome, nominal: float) -> Terms:
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
-    low, high = (o.bands.restored(o.ordered[q]) for q in bounds)  # as they are shown: a truth may lie on them
+    low, high = (o.quantile(q) for q in bounds)  # as they are shown: a truth may lie on them
     return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
 
 
@@ -290,19 +261,7 @@ def prepare_all(
             for name, metric in known.items():
                 sums[name].append(metric(part).summed(axis))
     for o, sums in zip(outcomes, found, strict=True):
-        o.sums.update({(name, axis): _together(parts, rows, axis) for name, parts in sums.items()})
-
-
-def _together(parts: list[Terms], rows: list[Rows], axis: int) -> Terms:
-    """The summed terms of all pieces as one."""
-    if axis == WINDOWS:
-        total, weight = (np.sum(column, axis=0) for column in ([t.total for t in parts], [t.weight for t in parts]))
-    else:
-        shape = sum(len(t.total) for t in parts), parts[0].total.shape[1]
-        total, weight = np.empty(shape), np.empty(shape)
-        for here, t in zip(rows, parts, strict=True):
-            total[here], weight[here] = t.total, t.weight
-    return Terms(total, weight, sum(t.left_out for t in parts), parts[0].root)
+        o.sums.update({(name, axis): together(parts, rows, axis) for name, parts in sums.items()})
 
 
 def _summed(o: Outcome, name: str, axis: int) -> Terms:

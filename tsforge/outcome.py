@@ -94,14 +94,23 @@ class Outcome:
         return self.seen(np.abs(self.truth))
 
     @cached_property
+    def unit(self) -> Floats:
+        """One unit of each window at every step, (W, H, C)."""
+        return spread_out(self.spread, self.truth.shape[1])
+
+    @cached_property
     def place(self) -> Floats:
         """Where the truth lies, in units of each window, as the offsets of the quantiles are, (W, H, C)."""
-        return (self.truth - self.bands.centre) / spread_out(self.spread, self.truth.shape[1])
+        return (self.truth - self.bands.centre) / self.unit
 
     @cached_property
     def ordered(self) -> Floats:
         """The quantiles in units of each window, (Q, W or 1, H, C)."""
         return self.bands.ordered()
+
+    def quantile(self, q: int) -> Floats:
+        """The quantiles at one level in units of the data, (W, H, C)."""
+        return self.bands.restored(self.ordered[q], self.unit)
 
     @cached_property
     def pinball(self) -> Floats:
@@ -126,7 +135,7 @@ class Outcome:
 
     def in_data_units(self, lengths: Floats) -> Floats:
         """Lengths in units of each window (W or 1, H, C) in those of the data, 0 where not observed, (W, H, C)."""
-        return self.seen(lengths * spread_out(self.spread, self.truth.shape[1]))
+        return self.seen(lengths * self.unit)
 
     def seen(self, values: Floats) -> Floats:
         """Values (W, H, C) in double precision, 0 where not observed."""

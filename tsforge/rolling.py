@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tsforge import artifact, metrics, training
+from tsforge import artifact, training
 from tsforge.data import split, statistics, table
 from tsforge.data.catalog import find
 from tsforge.data.panel import Panel, build
@@ -23,7 +23,6 @@ from tsforge.evaluation import Forecaster, Reader
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.judging import Judged, Moving, joined, judge
 from tsforge.learner import Report
-from tsforge.metrics import Average
 from tsforge.outcome import Outcome
 from tsforge.preparation import Cut, Prepared, arrange, encode, pick_device, read, resolve, settle_horizon
 
@@ -73,18 +72,11 @@ class Backtest:
             return self.judged.raw[name]
         if intervals == "static" or not self.rolls:
             return self._static[name]
-        return self._adaptive.outcomes[name]
-
-    def prepare(self, names: Sequence[str], intervals: str, average: Average) -> None:
-        """Sum metrics of all models in one pass; whoever asks for them later finds them there."""
-        if intervals == "adaptive" and self.rolls:
-            self._adaptive.prepare(names, average)
-            return
-        for name in self.judged.raw:
-            metrics.prepare(self.outcome(name, intervals), names, average)
+        return self.moving.outcomes[name]
 
     @cached_property
-    def _adaptive(self) -> Moving:
+    def moving(self) -> Moving:
+        """With adaptive intervals."""
         return self.judged.adaptive(self.config.gamma)
 
     @cached_property

@@ -130,7 +130,7 @@ class Scoreboard:
         """Sum metrics of all models together."""
         for name, test in self.tests.items():
             if group in (None, name):
-                test.prepare(names, test.intervals, average)
+                prepare(test, test.intervals, names, average)
 
     def _steps(self, model: str, name: str) -> NDArray[np.floating]:
         if name == "owa":
@@ -159,7 +159,7 @@ class Scoreboard:
         if (model, kind) not in self._covered:
             outcomes = [test.outcome(model, kind) for test in self.tests.values()]
             for test in self.tests.values():
-                test.prepare([f"coverage_{n}" for n in NOMINAL], kind, "points")
+                prepare(test, kind, [f"coverage_{n}" for n in NOMINAL], "points")
             self._covered[model, kind] = {
                 n: (metrics.score_all(outcomes, f"coverage_{n}"), metrics.steps_all(outcomes, f"coverage_{n}").tolist())
                 for n in NOMINAL
@@ -169,6 +169,15 @@ class Scoreboard:
     @cached_property
     def _covered(self) -> dict[tuple[str, str], dict[int, tuple[float, list[float]]]]:
         return {}
+
+
+def prepare(test: Backtest, intervals: str, names: Sequence[str], average: Average) -> None:
+    """Sum metrics of all models; those of moving intervals while these move, so that all the moves need not be kept."""
+    if intervals == "adaptive" and test.rolls and any(map(metrics.asks_quantiles, names)):
+        for adapted in test.moving.together:
+            metrics.prepare_all(adapted.moved, adapted.pieces, names, average)
+    for model in test.judged.raw:
+        metrics.prepare(test.outcome(model, intervals), names, average)
 
 
 def check_metrics(names: Sequence[str]) -> None:
