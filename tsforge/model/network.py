@@ -76,8 +76,8 @@ class Neural(Config):
 class Embedded(NamedTuple):
     """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
 
-    weight (B, 1, C): of each window in the loss, None for 1. index (B, H, C): of the season, None where it is not taken
-    out. rate (B, 1, C): r of `Growth`, None without it.
+    weight (B, 1, C): of each window in the loss, None for 1. pattern (B, H, C): of the season, None where it is not
+    taken out. rate (B, 1, C): r of `Growth`, None without it.
     """
 
     past: Tensor
@@ -85,7 +85,7 @@ class Embedded(NamedTuple):
     target: Tensor
     scaling: Scaling
     weight: Tensor | None
-    index: Tensor | None
+    pattern: Tensor | None
     rate: Tensor | None
 
 
@@ -125,9 +125,9 @@ class Network(nn.Module):
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
         given, observed, static = context.target, context.observed, context.static
-        index, rate = None, None
+        pattern, rate = None, None
         if self.season is not None:
-            given, index = self.season(given, observed)
+            given, pattern = self.season(given, observed)
         scaling = self.scaler(given, observed)
         target = scaling.normalise(given)
         if self.growth is not None:
@@ -140,7 +140,7 @@ class Network(nn.Module):
         if weight is not None and rate is not None:
             weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
         tokens = self.tokens.embed(context._replace(target=target, static=static))
-        return Embedded(*tokens, target, scaling, weight, index, rate)
+        return Embedded(*tokens, target, scaling, weight, pattern, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
@@ -152,8 +152,8 @@ class Network(nn.Module):
             forecast = self.affine.undo(forecast)
         if self.growth is not None and seen.rate is not None:
             forecast = self.growth.undo(forecast, seen.rate)
-        if self.season is not None and seen.index is not None:
-            forecast = self.season.undo(forecast, seen.index)
+        if self.season is not None and seen.pattern is not None:
+            forecast = self.season.undo(forecast, seen.pattern)
         return forecast
 
 
