@@ -21,7 +21,9 @@ HORIZONS = [path for path in PIPELINES if path.stem.startswith("etth1-")]  # of 
 COMPARED = [path for path in PIPELINES if "\n[compare" in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("path", [path for path in PIPELINES if path not in COMPARED + GROUPED + HORIZONS], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in PIPELINES if path not in COMPARED + GROUPED + HORIZONS], ids=lambda p: p.stem
+)
 def test_pipeline_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

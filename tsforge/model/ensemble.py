@@ -89,7 +89,7 @@ class Ensemble(nn.Module):
         said = _median(same) if self.weights is None else _mean(same, self.weights)
         if isinstance(first, Point):
             return Point(said, first.scaling, first.kind)
-        return Quantiles(said, first.scaling, first.levels)
+        return Quantiles(said, first.scaling, first.levels, centre=first.centre)
 
 
 def _in_units_of(scaling: Scaling, forecast: Point | Quantiles) -> Tensor:

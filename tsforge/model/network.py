@@ -95,7 +95,7 @@ class Embedded(NamedTuple):
     """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
 
     weight (B, 1, C): of each window in the loss, None for 1. ordinal (B,): grid position of the first step.
-    indices (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
+    pattern (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
     """
 
     past: Tensor
@@ -104,7 +104,7 @@ class Embedded(NamedTuple):
     scaling: Scaling
     weight: Tensor | None
     ordinal: Tensor
-    indices: Tensor | None
+    pattern: Tensor | None
     rate: Tensor | None
 
 
@@ -147,9 +147,9 @@ class Network(nn.Module):
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
         given, observed, static = context.target, context.observed, context.static
-        indices, rate = None, None
+        pattern, rate = None, None
         if self.season is not None:
-            given, indices = self.season(given, observed)
+            given, pattern = self.season(given, observed)
         scaling = self.scaler(given, observed)
         target = scaling.normalise(given)
         if self.growth is not None:
@@ -164,7 +164,7 @@ class Network(nn.Module):
         if weight is not None and rate is not None:
             weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
         past, future = self.tokens.embed(context._replace(target=target, static=static))
-        return Embedded(past, future, target, scaling, weight, context.ordinal, indices, rate)
+        return Embedded(past, future, target, scaling, weight, context.ordinal, pattern, rate)
 
     def answer(self, seen: Embedded, more: Tensor) -> Forecast:
         """Step 4, from what the backbone says (S, M, D)."""
@@ -177,8 +177,8 @@ class Network(nn.Module):
             forecast = self.affine.undo(forecast)
         if self.growth is not None and seen.rate is not None:
             forecast = self.growth.undo(forecast, seen.rate)
-        if self.season is not None and seen.indices is not None:
-            forecast = self.season.undo(forecast, seen.indices)
+        if self.season is not None and seen.pattern is not None:
+            forecast = self.season.undo(forecast, seen.pattern)
         return forecast
 
     def _base(self, target: Tensor) -> Tensor:
