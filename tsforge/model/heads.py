@@ -25,8 +25,8 @@ class QuantileHead(Config):
     """Quantiles at fixed levels that never cross.
 
     loss: "pinball" in normalised units, or "scaled-pinball" relative to the level of each window
-    (`WindowScaler.weight`). centre: the level of the point forecast. The median has the least absolute error; the
-    least percentage error (MAPE) has a lower one, of a lognormal with deviation σ that at Φ(-σ). (Gneiting 2011, "Making
+    (`WindowScaler.weight`). centre: the level of the point forecast. The median has the least absolute error; the least
+    percentage error (MAPE) has a lower level, of a lognormal with deviation σ the one at Φ(-σ). (Gneiting 2011, "Making
     and Evaluating Point Forecasts")
     """
 
