@@ -38,9 +38,6 @@ PointLoss = Literal["mse", "mae", "huber"]
 POINT_LOSSES: dict[PointLoss, Callable[[Tensor], Tensor]] = {"mse": torch.square, "mae": torch.abs, "huber": huber}
 
 
-Centre = Literal["median", "relative"]
-
-
 class Forecast(Protocol):
     """What every forecast can do."""
 
@@ -101,23 +98,20 @@ class Point:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Quantiles at ascending levels; the point forecast is the one at 0.5 (interpolated where there is none).
+    """Quantiles at ascending levels; the point forecast is the one at `centre` (interpolated where there is none).
 
-    weight: what each window's loss is multiplied by; 1 where None. centre: "relative" for the point forecast with the
-    least expected absolute percentage error (`relative_median`).
+    weight: what each window's loss is multiplied by; 1 where None.
     """
 
     normalised: Tensor  # (B, H, C, Q) or (H, C, Q), ascending along Q
     scaling: Scaling
     levels: tuple[float, ...]
     weight: Tensor | None = None  # (B, 1, C)
-    centre: Centre = "median"
+    centre: float = 0.5
 
     @property
     def point(self) -> Tensor:
-        if self.centre == "relative":
-            return relative_median(self.quantiles(), self.levels)
-        return self.scaling.restore(_interpolate(self.normalised, self.levels, 0.5))
+        return self.scaling.restore(_interpolate(self.normalised, self.levels, self.centre))
 
     def quantiles(self) -> Tensor:
         loc, scale = self.scaling
@@ -149,26 +143,6 @@ def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
     above = centre + F.softplus(raw[..., m + 1 :]).cumsum(-1)
     below = centre - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
     return torch.cat([below, centre, above], dim=-1)
-
-
-def relative_median(quantiles: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """The median of a distribution weighted by 1 / y: no point has a lower expected |y - f| / y. (..., Q) -> (...).
-
-    It lies below the median, and the further the wider the distribution is. Between two levels the weight is that of
-    the middle between their quantiles; what lies beyond the outermost levels counts as lying at them. Where a quantile
-    is at or below 0, the median. (Gneiting 2011, "Making and Evaluating Point Forecasts", section 3.2)
-    """
-    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
-    low, high = quantiles[..., :-1], quantiles[..., 1:]
-    between = level.diff() / ((low + high) / 2)
-    below = torch.cat([level[:1] / quantiles[..., :1], between], dim=-1).cumsum(-1)  # the weight up to each level
-    half = (below[..., -1:] + (1 - level[-1]) / quantiles[..., -1:]) / 2
-    k = (below < half).sum(-1, keepdim=True).clamp(1, max(1, len(levels) - 1)).clamp(max=len(levels) - 1)
-    before = (k - 1).clamp(min=0)
-    start, end = below.gather(-1, before), below.gather(-1, k)
-    share = ((half - start) / (end - start)).nan_to_num(0.0).clamp(0, 1)
-    found = torch.lerp(quantiles.gather(-1, before), quantiles.gather(-1, k), share).squeeze(-1)
-    return torch.where((quantiles > 0).all(-1), found, _interpolate(quantiles, levels, 0.5))
 
 
 def middle(levels: tuple[float, ...]) -> int:
