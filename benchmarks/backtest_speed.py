@@ -4,8 +4,8 @@
 
 ETTh1 (TSFORGE_DATA or the cache), 7 columns, the protocol's test part: 2,785 windows at horizon 96. The forward passes
 run over batches that lie ready in memory and keep nothing, once in large ones and once in those that the backtest takes
-(its ratio to either is shown); the backtest reads the same windows from the table's panel,
-keeps the forecasts, and scores them. The third line is all that `tsforge backtest MODEL DATA` does to print its tables,
+(its ratio to either is shown); the backtest reads the same windows from the table's panel, keeps the forecasts, and
+scores them. The last line is all that `tsforge backtest MODEL DATA` does to print its tables,
 from reading the table on, but for the interpreter's start and loading the model. Alternating in one process; the
 smallest of the repeats counts.
 """
