@@ -11,7 +11,7 @@ import pytest
 from tsforge.config import parse, paths
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment, TrainConfig, assignment, build, seconds
-from tsforge.model.zoo import ZOO
+from tsforge.model.zoo import DEFAULT, ZOO
 
 
 def write(folder: Path, text: str) -> Path:
@@ -49,9 +49,9 @@ def test_a_model_named_beside_a_file_is_that_model(tmp_path: Path, name: str, or
 
 
 def test_the_same_model_named_again_keeps_the_settings_of_the_file(tmp_path: Path) -> None:
-    """`--model lstm` beside an LSTM's file, dropping its width."""
-    for text in ('[model]\nkind = "lstm"\nwidth = 12\n', "[model]\nwidth = 12\n"):
-        assert build({"model.kind": "lstm"}, write(tmp_path, text)).model.width == 12
+    """`--model lstm` beside an LSTM's file, or the default's name beside one that names none, dropping its width."""
+    for kind, text in (("lstm", '[model]\nkind = "lstm"\nwidth = 12\n'), (DEFAULT, "[model]\nwidth = 12\n")):
+        assert build({"model.kind": kind}, write(tmp_path, text)).model.width == 12
 
 
 def test_a_name_and_settings_beside_it_belong_together(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class PatchTokens(Config):
     """
 
     type: Literal["patch"] = "patch"
-    length: Annotated[Annotated[int, Field(ge=1)] | Literal["season"], Choice((8, 12, 16, 24, 48))] = 24
+    length: Annotated[Annotated[int, Field(ge=1)] | Literal["season"], Choice((8, 12, 16, 24, 48, "season"))] = 24
     stride: Annotated[int, Field(ge=1)] | None = None
     readout: Literal["future", "flatten"] = "future"
     activation: Literal["none", "relu"] = "none"
