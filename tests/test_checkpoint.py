@@ -13,8 +13,9 @@ import torch
 import tsforge
 from tsforge.checkpoint import Checkpoint
 from tsforge.course import half
+from tsforge.events import Round, Tick
 from tsforge.experiment import Experiment
-from tsforge.learner import Round, State, Tick
+from tsforge.learner import State
 from tsforge.preparation import Prepared, prepare
 from tsforge.training import Learned, learn
 

@@ -16,8 +16,8 @@ from tsforge import ensembling, recording, reproduction, training
 from tsforge.checkpoint import Checkpoint
 from tsforge.course import Course
 from tsforge.errors import ConfigError, TrainingError
+from tsforge.events import Round, Tick
 from tsforge.flavour import _levels
-from tsforge.learner import Round, Tick
 from tsforge.preparation import Prepared
 from tsforge.sweeping.plan import SweepConfig, of_experiment, plan
 from tsforge.tracking.tracker import Tracker

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context, Truth
+from tsforge.events import Round, Tick
 from tsforge.forecast import Point, Scaling
-from tsforge.learner import Learner, Round, Tick, Watch
+from tsforge.learner import Learner, Watch
 
 L, H = 4, 3
 torch.set_num_threads(1)

@@ -10,7 +10,7 @@ import torch
 import tsforge
 from tsforge import packing, training
 from tsforge.checkpoint import Checkpoint
-from tsforge.learner import Round
+from tsforge.events import Round
 from tsforge.preparation import Prepared, prepare
 from tsforge.training import Learned
 

@@ -17,7 +17,7 @@ from tsforge.budget import Pace
 from tsforge.cli.main import run
 from tsforge.course import Course
 from tsforge.errors import ConfigError, TrainingError
-from tsforge.learner import Event, Standing
+from tsforge.events import Event, Standing
 from tsforge.learning import Trained
 from tsforge.model.ensemble import Blend
 from tsforge.preparation import Prepared, prepare

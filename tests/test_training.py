@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 
 import tsforge
 from tsforge.course import rate
+from tsforge.events import Round
 from tsforge.experiment import TrainConfig
-from tsforge.learner import Round
 from tsforge.model.heads import LEVELS
 from tsforge.preparation import prepare
 

@@ -18,8 +18,9 @@ from tsforge.checkpoint import Checkpoint
 from tsforge.data.loader import WindowLoader
 from tsforge.environment import seeded
 from tsforge.errors import TrainingError
+from tsforge.events import Report
 from tsforge.experiment import TrainConfig
-from tsforge.learner import Learner, Report, Watch
+from tsforge.learner import Learner, Watch
 from tsforge.model.network import Network
 from tsforge.preparation import Prepared
 

@@ -14,8 +14,8 @@ from tsforge.checkpoint import Checkpoint
 from tsforge.course import planned_steps
 from tsforge.data.windows import cut
 from tsforge.errors import TrainingError
+from tsforge.events import Event, Report, Standing
 from tsforge.experiment import Experiment
-from tsforge.learner import Event, Report, Standing
 from tsforge.learning import Learned, Trained
 from tsforge.model.baselines import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member

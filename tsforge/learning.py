@@ -15,8 +15,8 @@ from tsforge.course import Course
 from tsforge.data.windows import padded
 from tsforge.environment import seeded
 from tsforge.evaluation import Forecaster
+from tsforge.events import Report, Round, Standing
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round, Standing
 from tsforge.model.baselines import Baseline, BaselineForecaster
 from tsforge.model.network import Network
 from tsforge.preparation import Prepared

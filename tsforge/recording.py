@@ -13,8 +13,8 @@ from types import TracebackType
 
 from tsforge import environment, plotting, training, writing
 from tsforge.data.panel import Panel
+from tsforge.events import Event, Report, Round, Standing
 from tsforge.experiment import Experiment
-from tsforge.learner import Event, Report, Round, Standing
 from tsforge.metrics import REFERENCE, SHOWN, by_step, skill
 from tsforge.preparation import Prepared
 from tsforge.scoreboard import Scoreboard, document

@@ -17,8 +17,8 @@ from tsforge.config import parse
 from tsforge.data.catalog import cards
 from tsforge.data.panel import Panel
 from tsforge.errors import DataError, TrackingError
+from tsforge.events import Report
 from tsforge.experiment import Experiment
-from tsforge.learner import Report
 from tsforge.recording import Wish
 from tsforge.rolling import backtest
 from tsforge.scoreboard import Scoreboard

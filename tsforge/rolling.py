@@ -20,9 +20,9 @@ from tsforge.data.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation import Forecaster, Reader
+from tsforge.events import Report
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.judging import Judged, Moving, joined, judge
-from tsforge.learner import Report
 from tsforge.outcome import Outcome
 from tsforge.preparation import Cut, Prepared, arrange, encode, pick_device, read, resolve, settle_horizon
 

@@ -21,20 +21,19 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import numpy as np
-import torch
 
 from tsforge import budget, ensembling, evaluation, learning, metrics, selection
 from tsforge.budget import Pace
-from tsforge.data.loader import WindowLoader
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import Reader
+from tsforge.events import Event, Report, Standing, Tick
 from tsforge.experiment import Experiment
-from tsforge.learner import Event, Report, Standing, Tick
 from tsforge.learning import Learned, Trained
 from tsforge.model.auto import Auto
 from tsforge.model.baselines import Baseline
 from tsforge.model.ensemble import Blend, Member
+from tsforge.pacing import WATCHED, corrected, pace
 from tsforge.preparation import Prepared
 from tsforge.selection import Floats, Yardstick
 
@@ -44,13 +43,11 @@ now = time.perf_counter
 DEFAULT_TIME = 300.0  # seconds, where nobody says
 SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
-WATCHED = 128  # and by which the best weights of a training are chosen
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
 MOST_AGAIN = 6  # trainings of the best with other seeds
 EXIT = 0.5  # of the start, which the end of the process takes
 MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
-WARM, TIMED, LIMIT = 1, 4, 2.0  # steps before and of a measurement; seconds after which it is cut short
 
 
 @dataclass
@@ -178,30 +175,6 @@ def _measure(one: Tournament, end: float) -> None:
             _leave(one, name, 1, problem.message)
 
 
-def pace(part: Prepared) -> Pace:
-    """Seconds of a step and of a validation of a candidate: the fastest of a few."""
-    network, train = learning.untrained(part).to(part.source.device).train(), part.experiment.train
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.0)
-    loader = WindowLoader(part.source, part.parts.train, train.batch_size)
-    start, times = now(), list[float]()
-    for i in range(WARM + TIMED):
-        begin = now()
-        batch = loader.batch(i % len(loader))
-        network(batch.context).loss(batch.truth).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        if part.source.device == "cuda":
-            torch.cuda.synchronize()
-        times.append(now() - begin)
-        if now() - start > LIMIT:
-            break
-    watched = WindowLoader(part.source, part.parts.validation.thin(WATCHED), 2 * train.batch_size)
-    begin = now()
-    with torch.no_grad():
-        network.eval()(watched.batch(0).context).point.sum().item()
-    return Pace(min(times), (now() - begin) * len(watched))
-
-
 def _scoring(one: Tournament, names: Sequence[str], networks: int) -> float:
     """Seconds that so many of some candidates take for forecasts of all validation and test windows."""
     parts, watched = one.prepared.parts, min(WATCHED, len(one.prepared.parts.validation))
@@ -291,7 +264,7 @@ def _train(one: Tournament, member: Member, rung: int, slot: float) -> Entrant |
         return None
     if trained.stop == "time":  # what makes it again without a clock
         member = member.model_copy(update={"until": trained.rounds[-1].step})
-    one.paces[name] = _corrected(one.paces[name], trained)
+    one.paces[name] = corrected(one.paces[name], trained)
     reader = Reader(trained.network, one.prepared.source)
     return _enter(one, member, trained, evaluation.outcomes({"": reader}, one.prepared, one.windows)[""].point, rung)
 
@@ -304,13 +277,6 @@ def _ticks(report: Report) -> Report:
             report(event)
 
     return pass_on
-
-
-def _corrected(pace: Pace, trained: Trained) -> Pace:
-    """The pace as a whole training had it, which says more than a few steps do."""
-    expected = pace.seconds(trained.rounds[-1].step, len(trained.rounds))
-    factor = min(max(trained.seconds / max(expected, 1e-9), 0.5), 4.0)
-    return Pace(factor * pace.step, factor * pace.validation)
 
 
 def choose(one: Tournament, most: int) -> tuple[Experiment, Trained, tuple[Standing, ...]]:

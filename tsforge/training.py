@@ -12,8 +12,8 @@ from tsforge.calibration import Calibration
 from tsforge.checkpoint import Checkpoint
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
+from tsforge.events import Report, Round, Standing
 from tsforge.experiment import Experiment
-from tsforge.learner import Report, Round, Standing
 from tsforge.learning import Learned, begin, learned, untrained
 from tsforge.metrics import scores
 from tsforge.model.auto import Auto

@@ -58,7 +58,7 @@ def test_json_is_one_document_and_quiet_is_quiet(folder: Path, capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert err == ""
     document = json.loads(out)
-    assert set(document["scores"]) == {"lstm", "seasonal-naive", "naive", "drift", "linear"}
+    assert set(document["scores"]) == {"gru", "seasonal-naive", "naive", "drift", "linear"}
     assert document["experiment"]["data"]["horizon"] == 24
     assert document["scores"] == json.loads((folder / document["model"] / "scores.json").read_text())
 
@@ -107,8 +107,8 @@ def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: pytest.Captu
     document = json.loads(capsys.readouterr().out)
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     found = client.get_run(document["run"])
-    assert found.data.params["model.kind"] == "lstm"
-    assert found.data.metrics["test/mase"] == pytest.approx(document["scores"]["lstm"]["mase"], rel=1e-5)
+    assert found.data.params["model.kind"] == "gru"
+    assert found.data.metrics["test/mase"] == pytest.approx(document["scores"]["gru"]["mase"], rel=1e-5)
     assert len(client.get_metric_history(document["run"], "val/loss")) == 4
     steps = [m.step for m in client.get_metric_history(document["run"], "test/mae_by_step")]
     assert sorted(steps) == [1, 2, 3, 4, 5, 6]

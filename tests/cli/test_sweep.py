@@ -115,7 +115,7 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path, capsys: pyt
     slow += ["--max-time", "3s"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tsforge", *slow], cwd=folder, env=environment(), text=True, stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     journal = folder / "s" / "study.journal"
     wait_for(lambda: journal.exists() and '"owner"' in journal.read_text(), "a trial")

@@ -29,7 +29,7 @@ import sys, time
 from pathlib import Path
 from tsforge import recording
 from tsforge.cli.main import main
-from tsforge.learner import Round
+from tsforge.events import Round
 plain = recording._watching
 def watching(run, report):
     watch, seen = plain(run, report), []

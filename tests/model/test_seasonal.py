@@ -141,7 +141,9 @@ def test_undone_in_the_units_of_any_scaling(kind: str, missing: float) -> None:
 def test_a_silent_network_repeats_the_season(growth: bool) -> None:
     """Steps around the network that are undone in another order than done."""
     shape = WindowShape(36, 20, 1, 0, 0, 0, season=12)
-    made = network("patch-gru", shape, adjust="season", growth=growth, scaling="change", head__type="point")
+    made = network(
+        "patch-gru", shape, adjust="season", growth=growth, scaling="change", base="none", head__type="point"
+    )
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)
     target = torch.tensor(air()[:36], dtype=torch.float32).expand(4, 1, 36).mT

@@ -23,6 +23,8 @@ def make(tmp_path: Path) -> Make:
         quick = {
             "data.path": str(path), "data.horizon": 6, "data.context": 24, "train.max_steps": 8, "train.batch_size": 16,
         }  # fmt: skip
+        if "models" not in sweep:
+            quick["model.kind"] = "lstm"
         found = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
         bases = {kind: resolve(*read(base, None))[0] for kind, base in found.bases.items()}
         return Plan(bases=bases, space=found.space, sweep=found.sweep)

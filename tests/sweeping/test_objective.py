@@ -15,7 +15,7 @@ import tsforge
 from tsforge import metrics
 from tsforge.errors import ConfigError, DataError, TrainingError
 from tsforge.evaluation import Forecaster, Reader
-from tsforge.learner import Round
+from tsforge.events import Round
 from tsforge.model.network import parameters
 from tsforge.preparation import Prepared
 from tsforge.sweeping import objective

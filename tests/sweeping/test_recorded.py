@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from plans import Make
 
-from tsforge.learner import Round
+from tsforge.events import Round
 from tsforge.sweeping.orders import Orders, Record, read
 from tsforge.sweeping.recorded import Recorder, Run
 from tsforge.tracking import journal

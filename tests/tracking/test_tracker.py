@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import shutil
 import signal
 import subprocess
@@ -176,7 +177,7 @@ def test_a_slow_store_is_waited_for_and_a_failing_one_is_not(
     slow = Tracker("http://127.0.0.1:9")
     slow.delivered[place] = Delivered(problem="it does not answer in time" if failing else None)
     threading.Timer(1.0, lambda: slow.delivered.update({place: Delivered(run="abc", done=True)}) or end.set()).start()
-    slow._wait(listener)
+    slow._wait(listener, math.inf)
     assert slow.delivered[place].run == (None if failing else "abc")
     end.set()
 

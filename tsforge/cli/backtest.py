@@ -13,8 +13,8 @@ from tsforge.cli.options import FitOptions, TrackOptions, model_folder
 
 if TYPE_CHECKING:
     from tsforge.cli.scores import Text
+    from tsforge.events import Report
     from tsforge.experiment import BacktestConfig, Experiment
-    from tsforge.learner import Report
     from tsforge.preparation import Prepared
     from tsforge.recording import Recorder
     from tsforge.rolling import Backtest

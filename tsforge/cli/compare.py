@@ -15,7 +15,7 @@ from tsforge.cli.options import Columns, FitOptions, TrackOptions
 if TYPE_CHECKING:
     from tsforge.cli.progress import Progress, SweepProgress
     from tsforge.comparison.config import Plan
-    from tsforge.learner import Report
+    from tsforge.events import Report
     from tsforge.preparation import Prepared
 
 

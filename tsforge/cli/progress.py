@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tsforge.cli.show import duration, tell
 
 if TYPE_CHECKING:
-    from tsforge.learner import Event, Round, Tick
+    from tsforge.events import Event, Round, Tick
     from tsforge.sweeping.trials import Tally
 
 
@@ -48,7 +48,7 @@ class Progress:
         self.close = self._line.close
 
     def __call__(self, event: Event) -> None:
-        from tsforge.learner import Standing
+        from tsforge.events import Standing
 
         if isinstance(event, Standing):
             return
@@ -82,7 +82,7 @@ class AutoProgress:
         self.close = self._line.close
 
     def __call__(self, event: Event) -> None:
-        from tsforge.learner import Standing
+        from tsforge.events import Standing
 
         if not isinstance(event, Standing):
             self._line.write(f"step {event.step}  {duration(event.seconds)}", plain=False)

@@ -17,8 +17,8 @@ from tsforge.comparison.config import CompareConfig
 from tsforge.comparison.measured import PRIMARY, Fitted, OnData, Tuned
 from tsforge.data import statistics
 from tsforge.errors import ConfigError
+from tsforge.events import Report
 from tsforge.experiment import Experiment, override, single
-from tsforge.learner import Report
 from tsforge.metrics import by_window, scores
 from tsforge.model.network import Neural
 from tsforge.outcome import Outcome

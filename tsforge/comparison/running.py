@@ -18,7 +18,7 @@ from tsforge.comparison.measured import Measured, OnData
 from tsforge.comparison.table import Table
 from tsforge.comparison.tuning import Bench
 from tsforge.errors import DataError
-from tsforge.learner import Report
+from tsforge.events import Report
 from tsforge.preparation import Prepared
 from tsforge.recording import Wish
 from tsforge.sweeping.conductor import Progress

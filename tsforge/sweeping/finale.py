@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tsforge import artifact, training
 from tsforge.data.split import thin_test
 from tsforge.evaluation import Forecaster, Reader
+from tsforge.events import Round
 from tsforge.experiment import Experiment, build, override
-from tsforge.learner import Round
 from tsforge.metrics import SHOWN, scores
 from tsforge.sweeping import ranking, trials
 from tsforge.sweeping.meeting import together

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tsforge import packing, training
 from tsforge.checkpoint import Checkpoint
-from tsforge.learner import Report
+from tsforge.events import Report
 from tsforge.preparation import Prepared
 
 

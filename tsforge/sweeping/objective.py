@@ -18,8 +18,8 @@ from tsforge.checkpoint import Checkpoint
 from tsforge.course import planned_steps
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
+from tsforge.events import Event, Round
 from tsforge.experiment import Experiment, override
-from tsforge.learner import Event, Round
 from tsforge.metrics import SHOWN, is_error, scores
 from tsforge.model.network import parameters
 from tsforge.preparation import Prepared

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from tsforge.learner import Round
+from tsforge.events import Round
 from tsforge.recording import Wish, rounded, tags
 from tsforge.sweeping.orders import Record
 from tsforge.sweeping.plan import LATENCY, PARAMETERS, Plan

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsforge.errors import TsforgeError
-from tsforge.learner import Round
+from tsforge.events import Round
 from tsforge.sweeping import devices, trials
 from tsforge.sweeping.finale import run_refits
 from tsforge.sweeping.meeting import together
