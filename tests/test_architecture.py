@@ -87,7 +87,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "ensembling.py": (
         "checkpoint",
         "course",
-        "data.windows",
         "errors",
         "events",
         "experiment",

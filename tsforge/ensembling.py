@@ -12,14 +12,13 @@ from torch import nn
 from tsforge import learning
 from tsforge.checkpoint import Checkpoint
 from tsforge.course import planned_steps
-from tsforge.data.windows import cut
 from tsforge.errors import TrainingError
 from tsforge.events import Event, Report, Standing
 from tsforge.experiment import Experiment
 from tsforge.learning import Learned, Trained
 from tsforge.model.baselines import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
-from tsforge.preparation import Prepared, least_history
+from tsforge.preparation import Prepared, widened
 
 log = logging.getLogger("tsforge")
 
@@ -62,11 +61,7 @@ def _trained(
 
 def _again(first: Learned, prepared: Prepared, report: Report | None) -> Learned:
     """The same networks trained on validation windows too, for the steps that were best; the corrections stay."""
-    cuts, data = prepared.cuts, prepared.experiment.data
-    assert data.context is not None
-    assert data.horizon is not None
-    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=least_history(data))
-    longer = replace(prepared, parts=prepared.parts._replace(train=windows))
+    longer = widened(prepared)
     parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(longer))]
     try:
         experiment, one = _trained(longer, parts, report)

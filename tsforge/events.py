@@ -42,3 +42,13 @@ class Standing(NamedTuple):
 
 Event = Round | Tick | Standing
 Report = Callable[[Event], None]
+
+
+def ticks(report: Report) -> Report:
+    """Signs of life alone: losses of trainings that may come to nothing are not the model's."""
+
+    def pass_on(event: Event) -> None:
+        if isinstance(event, Tick):
+            report(event)
+
+    return pass_on

@@ -16,6 +16,7 @@ from tsforge.data.defaults import default_context, default_horizon, long_context
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
+from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
 
@@ -79,6 +80,15 @@ def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str
 def least_history(data: DataConfig) -> int | None:
     """Steps before the origin of a training window at least; None for a full context where a series has one."""
     return 2 * (data.season or 1) if data.history == "season" else data.history
+
+
+def widened(prepared: Prepared) -> Prepared:
+    """With training windows up to the end of the validation part."""
+    cuts, data = prepared.cuts, prepared.experiment.data
+    assert data.context is not None
+    assert data.horizon is not None
+    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=least_history(data))
+    return replace(prepared, parts=prepared.parts._replace(train=windows))
 
 
 class Cut(NamedTuple):

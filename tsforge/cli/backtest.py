@@ -207,9 +207,7 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
 
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
-    from tsforge.cli.progress import AutoProgress, Progress
-    from tsforge.ensembling import planned
-    from tsforge.model.auto import Auto
+    from tsforge.cli.progress import AutoProgress, Progress, following
     from tsforge.model.baselines import Baseline
     from tsforge.rolling import backtest as run
 
@@ -224,9 +222,7 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
             line.close()
         of = f"{group}: " if group else ""
         show.tell(f"{of}fit {number + 1} of {count} on {len(prepared.parts.train):,} windows")
-        auto = isinstance(prepared.experiment.model, Auto)
-        limit = prepared.experiment.train.max_time
-        open_lines.append(AutoProgress() if auto else Progress(planned(prepared), limit))
+        open_lines.append(following(prepared))
         return open_lines[-1]
 
     try:

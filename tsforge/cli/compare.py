@@ -13,7 +13,7 @@ from tsforge.cli import show
 from tsforge.cli.options import Columns, FitOptions, TrackOptions
 
 if TYPE_CHECKING:
-    from tsforge.cli.progress import Progress, SweepProgress
+    from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
     from tsforge.comparison.config import Plan
     from tsforge.events import Report
     from tsforge.preparation import Prepared
@@ -133,7 +133,7 @@ class _Lines:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self._line: Progress | SweepProgress | None = None
+        self._line: AutoProgress | Progress | SweepProgress | None = None
 
     def say(self, text: str) -> None:
         self.close()
@@ -141,13 +141,12 @@ class _Lines:
             show.tell(text)
 
     def watch(self, title: str, prepared: Prepared) -> Report | None:
-        from tsforge.cli.progress import Progress
-        from tsforge.ensembling import planned
+        from tsforge.cli.progress import following
 
         self.say(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        line = self._line = Progress(planned(prepared), prepared.experiment.train.max_time)
+        line = self._line = following(prepared)
         return line
 
     def follow(self, title: str) -> SweepProgress | None:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from tsforge.cli import show
 from tsforge.cli.options import FitOptions, TrackOptions
-from tsforge.cli.progress import AutoProgress, Progress
+from tsforge.cli.progress import following
 
 if TYPE_CHECKING:
     from tsforge.preparation import Prepared
@@ -63,7 +63,6 @@ def fit(
     _check(record, register, alias)
     with record.tracker() as tracker:
         from tsforge import artifact, tournament, training
-        from tsforge.ensembling import planned
         from tsforge.experiment import build
         from tsforge.model.auto import Auto
         from tsforge.recording import Wish
@@ -78,8 +77,7 @@ def fit(
         artifact.check_target(folder)
         if not quiet:
             _say_plan(prepared, folder)
-        auto = isinstance(asked.model, Auto)
-        progress = None if quiet else AutoProgress() if auto else Progress(planned(prepared), asked.train.max_time)
+        progress = None if quiet else following(prepared)
         try:
             result, run = recorded(prepared, folder, tracker, Wish(show.command(), register, alias), progress)
         finally:
@@ -87,7 +85,7 @@ def fit(
                 progress.close()
         if not json:
             _print(result, folder)
-        _wait(tracker, folder, tournament.left(prepared, start) if auto else math.inf)
+        _wait(tracker, folder, tournament.left(prepared, start) if isinstance(asked.model, Auto) else math.inf)
     if json:
         show.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:

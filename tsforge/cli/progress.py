@@ -11,6 +11,7 @@ from tsforge.cli.show import duration, tell
 
 if TYPE_CHECKING:
     from tsforge.events import Event, Round, Tick
+    from tsforge.preparation import Prepared
     from tsforge.sweeping.trials import Tally
 
 
@@ -95,6 +96,16 @@ class AutoProgress:
             text = f"{rung:<11}  {event.name:<20}  {done}  validation {event.score:.4g}"
         self._line.write(text, plain=True)
         self._line.close()
+
+
+def following(prepared: Prepared) -> AutoProgress | Progress:
+    """What shows a training that begins now: of one network, of members in turn, or a tournament."""
+    from tsforge.ensembling import planned
+    from tsforge.model.auto import Auto
+
+    experiment = prepared.experiment
+    auto = isinstance(experiment.model, Auto)
+    return AutoProgress() if auto else Progress(planned(prepared), experiment.train.max_time)
 
 
 class SweepProgress:

@@ -186,8 +186,9 @@ class Network(nn.Module):
         if self.line is not None:
             base: Tensor = self.line(target.transpose(1, 2)).transpose(1, 2)
             return base
-        seasonal = lagged(target, self.before)
-        return seasonal * self.gate if self.gate is not None else torch.zeros_like(seasonal)
+        if self.gate is not None:
+            return lagged(target, self.before) * self.gate
+        return target.new_zeros(len(target), len(self.before), target.shape[-1])
 
 
 def _zeroed(linear: nn.Linear) -> nn.Linear:

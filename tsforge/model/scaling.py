@@ -172,10 +172,8 @@ def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     if observed.all():  # mostly, and it takes half the time
         mean = gap.sum(dim=1, keepdim=True) / gap.shape[1]
         return mean, (gap - mean).square().sum(dim=1, keepdim=True) / gap.shape[1]
-    count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = torch.where(observed, gap, torch.zeros_like(gap)).sum(dim=1, keepdim=True) / count
-    off = torch.where(observed, gap - mean, torch.zeros_like(gap))
-    return mean, off.square().sum(dim=1, keepdim=True) / count
+    mean = _mean(gap, observed)
+    return mean, _mean((gap - mean).square(), observed)
 
 
 def mean_change(values: Tensor, observed: Tensor) -> Tensor:
