@@ -9,6 +9,7 @@ order, and by dropout, which draws for all at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -17,11 +18,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tsforge.batch import Context
 from tsforge.forecast import Forecast
-from tsforge.model.backbones.recurrent import EncoderDecoder
+from tsforge.model.backbones.recurrent import EncoderDecoder, State, single_steps
 from tsforge.model.network import Network
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
-State = Tensor | tuple[Tensor, Tensor]
 
 
 def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Forecast]:
@@ -44,7 +44,11 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
         state = _run(cast("list[nn.RNNBase]", encoders), torch.cat(list(pasts), dim=-1), None)[1]
     decoders = [backbone.decoder for backbone in backbones]
     future = torch.cat(list(futures), dim=-1)
-    decoded = backbones[0].decode(lambda x, s: _run(decoders, x, s)[0], future, state)
+    if backbones[0].parallel:
+        between = partial(_dropped, cells=decoders)
+        decoded = single_steps(decoders[0].mode, _weights(decoders), future, state, between)
+    else:
+        decoded = _run(decoders, future, state)[0]
     return list(decoded.chunk(len(backbones), dim=-1))
 
 
@@ -54,24 +58,34 @@ def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: State | None) -> tuple[T
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
     parts = state if isinstance(state, tuple) else (state,)
     ends: list[tuple[Tensor, ...]] = []
-    for layer in range(first.num_layers):
-        if layer and first.training:
-            pieces = zip(x.chunk(len(cells), dim=-1), cells, strict=True)
-            x = torch.cat([nn.functional.dropout(piece, cell.dropout) for piece, cell in pieces], dim=-1)
+    for layer, weights in enumerate(_weights(cells)):
+        if layer:
+            x = _dropped(x, cells)
         begin = tuple(
             x.new_zeros(1, x.shape[0], len(cells) * first.hidden_size) if part is None else part[layer : layer + 1]
             for part in (parts if state is not None or first.mode != "LSTM" else (None, None))
         )
-        weights = [
-            _blocks(list(members), GATES[first.mode])
-            for members in zip(*(c.all_weights[layer] for c in cells), strict=True)
-        ]
         x, *end = function(
             x, begin if first.mode == "LSTM" else begin[0], weights, True, 1, 0.0, first.training, False, True
         )
         ends.append(tuple(end))
     joined = [torch.cat(part) for part in zip(*ends, strict=True)]
     return x, (joined[0], joined[1]) if first.mode == "LSTM" else joined[0]
+
+
+def _dropped(x: Tensor, cells: Sequence[nn.RNNBase]) -> Tensor:
+    """What goes from one layer to the next, (S, N, P·D), with the dropout of each member."""
+    if not cells[0].training:
+        return x
+    pieces = zip(x.chunk(len(cells), dim=-1), cells, strict=True)
+    return torch.cat([nn.functional.dropout(piece, cell.dropout) for piece, cell in pieces], dim=-1)
+
+
+def _weights(cells: Sequence[nn.RNNBase]) -> list[list[Tensor]]:
+    """Of each layer, all members' weights in blocks."""
+    layers = zip(*(cell.all_weights for cell in cells), strict=True)
+    gates = GATES[cells[0].mode]
+    return [[_blocks(list(members), gates) for members in zip(*layer, strict=True)] for layer in layers]
 
 
 def _blocks(members: list[Tensor], gates: int) -> Tensor:

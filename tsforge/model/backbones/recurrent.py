@@ -10,8 +10,9 @@ encoder and decoder of Sutskever et al. 2014.) Axes: S sequences, N past and M f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from tsforge.config import Config, Range
 from tsforge.model.tokens import TokenShape
 
+State = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); of an LSTM with its cells
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -61,36 +63,30 @@ class EncoderDecoder(nn.Module):
         2. Decode the future tokens from that state, one after the other or each by itself.
         """
         state = None if self.encoder is None else self.encoder(past)[1]
-        if self.parallel and state is not None:
-            return single_steps(self.decoder, future, state)
-        return self.decode(lambda x, state: self.decoder(x, state)[0], future, state)
-
-    def decode(self, step: Callable[[Tensor, Any], Tensor], future: Tensor, state: Any) -> Tensor:
-        """The future tokens from a state. step: runs the decoder over (S, N, D) from a state (layers, S, D)."""
+        decoder = self.decoder
         if not self.parallel:
-            return step(future, state)
-        M = future.shape[1]
-        single = future.flatten(0, 1).unsqueeze(1)  # (S·M, 1, D)
-        if isinstance(state, tuple):
-            state = tuple(part.repeat_interleave(M, dim=1) for part in state)
-        elif state is not None:
-            state = state.repeat_interleave(M, dim=1)
-        return step(single, state).view_as(future)
+            decoded: Tensor = decoder(future, state)[0]
+            return decoded
+        between = partial(F.dropout, p=decoder.dropout, training=decoder.training)
+        return single_steps(decoder.mode, decoder.all_weights, future, state, between)
 
 
-def single_steps(cell: nn.RNNBase, x: Tensor, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+def single_steps(
+    mode: str, layers: Sequence[Sequence[Tensor]], x: Tensor, state: State | None, between: Callable[[Tensor], Tensor]
+) -> Tensor:
     """One step for each of M inputs, all from the same state: x (S, M, D), state (layers, S, D) -> (S, M, D).
 
-    What the state adds to the gates is the same for all of them and computed once: at M = 30 a third of the products
-    of S·M steps that know nothing of each other are left.
+    mode, layers: of the cell, and of each of its layers both matrices and both biases. state: 0 where None. between:
+    what is done from layer to layer. What the state adds to the gates is the same for all inputs and computed once: at
+    M = 30 a third of the products of S·M steps that know nothing of each other are left.
     """
-    parts = state if isinstance(state, tuple) else (state,)
-    for layer, (w, u, b, c) in enumerate(cell.all_weights):
+    parts = state if isinstance(state, tuple) else (state, state)
+    for layer, (w, u, b, c) in enumerate(layers):
         if layer:
-            x = F.dropout(x, cell.dropout, cell.training)
-        h = parts[0][layer]
-        held = F.linear(h, u, c).unsqueeze(1)  # (S, 1, gates · D)
-        x = _STEPS[cell.mode](F.linear(x, w, b), held, [part[layer].unsqueeze(1) for part in parts])
+            x = between(x)
+        before = [x.new_zeros(len(x), u.shape[1]) if part is None else part[layer] for part in parts]
+        held = F.linear(before[0], u, c).unsqueeze(1)  # (S, 1, gates · D)
+        x = _STEPS[mode](F.linear(x, w, b), held, [part.unsqueeze(1) for part in before])
     return x
 
 
