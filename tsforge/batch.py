@@ -20,6 +20,16 @@ class Context(NamedTuple):
     static: Tensor  # (B, F) features of the series
     ordinal: Tensor  # (B,) int64, grid position of the first step: the same time has the same one in every table
 
+    def newest(self, steps: int) -> Context:
+        """The same with no more than so many steps before the origin."""
+        left = self.target.shape[1] - steps
+        if left <= 0:
+            return self
+        return self._replace(
+            target=self.target[:, left:], observed=self.observed[:, left:], past=self.past[:, left:],
+            known=self.known[:, left:], ordinal=self.ordinal + left,
+        )  # fmt: skip
+
 
 class Truth(NamedTuple):
     """What came after the forecast origin, in data units."""

@@ -97,6 +97,21 @@ def test_every_attention_has_its_name_and_shape(horizon: int, channels: str) -> 
     assert (causal[..., torch.ones(horizon, horizon, dtype=torch.bool).triu(1)] == 0).all()
 
 
+@pytest.mark.parametrize(("kind", "name"), [("transformer", "cross"), ("transformer-encoder", "joint")])
+def test_steps_that_are_not_read_have_no_attention(kind: str, name: str) -> None:
+    """A map of the newest steps that is drawn over the oldest ones."""
+    long, given = network(kind, recent=8), context(SHAPE)
+    short = network(kind, SHAPE._replace(context=8))
+    cut = [part[:, 4:] for part in given[:4]]
+    left, found = (
+        attribution.attention(short, Context(*cut, *given[4:]))[name],
+        attribution.attention(long, given)[name],
+    )
+    assert (found[..., :4] == 0).all()
+    torch.testing.assert_close(found[..., 4:], left)
+    assert found.shape[-1] == SHAPE.context + (SHAPE.horizon if name == "joint" else 0)
+
+
 @pytest.mark.parametrize("kind", TRANSFORMERS)
 def test_looking_leaves_the_network_as_it_was(kind: str) -> None:
     """Hooks left behind, gradients left on the weights, a forecast that has moved."""

@@ -7,20 +7,21 @@ import torch
 from draw import BASELINES, FORMS, MATRIX, NEURAL, PATCH, POINT, RELATIVE, SHAPE, context, network, truth, values
 from torch import Tensor, nn
 
-from tsforge.batch import Batch, Context
+from tsforge.batch import Batch, Context, WindowShape
 from tsforge.errors import ConfigError
 from tsforge.model.baselines import BaselineForecaster, seasonal_naive
 from tsforge.model.network import parameters
 from tsforge.model.scaling import last_observed
+from tsforge.model.seasonal import Season
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
 SCALINGS = ("none", "last", "standard", "change")
 
 
-def ready(kind: str, **settings: object) -> nn.Module:
+def ready(kind: str, shape: WindowShape = SHAPE, **settings: object) -> nn.Module:
     """A network that has learned the level of its data, and a baseline its errors too."""
-    made = network(kind, **settings)
+    made = network(kind, shape, **settings)
     made.scaler.learn(CENTRE, SPREAD)
     if isinstance(made, BaselineForecaster):
         made.learn([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
@@ -92,6 +93,39 @@ def assert_unobserved_is_ignored(made: nn.Module) -> None:
     given = given._replace(observed=observed, target=given.target * observed)
     other = torch.where(observed, given.target, 100 * torch.randn(8, SHAPE.context, SHAPE.targets))
     assert torch.equal(values(made, given), values(made, given._replace(target=other)))
+
+
+def newest(given: Context, steps: int) -> Context:
+    """The end of a window, cut by hand."""
+    L = given.target.shape[1]
+    return Context(
+        given.target[:, L - steps :], given.observed[:, L - steps :], given.past[:, L - steps :],
+        given.known[:, L - steps :], given.static, given.ordinal + L - steps,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*NEURAL, *RELATIVE])
+def test_the_newest_steps_alone_are_read_where_that_is_asked_for(kind: str) -> None:
+    """Covariates, phases of a cycle or the level of the window that are still those of its oldest step."""
+    cycle = {} if kind in RELATIVE else {"cycle": 5}
+    short = ready(kind, shape=SHAPE._replace(context=8), adjust="none", **cycle)
+    long, given = ready(kind, recent=8, adjust="none", **cycle), context(SHAPE)
+    torch.testing.assert_close(values(long, given), values(short, newest(given, 8)))
+    more = ready(kind, recent=SHAPE.context + 9, adjust="none", **cycle)
+    torch.testing.assert_close(values(more, given), values(ready(kind, adjust="none", **cycle), given))
+
+
+def test_a_season_is_taken_from_all_of_a_context_of_which_the_newest_steps_are_read() -> None:
+    """Indices of two seasons where six are known, or those of the horizon with the wrong phase."""
+    shape = SHAPE._replace(context=24)
+    given = context(shape, missing=0.0)
+    given = given._replace(target=given.target.abs() + 0.5)
+    divided, ahead = Season(shape)(given.target, given.observed)
+    plain = ready("gru", shape=shape._replace(context=8), base="none")
+    whole = ready("gru", shape=shape, base="none", adjust="season", recent=8)
+    expected = values(plain, newest(given._replace(target=divided), 8)) * ahead.unsqueeze(-1)
+    assert (ahead - 1).abs().max() > 0.05
+    torch.testing.assert_close(values(whole, given), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", ["mixed", "shared"])

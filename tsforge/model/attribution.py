@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsforge.batch import Context
@@ -40,7 +41,8 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
     "past" (layers, S, A, N, N): within the past. "future" (layers, S, A, M, M): within the future.
     "cross" (layers, S, A, M, N): the future to the past. "joint" (layers, S, A, M, N+M): in one stack over both,
     the future's rows. "other": over tokens that are none of these. Those of a row sum to 1. Of an ensemble, those of
-    the member with the largest weight that has some, the first of equals.
+    the member with the largest weight that has some, the first of equals. Of a network that reads only the newest
+    steps, as a token each, "cross" and "joint" have all steps of the context, those that it does not read with 0.
     """
     if isinstance(network, Ensemble):
         weights = network.weights or [1.0] * len(network.members)
@@ -60,7 +62,9 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
 
     with torch.no_grad(), hooked(network, Attention, look):
         network(context)
-    return {kind: torch.stack(found) for kind, found in layers.items()}
+    unread = L - N if isinstance(network, Network) and network.recent == N else 0
+    before = {"cross": unread, "joint": unread}
+    return {kind: F.pad(torch.stack(found), (before.get(kind, 0), 0)) for kind, found in layers.items()}
 
 
 def _kind(tokens: int, past: int, future: int, causal: bool) -> str:

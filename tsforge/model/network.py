@@ -45,7 +45,8 @@ def _cycle(value: Any) -> Any:
 class Neural(Config):
     """tokens × backbone × head.
 
-    width: D, the size of every token and hidden state. base: what the network's answer is added to, "seasonal"
+    width: D, the size of every token and hidden state. recent: how many of the newest steps of the context are read,
+    all where None; `adjust` always looks at the whole context. base: what the network's answer is added to, "seasonal"
     for the value one season before, weighted per step by a learned gate that begins at 1; "linear" for a learned map
     from each channel's context to its horizon, shared by all channels, which begins at 0 (as the linear forecast that a
     recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer").
@@ -63,6 +64,7 @@ class Neural(Config):
         "cyclenet",
     ]  # fmt: skip
     width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
+    recent: Annotated[int, Field(ge=1)] | None = None
     scaling: ScalingKind = "standard"
     affine: bool = False
     adjust: Literal["none", "season"] = "none"
@@ -115,8 +117,10 @@ class Network(nn.Module):
 
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
-        self.scaler = WindowScaler(shape.targets, config.scaling)
         self.season = Season(shape) if config.adjust == "season" else None
+        shape = shape._replace(context=min(config.recent or shape.context, shape.context))
+        self.recent = shape.context
+        self.scaler = WindowScaler(shape.targets, config.scaling)
         self.growth = Growth() if config.growth else None
         self.affine = Affine(shape.targets) if config.affine else None
         length = shape.season if config.cycle == "season" else config.cycle
@@ -133,9 +137,9 @@ class Network(nn.Module):
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Take the season out of the targets of each window, normalise them by their own context, take logarithms, give
-           them the learned size and shift, and take the learned cycle from them, each where it is asked for; what was
-           not observed reads 0.
+        1. Take the season out of the targets of each window, leave its oldest steps out, normalise the targets by what
+           is left, take logarithms, give them the learned size and shift, and take the learned cycle from them, each
+           where it is asked for; what was not observed reads 0.
         2. Embed into past and future tokens.
         3. Backbone: what the past adds to each future token.
         4. Read out features per step and channel; the head sets them on top of the base, and the forecast
@@ -146,10 +150,12 @@ class Network(nn.Module):
 
     def embed(self, context: Context) -> Embedded:
         """Steps 1 and 2."""
-        given, observed, static = context.target, context.observed, context.static
         pattern, rate = None, None
         if self.season is not None:
-            given, pattern = self.season(given, observed)
+            given, pattern = self.season(context.target, context.observed)
+            context = context._replace(target=given)
+        context = context.newest(self.recent)
+        given, observed, static = context.target, context.observed, context.static
         scaling = self.scaler(given, observed)
         target = scaling.normalise(given)
         if self.growth is not None:
