@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from draw import SHAPE, context, network, values
@@ -13,9 +14,11 @@ from torch import nn
 from walks import air, walk
 
 from tsforge.batch import WindowShape
+from tsforge.experiment import build
 from tsforge.forecast import Point, Quantiles
 from tsforge.model.scaling import WindowScaler
 from tsforge.model.seasonal import LEAST, Season, shrunken
+from tsforge.preparation import prepare
 
 noisy = partial(walk, noise=0.05)
 
@@ -141,3 +144,13 @@ def test_a_silent_network_repeats_the_season(growth: bool) -> None:
     index = torch.tensor(slow(air()[:36], 12), dtype=torch.float32)
     expected = air()[35] / index[-1] * index[torch.arange(20) % 12]
     torch.testing.assert_close(values(made, given)[0, :, 0, 0], expected, rtol=1e-5, atol=1e-3)
+
+
+def test_a_context_too_short_for_indices_is_raised_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A season that nobody divides by, because no window ever holds two of them."""
+    frame = pd.DataFrame({"t": range(200), "y": noisy(200, 7, 0.3)})
+    settings = {"data.horizon": 5, "data.season": 7, "data.context": 8, "model.kind": "gru"}
+    assert prepare(build({**settings, "model.adjust": "season"}), frame).experiment.data.context == 15
+    assert "context raised from 8 to 15" in caplog.text
+    assert prepare(build(settings), frame).experiment.data.context == 8
+    assert prepare(build({**settings, "model.adjust": "season", "data.season": 1}), frame).source.shape.context == 8

@@ -88,9 +88,9 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
-    def least_context(self, _season: int) -> int:
-        """Any context will do."""
-        return 1
+    def least_context(self, season: int) -> int:
+        """Any context will do, but for the seasons that indices are taken from."""
+        return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 
 
 class Embedded(NamedTuple):
