@@ -31,7 +31,7 @@ HOMES = {
     # Outside data/: for a type.
     "pandas": (*(f"data/{name}.py" for name in PANDAS), "prediction.py", "serving.py", "explanation.py"),
     "safetensors": ("artifact.py", "checkpoint.py"),
-    "scipy": ("significance.py",),
+    "scipy": ("significance.py", "selection.py"),
 }
 
 # What a part may import of ours, as module prefixes under "tsforge."; None is anything.

@@ -101,6 +101,46 @@ def test_a_gap_is_believed_where_it_is_and_not_where_it_is_noise() -> None:
     assert believed / 200 < 0.15
 
 
+def test_the_best_of_many_is_judged_where_it_was_not_chosen() -> None:
+    """Prevents: a blend of guesses preferred to a baseline because some of many guesses always were lucky."""
+    H, origins = 24, np.arange(96, 272)
+    o = outcome(W=len(origins), H=H, C=1, series=1)
+    o = replace(o, observed=np.ones_like(o.observed))
+    yardstick, truth = Yardstick.of(o), o.truth.astype(float)
+    chosen, crossed = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        walk = rng.normal(size=320).cumsum()
+        ahead = np.stack([walk[i : i + H] - walk[i - 1] for i in origins])[..., None]
+        back = np.stack([walk[i - 96 : i].mean() - walk[i - 1] for i in origins])[:, None, None]
+        slow = 1 - np.exp(-np.arange(1, H + 1) / 8)[:, None]
+        guesses = [a * back * slow for a in rng.normal(0, 0.25, size=10)]  # back to the mean, or away from it
+        found = [truth - ahead, *(truth - ahead + guess for guess in guesses)]
+        mean = selection.blended(found, selection.greedy(found, yardstick))
+        chosen.append(selection.gap(mean, found[0], yardstick))
+        crossed.append(selection.crossed(found, 0, yardstick))
+    assert np.mean([gap.gain for gap in chosen]) > 0.02
+    assert np.mean([gap.gain for gap in crossed]) < 0
+    assert np.mean([gap.sure for gap in crossed]) < 0.2
+
+
+def test_halves_judge_what_the_other_half_drew() -> None:
+    """Prevents: a half that is judged by its own choice, or windows of one stretch in both halves."""
+    o = outcome(W=48, H=6, C=1, series=1)
+    o = replace(o, observed=np.ones_like(o.observed))
+    yardstick, truth = Yardstick.of(o), o.truth.astype(float)
+    late = (np.arange(48) >= 24)[:, None, None]
+    early_right, late_right = truth + late, truth + ~late
+    found = selection.crossed([truth + 0.5, early_right, late_right], 0, yardstick)
+    assert found.gain < 0
+    assert selection.gap(early_right, truth + 0.5, yardstick).gain == pytest.approx(0.0, abs=1e-6)
+    assert selection.crossed([truth + 0.5, truth + 0.1], 0, yardstick).sure
+    once = outcome(W=4, H=6, C=1, series=1)
+    once = replace(once, observed=np.ones_like(once.observed))
+    right = once.truth.astype(float)
+    assert selection.crossed([right + 1.0, right], 0, Yardstick.of(once)).sure
+
+
 def test_one_window_is_judged_by_its_steps_and_one_step_by_nothing() -> None:
     o = outcome(W=1, H=12, C=1, series=1)
     o = replace(o, observed=np.ones_like(o.observed))

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 
 ROUNDS = 20  # draws of the greedy selection: weights are multiples of a twentieth or coarser
 GAIN = 1e-3  # relative: what one more draw must win, as every member costs time in every forecast
-SURE = 1.5  # standard errors by which a baseline must be beaten
+SURE = 0.975  # probability, by Student's t, at which a baseline counts as beaten
 LEAST_SHARE = 0.02  # below which a weight is not worth a member
 UNITS = 4  # stretches below which the steps of the horizon are taken apart
 
@@ -57,6 +57,17 @@ class Yardstick:
         found = float((total[kept] / count[kept]).mean()) if kept.any() else 0.0
         return found if np.isfinite(found) else float("inf")
 
+    @property
+    def stretches(self) -> NDArray[np.int64]:
+        """(W,) from 0: windows of one series whose origins lie within a horizon of each other are one stretch."""
+        steps = (self.time - self.time.min()) // self.truth.shape[1]
+        found = np.unique(np.stack([self.series, steps]), axis=1, return_inverse=True)[1]
+        return found.reshape(-1).astype(np.int64)
+
+    def part(self, windows: NDArray[np.bool_]) -> Yardstick:
+        """That of some of the windows."""
+        return Yardstick(self.truth[windows], self.weight[windows], self.series[windows], self.time[windows])
+
     def _terms(self, point: Floats) -> tuple[Floats, Floats]:
         """Sums over targets and how many there are, (W, H)."""
         known = self.weight > 0
@@ -93,8 +104,10 @@ class Gap(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the gain is beyond what chance gives."""
-        return self.gain > SURE * self.error
+        """Whether the gain is beyond what chance gives: a t-test over the pieces, on one side."""
+        from scipy.special import stdtrit
+
+        return self.pieces > 1 and bool(self.gain > stdtrit(self.pieces - 1, SURE) * self.error)
 
     @property
     def share(self) -> float:
@@ -109,14 +122,12 @@ class Gap(NamedTuple):
 def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
     """The mean difference of two forecasts' errors (W, H, C) over stretches, and its standard error.
 
-    Windows that overlap say nearly the same: those of one series whose origins lie within a horizon of each other are
-    one stretch. Of fewer than four stretches the horizon's steps are taken apart, so that there are as many pieces;
-    where even that gives one piece, the error is infinite: nothing can be told from it.
+    Windows that overlap say nearly the same, hence the stretches. Of fewer than four of them the horizon's steps are
+    taken apart, so that there are as many pieces; where even that gives one piece, the error is infinite: nothing can
+    be told from it.
     """
     difference = yardstick.losses(second) - yardstick.losses(first)  # (W, H)
-    H = difference.shape[1]
-    stretch = np.unique(np.stack([yardstick.series, (yardstick.time - yardstick.time.min()) // H]), axis=1,
-                        return_inverse=True)[1].reshape(-1)  # fmt: skip
+    H, stretch = difference.shape[1], yardstick.stretches
     count = int(stretch.max()) + 1
     pieces = min(H, -(-UNITS // count))
     unit = stretch[:, None] * pieces + np.arange(H) * pieces // H
@@ -126,3 +137,26 @@ def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
     if len(means) < 2:
         return Gap(float(means.mean()) if len(means) else 0.0, float("inf"), len(means))
     return Gap(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), len(means))
+
+
+def blended(points: Sequence[Floats], counts: Sequence[int]) -> Floats:
+    """The mean of forecasts that were drawn so often each."""
+    mean: Floats = np.average(points, axis=0, weights=counts)
+    return mean
+
+
+def crossed(points: Sequence[Floats], bar: int, yardstick: Yardstick, most: int | None = None) -> Gap:
+    """The gap between the greedy mean and forecast `bar`, each half of the stretches judging what the other half drew.
+
+    The best of many on some windows looks better on these than it is (benchmarks/NOTES.md). Of one stretch there are no
+    halves: it is judged by what it drew.
+    """
+    stretch = yardstick.stretches
+    late = stretch > stretch.max() // 2
+    if not late.any():
+        return gap(blended(points, greedy(points, yardstick, most)), points[bar], yardstick)
+    said = np.empty_like(points[bar])
+    for judged in (late, ~late):
+        counts = greedy([point[~judged] for point in points], yardstick.part(~judged), most)
+        said[judged] = blended([point[judged] for point in points], counts)
+    return gap(said, points[bar], yardstick)

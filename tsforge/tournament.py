@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
-import numpy as np
-
 from tsforge import budget, ensembling, evaluation, learning, metrics, selection
 from tsforge.budget import Pace
 from tsforge.data.windows import Windows
@@ -300,8 +298,7 @@ def _weights(one: Tournament, most: int) -> list[float]:
     for k in simple.values():
         bar = k if selection.gap(points[k], points[bar], yardstick).sure else bar
     counts = selection.greedy(points, yardstick, most)
-    mean = np.average(points, axis=0, weights=counts)
-    gap, name = selection.gap(mean, points[bar], yardstick), one.entrants[bar].standing.name
+    gap, name = selection.crossed(points, bar, yardstick, most), one.entrants[bar].standing.name
     if gap.sure:
         return [(1 - gap.share) * n / sum(counts) + gap.share * (k == bar) for k, n in enumerate(counts)]
     better = 100 * gap.gain / max(one.entrants[bar].standing.score, 1e-12)
