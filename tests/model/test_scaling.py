@@ -244,20 +244,19 @@ def test_what_a_cycle_takes_it_puts_back() -> None:
     torch.testing.assert_close(back.point, given.target, rtol=1e-5, atol=1e-5)
 
 
-def above(missing: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Windows above 0 but for two, some of whose values are missing."""
+def above(kind: str, missing: float) -> tuple[torch.Tensor, torch.Tensor, Scaling]:
+    """Windows above 0 but for two, some of whose values are missing, and their scaling."""
     given = context(SHAPE, batch=20, missing=missing)
     target = (given.target.abs() + 0.5) * given.observed
     target[3, :, 0], target[4, :, 1] = 0.0, -target[4, :, 1]
-    return target, given.observed
+    return target, given.observed, scaler(kind)(target, given.observed)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_growth_against_slow_numpy(kind: str, missing: float) -> None:
     """Logarithms of another ratio, placeholders that count as changes, a window at or below 0 that is NaN."""
-    target, observed = above(missing)
-    scaling = scaler(kind)(target, observed)
+    target, observed, scaling = above(kind, missing)
     z, r = Growth()(scaling.normalise(target), observed, scaling)
     for b in range(20):
         for c in range(2):
@@ -279,8 +278,7 @@ def test_growth_against_slow_numpy(kind: str, missing: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_growth_is_undone(kind: str, missing: float) -> None:
     """A forecast that comes back at another level, or quantiles that cross on the way."""
-    target, observed = above(missing)
-    scaling = scaler(kind)(target, observed)
+    target, observed, scaling = above(kind, missing)
     z, r = Growth()(scaling.normalise(target), observed, scaling)
     back = Growth().undo(Point(z, scaling), r).point
     torch.testing.assert_close(back[observed], target[observed], rtol=1e-4, atol=1e-4)
