@@ -21,13 +21,17 @@ from functools import partial
 import torch
 
 import tsforge
-from tsforge import artifact, evaluation, rolling, training
-from tsforge.cli.scores import tables
+from tsforge.backtesting import rolling
+from tsforge.backtesting.scoreboard import Scoreboard
+from tsforge.cli.tables.backtest import tables
+from tsforge.data.dataset import arrange, read, resolve
 from tsforge.data.loader import WindowLoader
-from tsforge.experiment import groups
-from tsforge.metrics import SHOWN, scores
-from tsforge.preparation import arrange, read, resolve
-from tsforge.scoreboard import Scoreboard
+from tsforge.evaluation import forecasting
+from tsforge.evaluation.metrics import SHOWN
+from tsforge.evaluation.scores import scores
+from tsforge.fitted.model import Model
+from tsforge.settings import groups
+from tsforge.training import fitting
 
 
 def main() -> None:
@@ -40,10 +44,10 @@ def main() -> None:
     overrides = {"model.kind": args.model, "data.horizon": args.horizon, "train.max_steps": 1}
     asked = groups(overrides, "pipelines/protocol/etth1.toml")[""]
     prepared = arrange(*_resolved(asked))
-    fitted = training.fit(asked).model
-    judged = evaluation.Forecaster(evaluation.Reader(fitted.network, prepared.source), fitted.calibration)
+    fitted = fitting.fit(asked).model
+    judged = forecasting.Forecaster(forecasting.Reader(fitted.network, prepared.source), fitted.calibration)
     windows = prepared.parts.test
-    sizes = (evaluation.BATCH, evaluation.batch_size(prepared.source))
+    sizes = (forecasting.BATCH, forecasting.batch_size(prepared.source))
     ready = {n: [batch.context for batch in WindowLoader(prepared.source, windows, n)] for n in sizes}
 
     def forward(size: int) -> None:
@@ -79,7 +83,7 @@ def _resolved(asked: tsforge.Experiment) -> tuple:  # type: ignore[type-arg]
     return experiment, panel, cuts
 
 
-def _whole(fitted: artifact.Model) -> None:
+def _whole(fitted: Model) -> None:
     """Everything that `tsforge backtest MODEL DATA` does but load the model, and the interpreter's start."""
     board = Scoreboard({"": rolling.backtest(fitted, fitted.experiment.data.path)})
     for table in tables(board, None, coverage=False):

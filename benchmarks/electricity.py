@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.experiment import groups
-from tsforge.metrics import score
-from tsforge.rolling import Backtest, backtest
+from tsforge.backtesting.rolling import Backtest, backtest
+from tsforge.evaluation.scores import score
+from tsforge.settings import groups
 
 FILE = "pipelines/electricity-demand.toml"
 

@@ -16,9 +16,10 @@ import statistics
 import time
 from pathlib import Path
 
-from tsforge.experiment import Experiment, groups
-from tsforge.rolling import backtest
-from tsforge.scoreboard import Scoreboard
+from tsforge.backtesting.rolling import backtest
+from tsforge.backtesting.scoreboard import Scoreboard
+from tsforge.experiment import Experiment
+from tsforge.settings import groups
 
 
 def main() -> None:

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 
 import tsforge
 from tsforge.batch import Batch, Context
+from tsforge.data.dataset import prepare
 from tsforge.data.loader import WindowLoader
 from tsforge.forecast import Point, Scaling
-from tsforge.learner import Learner, Watch
-from tsforge.preparation import prepare
+from tsforge.training.learner import Learner
+from tsforge.training.monitor import Watch
 
 
 class Tiny(nn.Module):

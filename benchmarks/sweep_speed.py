@@ -17,10 +17,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from tsforge.experiment import build
-from tsforge.sweeping import conductor
-from tsforge.sweeping.conductor import Where
-from tsforge.sweeping.plan import SweepConfig, of_experiment
+from tsforge.settings import build
+from tsforge.sweeping import running
+from tsforge.sweeping.config import SweepConfig, of_experiment
+from tsforge.sweeping.running import Where
 from tsforge.sweeping.study import open_study, pruner, sampler
 from tsforge.tracking.tracker import Tracker
 
@@ -57,10 +57,10 @@ def per_hour(model: str, workers: int, pack: str, args: argparse.Namespace) -> f
     )  # fmt: skip
     settings = SweepConfig(trials=args.trials, pruner="none", refit=0, workers=workers, pack=pack)
     space = {"model.width": args.width, "model.backbone.layers": 1, "train.batch_size": 32}
-    plan = conductor.settle(of_experiment(experiment, settings, space))
+    plan = running.settle(of_experiment(experiment, settings, space))
     with tempfile.TemporaryDirectory() as folder:
         where = Where(Path(folder))
-        conductor.sweep(plan, where, Tracker(on=False))
+        running.sweep(plan, where, Tracker(on=False))
         study = open_study(where.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
         begun = [t.datetime_start for t in study.trials if t.datetime_start is not None]
         ended = [t.datetime_complete for t in study.trials if t.datetime_complete is not None]

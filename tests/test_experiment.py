@@ -10,8 +10,9 @@ import pytest
 
 from tsforge.config import parse, paths
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment, TrainConfig, assignment, build, seconds
+from tsforge.experiment import Experiment, TrainConfig, seconds
 from tsforge.model.zoo import DEFAULT, ZOO
+from tsforge.settings import assignment, build
 
 
 def write(folder: Path, text: str) -> Path:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tsforge
+from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.batch import WindowShape
 from tsforge.cli.main import run
 from tsforge.data import catalog
-from tsforge.experiment import groups
 from tsforge.model.network import parameters
-from tsforge.scoreboard import Scoreboard
+from tsforge.settings import groups
 
 PIPELINES = sorted((Path(__file__).resolve().parents[1] / "pipelines").glob("*.toml"))
 GROUPED = [path for path in PIPELINES if path.stem in ("m3", "tourism")]  # experiments of several data sets

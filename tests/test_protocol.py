@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 import tsforge
+from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.data import catalog
+from tsforge.data.dataset import arrange, read, resolve
 from tsforge.data.statistics import moments
 from tsforge.errors import ConfigError
-from tsforge.evaluation import Reader, outcomes, standardise
-from tsforge.experiment import groups
-from tsforge.metrics import score
-from tsforge.model.baselines import Baseline, BaselineKind
-from tsforge.preparation import arrange, read, resolve
-from tsforge.scoreboard import Scoreboard
+from tsforge.evaluation.forecasting import Reader, outcomes, standardise
+from tsforge.evaluation.scores import score
+from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.baselines.naive import BaselineKind
+from tsforge.settings import groups
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTOCOLS = ROOT / "pipelines" / "protocol"

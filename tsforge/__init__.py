@@ -11,27 +11,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from tsforge.version import __version__
 
 if TYPE_CHECKING:
-    from tsforge.artifact import Model, load
+    from tsforge.backtesting.rolling import Backtest, backtest
     from tsforge.comparison.running import Compared, compare
     from tsforge.errors import TsforgeError
-    from tsforge.experiment import Experiment, build
-    from tsforge.explanation import Explanation, explain
-    from tsforge.prediction import Prediction, predict
-    from tsforge.rolling import Backtest, backtest
-    from tsforge.sweeping.conductor import Sweep
+    from tsforge.experiment import Experiment
+    from tsforge.fitted.directory import load
+    from tsforge.fitted.explanation import Explanation, explain
+    from tsforge.fitted.model import Model
+    from tsforge.fitted.prediction import Prediction, predict
+    from tsforge.settings import build
     from tsforge.sweeping.entry import sweep
-    from tsforge.training import Fit, fit
+    from tsforge.sweeping.running import Sweep
+    from tsforge.training.fitting import Fit, fit
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
-    "Experiment": "experiment", "build": "experiment", "fit": "training", "Fit": "training", "load": "artifact",
-    "Model": "artifact", "predict": "prediction", "Prediction": "prediction", "TsforgeError": "errors",
-    "backtest": "rolling", "Backtest": "rolling", "explain": "explanation", "Explanation": "explanation",
+    "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
+    "load": "fitted.directory", "Model": "fitted.model", "predict": "fitted.prediction",
+    "Prediction": "fitted.prediction", "explain": "fitted.explanation", "Explanation": "fitted.explanation",
+    "TsforgeError": "errors", "backtest": "backtesting.rolling", "Backtest": "backtesting.rolling",
     "compare": "comparison.running", "Compared": "comparison.running", "sweep": "sweeping.entry",
-    "Sweep": "sweeping.conductor",
+    "Sweep": "sweeping.running",
 }  # fmt: skip
 
 __all__ = [

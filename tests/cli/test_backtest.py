@@ -12,7 +12,8 @@ import pytest
 
 import tsforge
 from tsforge.cli.main import run
-from tsforge.metrics import METRICS, score
+from tsforge.evaluation.metrics import METRICS
+from tsforge.evaluation.scores import score
 
 pytestmark = pytest.mark.usefixtures("folder")
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from stores import query
 
+from tests.helpers.stores import query
 from tsforge.cli.main import run
 
 SMALL = """

@@ -23,8 +23,8 @@ import pandas as pd
 import pytest
 
 import tsforge
-from tsforge import flavour
 from tsforge.cli.main import run
+from tsforge.tracking import export
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # seconds for what takes ten on an idle machine
@@ -226,7 +226,7 @@ def test_ctrl_c_ends_every_worker(folder: Path) -> None:
 
 def test_mlflow_models_serve(folder: Path) -> None:
     """Prevents: an export that only our own command can serve."""
-    flavour.export(folder / "model", folder / "export")
+    export.export(folder / "model", folder / "export")
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "export", "--port", str(port)]
     with started([*command, "--env-manager", "local"], folder, port) as server:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from stores import environment, query, runs, wait_for
 
+from tests.helpers.stores import environment, query, runs, wait_for
 from tsforge.cli.main import run
 
 QUICK = [

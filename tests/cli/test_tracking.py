@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from stores import Server, content, environment, history, query, runs, wait_for
 
+from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
 from tsforge.cli.main import run
 
 QUICK = ["--horizon", "6", "--max-steps", "40", "--set", "model.width=8"]
@@ -27,9 +27,9 @@ QUICK = ["--horizon", "6", "--max-steps", "40", "--set", "model.width=8"]
 GATED = """
 import sys, time
 from pathlib import Path
-from tsforge import recording
+from tsforge.tracking import recording
 from tsforge.cli.main import main
-from tsforge.events import Round
+from tsforge.training.events import Round
 plain = recording._watching
 def watching(run, report):
     watch, seen = plain(run, report), []
@@ -47,7 +47,7 @@ main(sys.argv[1:])
 # `tsforge` ten times at once, by processes that have imported it already.
 TEN = """
 import multiprocessing, sys
-import tsforge.cli.fit, tsforge.recording, tsforge.training, pytorch_lightning
+import tsforge.cli.commands.fit, tsforge.tracking.recording, tsforge.training.fitting, pytorch_lightning
 from tsforge.cli.main import main
 fork = multiprocessing.get_context("fork")
 processes = [fork.Process(target=main, args=([*sys.argv[1:], "--out", f"m{i}"],)) for i in range(10)]

@@ -13,10 +13,11 @@ import pytest
 from tsforge.comparison import running
 from tsforge.comparison.running import Compared
 from tsforge.errors import ConfigError
-from tsforge.experiment import build
+from tsforge.settings import build
 from tsforge.sweeping import trials
-from tsforge.sweeping.plan import load
-from tsforge.sweeping.study import Place, open_study
+from tsforge.sweeping.config import load
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import open_study
 
 QUICK = {"data.horizon": 4, "data.context": 12, "data.season": 24, "train.max_steps": 10}
 COMPARE = {"models": ["gru", "transformer"], "seeds": 1, "parameters": 6000, "probes": False, "tune": 3}

@@ -10,11 +10,11 @@ from comparison import synthetic
 from comparison.synthetic import LENGTHS, MODELS, attempts, with_probe
 
 from tsforge.comparison import rows, rules, verdicts
-from tsforge.comparison.measured import Measured
+from tsforge.comparison.probes.cost import Curve
+from tsforge.comparison.probes.memory_tasks import TASKS
+from tsforge.comparison.results import Measured
 from tsforge.comparison.rules import UNKNOWN
 from tsforge.comparison.table import ASPECTS, Cell, Table
-from tsforge.probes import Curve
-from tsforge.tasks import TASKS
 
 
 def words(measured: Measured, aspect: str) -> dict[str, str]:

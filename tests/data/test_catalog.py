@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tsforge.data import catalog, table
+from tsforge.data import catalog
 from tsforge.data.catalog import Card
 from tsforge.data.schema import DataConfig
+from tsforge.data.table import table
 from tsforge.errors import DataError
 
 CONTENT = b"ds,y\n2024-01-01,1\n2024-01-02,2\n"

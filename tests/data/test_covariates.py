@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from tables import lay, load, walk
 
+from tests.helpers.tables import lay, load, walk
 from tsforge.data import covariates
 from tsforge.data.panel import build
-from tsforge.data.table import load_like
+from tsforge.data.table.table import load_like
 
 STOP = 40  # rows of the training part of each series of 60
 

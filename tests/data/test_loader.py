@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import lay, walk
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import covariates
 from tsforge.data.loader import WindowLoader, WindowSource, window_shape
 from tsforge.data.panel import Panel

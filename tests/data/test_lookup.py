@@ -7,8 +7,8 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
-from tables import lay, walk
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import lookup
 from tsforge.errors import DataError
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import lay, load, walk
 
+from tests.helpers.tables import lay, load, walk
 from tsforge.data.panel import build
 
 

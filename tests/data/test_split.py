@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tables import lay, walk
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import covariates, split, statistics
 from tsforge.data.loader import WindowLoader, WindowSource, window_shape
+from tsforge.data.season import detect_season
 from tsforge.errors import DataError
 
 
@@ -127,7 +128,7 @@ def learned(seed: int | None) -> dict[str, object]:
     return {
         "encodings": encodings,
         "level": [v.tolist() for v in statistics.level(panel, cuts.train)],
-        "season": statistics.detect_season(panel, cuts.train),
+        "season": detect_season(panel, cuts.train),
         "seasonal_error": [v.tolist() for v in statistics.seasonal_error(panel, cuts.train, 24)],
         "target": torch.cat([b.context.target for b in batches]),
         "truth": torch.cat([b.truth.target for b in batches]),

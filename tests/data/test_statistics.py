@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.tsa.stattools import acf
-from tables import lay, walk
 from utilsforecast import losses
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import statistics
 from tsforge.data.panel import Panel
+from tsforge.data.season import _differences, _sample, autocorrelation, detect_season
 
 
 def wave(period: int, n: int, freq: str | None = "h", noise: float = 0.3, seed: int = 0) -> pd.DataFrame:
@@ -26,24 +27,24 @@ def wave(period: int, n: int, freq: str | None = "h", noise: float = 0.3, seed: 
 )
 def test_season_of_the_calendar(period: int, freq: str, n: int) -> None:
     panel = lay(wave(period, n, freq))
-    assert statistics.detect_season(panel, panel.ends) == period
+    assert detect_season(panel, panel.ends) == period
 
 
 @pytest.mark.parametrize("period", [3, 7, 11, 24, 60])
 def test_season_of_numbered_steps(period: int) -> None:
     """Without a calendar any length may be it, but neither twice the season nor the slope beside it."""
     panel = lay(wave(period, 400, None))
-    assert statistics.detect_season(panel, panel.ends) == period
+    assert detect_season(panel, panel.ends) == period
 
 
 def test_no_season_in_a_walk() -> None:
     """A random walk repeats nothing: its first differences are noise."""
     for seed in range(5):
         panel = lay(walk((500,), freq="h", seed=seed))
-        assert statistics.detect_season(panel, panel.ends) == 1
+        assert detect_season(panel, panel.ends) == 1
     for n in (3, 4, 5):
         panel = lay(walk((n,)))
-        assert statistics.detect_season(panel, panel.ends) == 1
+        assert detect_season(panel, panel.ends) == 1
 
 
 def test_season_through_gaps_and_many_series() -> None:
@@ -53,14 +54,14 @@ def test_season_through_gaps_and_many_series() -> None:
     frame = pd.concat(parts, ignore_index=True)
     frame.loc[np.random.default_rng(0).random(len(frame)) < 0.3, "y"] = np.nan
     panel = lay(frame)
-    assert statistics.detect_season(panel, panel.ends) == 7
+    assert detect_season(panel, panel.ends) == 7
 
 
 def test_season_looks_no_further_than_the_stop() -> None:
     frame = wave(24, 600)
     frame.loc[300:, "y"] = 10 * np.sin(2 * np.pi * np.arange(300) / 168)
     panel = lay(frame)
-    assert statistics.detect_season(panel, panel.offsets[:-1] + 300) == 24
+    assert detect_season(panel, panel.offsets[:-1] + 300) == 24
 
 
 @pytest.mark.parametrize("n", [208, 260, 520])
@@ -68,21 +69,21 @@ def test_a_slow_wave_under_noise(n: int) -> None:
     """A year in weeks: its steps are smaller than the noise, so differences over one step do not show it."""
     for seed in range(5):
         panel = lay(wave(52, n, "W", noise=2, seed=seed))
-        assert statistics.detect_season(panel, panel.ends) == 52
+        assert detect_season(panel, panel.ends) == 52
 
 
 def test_a_smooth_day_under_noise() -> None:
     """It was missed, and a week of such days is no better an answer than the day."""
     for seed in range(5):
         panel = lay(wave(24, 1000, "h", noise=3, seed=seed))
-        assert statistics.detect_season(panel, panel.ends) == 24
+        assert detect_season(panel, panel.ends) == 24
 
 
 def test_a_multiple_does_not_win_by_noise() -> None:
     """Among hundreds of candidates some multiple always repeats best by chance."""
     for seed in range(10):
         panel = lay(wave(20, 1000, None, noise=2, seed=seed))
-        assert statistics.detect_season(panel, panel.ends) in (19, 20, 21)
+        assert detect_season(panel, panel.ends) in (19, 20, 21)
 
 
 @pytest.mark.parametrize("freq", ["h", "D", "W", "MS", None])
@@ -93,7 +94,7 @@ def test_no_season_in_a_trend_or_in_noise(freq: str | None) -> None:
     shapes += [np.random.default_rng(seed).normal(size=400) for seed in range(3)]
     for y in shapes:
         panel = lay(wave(7, 400, freq).assign(y=y), time="ds", target="y")
-        assert statistics.detect_season(panel, panel.ends) == 1
+        assert detect_season(panel, panel.ends) == 1
 
 
 def test_season_of_the_shortest_series() -> None:
@@ -101,7 +102,7 @@ def test_season_of_the_shortest_series() -> None:
     for n in range(1, 12):
         for values in ([0.0, 1.0], [0.0, 1.0, 5.0]):
             panel = lay(pd.DataFrame({"t": range(max(n, 2)), "y": (values * 6)[: max(n, 2)]}), time="t", target="y")
-            assert statistics.detect_season(panel, panel.offsets[:-1] + n) in (1, 2, 3)
+            assert detect_season(panel, panel.offsets[:-1] + n) in (1, 2, 3)
 
 
 @pytest.mark.parametrize("span", [1, 3])
@@ -109,7 +110,7 @@ def test_strength_is_pooled_over_series(span: int) -> None:
     """Each series in its own units, no pair across the border of two: against a loop over the series."""
     frame = walk((40, 25, 60)).assign(y=lambda f: f["y"] * np.repeat([1.0, 1e3, 1e-2], [40, 25, 60]) + 50)
     panel = lay(frame)
-    found = statistics._differences(panel, panel.ends, span, 10, 1000)
+    found = _differences(panel, panel.ends, span, 10, 1000)
     for m in (1, 6):
         above = below = 0.0
         for i in range(3):
@@ -125,10 +126,10 @@ def test_strength_is_pooled_over_series(span: int) -> None:
 def test_newest_rows_are_looked_at() -> None:
     """Of more rows than it looks at, the sample takes the newest of each series, whole windows of them."""
     panel = lay(walk((40, 10, 10)))
-    rows, series = statistics._sample(panel, panel.ends, 5, 25)
+    rows, series = _sample(panel, panel.ends, 5, 25)
     assert rows.tolist() == list(range(15, 40))
     assert series.tolist() == [0] * 25
-    rows, series = statistics._sample(panel, panel.offsets[:-1] + 8, 5, 25)
+    rows, series = _sample(panel, panel.offsets[:-1] + 8, 5, 25)
     assert (
         rows.tolist()
         == [
@@ -229,11 +230,11 @@ def test_autocorrelation_against_statsmodels_and_a_loop_with_gaps() -> None:
     """Another divisor, a mean over the gaps, pairs across them that count as 0 less the mean."""
     rng = np.random.default_rng(0)
     y = rng.normal(size=(50, 2)).cumsum(axis=0)
-    whole = statistics.autocorrelation(y, np.ones_like(y, dtype=bool), 20)
+    whole = autocorrelation(y, np.ones_like(y, dtype=bool), 20)
     for c in range(2):
         np.testing.assert_allclose(whole[:, c], acf(y[:, c], nlags=19, fft=False))
     seen = rng.random(y.shape) > 0.3
-    found = statistics.autocorrelation(y, seen, 60)
+    found = autocorrelation(y, seen, 60)
     for c in range(2):
         gap = y[:, c] - y[seen[:, c], c].mean()
         power = sum(gap[t] ** 2 for t in range(50) if seen[t, c])
@@ -241,4 +242,4 @@ def test_autocorrelation_against_statsmodels_and_a_loop_with_gaps() -> None:
             total = sum(gap[t] * gap[t + k] for t in range(50 - k) if seen[t, c] and seen[t + k, c])
             assert found[k, c] == pytest.approx(total / power)
     assert np.isnan(found[50:]).all()
-    assert np.isnan(statistics.autocorrelation(np.ones((9, 1)), np.ones((9, 1), dtype=bool), 4)).all()
+    assert np.isnan(autocorrelation(np.ones((9, 1)), np.ones((9, 1), dtype=bool), 4)).all()

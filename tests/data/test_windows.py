@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import lay, walk
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import split
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows, cut, last, padded

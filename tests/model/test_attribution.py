@@ -6,15 +6,15 @@ import math
 
 import pytest
 import torch
-from draw import NEURAL, SHAPE, context, network
 from torch import Tensor, nn
 
+from tests.helpers.draw import NEURAL, SHAPE, context, network
 from tsforge.batch import Context, WindowShape
 from tsforge.errors import ModelError
 from tsforge.forecast import Point, Scaling
 from tsforge.model import attribution
 from tsforge.model.backbones.transformer import Attention
-from tsforge.model.scaling import WindowScaler
+from tsforge.model.transforms.scaling import WindowScaler
 
 TRANSFORMERS = ("transformer", "transformer-encoder", "transformer-decoder")
 D = 6

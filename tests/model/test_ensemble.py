@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from draw import context as draw_context
 
+from tests.helpers.draw import context as draw_context
 from tsforge.batch import Context, WindowShape
 from tsforge.errors import ConfigError
-from tsforge.experiment import build
 from tsforge.forecast import Point, Quantiles
 from tsforge.model.ensemble import Blend, Ensemble, Member
 from tsforge.model.zoo import complete
+from tsforge.settings import build
 
 SHAPE = WindowShape(24, 6, 2, 0, 2, 0, season=4, lags=(4,))
 KINDS = ("gru", "nlinear", "seasonal-naive")  # mean and deviation; last value; a level of its own at each step

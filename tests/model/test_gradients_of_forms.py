@@ -9,18 +9,18 @@ from itertools import product
 
 import pytest
 import torch
-from draw import context, truth
 from torch import Tensor
 
+from tests.helpers.draw import context, truth
 from tsforge.batch import Batch, Truth, WindowShape
-from tsforge.model.backbones.matrix import Matrix
+from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import PointHead, QuantileHead
 from tsforge.model.network import Network, Neural
-from tsforge.model.patches import PatchTokens
-from tsforge.model.variates import VariateTokens
+from tsforge.model.tokens.patch import PatchTokens
+from tsforge.model.tokens.variate import VariateTokens
 
 TINY = 1e-12  # in double precision: below what any reachable parameter has, above rounding errors
 H = 5

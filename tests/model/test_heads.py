@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 
 from tsforge.errors import ConfigError
-from tsforge.experiment import build
 from tsforge.forecast import Point, Quantiles, Scaling
 from tsforge.model.heads import LEVELS, PointHead, QuantileHead
+from tsforge.settings import build
 
 B, H, C, E = 3, 4, 2, 5
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, MATRIX, NEURAL, PATCH, POINT, RELATIVE, SHAPE, context, network, truth, values
 from torch import Tensor, nn
 
+from tests.helpers.draw import (
+    BASELINES,
+    FORMS,
+    MATRIX,
+    NEURAL,
+    PATCH,
+    POINT,
+    RELATIVE,
+    SHAPE,
+    context,
+    network,
+    truth,
+    values,
+)
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.errors import ConfigError
-from tsforge.model.baselines import BaselineForecaster, seasonal_naive
+from tsforge.model.baselines.forecaster import BaselineForecaster
+from tsforge.model.baselines.naive import seasonal_naive
 from tsforge.model.network import parameters
-from tsforge.model.scaling import last_observed
-from tsforge.model.seasonal import Season
+from tsforge.model.transforms.scaling import last_observed
+from tsforge.model.transforms.season import Season
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])

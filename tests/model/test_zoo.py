@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from draw import BASELINES, FORMS, MATRIX, PATCH, RELATIVE, SHAPE
 from torch import nn
 
+from tests.helpers.draw import BASELINES, FORMS, MATRIX, PATCH, RELATIVE, SHAPE
 from tsforge.errors import ConfigError
-from tsforge.experiment import build
-from tsforge.model.backbones.matrix import Mixing
+from tsforge.model.backbones.linear import Mixing
 from tsforge.model.backbones.minimal import GATES, MinimalStacks
 from tsforge.model.backbones.transformer import OneStack, Stacks
-from tsforge.model.patches import PatchEmbedding
-from tsforge.model.tokens import PointEmbedding
-from tsforge.model.variates import VariateEmbedding
+from tsforge.model.tokens.patch import PatchEmbedding
+from tsforge.model.tokens.point import PointEmbedding
+from tsforge.model.tokens.variate import VariateEmbedding
 from tsforge.model.zoo import DEFAULT, ZOO, complete, merge
+from tsforge.settings import build
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

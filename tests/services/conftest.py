@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from compose import FOLDER, SERVICE, filled, mounted
-from server import Postgres, Server, postgres_folder
-from team import Team, has_user, unavailable
+
+from tests.helpers.compose import FOLDER, SERVICE, filled, mounted
+from tests.helpers.server import Postgres, Server, postgres_folder
+from tests.helpers.team import Team, has_user, unavailable
 
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

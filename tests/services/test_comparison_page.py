@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from comparison import synthetic
 
-from tsforge import charts, report
-from tsforge.comparison import verdicts
+from tsforge.comparison import plots, report, verdicts
 
 pytestmark = pytest.mark.xdist_group("ui")
 
@@ -25,7 +24,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def open_page(models: tuple[str, ...], width: int) -> Any:
         measured = synthetic.measured(models)
-        paths = report.write(measured, verdicts.build(measured), charts.draw(measured, tmp_path), tmp_path)
+        paths = report.write(measured, verdicts.build(measured), plots.draw(measured, tmp_path), tmp_path)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.get(next(path for path in paths if path.suffix == ".html").as_uri())

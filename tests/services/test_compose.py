@@ -11,8 +11,9 @@ import click
 import mlflow.environment_variables as variables
 import mlflow.server.auth
 import pytest
-from compose import COMPOSE, FOLDER, SERVICE, VARIABLE, filled, mounted, texts
 from mlflow.cli import cli
+
+from tests.helpers.compose import COMPOSE, FOLDER, SERVICE, VARIABLE, filled, mounted, texts
 
 ROOT = FOLDER.parent
 SERVER = cli.commands["server"]

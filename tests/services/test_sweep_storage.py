@@ -11,19 +11,20 @@ from pathlib import Path
 
 import optuna
 import pytest
-from server import Postgres
 
-from tsforge.experiment import build
-from tsforge.preparation import read, resolve
+from tests.helpers.server import Postgres
+from tsforge.data.dataset import read, resolve
+from tsforge.settings import build
 from tsforge.sweeping import trials
-from tsforge.sweeping.crew import Crew
-from tsforge.sweeping.orders import Orders
-from tsforge.sweeping.plan import Plan, SweepConfig
-from tsforge.sweeping.study import Place, open_study, pruner, sampler
+from tsforge.sweeping.config import Plan, SweepConfig
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import open_study, pruner, sampler
+from tsforge.sweeping.workers.job import Orders
+from tsforge.sweeping.workers.pool import Crew
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sweeping"))
-from plans import SMALL, hourly
-from stores import wait_for
+from tests.helpers.plans import SMALL, hourly
+from tests.helpers.stores import wait_for
 
 TOTAL = 5
 

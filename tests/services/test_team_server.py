@@ -19,8 +19,9 @@ import pytest
 from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from server import Server, environment
-from team import Team, unavailable
+
+from tests.helpers.server import Server, environment
+from tests.helpers.team import Team, unavailable
 
 COLLEAGUE = ("colleague", "quite another password")
 
@@ -190,7 +191,7 @@ def test_services_end_with_the_tests_however_those_end(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
-from server import Process
+from tests.helpers.server import Process
 process = Process(Path("holder.log"), ending="KILL")
 process.start([sys.executable, "-c", {holder!r}])
 process.wait_until(Path("held").exists)

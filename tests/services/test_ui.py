@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from server import environment, free_port
 
-from tsforge import recording, training
-from tsforge.experiment import build
-from tsforge.recording import Wish
-from tsforge.tracking import runs, store, view
+from tests.helpers.server import environment, free_port
+from tsforge.plotting.style import COLOURS
+from tsforge.settings import build
+from tsforge.tracking import recording, runs, store, view
+from tsforge.tracking.recording import Wish
 from tsforge.tracking.runs import Recorded
 from tsforge.tracking.tracker import Tracker
+from tsforge.training import fitting
 
 pytestmark = pytest.mark.xdist_group("ui")
 
@@ -73,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Tracker() as tracker:
             for i, kind in enumerate(KINDS):
                 settings = {"model.kind": kind, "model.width": 8, "data.horizon": 12, "train.max_steps": 5 + i}
-                prepared = training.for_fit(build(settings), "load.csv")
+                prepared = fitting.for_fit(build(settings), "load.csv")
                 recording.fit(prepared, Path(f"models/{kind}"), tracker, Wish(f"tsforge fit load.csv --model {kind}"))
     return place
 
@@ -127,7 +128,7 @@ def test_the_runs_page_shows_four_fits_in_our_columns_and_order(
             assert row[f"params.`{name}`"] == run.params[name]
         for name in view.METRICS:
             assert float(row[f"metrics.`{name}`"]) == pytest.approx(run.metrics[name], rel=1e-4)
-        assert view.COLOURS[run.params["model.kind"]] in row["attributes.`Run Name`"]
+        assert COLOURS[run.params["model.kind"]] in row["attributes.`Run Name`"]
     keep(browser, "runs", tmp_path)
 
 

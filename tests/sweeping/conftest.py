@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plans import SMALL, Make, hourly
 
-from tsforge.preparation import read, resolve
-from tsforge.sweeping.plan import Plan, plan
+from tests.helpers.plans import SMALL, Make, hourly
+from tsforge.data.dataset import read, resolve
+from tsforge.sweeping.config import Plan, plan
 
 
 @pytest.fixture

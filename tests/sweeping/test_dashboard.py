@@ -14,7 +14,8 @@ import pytest
 
 from tsforge.errors import ConfigError
 from tsforge.sweeping import dashboard
-from tsforge.sweeping.study import Place, open_study
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import open_study
 
 
 def ask(url: str) -> str:

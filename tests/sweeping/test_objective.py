@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from plans import Make
 
 import tsforge
-from tsforge import metrics
+from tests.helpers.plans import Make
+from tsforge.data.dataset import Prepared
 from tsforge.errors import ConfigError, DataError, TrainingError
-from tsforge.evaluation import Forecaster, Reader
-from tsforge.events import Round
+from tsforge.evaluation.forecasting import Forecaster, Reader
+from tsforge.evaluation.scores import score
 from tsforge.model.network import parameters
-from tsforge.preparation import Prepared
+from tsforge.sweeping import data as tables
 from tsforge.sweeping import objective
-from tsforge.sweeping import table as tables
+from tsforge.sweeping.config import Plan
+from tsforge.sweeping.data import Table
 from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError
-from tsforge.sweeping.plan import Plan
-from tsforge.sweeping.table import Table
-from tsforge.training import Learned, for_fit, learn
+from tsforge.training.events import Round
+from tsforge.training.fitting import Learned, for_fit, learn
 
 
 class Watching:
@@ -66,7 +66,7 @@ def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
     o = Forecaster(reader, learned.judged.calibration).outcome(prepared, prepared.parts.validation)
     mase = float(np.mean(np.abs(o.point - o.truth) / o.scale[:, None]))
     assert judged.values == (pytest.approx(mase, rel=1e-5),)
-    assert judged.scores["val/wql"] == pytest.approx(metrics.score(o, "wql"))
+    assert judged.scores["val/wql"] == pytest.approx(score(o, "wql"))
     assert judged.scores["val/loss"] == min(r.validation for r in learned.rounds)
     assert judged.scores["parameters"] == parameters(learned.model.network)
 
@@ -99,7 +99,7 @@ def test_folds_are_rolling_origins_and_the_value_is_their_mean(make: Make) -> No
         alone = for_fit(base, short)
         learned = learn(alone)
         outcome = learned.judged.outcome(alone, alone.parts.validation)
-        values.append(metrics.score(outcome, "mase"))
+        values.append(score(outcome, "mase"))
         np.testing.assert_array_equal(prepared.parts.validation.origins, alone.parts.validation.origins)
     assert judged.values[0] == pytest.approx(np.mean(values))
 
@@ -122,7 +122,7 @@ def test_reports_count_in_twentieths_of_a_training(make: Make) -> None:
 
 def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: pruning that trains on; counted in optimiser steps."""
-    from tsforge.learner import Learner
+    from tsforge.training.learner import Learner
 
     steps = []
     before = Learner.on_before_optimizer_step

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment, build
+from tsforge.experiment import Experiment
 from tsforge.model.zoo import ZOO
+from tsforge.settings import build
 from tsforge.sweeping.space import Space, space
 
 

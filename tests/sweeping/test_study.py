@@ -7,13 +7,14 @@ from pathlib import Path
 
 import optuna
 import pytest
-from plans import Make
 
+from tests.helpers.plans import Make
 from tsforge.errors import ConfigError
-from tsforge.experiment import override
-from tsforge.sweeping import pictures, ranking
-from tsforge.sweeping.plan import ROUNDS, Plan, SweepConfig, load
-from tsforge.sweeping.study import MEANING, Place, agree, open_study, pruner, sampler
+from tsforge.settings import override
+from tsforge.sweeping import leaderboard, plots
+from tsforge.sweeping.config import ROUNDS, Plan, SweepConfig, load
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import MEANING, agree, open_study, pruner, sampler
 
 
 def named(plan: Plan, **sweep: object) -> Plan:
@@ -111,7 +112,7 @@ def test_constraints_decide_who_can_win_and_the_front_is_not_dominated(make: Mak
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, [abs(math.log(experiment.train.lr / 0.002)), size])
-    found = ranking.rows(study, plan)
+    found = leaderboard.rows(study, plan)
     good = [r for r in found if r.good]
     assert good
     assert all(r.values[1] <= 100 for r in good)
@@ -121,9 +122,9 @@ def test_constraints_decide_who_can_win_and_the_front_is_not_dominated(make: Mak
         if all(x <= y for x, y in zip(a.values, b.values, strict=True)) and a.values != b.values
     }  # fmt: skip
     assert {r.number for r in good if r.front} == {r.number for r in good} - dominated
-    assert {r.number for r in ranking.chosen(found, 99)} == {r.number for r in good} - dominated
+    assert {r.number for r in leaderboard.chosen(found, 99)} == {r.number for r in good} - dominated
     assert {t.number for t in study.best_trials} == {r.number for r in good if r.front}  # Optuna's own
-    pictures.draw(study, found, plan, tmp_path)
+    plots.draw(study, found, plan, tmp_path)
     assert all((tmp_path / f"{n}.png").stat().st_size > 5_000 for n in ("history", "slice", "parallel", "pareto"))
 
 
@@ -135,7 +136,7 @@ def test_importance_finds_the_setting_that_matters(make: Make, tmp_path: Path) -
         trial = study.ask()
         experiment = plan.made.suggest(trial)
         study.tell(trial, abs(math.log(experiment.train.lr / 0.002)))
-    shares = pictures.importance(study)
+    shares = plots.importance(study)
     assert max(shares, key=lambda n: shares[n]) == "train.lr"
     assert {"lstm/model.width", "gru/model.width", "model.kind"} <= set(shares)
 

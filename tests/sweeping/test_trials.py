@@ -16,7 +16,8 @@ import pytest
 from optuna.trial import TrialState
 
 from tsforge.sweeping import trials
-from tsforge.sweeping.study import Place, open_study
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import open_study
 
 QUADRATIC = """
 import sys, time

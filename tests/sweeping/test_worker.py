@@ -11,18 +11,19 @@ from pathlib import Path
 
 import optuna
 import pytest
-from plans import Make
-from stores import environment, wait_for
 
+from tests.helpers.plans import Make
+from tests.helpers.stores import environment, wait_for
 from tsforge.errors import TrainingError
 from tsforge.sweeping import trials, worker
-from tsforge.sweeping.crew import Crew
+from tsforge.sweeping.config import Plan
+from tsforge.sweeping.data import Table
 from tsforge.sweeping.objective import Judge
-from tsforge.sweeping.orders import Orders
-from tsforge.sweeping.plan import Plan
-from tsforge.sweeping.recorded import Recorder
-from tsforge.sweeping.study import Place, begin_with, open_study, pruner, sampler
-from tsforge.sweeping.table import Table
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.recording import Recorder
+from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
+from tsforge.sweeping.workers.job import Orders
+from tsforge.sweeping.workers.pool import Crew
 
 
 def opened(plan: Plan, folder: Path) -> optuna.Study:

@@ -13,23 +13,22 @@ from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
-from stores import content, history, query
 
-from tsforge import flavour
-from tsforge.tracking import delivery, journal, models, store
+from tests.helpers.stores import content, history, query
+from tsforge.tracking import delivery, export, journal, registry, store
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
 
 AT = 1_700_000_000.0
 
 
-EXPORT = flavour.export
+EXPORT = export.export
 
 
 @pytest.fixture(autouse=True)
 def _any_folder_is_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an export makes of a model has tests of its own."""
-    monkeypatch.setattr(flavour, "export", lambda folder, into: shutil.copytree(folder, into / models.FOLDER))
+    monkeypatch.setattr(export, "export", lambda folder, into: shutil.copytree(folder, into / registry.FOLDER))
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +336,7 @@ def test_a_damaged_model_costs_itself_alone(
     begin: Callable[..., Run], database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: a run that never arrives because its copy of the model was damaged on disk."""
-    monkeypatch.setattr(flavour, "export", EXPORT)
+    monkeypatch.setattr(export, "export", EXPORT)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "manifest.json").write_text("{")
     run = begin()

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from stores import environment
-
+from tests.helpers.stores import environment
 from tsforge.tracking import journal
 from tsforge.tracking.journal import Run
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import Server, query
 
+from tests.helpers.stores import Server, query
 from tsforge.errors import TrackingError
-from tsforge.tracking import models, store
+from tsforge.tracking import registry, store
 from tsforge.tracking import runs as recorded
 
 Made = dict[str, str]
@@ -41,8 +41,8 @@ def export(word: str) -> Callable[[Path], None]:
     """What stands for an MLflow model around a model directory."""
 
     def write(into: Path) -> None:
-        (into / models.FOLDER).mkdir(parents=True)
-        (into / models.FOLDER / "manifest.json").write_text(word)
+        (into / registry.FOLDER).mkdir(parents=True)
+        (into / registry.FOLDER / "manifest.json").write_text(word)
         (into / "MLmodel").write_text("flavors: {}\n")
 
     return write
@@ -61,7 +61,7 @@ def made(client: Any, uri: str) -> Made:
         "it's mine": run_with(client, number, "it's mine", None, {}),
     }
     for name in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb"):
-        models.record(client, number, found[name], export(name))
+        registry.record(client, number, found[name], export(name))
     return found
 
 
@@ -132,8 +132,8 @@ def test_what_a_run_lacks_is_said(client: Any, made: Made) -> None:
 def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, made: Made) -> None:
     """Prevents: a registered model that `predict` cannot find, or another version than was asked for."""
     lstm, gru = "lstm-load-h6-aaaa", "gru-load-h6-bbbb"
-    assert models.register_run(client, lstm, "shop", "champion") == "1"
-    assert models.register_run(client, gru, "shop", "challenger") == "2"
+    assert registry.register_run(client, lstm, "shop", "champion") == "1"
+    assert registry.register_run(client, gru, "shop", "challenger") == "2"
     expected = {
         f"runs:/{lstm}": lstm, f"runs:/{made[gru]}": gru, f"runs:/{made[gru]}/model": gru, "runs://" + lstm: lstm,
         "models:/shop@champion": lstm, "models:/shop@challenger": gru, "models:/shop/1": lstm, "models:/shop/2": gru,
@@ -142,13 +142,13 @@ def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, made:
     model = client.get_run(made[lstm]).outputs.model_outputs[0].model_id
     expected[f"models:/{model}"] = lstm
     for word, name in expected.items():
-        assert models.is_recorded(word)
-        assert (models.fetch(word, uri) / "manifest.json").read_text() == name, word
-    assert models.register_run(client, gru, "shop", "champion") == "2"  # the alias moves, no third version
-    assert (models.fetch("models:/shop@champion", uri) / "manifest.json").read_text() == gru
-    assert models.register_run(client, lstm, "m-shop") == "1"  # as an id begins
-    assert (models.fetch("models:/m-shop", uri) / "manifest.json").read_text() == lstm
-    assert (models.fetch("models:/m-shop/1", uri) / "manifest.json").read_text() == lstm
+        assert registry.is_recorded(word)
+        assert (registry.fetch(word, uri) / "manifest.json").read_text() == name, word
+    assert registry.register_run(client, gru, "shop", "champion") == "2"  # the alias moves, no third version
+    assert (registry.fetch("models:/shop@champion", uri) / "manifest.json").read_text() == gru
+    assert registry.register_run(client, lstm, "m-shop") == "1"  # as an id begins
+    assert (registry.fetch("models:/m-shop", uri) / "manifest.json").read_text() == lstm
+    assert (registry.fetch("models:/m-shop/1", uri) / "manifest.json").read_text() == lstm
 
 
 def test_registering_in_another_store_leaves_this_folder_alone(
@@ -157,7 +157,7 @@ def test_registering_in_another_store_leaves_this_folder_alone(
     """Prevents: MLflow looking for the model in mlflow.db of the current folder, and making that to look there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
-    assert models.register_run(client, made["lstm-load-h6-aaaa"], "elsewhere") == "1"
+    assert registry.register_run(client, made["lstm-load-h6-aaaa"], "elsewhere") == "1"
     assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mine.db"
     assert list(tmp_path.iterdir()) == []
 
@@ -176,9 +176,9 @@ def test_registering_in_another_store_leaves_this_folder_alone(
 )
 def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: Any, uri: str, made: Made) -> None:
     """Prevents: a traceback of MLflow for a slip in a model's name."""
-    models.register_run(client, made["lstm-load-h6-aaaa"], "here", "best")
+    registry.register_run(client, made["lstm-load-h6-aaaa"], "here", "best")
     with pytest.raises(TrackingError) as problem:
-        models.fetch(word, uri)
+        registry.fetch(word, uri)
     assert message in problem.value.message
     assert hint in problem.value.hint
 
@@ -186,14 +186,14 @@ def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: A
 @pytest.mark.parametrize("word", ["models/lstm", "run:/x", "models:x", "/models:/x", "", 7, None])
 def test_folders_are_no_recorded_models(word: object) -> None:
     """Prevents: a path taken for the name of a recorded model."""
-    assert not models.is_recorded(word)
+    assert not registry.is_recorded(word)
 
 
 @pytest.mark.parametrize(("name", "alias"), [("a/b", None), ("fine", "latest"), ("", None)])
 def test_names_that_the_registry_refuses(name: str, alias: str | None, client: Any, made: Made) -> None:
     """Prevents: a traceback of MLflow for a name that it does not allow."""
     with pytest.raises(TrackingError) as problem:
-        models.register_run(client, made["lstm-load-h6-aaaa"], name, alias)
+        registry.register_run(client, made["lstm-load-h6-aaaa"], name, alias)
     assert problem.value.hint == "choose another name or alias"
 
 
@@ -201,11 +201,11 @@ def test_files_that_are_gone_are_said(client: Any, uri: str, made: Made) -> None
     """Prevents: "no such model directory" for a folder that the user never named."""
     number = store.experiment(client, uri, "tsforge")
     run = run_with(client, number, "emptied", 1.0, {})
-    models.record(client, number, run, export("emptied"))
-    (models.fetch("runs:/emptied", uri) / "manifest.json").unlink()
-    models.fetch("runs:/emptied", uri).rmdir()
+    registry.record(client, number, run, export("emptied"))
+    (registry.fetch("runs:/emptied", uri) / "manifest.json").unlink()
+    registry.fetch("runs:/emptied", uri).rmdir()
     with pytest.raises(TrackingError, match="its files are gone"):
-        models.fetch("runs:/emptied", uri)
+        registry.fetch("runs:/emptied", uri)
     assert made
 
 
@@ -217,10 +217,10 @@ def test_a_model_of_a_server_is_downloaded(tmp_path: Path) -> None:
         client = store.connect(server.uri)
         number = store.experiment(client, server.uri, "tsforge")
         run = run_with(client, number, "far", 1.0, {})
-        models.record(client, number, run, export("far"))
-        assert models.register_run(client, "far", "shop", "champion") == "1"
+        registry.record(client, number, run, export("far"))
+        assert registry.register_run(client, "far", "shop", "champion") == "1"
         for word in ("runs:/far", "models:/shop@champion", "models:/shop"):
-            folder = models.fetch(word, server.uri)
+            folder = registry.fetch(word, server.uri)
             assert (folder / "manifest.json").read_text() == "far"
             assert tmp_path not in folder.parents
     finally:

@@ -14,8 +14,8 @@ from urllib.parse import urlparse
 
 import pytest
 from mlflow.tracking import MlflowClient
-from stores import environment, query, runs, wait_for
 
+from tests.helpers.stores import environment, query, runs, wait_for
 from tsforge.errors import TrackingError
 from tsforge.tracking import store
 

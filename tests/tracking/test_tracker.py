@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from stores import Server, content, environment, history, query, runs, wait_for
 
+from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
 from tsforge.tracking import courier, journal
 from tsforge.tracking import tracker as tracking
 from tsforge.tracking.delivery import Delivered

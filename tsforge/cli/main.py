@@ -60,7 +60,7 @@ def run(argv: list[str], age: float = 0.0) -> int:
         )
         return 0
     if argv in (["--version"], ["-V"]):
-        from tsforge import __version__
+        from tsforge.version import __version__
 
         print(f"tsforge {__version__}")
         return 0
@@ -69,11 +69,11 @@ def run(argv: list[str], age: float = 0.0) -> int:
         return 0
     from cyclopts import CycloptsError
 
-    from tsforge.cli import show
+    from tsforge.cli import output
     from tsforge.errors import TsforgeError, nearest
 
     name = argv[0]
-    show.remember(argv, began)
+    output.remember(argv, began)
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
@@ -100,7 +100,7 @@ def application(name: str) -> Callable[..., object]:
         suppress_keyboard_interrupt=False,
     )  # fmt: skip
     app["--help"].show = False
-    module = import_module(f"tsforge.cli.{name}")
+    module = import_module(f"tsforge.cli.commands.{name}")
     app.default(getattr(module, name))
     for action in getattr(module, "ACTIONS", ()):
         app.command(action)

@@ -34,9 +34,9 @@ class TrackOptions:
 
 def model_folder(word: str, uri: str | None) -> str:
     """The folder of a model: itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies or was fetched to."""
-    from tsforge.tracking import models
+    from tsforge.tracking import registry
 
-    return str(models.fetch(word, uri)) if models.is_recorded(word) else word
+    return str(registry.fetch(word, uri)) if registry.is_recorded(word) else word
 
 
 @Parameter(name="*")
@@ -97,7 +97,7 @@ class FitOptions:
 
     def overrides(self) -> dict[str, Any]:
         """Dotted path to value, for everything that was given."""
-        from tsforge.experiment import assignment
+        from tsforge.settings import assignment
 
         given: dict[str, Any] = {
             "data.target": self.target, "data.time": self.time, "data.id": self.id, "data.horizon": self.horizon,

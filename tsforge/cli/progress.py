@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tsforge.cli.show import duration, tell
+from tsforge.cli.output import duration, tell
 
 if TYPE_CHECKING:
-    from tsforge.events import Event, Round, Tick
-    from tsforge.preparation import Prepared
+    from tsforge.data.dataset import Prepared
     from tsforge.sweeping.trials import Tally
+    from tsforge.training.events import Event, Round, Tick
 
 
 class Line:
@@ -49,7 +49,7 @@ class Progress:
         self.close = self._line.close
 
     def __call__(self, event: Event) -> None:
-        from tsforge.events import Standing
+        from tsforge.training.events import Standing
 
         if isinstance(event, Standing):
             return
@@ -83,7 +83,7 @@ class AutoProgress:
         self.close = self._line.close
 
     def __call__(self, event: Event) -> None:
-        from tsforge.events import Standing
+        from tsforge.training.events import Standing
 
         if not isinstance(event, Standing):
             self._line.write(f"step {event.step}  {duration(event.seconds)}", plain=False)
@@ -100,8 +100,8 @@ class AutoProgress:
 
 def following(prepared: Prepared) -> AutoProgress | Progress:
     """What shows a training that begins now: of one network, of members in turn, or a tournament."""
-    from tsforge.ensembling import planned
     from tsforge.model.auto import Auto
+    from tsforge.training.ensemble import planned
 
     experiment = prepared.experiment
     auto = isinstance(experiment.model, Auto)

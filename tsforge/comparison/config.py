@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tsforge import experiment as experiments
+from tsforge.comparison.probes.memory_tasks import Budget
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
 from tsforge.model.network import Neural
 from tsforge.model.zoo import ZOO, complete, merge
-from tsforge.tasks import Budget
+from tsforge.settings import grouped, nest, override, read_toml
 
 DEFAULTS = ("rnn", "lstm", "gru", "transformer")
 ALL = "all"  # settings that hold for every model
@@ -122,7 +122,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Pla
     """
     source = str(source) if isinstance(source, Path) else source
     file = source if isinstance(source, str) and source.endswith(".toml") else None
-    values = experiments.read_toml(Path(file)) if file else {}
+    values = read_toml(Path(file)) if file else {}
     asked = merge(values.pop("compare", {}), compare)
     own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}
     shared = _models(values.pop("model", {}), overrides)
@@ -130,7 +130,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Pla
     if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")
-    found = experiments.grouped(values, own, file or "settings")
+    found = grouped(values, own, file or "settings")
     found = {name or _title(e): e for name, e in found.items()}
     for name in config.optional:
         if name not in found:
@@ -153,7 +153,7 @@ def quick(plan: Plan) -> Plan:
     small = {}
     for name, e in plan.experiments.items():
         less = {"data.context": min(e.data.context or 48, 48), "train.max_steps": min(e.train.max_steps, 40)}
-        small[name] = experiments.override(e, less | {"train.max_time": None})
+        small[name] = override(e, less | {"train.max_time": None})
     config = config.model_copy(update={**update, "budget": "steps"})
     return replace(plan, name=f"{plan.name}-quick", compare=config, experiments=small)
 
@@ -166,7 +166,7 @@ def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
         if head == "model":
             if not rest or rest == "kind":
                 raise ConfigError("a comparison has several models", "name them: --models rnn,lstm,transformer")
-            found = merge(found, experiments.nest(rest, value))
+            found = merge(found, nest(rest, value))
     return found
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tsforge.comparison import rules
-from tsforge.comparison.measured import Measured, OnData, Probed
+from tsforge.comparison.probes.cost import half_life
+from tsforge.comparison.probes.memory_tasks import TASKS, solved_lag
+from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.comparison.table import Cell, Row
-from tsforge.metrics import REFERENCE, skill
-from tsforge.probes import half_life
-from tsforge.tasks import TASKS, solved_lag
+from tsforge.evaluation.metrics import REFERENCE
+from tsforge.evaluation.scores import skill
 
 
 def parallel(probed: Mapping[str, Probed]) -> list[Row]:

@@ -10,20 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tsforge import charts, environment, recording, report
-from tsforge.comparison import config, contest, measuring, tuning, verdicts
+from tsforge.comparison import config, plots, probing, report, trainings, tuning, verdicts
 from tsforge.comparison.config import Plan
-from tsforge.comparison.contest import Contest, Stage
-from tsforge.comparison.measured import Measured, OnData
+from tsforge.comparison.results import Measured, OnData
 from tsforge.comparison.table import Table
+from tsforge.comparison.trainings import Contest, Stage
 from tsforge.comparison.tuning import Bench
+from tsforge.data.dataset import Prepared
 from tsforge.errors import DataError
-from tsforge.events import Report
-from tsforge.preparation import Prepared
-from tsforge.recording import Wish
-from tsforge.sweeping.conductor import Progress
+from tsforge.runtime.threads import threads
+from tsforge.sweeping.running import Progress
+from tsforge.tracking import provenance, recording
 from tsforge.tracking.journal import Run
+from tsforge.tracking.recording import Wish
 from tsforge.tracking.tracker import Tracker
+from tsforge.training.events import Report
 
 log = logging.getLogger("tsforge")
 
@@ -73,7 +74,7 @@ def run(plan: Plan, setting: Setting) -> Compared:
     contests = _prepare(plan)
     wish = Wish(setting.command)
     with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
-        probed = measuring.probe(plan.compare, setting.say, setting.workers)
+        probed = probing.probe(plan.compare, setting.say, setting.workers)
         early = verdicts.build(_measured(plan, probed, [], start))
         wishes = {
             model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
@@ -81,8 +82,8 @@ def run(plan: Plan, setting: Setting) -> Compared:
         }
         watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
         stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
-        with environment.threads(plan.compare.threads):
-            data = [contest.hold(_tuned(one, plan, setting, parent), plan.compare, stage) for one in contests]
+        with threads(plan.compare.threads):
+            data = [trainings.hold(_tuned(one, plan, setting, parent), plan.compare, stage) for one in contests]
         measured = _measured(plan, probed, data, start)
         table = verdicts.build(measured)
         files = write(measured, table, setting.folder)
@@ -92,7 +93,7 @@ def run(plan: Plan, setting: Setting) -> Compared:
 
 def write(measured: Measured, table: Table, folder: Path) -> list[Path]:
     """The table as a page, as Markdown, as CSV and as JSON, and its pictures."""
-    pictures = charts.draw(measured, folder)
+    pictures = plots.draw(measured, folder)
     return [*report.write(measured, table, pictures, folder), *pictures.values()]
 
 
@@ -101,7 +102,7 @@ def _prepare(plan: Plan) -> list[Contest]:
     found = []
     for name, experiment in plan.experiments.items():
         try:
-            found.append(contest.prepare(name, experiment, plan.compare, plan.frame))
+            found.append(trainings.prepare(name, experiment, plan.compare, plan.frame))
         except DataError as problem:
             if name not in plan.compare.optional:
                 raise
@@ -126,12 +127,12 @@ def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report |
     return lambda title, prepared: setting.watch(f"training {next(numbers)} of {count}: {title}", prepared)
 
 
-def _measured(plan: Plan, probed: measuring.Found, data: list[OnData], start: float) -> Measured:
+def _measured(plan: Plan, probed: probing.Found, data: list[OnData], start: float) -> Measured:
     asked = plan.compare
     lag = asked.probes.reach if asked.probes else 0
     return Measured(
         plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag,
-        environment.hardware() | {"threads": str(asked.threads)},
+        provenance.hardware() | {"threads": str(asked.threads)},
         time.perf_counter() - start,
     )  # fmt: skip
 

@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.comparison import matching
+from tsforge.comparison import widths
 from tsforge.comparison.config import CompareConfig
-from tsforge.comparison.contest import Contest, rival
-from tsforge.comparison.measured import Tuned
+from tsforge.comparison.results import Tuned
+from tsforge.comparison.trainings import Contest, rival
 from tsforge.config import Choice
+from tsforge.data.dataset import Prepared
 from tsforge.errors import ConfigError, TrainingError, listing
-from tsforge.experiment import Experiment, override
-from tsforge.preparation import Prepared
-from tsforge.recording import Wish
-from tsforge.sweeping import conductor, storing
-from tsforge.sweeping.conductor import Progress, Sweep, Where
-from tsforge.sweeping.plan import FILE, Plan, SweepConfig, checked, load
+from tsforge.experiment import Experiment
+from tsforge.settings import override
+from tsforge.sweeping import running, storing
+from tsforge.sweeping.config import FILE, Plan, SweepConfig, checked, load
+from tsforge.sweeping.running import Progress, Sweep, Where
 from tsforge.sweeping.space import Setting, space
+from tsforge.tracking.recording import Wish
 from tsforge.tracking.tracker import Tracker
 
 TERMS = ("model.width", "train.batch_size")  # solved for, and what a budget of steps or time is counted in
@@ -67,7 +68,7 @@ def _search(plan: Plan, bench: Bench, threads: int) -> Tuned:
     (model,) = plan.bases
     progress = bench.watch(f"tuning {plan.title}")
     where = Where(bench.folder / model, threads=threads)
-    done, _ = conductor.sweep(plan, where, bench.tracker, bench.wish, progress)
+    done, _ = running.sweep(plan, where, bench.tracker, bench.wish, progress)
     if done.stopped:
         raise KeyboardInterrupt
     return _tuned(done, model)
@@ -134,10 +135,10 @@ def _values(setting: Setting, base: Experiment, contest: Contest) -> list[Any]:
 def _alike(experiment: Experiment, contest: Contest) -> bool:
     """Whether a model has as many parameters as the others, whatever these choose."""
     counts = [count for _, count in contest.sizes.values()]
-    middle, room = math.sqrt(min(counts) * max(counts)), math.sqrt(1 + matching.WITHIN)
+    middle, room = math.sqrt(min(counts) * max(counts)), math.sqrt(1 + widths.WITHIN)
     model: Any = experiment.model
     try:
-        count = matching.of_windows(model, contest.prepared.source.shape)(model.width)
+        count = widths.of_windows(model, contest.prepared.source.shape)(model.width)
     except ConfigError:  # a width that is no multiple of so many heads
         return False
     return middle / room <= count <= middle * room

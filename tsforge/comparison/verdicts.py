@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from tsforge.comparison import rows, rules
-from tsforge.comparison.measured import Measured
+from tsforge.comparison.probes.memory_tasks import TASKS
+from tsforge.comparison.results import Measured
 from tsforge.comparison.table import Row, Table
-from tsforge.tasks import TASKS
 
 
 def build(measured: Measured) -> Table:

@@ -13,9 +13,9 @@ from urllib.request import urlopen
 
 from pydantic import Field
 
-from tsforge import writing
 from tsforge.config import Config, parse
 from tsforge.errors import DataError, listing, nearest
+from tsforge.runtime import files
 
 _HERE = Path(__file__).resolve().parent
 
@@ -100,7 +100,7 @@ def get(card: Card) -> Path:
     _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    return writing.replace(path, content)
+    return files.replace(path, content)
 
 
 def _check(card: Card, content: bytes, what: str) -> None:

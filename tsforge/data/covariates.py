@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.config import Config
-from tsforge.data import calendar
 from tsforge.data.panel import Panel
 from tsforge.data.schema import Covariate
-from tsforge.data.times import to_wall
+from tsforge.data.table.times import to_wall
+from tsforge.data.time import calendar
 
 log = logging.getLogger("tsforge")
 

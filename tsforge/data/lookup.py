@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tsforge.data.calendar import wall_clock
 from tsforge.data.panel import Panel
-from tsforge.data.reading import Frame
-from tsforge.data.times import format_times, parse_times, show_time, to_wall
+from tsforge.data.table.reading import Frame
+from tsforge.data.table.times import format_times, parse_times, show_time, to_wall
+from tsforge.data.time.calendar import wall_clock
 from tsforge.errors import DataError, listing, nearest
 
 

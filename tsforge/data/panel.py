@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.schema import Schema
-from tsforge.data.table import Table
+from tsforge.data.table.table import Table
 
 log = logging.getLogger("tsforge")
 

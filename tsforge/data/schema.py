@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from tsforge.config import Config
-from tsforge.data.calendar import Frequency
+from tsforge.data.time.calendar import Frequency
 
 
 def _names(value: object) -> object:

@@ -8,12 +8,12 @@ import numpy as np
 from pandas.api import types
 
 from tsforge.data.defaults import default_horizon
-from tsforge.data.detection import Roles, detect
 from tsforge.data.panel import Panel, build
-from tsforge.data.reading import Frame, read
 from tsforge.data.schema import DataConfig
-from tsforge.data.statistics import detect_season
-from tsforge.data.table import Table, tidy
+from tsforge.data.season import detect_season
+from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.roles import Roles, detect
+from tsforge.data.table.table import Table, tidy
 
 
 def survey(source: Any, config: DataConfig) -> dict[str, Any]:

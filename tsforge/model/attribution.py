@@ -19,7 +19,7 @@ from tsforge.forecast import Scaling
 from tsforge.model.backbones.transformer import Attention
 from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
-from tsforge.model.scaling import WindowScaler
+from tsforge.model.transforms.scaling import WindowScaler
 
 BATCH = 64  # forecast steps whose gradients are taken at once
 MOST = 2**29  # gradients: 2 GiB of them

@@ -15,16 +15,19 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
 from tsforge.forecast import Forecast, Point, Quantiles, Scaling
-from tsforge.model.backbones.matrix import Matrix
+from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.heads import HeadConfig, QuantileHead
-from tsforge.model.patches import PatchTokens
-from tsforge.model.scaling import Affine, Cycle, Growth, ScalingKind, WindowScaler
-from tsforge.model.seasonal import Season
-from tsforge.model.tokens import PointTokens, cycle_before, lagged
-from tsforge.model.variates import VariateTokens
+from tsforge.model.tokens.patch import PatchTokens
+from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
+from tsforge.model.tokens.variate import VariateTokens
+from tsforge.model.transforms.affine import Affine
+from tsforge.model.transforms.cycle import Cycle
+from tsforge.model.transforms.growth import Growth
+from tsforge.model.transforms.scaling import ScalingKind, WindowScaler
+from tsforge.model.transforms.season import Season
 
 
 def _typed(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.model.baselines import Baseline
+from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.network import Neural
 
 DEFAULT = "gru"  # the best single one on three tables, in the README

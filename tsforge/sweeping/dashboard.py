@@ -10,7 +10,8 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from tsforge.errors import ConfigError
-from tsforge.sweeping.study import Place, storage
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.study import storage
 
 HOST, PORT = "127.0.0.1", 8080  # optuna-dashboard's own; another where that is taken
 

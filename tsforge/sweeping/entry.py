@@ -9,9 +9,9 @@ from typing import Any
 from tsforge.config import parse
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
-from tsforge.sweeping import conductor
-from tsforge.sweeping.conductor import Sweep, Where
-from tsforge.sweeping.plan import SweepConfig, of_experiment, plan
+from tsforge.sweeping import running
+from tsforge.sweeping.config import SweepConfig, of_experiment, plan
+from tsforge.sweeping.running import Sweep, Where
 from tsforge.tracking.tracker import Tracker
 
 
@@ -40,8 +40,8 @@ def sweep(
         asked = of_experiment(experiment, parse(SweepConfig, settings, "settings"), ranges)
     else:
         asked = plan({}, _file(experiment), settings, list(ranges.items()))
-    settled = conductor.settle(asked, data, where.folder)
-    done, _ = conductor.sweep(settled, where, Tracker(on=False))
+    settled = running.settle(asked, data, where.folder)
+    done, _ = running.sweep(settled, where, Tracker(on=False))
     return done
 
 

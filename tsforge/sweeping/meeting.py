@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tsforge import packing, training
-from tsforge.checkpoint import Checkpoint
-from tsforge.events import Report
-from tsforge.preparation import Prepared
+from tsforge.data.dataset import Prepared
+from tsforge.training import fitting, stacked
+from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.events import Report
 
 
 class Learn(Protocol):
@@ -18,7 +18,7 @@ class Learn(Protocol):
 
     def __call__(
         self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
-    ) -> training.Learned: ...
+    ) -> fitting.Learned: ...
 
 
 def together(works: Sequence[Callable[[Learn], Any]]) -> None:
@@ -41,7 +41,7 @@ class _Asked:
     prepared: Prepared
     report: Report | None
     keep: Checkpoint | None
-    result: training.Learned | None = None
+    result: fitting.Learned | None = None
     problem: Exception | None = None
 
     @property
@@ -78,14 +78,14 @@ class _Meeting:
                 asked, self._asked = self._asked, []
                 groups: dict[str, list[_Asked]] = {}
                 for i, one in enumerate(asked):
-                    groups.setdefault(packing.likeness(one.prepared) or f"alone {i}", []).append(one)
+                    groups.setdefault(stacked.likeness(one.prepared) or f"alone {i}", []).append(one)
                 for group in groups.values():
                     _train(group)
                 self._turn.notify_all()
 
     def _learn(
         self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
-    ) -> training.Learned:
+    ) -> fitting.Learned:
         mine = _Asked(prepared, report, keep)
         self._asked.append(mine)
         self._turn.notify_all()
@@ -98,12 +98,12 @@ class _Meeting:
 
 def _train(group: Sequence[_Asked]) -> None:
     try:
-        if packing.likeness(group[0].prepared) is None:
+        if stacked.likeness(group[0].prepared) is None:
             (one,) = group
-            one.result = training.learn(one.prepared, one.report, one.keep)
+            one.result = fitting.learn(one.prepared, one.report, one.keep)
             return
-        courses = [training.begin(one.prepared, one.report, one.keep) for one in group]
-        ends = packing.run(courses)
+        courses = [fitting.begin(one.prepared, one.report, one.keep) for one in group]
+        ends = stacked.run(courses)
     except Exception as problem:  # of all of a pack, as where memory is short
         for one in group:
             one.problem = problem
@@ -112,6 +112,6 @@ def _train(group: Sequence[_Asked]) -> None:
         try:
             if end is not None:
                 raise end
-            one.result = training.learned(course)
+            one.result = fitting.learned(course)
         except Exception as problem:
             one.problem = problem

@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tsforge import training
-from tsforge.checkpoint import Checkpoint
-from tsforge.course import planned_steps
+from tsforge.data.dataset import Prepared
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
-from tsforge.events import Event, Round
-from tsforge.experiment import Experiment, override
-from tsforge.metrics import SHOWN, is_error, scores
+from tsforge.evaluation.metrics import SHOWN, is_error
+from tsforge.evaluation.scores import scores
+from tsforge.experiment import Experiment
 from tsforge.model.network import parameters
-from tsforge.preparation import Prepared
+from tsforge.settings import override
+from tsforge.sweeping.config import LATENCY, PARAMETERS, ROUNDS, Plan
+from tsforge.sweeping.data import Table
 from tsforge.sweeping.meeting import Learn
-from tsforge.sweeping.plan import LATENCY, PARAMETERS, ROUNDS, Plan
-from tsforge.sweeping.table import Table
+from tsforge.training import fitting
+from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.events import Event, Round
+from tsforge.training.loop import planned_steps
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +67,7 @@ class Judgement:
     values: tuple[float, ...]
     scores: dict[str, float]
     facts: dict[str, Any]
-    learned: training.Learned  # of the newest fold
+    learned: fitting.Learned  # of the newest fold
 
 
 class StoppedEarlyError(Exception):
@@ -128,13 +130,13 @@ class Judge:
 
     def _folds(
         self, folds: list[Prepared], kept: list[Checkpoint | None], watcher: Watcher
-    ) -> tuple[list[training.Learned], list[dict[str, float]]]:
+    ) -> tuple[list[fitting.Learned], list[dict[str, float]]]:
         """Every fold's training and its scores."""
-        fits: list[training.Learned] = []
+        fits: list[fitting.Learned] = []
         parts: list[dict[str, float]] = []
         for k, (prepared, keep) in enumerate(zip(folds, kept, strict=True)):
             report = _Report(self.plan, prepared, watcher, first=k == 0)
-            learned = (self.learn or training.learn)(prepared, report, keep)
+            learned = (self.learn or fitting.learn)(prepared, report, keep)
             if learned.stop == "interrupt":
                 raise KeyboardInterrupt
             fits.append(learned)
@@ -158,7 +160,7 @@ class Judge:
         if over:
             raise StoppedEarlyError(f"beyond the constraint: {', '.join(over)}")
 
-    def _scores(self, prepared: Prepared, learned: training.Learned) -> dict[str, float]:
+    def _scores(self, prepared: Prepared, learned: fitting.Learned) -> dict[str, float]:
         """Of the validation windows, with the intervals that `predict` would give."""
         outcome = learned.judged.outcome(prepared, prepared.parts.validation)
         found = {f"val/{name}": value for name, value in scores(outcome, self._metrics()).items()}
@@ -166,7 +168,7 @@ class Judge:
 
     def sizes(self, prepared: Prepared) -> dict[str, float]:
         """Parameters, and latency where it is asked for: known before anything is trained."""
-        network = training.untrained(prepared).to(prepared.source.device).eval()
+        network = fitting.untrained(prepared).to(prepared.source.device).eval()
         found = {PARAMETERS: float(parameters(network))}
         if self.plan.sweep.max_latency is not None or LATENCY in self.plan.sweep.objectives:
             found[LATENCY] = latency(network, prepared)

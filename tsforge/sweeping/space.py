@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.experiment import Experiment, override
+from tsforge.experiment import Experiment
+from tsforge.settings import override
 
 KIND = "model.kind"
 FORMS = "as log(1e-4,1e-2), float(0,0.5), int(1,4), int(16,128,16), choice(16,32) or one value"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,8 @@ from filelock import FileLock
 
 from tsforge.errors import ConfigError, TrackingError
 from tsforge.sweeping import trials
-from tsforge.sweeping.plan import ROUNDS, Plan
+from tsforge.sweeping.config import ROUNDS, Plan
+from tsforge.sweeping.place import Place
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -26,27 +25,6 @@ if TYPE_CHECKING:
 MEANING = "tsforge"  # the study's attribute that holds what its trials were made of
 WARM_UP = 4  # reports before the first trial is stopped: a fifth of a training
 WARM_UP_FOLDS = 6  # where other folds come after the first
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a study lies: in a journal file of `folder`, or at `url`.
-
-    heartbeat: seconds between signs of life at `url`; four without one mean that a worker is dead.
-    """
-
-    folder: Path
-    name: str
-    url: str | None = None
-    heartbeat: int = 30
-
-    @property
-    def local(self) -> bool:
-        return self.url is None
-
-    def asking(self) -> contextlib.AbstractContextManager[Any]:
-        """Held while a trial is begun or dead ones are looked for, where all workers are on this machine."""
-        return FileLock(self.folder / "asking.lock") if self.local else contextlib.nullcontext()
 
 
 class _Lock:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
 
-    from tsforge.sweeping.study import Place
+    from tsforge.sweeping.place import Place
 
 RETRIES = 2  # of a trial whose worker died
 OWNER, INSTEAD, REASON, WITHDRAWN, DEFAULT = "owner", "instead_of", "reason", "withdrawn", "default"

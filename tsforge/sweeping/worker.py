@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsforge.errors import TsforgeError
-from tsforge.events import Round
-from tsforge.sweeping import devices, trials
-from tsforge.sweeping.finale import run_refits
+from tsforge.sweeping import trials
+from tsforge.sweeping.config import load
+from tsforge.sweeping.data import Table
 from tsforge.sweeping.meeting import together
 from tsforge.sweeping.objective import HandedOverError, Judge, Judgement, StoppedEarlyError
-from tsforge.sweeping.orders import Orders, read
-from tsforge.sweeping.packs import Packs, alike
-from tsforge.sweeping.plan import load
-from tsforge.sweeping.recorded import Recorder, Run
-from tsforge.sweeping.study import Place, open_study, pruner, sampler
-from tsforge.sweeping.table import Table
+from tsforge.sweeping.packing import Packs, alike
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.recording import Recorder, Run
+from tsforge.sweeping.refit import run_refits
+from tsforge.sweeping.study import open_study, pruner, sampler
+from tsforge.sweeping.workers import gpus
+from tsforge.sweeping.workers.job import Orders, read
+from tsforge.training.events import Round
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -212,7 +214,7 @@ def main() -> int:
     stop = Stop(orders.until)
     try:
         if orders.device is not None and orders.memory < 1:
-            devices.limit(orders.memory)
+            gpus.limit(orders.memory)
         plan = load(Path(orders.folder))
         table = Table.read(plan)
         if orders.refit:

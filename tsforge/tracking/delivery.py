@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from tsforge.errors import ModelError
-from tsforge.tracking import journal, models, store, view
+from tsforge.tracking import journal, registry, store, view
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -262,17 +262,17 @@ def _input(client: Any, now: Delivered, values: dict[str, str]) -> None:
 
 def _model(client: Any, folder: Path, now: Delivered, event: Event, source: Path) -> Delivered:
     """The model directory as an MLflow model of the run; then its name in the registry."""
-    from tsforge import flavour
+    from tsforge.tracking import export
 
     run, model = now.run, now.model
     assert run is not None
     assert now.experiment is not None
     if model is None:
-        model = models.record(client, now.experiment, run, lambda into: flavour.export(source, into))
+        model = registry.record(client, now.experiment, run, lambda into: export.export(source, into))
         now = replace(now, model=model)
         _note(folder, now)
     if event["register"]:
-        version = models.register(client, event["register"], model, run, event["alias"])
+        version = registry.register(client, event["register"], model, run, event["alias"])
         now = replace(now, version=f"{event['register']}/{version}")
     return now
 

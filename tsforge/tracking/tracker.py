@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from tsforge import processes
+from tsforge.runtime import processes
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run

@@ -16,10 +16,6 @@ METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
 _SHARED = "tsforge"  # the name of the prepared view
 _ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than seasonal naive."  # noqa: E501
 
-COLOURS = {  # of the architectures, the same in every picture; baselines are grey
-    "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
-    "transformer-decoder": "#8c564b",
-}  # fmt: skip
 GREY = "#7f7f7f"
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tsforge.config import Config, Range
-from tsforge.model.tokens import TokenShape
+from tsforge.model.tokens.point import TokenShape
 
 GATES = {"gru": 1, "lstm": 2}
 

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tsforge.config import Config, Range
-from tsforge.model.tokens import TokenShape
+from tsforge.model.tokens.point import TokenShape
 
 State = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); of an LSTM with its cells
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

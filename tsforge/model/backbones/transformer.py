@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError
-from tsforge.model.tokens import TokenShape
+from tsforge.model.tokens.point import TokenShape
 
 Part = Callable[[Tensor], Tensor]
 

@@ -1,0 +1,144 @@
+"""Detection: roles are found where one answer is possible, and asked for where not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.tables import days, load, text
+from tsforge.errors import DataError
+
+DAYS = days(20)
+
+
+def roles(source: object, **config: object) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    schema = load(source, **config).schema
+    return schema.time, schema.id, schema.target
+
+
+def test_the_usual_tables(write_csv) -> None:
+    """The ordinary layouts need no flag."""
+    long = [f"{d},{s},{i}" for i, d in enumerate(DAYS) for s in ("b", "a")]
+    assert roles(write_csv(text("Date,Sales", [f"{d},{i}" for i, d in enumerate(DAYS)]))) == ("Date", (), ("Sales",))
+    assert roles(write_csv(text("ds,unique_id,y", long))) == ("ds", ("unique_id",), ("y",))
+    assert roles(write_csv(text("when,shop name,sold", long))) == ("when", ("shop name",), ("sold",))
+    ints = [f"{d},{s},{i}" for i, d in enumerate(DAYS) for s in (3, 1)]
+    assert roles(write_csv(text("date,store_id,sold", ints))) == ("date", ("store_id",), ("sold",))
+    years = [f"{1950 + i},{i * i}" for i in range(30)]
+    assert roles(write_csv(text("year,y", years))) == ("year", (), ("y",))
+    steps = [f"{s},{t},{t * t % 7}" for s in ("M1", "M2") for t in range(9)]
+    assert roles(write_csv(text("series,step,y", steps))) == ("step", ("series",), ("y",))
+
+
+def test_several_columns_name_a_series(write_csv) -> None:
+    """store × item: both are needed, so both are taken; a third that adds nothing is not."""
+    rows = [
+        f"{d},{s},{i},{'north' if s == 1 else 'south'},{k}" for k, d in enumerate(DAYS) for s in (1, 2) for i in (7, 8)
+    ]
+    assert roles(write_csv(text("date,store,item,region,sales", rows)))[1] == ("store", "item")
+
+
+def test_ids_that_look_like_dates_are_no_time(write_csv) -> None:
+    """Competition ids as M1 or T1 read as dates in a lenient parser."""
+    rows = [f"{s},{d},{i}" for s in ("M1", "M2") for i, d in enumerate(DAYS)]
+    assert roles(write_csv(text("code,when,y", rows))) == ("when", ("code",), ("y",))
+
+
+def test_a_doubled_row_is_no_series(write_csv) -> None:
+    """One doubled date with another weather must be an error, not a series per weather."""
+    rows = [f"{d},{('sun', 'rain')[i % 2]},{i}" for i, d in enumerate(DAYS)]
+    rows.append(f"{DAYS[4]},rain,9")
+    with pytest.raises(DataError, match=r"1 duplicate time: row 21 \(line 22\), time 2024-01-05 repeats row 5"):
+        load(write_csv(text("date,weather,y", rows)))
+
+
+def test_series_that_follow_each_other(write_csv) -> None:
+    """An id is seen even where no time is shared; a word that alternates is none."""
+    rows = [f"{d},{'a' if i < 10 else 'b'},{i}" for i, d in enumerate(DAYS)]
+    assert roles(write_csv(text("date,sensor,y", rows)))[1] == ("sensor",)
+    rows = [f"{d},{'a' if i % 3 else 'b'},{i}" for i, d in enumerate(DAYS)]
+    assert roles(write_csv(text("date,key,y", rows)))[1] == ()
+
+
+def test_nameless_index_column_has_no_role(write_csv) -> None:
+    rows = [f"{i},{d},{i * 2.5}" for i, d in enumerate(DAYS)]
+    shuffled = [rows[i] for i in np.random.default_rng(0).permutation(20)]
+    table = load(write_csv(text(",date,y", shuffled)))
+    assert table.schema.target == ("y",)
+    assert table.unused == ()
+    only = [f"{i},{v}" for i, v in enumerate((3, 1, 4, 1, 5, 9))]
+    assert roles(write_csv(text(",y", only))) == ("Unnamed: 0", (), ("y",))
+
+
+def test_wide_table(write_csv) -> None:
+    """One column per series: several targets, as named; which ones is never guessed."""
+    path = write_csv(text("date,a,b,c", [f"{d},{i},{i * 2},{i * 3}" for i, d in enumerate(DAYS)]))
+    with pytest.raises(DataError, match="3 columns could be the target: a, b, c") as caught:
+        load(path)
+    assert "--target" in caught.value.hint
+    table = load(path, target="a,c")
+    assert table.schema.target == ("a", "c")
+    assert table.target[4].tolist() == [4, 12]
+    assert table.unused == ("b",)
+
+
+ASK = {
+    "several times": (
+        "start,end,y",
+        ["2024-01-01,2024-01-02,1", "2024-01-02,2024-01-03,2"],
+        "several columns could be",
+    ),
+    "no time": ("a,b", ["x,0.5", "y,0.7"], "no column reads as the time"),
+    "year and month": ("year,month,y", ["2020,1,5", "2020,2,6", "2020,3,9"], "several columns could be the time"),
+    "day and clock": ("Date,Time,y", ["2024-01-01,00:00,5", "2024-01-01,01:00,6"], "'Date' holds the days and 'Time'"),
+    "one column": ("y", ["1", "2"], "only one column, 'y'"),
+    "no number": ("date,a,b", ["2024-01-01,x,y", "2024-01-02,x,y"], "no numeric column is left"),
+    "two ids": ("date,id,key,y", ["2024-01-01,a,p,1", "2024-01-01,b,q,1"], "several columns could name the series"),
+    "an amount": ("date,sales,temp", ['2024-01-01,"1,200",1', '2024-01-02,"1,300",2'], "could be the target: sales"),
+}
+
+
+@pytest.mark.parametrize("kind", ASK)
+def test_unclear_roles_are_asked_for(write_csv, kind: str) -> None:
+    header, rows, says = ASK[kind]
+    path = write_csv(text(header, rows))
+    with pytest.raises(DataError) as caught:
+        load(path)
+    assert says in caught.value.message
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+
+
+def test_hour_column_is_named_in_the_hint(write_csv) -> None:
+    """A day repeated for each hour of another column is no duplicate: the two belong together."""
+    path = write_csv(text("Date,Hour,y", [f"2024-01-0{1 + i // 24},{i % 24},{i}" for i in range(48)]))
+    with pytest.raises(DataError) as caught:
+        load(path, target="y")
+    assert "join 'Date' and 'Hour'" in caught.value.hint
+    assert "summer time" not in caught.value.hint
+
+
+def test_wrong_column_suggests_the_nearest(write_csv) -> None:
+    path = write_csv(text("date,demand", [f"{d},{i}" for i, d in enumerate(DAYS)]))
+    for config in ({"target": "demnd"}, {"time": "dat"}, {"past": "Demand"}):
+        with pytest.raises(DataError, match=f"there is no column '{next(iter(config.values()))}'") as caught:
+            load(path, **config)
+        assert "did you mean" in caught.value.hint
+
+
+def test_one_role_per_column() -> None:
+    frame = pd.DataFrame({"date": DAYS, "y": range(20)})
+    with pytest.raises(DataError, match="column 'y' is given two roles"):
+        load(frame, target="y", past="y")
+
+
+def test_one_store_is_an_id(write_csv) -> None:
+    """A store that is 1 in every row is nobody's target; the forecast names it."""
+    one = [f"{d},1,{i}" for i, d in enumerate(DAYS)]
+    assert roles(write_csv(text("date,store,sold", one))) == ("date", ("store",), ("sold",))
+    assert roles(write_csv(text("date,area_id,sold", one))) == ("date", ("area_id",), ("sold",))
+    assert load(write_csv(text("date,store,sold", one))).ids[0].tolist() == [1]
+    several = [f"{d},1,{s},{i}" for i, d in enumerate(DAYS) for s in ("a", "b")]
+    assert roles(write_csv(text("date,store,item,sold", several))) == ("date", ("item",), ("sold",))
+    assert roles(write_csv(text("date,sensor", [f"{d},1" for d in DAYS]))) == ("date", (), ("sensor",))

@@ -1,0 +1,70 @@
+"""Random windows for the tests of the networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tsforge.batch import Context, Truth, WindowShape
+from tsforge.settings import build
+
+torch.set_num_threads(1)
+
+SHAPE = WindowShape(context=12, horizon=5, targets=2, past=2, known=3, static=2, season=4, lags=(4, 7))
+RECURRENT = ("rnn", "lstm", "gru", "min-gru", "min-lstm")
+POINT = (*RECURRENT, "transformer", "transformer-encoder", "transformer-decoder")  # a token per step
+PATCH = ("patch-rnn", "patch-lstm", "patch-gru", "patch-transformer")
+VARIATE = ("inverted-transformer", "nlinear", "cyclenet")
+MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no layers, and covariates meet no channel
+RELATIVE = ("growth-gru",)  # a form whose windows are relative to their own level
+FORMS = (*PATCH, *VARIATE)
+NEURAL = (*POINT, *FORMS)
+BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
+
+
+def context(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 0) -> Context:
+    """Random values, some of them missing."""
+    g = torch.Generator().manual_seed(seed)
+    L, H, C, P, K, F, *_ = shape
+    observed = torch.rand(batch, L, C, generator=g) >= missing
+    return Context(
+        target=(5 + 3 * torch.randn(batch, L, C, generator=g)) * observed,
+        observed=observed,
+        past=torch.randn(batch, L, P, generator=g),
+        known=torch.randn(batch, L + H, K, generator=g),
+        static=torch.randn(batch, F, generator=g),
+        ordinal=torch.randint(-100, 10**9, (batch,), generator=g),
+    )
+
+
+def truth(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 1) -> Truth:
+    """Random values, some of them missing."""
+    g = torch.Generator().manual_seed(seed)
+    observed = torch.rand(batch, shape.horizon, shape.targets, generator=g) >= missing
+    return Truth((5 + 3 * torch.randn(batch, shape.horizon, shape.targets, generator=g)) * observed, observed)
+
+
+def network(kind: str, shape: WindowShape = SHAPE, seed: int = 0, **settings: object) -> nn.Module:
+    """A named model with random weights that are large enough to be seen in its forecast.
+
+    settings: dotted paths below "model." with "__" for the dots, as tokens__channels="shared".
+    """
+    overrides = {"model.kind": kind} | ({"model.width": 8} if kind in (*NEURAL, *RELATIVE) else {})
+    overrides |= {"model.tokens.length": 4} if kind in PATCH else {}
+    overrides |= {"model.tokens.stride": 3} if kind == "patch-transformer" else {}
+    overrides |= {"model." + name.replace("__", "."): value for name, value in settings.items()}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = build(overrides).model.build(shape)
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                if name != "gate":
+                    parameter.add_(0.2 * torch.randn_like(parameter))
+    return made.eval()
+
+
+def values(made: nn.Module, given: Context) -> torch.Tensor:
+    """(B, H, C, Q): everything a forecast says, the point where it has no quantiles."""
+    with torch.no_grad():
+        forecast = made(given)
+        return forecast.quantiles() if forecast.levels else forecast.point.unsqueeze(-1)

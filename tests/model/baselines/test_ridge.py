@@ -1,0 +1,162 @@
+"""The closed-form linear baseline against scikit-learn's ridge regression on the same windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge as Sklearn
+
+from tests.helpers.draw import context, truth
+from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
+from tsforge.model.baselines.ridge import FAR, PENALTY, Ridge
+
+SHAPE = WindowShape(context=10, horizon=4, targets=2, past=0, known=0, static=0, season=3)
+CENTRE, SPREAD = torch.tensor([40.0, -7.0]), torch.tensor([2.0, 0.5])
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def made(shape: WindowShape = SHAPE) -> BaselineForecaster:
+    network = Baseline(kind="linear", levels=LEVELS).build(shape)
+    network.scaler.learn(CENTRE[: shape.targets], SPREAD[: shape.targets])
+    return network
+
+
+def batches(missing: float, count: int = 6) -> list[Batch]:
+    return [Batch(context(SHAPE, 40, missing, 2 * i), truth(SHAPE, 40, missing, 2 * i + 1)) for i in range(count)]
+
+
+def rows(given: Context, after: Truth | None) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
+    """(x, y, last value, deviation) of every window and target, one at a time and in double precision."""
+    out = []
+    B, L, C = given.target.shape
+    for b in range(B):
+        for c in range(C):
+            seen = given.observed[b, :, c].numpy()
+            values = given.target[b, :, c].double().numpy()
+            if not seen.any():
+                continue
+            last = values[seen][-1]
+            unit = np.sqrt(values[seen].var() + (0.01 * float(SPREAD[c])) ** 2)
+            x = np.array([(values[t] - last) / unit if seen[t] else 0.0 for t in range(L)])
+            y = np.zeros(0)
+            if after is not None:
+                there = after.observed[b, :, c].numpy()
+                y = np.where(there, (after.target[b, :, c].double().numpy() - last) / unit, 0.0)
+            out.append((x, y, float(last), float(unit)))
+    return out
+
+
+def sklearn_fit(found: list[tuple[np.ndarray, np.ndarray, float, float]]) -> Sklearn:
+    """Windows whose truth lies beyond FAR deviations have a weight that brings them back to it."""
+    X, Y = np.stack([r[0] for r in found]), np.stack([r[1] for r in found])
+    weight = np.array([min(1.0, FAR / max(np.abs(y).max(), 1e-9)) ** 2 for y in Y])
+    alpha = PENALTY * (weight[:, None] * X**2).sum(axis=0).mean()
+    return Sklearn(alpha=alpha, solver="cholesky").fit(X, Y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
+    """A penalty in other units, a penalised constant, targets or batches left out, unobserved values as data.
+
+    Sums of products are of float32 here and of float64 there: three digits agree.
+    """
+    network = made()
+    network.learn(batches(missing))
+    assert network.ridge is not None
+    expected = sklearn_fit([row for given, after in batches(missing) for row in rows(given, after)])
+    np.testing.assert_allclose(network.ridge.weight[:-1].numpy(), expected.coef_.T, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(network.ridge.weight[-1].numpy(), expected.intercept_, rtol=1e-3, atol=1e-4)
+    new = context(SHAPE, 20, missing, seed=99)
+    with torch.no_grad():
+        point = network(new).point
+    for i, (x, _, last, unit) in enumerate(rows(new, None)):
+        by_hand = last + unit * expected.predict(x[None])[0]
+        np.testing.assert_allclose(point[i // 2, :, i % 2].numpy(), by_hand, rtol=1e-3, atol=2e-3)
+
+
+def test_batches_are_one_sum() -> None:
+    """A matrix that depends on how the windows were dealt into batches."""
+    one, other = made(), made()
+    parts = batches(0.2)
+    given = Context(*(torch.cat(columns) for columns in zip(*(p.context for p in parts), strict=True)))
+    after = Truth(*(torch.cat(columns) for columns in zip(*(p.truth for p in parts), strict=True)))
+    one.learn(parts)
+    other.learn([Batch(given, after)])
+    torch.testing.assert_close(one.ridge.weight, other.ridge.weight, rtol=1e-4, atol=1e-5)
+
+
+def waves(n: int, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:
+    """Two waves about a level: an exact linear recurrence of order five."""
+    t = np.arange(n)
+    return torch.tensor(shift + scale * (np.sin(0.7 * t) + 0.6 * np.cos(0.31 * t + 1)), dtype=torch.float32)
+
+
+def windows_of(series: torch.Tensor, L: int, H: int) -> Batch:
+    cut = series.unfold(0, L + H, 1)
+    nothing = torch.zeros(len(cut), L + H, 0)
+    past, future = cut[:, :L, None], cut[:, L:, None]
+    given = Context(
+        past, torch.ones_like(past, dtype=torch.bool), nothing[:, :L], nothing, nothing[:, 0], torch.arange(len(cut))
+    )
+    return Batch(given, Truth(future, torch.ones_like(future, dtype=torch.bool)))
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-3, 5.0), (1e4, -3e4)])
+def test_a_linear_recurrence_is_continued(scale: float, shift: float) -> None:
+    """A matrix turned over or shifted by a step: on noise its score would look like any other."""
+    shape = WindowShape(context=40, horizon=12, targets=1, past=0, known=0, static=0)
+    series = waves(600, scale, shift)
+    network = Baseline(kind="linear").build(shape)
+    network.scaler.learn(series.mean()[None], series.std()[None])
+    network.learn([windows_of(series[:400], 40, 12)])
+    given, after = windows_of(series[400:], 40, 12)
+    with torch.no_grad():
+        error = (network(given).point - after.target).abs().max()
+    assert error < 0.02 * scale  # the penalty and float32 keep it from 0
+    assert (given.target[:, -1:] - after.target).abs().max() > scale
+
+
+def test_a_series_that_never_changes_stays() -> None:
+    """A matrix of NaN from inputs that are all zero."""
+    shape = WindowShape(context=8, horizon=3, targets=1, past=0, known=0, static=0)
+    network = Baseline(kind="linear").build(shape)
+    network.scaler.learn(torch.tensor([4.0]), torch.tensor([0.0]))
+    batch = windows_of(torch.full((60,), 4.0), 8, 3)
+    network.learn([batch])
+    with torch.no_grad():
+        torch.testing.assert_close(network(batch.context).point, batch.truth.target)
+        assert network(batch.context).quantiles().isfinite().all()
+
+
+def test_one_wild_window_does_not_bend_the_matrix() -> None:
+    """A level shift in one series of many that decides the forecasts of all."""
+    calm, wild = made(), made()
+    parts = batches(0.0)
+    calm.learn(parts)
+    after = parts[0].truth
+    target = after.target.clone()
+    target[0] += 1e4
+    wild.learn([Batch(parts[0].context, after._replace(target=target)), *parts[1:]])
+    assert calm.ridge is not None
+    assert wild.ridge is not None
+    assert (wild.ridge.weight - calm.ridge.weight).abs().max() < 0.3
+    assert not torch.equal(wild.ridge.weight, calm.ridge.weight)
+
+
+def test_fewer_windows_than_inputs_have_an_answer() -> None:
+    """A singular matrix where the training part is short."""
+    network = made()
+    few = Batch(*(type(p)(*(x[:2] for x in p)) for p in batches(0.0)[0]))
+    network.learn([few])
+    assert network.ridge is not None
+    assert network.ridge.weight.isfinite().all()
+
+
+def test_what_it_has_not_learned_is_the_last_value() -> None:
+    """Random weights in a baseline that was never trained."""
+    given = context(SHAPE, missing=0.0)
+    ridge = Ridge(SHAPE.context, SHAPE.horizon)
+    expected = given.target[:, -1:].expand(-1, SHAPE.horizon, -1)
+    torch.testing.assert_close(ridge(given, made().scaler(*given[:2])), expected)

@@ -1,0 +1,119 @@
+"""Trials of one shape side by side: counted, judged and chosen as if each had been alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tests.helpers.plans import Make
+from tsforge.errors import ConfigError
+from tsforge.sweeping import running, worker
+from tsforge.sweeping.config import Plan
+from tsforge.sweeping.data import Table
+from tsforge.sweeping.objective import Judge
+from tsforge.sweeping.packing import Packs, alike
+from tsforge.sweeping.place import Place
+from tsforge.sweeping.recording import Recorder
+from tsforge.sweeping.refit import _Calm as Calm
+from tsforge.sweeping.running import Where
+from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
+from tsforge.sweeping.workers.job import Orders
+from tsforge.tracking.tracker import Tracker
+from tsforge.training import stacked
+from tsforge.training.loop import Course
+
+GRU = {"model.kind": "gru", "train.max_steps": 20}
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trained side by side, each time."""
+    seen: list[int] = []
+    whole = stacked.run
+
+    def run(courses: Sequence[Course]) -> list[Exception | None]:
+        seen.append(len(courses))
+        return whole(courses)
+
+    monkeypatch.setattr(stacked, "run", run)
+    return seen
+
+
+def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
+    """What a worker does, in this process."""
+    folder.mkdir()
+    plan.write(folder)
+    study = open_study(Place(folder, "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
+    begin_with(study, plan)
+    judge = Judge(plan, Table.read(plan), folder / "kept")
+    worker.run_trials(Orders(str(folder), "s", total), judge, Recorder(None, plan), lambda: False)
+    return study
+
+
+def test_packed_trials_have_the_values_of_each_alone(make: Make, sizes: list[int], tmp_path: Path) -> None:
+    """Prevents: values, states or counts that belong to another trial of the pack."""
+    plan = make(settings=GRU, pack=3, pruner="none")
+    found = run_here(plan, tmp_path / "s", 7).trials
+    assert [t.state.name for t in found] == ["COMPLETE"] * 7
+    assert max(sizes) == 3
+    assert sum(sizes) == 6  # the last is alone
+    judge = Judge(plan, Table.read(plan))
+    for trial in found:
+        alone = judge.judge(plan.made.experiment(trial.params), Calm(lambda: False))
+        assert trial.values == pytest.approx(alone.values, rel=5e-3)
+    assert len({t.params["train.lr"] for t in found}) == 7
+    assert not list((tmp_path / "s" / "kept").iterdir())
+
+
+def test_pruned_ones_leave_the_others(make: Make, sizes: list[int], tmp_path: Path) -> None:
+    plan = make(settings={**GRU, "train.max_steps": 40}, pack=4, pruner="asha")
+    found = run_here(plan, tmp_path / "s", 12).trials
+    states = [t.state.name for t in found]
+    assert set(states) == {"COMPLETE", "PRUNED"}
+    assert max(sizes) > 1
+    assert all(t.user_attrs["reason"] for t in found if t.state.name == "PRUNED")
+
+
+def test_automatic_is_what_was_measured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: packs where they are slower, and a measurement for every trial."""
+    plan = make(settings=GRU, workers=2, pack="auto")
+    judge, asked = Judge(plan, Table.read(plan)), []
+    for gain, count in ((2.0, 4), (1.0, 1)):
+        monkeypatch.setattr(stacked, "gain", lambda *_, gain=gain: (asked.append(1), gain)[1])
+        packs = Packs(judge)
+        assert [packs.count(plan.bases["gru"], left) for left in (99, 6, 2, 1)] == [count, min(count, 3), 1, 1]
+    assert len(asked) == 2
+    for pack, count in (("off", 1), (3, 3)):
+        fixed = Judge(make(settings=GRU, pack=pack), judge.table)
+        assert Packs(fixed).count(plan.bases["gru"], 99) == count
+    with pytest.raises(ConfigError, match="pack"):
+        make(pack="1")
+
+
+def test_what_a_pack_shares() -> None:
+    params = {
+        "model.kind": "gru", "gru/model.width": 8, "gru/model.backbone.dropout": 0.1, "train.lr": 0.1,
+        "train.batch_size": 16, "train.weight_decay": 0.0,
+    }  # fmt: skip
+    assert alike(params) == {"model.kind": "gru", "gru/model.width": 8, "train.batch_size": 16}
+
+
+def test_refits_of_all_seeds_are_one_pack(make: Make, tmp_path: Path) -> None:
+    """Prevents: a winner that depends on whether its seeds were fitted side by side; its model is the refit's."""
+    outcomes = []
+    for pack in ("off", 4):
+        plan = make(settings=GRU, pack=pack, trials=3, refit=1, seeds=3, pruner="none", sampler="qmc")
+        settled = Plan(bases=plan.bases, space=plan.space, sweep=plan.sweep, digest=Table.read(plan).panel.digest())
+        done, _ = running.sweep(settled, Where(tmp_path / str(pack)), Tracker(on=False))
+        assert done.winner is not None
+        assert done.fit is not None
+        outcomes.append(done)
+        assert (tmp_path / str(pack) / "model" / "history.csv").exists()
+        assert done.fit.model.experiment.seed == done.winner.seed
+        assert done.fit.scores["gru"]["mase"] == pytest.approx(done.winner.test[done.winner.seed]["mase"], rel=1e-5)
+    defaults = [next(c for c in done.candidates if c.name in ("default", "trial-0")) for done in outcomes]
+    for seed, value in defaults[0].validation.items():
+        assert defaults[1].validation[seed] == pytest.approx(value, rel=5e-3)

@@ -1,0 +1,135 @@
+"""A training that was killed goes on where it was, and ends where it would have ended."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import tsforge
+from tsforge.data.dataset import Prepared, prepare
+from tsforge.experiment import Experiment
+from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.events import Round, Tick
+from tsforge.training.fitting import Learned, learn
+from tsforge.training.loop import half
+from tsforge.training.monitor import State
+
+
+class KilledError(Exception):
+    """What a test does to a training."""
+
+
+def hourly() -> pd.DataFrame:
+    """A day's wave with noise and a few gaps."""
+    n = 24 * 12
+    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * np.random.default_rng(3).normal(size=n)
+    load[30:33] = np.nan
+    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
+
+
+def prepared(kind: str, **settings: object) -> Prepared:
+    """60 steps of some six epochs, with dropout, validated every third step."""
+    quick = {
+        "model.kind": kind, "model.width": 8, "model.backbone.layers": 2, "model.backbone.dropout": 0.2,
+        "data.horizon": 6, "data.context": 24, "train.max_steps": 60, "train.batch_size": 16, "train.patience": 99,
+    }  # fmt: skip
+    return prepare(tsforge.build(quick | settings), hourly(), "cpu")
+
+
+def until(step: int) -> object:
+    """Reports that kill the training at the first sign of life after a step."""
+
+    def report(event: Round | Tick) -> None:
+        if event.step >= step:
+            raise KilledError
+
+    return report
+
+
+def weights(learned: Learned) -> dict[str, torch.Tensor]:
+    return learned.model.network.state_dict()
+
+
+def same(a: Learned, b: Learned) -> None:
+    assert all(torch.equal(x, weights(b)[name]) for name, x in weights(a).items())
+    assert [(r.step, r.train, r.validation, r.windows, r.best) for r in a.rounds] == [
+        (r.step, r.train, r.validation, r.windows, r.best) for r in b.rounds
+    ]
+    assert a.stop == b.stop
+
+
+@pytest.mark.parametrize(("kind", "step"), [("lstm", 1), ("lstm", 14), ("gru", 40), ("transformer", 29)])
+def test_a_killed_training_ends_as_if_it_had_not_been(kind: str, step: int, tmp_path: Path) -> None:
+    """Prevents: windows seen twice or never, forgotten moments, another rate or dropout after a restart."""
+    data, keep = prepared(kind), Checkpoint.of(tmp_path, "a")
+    whole = learn(data)
+    with pytest.raises(KilledError):
+        learn(data, until(step), keep)
+    heard: list[Round | Tick] = []
+    again = learn(data, heard.append, keep)
+    same(whole, again)
+    rounds = [e for e in heard if isinstance(e, Round)]
+    assert rounds == list(again.rounds)  # whoever listens now hears the whole curve
+    ticks = [e.step for e in heard if isinstance(e, Tick)]
+    assert ticks == [t for t in (20, 40, 60) if t > (step - 1) // 3 * 3]  # and the first steps were not taken again
+
+
+def test_killed_again_and_again_and_after_the_last_step(tmp_path: Path) -> None:
+    data, keep = prepared("gru"), Checkpoint.of(tmp_path, "a")
+    for step in (9, 21, 33):
+        with pytest.raises(KilledError):
+            learn(data, until(step), keep)
+    finished = learn(data, None, keep)
+    same(learn(data), finished)
+    ticks: list[Round | Tick] = []
+    same(finished, learn(data, ticks.append, keep))
+    assert not [e for e in ticks if isinstance(e, Tick)]
+
+
+def test_patience_is_remembered(tmp_path: Path) -> None:
+    """Prevents: a training that ended by itself and is gone on with because it was killed while it was scored."""
+    data, keep = prepared("gru", **{"train.patience": 1, "train.lr": 0.05}), Checkpoint.of(tmp_path, "a")
+    whole = learn(data)
+    assert whole.stop == "patience"
+    learn(data, None, keep)
+    same(whole, learn(data, None, keep))
+
+
+@pytest.mark.parametrize("harm", ["cut", "other", "text"])
+def test_what_cannot_be_used_is_said_and_left(harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Prevents: a damaged file that ends the sweep, and weights of another experiment."""
+    data, keep = prepared("rnn"), Checkpoint.of(tmp_path, "a")
+    with pytest.raises(KilledError):
+        learn(data, until(30), keep)
+    content = keep.path.read_bytes()
+    if harm == "other":
+        Checkpoint(keep.path, "b").write(State({"x": torch.zeros(1)}, {}))
+    else:
+        keep.path.write_bytes(content[: len(content) // 2] if harm == "cut" else b"no tensors")
+    with caplog.at_level(logging.WARNING, logger="tsforge"):
+        again = learn(data, None, keep)
+    assert "training begins anew" in caplog.text
+    same(learn(data), again)
+
+
+def test_brain_floats_are_close_and_weights_stay_single() -> None:
+    """bf16 has eight bits of mantissa: the loss moves by per cents, not by more."""
+    single = learn(prepared("transformer"))
+    brain = learn(prepared("transformer", **{"train.precision": "bf16"}))
+    assert {v.dtype for v in weights(brain).values()} == {torch.float32}
+    assert any(not torch.equal(v, weights(single)[name]) for name, v in weights(brain).items())
+    assert brain.rounds[-1].validation == pytest.approx(single.rounds[-1].validation, rel=0.05)
+
+
+def test_brain_floats_are_automatic_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _emulated: True)
+    assert half("auto", "cuda")
+    assert not half("auto", "cpu")
+    assert half("bf16", "cpu")
+    assert not half("32", "cuda")
+    assert Experiment().train.precision == "32"

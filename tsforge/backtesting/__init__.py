@@ -1,0 +1,1 @@
+"""Forecasts from rolling origins over the end of a panel, and their scores."""

@@ -1,0 +1,242 @@
+"""tsforge backtest"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tsforge.cli import output as show
+from tsforge.cli.options import FitOptions, TrackOptions, model_folder
+
+if TYPE_CHECKING:
+    from tsforge.backtesting.rolling import Backtest
+    from tsforge.cli.tables.backtest import Text
+    from tsforge.data.dataset import Prepared
+    from tsforge.experiment import BacktestConfig, Experiment
+    from tsforge.tracking.recording import Recorder
+    from tsforge.training.events import Report
+
+
+@Parameter(name="*")
+@dataclass
+class RollOptions:
+    """How to roll and to score."""
+
+    windows: int | None = None
+    "Forecast origins per series, the last a horizon before its end. (default: all of the test part)"
+    stride: int | None = None
+    "Steps between origins. (default: a horizon with --windows or --refit, else 1)"
+    gap: int | None = None
+    "Steps left out between what is trained on and the first origin. (default: 0)"
+    refit: int | None = None
+    "Fit anew every so many origins; 0 for once, before the first. (default: 0)"
+    train_window: int | None = None
+    "Steps to train on before each fit (sliding). (default: all there are, expanding)"
+    intervals: Literal["adaptive", "static", "raw"] | None = None
+    "Corrected after every origin, as predict gives them, or as the network does. (default: adaptive)"
+    average: Literal["points", "series"] | None = None
+    "Scores over all points, or the mean over series. (default: points)"
+    units: Literal["data", "standard"] | None = None
+    "Score in the data's units, or in deviations of the training part. (default: data)"
+    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    "Scores to show, as mase wql coverage_60 pinball_0.9."
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        given = vars(self) | {"metrics": self.metrics or None}
+        return {f"backtest.{name}": value for name, value in given.items() if value is not None}
+
+
+def backtest(
+    source: str | None = None,
+    data: str | None = None,
+    /,
+    *,
+    roll: RollOptions | None = None,
+    options: FitOptions | None = None,
+    record: TrackOptions | None = None,
+    group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    by: Literal["step", "series"] | None = None,
+    coverage: Annotated[bool, Parameter(negative="")] = False,
+    output: str | None = None,
+    plot: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Judge a model on data it never saw, beside baselines.
+
+    MODEL [DATA] rolls a fitted model; DATA fits on the way; PROTOCOL.toml runs what it says.
+
+    Parameters
+    ----------
+    source
+        Folder that `tsforge fit` wrote or a recorded model (runs:/RUN, models:/NAME@ALIAS), a table or the name of a
+        data set, or a TOML file with an experiment.
+    data
+        The table for a model or a TOML file. (default: its own)
+    group
+        Only these groups of a TOML file with several.
+    by
+        Show the scores by horizon step or by series.
+    coverage
+        Show how much the intervals cover, by horizon step.
+    output
+        File for the scores, .csv or .md.
+    plot
+        File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document instead of tables.
+    """
+    show.notes(quiet=quiet)
+    from tsforge.backtesting.scoreboard import Scoreboard, document
+    from tsforge.cli.tables import backtest as scores
+    from tsforge.tracking.recording import Recorder
+
+    roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
+    _check(roll, output, plot)
+    show.keep([output, plot], [source, data, options.config])
+    with record.tracker() as tracker, Recorder(tracker, show.command()) as recorder:
+        source = None if source is None else model_folder(source, record.tracking_uri)
+        work = _chosen(_work(source, data, roll, options), group or [])
+        recorder.of_model(source)
+        board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
+        texts = scores.tables(board, by, coverage=coverage)
+        if output is not None:
+            scores.write(board, texts, by, Path(output))
+        if plot is not None:
+            _draw(board, Path(plot))
+        if not json:
+            _say(texts, [output, plot])
+        run = recorder.finish(board)
+    if json:
+        steps = {"by": {by: scores.rows(board, by)}} if by else {}
+        cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
+        where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
+        show.document(document(board) | steps | cover | where)
+    else:
+        show.where(tracker, run)
+    return 0
+
+
+def _say(texts: list[Text], written: list[str | None]) -> None:
+    for text in texts:
+        show.say(text.terminal())
+    show.say()
+    for name in written:
+        if name is not None:
+            show.say(f"written {name}")
+
+
+def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
+    """What can be refused before anything is read."""
+    from tsforge.backtesting.scoreboard import check_metrics
+    from tsforge.data import tidy as tables
+    from tsforge.plotting.style import check_path
+
+    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
+    check_metrics(roll.metrics)
+    if output is not None:
+        tables.check_path(Path(output), (".csv", ".md"))
+    if plot is not None:
+        check_path(Path(plot))
+
+
+Work = tuple["Experiment | str", str | None, "BacktestConfig | None"]
+
+
+def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
+    """What to backtest, by group: an experiment or a model's folder, its data, and how."""
+    from tsforge.errors import ConfigError
+    from tsforge.settings import build, groups
+
+    given = options.overrides() | roll.overrides()
+    if source is not None and Path(source).is_dir():
+        return {"": (source, data, _for_model(source, given))}
+    if source is not None and Path(source).suffix == ".toml":
+        if options.config is not None:
+            raise ConfigError("two TOML files are named", "leave out --config")
+        found: dict[str, Work] = {name: (e, data, None) for name, e in groups(given, source).items()}
+        if data is not None and len(found) > 1:
+            raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
+        return found
+    if data is not None:
+        raise ConfigError(f"{source}: no such folder of a model", "a table alone is backtested with: backtest DATA")
+    asked = build(given, options.config)
+    if source is None and asked.data.path is None:
+        options.refuse_swallowed_table("backtest")
+        raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
+    return {"": (asked, source, None)}
+
+
+def _chosen(work: dict[str, Work], names: list[str]) -> dict[str, Work]:
+    """The groups that were asked for; all where none was."""
+    from tsforge.errors import ConfigError, listing, nearest
+
+    for name in names:
+        if name not in work:
+            known = [known for known in work if known]
+            hint = nearest(name, known) or (f"groups: {listing(known, 20)}" if known else "leave out --group")
+            raise ConfigError(f"there is no group '{name}'", hint)
+    return {name: work[name] for name in names} or work
+
+
+def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
+    """How to roll a fitted model. Raises ConfigError for flags that a fitted model has no use for."""
+    from tsforge.backtesting.rolling import for_model
+    from tsforge.errors import ConfigError
+    from tsforge.experiment import BacktestConfig
+    from tsforge.fitted.directory import load
+    from tsforge.settings import build
+
+    experiment = load(folder).experiment
+    extra = [path for path in given if not path.startswith("backtest.")]
+    if given.get("data.horizon") == experiment.data.horizon:
+        extra.remove("data.horizon")
+    if extra:
+        raise ConfigError(
+            f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
+            "leave these flags out, or backtest the table itself, which fits on the way",
+        )
+    known = for_model(experiment.backtest).model_dump()
+    asked = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
+    return BacktestConfig.model_validate(known | (asked.model_dump(exclude_unset=True) if asked else {}))
+
+
+def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
+    from tsforge.backtesting.rolling import backtest as run
+    from tsforge.cli.progress import AutoProgress, Progress, following
+    from tsforge.model.baselines.forecaster import Baseline
+
+    what, data, config = work
+    open_lines: list[AutoProgress | Progress] = []
+
+    def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
+        recorder.begin(prepared.experiment)
+        if quiet or isinstance(prepared.experiment.model, Baseline):  # it needs no progress
+            return None
+        for line in open_lines:
+            line.close()
+        of = f"{group}: " if group else ""
+        show.tell(f"{of}fit {number + 1} of {count} on {len(prepared.parts.train):,} windows")
+        open_lines.append(following(prepared))
+        return open_lines[-1]
+
+    try:
+        return run(what, data, config=config, on_fit=on_fit)
+    finally:
+        for line in open_lines:
+            line.close()
+
+
+def _draw(board: Any, path: Path) -> None:
+    from tsforge.plotting import forecasts
+
+    test = board.first
+    forecasts.rolled(test.panel, test.judged.windows, test.outcomes, path)
+    steps = board.by_step([board.primary])[board.primary]
+    forecasts.by_step(steps, board.primary, path.with_stem(f"{path.stem}-by-step"))

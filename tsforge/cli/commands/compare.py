@@ -1,0 +1,163 @@
+"""tsforge compare"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+from tsforge.cli.options import Columns, FitOptions, TrackOptions
+
+if TYPE_CHECKING:
+    from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
+    from tsforge.comparison.config import Plan
+    from tsforge.data.dataset import Prepared
+    from tsforge.training.events import Report
+
+
+def compare(
+    source: str | None = None,
+    /,
+    *,
+    models: Columns | None = None,
+    seeds: int | None = None,
+    budget: Literal["steps", "time"] | None = None,
+    parameters: int | None = None,
+    threads: int | None = None,
+    tune: int | None = None,
+    probes: Annotated[bool, Parameter(negative="--no-probes")] = True,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    options: FitOptions | None = None,
+    record: TrackOptions | None = None,
+    out: str | None = None,
+    definitions: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Put architectures side by side: what they can do, what they cost, how well they forecast.
+
+    All are trained on the same windows with the same loss and budget, at the same number of parameters.
+
+    Parameters
+    ----------
+    source
+        A table, the name of a data set, or a TOML file with a comparison.
+    models
+        Networks to compare. (default: rnn, lstm, gru, transformer)
+    seeds
+        Trainings of each; the first has --seed. (default: 3)
+    budget
+        Give all the same optimiser steps (--max-steps), or the same time (--max-time). (default: steps)
+    parameters
+        Of each network; widths are solved for. (default: as many as the first has by itself)
+    threads
+        That each training computes with. (default: 1)
+    tune
+        Trials in which each finds settings of its own on validation windows, before it is compared. (default: 0)
+    probes
+        Whether to measure the architectures themselves too, which takes some minutes.
+    quick
+        The same rows in about a minute, to see that everything works; its figures mean nothing.
+    out
+        Folder for the tables, the pictures and the models. (default: comparisons/NAME)
+    definitions
+        Show what each row means and how its words follow.
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document instead of tables.
+    """
+    output.notes(quiet=quiet)
+    options, record = options or FitOptions(), record or TrackOptions()
+    asked: dict[str, Any] = {
+        "models": models or None, "seeds": seeds, "budget": budget, "parameters": parameters, "threads": threads,
+        "probes": None if probes else False, "tune": tune,
+    }  # fmt: skip
+    plan = _plan(source, options, {name: value for name, value in asked.items() if value is not None})
+    with record.tracker() as tracker:
+        from tsforge.cli.tables.comparison import show_table
+        from tsforge.comparison import config, report, running
+
+        plan = config.quick(plan) if quick else plan
+        folder = Path(out or f"comparisons/{plan.name}")
+        lines = _Lines(quiet=quiet)
+        setting = running.Setting(
+            folder, tracker, output.command(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
+        )
+        try:
+            done = running.run(plan, setting)
+        finally:
+            lines.close()
+        if not json:
+            show_table(done.table, definitions=definitions)
+            _say_written(done.files, quick=quick)
+    if json:
+        where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}
+        output.document(report.document(done.measured, done.table) | where)
+    else:
+        output.where(tracker, done.run)
+    return 0
+
+
+def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Plan:
+    """Raises ConfigError for what does not go together."""
+    from tsforge.comparison import config
+    from tsforge.errors import ConfigError
+
+    if options.config is not None:
+        if source is not None:
+            raise ConfigError("a comparison has one file or one table", f"tsforge compare {options.config}")
+        source, options.config = options.config, None
+    if source is None:
+        options.refuse_swallowed_table("compare")
+        raise ConfigError("no data is named", "tsforge compare DATA, or a TOML file with a comparison")
+    return config.read(source, options.overrides(), asked)
+
+
+def _say_written(files: list[Path], *, quick: bool) -> None:
+    output.say()
+    if quick:
+        output.say("quick: everything was run with tiny budgets; none of these figures is a result")
+    page = next(path for path in files if path.suffix == ".html")
+    output.say(f"page    {page}")
+    output.say(f"tables  {', '.join(path.name for path in files if path.suffix in ('.md', '.csv', '.json'))} beside it")
+
+
+class _Lines:
+    """Progress on stderr: what is measured now, and each training with its number."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._line: AutoProgress | Progress | SweepProgress | None = None
+
+    def say(self, text: str) -> None:
+        self.close()
+        if not self.quiet:
+            output.tell(text)
+
+    def watch(self, title: str, prepared: Prepared) -> Report | None:
+        from tsforge.cli.progress import following
+
+        self.say(title)
+        if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
+            return None
+        line = self._line = following(prepared)
+        return line
+
+    def follow(self, title: str) -> SweepProgress | None:
+        from tsforge.cli.progress import SweepProgress
+
+        self.say(title)
+        if self.quiet:
+            return None
+        line = self._line = SweepProgress("score on validation")
+        return line
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None

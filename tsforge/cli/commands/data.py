@@ -1,0 +1,64 @@
+"""tsforge data"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+
+
+def data(
+    action: Literal["list", "get", "path"] = "list",
+    name: str | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """List the catalogued data sets, fetch one, or say where it lies.
+
+    Parameters
+    ----------
+    action
+        list shows all, get fetches one (if need be) and prints its path, path only says where it lies.
+    name
+        Name of the data set, for get and path.
+    json
+        Print one JSON document.
+    """
+    from tsforge.data.catalog import cards, find, get, locate
+    from tsforge.errors import DataError, listing, nearest
+
+    known = cards()
+    if action == "list":
+        places = {n: locate(card) for n, card in known.items()}
+        if json:
+            output.document(
+                [c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()]
+            )
+            return 0
+        rows = [
+            [
+                c.name,
+                f"{c.rows:,}",
+                f"{c.series:,}",
+                c.frequency,
+                "here" if places[n] else "to fetch",
+                c.title,
+            ]
+            for n, c in known.items()
+        ]
+        output.table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))
+        return 0
+    if name is None:
+        raise DataError(f"data {action} needs the name of a data set", f"one of {listing(known, 20)}")
+    if name not in known:
+        near = nearest(name, known)
+        raise DataError(f"there is no data set '{name}'", near or f"one of {listing(known, 20)}")
+    path = str(get(known[name])) if action == "get" else find(name)
+    if json:
+        output.document(known[name].model_dump() | {"path": path})
+    else:
+        output.say(path)
+    return 0

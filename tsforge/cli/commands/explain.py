@@ -1,0 +1,149 @@
+"""tsforge explain"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tsforge.cli import output as show
+from tsforge.cli.options import model_folder
+
+if TYPE_CHECKING:
+    from tsforge.fitted.explanation import Explanation, Method
+
+SHOWN = 5  # past steps, and lags, that are printed
+
+
+def explain(
+    model: str,
+    data: str | None = None,
+    /,
+    *,
+    plot: str | None = None,
+    output: str | None = None,
+    method: Literal["attention", "gradient"] | None = None,
+    series: str | None = None,
+    origin: str | None = None,
+    target: str | None = None,
+    step: int | None = None,
+    tracking_uri: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Show which steps of the past a forecast looks at.
+
+    Parameters
+    ----------
+    model
+        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+    data
+        The table to forecast from, with the columns of the training data. (default: the training data)
+    plot
+        File for a picture, .png, .svg or .pdf: forecast steps by past steps, and by lag.
+    output
+        File for the numbers: .npz (every layer and head), .csv or .parquet (a row per forecast step and past step).
+    method
+        What is shown: attention (of a Transformer), or gradient x input. (default: attention where there is some)
+    series
+        Which series, by its id. (default: the first)
+    origin
+        Time of the first step to forecast. (default: the step after the last observed target)
+    target
+        Which of several targets is shown. (default: the first)
+    step
+        One forecast step, from 1. (default: the mean over all)
+    tracking_uri
+        MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    quiet
+        Print no notes.
+    json
+        Print one JSON document instead of tables.
+    """
+    show.notes(quiet=quiet)
+    from tsforge.data import tidy as tables
+    from tsforge.fitted import explanation
+    from tsforge.plotting import explanation as maps
+    from tsforge.plotting.style import check_path
+
+    if output is not None:
+        tables.check_path(Path(output), (".npz", ".csv", ".parquet"))
+    if plot is not None:
+        check_path(Path(plot))
+    show.keep([output, plot], [data])
+    found = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
+    c, way = found.target(target), method or found.methods[0]
+    summary = _summary(found, way, c, step)
+    if output is not None:
+        _write(found, Path(output))
+    if plot is not None:
+        maps.draw(found, Path(plot), method=way, target=c, step=step)
+    if json:
+        show.document({"model": model, **summary, "output": output, "plot": plot})
+    else:
+        _print(found, summary, [name for name in (output, plot) if name is not None])
+    return 0
+
+
+def _write(found: Explanation, path: Path) -> None:
+    import numpy as np
+
+    from tsforge.data import tidy as tables
+
+    if path.suffix == ".npz":
+        arrays: dict[str, Any] = found.arrays()
+        np.savez_compressed(path, **arrays)
+    else:
+        tables.write(found.frame, path)
+
+
+def _summary(found: Explanation, method: Method, target: int, step: int | None) -> dict[str, Any]:
+    """What is looked at, along the past and by lag, as plain values."""
+    L, H, *_ = found.shape
+    past, ahead = ([str(time) for time in times] for times in found.times)
+    along, by_lag = found.along(method, target, step)
+    repeats = found.autocorrelation[:, target]
+    return {
+        "series": found.panel.label(0) or None, "target": found.panel.schema.target[target], "origin": ahead[0],
+        "horizon": H, "context": L, "season": found.shape.season, "method": method, "step": step,
+        "attention": {kind: list(weights.shape) for kind, weights in found.attention.items()},
+        "past": [
+            {"time": time, "value": float(v), "mean": float(mean)}
+            for time, v, mean in zip(past, found.values[:, target], along, strict=True)
+        ],
+        "lags": [
+            {"lag": k, "mean": float(by_lag[k]), "autocorrelation": float(repeats[k])}
+            for k in range(1, L + H) if by_lag[k] == by_lag[k]
+        ],
+    }  # fmt: skip
+
+
+def _print(found: Explanation, summary: dict[str, Any], files: list[str]) -> None:
+    series = f"series {summary['series']}, " if summary["series"] else ""
+    whose = f"step {summary['step']}" if summary["step"] else f"mean over {summary['horizon']} steps"
+    what = "gradient x input, absolute, in units of the forecast"
+    if summary["method"] == "attention":
+        layers, heads = found.heads().shape[:2]
+        what = f"attention, mean over {layers} layers x {heads} heads"
+    show.say(f"{series}{summary['target']}: forecast from {summary['origin']}, {summary['context']} steps back")
+    show.say(f"{what}; {whose}")
+    steps = sorted(summary["past"], key=lambda row: -row["mean"])[:SHOWN]
+    lags = sorted(summary["lags"], key=lambda row: -row["mean"])[:SHOWN]
+    total = sum(row["mean"] for row in summary["past"]) or 1.0
+    show.say()
+    show.table(
+        ["past step", "value", "mean", "share"],
+        [
+            [row["time"], show.number(row["value"]), show.number(row["mean"]), f"{100 * row['mean'] / total:.1f} %"]
+            for row in steps
+        ],
+    )
+    show.say()
+    show.table(
+        ["lag", "mean", "autocorrelation"],
+        [[str(row["lag"]), show.number(row["mean"]), show.number(row["autocorrelation"])] for row in lags],
+        left=(),
+    )
+    for name in files:
+        show.say(f"written to {name}")

@@ -1,0 +1,210 @@
+"""tsforge fit"""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+from tsforge.cli.options import FitOptions, TrackOptions
+from tsforge.cli.progress import following
+
+if TYPE_CHECKING:
+    from tsforge.data.dataset import Prepared
+    from tsforge.tracking.journal import Run
+    from tsforge.tracking.tracker import Tracker
+    from tsforge.training.fitting import Fit
+
+STOPS = {
+    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by Ctrl-C",
+    "diverged": "the loss was no longer a number",
+}  # fmt: skip
+
+
+def fit(
+    data: str | None = None,
+    /,
+    *,
+    options: FitOptions | None = None,
+    out: str | None = None,
+    record: TrackOptions | None = None,
+    register: str | None = None,
+    alias: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a model on a table and score it on the held-out end.
+
+    Columns, frequency and season are detected where they are unambiguous.
+
+    Parameters
+    ----------
+    data
+        CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
+    out
+        Folder for the model. (default: models/NAME)
+    register
+        Name in MLflow's registry for the model: a new version of it.
+    alias
+        Alias of that version, as champion.
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document instead of tables.
+    """
+    output.notes(quiet=quiet)
+    options, record = options or FitOptions(), record or TrackOptions()
+    _check(record, register, alias)
+    with record.tracker() as tracker:
+        from tsforge.fitted import directory
+        from tsforge.model.auto import Auto
+        from tsforge.settings import build
+        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import fit as recorded
+        from tsforge.training import fitting
+        from tsforge.training.auto import tournament
+
+        asked = build(options.overrides(), options.config)
+        if data is None and asked.data.path is None:
+            options.refuse_swallowed_table("fit")
+        prepared = replace(fitting.for_fit(asked, data), began=output.began())
+        start = time.perf_counter() - output.began()
+        folder = Path(out or f"models/{prepared.experiment.title}")
+        directory.check_target(folder)
+        if not quiet:
+            _say_plan(prepared, folder)
+        progress = None if quiet else following(prepared)
+        try:
+            result, run = recorded(prepared, folder, tracker, Wish(output.command(), register, alias), progress)
+        finally:
+            if progress is not None:
+                progress.close()
+        if not json:
+            _print(result, folder)
+        _wait(tracker, folder, tournament.left(prepared, start) if isinstance(asked.model, Auto) else math.inf)
+    if json:
+        output.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
+    else:
+        _say_next(tracker, run, folder, data)
+    return 130 if result.stop == "interrupt" else 0
+
+
+def _check(record: TrackOptions, register: str | None, alias: str | None) -> None:
+    from tsforge.errors import ConfigError
+
+    if alias is not None and register is None:
+        raise ConfigError("--alias without a name to give it to", "add --register NAME")
+    if register is not None and not record.track:
+        raise ConfigError("--register needs the run that --no-track leaves out", "leave out one of them")
+
+
+def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
+    """Ctrl-C while the run is delivered leaves the model, which is saved by then, and the delivery to itself."""
+    try:
+        tracker.close(limit)
+    except KeyboardInterrupt:
+        output.tell(f"note: not waiting for MLflow; the model is in {folder}")
+
+
+def _say_plan(prepared: Prepared, folder: Path) -> None:
+    """What will be done, in two lines."""
+    if folder.exists() and any(folder.iterdir()):
+        output.tell(f"note: the model in {folder} will be replaced")
+    data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
+    series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
+    output.tell(
+        f"{_model(prepared)} on {', '.join(data.target)}: {series}, "
+        f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
+        f"context {data.context}, horizon {data.horizon}"
+    )
+    output.tell(
+        f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
+        f"{len(parts.test.origins):,} held out to test (the last {data.test} steps)"
+    )
+
+
+def _model(prepared: Prepared) -> str:
+    """The model in words: its name, and how many there are of it."""
+    experiment = prepared.experiment
+    return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
+
+
+def _print(result: Fit, folder: Path) -> None:
+    if result.standings:
+        _tournament(result)
+    why = STOPS.get(result.stop)
+    note = f"; {why}" if why else ""
+    count = result.model.experiment.ensemble
+    of = f", {count} networks," if count > 1 else ""
+    output.say(f"trained {result.parameters:,} parameters{of} in {output.duration(result.seconds)}{note}")
+    if result.stop == "interrupt":
+        several = count > 1 or result.standings
+        output.say(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
+    if result.outcomes:
+        _scores(result)
+    output.say()
+    output.say(f"model   {folder}")
+
+
+def _tournament(result: Fit) -> None:
+    """All candidates, and the part that each has in the model."""
+    output.say()
+    rows = []
+    for s in result.standings:
+        score = s.note or f"{s.score:.4g}"
+        trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
+        rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
+    output.table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
+    output.say()
+
+
+def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
+    output.where(tracker, run)
+    version = tracker.version(run)
+    if version is not None:
+        output.say(f"model   {version} in the registry")
+    words = ["tsforge", "predict", str(folder), *([data] if data else [])]
+    output.say(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
+
+
+def _scores(result: Fit) -> None:
+    """Metric by model, with the skill against seasonal naive."""
+    from tsforge.evaluation.metrics import SHOWN
+
+    scores = result.scores
+    names = list(scores)
+    data = result.model.experiment.data
+    output.say()
+    output.say(
+        f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
+        f"pooled; season {data.season}"
+    )
+    shown = {name: {metric: found[metric] for metric in SHOWN} for name, found in scores.items()}
+    output.table(["", *names, "skill"], output.score_rows(shown, "seasonal-naive"))
+    output.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
+
+
+def _document(result: Fit, folder: Path) -> dict[str, Any]:
+    from tsforge.evaluation.scores import skill
+
+    scores = result.scores
+    name = result.model.experiment.model.kind
+    document: dict[str, Any] = {
+        "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
+        "parameters": result.parameters, "steps": result.steps,
+        "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
+    }  # fmt: skip
+    if result.standings:
+        document["tournament"] = [
+            s._asdict() | {"score": s.score if math.isfinite(s.score) else None} for s in result.standings
+        ]
+    if scores:
+        metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
+        document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])
+    return document | {"experiment": result.model.experiment.plain()}

@@ -1,0 +1,113 @@
+"""tsforge inspect"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+from tsforge.cli.options import Columns
+
+
+def inspect(
+    data: str,
+    /,
+    *,
+    target: Columns = (),  # type: ignore[assignment]
+    time: str | None = None,
+    id: Columns = (),  # type: ignore[assignment]  # noqa: A002
+    freq: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Show what tsforge sees in a table, and a command to start with.
+
+    Parameters
+    ----------
+    data
+        CSV, Parquet, or the name of a catalogued data set.
+    target
+        Column to forecast, where it is not detected.
+    time
+        Column with the time, where it is not detected.
+    id
+        Column that tells the series apart, where it is not detected.
+    freq
+        Frequency, where it is not detected.
+    json
+        Print one JSON document.
+    """
+    output.notes(quiet=True)
+    from tsforge.data import survey
+    from tsforge.data.catalog import find
+    from tsforge.data.schema import DataConfig
+
+    config = DataConfig.model_validate({"target": target, "time": time, "id": id, "freq": freq})
+    seen = survey.survey(find(data), config) | {"target_given": bool(target)}
+    given = {"--time": [time] if time else [], "--id": list(id), "--freq": [freq] if freq else []}
+    command = _command(data, seen, given)
+    if json:
+        output.document(seen | {"command": command})
+    else:
+        _print(seen, command)
+    return 0
+
+
+def _print(seen: dict[str, Any], command: str) -> None:
+    series = seen["series"]
+    zone = f" ({seen['timezone']})" if seen["timezone"] else ""
+    output.say(f"{seen['name']}: {seen['rows']:,} rows")
+    output.say()
+    rows = [
+        [c["name"], _role(c, seen), c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]]
+        for c in seen["columns"]
+    ]
+    output.table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
+    output.say()
+    output.say(f"time       {seen['start']} to {seen['end']}{zone}, frequency {seen['frequency']}")
+    output.say(f"series     {_lengths(series)}")
+    output.say(f"gaps       {_gaps(series)}")
+    season = seen["season"]
+    output.say(f"season     {f'{season} steps' if season > 1 else 'none found'}")
+    if series["rows_ahead"]:
+        output.say(
+            f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance"
+        )
+    if seen["could_be_target"]:
+        output.say("target     any of the columns marked target?; name one or more with --target")
+    output.say()
+    output.say(f"next       {command}")
+
+
+def _role(column: dict[str, Any], seen: dict[str, Any]) -> str:
+    return "target?" if column["name"] in seen["could_be_target"] else str(column["role"])
+
+
+def _lengths(series: dict[str, Any]) -> str:
+    if series["count"] == 1:
+        return f"1, {series['longest']:,} steps"
+    ends = ", ending at different times" if series["ends_differ"] else ""
+    names = f" ({', '.join(series['names'])}{', ...' if series['count'] > len(series['names']) else ''})"
+    return (
+        f"{series['count']:,}{names}, {series['shortest']:,} to {series['longest']:,} steps "
+        f"(median {series['median']:,.0f}){ends}"
+    )
+
+
+def _gaps(series: dict[str, Any]) -> str:
+    if not series["missing_steps"]:
+        return "none"
+    return f"{series['missing_steps']:,} values missing; longest stretch without any: {series['longest_gap']:,} steps"
+
+
+def _command(data: str, seen: dict[str, Any], given: dict[str, list[str]]) -> str:
+    """A fit that works as it stands: what was detected need not be said, what was given must be."""
+    words = ["tsforge", "fit", shlex.quote(data)]
+    target = seen["target"] or seen["could_be_target"][-1:]
+    if seen["could_be_target"] or seen["target_given"] or len(target) > 1:
+        words += ["--target", shlex.quote(",".join(target))]
+    for flag, values in given.items():
+        words += [word for value in values for word in (flag, shlex.quote(value))]
+    words += ["--horizon", str(seen["horizon"])]
+    return " ".join(words)

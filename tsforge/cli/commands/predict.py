@@ -1,0 +1,83 @@
+"""tsforge predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tsforge.cli import output as show
+from tsforge.cli.options import model_folder
+
+
+def predict(
+    model: str,
+    data: str | None = None,
+    /,
+    *,
+    output: str | None = None,
+    plot: str | None = None,
+    horizon: int | None = None,
+    quantiles: str | None = None,
+    tracking_uri: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Forecast what comes after the end of a table.
+
+    Parameters
+    ----------
+    model
+        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+    data
+        The table to forecast from, with the columns of the training data. (default: the training data)
+    output
+        File for the forecast, .csv or .parquet. (default: the first rows are printed)
+    plot
+        File for a picture, .png, .svg or .pdf.
+    horizon
+        Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
+    quantiles
+        Levels to write, of those the model has, as 0.1,0.5,0.9. (default: all)
+    tracking_uri
+        MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    quiet
+        Print no notes.
+    json
+        Print one JSON document instead of a table.
+    """
+    show.notes(quiet=quiet)
+    from tsforge.data import tidy as tables
+    from tsforge.fitted import prediction
+    from tsforge.plotting import forecasts
+    from tsforge.plotting.style import check_path
+
+    if output is not None:
+        tables.check_path(Path(output))
+    if plot is not None:
+        check_path(Path(plot))
+    show.keep([output, plot], [data])
+    folder = model_folder(model, tracking_uri)
+    result = prediction.predict(folder, data, horizon=horizon, quantiles=show.levels(quantiles))
+    frame = result.frame
+    if output is not None:
+        tables.write(frame, Path(output))
+    if plot is not None:
+        forecasts.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
+    n, H, C = result.point.shape
+    if json:
+        show.document(
+            {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
+             "rows": len(frame), "forecast": tables.records(frame)}
+        )  # fmt: skip
+        return 0
+    if output is None:
+        show.say(frame.head(24).to_string(index=False))
+        if len(frame) > 24:
+            show.say(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
+    else:
+        show.say(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
+    if plot is not None:
+        show.say(f"picture in {plot}")
+    return 0

@@ -1,0 +1,249 @@
+"""tsforge runs"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+from tsforge.cli.options import TrackOptions
+
+if TYPE_CHECKING:
+    from tsforge.tracking.runs import Recorded
+
+SCORES = ("test/mase", "test/mae", "test/wql", "test/skill")
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json: Flag = False) -> int:
+    """List the runs of an experiment, the best first, with the settings in which they differ.
+
+    Parameters
+    ----------
+    experiment
+        MLflow experiment. (default: tsforge)
+    tracking_uri
+        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    json
+        Print one JSON document.
+    """
+    from tsforge.tracking import runs as recorded
+    from tsforge.tracking import store, view
+
+    uri = store.address(tracking_uri)
+    name = experiment or store.EXPERIMENT
+    found = recorded.listing(store.reading(uri), name)
+    link = view.experiment_link(view.base(uri), found[0].experiment) if found else None
+    if json:
+        output.document({"experiment": name, "url": link, "runs": [_plain(run) for run in found]})
+        return 0
+    if not found:
+        output.say(f"experiment '{name}' has no runs")
+        return 0
+    output.table(*_columns(found))
+    output.say()
+    output.say(f"{len(found)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
+    _say_waiting()
+    return 0
+
+
+def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) -> int:
+    """Set runs side by side: the settings in which they differ, and their scores.
+
+    Parameters
+    ----------
+    names
+        Runs by id, the beginning of one, or name.
+    tracking_uri
+        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    json
+        Print one JSON document.
+    """
+    from tsforge.errors import TrackingError
+    from tsforge.tracking import runs as recorded
+    from tsforge.tracking import store, view
+
+    if len(names) < 2:
+        raise TrackingError("compare needs two runs or more", "tsforge runs lists them")
+    uri = store.address(tracking_uri)
+    client = store.reading(uri)
+    found = [recorded.get(client, name) for name in names]
+    params = {name: [run.params.get(name) for run in found] for name in recorded.differing(found)}
+    shared = dict.fromkeys(name for run in found for name in run.metrics)
+    metrics = {name: [run.metrics.get(name) for run in found] for name in sorted(shared)}
+    experiments = list(dict.fromkeys(run.experiment for run in found))
+    link = view.compare_link(view.base(uri), experiments, [run.id for run in found])
+    if json:
+        output.document({"runs": [_plain(run) for run in found], "params": params, "metrics": metrics, "url": link})
+        return 0
+    rows = [[name, *(value or "-" for value in values)] for name, values in params.items()]
+    rows += [["", *[""] * len(found)]] if rows else []
+    rows += [[name, *map(_figure, values)] for name, values in metrics.items() if not name.startswith("baseline/")]
+    output.table(["", *(run.name for run in found)], rows)
+    output.say()
+    output.say(f"settings that are the same are left out; in the UI: {link}{view.how_to_open(uri)}")
+    return 0
+
+
+def reproduce(
+    run: str, data: str | None = None, /, *, record: TrackOptions | None = None, quiet: Flag = False, json: Flag = False
+) -> int:
+    """Run a recorded experiment again on the recorded data, and say whether the scores agree (exit code 3: no).
+
+    Parameters
+    ----------
+    run
+        A run by id, the beginning of one, or name.
+    data
+        Where its data lies now. (default: where it lay)
+    quiet
+        Print neither notes nor progress.
+    json
+        Print one JSON document.
+    """
+    output.notes(quiet=quiet)
+    record = record or TrackOptions()
+    with record.tracker() as tracker:
+        from tsforge.tracking import reproduction
+
+        found = reproduction.reproduce(run, data, uri=record.tracking_uri, tracker=tracker)
+    if json:
+        scores = {name: {"recorded": a, "again": b} for name, (a, b) in found.scores.items()}
+        output.document(
+            {"run": found.recorded.id, "name": found.recorded.name, "agrees": found.agrees,
+             "largest_difference": found.largest, "scores": scores}
+        )  # fmt: skip
+        return 0 if found.agrees else 3
+    rows = [[name, f"{a:.6g}", f"{b:.6g}", f"{abs(a - b):.1g}"] for name, (a, b) in found.scores.items()]
+    output.table([found.recorded.name, "recorded", "again", "apart"], rows)
+    output.say()
+    if not found.scores:
+        output.say("nothing to compare: the run has no scores")
+    elif found.agrees:
+        output.say(f"the scores agree (largest relative difference {found.largest:.1g})")
+    else:
+        output.say(f"the scores do not agree: largest relative difference {found.largest:.2g}")
+        _say_versions(found.recorded)
+    return 0 if found.agrees else 3
+
+
+def sync(folder: str | None = None, /, *, json: Flag = False) -> int:
+    """Deliver runs that wait because their store could not be reached.
+
+    Parameters
+    ----------
+    folder
+        Where the runs were made: the folder in which tsforge ran. (default: this one)
+    json
+        Print one JSON document.
+    """
+    from tsforge.errors import TrackingError
+    from tsforge.tracking import journal, store
+    from tsforge.tracking.tracker import sync as deliver
+
+    root = Path(folder or ".")
+    root = root if root.name == journal.ROOT.name and not (root / journal.ROOT).exists() else root / journal.ROOT
+    if folder is not None and not root.exists():
+        raise TrackingError(f"{folder}: no runs were made there", "name the folder in which tsforge ran")
+    found = deliver(root)
+    left = {name: state for name, state in found.items() if not state.done}
+    if json:
+        rows = {name: {"delivered": s.done, "run": s.run, "problem": s.problem} for name, s in found.items()}
+        output.document({"delivered": len(found) - len(left), "waiting": len(left), "runs": rows})
+        return 2 if left else 0
+    for name, state in found.items():
+        why = f"still waits: {state.problem} ({store.shown(state.uri)})" if name in left else "delivered"
+        output.say(f"{name}  {why}")
+        for problem in state.refused:
+            output.say(f"  MLflow refused part of it: {problem}")
+    if not found:
+        output.say("nothing waits to be delivered")
+    for hint in dict.fromkeys(state.hint for state in left.values() if state.hint):
+        output.tell(f"hint: {hint}")
+    return 2 if left else 0
+
+
+def register(run: str, name: str, /, *, alias: str | None = None, tracking_uri: str | None = None) -> int:
+    """Give the model of a run a name in MLflow's registry: a new version of it.
+
+    Parameters
+    ----------
+    run
+        A run by id, the beginning of one, or name.
+    name
+        Name in the registry.
+    alias
+        Alias of that version, as champion.
+    tracking_uri
+        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    """
+    from tsforge.tracking import registry, store
+
+    client = store.reading(store.address(tracking_uri))
+    version = registry.register_run(client, run, name, alias)
+    output.say(f"{name}/{version}" + (f", now {name}@{alias}" if alias else ""))
+    return 0
+
+
+ACTIONS = (compare, reproduce, sync, register)
+
+
+def _columns(found: list[Recorded]) -> tuple[list[str], list[list[str]]]:
+    """Name, what differs, scores, time and date; as many of what differs as the terminal is wide."""
+    from tsforge.tracking.runs import differing
+
+    names = [n for n in differing(found) if n != "data.path"]
+    names = list({tuple(run.params.get(n) for run in found): n for n in reversed(names)}.values())  # one that says it
+    names.sort(key=lambda n: (n != "model.kind", -sum(n in run.params for run in found), n))
+    odd = any(run.status != "FINISHED" for run in found)
+    scores = [n for n in SCORES if any(n in run.metrics for run in found)]
+    header = ["run", *(["status"] if odd else []), *scores, "time", "started"]
+    rows = [
+        [run.name, *([run.status.lower()] if odd else []), *(_figure(run.metrics.get(n)) for n in scores),
+         output.duration(run.seconds) if run.seconds is not None else "-",
+         time.strftime("%m-%d %H:%M", time.localtime(run.started))]
+        for run in found
+    ]  # fmt: skip
+    room = shutil.get_terminal_size((120, 24)).columns
+    for place, name in enumerate(names, 1):
+        column = [run.params.get(name, "-") for run in found]
+        wide = [[row[0], *row[1:place], value, *row[place:]] for row, value in zip(rows, column, strict=True)]
+        head = [*header[:place], name, *header[place:]]
+        if len(output.aligned(head, wide)[0]) > room and place > 1:
+            break
+        header, rows = head, wide
+    return header, rows
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else output.number(value)
+
+
+def _plain(run: Recorded) -> dict[str, Any]:
+    return {
+        "id": run.id, "name": run.name, "status": run.status, "reason": run.reason or None, "started": run.started,
+        "seconds": run.seconds, "params": run.params, "metrics": run.metrics,
+    }  # fmt: skip
+
+
+def _say_versions(run: Recorded) -> None:
+    """What is not as it was: the first place to look."""
+    from tsforge.tracking import provenance
+
+    now = {f"versions.{k}": v for k, v in provenance.versions().items()}
+    now |= {f"hardware.{k}": v for k, v in provenance.hardware().items()}
+    for name, value in now.items():
+        if run.tags.get(name, value) != value:
+            output.say(f"  {name}: then {run.tags[name]}, now {value}")
+
+
+def _say_waiting() -> None:
+    from tsforge.tracking import journal
+
+    count = len([folder for folder in journal.waiting(journal.ROOT) if journal.abandoned(folder)])
+    if count:
+        output.tell(f"note: {count} more runs wait to be delivered: tsforge runs sync")

@@ -1,0 +1,54 @@
+"""tsforge ui"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tsforge.cli import output
+
+
+def ui(
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    port: int | None = None,
+    browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
+) -> int:
+    """Open the MLflow UI on an experiment, with the columns that matter, the best run first.
+
+    It answers on this machine alone (127.0.0.1). Ctrl-C ends it.
+
+    Parameters
+    ----------
+    experiment
+        MLflow experiment. (default: tsforge)
+    tracking_uri
+        MLflow store; of a server only the link is opened. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    port
+        Port to answer on. (default: 5000, or the next free one)
+    browser
+        Whether to open a browser.
+    """
+    output.notes(quiet=False)
+    from tsforge.tracking import store, ui_server, view
+
+    uri = store.address(tracking_uri)
+    number = store.known(store.reading(uri), experiment or store.EXPERIMENT)
+    if store.is_server(uri):
+        _open(view.experiment_link(view.base(uri), number), browser=browser)
+        return 0
+    with ui_server.serving(uri, port) as root:
+        _open(view.experiment_link(root, number), browser=browser)
+        output.tell("Ctrl-C ends it")
+        ui_server.wait()
+    return 0
+
+
+def _open(link: str, *, browser: bool) -> None:
+    import webbrowser
+
+    output.say(link)
+    if browser:
+        webbrowser.open(link)

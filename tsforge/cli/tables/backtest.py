@@ -1,0 +1,207 @@
+"""The tables of a backtest, on the terminal and in files."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
+from tsforge.cli.output import aligned, number, score_rows
+from tsforge.evaluation.metrics import REFERENCE
+from tsforge.runtime.tables import markdown
+
+MOST_STEPS = 24  # rows of steps on the terminal; files have all
+MOST_SERIES = 40
+
+
+@dataclass(frozen=True)
+class Text:
+    """One table with what is said above and below it."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: tuple[str, ...] = ()
+
+    def terminal(self) -> str:
+        """Aligned by spaces."""
+        notes = [f"  {note}" for note in self.notes]
+        return "\n".join(["", self.title, *aligned(self.header, self.rows), *notes])
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        lines = markdown(self.header, self.rows)
+        return "\n".join([self.title, "", *lines, "", *[f"{note}  " for note in self.notes]])
+
+
+def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
+    """Everything that was asked for, in the order in which it is read."""
+    found = [_main(board)] if len(board.tests) == 1 else _groups(board)
+    found.append(_paired(board))
+    if by is not None:
+        found.append(_by(board, by))
+    if coverage:
+        found.append(_coverage(board))
+    return found
+
+
+def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:
+    """The scores shown, one row per model and step or series."""
+    names = board.shown
+    if by == "step":
+        values = board.by_step(names)
+        labels: list[dict[str, Any]] = [{"step": h + 1} for h in range(len(values[names[0]][board.models[0]]))]
+    else:
+        parts, values = board.by_series(names)
+        labels = [dict(part) for part in parts]
+    return [
+        {**label, "model": model, **{n: values[n][model][k] for n in names}}
+        for k, label in enumerate(labels)
+        for model in board.models
+    ]
+
+
+def cover(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
+    """Coverage by horizon step of the model's intervals, by kind and nominal level."""
+    model = board.models[0]
+    return {kind: {str(n): board.coverage_by_step(model, kind, n) for n in NOMINAL} for kind in INTERVALS}
+
+
+def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> None:
+    """The tables as Markdown; or all scores as CSV, one row per model (and group, step or series)."""
+    if path.suffix == ".md":
+        path.write_text("\n".join(text.markdown() for text in texts) + "\n", encoding="utf-8")
+        return
+    lines: list[dict[str, Any]]
+    if by is not None:
+        lines = rows(board, by)
+    else:
+        lines = [{"group": "all", "model": m, **s} for m, s in board.scores.items()]
+        if len(board.tests) > 1:
+            for group in board.tests:
+                lines += [{"group": group, "model": m, **s} for m, s in board.table(board.names, group).items()]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _main(board: Scoreboard) -> Text:
+    """Metric by model, with the skill against seasonal naive."""
+    lines = score_rows(board.table(board.shown), REFERENCE)
+    if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
+        for n in NOMINAL:
+            if f"coverage_{n}" in board.shown:
+                lines.append([f"  {n} static", *(number(board.coverage(m, "static", n)) for m in board.models), ""])
+    return Text(_title(board), ["", *board.models, "skill"], lines, _notes(board))
+
+
+def _groups(board: Scoreboard) -> list[Text]:
+    """For each metric, group by model."""
+    found = []
+    for i, name in enumerate(board.shown):
+        lines = [[g, *(number(board.score(m, name, g)) for m in board.models)] for g in board.tests]
+        for average, label in (("points", "all, points"), ("series", "all, series")):
+            lines.append([label, *(number(board.score(m, name, None, average)) for m in board.models)])  # type: ignore[arg-type]
+        found.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
+    last = found[-1]
+    more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
+    return [*found[:-1], Text(last.title, last.header, last.rows, (more, *_notes(board)[1:]))]
+
+
+_AVERAGES = {"points": "pooled over points", "series": "mean over series"}
+
+
+def _title(board: Scoreboard) -> str:
+    test = board.first
+    data = test.experiment.data
+    windows = sum(len(t.judged.windows) for t in board.tests.values())
+    series = sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values())
+    read = sum(len(t.panel) for t in board.tests.values())
+    of = f"{series:,}" if series == read else f"{series:,} of {read:,}"
+    fits = sum(t.fits for t in board.tests.values())
+    how = "fitted before" if fits == 0 else "fitted once" if fits == 1 else f"{fits} fits"
+    what = ", ".join(data.target) if len(board.tests) == 1 else ", ".join(board.tests)
+    roll = f"horizon {data.horizon}, stride {test.stride}, season {data.season}, " if len(board.tests) == 1 else ""
+    return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
+
+
+def _notes(board: Scoreboard) -> tuple[str, ...]:
+    test = board.first
+    units = "; in deviations of the training part" if test.config.units == "standard" else ""
+    gamma = f" (γ {test.config.gamma:g})" if "adaptive" in board.intervals else ""
+    notes = [
+        f"{_AVERAGES[board.average]}{units}; skill: per cent better than {REFERENCE}",
+        f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
+    ]
+    for name, count in board.left_out().items():
+        why = (
+            ""
+            if math.isfinite(board.score(board.models[0], name))
+            else "; are the levels or scales there that it needs?"
+        )
+        notes.append(f"{name} leaves out {count:,} observed points that it has no value for{why}")
+    relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
+    if units and relative:
+        notes.append(f"{', '.join(relative)}: divided by deviations from the mean here, which may be near 0")
+    return tuple(notes)
+
+
+def _paired(board: Scoreboard) -> Text:
+    """The model against the others: difference, p-value, and what may be said."""
+    lines = []
+    paired = board.against()
+    for other, p in paired.items():
+        sure = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
+        gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
+        lines.append([other, gap, sure, p.verdict])
+    some = max(paired.values(), key=lambda p: p.count)
+    test = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
+    title = (
+        f"{board.models[0]} against others: mean difference in {board.primary} over {some.count:,} {some.of} ({test})"
+    )
+    return Text(title, ["", "difference", "p", ""], lines)
+
+
+def _by(board: Scoreboard, by: str) -> Text:
+    """The primary metric by step or series and model."""
+    name = board.primary
+    if by == "step":
+        values = board.by_step([name])[name]
+        labels = [str(h + 1) for h in range(len(values[board.models[0]]))]
+        shown = _spaced(len(labels), MOST_STEPS)
+    else:
+        parts, found = board.by_series([name])
+        values = found[name]
+        labels = [" ".join(str(v) for v in part.values() if v) for part in parts]
+        shown = list(range(min(len(labels), MOST_SERIES)))
+    lines = [[labels[k], *(number(values[m][k]) for m in board.models)] for k in shown]
+    more = () if len(shown) == len(labels) else (f"{len(shown)} of {len(labels)}; --output scores.csv has all",)
+    return Text(f"{name} by {by}", [by, *board.models], lines, more)
+
+
+def _coverage(board: Scoreboard) -> Text:
+    """Nominal against actual, by step."""
+    model = board.models[0]
+    header = [f"{n} {kind}" for n in NOMINAL for kind in INTERVALS]
+    whole = [number(board.coverage(model, kind, n)) for n in NOMINAL for kind in INTERVALS]
+    columns = [board.coverage_by_step(model, kind, n) for n in NOMINAL for kind in INTERVALS]
+    shown = _spaced(len(columns[0]), 12)
+    lines = [["all", *whole], *([str(h + 1), *(number(c[h]) for c in columns)] for h in shown)]
+    note = (
+        "raw: as the network says; static: corrected on held-out windows, as predict gives them; "
+        "adaptive: also moved after every origin" + ("" if board.first.rolls else " (one origin a series: as static)")
+    )
+    return Text(f"share of truths inside the intervals of {model}, by step", ["step", *header], lines, (note,))
+
+
+def _spaced(count: int, most: int) -> list[int]:
+    """At most so many positions, evenly spaced, with the first and the last."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)})

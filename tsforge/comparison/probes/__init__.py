@@ -1,0 +1,1 @@
+"""What an architecture costs, and how far back it remembers."""

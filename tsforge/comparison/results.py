@@ -1,0 +1,149 @@
+"""What a comparison measures, before anything is said about it.
+
+Axes of curves: L length (past tokens).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tsforge.comparison.probes.cost import Curve
+from tsforge.comparison.probes.memory_tasks import Attempt
+from tsforge.evaluation.significance import Paired
+
+PRIMARY = "mase"
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the backbone of one architecture costs and can do (see `probes`).
+
+    width, parameters: of the probed network. chain: dependent operations. seconds: of a training step.
+    saved, peak: bytes; peak on a GPU alone. attempts: by task. reach: by when ("initial", "trained"), the gradient's
+    norm by distance.
+    """
+
+    width: int
+    parameters: int
+    chain: Curve
+    seconds: Curve
+    saved: Curve
+    peak: Curve | None
+    attempts: dict[str, tuple[Attempt, ...]]
+    reach: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One training. curve: (seconds since its begin, validation loss) after each validation.
+
+    windows: seen by training in `seconds`. folder: where the model lies, if it was kept.
+    """
+
+    model: str
+    seed: int
+    width: int
+    parameters: int
+    scores: dict[str, float]
+    curve: tuple[tuple[float, float], ...]
+    windows: int
+    seconds: float
+    stop: str
+    folder: str = ""
+
+    @property
+    def pace(self) -> float:
+        """Training windows per second."""
+        return self.windows / self.seconds if self.seconds > 0 else math.nan
+
+    @property
+    def lowest(self) -> float:
+        """The lowest validation loss."""
+        return min((loss for _, loss in self.curve if math.isfinite(loss)), default=math.inf)
+
+    def seconds_to(self, loss: float) -> float:
+        """Until validation first reached a loss; NaN where it never did."""
+        return next((seconds for seconds, now in self.curve if now <= loss), math.nan)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search on the validation windows chose for one model.
+
+    trials: that ended, those that were stopped early among them. objective: as val/mase; score: of the chosen settings,
+    before: of those it had without tuning (NaN where that is no trial). settings: by dotted path. fixed: paths that
+    were not varied. seconds: of the trials that were completed. folder: of the search.
+    """
+
+    model: str
+    trials: int
+    objective: str
+    score: float
+    before: float
+    settings: dict[str, Any]
+    fixed: tuple[str, ...]
+    seconds: float
+    folder: str
+
+
+@dataclass(frozen=True)
+class OnData:
+    """All trainings on one data set. baselines: their scores by name. best: the lowest mean of `primary`.
+
+    against: every other one against the best, over the same windows, the errors of its seeds averaged.
+    windows: held-out ones. tuned: by model; empty where settings were not.
+    """
+
+    name: str
+    horizon: int
+    context: int
+    season: int
+    windows: int
+    fits: tuple[Fitted, ...]
+    baselines: dict[str, dict[str, float]]
+    best: str
+    against: dict[str, Paired]
+    primary: str = PRIMARY
+    tuned: dict[str, Tuned] = field(default_factory=dict)
+
+    def of(self, model: str) -> list[Fitted]:
+        """The trainings of one model, one per seed."""
+        return [fit for fit in self.fits if fit.model == model]
+
+    def values(self, model: str, metric: str) -> list[float]:
+        """A score by seed; a single one of a baseline."""
+        if model in self.baselines:
+            return [self.baselines[model][metric]]
+        return [fit.scores[metric] for fit in self.of(model)]
+
+    def mean(self, model: str, metric: str) -> float:
+        """Over seeds."""
+        values = self.values(model, metric)
+        return float(np.mean(values)) if values else math.nan
+
+    @property
+    def reachable(self) -> float:
+        """The lowest validation loss that every training reached: what "seconds to a loss" is measured to."""
+        return max((fit.lowest for fit in self.fits), default=math.nan)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A whole comparison. models: in the order asked for. probed: by model, empty where probes were left out.
+
+    lag: at which the trained reach was measured. machine: what it ran on. seconds: all of it.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    seeds: int
+    budget: str
+    probed: dict[str, Probed]
+    data: tuple[OnData, ...]
+    lag: int
+    machine: dict[str, str]
+    seconds: float

@@ -1,0 +1,198 @@
+"""The same windows, budget, loss and number of parameters for every model: trained with several seeds, and scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.comparison import widths
+from tsforge.comparison.config import CompareConfig
+from tsforge.comparison.results import PRIMARY, Fitted, OnData, Tuned
+from tsforge.data import statistics
+from tsforge.data.dataset import Prepared
+from tsforge.errors import ConfigError
+from tsforge.evaluation import forecasting
+from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.scores import by_window, scores
+from tsforge.evaluation.significance import Paired, paired
+from tsforge.experiment import Experiment, single
+from tsforge.model.network import Neural
+from tsforge.settings import override
+from tsforge.tracking import recording
+from tsforge.tracking.recording import Wish
+from tsforge.tracking.tracker import Tracker
+from tsforge.training import fitting
+from tsforge.training.events import Report
+
+METRICS = ("mase", "mae", "mse", "rmse", "wql", "smape", "coverage_80")
+SHORT, LONG = 40, 120  # steps of the two trainings from which the pace of a model is found
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a comparison takes place. wish: of every model, what is recorded of its runs beside their results.
+
+    folder: models are kept there. watch: called with a training's name and steps before it begins; gives its report.
+    """
+
+    folder: Path
+    tracker: Tracker
+    wish: dict[str, Wish]
+    watch: Callable[[str, Prepared], Report | None]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all models are trained on. sizes: (width, parameters) by model. tuned: what was chosen for each."""
+
+    name: str
+    prepared: Prepared
+    sizes: dict[str, tuple[int, int]]
+    tuned: dict[str, Tuned] = field(default_factory=dict)
+
+    def network(self, config: CompareConfig, model: str) -> Neural:
+        """The configuration of a model at its width."""
+        return config.model(model, self.sizes[model][0])
+
+
+def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Contest:
+    """Read the table, cut it, and solve for the widths. Raises DataError or ConfigError for what can be mended.
+
+    frame: the data; what the experiment names where None.
+    """
+    prepared = fitting.for_fit(single(experiment, "a comparison"), frame)
+    if not len(prepared.parts.test):
+        raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
+    if config.budget == "time" and experiment.train.max_time is None:
+        raise ConfigError("a budget of time needs the time", "give --max-time 60s, or train.max_time in the TOML file")
+    counts = {model: widths.of_windows(config.model(model), prepared.source.shape) for model in config.models}
+    first = config.models[0]
+    asked = config.parameters or counts[first](config.model(first).width)
+    return Contest(name, prepared, widths.widths(counts, asked))
+
+
+def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
+    """Train every model with every seed on one data set, and score it."""
+    prepared, name = contest.prepared, contest.name
+    rivals = {model: rival(contest, config, model) for model in config.models}
+    fits: list[Fitted] = []
+    judged = _Judged(prepared)
+    for number in range(config.seeds):
+        for model, ready in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
+            seed = prepared.experiment.seed + number
+            title = f"{model}-{name}-seed{seed}"
+            one = replace(ready, experiment=override(ready.experiment, {"seed": seed, "name": title}))
+            folder = stage.folder / name / f"{model}-seed{seed}"
+            fit, _ = recording.fit(one, folder, stage.tracker, stage.wish[model], stage.watch(title, one))
+            if fit.stop == "interrupt":
+                raise KeyboardInterrupt
+            fits.append(_fitted(fit, judged.take(model, fit), folder))
+    data, best = prepared.experiment.data, judged.best()
+    assert data.horizon is not None
+    assert data.context is not None
+    assert data.season is not None
+    return OnData(
+        name, data.horizon, data.context, data.season, len(prepared.parts.test), tuple(fits), judged.baselines, best,
+        {model: judged.against(model, best) for model in judged.losses if model != best}, judged.primary,
+        contest.tuned,
+    )  # fmt: skip
+
+
+def rival(contest: Contest, config: CompareConfig, model: str, steps: int | None = None) -> Prepared:
+    """What a model is trained on: the same as all others, with its own network and with what tuning chose for it.
+
+    Where time is given, with as many steps as that allows, unless they are known.
+    """
+    experiment = contest.prepared.experiment.model_copy(update={"model": contest.network(config, model)})
+    if model in contest.tuned:
+        experiment = override(experiment, contest.tuned[model].settings)
+    found = replace(contest.prepared, experiment=experiment)
+    if config.budget == "steps":
+        return found
+    limit = experiment.train.max_time
+    assert limit is not None
+    steps = steps or _steps_within(found, limit)
+    return replace(found, experiment=override(experiment, {"train.max_steps": steps}))
+
+
+def _steps_within(rival: Prepared, limit: float) -> int:
+    """So many steps as take `limit` seconds, validations included: a schedule that ends when the time does.
+
+    Both a short and a longer training have 20 validations, so that their difference is of steps alone.
+    """
+
+    def seconds(steps: int) -> float:
+        whole = {"train.max_steps": steps, "train.patience": steps, "train.max_time": None}
+        tried = replace(rival, experiment=override(rival.experiment, whole))
+        return fitting.learn(tried).rounds[-1].seconds
+
+    seconds(SHORT)  # the first one warms up
+    short, long = seconds(SHORT), seconds(LONG)
+    step = max(long - short, 1e-6 * limit) / (LONG - SHORT)
+    return max(1, round((limit - max(0.0, short - SHORT * step)) / step))
+
+
+class _Judged:
+    """Errors of every window by model and seed, which is all that is kept of the forecasts."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.losses: dict[str, list[Floats]] = {}
+        self.scored: dict[str, list[float]] = {}
+        self.baselines: dict[str, dict[str, float]] = {}
+        self.primary = PRIMARY
+        self._first: Outcome | None = None
+
+    def take(self, model: str, fit: fitting.Fit) -> dict[str, float]:
+        """The scores of a training; its baselines, which all share, count once."""
+        if self._first is None:
+            self._first = self._scaled(next(iter(fit.outcomes.values())))
+            self.primary = PRIMARY if math.isfinite(scores(self._first, (PRIMARY,))[PRIMARY]) else "mae"
+            for name, outcome in fit.outcomes.items():
+                if name != model:
+                    self.baselines[name] = self._score(name, outcome)
+        return self._score(model, fit.outcomes[fit.model.experiment.model.kind])
+
+    def best(self) -> str:
+        """Of networks and baselines, by the mean over seeds."""
+        means = {model: float(np.mean(values)) for model, values in self.scored.items()}
+        return min((m for m in means if math.isfinite(means[m])), key=lambda m: means[m], default=next(iter(means)))
+
+    def against(self, model: str, best: str) -> Paired:
+        """One against the best, over windows."""
+        assert self._first is not None
+        mine, others = (np.mean(self.losses[name], axis=0) for name in (model, best))
+        return paired([mine - others], [self._first])
+
+    def _score(self, name: str, outcome: Outcome) -> dict[str, float]:
+        outcome = self._scaled(outcome)
+        found = scores(outcome, METRICS)
+        self.losses.setdefault(name, []).append(by_window(outcome, self.primary))
+        self.scored.setdefault(name, []).append(found[self.primary])
+        return found
+
+    def _scaled(self, outcome: Outcome) -> Outcome:
+        """In deviations of the training part where the experiment asks for it, as the long-horizon literature does."""
+        asked = self.prepared.experiment.backtest
+        if asked is None or asked.units != "standard":
+            return outcome
+        cuts = self.prepared.cuts
+        units = statistics.moments(self.prepared.panel, cuts.train, cuts.begin)
+        return forecasting.standardise({"": outcome}, units)[""]
+
+
+def _fitted(fit: fitting.Fit, found: dict[str, float], folder: Path) -> Fitted:
+    config = fit.model.experiment.model
+    curve = tuple((r.seconds, r.validation) for r in fit.rounds)
+    windows = fit.rounds[-1].windows if fit.rounds else 0
+    return Fitted(
+        config.kind, fit.model.experiment.seed, getattr(config, "width", 0), fit.parameters, found, curve, windows,
+        fit.seconds, fit.stop, str(folder),
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""The season of a panel: found in the autocorrelation of its training part."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+from tsforge.data.statistics import Ints, _sums
+
+_MAX_ROWS = 200_000  # rows looked at: enough for any season, and quick on large panels
+
+
+_CLEAR = 0.2  # autocorrelation from which a season is believed, if it is also clear of its sampling error
+
+
+_ERRORS = 3.5  # sampling errors by which it must be clear
+
+
+_ERRORS_OF_MANY = 4.5  # the same where every length is a candidate
+
+
+_LONGEST = 400  # steps of the longest season looked for where there is no calendar
+
+
+def detect_season(panel: Panel, stops: Ints) -> int:
+    """Steps of one season, 1 where there is none.
+
+    stops: (n,) rows up to which each series may be looked at (the end of its training part).
+    A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
+    wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error.
+    A random walk does not: its differences m apart share no step. Of those that repeat about as well as the best,
+    the shortest.
+    """
+    frequency = panel.schema.frequency
+    longest = int((stops - panel.offsets[:-1]).max(initial=0))
+    generic = frequency.unit in ("int", "float")
+    suggested = range(2, _LONGEST + 1) if generic else frequency.seasons()
+    candidates = np.array([m for m in suggested if m <= longest // 2], dtype=np.int64)
+    if not len(candidates):
+        return 1
+    targets = panel.values.shape[1]
+    most = _MAX_ROWS // targets // (16 if generic else 1)
+    least = 2 * int(candidates[-1]) + 2
+    differences = cache(lambda h: _differences(panel, stops, h, least, most))
+    repeats = cache(lambda h, m: differences(h).repeats(m))
+    strength, span = np.full(len(candidates), -1.0), np.ones(len(candidates), dtype=np.int64)
+    for k, m in enumerate(candidates.tolist()):
+        parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
+        for h in _spans(m):
+            found, noise = repeats(h, m)
+            clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if generic else _ERRORS))
+            # A smooth trend repeats as well, but after a part of m all the more.
+            if found > max(clear, strength[k]) and all(
+                found > clear / 2 + min(repeats(h, j)[0] for j in lags) for lags in parts
+            ):
+                strength[k], span[k] = found, h
+    if generic:
+        strength = _peaks(strength)
+    believed = np.flatnonzero((strength > 0) & (strength >= strength.max() / 2))
+    if not len(believed):
+        return 1
+    # A multiple of the season repeats as well: take it only if it is clearly better, seen over the same span.
+    alike = [repeats(int(span[believed[0]]), int(m)) for m in candidates[believed]]
+    best = max(alike)[0]
+    first = next(k for k, (s, noise) in enumerate(alike) if s >= best - 0.005 - 3 * noise * (1 - s**2))
+    return int(candidates[believed[first]])
+
+
+def _spans(m: int) -> set[int]:
+    return {1, max(1, m // 12), max(1, m // 4)}
+
+
+def _peaks(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-1 for all but the highest of their neighbours: of a wave's slope only the top is a season. Lags from 2 on."""
+    out = np.full(len(strength), -1.0)
+    for k, s in enumerate(strength):
+        width = max(1, (k + 2) // 8)
+        if s == strength[max(0, k - width) : k + width + 1].max():
+            out[k] = s
+    return out
+
+
+class _Differences(NamedTuple):
+    """Differences over `span` steps about their mean, in units of their own series: one counts by its length."""
+
+    change: NDArray[np.float64]  # (N, C), 0 where not seen
+    seen: NDArray[np.bool_]  # (N, C)
+    series: Ints  # (N,)
+    span: int
+
+    def repeats(self, m: int) -> tuple[float, float]:
+        """(autocorrelation after m steps, pooled over series and targets; its sampling error where nothing repeats)."""
+        same = (self.series[m:] == self.series[:-m])[:, None]
+        together = self.seen[m:] & self.seen[:-m] & same
+        x, y = self.change[m:] * together, self.change[:-m] * together
+        total = float(np.vdot(x, x) + np.vdot(y, y)) / 2
+        if total == 0:
+            return 0.0, 1.0
+        pairs = together.sum(axis=1)
+        # Series of one table may move together: differences that overlap are counted in the longest series alone.
+        count = int(pairs.sum()) if self.span == 1 else int(np.bincount(self.series[m:], pairs > 0).max())
+        overlap = 1.0 if self.span == 1 else 2 * self.span / 3 + 1 / (3 * self.span)
+        return float(np.vdot(x, y)) / total, float(np.sqrt(overlap / count))
+
+
+def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) -> _Differences:
+    rows, series = _sample(panel, stops, least, most)
+    values = np.where(panel.observed[rows], panel.values[rows], np.nan).astype(np.float64)
+    change = values[span:] - values[:-span]
+    change[series[span:] != series[:-span]] = np.nan
+    series = series[span:]
+    seen = ~np.isnan(change)
+    n = len(panel)
+    count = np.maximum(_sums(seen, series, n), 1)
+    mean = _sums(np.where(seen, change, 0.0), series, n) / count
+    change = np.where(seen, change - mean[series], 0.0)
+    size = np.sqrt(_sums(change**2, series, n) / count)
+    # What float32 rounds off a straight line repeats too.
+    rounding = np.sqrt(_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
+    change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
+    return _Differences(change, seen, series, span)
+
+
+def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Ints]:
+    """(rows, their series) up to the stops: the newest of every series until there are enough."""
+    most = max(most, least)
+    lengths = np.minimum(stops - panel.offsets[:-1], most)
+    lengths = np.where(np.cumsum(lengths) - lengths < most, lengths, 0)
+    series = np.repeat(np.arange(len(panel)), lengths)
+    behind = np.arange(len(series)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return (stops - lengths)[series] + behind, series
+
+
+def autocorrelation(values: NDArray[np.floating], observed: NDArray[np.bool_], lags: int) -> NDArray[np.float64]:
+    """r_0 ... r_{lags-1} of each column of one series, values and observed (T, C) -> (lags, C); r_0 is 1.
+
+        r_k = Σ (y_t - m)(y_{t+k} - m) / Σ (y_t - m)²        over what was observed
+
+    NaN from the length of the series on, and where it never changes.
+    (Box & Jenkins 1976, "Time Series Analysis", section 2.1)
+    """
+    y = np.where(observed, values, np.nan).astype(np.float64)
+    count = np.maximum(observed.sum(axis=0), 1)
+    gap = np.nan_to_num(y - np.nansum(y, axis=0) / count)
+    T = len(gap)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        power = (gap**2).sum(axis=0)
+        found = [(gap[k:] * gap[: T - k]).sum(axis=0) / power for k in range(min(lags, T))]
+    return np.concatenate([np.array(found).reshape(-1, y.shape[1]), np.full((max(0, lags - T), y.shape[1]), np.nan)])

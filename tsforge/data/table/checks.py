@@ -1,0 +1,187 @@
+"""What may be wrong in a table's rows, each mistake named by file, column, row, series and time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from tsforge.data.schema import Schema
+from tsforge.data.table.dialect import is_missing
+from tsforge.data.table.reading import Frame
+from tsforge.data.table.times import show_time
+from tsforge.data.time import calendar
+from tsforge.data.time import frequency as grid
+from tsforge.errors import DataError
+
+LARGEST = float(np.finfo(np.float32).max)
+_USUAL = (
+    "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
+)  # fmt: skip
+_PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
+
+
+def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
+    """A column as float64, NaN where missing. Raises DataError at the first that is no finite number."""
+    column = frame.data[name]
+    if types.is_numeric_dtype(column):
+        values = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        read = pd.to_numeric(column, errors="coerce")
+        bad = np.flatnonzero((read.isna() & column.notna()).to_numpy())
+        bad = bad[[not is_missing(str(v)) for v in column.iloc[bad]]] if len(bad) else bad
+        if len(bad):
+            _not_a_number(frame, name, bad)
+        values = np.array(read.to_numpy(dtype=np.float64, na_value=np.nan))
+    infinite = np.flatnonzero(np.abs(values) > LARGEST)
+    if len(infinite):
+        i = int(infinite[0])
+        raise DataError(
+            f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})",
+            "leave the field empty where the value is missing",
+        )
+    return values
+
+
+def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
+    i = int(bad[0])
+    value = str(frame.data[name].iloc[i]).strip()
+    more = f" (and {len(bad) - 1} more such rows)" if len(bad) > 1 else ""
+    hint = "mend the value, or leave the field empty where it is missing"
+    if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
+        hint = "write numbers without a sign between the thousands, as 1234.5"
+    elif re.fullmatch(r"[-+]?\d+,\d+", value):
+        hint = "write numbers with a decimal point, as 1234.5"
+    elif (unit := re.fullmatch(r"([^\d.,+-]{0,4})[-+]?\d[\d.,]*\s?([^\d.,]{0,4})", value)) and any(unit.groups()):
+        hint = f"write the bare number, without '{''.join(unit.groups()).strip()}'"
+    raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: '{value}' is not a number{more}", hint)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Sorted rows and what is needed to say where one of them is wrong.
+
+    schema: as far as it is known. codes, stamps, order (N,): series, time and row in the file of each row.
+    """
+
+    frame: Frame
+    schema: Schema
+    codes: NDArray[np.int64]
+    stamps: NDArray[Any]
+    order: NDArray[np.intp]
+    ids: tuple[NDArray[Any], ...]
+
+    @property
+    def new_series(self) -> NDArray[np.bool_]:
+        first: NDArray[np.bool_] = np.r_[True, self.codes[1:] != self.codes[:-1]]
+        return first
+
+    def where(self, i: int) -> str:
+        """Sorted row i in words: row, series and time."""
+        series = " ".join(str(column[self.codes[i]]) for column in self.ids)
+        time = show_time(self.stamps[i], self.schema)
+        return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
+
+    def check_duplicates(self) -> None:
+        """Raises DataError where a series has a time twice."""
+        twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
+        if not len(twice):
+            return
+        shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
+        few = "duplicate time" if len(twice) == 1 else "duplicate times"
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
+
+    def _why_twice(self, twice: NDArray[np.intp]) -> str:
+        """What most likely made times repeat."""
+        schema, data = self.schema, self.frame.data
+        taken = (schema.time, *schema.id, *schema.target)
+        free = [c for c in data.columns if c not in taken and not types.is_float_dtype(data[c])]
+        keys = [schema.time, *schema.id]
+        apart = [c for c in free if not data.duplicated([*keys, c]).any()]
+        clock = [c for c in apart if c.lower() in _PARTS]
+        if clock:
+            return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
+        if apart:
+            return f"pass --id {apart[0]} if it tells series apart, or keep one row per time"
+        hint = "keep one row per series and time"
+        hint += "" if self.ids else ", or pass --id for a column that tells series apart"
+        if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
+            hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
+            if np.all((hours >= 1) & (hours < 4)):
+                hint += "; at the end of summer time, name the zone: --set data.timezone=Europe/Berlin"
+        return hint
+
+    def frequency(self, freq: str | None, known: Schema | None) -> calendar.Frequency:
+        """As named, as known from a model, or as the rows show it."""
+        if freq is not None:
+            return grid.parse(freq, self.stamps, self.schema.time_kind != "datetime")
+        found, off = grid.infer(self.stamps, self.new_series, self.schema.time_kind)
+        if known is not None:
+            self._check_same(found, known.frequency)
+            return known.frequency
+        if found is not None:
+            return found
+        if off < 0:
+            raise DataError(
+                f"{self.frame.name}: every series has one row, so the frequency cannot be seen",
+                "pass --freq (as h, D, MS), or check --id",
+            )
+        before = show_time(self.stamps[off - 1], self.schema)
+        hint = "pass --freq for the grid you mean, or resample the table to one"
+        if self.schema.timezone == "UTC":
+            hint += "; where days or months are local ones, name the zone: --set data.timezone=Europe/Berlin"
+        raise DataError(
+            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid",
+            hint,
+        )
+
+    def _check_same(self, found: calendar.Frequency | None, known: calendar.Frequency) -> None:
+        """Raises DataError where the rows follow a grid of their own; holes in the known one are fine."""
+        if found is None or (found.unit, found.step) == (known.unit, known.step):
+            return
+        ordinals, on_grid = known.ordinals(self.stamps)
+        gaps = np.diff(ordinals)[~self.new_series[1:]]
+        # Few rows may lie around holes; the same usual step between all of them is a grid.
+        another = found.name in _USUAL and np.ptp(gaps) == 0
+        if on_grid.all() and (gaps.min() == 1 or (len(self.stamps) < 4 and not another)):
+            return
+        raise DataError(
+            f"{self.frame.name}: this table has frequency {found.name}, the model was fitted on {known.name}",
+            f"bring the table to {known.name}, or fit a model on {found.name} data",
+        )
+
+    def check_grid(self, on_grid: NDArray[np.bool_], frequency: calendar.Frequency) -> None:
+        """Raises DataError at the first row that lies between the steps."""
+        off = np.flatnonzero(~on_grid)
+        if len(off):
+            raise DataError(
+                f"{self.frame.name}: {self.where(int(off[0]))} is not on the grid "
+                f"of frequency {frequency.name}" + (f" ({len(off)} such rows)" if len(off) > 1 else ""),
+                "pass another --freq, or round the times",
+            )
+
+    def check_size(self, ordinal: NDArray[np.int64], frequency: calendar.Frequency) -> None:
+        """Raises DataError where one time lies so far off that its gap could not be held in memory."""
+        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
+        if len(gaps) and gaps.sum() > max(10_000_000, 100 * len(ordinal)):
+            i = int(gaps.argmax()) + 1
+            before = show_time(self.stamps[i - 1], self.schema)
+            raise DataError(
+                f"{self.frame.name}: {self.where(i)} comes {gaps[i - 1]:,} steps of {frequency.name} after {before}",
+                "mend the time, or pass a longer --freq",
+            )
+
+    def check_static(self, name: str, values: NDArray[np.float64]) -> None:
+        """Raises DataError where a static column has two values in a series."""
+        have = np.flatnonzero(~np.isnan(values))
+        changed = have[1:][(self.codes[have[1:]] == self.codes[have[:-1]]) & (values[have[1:]] != values[have[:-1]])]
+        if len(changed):
+            raise DataError(
+                f"{self.frame.name}: static column '{name}' changes within a series at {self.where(int(changed[0]))}",
+                f"pass it as --past {name} or --future {name}",
+            )

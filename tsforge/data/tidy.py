@@ -1,0 +1,118 @@
+"""Forecasts as a tidy frame in the columns, types and order of the table they came from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsforge.data.panel import Panel
+from tsforge.data.table.times import format_times
+from tsforge.errors import DataError
+
+Floats = NDArray[np.floating]
+
+
+def quantile_name(level: float) -> str:
+    """As "q0.1"."""
+    return f"q{level:g}"
+
+
+def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...]) -> pd.DataFrame:
+    """Forecasts from the end of each series, one row per series, step and target.
+
+    point (n, H, C), quantiles (n, H, C, Q). Columns: ids, time, `target` where there are several, `forecast`,
+    one per level.
+    """
+    n, H, C = point.shape
+    schema = panel.schema
+    ends = panel.first + panel.ends - panel.offsets[:-1]
+    steps = (ends[:, None] + np.arange(H)).reshape(-1)
+    columns: dict[str, object] = {}
+    for name, values in zip(schema.id, panel.ids, strict=True):
+        columns[name] = np.repeat(values, H * C)
+    times = format_times(schema.frequency.stamps(steps), schema)
+    columns[schema.time] = times.repeat(C).reset_index(drop=True)
+    if C > 1:
+        columns["target"] = np.tile(np.array(schema.target, dtype=object), n * H)
+    columns["forecast"] = point.reshape(-1)
+    for q, level in enumerate(levels):
+        columns[quantile_name(level)] = quantiles[..., q].reshape(-1)
+    clash = [c for c in ("forecast", "target") if c in (*schema.id, schema.time) and c in columns]
+    if clash:
+        raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
+    return pd.DataFrame(columns)
+
+
+def times(panel: Panel, rows: NDArray[np.int64]) -> pd.Series:
+    """The times of rows of the first series, as the table writes them; rows before the first are on the grid too."""
+    return format_times(panel.schema.frequency.stamps(rows + panel.first[0]), panel.schema)
+
+
+def pairs(
+    panel: Panel, past: pd.Series, ahead: pd.Series, lag: NDArray[np.int64], values: dict[str, Floats]
+) -> pd.DataFrame:
+    """One row per forecast step, target and past step of the one series of a panel.
+
+    past (L,), ahead (H,): times. lag (H, L): steps between them. values: further columns by name, (H, C, L) each.
+    """
+    schema = panel.schema
+    shape = (len(ahead), len(schema.target), len(past))
+    h, c, step = (axis.reshape(-1) for axis in np.indices(shape))
+    columns: dict[str, object] = {name: np.repeat(ids, h.size) for name, ids in zip(schema.id, panel.ids, strict=True)}
+    columns[schema.time] = ahead.iloc[h].reset_index(drop=True)
+    if len(schema.target) > 1:
+        columns["target"] = np.array(schema.target, dtype=object)[c]
+    made = {"step": h + 1, f"past_{schema.time}": past.iloc[step].reset_index(drop=True), "lag": lag[h, step]}
+    made |= {name: column.reshape(-1) for name, column in values.items()}
+    clash = [name for name in (*made, "target") if name in (*schema.id, schema.time)]
+    if clash:
+        raise DataError(f"the table has a column '{clash[0]}', as the explanation would", "rename it in the data")
+    return pd.DataFrame(columns | made)
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the values that its CSV shows, fit for JSON.
+
+    Times are text, float32 is a double with the same few digits, None stands where there is no number.
+    """
+    shown = frame.copy()
+    for name, values in frame.items():
+        if pd.api.types.is_datetime64_any_dtype(values):
+            shown[name] = values.astype(str)
+        elif pd.api.types.is_float_dtype(values):
+            numbers = values.to_numpy().astype(str).astype(np.float64)
+            gaps = np.isnan(numbers)
+            if gaps.any():
+                numbers = numbers.astype(object)
+                numbers[gaps] = None
+            shown[name] = pd.Series(numbers, index=frame.index)
+    return shown
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows as plain values for JSON, times as text, None where there is no number."""
+    rows: list[dict[str, object]] = plain(frame).to_dict(orient="records")  # type: ignore[assignment]
+    return rows
+
+
+def check_path(path: Path, endings: tuple[str, ...] = (".csv", ".parquet")) -> None:
+    """Raises DataError for another ending, a missing folder, or what cannot be written."""
+    if path.suffix not in endings:
+        raise DataError(f"{path}: unknown ending '{path.suffix}'", f"name a file that ends in {' or '.join(endings)}")
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise DataError(f"{path}: cannot be written: it is a folder or protected", "name another file")
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """To .csv or .parquet, by the ending."""
+    check_path(path)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)

@@ -1,0 +1,1 @@
+"""Time stamps and grids in plain numpy: calendars, frequencies, formats."""

@@ -1,0 +1,208 @@
+"""Regular time grids: timestamps to whole numbers ("ordinals") and back, and the cycles of the calendar.
+
+Stamps are int64 microseconds since 1970 for dates, and the plain numbers themselves where time is a number.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.config import Config
+from tsforge.data.time.formats import zone_of
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+WEEK = 7 * DAY
+QUARTER_HOUR = 900 * SECOND
+FLOAT_TOLERANCE = 1e-3  # of a step: how far a decimal time may lie from its grid point
+
+
+class Frequency(Config):
+    """A regular grid in time.
+
+    unit: "us" fixed steps, "month" calendar months, "bday" Monday to Friday, "int" and "float" plain numbers.
+    step: length of one step in that unit. anchor: where ordinal 0 lies.
+    offset: microseconds from the start of the month (of its end, if negative), or from midnight.
+    """
+
+    unit: Literal["us", "month", "bday", "int", "float"]
+    step: int | float
+    anchor: int | float = 0
+    offset: int = 0
+
+    @property
+    def name(self) -> str:
+        """The usual alias: "30min", "h", "D", "B", "W", "MS", "QE", "YS", "3" for every third number."""
+        if self.unit in ("int", "float"):
+            return np.format_float_positional(self.step, precision=9, fractional=False, trim="-")
+        if self.unit == "bday":
+            return "B"
+        if self.unit == "month":
+            side = "E" if self.offset < 0 else "S"
+            for months, letter in ((12, "Y"), (3, "Q"), (1, "M")):
+                if self.step % months == 0:
+                    return _times(int(self.step) // months, letter + side)
+        for length, letter in (
+            (WEEK, "W"), (DAY, "D"), (3_600 * SECOND, "h"), (60 * SECOND, "min"), (SECOND, "s"), (1_000, "ms")
+        ):  # fmt: skip
+            if self.step % length == 0:
+                return _times(int(self.step) // length, letter)
+        return _times(int(self.step), "us")
+
+    def ordinals(self, stamps: NDArray[Any]) -> tuple[Ints, NDArray[np.bool_]]:
+        """(grid position of each stamp, whether the stamp lies on the grid exactly)."""
+        if self.unit == "float":
+            exact = (stamps.astype(np.float64) - self.anchor) / self.step
+            whole = np.rint(exact)
+            return whole.astype(np.int64), np.abs(exact - whole) <= FLOAT_TOLERANCE
+        if self.unit == "month":
+            index = month_of(stamps if self.offset >= 0 else stamps - self.offset - 1)
+            on_grid = self._month_stamp(index) == stamps
+            whole, rest = np.divmod(index - int(self.anchor), int(self.step))
+            return whole, on_grid & (rest == 0)
+        if self.unit == "bday":
+            days, time = np.divmod(stamps, DAY)
+            dates = days.astype("M8[D]")
+            count = np.busday_count(np.datetime64(0, "D"), dates).astype(np.int64)
+            return count, np.is_busday(dates) & (time == self.offset)
+        whole, rest = np.divmod(stamps - int(self.anchor), int(self.step))
+        return whole, rest == 0
+
+    def stamps(self, ordinals: Ints) -> NDArray[Any]:
+        """The inverse of `ordinals` for positions on the grid."""
+        if self.unit == "float":
+            decimals = max(0, 6 - int(np.floor(np.log10(abs(float(self.step))))))
+            return np.round(self.anchor + ordinals * float(self.step), decimals)
+        if self.unit == "month":
+            return self._month_stamp(ordinals * int(self.step) + int(self.anchor))
+        if self.unit == "bday":
+            dates = np.busday_offset(np.datetime64(0, "D"), ordinals, roll="forward")
+            return dates.astype(np.int64) * DAY + self.offset
+        return ordinals * int(self.step) + int(self.anchor)
+
+    def _month_stamp(self, index: Ints) -> Ints:
+        """Month number to stamp: so far from the start of the month, or (negative) before its end."""
+        first = (index if self.offset >= 0 else index + 1).astype("M8[M]")
+        return first.astype("M8[us]").astype(np.int64) + self.offset
+
+    def cycle(self, length: Literal["day", "week", "year"]) -> float:
+        """Steps in one cycle of the calendar; 0 where it has no meaning on this grid."""
+        if self.unit in ("int", "float"):
+            return 0.0
+        if self.unit == "bday":
+            return {"day": 0.0, "week": 5.0, "year": 261.0}[length]
+        if self.unit == "month":
+            return 12 / self.step if length == "year" else 0.0
+        return {"day": DAY, "week": WEEK, "year": 365.2425 * DAY}[length] / self.step
+
+    def seasons(self) -> list[int]:
+        """Season lengths that this grid suggests, in steps, shortest first."""
+        if self.unit == "us" and self.step < 60 * SECOND:
+            short = [60 * SECOND / self.step, 3_600 * SECOND / self.step]
+        else:
+            short = []
+        cycles = [*short, self.cycle("day"), self.cycle("week"), self.cycle("year")]
+        whole = [round(c) for c in cycles if c >= 2 and (abs(c - round(c)) < 1e-9 or c > 50)]
+        return sorted(set(whole))
+
+
+def _times(n: int, letter: str) -> str:
+    return letter if n == 1 else f"{n}{letter}"
+
+
+def month_of(stamps: Ints) -> Ints:
+    """Months since January 1970."""
+    return stamps.astype("M8[us]").astype("M8[M]").astype(np.int64)
+
+
+# --- cycles of the calendar as features ---------------------------------------------------------------------
+
+HARMONICS = {"day": 3, "week": 3, "year": 2}
+
+
+def cycles(frequency: Frequency, steps: int) -> tuple[str, ...]:
+    """The cycles worth a feature: at least three steps long and seen twice in `steps` steps.
+
+    A cycle that the training part does not hold twice would be extrapolated, not learned.
+    """
+    return tuple(c for c in HARMONICS if frequency.cycle(c) >= 3 and 2 * frequency.cycle(c) <= steps)  # type: ignore[arg-type]
+
+
+def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """sin and cos of the phase in each cycle and its harmonics, (N, 2·harmonics) in [-1, 1].
+
+    wall: local wall-clock stamps, (N,).
+    """
+    days = wall.astype("M8[us]").astype("M8[D]")
+    time = (wall % DAY) / DAY
+    phases = {
+        "day": time,
+        # 1970-01-01 was a Thursday.
+        "week": ((days.astype(np.int64) + 3) % 7 + time) / 7,
+        "year": ((days - days.astype("M8[Y]")).astype(np.int64) + time) / 365.2425,
+    }
+    columns = []
+    for name in names:
+        phase = 2 * np.pi * phases[name]
+        for k in range(1, _harmonics(frequency, name) + 1):
+            columns += [np.sin(k * phase), np.cos(k * phase)]
+    return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(wall), 0), np.float32)
+
+
+def _harmonics(frequency: Frequency, name: str) -> int:
+    """No more than the grid can tell apart."""
+    return min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
+
+
+def wall_clock(stamps: Ints, timezone: str | None) -> Ints:
+    """UTC stamps to local wall-clock stamps; unchanged without a time zone.
+
+    Offsets are looked up once per day, and once per quarter of an hour on days when the clock changes:
+    no zone changes it in between.
+    """
+    if timezone is None or not len(stamps):
+        return stamps
+    zone = zone_of(timezone)
+    days, day_of = np.unique(stamps // DAY, return_inverse=True)
+    offsets = _offsets(days, DAY, zone)
+    changes = offsets != _offsets(days + 1, DAY, zone)
+    local = offsets[day_of]
+    changing = np.flatnonzero(changes[day_of])
+    quarters, quarter_of = np.unique(stamps[changing] // QUARTER_HOUR, return_inverse=True)
+    local[changing] = _offsets(quarters, QUARTER_HOUR, zone)[quarter_of]
+    return stamps + local
+
+
+def _offsets(buckets: Ints, length: int, zone: tzinfo) -> Ints:
+    """Microseconds between the local clock and UTC at the start of each bucket of `length` microseconds."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    times = [epoch + timedelta(microseconds=int(b) * length) for b in buckets]
+    offsets = [t.astimezone(zone).utcoffset() for t in times]
+    return np.array(offsets, dtype="m8[us]").astype(np.int64)
+
+
+def localise(stamps: Ints, codes: Ints, order: NDArray[np.intp], timezone: str) -> tuple[Ints, NDArray[np.intp]]:
+    """Local stamps sorted by series and time -> (UTC stamps, the rows whose local time does not exist).
+
+    The hour that a clock shows twice at the end of summer time is summer time at its first row in the file
+    and winter time at the second (the other way round where a file runs backwards).
+    order (N,): the row in the file of each sorted row.
+    """
+    same = np.r_[False, codes[1:] == codes[:-1]]
+    again = same & np.r_[False, stamps[1:] == stamps[:-1]]
+    steps = np.diff(order)[same[1:] & ~again[1:]]
+    backwards = len(steps) > 0 and np.mean(steps > 0) < 0.5
+    first = again | ~np.r_[again[1:], False] if backwards else ~again
+    local, where = np.unique(stamps, return_inverse=True)
+    # With the offset of the day before and of the day after: one of them fits, or both in a repeated hour.
+    early, late = (local - (wall_clock(local + d, timezone) - local - d) for d in (-DAY, DAY))
+    early_fits, late_fits = wall_clock(early, timezone) == local, wall_clock(late, timezone) == local
+    earlier = early_fits[where] & (first | ~late_fits[where])
+    return np.where(earlier, early[where], late[where]), np.flatnonzero(~(early_fits | late_fits)[where])

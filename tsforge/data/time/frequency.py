@@ -1,0 +1,150 @@
+"""The frequency of a table: as the user names it, or as its stamps show it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.data.time.calendar import DAY, FLOAT_TOLERANCE, SECOND, WEEK, Floats, Frequency, Ints, month_of
+from tsforge.errors import DataError, nearest
+
+# Spellings people use; the older pandas ones too.
+_FIXED = {
+    "us": 1, "ms": 1_000, "l": 1_000, "s": SECOND, "sec": SECOND, "second": SECOND,
+    "min": 60 * SECOND, "t": 60 * SECOND, "minute": 60 * SECOND,
+    "h": 3_600 * SECOND, "hour": 3_600 * SECOND, "hourly": 3_600 * SECOND,
+    "d": DAY, "day": DAY, "daily": DAY, "w": WEEK, "week": WEEK, "weekly": WEEK,
+}  # fmt: skip
+_MONTHS = {
+    "m": 1, "ms": 1, "me": 1, "month": 1, "monthly": 1, "q": 3, "qs": 3, "qe": 3, "quarter": 3,
+    "quarterly": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12, "year": 12, "yearly": 12, "annual": 12,
+}  # fmt: skip
+
+
+def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
+    """The frequency a user named ("h", "30min", "MS", "B", "W", "10"), anchored at the data's first stamp.
+
+    Raises DataError when the name is unknown.
+    """
+    match = re.fullmatch(r"\s*(\d*\.?\d*)\s*([a-zA-Z]*)(?:-[A-Za-z]{3})?\s*", text)
+    number, word = (match.group(1), match.group(2)) if match else ("", "")
+    first = stamps[0]
+    if numeric:
+        if not number or word or float(number) <= 0:
+            raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass --freq 1")
+        integral = np.issubdtype(stamps.dtype, np.integer) and float(number).is_integer()
+        step = int(float(number)) if integral else float(number)
+        return Frequency(unit="int" if integral else "float", step=step, anchor=first.item())
+    times = 1 if not number else int(number) if number.isdigit() else 0  # 1.5h is no frequency
+    lower = word.lower()
+    # "MS" is month start, "ms" a millisecond: the only pair that case tells apart.
+    if lower in _MONTHS and word != "ms" and times > 0:
+        return _months(stamps, times * _MONTHS[lower])
+    if lower == "b" and times == 1:
+        return Frequency(unit="bday", step=1, offset=int(first) % DAY)
+    if lower in _FIXED and times > 0:
+        step = times * _FIXED[lower]
+        return Frequency(unit="us", step=step, anchor=int(first) % step)
+    known = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE"]
+    raise DataError(f"frequency '{text}' is unknown", nearest(text, known) or f"known: {', '.join(known)}")
+
+
+def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tuple[Frequency | None, int]:
+    """The grid on which the stamps lie.
+
+    stamps: sorted within each series, without duplicates. new_series: True where a series begins.
+    kind: "datetime", "integer" or "float".
+    Returns (frequency, -1); (None, i) where stamp i is the first that is off every plausible grid;
+    (None, -1) where no series has two rows.
+    """
+    inside = np.flatnonzero(~new_series)
+    if len(inside) == 0:
+        return None, -1
+    gaps = stamps[inside] - stamps[inside - 1]
+    if kind == "datetime":
+        found = _infer_dates(stamps, gaps, inside)
+    else:
+        found = _infer_integers(stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
+    return (found, -1) if found else (None, _first_off(gaps, inside))
+
+
+def _infer_decimals(stamps: Floats, gaps: Floats) -> Frequency | None:
+    ratio = gaps / float(np.median(gaps))
+    if np.any(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE):
+        return None
+    # Rounded times make single gaps inexact; their sum is not.
+    step = float(gaps.sum() / np.rint(ratio).sum())
+    usual = float(np.format_float_positional(step, precision=9, fractional=False))
+    return Frequency(unit="float", step=usual, anchor=float(stamps[0]))
+
+
+def _infer_integers(stamps: Ints, gaps: Ints) -> Frequency | None:
+    step = _whole_step(gaps)
+    return None if step is None else Frequency(unit="int", step=step, anchor=int(stamps[0]) % step)
+
+
+def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
+    """Calendar months first, then business days, then fixed steps."""
+    if gaps.min() >= 28 * DAY:
+        months = _infer_months(stamps, inside)
+        if months is not None:
+            return months
+    if _business(stamps, gaps):
+        return Frequency(unit="bday", step=1, offset=int(stamps[0]) % DAY)
+    step = _whole_step(gaps)
+    return None if step is None else Frequency(unit="us", step=step, anchor=int(stamps[0]) % step)
+
+
+def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
+    """Month grid if every stamp lies equally far from the start, or from the end, of its month."""
+    index = month_of(stamps)
+    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
+    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
+        return None  # neither all equally far from the start nor all from the end
+    step = _whole_step(index[inside] - index[inside - 1])
+    return None if step is None else _months(stamps, step)
+
+
+def _months(stamps: Ints, step: int) -> Frequency:
+    index = month_of(stamps)
+    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
+    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    # Every 31 December lies 30 days after a start, but means the end.
+    at_end = np.ptp(from_start) != 0 or (np.ptp(to_end) == 0 and -to_end[0] < from_start[0])
+    offset = int(to_end[0] if at_end else from_start[0])
+    return Frequency(unit="month", step=step, anchor=int(index[0]) % step, offset=offset)
+
+
+def _business(stamps: Ints, gaps: Ints) -> bool:
+    if len(stamps) < 6 or int(gaps.min()) != DAY or int(gaps.max()) < 3 * DAY:
+        return False
+    days, time = np.divmod(stamps, DAY)
+    return bool(np.is_busday(days.astype("M8[D]")).all()) and np.ptp(time) == 0
+
+
+def _whole_step(gaps: Ints) -> int | None:
+    """The usual gap if all others are multiples of it; else the common divisor if it leaves few holes.
+
+    Where most gaps are the usual one, a gap that does not fit is a stray row, not a finer grid.
+    """
+    if gaps.min() == gaps.max():
+        return int(gaps[0])
+    values, counts = np.unique(gaps, return_counts=True)
+    usual = int(values[counts.argmax()])
+    if usual > 0 and not (values % usual).any():
+        return usual
+    divisor = int(np.gcd.reduce(values))
+    few_holes = divisor > 0 and gaps.sum() / divisor <= 2 * len(gaps)
+    return divisor if few_holes and counts.max() <= len(gaps) / 2 else None
+
+
+def _first_off(gaps: NDArray[Any], inside: NDArray[np.intp]) -> int:
+    if gaps.dtype.kind == "f":
+        ratio = gaps / np.median(gaps)
+        return int(inside[np.argmax(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE)])
+    values, counts = np.unique(gaps, return_counts=True)
+    return int(inside[np.argmax(gaps % values[counts.argmax()] != 0)])

@@ -1,0 +1,158 @@
+"""Intervals that hold what they promise: conformal corrections from held-out origins.
+
+Conformalised quantile regression (Romano, Patterson & Candès 2019). For each pair of levels (τ, 1 - τ), each
+horizon step and target, the score of a held-out window is max(q_τ - y, y - q_{1-τ}), in units of the window's own
+deviation; the ceil((n + 1)(1 - 2τ))-th smallest score is added on both sides.
+
+Axes: W windows, H horizon, C targets, Q levels, P pairs of levels, the widest first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.config import Config
+from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.quantiles import Bands, Floats, Move, pairs_of
+
+log = logging.getLogger("tsforge")
+
+GAMMA = 0.015  # of the adaptive step
+LEAST = 30  # held-out windows for corrections per step; with fewer, all steps share theirs
+
+
+class Calibration(Config):
+    """Corrections for the pairs of `levels`, in units of each window's deviation.
+
+    widening (H, C, P): added above and below. unit (H, C): spread of the scores, for the adaptive step.
+    windows: held-out windows behind them. pooled: whether the steps of some target share
+    theirs, because windows were few.
+    """
+
+    levels: tuple[float, ...]
+    widening: tuple[tuple[tuple[float, ...], ...], ...]
+    unit: tuple[tuple[float, ...], ...]
+    windows: int
+    pooled: bool = False
+
+    def apply(self, o: Outcome) -> Outcome:
+        """The same forecasts with corrected quantiles; those of a point forecast are made here."""
+        return apply_all(o, [(len(o.truth), self)])
+
+    def settled(self) -> Calibration:
+        """The same without corrections: where to start from once they have been applied."""
+        return self.model_copy(update={"widening": _short(0 * np.asarray(self.widening))})
+
+    def correct(self, point: Floats, quantiles: Floats, spread: Floats) -> Floats:
+        """Quantiles (W, H, C, Q) at `levels` that never cross, from forecasts as the network gave them.
+
+        point (W, H, C), quantiles (W, H, C, Q) or none (Q = 0), spread (W, C): one normalised unit.
+        """
+        raw = Bands.given(quantiles, self.levels, point, spread) if quantiles.shape[-1] else None
+        raw = raw or Bands.flat(self.levels, point, spread)
+        return np.moveaxis(raw.widened(_move([(len(point), self)])).planes(), 0, -1)
+
+
+Fits = Sequence[tuple[int, Calibration | None]]  # windows of each fit, in their order, and its corrections
+
+
+def apply_all(o: Outcome, fits: Fits) -> Outcome:
+    """Forecasts of several fits, each with its own corrections."""
+    levels = next((start.levels for _, start in fits if start is not None), None)
+    if levels is None:
+        return o
+    o = with_levels(o, levels)
+    return replace(o, bands=o.bands.widened(_move(fits)))
+
+
+def _move(fits: Fits) -> Move:
+    known = next(np.array(start.widening, dtype=np.float32) for _, start in fits if start is not None)
+    table = [0 * known if start is None else np.array(start.widening, dtype=np.float32) for _, start in fits]
+    row = np.repeat(np.arange(len(fits)), [count for count, _ in fits])
+    moves = np.ascontiguousarray(np.stack(table).transpose(3, 0, 1, 2))
+    return Move.given(moves, row)
+
+
+def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
+    """Corrections from held-out windows; `levels` are those of the answer where `o` has none (a point forecast).
+
+    None where no level has its mirror image, or where nothing was observed. A target with fewer than 30 observed
+    windows at some step has the scores of all its steps taken together; where even those are too few for a pair of
+    levels, it is left as it is. Both are said.
+    """
+    o = with_levels(o, levels)
+    if not pairs_of(o.levels).low or not o.observed.any():
+        return None
+    H, C = o.truth.shape[1:]
+    least = o.observed.sum(axis=0).min(axis=0)  # (C,)
+    scores, nominal = _scores(o), pairs_of(o.levels).nominal
+    errors = np.where(o.observed, (o.truth - o.point) / o.spread[:, None, :], np.nan)
+    widening, unit = np.zeros((len(nominal), H, C)), np.zeros((H, C))
+    short = False
+    for c in range(C):
+        s, e = scores[..., c], errors[..., c]
+        if least[c] < LEAST:
+            s, e = s.reshape(len(s), -1, 1), e.reshape(-1, 1)
+        widening[..., c], missing = _order_statistics(s, nominal)
+        unit[:, c] = _reach(e)
+        short |= missing
+    pooled = bool((least < LEAST).any())
+    if pooled:
+        log.warning(
+            "only %d held-out windows to calibrate intervals by at some step%s: all steps share one correction%s",
+            int(least.min()), f" of {int((least < LEAST).sum())} of {C} targets" if C > 1 else "",
+            ", and some intervals are left as they are" if short else "",
+        )  # fmt: skip
+    return Calibration.model_validate(
+        {"levels": o.levels, "widening": _short(np.moveaxis(widening, 0, -1)), "unit": _short(unit),
+         "windows": len(o.truth), "pooled": pooled}
+    )  # fmt: skip
+
+
+def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
+    """A point forecast as quantiles that all lie on it; any other outcome as it is."""
+    if o.levels or not levels:
+        return o
+    return replace(o, bands=Bands.flat(levels, o.point, o.spread))
+
+
+def _scores(o: Outcome) -> Floats:
+    """How far each truth lies outside each pair (inside: below 0), in units of its window, (P, W, H, C)."""
+    pairs, offset = pairs_of(o.levels), o.bands.offset
+    found = np.empty((len(pairs.low), *o.truth.shape), dtype=np.float32)
+    place = (o.truth - o.bands.centre) / o.spread[:, None]
+    place[~o.observed] = np.nan
+    for into, a, b in zip(found, pairs.low, pairs.high, strict=True):
+        np.maximum(offset[a] - place, place - offset[b], out=into)
+    return found
+
+
+def _order_statistics(scores: Floats, nominal: NDArray[np.float64]) -> tuple[Floats, bool]:
+    """(the ceil((n+1)p)-th smallest of each step (P, H) of scores (P, W, H), whether some had too few for it)."""
+    n = (~np.isnan(scores[0])).sum(axis=0)  # (H,)
+    rank = np.ceil((n + 1) * nominal[:, None] - 1e-9).astype(np.int64)
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(scores, 1, -1)), axis=-1)  # NaN last; in a row, it is fast
+    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[..., None], axis=-1)[..., 0]
+    return np.where(rank <= n, found, 0.0), bool((rank > n).any())
+
+
+def _reach(errors: Floats) -> Floats:
+    """From the 0.1 to the 0.9 quantile of the point forecast's errors (W, H), 0 where there is none. (H,)"""
+    n = (~np.isnan(errors)).sum(axis=0)
+    ordered = np.sort(np.ascontiguousarray(errors.T), axis=-1)
+    low, high = (
+        np.take_along_axis(ordered, np.clip(np.round(p * (n - 1)), 0, None).astype(np.int64)[:, None], axis=-1)[:, 0]
+        for p in (0.1, 0.9)
+    )
+    return np.where(n > 0, high - low, 0.0)
+
+
+def _short(values: Floats) -> list[object]:
+    """Nested plain numbers of seven digits: what float32 holds."""
+    rounded: list[object] = np.vectorize(lambda v: float(f"{v:.7g}"), otypes=[float])(values).tolist()
+    return rounded

@@ -1,0 +1,159 @@
+"""Outcome: truths and forecasts over rolling origins, the only input of a metric.
+
+Axes: W windows, H horizon, C targets, Q quantile levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.evaluation import quantiles as bands
+from tsforge.evaluation.quantiles import Bands, Floats, Ints, Rows, spread_out
+
+BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Truths and forecasts over rolling origins, in the units they are scored in.
+
+    truth, point (W, H, C); observed (W, H, C) bool; bands: the quantiles, of W windows.
+    scale, square (W, C): in-sample mean absolute and mean squared seasonal difference of each window's series, NaN
+    where unknown. series (W,): which series; time (W,): grid position of the forecast origin.
+    """
+
+    truth: Floats
+    observed: NDArray[np.bool_]
+    point: Floats
+    bands: Bands
+    scale: Floats
+    square: Floats
+    series: Ints
+    time: Ints
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Of the quantiles, ascending; none of a point forecast."""
+        return self.bands.levels
+
+    @property
+    def spread(self) -> Floats:
+        """One normalised unit of each window's forecast, (W, C)."""
+        return self.bands.spread
+
+    @cached_property
+    def quantiles(self) -> Floats:
+        """The quantiles at `levels`, (W, H, C, Q); level by level in memory, which makes what follows faster."""
+        return np.moveaxis(self.bands.planes(), 0, -1)
+
+    def saying(self, quantiles: Floats, levels: tuple[float, ...]) -> Outcome:
+        """The same point forecasts with other quantiles, (W, H, C, Q)."""
+        return replace(self, bands=Bands.given(quantiles, levels, self.point, self.spread))
+
+    def part(self, windows: Rows) -> Outcome:
+        """Some of the windows."""
+        columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
+        return replace(self, bands=self.bands.part(windows), **columns)
+
+    def blocks(self) -> Iterator[tuple[slice, Outcome]]:
+        """All windows, a few at a time, and which they are."""
+        size = max(1, BLOCK // max(1, self.truth[0].size if len(self.truth) else 1))
+        for begin in range(0, max(1, len(self.truth)), size):
+            here = slice(begin, begin + size)
+            yield here, self.part(here)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether everything was observed."""
+        return bool(self.observed.all())
+
+    @cached_property
+    def weight(self) -> Floats:
+        """1 where observed and 0 elsewhere, (W, H, C)."""
+        return self.observed.astype(np.float64)
+
+    @cached_property
+    def error(self) -> Floats:
+        """point - truth in double precision, 0 where not observed, (W, H, C)."""
+        return self.seen(self.point.astype(np.float64) - self.truth.astype(np.float64))
+
+    @cached_property
+    def distance(self) -> Floats:
+        """|point - truth|, 0 where not observed, (W, H, C)."""
+        return np.abs(self.error)
+
+    @cached_property
+    def size(self) -> Floats:
+        """|truth|, 0 where not observed, (W, H, C)."""
+        return self.seen(np.abs(self.truth))
+
+    @cached_property
+    def unit(self) -> Floats:
+        """One unit of each window at every step, (W, H, C)."""
+        return spread_out(self.spread, self.truth.shape[1])
+
+    @cached_property
+    def place(self) -> Floats:
+        """Where the truth lies, in units of each window, as the offsets of the quantiles are, (W, H, C)."""
+        return (self.truth - self.bands.centre) / self.unit
+
+    @cached_property
+    def ordered(self) -> Floats:
+        """The quantiles in units of each window, (Q, W or 1, H, C)."""
+        return self.bands.ordered()
+
+    def quantile(self, q: int) -> Floats:
+        """The quantiles at one level in units of the data, (W, H, C)."""
+        return self.bands.restored(self.ordered[q], self.unit)
+
+    @cached_property
+    def pinball(self) -> Floats:
+        """Mean pinball loss over all levels, 0 where not observed, (W, H, C)."""
+        total = np.zeros(self.truth.shape, dtype=np.float32)
+        for q in range(len(self.levels)):
+            total += self._pinball(q)
+        return self.in_data_units(total / max(len(self.levels), 1))
+
+    def pinball_at(self, q: int) -> Floats:
+        """Pinball loss of the q-th level, 0 where not observed, (W, H, C). (Koenker & Bassett 1978)"""
+        return self.in_data_units(self._pinball(q))
+
+    def _pinball(self, q: int) -> Floats:
+        """Of one level, in units of each window: max(-τ·gap, (1 - τ)·gap) = |gap| / 2 + (1/2 - τ)·gap."""
+        gap = self.ordered[q] - self.place
+        loss: Floats = np.abs(gap)
+        loss *= 0.5
+        gap *= 0.5 - self.levels[q]
+        loss += gap
+        return loss
+
+    def in_data_units(self, lengths: Floats) -> Floats:
+        """Lengths in units of each window (W or 1, H, C) in those of the data, 0 where not observed, (W, H, C)."""
+        return self.seen(lengths * self.unit)
+
+    def seen(self, values: Floats) -> Floats:
+        """Values (W, H, C) in double precision, 0 where not observed."""
+        exact = values.astype(np.float64, copy=False)
+        return exact if self.complete else np.where(self.observed, exact, 0.0)
+
+    @cached_property
+    def sums(self) -> dict[Any, Any]:
+        """Where metrics keep what they have summed, so that it is summed once."""
+        return {}
+
+
+_PER_WINDOW = ("truth", "observed", "point", "scale", "square", "series", "time")
+
+
+def concatenated(outcomes: list[Outcome]) -> Outcome:
+    """Outcomes of the same levels, steps and targets as one; before their intervals are corrected."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in _PER_WINDOW}
+    return replace(outcomes[0], bands=bands.concatenated([o.bands for o in outcomes]), **columns)

@@ -1,0 +1,144 @@
+"""The model directory: JSON and safetensors. Loading it never unpickles and never imports what a file names.
+
+manifest.json       format, version of tsforge, sha256 of the files below
+experiment.json     the resolved experiment (experiment.toml is the same, for `fit --config`)
+schema.json         columns, frequency, encodings, and what to say about the training data
+calibration.json    corrections of the intervals, where there are any
+weights.safetensors
+baselines.safetensors    the baselines that learned beside the model, for a backtest, where there are any
+scores.json, history.csv, loss.png, forecast.png    for people; not read back
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from tsforge.batch import WindowShape
+from tsforge.config import parse
+from tsforge.errors import ConfigError, ModelError
+from tsforge.evaluation.conformal import Calibration
+from tsforge.experiment import Experiment
+from tsforge.fitted import manifest
+from tsforge.fitted.model import Baselines, DataFacts, Model, _shape
+from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
+from tsforge.tracking import registry
+
+
+def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> None:
+    """Write a model directory in one move: a reader sees the old one or the new one, never half of one.
+
+    write_extras: puts what else belongs there into the folder it is given.
+    Raises ModelError when `folder` holds something that is no model, or cannot be written.
+    """
+    check_target(folder)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        (draft / "weights.safetensors").write_bytes(to_bytes(_state(model.network)))
+        manifest.write_json(draft / "experiment.json", model.experiment.plain())
+        manifest.write_json(draft / "schema.json", model.facts.model_dump(mode="json"))
+        (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
+        names = list(manifest.ALWAYS)
+        if model.calibration is not None:
+            text = model.calibration.model_dump_json() + "\n"
+            (draft / manifest.CALIBRATION).write_text(text, encoding="utf-8")
+            names.append(manifest.CALIBRATION)
+        if model.baselines:
+            (draft / manifest.BASELINES).write_bytes(_baselines_bytes(model.baselines))
+            names.append(manifest.BASELINES)
+        write_extras(draft)
+        manifest.write(draft, names)
+        draft.chmod(0o755)
+        _replace(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def check_target(folder: Path) -> None:
+    """Raises ModelError when `folder` exists and is not a model directory, or could not be written there.
+
+    Nothing but a model is ever overwritten, and it is said before the training, not after it.
+    """
+    taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    if taken and not (folder / manifest.NAME).is_file():
+        raise ModelError(f"{folder}: exists and is not a model directory", "choose another --out")
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}."):
+            pass
+    except OSError as problem:
+        raise ModelError(f"{folder}: cannot be written: {problem.strerror}", "choose another --out") from None
+
+
+def load(folder: str | Path) -> Model:
+    """Read a model directory, checking every file against the manifest.
+
+    folder: a path, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+    Raises ModelError naming the file that is missing, damaged or from a newer version, TrackingError for a recorded
+    model that is not there.
+    """
+    folder = registry.fetch(str(folder)) if registry.is_recorded(folder) else Path(folder)
+    known = manifest.check(folder).sha256
+    try:
+        experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
+        facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
+        network = experiment.network(_shape(facts))
+        network.load_state_dict(load_file(folder / "weights.safetensors"))
+        calibration = None
+        if manifest.CALIBRATION in known:
+            values = manifest.read_json(folder / manifest.CALIBRATION)
+            calibration = parse(Calibration, values, manifest.CALIBRATION)
+        kept = manifest.BASELINES in known
+        baselines = _read_baselines(folder / manifest.BASELINES, _shape(facts)) if kept else {}
+    except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
+        raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
+    return Model(experiment, facts, network.eval(), calibration, baselines)
+
+
+def _state(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    return {prefix + k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+
+
+def _baselines_bytes(baselines: Baselines) -> bytes:
+    """Their tensors as "kind.name", and in the header the corrections by kind as JSON."""
+    tensors: dict[str, Tensor] = {}
+    for kind, (network, _) in baselines.items():
+        tensors |= _state(network, f"{kind}.")
+    corrections = {kind: c.model_dump(mode="json") if c is not None else None for kind, (_, c) in baselines.items()}
+    return to_bytes(tensors, {"corrections": json.dumps(corrections)})
+
+
+def _read_baselines(path: Path, shape: WindowShape) -> Baselines:
+    """The baselines of a model whose windows have a shape."""
+    found: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
+    with safe_open(path, framework="pt") as file:
+        for kind, corrections in manifest.as_object((file.metadata() or {}).get("corrections", ""), path).items():
+            config = parse(Baseline, {"kind": kind}, path.name)
+            network = config.build(config.reading(shape))
+            network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
+            found[kind] = network, parse(Calibration, corrections, path.name) if corrections is not None else None
+    return found
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Move the draft into place; an older model goes only once the new one is complete."""
+    for path in draft.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+        folder.rename(old / "model")
+        draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        draft.rename(folder)

@@ -1,0 +1,59 @@
+"""A trained model in memory: what was fitted, to which data, and how its intervals are corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import Field
+from torch import nn
+
+from tsforge.batch import WindowShape
+from tsforge.config import Config
+from tsforge.data.covariates import Encodings
+from tsforge.data.schema import Schema
+from tsforge.evaluation.conformal import Calibration
+from tsforge.experiment import Experiment
+from tsforge.model.baselines.forecaster import BaselineForecaster
+
+Baselines = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # by kind, with the corrections of each
+
+
+class DataFacts(Config):
+    """What a model must know of its training data to read more of it.
+
+    seen: by the words for a series, the grid position of its first step that the model was neither trained on nor
+    chosen or calibrated by.
+    """
+
+    columns: Schema
+    encodings: Encodings
+    shape: dict[str, int | tuple[int, ...]]  # WindowShape
+    source: str  # where the training data lay
+    series: int
+    rows: int
+    seen: dict[str, int] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model: everything `predict` needs, and the baselines that `backtest` sets beside it."""
+
+    experiment: Experiment
+    facts: DataFacts
+    network: nn.Module
+    calibration: Calibration | None = None
+    baselines: Baselines = field(default_factory=dict)
+
+    @property
+    def shape(self) -> WindowShape:
+        return _shape(self.facts)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantile levels of its forecasts, ascending; empty where it has none."""
+        return self.experiment.model.levels if self.calibration is None else self.calibration.levels
+
+
+def _shape(facts: DataFacts) -> WindowShape:
+    return WindowShape(**facts.shape)  # type: ignore[arg-type]

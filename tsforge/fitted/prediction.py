@@ -1,0 +1,185 @@
+"""predict: a model and a table to a tidy forecast of what comes next. No Trainer, no optimiser."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tsforge.data import covariates, tidy, windows
+from tsforge.data.catalog import find
+from tsforge.data.loader import WindowSource
+from tsforge.data.panel import Panel, build
+from tsforge.data.table import table
+from tsforge.errors import ConfigError, DataError, ModelError
+from tsforge.fitted import directory
+from tsforge.fitted.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("tsforge")
+
+BATCH = 1024  # series per forward pass
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`."""
+
+    panel: Panel
+    point: Floats
+    quantiles: Floats
+    levels: tuple[float, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The tidy table: ids, time, `target` where there are several, `forecast`, `q0.1`, ..."""
+        return tidy.tidy(self.panel, self.point, self.quantiles, self.levels)
+
+
+def predict(
+    model: Model | str | Path,
+    data: Any = None,
+    *,
+    horizon: int | None = None,
+    quantiles: Sequence[float] | None = None,
+) -> Prediction:
+    """Forecast the steps after each series' last observed target.
+
+    model: a fitted model or its directory. data: path, pandas or Polars frame; the training data where None.
+    horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
+    quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
+    Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
+    """
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    model = model if isinstance(model, Model) else directory.load(model)
+    chosen = _choose(model.levels, quantiles)
+    steps = horizon or model.shape.horizon
+    rolled = -(-steps // model.shape.horizon) * model.shape.horizon
+    panel = read(model, data, rolled)
+    check_future(panel, steps, rolled)
+    if rolled > model.shape.horizon:
+        _hold_past(panel)
+        log.warning(
+            "%d steps are rolled out from a model of %d: later intervals leave out the error of the earlier steps",
+            steps, model.shape.horizon,
+        )  # fmt: skip
+    features = covariates.encode(panel, model.facts.encodings)
+    point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    dead = panel.ends <= panel.offsets[:-1]
+    point[dead], ranges[dead] = np.nan, np.nan
+    return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+
+
+def read(model: Model, data: Any, ahead: int) -> Panel:
+    """The table that a model forecasts from, on its grid; the training data where None.
+
+    ahead: steps after the last observed target that there are at least.
+    """
+    source = data if data is not None else _training_data(model)
+    source = find(source) if isinstance(source, str) else source
+    return build(table.load_like(source, model.facts.columns), extend=ahead)
+
+
+def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
+    """Positions of the wanted levels among those of a model; all where None."""
+    if wanted is None:
+        return list(range(len(levels)))
+    found = {q for level in wanted for q, known in enumerate(levels) if abs(level - known) < 1e-9}
+    for level in wanted:
+        if not any(abs(level - known) < 1e-9 for known in levels):
+            known = ", ".join(f"{known:g}" for known in levels)
+            raise ConfigError(
+                f"the model has no quantile {level:g}",
+                f"it has {known}" if levels else "it forecasts one value per step and has no quantiles",
+            )
+    return sorted(found)
+
+
+def _training_data(model: Model) -> str:
+    """Where the table lies that a model was fitted on; ModelError where it is not there any more."""
+    source = model.facts.source
+    if not source or not Path(source).exists():
+        raise ModelError(
+            f"the training data{f' ({source})' if source else ''} is not at hand",
+            "name the table after the model, as in: predict MODEL DATA",
+        )
+    return source
+
+
+def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
+    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
+
+    Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next.
+    """
+    H = model.shape.horizon
+    here = windows.last(panel)
+    points, quantiles = [], []
+    with torch.inference_mode():
+        for done in range(0, steps, H):
+            block = windows.Windows(here.origins + done, here.series)
+            starts, series = source.starts(block), torch.from_numpy(block.series)
+            parts = []
+            for i in range(0, len(starts), BATCH):
+                forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
+                parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
+            point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
+            points.append(point.numpy())
+            if model.calibration is None:
+                quantiles.append(ranges.numpy())
+            else:
+                quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
+            if done + H < steps:
+                source.feed(starts, point)
+    return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
+
+
+def check_future(panel: Panel, steps: int, rolled: int) -> None:
+    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
+    for j, column in enumerate(panel.schema.future):
+        beyond = panel.ends[:, None] + np.arange(steps, rolled)
+        if np.isnan(panel.future[beyond, j]).any():
+            log.warning("'%s' is read as its mean beyond the %d steps asked for", column.name, steps)
+        rows = panel.ends[:, None] + np.arange(steps)  # (n, H)
+        missing = np.isnan(panel.future[rows, j])
+        if not missing.any():
+            continue
+        i, h = (int(v) for v in np.argwhere(missing)[0])
+        ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
+        when = _time(panel, ordinal)
+        series = f"series {panel.label(i)}, " if panel.ids else ""
+        raise DataError(
+            f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
+            f"({int(missing.sum())} such steps of {missing.size})",
+            f"add rows for the {steps} steps to forecast, with {column.name} filled in and the target empty",
+        )
+
+
+def _time(panel: Panel, ordinal: int) -> str:
+    from tsforge.data.table.times import show_time
+
+    return show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
+
+
+def _hold_past(panel: Panel) -> None:
+    """Past covariates keep their last known value where a roll-out reaches beyond them."""
+    rows = np.arange(len(panel.past))
+    series = panel.row_series()
+    ahead = rows >= panel.ends[series]
+    for j, column in enumerate(panel.schema.past):
+        values = panel.past[:, j]
+        known = np.where(~np.isnan(values) & ~ahead, rows, -1)
+        newest = np.maximum.accumulate(known)[np.maximum(panel.ends - 1, 0)]
+        newest = np.where(newest >= panel.offsets[:-1], newest, -1)  # not the row of a series before
+        held = np.where(newest >= 0, values[newest], np.nan)[series]
+        values[ahead] = np.where(np.isnan(values), held, values)[ahead]
+        log.warning("'%s' keeps its last value where the roll-out reaches beyond it", column.name)

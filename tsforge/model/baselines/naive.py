@@ -1,0 +1,59 @@
+"""The last value, the last season and the straight line, from a window alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tsforge.batch import Context
+from tsforge.model.baselines.naive2 import naive2
+from tsforge.model.transforms.scaling import last_observed
+
+BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
+
+
+HISTORY = 32  # seasons that Naive2 takes its indices from: all there are in the competitions
+
+
+def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
+    """The point forecast of a baseline that learns nothing, (B, H, C)."""
+    target, observed = context[:2]
+    if kind == "seasonal-naive":
+        return seasonal_naive(target, observed, horizon, season)
+    if kind == "naive2":
+        return naive2(target, observed, horizon, season)
+    last = last_observed(target, observed).expand(-1, horizon, -1)
+    return last if kind == "naive" else last + drift(target, observed, horizon)
+
+
+def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
+    """The value one season before, repeated: the newest observed one of the same phase.
+
+    A phase without any observed value falls back to the last observed value of the window.
+    """
+    L = target.shape[1]
+    if season <= L and observed[:, -season:].all():  # mostly, at no cost
+        newest = target[:, -season:]
+        return newest.repeat(1, -(-horizon // season), 1)[:, :horizon]
+    newest = last_observed(target, observed).expand(-1, season, -1).clone()
+    for start in range(L % season - season, L, season):  # oldest season first; newer ones overwrite
+        a = max(start, 0)
+        phase = slice(a - start, a - start + min(start + season, L) - a)
+        newest[:, phase] = torch.where(observed[:, a : start + season], target[:, a : start + season], newest[:, phase])
+    times = -(-horizon // season)
+    return newest.repeat(1, times, 1)[:, :horizon]
+
+
+def drift(target: Tensor, observed: Tensor, horizon: int) -> Tensor:
+    """What the straight line through the first and the last observed value adds at each step, (B, H, C)."""
+    ahead = torch.arange(1, horizon + 1, device=target.device)[:, None]
+    if observed[:, 0].all() and observed[:, -1].all():  # mostly, at no cost
+        return (target[:, -1:] - target[:, :1]) / max(target.shape[1] - 1, 1) * ahead
+    steps = torch.arange(target.shape[1], device=target.device)[:, None]
+    newest = (observed * (steps + 1)).argmax(dim=1, keepdim=True)
+    oldest = (observed * (target.shape[1] - steps)).argmax(dim=1, keepdim=True)
+    rise = target.gather(1, newest) - target.gather(1, oldest)
+    slope = rise / (newest - oldest).clamp(min=1)
+    return slope * ahead

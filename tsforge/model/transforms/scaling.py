@@ -1,0 +1,111 @@
+"""Normalisation of each window by its own context, undone by the forecast. Axes: B batch, L context, C targets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tsforge.forecast import Scaling
+
+ScalingKind = Literal["none", "last", "standard", "change"]
+FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
+SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
+
+
+class WindowScaler(nn.Module):
+    """The affine map for each window, from observed values alone.
+
+    "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
+    "last": the last observed value, and the training part's typical deviation.
+    "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
+    difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
+    "none": the training part's mean and typical deviation for every window.
+    A context with nothing observed falls back to "none".
+    """
+
+    centre: Tensor
+    spread: Tensor
+    least: Tensor
+
+    def __init__(self, targets: int, kind: ScalingKind) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("centre", torch.zeros(targets))
+        self.register_buffer("spread", torch.ones(targets))
+        self.register_buffer("least", torch.ones(targets))
+
+    def learn(self, centre: Tensor, spread: Tensor, least: Tensor | None = None) -> None:
+        """Set the training part's mean, the typical and the smallest deviation of its series, (C,) each.
+
+        Where nothing varies, a thousandth of the level stands in for the deviation (1 at level 0).
+        """
+        level = torch.where(centre != 0, centre.abs() / 1000, torch.ones_like(centre))
+        spread = torch.where(spread > 0, spread, level)
+        least = spread if least is None else torch.where(least > 0, least, spread)
+        self.centre.copy_(centre)
+        self.spread.copy_(spread)
+        self.least.copy_(least)
+
+    def forward(self, target: Tensor, observed: Tensor) -> Scaling:
+        """target, observed (B, L, C) -> Scaling."""
+        centre = self.centre.expand(target.shape[0], 1, -1)
+        spread = self.spread.expand_as(centre)
+        if self.kind == "none":
+            return Scaling(centre, spread)
+        some = any_observed(observed)
+        last = last_observed(target, observed)
+        if self.kind == "last":
+            return Scaling(torch.where(some, last, centre), spread)
+        if self.kind == "change":
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
+            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
+        # Relative to the last value first: a large level would swallow a small deviation in float32.
+        mean, variance = _moments(target - last, observed)
+        scale = (variance + (FLOOR * self.least).square()).sqrt()
+        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
+
+    def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
+        """What takes errors from normalised units to shares of each window's level, (B, 1, C).
+
+        The level is the mean absolute value of what was observed of the context; where that is below a hundredth of the
+        smallest series' deviation, or nothing was observed, errors stay in normalised units (a weight of 1).
+        """
+        level = _mean(target.abs(), observed)
+        return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
+
+def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of what was observed of gap (B, L, C), (B, 1, C) each."""
+    if observed.all():  # mostly, and it takes half the time
+        mean = gap.sum(dim=1, keepdim=True) / gap.shape[1]
+        return mean, (gap - mean).square().sum(dim=1, keepdim=True) / gap.shape[1]
+    mean = _mean(gap, observed)
+    return mean, _mean((gap - mean).square(), observed)
+
+
+def mean_change(values: Tensor, observed: Tensor) -> Tensor:
+    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 where there are none."""
+    return _mean((values[:, 1:] - values[:, :-1]).abs(), observed[:, 1:] & observed[:, :-1])
+
+
+def _mean(values: Tensor, observed: Tensor) -> Tensor:
+    """Over the observed steps of values (B, L, C), (B, 1, C); 0 where there are none."""
+    kept = torch.where(observed, values, torch.zeros_like(values)).sum(dim=1, keepdim=True)
+    return kept / observed.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def any_observed(observed: Tensor) -> Tensor:
+    """Whether anything was observed of each window and channel, (B, 1, C)."""
+    last = observed[:, -1:]
+    return last if last.all() else observed.any(dim=1, keepdim=True)  # mostly the first, at no cost
+
+
+def last_observed(target: Tensor, observed: Tensor) -> Tensor:
+    """The newest observed value of each window and channel, (B, 1, C); 0 where there is none."""
+    if observed[:, -1].all():
+        return target[:, -1:]
+    steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
+    newest = (observed * steps).argmax(dim=1, keepdim=True)
+    return target.gather(1, newest)

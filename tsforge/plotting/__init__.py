@@ -1,0 +1,1 @@
+"""The only palette and canvas, and the pictures of forecasts, trainings and explanations."""

@@ -1,0 +1,128 @@
+"""TOML files, dotted overrides and groups of experiments, read into an `Experiment`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from tsforge.config import parse
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.experiment import SWEEP, Experiment, log
+from tsforge.model.zoo import DEFAULT, merge
+
+
+def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
+    """An experiment from defaults, then a TOML file, then dotted overrides such as {"train.lr": 0.01}.
+
+    Overrides that name another model than the file's start from that model's row, not from the file's.
+    Raises ConfigError naming the setting, with the nearest known name for an unknown one.
+    """
+    values = _experiments(file) if file is not None else {}
+    if "groups" in values:
+        raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
+    return _build(values, overrides, str(file) if file is not None else "settings")
+
+
+def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
+    """The tables [sweep] and [space] of a TOML file, as they stand; empty where they do not."""
+    values = read_toml(Path(file))
+    found = {name: values.get(name, {}) for name in SWEEP}
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{file}: {name} is no table", f"write [{name}] on a line of its own, settings below it")
+    return found
+
+
+def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
+    """The experiment with some dotted settings changed, as in {"train.lr": 0.01}."""
+    values = experiment.plain()
+    for path, value in settings.items():
+        values = merge(values, nest(path, value))
+    return parse(Experiment, values, source="settings")
+
+
+def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]:
+    """The experiments of a file with [[groups]], by their names; of any other file the one, under "".
+
+    Each group holds the settings in which it differs from the file's own, and a name.
+    """
+    return grouped(_experiments(file), overrides, str(file))
+
+
+def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> dict[str, Experiment]:
+    """The same of nested plain values. source: where they come from, for messages."""
+    values = dict(values)
+    parts = values.pop("groups", [{"name": ""}])
+    found = {}
+    for i, part in enumerate(parts):
+        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in found:
+            raise ConfigError(
+                f"{source}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]'
+            )
+        rest = {key: value for key, value in part.items() if key != "name"}
+        found[part["name"]] = _build(merge(values, rest), overrides, source)
+    return found
+
+
+def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Experiment:
+    values = _named(values)
+    given: dict[str, Any] = {}
+    for path, value in overrides.items():
+        given = merge(given, _named(nest(path, value)))
+    if _kind(given) not in (None, _kind(values) or DEFAULT):
+        dropped = set(values.pop("model", {})) - {"kind"}
+        if dropped:
+            log.warning(
+                "model settings of %s belong to another model and are left out: %s",
+                source,
+                listing(sorted(dropped)),
+            )
+    values = merge(values, given)
+    return parse(Experiment, values, source=source)
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    """With model = "gru" written as the table it stands for."""
+    model = values.get("model")
+    return values | {"model": {"kind": model}} if isinstance(model, str) else values
+
+
+def _kind(values: dict[str, Any]) -> Any:
+    model = values.get("model")
+    return model.get("kind") if isinstance(model, dict) else None
+
+
+def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
+    """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails."""
+    path, sign, value = text.partition("=")
+    path, value = path.strip(), value.strip()
+    if not sign or not path:
+        raise ConfigError(f"{flag} {text}: not of the form dotted.path=value", f"for example {flag} train.lr=0.01")
+    try:
+        return path, tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return path, value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A file as nested plain values. Raises ConfigError where there is none, or no TOML in it."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path()
+        near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
+        raise ConfigError(f"{path}: no such file", near or "check the path given with --config")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
+
+
+def _experiments(file: str | Path) -> dict[str, Any]:
+    """What a TOML file says beside its sweep."""
+    return {name: value for name, value in read_toml(Path(file)).items() if name not in SWEEP}
+
+
+def nest(path: str, value: Any) -> dict[str, Any]:
+    """{"a": {"b": value}} for "a.b"."""
+    head, _, rest = path.partition(".")
+    return {head: nest(rest, value) if rest else value}

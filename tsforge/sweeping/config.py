@@ -1,0 +1,225 @@
+"""What a sweep is: the experiments it starts from, its space, and how it searches. A value, and a JSON file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from tsforge.config import Config, parse
+from tsforge.data.schema import AtLeastOne, Names, NotNegative
+from tsforge.errors import ConfigError, listing, nearest
+from tsforge.evaluation.metrics import METRICS, find, is_error
+from tsforge.experiment import Duration, Experiment, single
+from tsforge.model.zoo import MADE_OF_MODELS
+from tsforge.runtime import files
+from tsforge.settings import build, of_sweep
+from tsforge.sweeping.space import Space, space
+
+LATENCY, PARAMETERS = "latency", "parameters"
+FILE = "sweep.json"
+_UNITS = ("model.scaling", "model.head.")  # what changes the units or the kind of the loss
+
+
+def count(value: Any) -> Any:
+    """A number as people write it: 100k, 1.5M."""
+    match = re.fullmatch(r"\s*([\d.]+)\s*([kKmM]?)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
+
+
+def several(value: Any) -> Any:
+    """A number that was written as text."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Pack = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=2)], BeforeValidator(several)]
+Count = Annotated[int, BeforeValidator(count), Field(ge=1)]
+
+
+class SweepConfig(Config):
+    """How to search.
+
+    models: architectures that are part of the space. trials: in total, over all starts. timeout: of one start.
+    objectives: val/METRIC or val/loss on the validation windows, "latency" (ms of a forecast), "parameters"; lower is
+    better. folds: rolling origins that a score is the mean of. sampler, pruner: Optuna's, by name.
+    max_parameters, max_latency (seconds): trials beyond are not trained. refit: so many of the best are fitted again,
+    with `seeds` seeds each. workers: processes. study: its name where several share a storage.
+    pack: trials of one shape that a worker trains side by side; "auto" where that is measured to be faster.
+    engine: where workers run, as processes of this machine or as tasks of the Ray cluster at `address` ("auto" finds a
+    running one; None starts one on this machine).
+    """
+
+    models: Names = ()
+    trials: AtLeastOne = 50
+    timeout: Duration | None = None
+    objectives: Names = ("val/mase",)
+    folds: AtLeastOne = 1
+    sampler: Literal["tpe", "gp", "cmaes", "qmc", "random"] = "tpe"
+    pruner: Literal["asha", "median", "hyperband", "wilcoxon", "none"] = "asha"
+    max_parameters: Count | None = None
+    max_latency: Duration | None = None
+    refit: NotNegative = 3
+    seeds: AtLeastOne = 3
+    workers: AtLeastOne = 1
+    study: str | None = None
+    pack: Pack = "off"
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+
+    @field_validator("objectives")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            check_objective(name)
+        if not names or len(set(names)) < len(names):
+            raise ValueError("names one objective, or several that differ")
+        if not names[0].startswith("val/"):
+            raise ValueError("the first objective is a validation score, as val/mase")
+        return names
+
+
+def check_objective(name: str) -> None:
+    """Raises ConfigError for what a sweep cannot make small."""
+    metric = name.removeprefix("val/")
+    if name in (LATENCY, PARAMETERS, "val/loss"):
+        return
+    if not name.startswith("val/") or find(metric) is None:
+        known = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if is_error(m))]
+        raise ConfigError(f"there is no objective '{name}'", nearest(name, known) or f"known: {listing(known, 99)}")
+    if not is_error(metric):
+        raise ConfigError(f"{name} is no objective: lower is not better", "take an error, as val/mase or val/wql")
+
+
+class Plan(Config):
+    """bases: the experiment of each architecture, its data resolved. space: what was said of ranges, by name.
+
+    digest: of the data; empty before they were read.
+    """
+
+    bases: dict[str, Experiment]
+    space: dict[str, Any] = Field(default_factory=dict)
+    sweep: SweepConfig = SweepConfig()
+    digest: str = ""
+
+    @cached_property
+    def made(self) -> Space:
+        """The space itself."""
+        return space(self.bases, self.space)
+
+    @property
+    def title(self) -> str:
+        """The study's name, else as "lstm-gru-demand-h48"; a folder can have it."""
+        first = next(iter(self.bases.values()))
+        kinds = "-".join(self.bases) if len(self.bases) <= 4 else f"{len(self.bases)}-models"
+        rest = first.model_copy(update={"name": None}).title.removeprefix(first.model.kind)
+        return re.sub(r"[^\w.-]+", "_", self.sweep.study or first.name or kinds + rest)
+
+    def decisive(self) -> dict[str, Any]:
+        """By path, everything that a trial's value depends on: what two starts of one study must share."""
+        found: dict[str, Any] = {}
+        for kind, base in self.bases.items():
+            flat = base.flat()
+            found |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
+        found |= {f"space: {s.name}": s.text for s in self.made.settings}
+        kept = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
+        return found | {f"sweep.{k}": v for k, v in kept.items()} | {"data": self.digest}
+
+    def json_text(self) -> str:
+        """As a document that `load` takes back."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+    def write(self, folder: Path) -> None:
+        """As a file that `load` takes back."""
+        files.replace(folder / FILE, self.json_text())
+
+
+ROUNDS = 20  # reports of a training: what pruners count by, however long it is
+
+
+def load(folder: Path) -> Plan:
+    """The plan of a sweep's folder."""
+    import json
+
+    path = folder / FILE
+    if not path.is_file():
+        raise ConfigError(f"{folder}: holds no sweep", "name a folder that tsforge sweep wrote")
+    return parse(Plan, json.loads(path.read_text(encoding="utf-8")), str(path))
+
+
+def plan(
+    overrides: dict[str, Any], file: str | Path | None, said: Mapping[str, Any], ranges: Sequence[tuple[str, Any]]
+) -> Plan:
+    """A plan from a TOML file, dotted settings, and what was said of the sweep and of its space.
+
+    overrides: as of `experiment.build`; one that the space has is thereby fixed. said: fields of SweepConfig, which
+    win over the file's [sweep]. ranges: (name, expression) pairs, which win over the file's [space].
+    """
+    tables = of_sweep(file) if file is not None else {"sweep": {}, "space": {}}
+    given = {name: value for name, value in said.items() if value not in (None, [], ())}
+    sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
+    first = single(build(overrides, file), "a sweep")
+    overrides = overrides | {"ensemble": 1}
+    names = sweep.models or (first.model.kind,)
+    bases = {}
+    for name in names:
+        same = name == first.model.kind
+        bases[name] = first if same else build(overrides | {"model.kind": name}, file)
+    spoken = _flat(tables["space"])
+    varied = {s.path for s in space(bases, spoken).settings}
+    spoken |= {path: value for path, value in overrides.items() if path in varied}
+    return checked(Plan(bases=bases, space=spoken | dict(ranges), sweep=sweep))
+
+
+def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[str, Any]) -> Plan:
+    """A plan from an experiment; other models than its own start from their named rows.
+
+    ranges: what is said of the space, by dotted path; an expression, a list of choices, or a value.
+    """
+    experiment = single(experiment, "a sweep")
+    names = sweep.models or (experiment.model.kind,)
+    bases = dict.fromkeys(names, experiment)
+    for name in bases.keys() - {experiment.model.kind}:
+        bases[name] = experiment.model_copy(update={"model": build({"model.kind": name}).model})
+    return checked(Plan(bases=bases, space=_flat(ranges), sweep=sweep))
+
+
+def checked(plan: Plan) -> Plan:
+    """The same plan. Raises ConfigError for what does not go together."""
+    for kind in plan.bases:
+        if kind in MADE_OF_MODELS:
+            raise ConfigError(f"{kind} is made of models of its own, which a sweep does not vary", "sweep one of them")
+    sweep, varied = plan.sweep, [s for s in plan.made.settings if not s.fixed]
+    compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
+    for setting in varied:
+        if setting.path.startswith(_UNITS) and (compares_losses or "val/loss" in sweep.objectives):
+            raise ConfigError(
+                f"{setting.name} changes the units of the loss, by which trials are "
+                + ("compared" if "val/loss" in sweep.objectives else "pruned"),
+                "fix it, or take --pruner none and an objective such as val/mase",
+            )
+    if sweep.pruner == "wilcoxon" and (sweep.folds < 2 or len(sweep.objectives) > 1):
+        raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add --folds 8, or take another")
+    if sweep.sampler in ("gp", "cmaes") and len(plan.bases) > 1:
+        raise ConfigError(
+            f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
+            "take --sampler tpe, or one model",
+        )
+    if sweep.address is not None and sweep.engine != "ray":
+        raise ConfigError("an address is that of a Ray cluster", "add --engine ray")
+    if not varied and len(plan.bases) == 1:
+        raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
+    return plan
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tables in tables as dotted paths."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found

@@ -1,0 +1,188 @@
+"""Plots of a sweep: history, importance, slices, parallel coordinates, the Pareto front."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.plotting.style import BLUE, GREY, ORANGE, canvas, save
+from tsforge.sweeping.config import Plan
+from tsforge.sweeping.leaderboard import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from optuna import Study
+
+LEAST = 4  # completed trials below which importance says nothing
+MOST = 12  # settings in one picture
+PALE = "#c9c9c9"
+
+
+def draw(study: Study, found: Sequence[Row], plan: Plan, folder: Path) -> None:
+    """Every picture that there is enough for."""
+    folder.mkdir(exist_ok=True)
+    good = [r for r in found if r.good]
+    _history(found, plan, folder / "history.png")
+    if good:
+        _slices(good, plan, folder / "slice.png")
+        _parallel(good, plan, folder / "parallel.png")
+    if len(good) >= LEAST:
+        _importance(importance(study), plan, folder / "importance.png")
+    if len(plan.sweep.objectives) > 1 and good:
+        _pareto(good, plan, folder / "pareto.png")
+
+
+def importance(study: Study) -> dict[str, float]:
+    """How much each setting decides whether a trial is among the best tenth, as shares; settings of one architecture
+    count where it is chosen. (Watanabe, Bansal & Hutter 2023, "PED-ANOVA", with its conditional form)"""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found: dict[str, float] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return found
+
+
+def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
+    """The first objective by trial, and the best so far."""
+    figure = canvas(4.2)
+    axis = _clean(figure.subplots())
+    ordered = sorted((r for r in found if r.state == "COMPLETE"), key=lambda r: r.number)
+    for kept, colour, label in ((True, BLUE, "trial"), (False, PALE, "beyond a constraint")):
+        part = [r for r in ordered if r.kept == kept]
+        if part:
+            axis.scatter([r.number for r in part], [r.values[0] for r in part], color=colour, s=18, label=label)
+    good = [r for r in ordered if r.kept]
+    if good:
+        best = np.minimum.accumulate([r.values[0] for r in good])
+        axis.step([r.number for r in good], best, where="post", color=ORANGE, label="best so far")
+    for state, marker, label in (("PRUNED", "|", "pruned"), ("FAIL", "x", "failed")):
+        ended = [r.number for r in found if r.state == state]
+        if ended:
+            base = axis.get_ylim()[0]
+            axis.scatter(ended, [base] * len(ended), marker=marker, color=GREY, s=22, label=label)
+    axis.set_xlabel("trial")
+    axis.set_ylabel(plan.sweep.objectives[0])
+    axis.legend(frameon=False, fontsize=9)
+    save(figure, path)
+
+
+def _importance(shares: dict[str, float], plan: Plan, path: Path) -> None:
+    kept = list(shares.items())[:MOST][::-1]
+    figure = canvas(1.2 + 0.32 * len(kept))
+    axis = _clean(figure.subplots())
+    axis.grid(visible=False)
+    axis.barh([name for name, _ in kept], [share for _, share in kept], color=BLUE)
+    what = plan.sweep.objectives[0] if len(plan.sweep.objectives) == 1 else "the Pareto front"
+    axis.set_xlabel(f"importance for {what} (PED-ANOVA)")
+    save(figure, path)
+
+
+def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
+    """The first objective along each setting."""
+    names = _names(good)
+    columns = min(4, max(1, len(names)))
+    rows = -(-len(names) // columns)
+    figure = canvas(0.6 + 2.4 * max(1, rows))
+    axes = figure.subplots(max(1, rows), columns, squeeze=False, sharey=True)
+    for axis in axes.ravel()[len(names) :]:
+        axis.set_visible(False)
+    for name, axis in zip(names, axes.ravel(), strict=False):
+        part = [r for r in good if name in r.params]
+        positions, labels = _positions([r.params[name] for r in part])
+        shade = [r.number for r in part]
+        _clean(axis).scatter(positions, [r.values[0] for r in part], c=shade, cmap="Blues", edgecolors=GREY, s=22)
+        _ticks(axis, name, labels, plan)
+        axis.set_title(name, loc="left", fontsize=9)
+    figure.supylabel(plan.sweep.objectives[0], fontsize=9)
+    save(figure, path)
+
+
+def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
+    """A line per trial through its settings to its value; the best tenth in front. Settings it lacks are left out."""
+    names = [n for n in _names(good) if all(n in r.params for r in good)]
+    columns = {name: [r.params[name] for r in good] for name in names}
+    columns[plan.sweep.objectives[0]] = [r.values[0] for r in good]
+    top = max(1, -(-len(good) // 10))
+    figure = canvas(4.6)
+    axis = _clean(figure.subplots())
+    axis.grid(visible=False)
+    axis.set_yticks([])
+    lines = []
+    for x, (name, values) in enumerate(columns.items()):
+        positions, labels = _positions(values)
+        marks = list(enumerate(labels)) or [(v, f"{v:.4g}") for v in sorted({positions.min(), positions.max()})]
+        ticks = np.array([at for at, _ in marks], dtype=np.float64)
+        if _is_log(name, plan):
+            positions, ticks = np.log(positions), np.log(ticks)
+        lines.append(_scaled(positions, positions))
+        axis.axvline(x, color="#dddddd", linewidth=0.8)
+        for y, (_, text) in zip(_scaled(ticks, positions), marks, strict=True):
+            axis.annotate(text, (x, y), fontsize=8, xytext=(4, 3), textcoords="offset points", color=GREY, zorder=5)
+    for i, line in reversed(list(enumerate(np.stack(lines, axis=1)))):
+        axis.plot(
+            line, color=ORANGE if i < top else PALE, linewidth=1.6 if i < top else 0.8, zorder=3 if i < top else 2
+        )
+    axis.set_xticks(range(len(columns)), list(columns), fontsize=8)
+    axis.set_ylim(-0.05, 1.08)
+    save(figure, path)
+
+
+def _pareto(good: Sequence[Row], plan: Plan, path: Path) -> None:
+    """The second objective against the first, the front as a line."""
+    figure = canvas(4.6)
+    axis = _clean(figure.subplots())
+    rest = [r for r in good if not r.front]
+    front = sorted((r for r in good if r.front), key=lambda r: r.values)
+    axis.scatter([r.values[1] for r in rest], [r.values[0] for r in rest], color=PALE, s=20, label="dominated")
+    x, y = [r.values[1] for r in front], [r.values[0] for r in front]
+    axis.plot(x, y, color=ORANGE, marker="o", markersize=5, linewidth=1.2, label="Pareto front")
+    for r in front[:MOST]:
+        axis.annotate(
+            f"{r.number} {r.model}", (r.values[1], r.values[0]), fontsize=7, xytext=(4, 4), textcoords="offset points"
+        )
+    axis.set_xlabel(plan.sweep.objectives[1] + (" (ms)" if plan.sweep.objectives[1] == "latency" else ""))
+    axis.set_ylabel(plan.sweep.objectives[0])
+    axis.legend(frameon=False, fontsize=9)
+    save(figure, path)
+
+
+def _names(good: Sequence[Row]) -> list[str]:
+    return sorted({name for r in good for name in r.params})[:MOST]
+
+
+def _positions(values: list[Any]) -> tuple[NDArray[np.float64], list[str]]:
+    """Numbers where they lie; words one beside the other, with their labels."""
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return np.array(values, dtype=np.float64), []
+    labels = sorted({str(v) for v in values})
+    return np.array([labels.index(str(v)) for v in values], dtype=np.float64), labels
+
+
+def _ticks(axis: Axes, name: str, labels: list[str], plan: Plan) -> None:
+    if labels:
+        axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
+        return
+    if _is_log(name, plan):
+        axis.set_xscale("log")
+
+
+def _is_log(name: str, plan: Plan) -> bool:
+    return any(getattr(s.values, "log", False) for s in plan.made.settings if s.name == name)
+
+
+def _scaled(values: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To 0 ... 1 between the ends of `along`."""
+    low, high = along.min(), along.max()
+    return (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
+
+
+def _clean(axis: Axes) -> Axes:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#eeeeee")
+    return axis

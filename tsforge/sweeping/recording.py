@@ -1,0 +1,121 @@
+"""What MLflow remembers of a sweep: a run for the whole, and one for each trial under it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
+
+from tsforge.sweeping.config import LATENCY, PARAMETERS, Plan
+from tsforge.sweeping.workers.job import Record
+from tsforge.tracking import journal
+from tsforge.tracking.recording import Wish, rounded, tags
+from tsforge.tracking.tracker import Tracker
+from tsforge.training.events import Round
+
+if TYPE_CHECKING:
+    from tsforge.experiment import Experiment
+    from tsforge.sweeping.leaderboard import Row
+    from tsforge.sweeping.objective import Judgement
+
+_NAMES = {LATENCY: "speed/latency_ms", PARAMETERS: "model/parameters"}
+
+
+class _Parent:
+    """Stands in for the run of the sweep, which another process of this folder writes."""
+
+    def __init__(self, name: str, key: str) -> None:
+        self.name, self.key = name, key
+        self.folder = journal.ROOT.absolute() / name
+
+
+class Run:
+    """The run of one trial: its curve while it trains, its scores and how it ended."""
+
+    def __init__(self, run: journal.Run) -> None:
+        self.run = run
+
+    def heard(self, event: Round) -> None:
+        self.run.metrics({"train/loss": event.train, "val/loss": event.validation}, event.step)
+
+    def sized(self, sizes: dict[str, float]) -> None:
+        self.run.metrics(_rounded(sizes))
+
+    def judged(self, judged: Judgement) -> None:
+        kept = {name: value for name, value in judged.scores.items() if name != "val/loss"}  # that has its curve
+        self.run.metrics(_rounded(kept | {"speed/fit_s": judged.facts["seconds"]}))
+
+    def ended(self, state: str, reason: str) -> None:
+        """COMPLETE, PRUNED, FAIL, or WAITING for somebody to go on with it; and why."""
+        self.run.tags({"tsforge.state": state, **({"tsforge.state.reason": reason} if reason else {})})
+        statuses: dict[str, journal.Status] = {"FAIL": "FAILED", "WAITING": "KILLED"}
+        self.run.end(statuses.get(state, "FINISHED"), reason)
+
+
+class Recorder:
+    """Records the trials of a worker; nothing where nothing was ordered."""
+
+    def __init__(self, record: Record | None, plan: Plan) -> None:
+        self.record = record
+        uri, experiment = (record.uri, record.experiment) if record else (None, None)
+        self.tracker = Tracker(uri, experiment, on=record is not None)
+        self.parent = _Parent(record.name, record.key) if record else None
+        base = next(iter(plan.bases.values()))
+        self._tags = tags("trial", Wish(), base.model.kind) if record else {}
+
+    def __enter__(self) -> Recorder:
+        self.tracker.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.tracker.__exit__(kind, value, at)
+
+    @contextlib.contextmanager
+    def trial(self, number: int, experiment: Experiment) -> Iterator[Run]:
+        """The run of a trial, which shows its settings under the names that `--set` takes."""
+        parent = cast("journal.Run | None", self.parent)
+        found = self._tags | {"tsforge.trial": str(number)}
+        with self.tracker.run(f"trial-{number}", experiment.flat(), found, parent) as run:
+            yield Run(run)
+
+
+@contextlib.contextmanager
+def sweep(tracker: Tracker, plan: Plan, wish: Wish) -> Iterator[journal.Run]:
+    """The run that all trials are shown under."""
+    first = next(iter(plan.bases.values()))
+    settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
+    ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.made.settings}
+    data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
+    found = tags("sweep", wish, first.model.kind)
+    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found, wish.parent) as run:
+        yield run
+
+
+def record_for(tracker: Tracker, run: journal.Run) -> Record | None:
+    """What a worker is told of the run."""
+    if run.folder is None:
+        return None
+    return Record(tracker.uri, tracker.experiment, run.name, run.key)
+
+
+def finished(run: journal.Run, folder: Path, found: list[Row], plan: Plan) -> None:
+    """The leaderboard, the plots and the best experiment of the sweep."""
+    states = [r.state for r in found]
+    counts = {f"trials/{s.lower()}": float(states.count(s)) for s in ("COMPLETE", "PRUNED", "FAIL")}
+    best = next((r for r in found if r.good), None)
+    scores = dict(zip(plan.sweep.objectives, best.values, strict=True)) if best else {}
+    run.metrics(_rounded(counts | scores))
+    for name in ("leaderboard.md", "leaderboard.csv", "best.toml"):
+        if (folder / name).exists():
+            run.file(folder / name)
+    for picture in sorted((folder / "plots").glob("*.png")):
+        run.file(picture, "plots")
+    if (folder / "leaderboard.md").exists():
+        run.tags({"mlflow.note.content": (folder / "leaderboard.md").read_text(encoding="utf-8")})
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    """Under the names that MLflow sorts into groups."""
+    return rounded({_NAMES.get(name, name): value for name, value in values.items()})

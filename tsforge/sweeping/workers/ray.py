@@ -1,0 +1,172 @@
+"""The workers of a sweep as tasks of a Ray cluster. A task starts a worker on its machine, and stays with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tsforge.errors import ConfigError
+from tsforge.runtime import files
+from tsforge.sweeping.config import FILE
+from tsforge.sweeping.workers import pool
+from tsforge.sweeping.workers.job import Orders, read
+from tsforge.sweeping.workers.pool import Process
+
+log = logging.getLogger("tsforge")
+CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
+LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
+
+
+def package() -> Any:
+    """Ray, whose functions have no types. Raises ConfigError where it is not installed."""
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+    return ray
+
+
+class Cluster:
+    """A connection to a cluster. count: workers that will run on it. plan: the sweep's, for machines that lack it.
+
+    elsewhere: the names of its machines other than this one, which may have several of its nodes.
+    """
+
+    def __init__(self, count: int, plan: str) -> None:
+        ray = package()
+        resources = ray.cluster_resources()
+        cores, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
+        self.threads = pool.share(count, cores)
+        names = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+        self.elsewhere = sorted(names - {socket.gethostname()})
+        self._needs = {"num_cpus": min(self.threads, cores), "num_gpus": min(1.0, gpus / count) if gpus else 0}
+        self._plan = plan
+        if count > cores:
+            log.warning("%d workers on a cluster of %d cores: some wait until others have ended", count, cores)
+
+    def start(self, orders: Orders) -> Task:
+        """A worker somewhere in the cluster, with its share of the cores."""
+        return Task(replace(orders, threads=orders.threads or self.threads), self._plan, self._needs)
+
+
+@contextlib.contextmanager
+def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
+    """A running cluster at an address ("auto" finds it); one of our own, as long as this lasts, where that is None.
+
+    Raises ConfigError where Ray is not installed or nothing runs at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
+    ray = package()
+    own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        _knock(address or "")
+        ray.init(
+            address or "local", include_dashboard=None if address else False, log_to_driver=False,
+            logging_level=logging.ERROR, **({} if address else own),
+        )  # fmt: skip
+    except (OSError, ValueError, RuntimeError) as problem:
+        text = str(problem).partition("\n")[0]
+        raise ConfigError(
+            f"no Ray cluster answers at {address}: {text}", "start one with `ray start --head`, or leave out --address"
+        ) from None
+    try:
+        yield Cluster(count, plan)
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes, and say so in lines of its own."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and int(port) < 2**16 and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
+
+
+class Task:
+    """A worker that a Ray task looks after."""
+
+    def __init__(self, orders: Orders, plan: str, needs: dict[str, Any]) -> None:
+        ray = package()
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )  # elsewhere it would be lost with a machine that a worker need not run on
+        self._flag = ray.remote(num_cpus=0, scheduling_strategy=here)(_Flag).remote()
+        # Ray must not start it again by itself: who is restarted how often is counted in one place.
+        work = ray.remote(max_retries=0, **needs)(_work)
+        self._task = work.remote(orders.text(), plan, str(Path.cwd()), self._flag)
+        self._said: list[str] = []
+
+    def poll(self) -> int | None:
+        ray = package()
+        if not ray.wait([self._task], timeout=0)[0]:
+            return None
+        try:
+            code, self._said = ray.get(self._task)
+        except (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,  # Ray ends a task before the machine's memory is used up
+        ):
+            return -signal.SIGKILL
+        except ray.exceptions.RayError as problem:
+            self._said = [str(problem).strip().splitlines()[-1]]
+            return 1
+        return int(code)
+
+    def stop(self) -> None:
+        self._flag.raise_.remote()
+
+    def kill(self) -> None:
+        """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
+        ray = package()
+        ray.cancel(self._task, force=True)
+
+    def said(self) -> list[str]:
+        return self._said
+
+
+class _Flag:
+    """Says in every process of the cluster that it is time to stop."""
+
+    def __init__(self) -> None:
+        self._up = False
+
+    def raise_(self) -> None:
+        self._up = True
+
+    def up(self) -> bool:
+        return self._up
+
+
+def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
+    """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
+    ray = package()
+    orders = read(text)
+    folder = Path(orders.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / FILE).exists() or (folder / FILE).read_text("utf-8") != plan:  # a machine that shares no folder
+        files.replace(folder / FILE, plan)
+    with contextlib.suppress(OSError):
+        os.chdir(cwd)  # data may be named from there
+    worker = Process(orders)
+    told = False
+    try:
+        while (code := worker.poll()) is None:
+            time.sleep(pool.LOOK)
+            if not told and ray.get(flag.up.remote()):
+                worker.stop()
+                told = True
+    except BaseException:  # the driver is gone, or the task was cancelled
+        worker.stop()
+        raise
+    return code, worker.said()[-2:]

@@ -1,0 +1,143 @@
+"""A recorded fit or backtest, run again: the recorded experiment, on data that is checked to be the recorded data."""
+
+from __future__ import annotations
+
+import logging
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from tsforge.backtesting.rolling import backtest
+from tsforge.backtesting.scoreboard import Scoreboard
+from tsforge.config import parse
+from tsforge.data.catalog import cards
+from tsforge.data.panel import Panel
+from tsforge.errors import DataError, TrackingError
+from tsforge.experiment import Experiment
+from tsforge.runtime.threads import threads
+from tsforge.tracking import recording, runs, store
+from tsforge.tracking.recording import Wish
+from tsforge.tracking.runs import Recorded
+from tsforge.tracking.tracker import Tracker
+from tsforge.training import fitting
+from tsforge.training.events import Report
+
+log = logging.getLogger("tsforge")
+
+CLOSE = 1e-4  # relative: scores of two machines that differ by rounding alone
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The recorded scores of a run and those of the second time, by metric."""
+
+    recorded: Recorded
+    scores: dict[str, tuple[float, float]]
+
+    @property
+    def largest(self) -> float:
+        """The largest relative difference; NaN where there is no score."""
+        return max((_apart(a, b) for a, b in self.scores.values()), default=math.nan)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every score is the same but for rounding."""
+        return self.largest <= CLOSE
+
+
+def reproduce(
+    word: str, data: Any = None, *, uri: str | None = None, tracker: Tracker | None = None, report: Report | None = None
+) -> Reproduction:
+    """Run a recorded experiment again and hold the scores against the recorded ones.
+
+    word: a run's id, part of it, or its name. data: where the recorded data lies now; where it lay then if None.
+    tracker: records the second time too, with a tag that names the first. Computed with as many threads as then, on
+    which the last digits depend.
+    Raises TrackingError for a run that says too little, DataError where the data is not the recorded data.
+    """
+    client = store.reading(store.address(uri))
+    run = runs.get(client, word)
+    kind = run.tags.get("tsforge.kind")
+    if kind not in ("fit", "backtest"):
+        raise TrackingError(f"run {run.name}: no fit or backtest of tsforge", "tsforge runs lists those there are")
+    if "tsforge.groups" in run.tags:
+        again = run.tags.get("tsforge.command", "its command")
+        raise TrackingError(f"run {run.name}: is of several groups of a protocol", f"run it again: {again}")
+    experiment = parse(Experiment, tomllib.loads(runs.text(client, run, "experiment.toml")), "experiment.toml")
+    known = runs.dataset(client, run)
+    source = data if data is not None else _source(run, known)
+    _warn(run)
+    # As many threads as then: sums are rounded differently with another number.
+    with threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
+        if kind == "fit":
+            found = _fit(experiment, source, known, run, tracker or Tracker(on=False), report)
+        else:
+            found = _backtest(experiment, source, known, run)
+    names = [name for name in run.metrics if name.startswith("test/") and name in found]
+    return Reproduction(run, {name: (run.metrics[name], found[name]) for name in names})
+
+
+def _fit(
+    experiment: Experiment, source: Any, known: dict[str, str], run: Recorded, tracker: Tracker, report: Report | None
+) -> dict[str, float]:
+    prepared = fitting.for_fit(experiment, source)
+    _check(prepared.panel, known, run)
+    wish = Wish(tags=(("tsforge.reproduces", run.id),))
+    with TemporaryDirectory() as place:
+        result, _ = recording.fit(prepared, Path(place) / "model", tracker, wish, report)
+    return recording.scores(result.scores)
+
+
+def _backtest(experiment: Experiment, source: Any, known: dict[str, str], run: Recorded) -> dict[str, float]:
+    """Of a model's folder where it was one that was judged, else with the fits that belong to it."""
+    folder = run.tags.get("tsforge.model")
+    if folder is None:
+        test = backtest(experiment, source)
+    elif Path(folder).is_dir():
+        test = backtest(folder, source, config=experiment.backtest)
+    else:
+        raise TrackingError(f"run {run.name}: its model is gone from {folder}", "reproduce the fit that made it")
+    _check(test.panel, known, run)
+    return recording.scores(Scoreboard({"": test}).scores)
+
+
+def _source(run: Recorded, known: dict[str, str]) -> str:
+    """Where the data lay; of a catalogued data set its name."""
+    path = run.params.get("data.path", "")
+    if path in cards():
+        return path
+    place = known.get("source", recording.MEMORY)
+    if place == recording.MEMORY or not Path(place).exists():
+        where = "it was in memory" if place == recording.MEMORY else place
+        raise DataError(
+            f"run {run.name}: its data is not at hand ({where})",
+            "name it: tsforge runs reproduce RUN DATA",
+        )
+    return place
+
+
+def _check(panel: Panel, known: dict[str, str], run: Recorded) -> None:
+    if known and panel.digest() != known["digest"]:
+        raise DataError(
+            f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}, recorded is "
+            f"{known['digest']} of {known['name']}",
+            "name the file as it was: tsforge runs reproduce RUN DATA",
+        )
+
+
+def _warn(run: Recorded) -> None:
+    if run.status != "FINISHED":
+        log.warning("the recorded run did not finish (%s %s)", run.status.lower(), run.reason)
+    if run.tags.get("tsforge.stop") == "time":
+        log.warning("the recorded run was stopped by the clock: another time it may come further or less far")
+    if "hardware.gpu" in run.tags and not torch.cuda.is_available():
+        log.warning("the recorded run had a GPU (%s), there is none here", run.tags["hardware.gpu"])
+
+
+def _apart(a: float, b: float) -> float:
+    return abs(a - b) / max(abs(a), abs(b)) if a != b else 0.0

@@ -1,0 +1,1 @@
+"""An experiment and a dataset to a fitted model."""

@@ -1,0 +1,1 @@
+"""The model that suits a table, found by a tournament within a time."""

@@ -1,0 +1,162 @@
+"""Which forecasts to blend, with what weights, and whether that is better than a baseline by more than chance.
+
+Axes: K forecasts, W windows, H horizon, C targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsforge.evaluation.outcome import Outcome
+
+Floats = NDArray[np.floating]
+
+ROUNDS = 20  # draws of the greedy selection: weights are multiples of a twentieth or coarser
+GAIN = 1e-3  # relative: what one more draw must win, as every member costs time in every forecast
+SURE = 0.975  # probability, by Student's t, at which a baseline counts as beaten
+LEAST_SHARE = 0.02  # below which a weight is not worth a member
+UNITS = 4  # stretches below which the steps of the horizon are taken apart
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What forecasts of the same windows are measured by: MASE, a scale-free error.
+
+    truth (W, H, C); weight (W, H, C): 1 over the in-sample scale where observed, 0 elsewhere; of series that never
+    changed only where no series did, and then 1. series, time (W,): as in `Outcome`.
+    """
+
+    truth: Floats
+    weight: Floats
+    series: NDArray[np.int64]
+    time: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, o: Outcome) -> Yardstick:
+        """The yardstick of an outcome's windows."""
+        scale = np.nan_to_num(o.scale)[:, None, :]
+        known = o.observed & (scale > 0)
+        weight = np.divide(1.0, scale, out=np.zeros(o.truth.shape), where=known) if known.any() else o.weight
+        return cls(o.truth.astype(np.float64), weight, o.series, o.time)
+
+    def losses(self, point: Floats) -> Floats:
+        """The error of each step, its mean over targets, (W, H); NaN where there is none."""
+        total, count = self._terms(point)
+        found: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+        return found
+
+    def score(self, point: Floats) -> float:
+        """The mean over windows of each one's own mean; infinity where the forecast is not finite."""
+        total, count = (part.sum(axis=1) for part in self._terms(point))
+        kept = count > 0
+        found = float((total[kept] / count[kept]).mean()) if kept.any() else 0.0
+        return found if np.isfinite(found) else float("inf")
+
+    @property
+    def stretches(self) -> NDArray[np.int64]:
+        """(W,) from 0: windows of one series whose origins lie within a horizon of each other are one stretch."""
+        steps = (self.time - self.time.min()) // self.truth.shape[1]
+        found = np.unique(np.stack([self.series, steps]), axis=1, return_inverse=True)[1]
+        return found.reshape(-1).astype(np.int64)
+
+    def part(self, windows: NDArray[np.bool_]) -> Yardstick:
+        """That of some of the windows."""
+        return Yardstick(self.truth[windows], self.weight[windows], self.series[windows], self.time[windows])
+
+    def _terms(self, point: Floats) -> tuple[Floats, Floats]:
+        """Sums over targets and how many there are, (W, H)."""
+        known = self.weight > 0
+        gaps = np.abs(np.where(known, point - self.truth, 0.0))
+        return (gaps * self.weight).sum(axis=-1), known.sum(axis=-1)
+
+
+def greedy(points: Sequence[Floats], yardstick: Yardstick, most: int | None = None) -> list[int]:
+    """How often each forecast is drawn for their mean: the one that helps the mean most is added, with replacement.
+
+    (Caruana et al. 2004, "Ensemble selection from libraries of models".) Of all prefixes of the draws the best one, a
+    longer one only where it wins a thousandth. most: forecasts that may differ; all where None.
+    """
+    counts, total = [0] * len(points), np.zeros(yardstick.truth.shape)
+    kept, best = counts, float("inf")
+    for n in range(1, ROUNDS + 1):
+        full = most is not None and sum(count > 0 for count in counts) >= most
+        free = [k for k, count in enumerate(counts) if count or not full]
+        found = {k: yardstick.score((total + points[k]) / n) for k in free}
+        k = min(found, key=lambda k: found[k])
+        total = total + points[k]
+        counts = [count + (j == k) for j, count in enumerate(counts)]
+        if found[k] < best * (1 - GAIN) or n == 1:
+            kept, best = counts, found[k]
+    return kept
+
+
+class Gap(NamedTuple):
+    """By how much the first of two forecasts has the lower error, and its standard error, over so many pieces."""
+
+    gain: float
+    error: float
+    pieces: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether the gain is beyond what chance gives: a t-test over the pieces, on one side."""
+        from scipy.special import stdtrit
+
+        return self.pieces > 1 and bool(self.gain > stdtrit(self.pieces - 1, SURE) * self.error)
+
+    @property
+    def share(self) -> float:
+        """The weight that the second keeps in a mean with the first: as if it had been the right one once more.
+
+        Few pieces may all be of one kind of time, which no standard error tells; 0 where it would be below 2 %.
+        """
+        share = 1 / (1 + self.pieces)
+        return share if share >= LEAST_SHARE else 0.0
+
+
+def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
+    """The mean difference of two forecasts' errors (W, H, C) over stretches, and its standard error.
+
+    Windows that overlap say nearly the same, hence the stretches. Of fewer than four of them the horizon's steps are
+    taken apart, so that there are as many pieces; where even that gives one piece, the error is infinite: nothing can
+    be told from it.
+    """
+    difference = yardstick.losses(second) - yardstick.losses(first)  # (W, H)
+    H, stretch = difference.shape[1], yardstick.stretches
+    count = int(stretch.max()) + 1
+    pieces = min(H, -(-UNITS // count))
+    unit = stretch[:, None] * pieces + np.arange(H) * pieces // H
+    seen = ~np.isnan(difference)
+    size = np.bincount(unit[seen], minlength=count * pieces)
+    means = np.bincount(unit[seen], weights=difference[seen], minlength=count * pieces)[size > 0] / size[size > 0]
+    if len(means) < 2:
+        return Gap(float(means.mean()) if len(means) else 0.0, float("inf"), len(means))
+    return Gap(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), len(means))
+
+
+def blended(points: Sequence[Floats], counts: Sequence[int]) -> Floats:
+    """The mean of forecasts that were drawn so often each."""
+    mean: Floats = np.average(points, axis=0, weights=counts)
+    return mean
+
+
+def crossed(points: Sequence[Floats], bar: int, yardstick: Yardstick, most: int | None = None) -> Gap:
+    """The gap between the greedy mean and forecast `bar`, each half of the stretches judging what the other half drew.
+
+    The best of many on some windows looks better on these than it is (benchmarks/NOTES.md). Of one stretch there are no
+    halves: it is judged by what it drew.
+    """
+    stretch = yardstick.stretches
+    late = stretch > stretch.max() // 2
+    if not late.any():
+        return gap(blended(points, greedy(points, yardstick, most)), points[bar], yardstick)
+    said = np.empty_like(points[bar])
+    for judged in (late, ~late):
+        counts = greedy([point[~judged] for point in points], yardstick.part(~judged), most)
+        said[judged] = blended([point[judged] for point in points], counts)
+    return gap(said, points[bar], yardstick)

@@ -1,0 +1,108 @@
+"""What is watched while a network trains: the losses, the best weights, when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from tsforge.training.events import Report, Round, Tick
+
+
+class State(NamedTuple):
+    """What a training is after some steps: tensors by name, and plain values."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without it."""
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+
+class Watch:
+    """Judges a training from outside: keeps the best weights, reports, and says when to stop.
+
+    stop: why training ended before its last step: "patience", "time", "interrupt" or "diverged"; else "steps".
+    interrupted: set it, from a signal handler say, to end after the current step. until: a step to end after, as if the
+    time was up.
+    """
+
+    TICK = 20  # steps between signs of life
+
+    def __init__(self, batch_size: int, patience: int, max_time: float | None, report: Report) -> None:
+        self.batch_size, self.patience, self.max_time, self.report = batch_size, patience, max_time, report
+        self.rounds: list[Round] = []
+        self.stop = "steps"
+        self.interrupted = False
+        self.until: int | None = None
+        self._best = math.inf
+        self._kept: dict[str, Tensor] | None = None
+        self._since_best = 0
+        self._before = 0.0  # seconds of training before it was resumed
+        self._start = time.perf_counter()
+
+    def begin(self) -> None:
+        """Training starts now."""
+        self._start = time.perf_counter() - self._before
+
+    def after_step(self, step: int) -> bool:
+        """After every optimiser step: whether to stop."""
+        if self.interrupted:
+            return self._end("interrupt")
+        seconds = time.perf_counter() - self._start
+        if step % self.TICK == 0:
+            self.report(Tick(step, seconds, step * self.batch_size))
+        if self.until is not None and step >= self.until:
+            return self._end("time")
+        return self.max_time is not None and seconds > self.max_time and self._end("time")
+
+    def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:
+        """After every validation: whether to stop."""
+        best = validation < self._best
+        seconds = time.perf_counter() - self._start
+        self.rounds.append(Round(step, train, validation, seconds, step * self.batch_size, best))
+        self.report(self.rounds[-1])
+        if best:
+            self._best, self._since_best = validation, 0
+            self._kept = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        else:
+            self._since_best += 1
+        if not (math.isfinite(validation) and math.isfinite(train)):
+            return self._end("diverged")
+        return self._since_best >= self.patience and self._end("patience")
+
+    def wants_validation(self, step: int) -> bool:
+        """Whether the last steps still have to be judged; after Ctrl-C only where nothing else could be kept."""
+        judged = self.rounds[-1].step if self.rounds else 0
+        return step > judged and (self.stop != "interrupt" or self._kept is None)
+
+    def restore(self, network: nn.Module) -> bool:
+        """Put the best weights back; False where there never were any."""
+        if self._kept is None:
+            return False
+        network.load_state_dict(self._kept)
+        return True
+
+    def state(self) -> State:
+        """After a validation."""
+        seconds = time.perf_counter() - self._start
+        facts = {"rounds": self.rounds, "stop": self.stop, "since_best": self._since_best, "seconds": seconds}
+        return State(self._kept or {}, facts)
+
+    def resume(self, state: State) -> None:
+        """Go on from there; what was reported is reported again, to whoever did not hear it."""
+        self.rounds = [Round(*values) for values in state.facts["rounds"]]
+        self.stop, self._since_best = state.facts["stop"], state.facts["since_best"]
+        self._before = state.facts["seconds"]
+        self._kept = state.tensors or None
+        self._best = min((r.validation for r in self.rounds if r.best), default=math.inf)
+        for found in self.rounds:
+            self.report(found)
+
+    def _end(self, why: str) -> bool:
+        if self.stop == "steps":
+            self.stop = why
+        return True
