@@ -16,7 +16,7 @@ from tsforge.data.windows import Windows, cut, last
 
 
 def source_of(panel: Panel, context: int, horizon: int) -> tuple[WindowSource, covariates.Features]:
-    features = covariates.encode(panel, covariates.learn(panel, panel.ends, use_calendar=True))
+    features = covariates.encode(panel, covariates.fit(panel, panel.ends, use_calendar=True))
     return WindowSource(panel, features, window_shape(panel, features, context, horizon, 1)), features
 
 

@@ -120,7 +120,7 @@ def table(seed: int | None) -> pd.DataFrame:
 def learned(seed: int | None) -> dict[str, object]:
     panel = lay(table(seed), target="y", past="load,kind", future="price,plan", static="place")
     cuts = split.split(panel, 10, 10)
-    encodings = covariates.learn(panel, cuts.train, use_calendar=True)
+    encodings = covariates.fit(panel, cuts.train, use_calendar=True)
     features = covariates.encode(panel, encodings)
     source = WindowSource(panel, features, window_shape(panel, features, 12, 4, 1))
     parts = split.parts(panel, cuts, 12, 4)
@@ -153,7 +153,7 @@ def test_nothing_after_the_training_part_is_learned() -> None:
 def test_the_change_would_show() -> None:
     """The other half of the test above: with the cut after the change, everything does move."""
     panels = [lay(table(s), target="y", past="load,kind", future="price,plan", static="place") for s in (None, 1)]
-    encodings = [covariates.learn(p, p.ends, use_calendar=True) for p in panels]
+    encodings = [covariates.fit(p, p.ends, use_calendar=True) for p in panels]
     assert encodings[0] != encodings[1]
     assert statistics.level(panels[0], panels[0].ends)[0] != statistics.level(panels[1], panels[1].ends)[0]
 

@@ -75,7 +75,7 @@ def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str
     assert data.context is not None
     assert data.horizon is not None
     parts = split.parts(panel, cuts, data.context, data.horizon, least_history(data))
-    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=data.calendar)
+    encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=data.calendar)
     return encode(experiment, panel, Cut(cuts, parts, encodings), device)
 
 

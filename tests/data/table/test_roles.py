@@ -76,7 +76,7 @@ def test_wide_table(write_csv) -> None:
     path = write_csv(text("date,a,b,c", [f"{d},{i},{i * 2},{i * 3}" for i, d in enumerate(DAYS)]))
     with pytest.raises(DataError, match="3 columns could be the target: a, b, c") as caught:
         load(path)
-    assert "--target" in caught.value.hint
+    assert "data.target" in caught.value.hint
     table = load(path, target="a,c")
     assert table.schema.target == ("a", "c")
     assert table.target[4].tolist() == [4, 12]

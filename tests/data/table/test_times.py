@@ -20,7 +20,7 @@ BERLIN = "Europe/Berlin"
 
 
 def written(table: Table, ahead: int = 0) -> pd.Series:
-    """The times of a table as it writes them, and so many steps more."""
+    """The times of a table as it writes them, and some steps more."""
     ordinals = np.r_[table.ordinal, table.ordinal[-1] + 1 + np.arange(ahead)]
     return format_times(table.schema.frequency.stamps(ordinals), table.schema)
 
@@ -207,7 +207,7 @@ def test_days_in_a_zone_are_local_days() -> None:
 
 
 def test_local_days_with_offsets_need_their_zone() -> None:
-    """Without a zone they look irregular; the message says how to mend that."""
+    """Without a zone they look irregular; the message says how to fix that."""
     aware = pd.date_range("2024-03-20", periods=30, freq="D", tz=BERLIN)
     with pytest.raises(DataError, match="irregular times") as caught:
         load(pd.DataFrame({"ds": [t.isoformat() for t in aware], "y": range(30)}))

@@ -63,7 +63,7 @@ def test_holes_leave_the_grid(name: str) -> None:
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_named_is_inferred(name: str) -> None:
-    """--freq with the name that the tool prints gives the grid that it would have found."""
+    """data.freq with the name that the tool prints gives the grid that it would have found."""
     s = stamps(pd.date_range("2020-01-01", periods=60, freq=GRIDS[name]))
     found, _ = infer(s, one_series(s), "datetime")
     assert parse(name, s, numeric=False) == found
@@ -181,7 +181,7 @@ def test_old_spellings_and_anchors() -> None:
 
 
 def test_names_of_long_number_steps() -> None:
-    """3600000 as 3.6e+06 could not be passed back as --freq."""
+    """3600000 as 3.6e+06 could not be passed back as data.freq."""
     assert Frequency(unit="int", step=3_600_000).name == "3600000"
     assert Frequency(unit="float", step=0.0416666667).name == "0.0416666667"
 
@@ -191,7 +191,7 @@ def test_unknown_frequency_names_file_and_cure(write_csv) -> None:
     with pytest.raises(DataError, match="every series has one row") as caught:
         load(path)
     assert str(path) in caught.value.message
-    assert "--freq" in caught.value.hint
+    assert "data.freq" in caught.value.hint
     assert load(path, freq="D").schema.frequency.name == "D"
 
 
