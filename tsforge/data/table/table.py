@@ -15,7 +15,7 @@ from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table.checks import Rows, numbers
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, check_columns, detect
-from tsforge.data.table.times import Times, counts_days, parse_times, show_time
+from tsforge.data.table.times import Times, parse_times, show_time
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
 
@@ -161,7 +161,7 @@ def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     schema, stamps = rows.schema, rows.stamps
     if schema.timezone is None:
         return rows
-    wall_grid = fitted.wall_grid if fitted is not None else counts_days(stamps, rows.new_series)
+    wall_grid = fitted.wall_grid if fitted is not None else calendar.counts_days(stamps, rows.new_series)
     if wall_grid and not schema.local:
         stamps = calendar.wall_clock(stamps, schema.timezone)
     elif schema.local and not wall_grid:

@@ -16,7 +16,7 @@ from pandas.api import types
 from tsforge.data.schema import Schema
 from tsforge.data.table.reading import Frame
 from tsforge.data.time import formats
-from tsforge.data.time.calendar import DAY, wall_clock
+from tsforge.data.time.calendar import wall_clock
 from tsforge.data.time.frequency import infer
 from tsforge.errors import DataError, nearest
 
@@ -60,8 +60,9 @@ def parse_times(frame: Frame, name: str, timezone: str | None, fitted: Schema | 
             + (f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""),
             "fill in the time or delete the row",
         )
-    if timezone is not None:
-        _check_zone(timezone)
+    if timezone is not None and not formats.is_zone(timezone):
+        near = nearest(timezone, available_timezones())
+        raise DataError(f"there is no time zone '{timezone}'", near or "as Europe/Berlin or UTC")
     if fitted is not None and _counted(fitted) and types.is_string_dtype(column):  # as a request may write them
         numbers = pd.to_numeric(column, errors="coerce")
         column = column if numbers.isna().any() else numbers
@@ -218,33 +219,11 @@ def _microseconds(column: pd.Series) -> NDArray[np.int64]:
 # --- zones --------------------------------------------------------------------------------------------------
 
 
-def _check_zone(name: str) -> None:
-    try:
-        formats.zone_of(name)
-    except (KeyError, ValueError, OSError):
-        near = nearest(name, available_timezones())
-        raise DataError(f"there is no time zone '{name}'", near or "as Europe/Berlin or UTC") from None
-
-
 def _zone_name(column: pd.Series) -> str:
     """The zone of a datetime column, by a name that any machine knows; UTC where it has none."""
     zone = column.dt.tz
     name = zone.key if isinstance(zone, ZoneInfo) else str(zone)
-    try:
-        formats.zone_of(name)
-    except (KeyError, ValueError, OSError):
-        return "UTC"
-    return name
-
-
-def counts_days(stamps: NDArray[np.int64], new_series: NDArray[np.bool_]) -> bool:
-    """True where the shortest gap is about a day or longer: then the grid is one of local days."""
-    inside = np.flatnonzero(~new_series)
-    if not len(inside):
-        return False
-    gaps = stamps[inside] - stamps[inside - 1]
-    gaps = gaps[gaps > 0]
-    return len(gaps) > 0 and int(gaps.min()) > DAY * 5 // 6
+    return name if formats.is_zone(name) else "UTC"
 
 
 def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:

@@ -162,6 +162,13 @@ def _harmonics(frequency: Frequency, name: str) -> int:
     return min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
 
 
+def counts_days(stamps: Ints, new_series: NDArray[np.bool_]) -> bool:
+    """True where the shortest gap within a series is about a day or longer: then the grid is one of local days."""
+    gaps = np.diff(stamps)[~new_series[1:]]
+    gaps = gaps[gaps > 0]
+    return len(gaps) > 0 and int(gaps.min()) > DAY * 5 // 6
+
+
 def wall_clock(stamps: Ints, timezone: str | None) -> Ints:
     """UTC stamps to local wall-clock stamps; unchanged without a time zone.
 

@@ -125,3 +125,12 @@ def zone_of(name: str) -> tzinfo:
     if re.fullmatch(r"UTC[+-]\d\d:\d\d", name):
         return timezone(timedelta(seconds=offset_seconds(name[3:])))
     return ZoneInfo(name)
+
+
+def is_zone(name: str) -> bool:
+    """True for the name of a zone that exists."""
+    try:
+        zone_of(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

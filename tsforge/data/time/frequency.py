@@ -101,19 +101,22 @@ def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequenc
 
 def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
     """A grid of months if every stamp lies equally far from the start, or from the end, of its month."""
-    index = month_of(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    index, from_start, to_end = _in_month(stamps)
     if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
         return None  # neither all equally far from the start nor all from the end
     step = _whole_step(index[inside] - index[inside - 1])
     return None if step is None else _months(stamps, step)
 
 
-def _months(stamps: Ints, step: int) -> Frequency:
+def _in_month(stamps: Ints) -> tuple[Ints, Ints, Ints]:
+    """The month of each stamp, its distance from the start of the month, and (negative) from its end."""
     index = month_of(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    start, end = (i.astype("M8[M]").astype("M8[us]").astype(np.int64) for i in (index, index + 1))
+    return index, stamps - start, stamps - end
+
+
+def _months(stamps: Ints, step: int) -> Frequency:
+    index, from_start, to_end = _in_month(stamps)
     # Every 31 December lies 30 days after a start, but means the end.
     at_end = np.ptp(from_start) != 0 or (np.ptp(to_end) == 0 and -to_end[0] < from_start[0])
     offset = int(to_end[0] if at_end else from_start[0])
