@@ -95,8 +95,8 @@ def loader(seed: int | None, batch_size: int = 16) -> WindowLoader:
     return WindowLoader(source, cut(panel, panel.offsets[:-1], panel.ends, 8, 3), batch_size, seed)
 
 
-def epoch(one: WindowLoader) -> torch.Tensor:
-    return torch.cat([b.truth.target for b in one])
+def epoch(loader: WindowLoader) -> torch.Tensor:
+    return torch.cat([b.truth.target for b in loader])
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

@@ -12,8 +12,8 @@ from tsforge.errors import DataError
 
 
 def same(a: Table, b: Table) -> None:
-    for one, other in ((a.series, b.series), (a.ordinal, b.ordinal), (a.target, b.target)):
-        np.testing.assert_array_equal(one, other)
+    for left, right in ((a.series, b.series), (a.ordinal, b.ordinal), (a.target, b.target)):
+        np.testing.assert_array_equal(left, right)
     assert [c.tolist() for c in a.ids] == [c.tolist() for c in b.ids]
 
 
@@ -311,19 +311,19 @@ def test_rows_are_steps_of_each_series_grid(caplog) -> None:
     """Rows of a file in place of steps of the grid: with gaps, series would end at different times."""
     frame = walk((30, 20, 8)).assign(load=range(58))
     frame = frame.drop(index=[2, 3, 35, 36, 37]).sample(frac=1, random_state=0)
-    whole, found = (load(frame, target="y", past="load", rows=rows) for rows in (None, 12))
+    whole, cut = (load(frame, target="y", past="load", rows=rows) for rows in (None, 12))
     keep = []
     for row, (series, ordinal) in enumerate(zip(whole.series, whole.ordinal, strict=True)):
         first = min(o for s, o in zip(whole.series, whole.ordinal, strict=True) if s == series)
         if ordinal - first < 12:
             keep.append(row)
-    np.testing.assert_array_equal(found.series, whole.series[keep])
-    np.testing.assert_array_equal(found.ordinal, whole.ordinal[keep])
-    np.testing.assert_array_equal(found.target, whole.target[keep])
-    np.testing.assert_array_equal(found.covariates["load"].values, whole.covariates["load"].values[keep])
-    assert [c.tolist() for c in found.ids] == [c.tolist() for c in whole.ids]
+    np.testing.assert_array_equal(cut.series, whole.series[keep])
+    np.testing.assert_array_equal(cut.ordinal, whole.ordinal[keep])
+    np.testing.assert_array_equal(cut.target, whole.target[keep])
+    np.testing.assert_array_equal(cut.covariates["load"].values, whole.covariates["load"].values[keep])
+    assert [c.tolist() for c in cut.ids] == [c.tolist() for c in whole.ids]
     assert f"{len(whole.series) - len(keep)} rows are left out" in caplog.text
-    assert set(np.bincount(found.series).tolist()) == {10, 9, 8}
+    assert set(np.bincount(cut.series).tolist()) == {10, 9, 8}
 
 
 def test_more_rows_than_there_are_change_nothing(caplog) -> None:

@@ -1,4 +1,4 @@
-"""Times: every spelling is read, written back as it came, and placed on the right instant."""
+"""Times: every format is read, written back as it came, and placed on the right instant."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def written(table: Table, ahead: int = 0) -> pd.Series:
     return format_times(table.schema.frequency.stamps(ordinals), table.schema)
 
 
-def at(spelled: str, n: int = 30, freq: str = "D") -> list[str]:
-    return list(pd.date_range("2019-12-30", periods=n, freq=freq).strftime(spelled))
+def at(form: str, n: int = 30, freq: str = "D") -> list[str]:
+    return list(pd.date_range("2019-12-30", periods=n, freq=freq).strftime(form))
 
 
-SPELLINGS = {
+FORMATS = {
     "iso": (at("%Y-%m-%d"), "D"),
     "iso hours": (at("%Y-%m-%d %H:%M:%S", freq="h"), "h"),
     "iso T": (at("%Y-%m-%dT%H:%M", freq="15min"), "15min"),
@@ -57,10 +57,10 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_text_comes_back_as_it_was(kind: str) -> None:
     """A forecast that writes its times differently cannot be joined to the table it came from."""
-    times, name = SPELLINGS[kind]
+    times, name = FORMATS[kind]
     table = load(pd.DataFrame({"ds": times[:-2], "y": np.arange(len(times) - 2.0)}))
     assert table.schema.frequency.name == name
     back = written(table, ahead=2)
