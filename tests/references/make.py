@@ -50,7 +50,10 @@ QUICK = {
 SHORT = ("--horizon", "6", "--context", "24", "--max-steps", "10", "--set", "model.width=8", "--quiet")
 PLAIN = (*SHORT[:4], "--quiet")
 RECORDED = [
-    ["fit", "tables/single.csv", "--model", "lstm", *SHORT, "--out", "first", "--register", "demand", "--alias", "best"],
+    [
+        "fit", "tables/single.csv", "--model", "lstm", *SHORT, "--out", "first", "--register", "demand", "--alias",
+        "best",
+    ],
     ["fit", "tables/single.csv", "--model", "linear", *PLAIN, "--out", "second"],
     ["backtest", "tables/single.csv", "--model", "linear", *PLAIN, "--windows", "3"],
     ["compare", "tables/single.csv", "--models", "rnn,gru", *SHORT, "--seeds", "1", "--no-probes"],
