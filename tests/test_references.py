@@ -13,8 +13,12 @@ import runpy
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import tarfile
 import time
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +49,26 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The store in that folder, as if it had been moved there."""
-    with tarfile.open(HERE / "store.tar.gz") as archive:
-        archive.extractall(here, filter="data")
-    _make(here / "mlflow.db", (here / "store.sql").read_text().replace(str(MADE["PLACE"]), str(here)))
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    return here / "mlflow.db"
-
-
-def _make(database: Path, text: str) -> None:
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+def store(here: Path) -> Iterator[Path]:
+    """The store in that folder, as if it had been moved there, brought up to today's MLflow where that is newer."""
+    _extract("store.tar.gz", here)
+    text = (here / "store.sql").read_text().replace(str(MADE["PLACE"]), str(here))
+    with contextlib.closing(sqlite3.connect(here / "mlflow.db")) as connection:
         connection.executescript(text)
+    if f"'versions.mlflow','{version('mlflow')}'" not in text:
+        words = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{here / 'mlflow.db'}"]
+        subprocess.run(words, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "160")
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield here / "mlflow.db"
+    time.tzset()
+
+
+def _extract(name: str, into: Path) -> None:
+    with tarfile.open(HERE / name) as archive:
+        archive.extractall(into, filter="data")
 
 
 def _said(*words: str) -> str:
@@ -200,6 +210,20 @@ def test_runs_are_recorded_as_then(store: Path) -> None:
         assert before.keys() - names.keys() - set(ELSEWHERE) == set(), f"missing in {key}"
         numbers = {name: value for name, value in before.items() if name.startswith(("test/", "val/", "baseline/"))}
         assert {name: names[name] for name in numbers} == pytest.approx(numbers, rel=0 if SAME else 1e-3), key
+
+
+def test_a_run_that_waited_is_delivered(store: Path) -> None:
+    """Prevents: runs of then that a later version leaves on the disk, or delivers in part."""
+    ((_, known),) = [run for run in _recorded(store) if run[0] == "linear-load-h6"]
+    store.unlink()
+    _extract("waiting.tar.gz", store.parent)
+    (lines,) = store.parent.glob(".tsforge/runs/*/journal.jsonl")
+    lines.write_text(lines.read_text().replace(MADE["NOWHERE"], f"sqlite:///{store}"))
+    assert _said("runs", "sync") == f"{lines.parent.name}  delivered\n"
+    assert not lines.parent.exists()
+    ((_, delivered),) = _recorded(store)
+    assert delivered.keys() == known.keys()
+    assert delivered["test/mase"] == known["test/mase"]
 
 
 def _recorded(database: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ study/              a sweep killed with -9 in its third trial; "host" stands for
                     state of that training is left out, as it is bound to where the table lay
 store.tar.gz        an MLflow store as store.sql, with mlartifacts/ but for pictures and pages
 runs.txt, compared.txt, registered.csv    what `runs`, `runs compare` and `predict` with the registered model said of it
+waiting.tar.gz      a run that waits for a server that never answered, a word in place of its pictures
 machine.json        where the numbers come from, which may differ in their last digits elsewhere
 """
 
@@ -38,6 +39,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PLACE = Path("/tmp/tsforge-reference")
+NOWHERE = "http://127.0.0.1:9"
 HORIZON = 6
 FITS = json.loads((HERE / "fits.json").read_text(encoding="utf-8"))
 QUICK = {
@@ -197,6 +199,15 @@ def store() -> None:
         archive.add("mlartifacts", filter=lambda file: None if file.name.endswith((".png", ".html")) else file)
 
 
+def waiting() -> None:
+    """A fit whose server never answered."""
+    say(*RECORDED[1], "--tracking-uri", NOWHERE)
+    for picture in Path(".tsforge").rglob("*.png"):
+        picture.write_bytes(b"a picture")
+    with tarfile.open("waiting.tar.gz", "w:gz") as archive:
+        archive.add(".tsforge")
+
+
 def machine() -> dict[str, str]:
     """What the last digits of a number depend on."""
     import platform
@@ -204,7 +215,8 @@ def machine() -> dict[str, str]:
     import numpy as np
     import torch
 
-    cpu = Path("/proc/cpuinfo").read_text().partition("vendor_id\t: ")[2].partition("\n")[0]
+    about = Path("/proc/cpuinfo")
+    cpu = (about.read_text() if about.exists() else "").partition("vendor_id\t: ")[2].partition("\n")[0]
     capability = torch.backends.cpu.get_cpu_capability()
     return {
         "machine": platform.machine(), "vendor": cpu, "capability": capability, "torch": torch.__version__,
@@ -221,6 +233,6 @@ if __name__ == "__main__":
         models()
         Path("machine.json").write_text(json.dumps(machine(), indent=2) + "\n")
     else:
-        {"study": study, "store": store}[sys.argv[1]]()
+        {"study": study, "store": store, "waiting": waiting}[sys.argv[1]]()
     for part in sys.argv[2:]:
         (shutil.copytree if Path(part).is_dir() else shutil.copy)(part, HERE / part)
