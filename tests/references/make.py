@@ -51,11 +51,9 @@ QUICK = {
 }
 SHORT = ("--horizon", "6", "--context", "24", "--max-steps", "10", "--set", "model.width=8", "--quiet")
 PLAIN = (*SHORT[:4], "--quiet")
+REGISTERED = ("--register", "demand", "--alias", "best")
 RECORDED = [
-    [
-        "fit", "tables/single.csv", "--model", "lstm", *SHORT, "--out", "first", "--register", "demand", "--alias",
-        "best",
-    ],
+    ["fit", "tables/single.csv", "--model", "lstm", *SHORT, "--out", "first", *REGISTERED],
     ["fit", "tables/single.csv", "--model", "linear", *PLAIN, "--out", "second"],
     ["backtest", "tables/single.csv", "--model", "linear", *PLAIN, "--windows", "3"],
     ["compare", "tables/single.csv", "--models", "rnn,gru", *SHORT, "--seeds", "1", "--no-probes"],
@@ -165,21 +163,17 @@ def study() -> None:
     """Killed while the third trial trains, after it has left a checkpoint."""
     process = subprocess.Popen([sys.executable, "-m", "tsforge", *STUDY])
     journal = Path("study/study.journal")
-    while not (
-        journal.exists()
-        and journal.read_text().count('"owner"') == 3
-        and any(Path("study/checkpoints").glob("*.safetensors"))
-    ):
+    states = Path("study/checkpoints")
+    while not (journal.exists() and journal.read_text().count('"owner"') == 3 and any(states.glob("*.safetensors"))):
         assert process.poll() is None
         time.sleep(0.02)
-    worker = json.loads([line for line in journal.read_text().splitlines() if '"owner"' in line][-1])["user_attr"][
-        "owner"
-    ]
+    begun = [line for line in journal.read_text().splitlines() if '"owner"' in line]
+    worker = json.loads(begun[-1])["user_attr"]["owner"]
     process.kill()
     os.kill(worker["pid"], signal.SIGKILL)
     process.wait()
     journal.write_text(journal.read_text().replace(json.dumps(socket.gethostname()), '"host"'))
-    shutil.rmtree("study/checkpoints")
+    shutil.rmtree(states)
     for left in Path("study").rglob("*.lock"):
         left.unlink()
 
