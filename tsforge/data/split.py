@@ -66,7 +66,7 @@ class Parts(NamedTuple):
 def default_horizon(panel: Panel) -> int:
     """One short cycle of the calendar: a day of hours, two weeks of days, a year of months; at most 1/8."""
     frequency = panel.schema.frequency
-    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    longest = int(panel.lengths.max(initial=0))
     usual = _HORIZONS.get(frequency.name) or next((s for s in frequency.seasons() if s >= 8), 24)
     return max(1, min(usual, longest // 8))
 
@@ -88,7 +88,7 @@ def long_context(usual: int, season: int, history: int) -> int:
 
 def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) -> tuple[int, int]:
     """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
-    median = float(np.median(panel.ends - panel.offsets[:-1]))
+    median = float(np.median(panel.lengths))
     share = max(horizon, round(SHARE * median))
     for name, asked in (("validation", validation), ("test", test)):
         if asked and asked < horizon:
@@ -122,12 +122,11 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
     history: least number of steps before the origin of a training window, as in `windows.cut`.
     Raises DataError when no series is long enough, naming the rows that it takes.
     """
-    starts = panel.offsets[:-1]
     train = cut(panel, cuts.begin, cuts.train, context, horizon, history=history)
     validation = cut(panel, cuts.train, cuts.validation, context, horizon)
     test = cut(panel, cuts.origin, cuts.test, context, horizon, stride=cuts.stride)
     if not len(train.origins) or not len(validation.origins):
-        longest = int((panel.ends - starts).max(initial=0))
+        longest = int(panel.lengths.max(initial=0))
         needed = 1 + horizon + cuts.held_out
         if longest >= needed:
             raise DataError(
