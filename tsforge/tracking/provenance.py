@@ -10,16 +10,18 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("tsforge", "torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
+from tsforge.version import __version__
+
+PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
 
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "tsforge": __version__}
     for name in PACKAGES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # run from a checkout that is not installed
+        except PackageNotFoundError:
             continue
     return found
 
