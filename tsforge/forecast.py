@@ -6,8 +6,8 @@ Normalised values are what the network works in; `Scaling` takes them back to da
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,10 @@ class Forecast(Protocol):
         """The quantile levels it holds, ascending; empty for a point forecast."""
 
     @property
+    def normalised(self) -> Tensor:
+        """(B, H, C), or (B, H, C, Q) where it holds quantiles: its values in normalised units."""
+
+    @property
     def scaling(self) -> Scaling:
         """From normalised units to data units."""
 
@@ -62,6 +66,13 @@ class Forecast(Protocol):
 
     def loss(self, truth: Truth) -> Tensor:
         """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
+
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
+        """The forecast with change(normalised, *given) for its normalised values.
+
+        change: elementwise, and ascending if quantiles shall not cross.
+        given: (B, H, C) each, or what broadcasts to it; all quantiles of a step have the same.
+        """
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,9 @@ class Point:
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
         return masked_mean(_weighed(POINT_LOSSES[self.kind](gap), self.weight), truth.observed)
+
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Point:
+        return replace(self, normalised=change(self.normalised, *given))
 
 
 @dataclass(frozen=True)
@@ -130,6 +144,9 @@ class Quantiles:
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
         pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
         return masked_mean(_weighed(pinball.mean(-1), self.weight), truth.observed)
+
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
+        return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
 
 
 def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:

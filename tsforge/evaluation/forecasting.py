@@ -83,7 +83,7 @@ def baselines(kinds: Iterable[BaselineKind], prepared: Prepared, known: Known | 
 
 def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
     """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
-    network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
+    network.scaler.fit(*(torch.from_numpy(part) for part in prepared.level))
     if not len(prepared.parts.train):
         return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS

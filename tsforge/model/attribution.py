@@ -19,7 +19,7 @@ from tsforge.forecast import Scaling
 from tsforge.model.backbones.transformer import Attention
 from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
-from tsforge.model.transforms.scaling import WindowScaler
+from tsforge.model.transforms.scaling import Measure
 
 BATCH = 64  # forecast steps whose gradients are taken at once
 MOST = 2**29  # gradients: 2 GiB of them
@@ -62,7 +62,7 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
 
     with torch.no_grad(), hooked(network, Attention, look):
         network(context)
-    unread = L - N if isinstance(network, Network) and network.recent == N else 0
+    unread = L - N if isinstance(network, Network) and network.context == N else 0
     before = {"cross": unread, "joint": unread}
     return {kind: F.pad(torch.stack(found), (before.get(kind, 0), 0)) for kind, found in layers.items()}
 
@@ -114,12 +114,12 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
     target = many.target.requires_grad_()
     levels: list[Tensor] = []
 
-    def held(_scaler: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
-        """The same normalisation, as a constant."""
+    def held(_measure: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
+        """What a window is normalised by, as a constant."""
         levels.append(scaling.loc.detach())
         return Scaling(scaling.loc.detach(), scaling.scale.detach())
 
-    with torch.enable_grad(), hooked(network, WindowScaler, held):
+    with torch.enable_grad(), hooked(network, Measure, held):
         forecast = network(many)
         chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
         slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None

@@ -6,6 +6,7 @@ Axes: B batch, H horizon, C targets, Q quantile levels, M members.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -83,25 +84,21 @@ class Ensemble(nn.Module):
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C), in the normalised units of the first member's forecast."""
-        found: list[Point | Quantiles] = [member(context) for member in self.members]
-        first = found[0]
-        same = torch.stack([_in_units_of(first.scaling, one) for one in found])  # (M, B, H, C) or (M, B, H, C, Q)
-        said = _median(same) if self.weights is None else _mean(same, self.weights)
-        if isinstance(first, Point):
-            return Point(said, first.scaling, first.kind)
-        return Quantiles(said, first.scaling, first.levels, centre=first.centre)
+        forecasts: list[Point | Quantiles] = [member(context) for member in self.members]
+        first = forecasts[0]
+        values = torch.stack([_in_units_of(first.scaling, forecast) for forecast in forecasts])  # (M, B, H, C[, Q])
+        combined = _median(values) if self.weights is None else _mean(values, self.weights)
+        return replace(first, normalised=combined, weight=None)
 
 
-def _in_units_of(scaling: Scaling, forecast: Point | Quantiles) -> Tensor:
+def _in_units_of(scaling: Scaling, forecast: Forecast) -> Tensor:
     """Normalised values in the units of another scaling.
 
     The difference of the levels is taken first: a large level would swallow small deviations in float32.
     """
     loc, scale = forecast.scaling
     shift, factor = (loc - scaling.loc) / scaling.scale, scale / scaling.scale
-    if isinstance(forecast, Quantiles):
-        shift, factor = shift.unsqueeze(-1), factor.unsqueeze(-1)
-    return shift + factor * forecast.normalised
+    return forecast.mapped(lambda values, shift, factor: shift + factor * values, shift, factor).normalised
 
 
 def _median(values: Tensor) -> Tensor:

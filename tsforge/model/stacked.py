@@ -25,15 +25,21 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
 
 
 def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Forecast]:
-    """What each network says of its own context. All have backbones of one shape."""
-    seen = [network.embed(context) for network, context in zip(networks, contexts, strict=True)]
-    backbones = [network.backbone for network in networks]
-    pasts, futures = [s.past for s in seen], [s.future for s in seen]
+    """The forecast of each network for its own context: `Network.forward`, with the backbones side by side.
+
+    All have backbones of one shape.
+    """
+    windows = [network.transform(context) for network, context in zip(networks, contexts, strict=True)]
+    tokens = [network.tokens.embed(window.context) for network, (window, _) in zip(networks, windows, strict=True)]
+    backbones, pasts, futures = [network.backbone for network in networks], *zip(*tokens, strict=True)
     if isinstance(backbones[0], EncoderDecoder):
-        answers = _recurrent(cast("list[EncoderDecoder]", backbones), pasts, futures)
+        added = _recurrent(cast("list[EncoderDecoder]", backbones), pasts, futures)
     else:
-        answers = _stacked(backbones, pasts, futures)
-    return [network.answer(s, h) for network, s, h in zip(networks, seen, answers, strict=True)]
+        added = _stacked(backbones, pasts, futures)
+    return [
+        network.undo(network.read(window, future + more), states)
+        for network, (window, states), future, more in zip(networks, windows, futures, added, strict=True)
+    ]
 
 
 def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], futures: Sequence[Tensor]) -> list[Tensor]:

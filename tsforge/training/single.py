@@ -99,7 +99,7 @@ def untrained(prepared: Prepared) -> nn.Module:
     with seeded(prepared.experiment.seed):
         network = prepared.experiment.network(prepared.source.shape)
     if isinstance(network, Network):
-        network.scaler.learn(*(torch.from_numpy(part) for part in prepared.level))
+        network.scaler.fit(*(torch.from_numpy(part) for part in prepared.level))
     return network
 
 

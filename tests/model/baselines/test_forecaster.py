@@ -74,7 +74,7 @@ def test_many_windows_are_forecast_as_one_by_one(kind: str, missing: float) -> N
 
 def learned(kind: str, batches: list[Batch], levels: tuple[float, ...] = LEVELS) -> BaselineForecaster:
     made = Baseline(kind=kind, levels=levels).build(SHAPE)
-    made.scaler.learn(CENTRE, SPREAD)
+    made.scaler.fit(CENTRE, SPREAD)
     made.learn(batches)
     return made
 
@@ -112,7 +112,7 @@ def test_the_median_is_the_baseline_itself(kind: str) -> None:
     if made.ridge is None:
         expected = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
     else:
-        expected = made.ridge(given_, made.scaler(*given_[:2]))
+        expected = made.ridge(given_, made.scaler.scaling(*given_[:2]))
     with torch.no_grad():
         torch.testing.assert_close(made(given_).point, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(made(given_).quantiles()[..., 2], expected, rtol=1e-4, atol=1e-4)

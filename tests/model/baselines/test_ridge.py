@@ -19,7 +19,7 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def made(shape: WindowShape = SHAPE) -> BaselineForecaster:
     network = Baseline(kind="linear", levels=LEVELS).build(shape)
-    network.scaler.learn(CENTRE[: shape.targets], SPREAD[: shape.targets])
+    network.scaler.fit(CENTRE[: shape.targets], SPREAD[: shape.targets])
     return network
 
 
@@ -109,7 +109,7 @@ def test_a_linear_recurrence_is_continued(scale: float, shift: float) -> None:
     shape = WindowShape(context=40, horizon=12, targets=1, past=0, known=0, static=0)
     series = waves(600, scale, shift)
     network = Baseline(kind="linear").build(shape)
-    network.scaler.learn(series.mean()[None], series.std()[None])
+    network.scaler.fit(series.mean()[None], series.std()[None])
     network.learn([windows_of(series[:400], 40, 12)])
     given, after = windows_of(series[400:], 40, 12)
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_a_series_that_never_changes_stays() -> None:
     """A matrix of NaN from inputs that are all zero."""
     shape = WindowShape(context=8, horizon=3, targets=1, past=0, known=0, static=0)
     network = Baseline(kind="linear").build(shape)
-    network.scaler.learn(torch.tensor([4.0]), torch.tensor([0.0]))
+    network.scaler.fit(torch.tensor([4.0]), torch.tensor([0.0]))
     batch = windows_of(torch.full((60,), 4.0), 8, 3)
     network.learn([batch])
     with torch.no_grad():
@@ -159,4 +159,4 @@ def test_what_it_has_not_learned_is_the_last_value() -> None:
     given = context(SHAPE, missing=0.0)
     ridge = Ridge(SHAPE.context, SHAPE.horizon)
     expected = given.target[:, -1:].expand(-1, SHAPE.horizon, -1)
-    torch.testing.assert_close(ridge(given, made().scaler(*given[:2])), expected)
+    torch.testing.assert_close(ridge(given, made().scaler.scaling(*given[:2])), expected)

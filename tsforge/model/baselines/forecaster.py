@@ -67,7 +67,7 @@ class BaselineForecaster(nn.Module):
         batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
         """
         if self.ridge is not None:
-            self.ridge.learn((context, truth, self.scaler(*context[:2])) for context, truth in batches)
+            self.ridge.learn((context, truth, self.scaler.scaling(*context[:2])) for context, truth in batches)
         found = []
         for context, truth in batches:
             scaling, point = self._parts(context)
@@ -79,7 +79,7 @@ class BaselineForecaster(nn.Module):
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
         """The units of each window, and its point forecast; the training level where nothing was observed."""
-        scaling = self.scaler(context.target, context.observed)
+        scaling = self.scaler.scaling(context.target, context.observed)
         if self.ridge is not None:
             point = self.ridge(context, scaling)
         else:
