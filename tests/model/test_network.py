@@ -39,7 +39,7 @@ def ready(kind: str, shape: WindowShape = SHAPE, **settings: object) -> nn.Modul
     made = network(kind, shape, **settings)
     made.scaler.fit(CENTRE, SPREAD)
     if isinstance(made, BaselineForecaster):
-        made.learn([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
+        made.fit([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
     return made
 
 

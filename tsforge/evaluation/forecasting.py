@@ -88,7 +88,7 @@ def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: 
         return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.learn(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
+        network.fit(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], prepared: Prepared) -> dict[str, Forecaster]:
@@ -162,7 +162,7 @@ class _Kept:
         self.offset = np.empty((0, 1, H, C), dtype=np.float32)
 
     def put(self, here: slice, forecast: Forecast) -> None:
-        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.offset))
+        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.normalised))
         if not self.levels and forecast.levels:
             W, H, C = self.point.shape
             self.levels = forecast.levels

@@ -1,4 +1,4 @@
-"""Where a network's answer comes from: the weights of its attention, and gradient × input. It is left as it was.
+"""Where a forecast comes from: the weights of a network's attention, and gradient × input. Networks do not change.
 
 Axes: B batch, L context, H horizon, C targets; S sequences, A attention heads, N past and M future tokens.
 """
@@ -38,17 +38,21 @@ def hooked(network: nn.Module, kind: type[nn.Module], hook: Callable[..., Any]) 
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
     """The weights of every `Attention` in a network, by what attends to what; empty where it has none.
 
-    "past" (layers, S, A, N, N): within the past. "future" (layers, S, A, M, M): within the future.
-    "cross" (layers, S, A, M, N): the future to the past. "joint" (layers, S, A, M, N+M): in one stack over both,
-    the future's rows. "other": over tokens that are none of these. Those of a row sum to 1. Of an ensemble, those of
-    the member with the largest weight that has some, the first of equals. Of a network that reads only the newest
-    steps, as a token each, "cross" and "joint" have all steps of the context, those that it does not read with 0.
+    "past" (layers, S, A, N, N): within the past.
+    "future" (layers, S, A, M, M): within the future.
+    "cross" (layers, S, A, M, N): the future to the past.
+    "joint" (layers, S, A, M, N+M): in one stack over both, the future's rows.
+    "other": over tokens that are none of these.
+
+    Every row sums to 1. For an ensemble: the weights of the member with the largest weight that has attention, the
+    first of equals. For a network that reads only the newest steps, as a token each, "cross" and "joint" have all steps
+    of the context, with 0 for those that it does not read.
     """
     if isinstance(network, Ensemble):
         weights = network.weights or [1.0] * len(network.members)
         for k in sorted(range(len(weights)), key=lambda k: -weights[k]):
-            if found := attention(network.members[k], context):
-                return found
+            if maps := attention(network.members[k], context):
+                return maps
         return {}
     L = context.target.shape[1]
     N, M = network.tokens.shape[:2] if isinstance(network, Network) else (L, context.known.shape[1] - L)
@@ -64,11 +68,11 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
         network(context)
     unread = L - N if isinstance(network, Network) and network.context == N else 0
     before = {"cross": unread, "joint": unread}
-    return {kind: F.pad(torch.stack(found), (before.get(kind, 0), 0)) for kind, found in layers.items()}
+    return {kind: F.pad(torch.stack(maps), (before.get(kind, 0), 0)) for kind, maps in layers.items()}
 
 
 def _kind(tokens: int, past: int, future: int, causal: bool) -> str:
-    """What self-attention over so many tokens is about; of as many past as future ones, only the future is masked."""
+    """What the tokens of a self-attention are; where past and future are equally many, only the future is masked."""
     if tokens == past + future:
         return "joint"
     if tokens not in (past, future):
@@ -83,11 +87,11 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     ŷ (H, C) is the point forecast in data units and z (L, C) the normalised context, (y - loc) / scale, with loc and
     scale held fixed. To first order, each entry is what a past step and target adds to a forecast step and target,
     counted from the level of the window: a linear network's entries sum to ŷ - loc, but for a constant. 0 where
-    nothing was observed. A network without `WindowScaler` is differentiated as it is.
+    nothing was observed. A network without `WindowScaler` is differentiated as a whole.
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
 
-    Raises ModelError where the forecast has no gradient, or one that is not finite, or where they are too many.
+    Raises ModelError where the forecast has no gradient, one that is not finite, or too many of them.
     """
     _, L, C = context.target.shape
     H = context.known.shape[1] - L
@@ -97,14 +101,14 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
             "explain a model of fewer targets, or of one target and many series",
         )
     outputs = torch.cartesian_prod(torch.arange(H), torch.arange(C))  # (H·C, 2)
-    found = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
-    if not found.isfinite().all():
+    entries = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
+    if not entries.isfinite().all():
         raise ModelError(
             "the gradient of this forecast is not a number: the model computes with gaps, as naive2 does with its "
             "moving average",
             "explain another model; seasonal-naive is near to naive2",
         )
-    return found.view(H, C, L, C)
+    return entries.view(H, C, L, C)
 
 
 def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tensor:

@@ -20,10 +20,12 @@ from tsforge.model.zoo import ModelConfig
 
 
 class Member(Config):
-    """One model of a blend, and how it is trained; what is left out is as the experiment has it.
+    """One model of a blend, and how it is trained; what is None is as the experiment has it.
 
-    weight: its part in the mean; those of all members are divided by their sum. seed: the experiment's where None.
-    steps, until: its `train.max_steps` and `train.until`.
+    weight: its part in the mean; the weights of all members are divided by their sum.
+    seed: of its weights and batches.
+    steps: its `train.max_steps`.
+    until: its `train.until`.
     """
 
     model: ModelConfig
@@ -53,28 +55,28 @@ class Blend(Config):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of the members; they sum to 1."""
+        """The weights of the members; they sum to 1."""
         total = sum(member.weight for member in self.members)
         return tuple(member.weight / total for member in self.members)
 
     @property
     def long_context(self) -> bool:
-        """Whether some member wants more than a few seasons of context where nobody says."""
+        """Whether a context of more than a few seasons is better for some member, by default."""
         return any(member.model.long_context for member in self.members)
 
     def build(self, shape: WindowShape) -> Ensemble:
         return Ensemble([member.model.build(shape) for member in self.members], self.weights)
 
     def least_context(self, season: int) -> int:
-        """Steps of context that all members can do with."""
+        """Steps of context that all members need."""
         return max(member.model.least_context(season) for member in self.members)
 
 
 class Ensemble(nn.Module):
-    """Combines what its members say of the same context, quantile by quantile.
+    """Combines its members' forecasts of one context, quantile by quantile.
 
     weights: of a mean over members (an average of quantile functions; Vincent 1912, Lichtendahl et al. 2013), which
-    sum to 1; the median over members where there are none. Either way quantiles that ascend in every member ascend.
+        sum to 1; the median over members where None. Either way quantiles that ascend in every member ascend.
     """
 
     def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:

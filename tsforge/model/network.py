@@ -93,14 +93,14 @@ class Neural(Config):
 
     @property
     def long_context(self) -> bool:
-        """Whether a context of more than a few seasons is wanted where nobody says: tokens are not single steps."""
+        """Whether a context of more than a few seasons is better, by default: tokens are not single steps."""
         return not isinstance(self.tokens, PointTokens)
 
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
     def least_context(self, season: int) -> int:
-        """Any context will do, but for the seasons that indices are taken from."""
+        """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 
 
@@ -184,12 +184,12 @@ class Network(nn.Module):
 
 
 def _zeroed(linear: nn.Linear) -> nn.Linear:
-    """A map that says nothing until it has learned something."""
+    """A map that gives 0 until it is trained."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers training can change."""
+    """The count of trainable numbers."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -109,12 +109,12 @@ def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mean_change(values: Tensor, observed: Tensor) -> Tensor:
-    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 where there are none."""
+    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 without any."""
     return _mean((values[:, 1:] - values[:, :-1]).abs(), observed[:, 1:] & observed[:, :-1])
 
 
 def _mean(values: Tensor, observed: Tensor) -> Tensor:
-    """Over the observed steps of values (B, L, C), (B, 1, C); 0 where there are none."""
+    """Mean over the observed steps of values (B, L, C), (B, 1, C); 0 without any."""
     total = torch.where(observed, values, torch.zeros_like(values)).sum(dim=1, keepdim=True)
     return total / observed.sum(dim=1, keepdim=True).clamp(min=1)
 
@@ -126,7 +126,7 @@ def any_observed(observed: Tensor) -> Tensor:
 
 
 def last_observed(target: Tensor, observed: Tensor) -> Tensor:
-    """The newest observed value of each window and channel, (B, 1, C); 0 where there is none."""
+    """The newest observed value of each window and channel, (B, 1, C); 0 without any."""
     if observed[:, -1].all():
         return target[:, -1:]
     steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]

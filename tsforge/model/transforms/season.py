@@ -11,7 +11,7 @@ seasons, so that its indices are also noise: they are drawn towards 1 by the sha
 with σ² the variance of r_t about its phase's index and n_p its count: a window without a season keeps its values, with
 no test. (Positive-part James & Stein 1961; for seasonal factors Miller & Williams 2003.)
 
-Axes: B batch, L context, H horizon, C targets, Q quantile levels; m steps of one season.
+Axes: B batch, L context, H horizon, C targets; m steps of one season.
 """
 
 from __future__ import annotations
@@ -70,25 +70,25 @@ def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
     ratio = phases(values / moving_average(values, m), m)  # (B, seasons, m, C)
     index = classical(ratio)
     count = (~ratio.isnan()).sum(dim=1)  # (B, m, C)
-    off = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
-    noise = off / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
+    error = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
+    noise = error / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
     spread = (index - 1).square().sum(dim=1) / (m - 1)
-    kept = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
-    index = 1 + (index - 1) * kept[:, None]
-    fine = whole & (index > LEAST).all(dim=1)  # a comparison with NaN is false
-    return torch.where(fine[:, None], index.to(target.dtype), ones)
+    share = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
+    index = 1 + (index - 1) * share[:, None]
+    usable = whole & (index > LEAST).all(dim=1)  # a comparison with NaN is false
+    return torch.where(usable[:, None], index.to(target.dtype), ones)
 
 
 def unbroken(target: Tensor, observed: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """The stretch without a hole up to the origin in double precision, NaN before it; and whether it can be divided by.
+    """The newest values without a gap (B, L, C), in double precision and NaN before; whether they give indices (B, C).
 
-    It can where it has `least` steps, all above 0, and nothing was observed before it. (B, L, C) and (B, C).
+    They do where they are at least `least` steps, all above 0, and nothing was observed before them.
     """
-    stretch = (~observed).flip(1).cumsum(1).flip(1) == 0
-    positive = (torch.where(stretch, target, torch.ones_like(target)) > 0).all(dim=1)
-    alone = (~observed | stretch).all(dim=1)
-    values = torch.where(stretch, target, torch.full_like(target, torch.nan)).double()
-    return values, (stretch.sum(dim=1) >= least) & positive & alone
+    newest = (~observed).flip(1).cumsum(1).flip(1) == 0
+    positive = (torch.where(newest, target, torch.ones_like(target)) > 0).all(dim=1)
+    alone = (~observed | newest).all(dim=1)
+    values = torch.where(newest, target, torch.full_like(target, torch.nan)).double()
+    return values, (newest.sum(dim=1) >= least) & positive & alone
 
 
 def moving_average(values: Tensor, m: int) -> Tensor:
