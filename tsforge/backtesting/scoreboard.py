@@ -5,22 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsforge.backtesting.rolling import Backtest
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.evaluation.metrics import METRICS, REFERENCE, SHOWN, Ratio, find, lower_is_better, metric
+from tsforge.evaluation import metrics
+from tsforge.evaluation.metrics import METRICS, REFERENCE, SHOWN, Ratio, lower_is_better
 from tsforge.evaluation.quantiles import Floats
-from tsforge.evaluation.scores import Average, By, averaged, owa_of, skill, stepwise, sums
+from tsforge.evaluation.scores import Average, By, averaged, owa, skill, stepwise, sums
 from tsforge.evaluation.significance import Paired, paired
 
 NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
-COVERAGES = tuple(f"coverage_{n}" for n in NOMINAL)
 Scores = dict[str, dict[str, float]]
 BY: dict[Average, By] = {"points": "step", "series": "series"}  # the sums that an average is made of
+
+
+Combine = Callable[[list[Ratio]], Floats]
+
+
+class Place(NamedTuple):
+    """Where a scoreboard keeps a sum."""
+
+    group: str
+    model: str
+    intervals: str
+    name: str
+    by: By
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,7 @@ class Scoreboard:
     """
 
     tests: dict[str, Backtest]
-    # By group, model, kind of intervals, metric and By: the numbers are kept, as the intervals behind them are large.
-    _sums: dict[tuple[str, str, str, str, By], Ratio] = field(default_factory=dict, init=False, repr=False)
+    _sums: dict[Place, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
 
     @property
     def first(self) -> Backtest:
@@ -77,7 +89,7 @@ class Scoreboard:
     def score(self, model: str, metric: str, group: str | None = None, average: Average | None = None) -> float:
         """One score over all groups or one of them, averaged as asked for."""
         average = average or self.average
-        if metric in self.shown:  # all of them in one pass
+        if metric in self.shown:  # those shown are summed in one pass
             self._summed(model, self.shown, BY[average], group)
         return float(self._value(model, metric, BY[average], lambda s: np.asarray(averaged(s, average)), group))
 
@@ -124,60 +136,58 @@ class Scoreboard:
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
-        return averaged(self._summed(model, COVERAGES, "step", kind=kind)[f"coverage_{nominal}"], "points")
+        return averaged(self._covers(model, kind, nominal), "points")
 
     def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
         """Share of truths inside the nominal interval at every horizon step, with one kind of intervals."""
-        values: list[float] = stepwise(
-            self._summed(model, COVERAGES, "step", kind=kind)[f"coverage_{nominal}"]
-        ).tolist()
+        values: list[float] = stepwise(self._covers(model, kind, nominal)).tolist()
         return values
 
-    def _curves(
-        self, names: Sequence[str], by: By, combine: Callable[[list[Ratio]], Floats]
-    ) -> dict[str, dict[str, list[float]]]:
-        for model in self.models:
-            self._summed(model, names, by)
-        return {
-            name: {model: self._value(model, name, by, combine).tolist() for model in self.models} for name in names
-        }
+    def _covers(self, model: str, kind: str, nominal: int) -> list[Ratio]:
+        names = [f"coverage_{n}" for n in NOMINAL]
+        return self._summed(model, names, "step", intervals=kind)[f"coverage_{nominal}"]
 
-    def _value(
-        self, model: str, metric: str, by: By, combine: Callable[[list[Ratio]], Floats], group: str | None = None
-    ) -> Floats:
+    def _curves(self, names: Sequence[str], by: By, combine: Combine) -> dict[str, dict[str, list[float]]]:
+        for model in self.models:  # all metrics in one pass
+            self._summed(model, names, by)
+        return {n: {model: self._value(model, n, by, combine).tolist() for model in self.models} for n in names}
+
+    def _value(self, model: str, name: str, by: By, combine: Combine, group: str | None = None) -> Floats:
         """A metric, or OWA, from its sums in all groups or one."""
-        if metric == "owa":
-            return owa_of(*(lambda part, m=m: self._value(m, part, by, combine, group) for m in (model, "naive2")))
-        return combine(self._summed(model, [metric], by, group)[metric])
+        if name == "owa":
+            return owa(*(
+                [self._value(m, part, by, combine, group) for part in ("smape", "mase")] for m in (model, "naive2")
+            ))  # fmt: skip
+        return combine(self._summed(model, [name], by, group)[name])
 
     def _summed(
-        self, model: str, names: Sequence[str], by: By, group: str | None = None, kind: str | None = None
+        self, model: str, names: Sequence[str], by: By, group: str | None = None, intervals: str | None = None
     ) -> dict[str, list[Ratio]]:
-        """Metrics summed in all groups or one, with the intervals that are scored or another kind.
-
-        What was not summed before is summed in one pass. A metric that needs no quantiles is the same with all kinds.
-        """
+        """Metrics summed in all groups or one, with the intervals that are scored or another kind."""
         names = [part for name in names for part in (("smape", "mase") if name == "owa" else (name,))]
-        summed: dict[str, list[Ratio]] = {name: [] for name in names}
-        for key, test in self.tests.items():
-            if group not in (None, key):
-                continue
-            kinds = {name: kind or test.intervals if metric(name).needs_quantiles else "raw" for name in names}
-            for intervals in dict.fromkeys(kinds.values()):
-                places = {n: (key, model, intervals, n, by) for n in summed if kinds[n] == intervals}
-                if missing := [name for name, place in places.items() if place not in self._sums]:
-                    fresh = sums(test.outcome(model, intervals), missing, by)
-                    self._sums.update((places[name], ratio) for name, ratio in fresh.items())
-                for name, place in places.items():
-                    summed[name].append(self._sums[place])
-        return summed
+        parts = [self._of_group(g, model, names, by, intervals) for g in self.tests if group in (None, g)]
+        return {name: [part[name] for part in parts] for name in names}
+
+    def _of_group(
+        self, group: str, model: str, names: Sequence[str], by: By, intervals: str | None
+    ) -> dict[str, Ratio]:
+        """Metrics summed in one group. What was not summed before is summed in one pass for each kind of intervals."""
+        test, places = self.tests[group], {}
+        for name in names:  # without quantiles, all kinds of intervals have the same value
+            kind = intervals or test.intervals if metrics.metric(name).needs_quantiles else "raw"
+            places[name] = Place(group, model, kind, name, by)
+        for kind in INTERVALS:
+            if missing := [n for n, place in places.items() if place.intervals == kind and place not in self._sums]:
+                fresh = sums(test.outcome(model, kind), missing, by)
+                self._sums.update({places[name]: ratio for name, ratio in fresh.items()})
+        return {name: self._sums[place] for name, place in places.items()}
 
 
 def check_metrics(names: Sequence[str]) -> None:
     """Raises ConfigError for a name that is no metric."""
     usual = (*METRICS, "owa")
     for name in names:
-        if name != "owa" and find(name) is None:
+        if name != "owa" and metrics.find(name) is None:
             more = "; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"
             raise ConfigError(
                 f"there is no metric '{name}'", nearest(name, usual) or f"known: {listing(usual, 99)}{more}"

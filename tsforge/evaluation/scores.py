@@ -75,16 +75,13 @@ def stepwise(parts: Sequence[Ratio]) -> Floats:
     return _joined(padded, _added).value
 
 
-def owa(o: Outcome, reference: Outcome, average: Average = "points") -> float:
-    """Mean of the ratios of sMAPE and MASE to those of a reference. (Makridakis et al. 2020, "M4": Naive2)"""
-    return float(owa_of(lambda name: score(o, name, average), lambda name: score(reference, name, average)))
+def owa(own: Sequence[Floats | float], reference: Sequence[Floats | float]) -> Floats:
+    """Mean of the ratios of sMAPE and MASE to those of a reference. (Makridakis et al. 2020, "M4": Naive2)
 
-
-def owa_of(own: Callable[[str], Floats | float], reference: Callable[[str], Floats | float]) -> Floats:
-    """OWA from what gives sMAPE and MASE by name: one value each, or one per step or series."""
+    own, reference: both metrics, one value each, or one per step or series.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = [np.divide(own(name), reference(name)) for name in ("smape", "mase")]
-    return np.asarray(np.mean(ratios, axis=0))
+        return np.asarray(np.mean([np.divide(a, b) for a, b in zip(own, reference, strict=True)], axis=0))
 
 
 def skill(value: float, reference: float) -> float:
