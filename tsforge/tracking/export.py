@@ -31,9 +31,9 @@ CODE = '''"""Read by MLflow: the model directory under artifacts/, served by tsf
 
 from mlflow.models import set_model
 
-from tsforge.tracking.serving import Forecaster
+from tsforge.tracking.serving import ServedModel
 
-set_model(Forecaster())
+set_model(ServedModel())
 '''
 ENVIRONMENT = """python: "{version}"
 build_dependencies:
