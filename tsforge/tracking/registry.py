@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -19,12 +19,22 @@ from tsforge.tracking import runs, store
 
 NAME = "model"
 FOLDER = "artifacts/model"  # of the model directory within what MLflow keeps
+T = TypeVar("T")
 _PLACE = re.compile(r"(runs|models):/+(.+)")
 
 
 def is_recorded(word: object) -> bool:
     """Whether a word names a recorded model rather than a folder."""
     return isinstance(word, str) and _PLACE.fullmatch(word) is not None
+
+
+def local(model: T, uri: str | None = None) -> T | Path:
+    """The folder of a model that is named by its address; whatever else names or is a model, unchanged.
+
+    uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
+    Raises TrackingError for a recorded model that is not there.
+    """
+    return fetch(str(model), uri) if is_recorded(model) else model
 
 
 def record(client: Any, experiment: str, run: str, export: Callable[[Path], None]) -> str:
