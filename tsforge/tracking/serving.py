@@ -139,7 +139,7 @@ def serve(folder: Path, listening: Listening, ready: Callable[[], None]) -> None
         if problem.code:
             raise ConfigError(
                 f"the server could not be started on {listening.host} port {listening.port}",
-                "see above; or choose another --port",
+                "see above; or choose another `port`",
             ) from None
     finally:
         done.set()
