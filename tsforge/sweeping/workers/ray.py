@@ -30,7 +30,7 @@ def package() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+        raise ConfigError("--engine ray needs a missing package", "pip install '.[ray]' in a checkout") from None
     return ray
 
 
