@@ -72,6 +72,7 @@ def test_settings_named_in_errors_exist() -> None:
         ("fit", "an ensemble from data.csv", "an ensemble from data.csv"),
         ("backtest", "set backtest.windows, or a larger data.test", "set --windows, or a larger data.test"),
         ("sweep", "take sweep.sampler=tpe, or fewer sweep.workers", "take --sampler tpe, or fewer --workers"),
+        ("sweep", "say it otherwise: `space` train.lr=...", "say it otherwise: --space train.lr=..."),
         ("compare", "give train.max_time=60s, raise compare.tune", "give --max-time 60s, raise --tune"),
         ("predict", "pass data.freq, or data.timezone=UTC", "pass data.freq, or data.timezone=UTC"),
         ("runs", "name the store with `tracking_uri`", "name the store with --tracking-uri"),
