@@ -96,7 +96,8 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
         siblings = [k for k in known if k.rpartition(".")[0] == parent and k != path]
         # A known path can still be impossible here, as a network's width for a baseline.
         near = nearest(path, [k for k in known if k != path])
-        hint = f"known here: {listing(siblings, 20)}" if path in known or not near else near
+        names = listing((k.rpartition(".")[2] for k in siblings), 20)
+        hint = f"known here: {names}" if path in known or not near else near
         return ConfigError(f"{source}: there is no setting '{path}'", hint)
     if first["type"] == "union_tag_invalid":
         path += "." + first["ctx"]["discriminator"].strip("'")
@@ -105,7 +106,8 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
     return ConfigError(
-        f"{source}: {path or 'the experiment'}: {text}{shown}", f"give another value, as with --set {path}=VALUE"
+        f"{source}: {path or 'the experiment'}: {text}{shown}",
+        f"give another value, as with {path}=VALUE" if path else "",
     )
 
 
