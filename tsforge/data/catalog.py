@@ -100,7 +100,7 @@ def get(card: Card) -> Path:
     _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    return files.replace(path, content)
+    return files.write(path, content)
 
 
 def _check(card: Card, content: bytes, what: str) -> None:

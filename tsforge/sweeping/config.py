@@ -136,7 +136,7 @@ class Plan(Config):
 
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""
-        files.replace(folder / FILE, self.json_text())
+        files.write(folder / FILE, self.json_text())
 
 
 ROUNDS = 20  # reports of a training: what pruners count by, however long it is
