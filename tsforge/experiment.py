@@ -132,6 +132,14 @@ class Experiment(Config):
             return self.model.build(shape)
         return Ensemble([self.model.build(shape) for _ in range(self.ensemble)])
 
+    def on(self, data: DataConfig) -> Experiment:
+        """The experiment with its data settled, as `Dataset.config` has them."""
+        return self.model_copy(update={"data": data})
+
+    def with_train(self, update: dict[str, Any]) -> Experiment:
+        """The experiment with some settings of its training changed, which are not checked."""
+        return self.model_copy(update={"train": self.train.model_copy(update=update)})
+
     def plain(self) -> dict[str, Any]:
         """Nested plain values, without what is not set."""
         return self.model_dump(mode="json", exclude_none=True)

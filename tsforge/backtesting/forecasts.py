@@ -9,14 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tsforge.data import split, statistics
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.windows import Windows
 from tsforge.evaluation import adaptive as adaptation
 from tsforge.evaluation import conformal, forecasting
 from tsforge.evaluation.adaptive import Adapted
 from tsforge.evaluation.conformal import Calibration
-from tsforge.evaluation.forecasting import Forecaster, Known
+from tsforge.evaluation.forecasting import Baselines, Forecaster
 from tsforge.evaluation.outcome import Outcome, concatenated
+from tsforge.experiment import Experiment
 from tsforge.model.baselines.naive import BaselineKind
 
 log = logging.getLogger("tsforge")
@@ -62,30 +63,30 @@ class Moving(NamedTuple):
     together: list[Adapted]
 
 
-def judge(model: Forecaster, prepared: Prepared, known: Known | None = None) -> Judged:
-    """The model and the baselines over the test windows. known: baselines that have learned with the model."""
-    experiment, windows, known = prepared.experiment, _bounded(prepared), known or {}
+def judge(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Judged:
+    """The model and the baselines over the test windows. fitted: baselines that were fitted with the model."""
+    windows, fitted = _bounded(dataset), fitted or {}
     kind: str = experiment.model.kind
-    asked = experiment.backtest.metrics if experiment.backtest else ()
-    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in asked else ()
+    metrics = experiment.backtest.metrics if experiment.backtest else ()
+    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
     others = [name for name in dict.fromkeys((*forecasting.BASELINES, *extra)) if name != kind]
-    blank = [] if len(prepared.parts.train) else [name for name in others if name not in known]
+    blank = [] if len(dataset.parts.train) else [name for name in others if name not in fitted]
     if "linear" in blank:
         log.warning("there is nothing before the first origin to learn from: linear is left out")
         others.remove("linear")
         blank.remove("linear")
-    found = {kind: model, **forecasting.baselines(others, prepared, known)}
-    raw = forecasting.outcomes({name: f.reader for name, f in found.items()}, prepared, windows)
+    forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted)}
+    raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], bands=raw[name].bands.bare()) for name in blank}
-    return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in found.items()}),))
+    return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
 
 
-def _bounded(prepared: Prepared) -> Windows:
+def _bounded(dataset: Dataset) -> Windows:
     """The test windows, or as many of them as memory allows."""
-    shape = prepared.source.shape
+    shape = dataset.source.shape
     most = MOST_VALUES // (shape.horizon * shape.targets * 11)
-    return split.thin_test(prepared.parts, most).test
+    return split.thin_test(dataset.parts, most).test
 
 
 def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:

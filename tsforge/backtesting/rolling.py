@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.forecasts import Judged, Moving, joined, judge
+from tsforge.data import dataset as datasets
 from tsforge.data import split, statistics
 from tsforge.data.catalog import find
-from tsforge.data.dataset import Cut, Prepared, arrange, encode, pick_device, read, resolve, settle_horizon
+from tsforge.data.dataset import Dataset, Sizes
+from tsforge.data.loader import pick_device
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.times import show_time
@@ -27,11 +29,12 @@ from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 from tsforge.training import fitting
-from tsforge.training.events import Report
+from tsforge.training.events import Report, Stop
 
 log = logging.getLogger("tsforge")
 
-Fold = Callable[[Prepared, int, int], Report | None]  # called before each fit: what is fitted, which one, of how many
+# Called before each fit: what is fitted to which windows, which one it is, of how many.
+Fold = Callable[[Experiment, Dataset, int, int], Report | None]
 
 
 @dataclass(frozen=True)
@@ -124,22 +127,23 @@ def for_model(config: BacktestConfig | None) -> BacktestConfig:
 
 def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     """Fit before the first origin, and again every `refit` origins."""
-    experiment, panel = read(experiment, data)
-    _say_ragged(panel)
+    asked, panel = datasets.read(experiment.data, data)
+    _warn_ragged(panel)
     config = experiment.backtest or BacktestConfig()
-    horizon = settle_horizon(experiment, panel)
+    horizon = datasets.settle_horizon(asked, panel)
     stride = config.stride or (horizon if config.windows or config.refit else 1)
-    _, test = split.sizes(panel, horizon, experiment.data.validation, experiment.data.test)
+    _, test = split.sizes(panel, horizon, asked.validation, asked.test)
     count = config.windows or (test - horizon) // stride + 1
     if count < 1:
         raise ConfigError("data.test = 0 leaves nothing to score", "pass --windows, or a larger data.test")
     if config.windows or config.refit:
         test = (count - 1) * stride + horizon
-    settled = {"data": experiment.data.model_copy(update={"test": test, "horizon": horizon})}
     first = split.Rolling(stride, config.gap, config.train_window)
-    experiment, _ = resolve(experiment.model_copy(update=settled), panel, first)
-    _check_history(experiment, config)
-    assert experiment.data.validation is not None
+    layout = datasets.resolve(
+        asked.model_copy(update={"test": test, "horizon": horizon}), panel, experiment.model, first
+    )
+    experiment = experiment.on(layout.config)
+    _check_history(layout.sizes, config)
     device = pick_device(experiment.train.device)
     per_fit = config.refit or count
     starts = range(0, count, per_fit)
@@ -149,25 +153,27 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         n = min(per_fit, count - begin)
         rolling = first._replace(later=(count - begin - n) * stride)
         length = test if n == count else (n - 1) * stride + horizon
-        cuts = split.split(panel, experiment.data.validation, length, rolling)
-        prepared = arrange(experiment, panel, cuts, device)
-        if not len(prepared.parts.test):
+        cuts = split.split(panel, layout.sizes.validation, length, rolling)
+        dataset = datasets.arrange(panel, layout._replace(cuts=cuts), device)
+        if not len(dataset.parts.test):
             log.warning(
                 "no truth was observed behind the origins of fit %d of %d: it is left out", number + 1, len(starts)
             )
             continue
-        learned = fitting.learn(prepared, on_fit(prepared, number, len(starts)))
-        if learned.stop == "interrupt":
+        trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
+        if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
-        judged.append(judge(learned.judged, prepared))
-        units = units or _units(prepared, config)
+        model = fitting.calibrate(trained, dataset)
+        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        judged.append(judge(forecaster, experiment, dataset))
+        units = units or _units(dataset, config)
     if not judged:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more --windows")
     return Backtest(experiment, panel, joined(judged, units), stride, len(judged))
 
 
-def _say_ragged(panel: Panel) -> None:
-    """Series are cut by their own ends: that a common clock would be crossed is said, where there is one."""
+def _warn_ragged(panel: Panel) -> None:
+    """Warn where series are cut by their own ends and a common clock is crossed by that."""
     last = panel.first + panel.ends - panel.offsets[:-1]
     last = last[panel.ends > panel.offsets[:-1]]
     if panel.schema.time_kind == "datetime" and len(np.unique(last)) > 1:
@@ -177,21 +183,19 @@ def _say_ragged(panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _units(prepared: Prepared, config: BacktestConfig) -> statistics.Moments | None:
+def _units(dataset: Dataset, config: BacktestConfig) -> statistics.Moments | None:
     """What scores are divided by, where they are asked for in deviations of the training part."""
     if config.units != "standard":
         return None
-    return statistics.moments(prepared.panel, prepared.cuts.train, prepared.cuts.begin)
+    return statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin)
 
 
-def _check_history(experiment: Experiment, config: BacktestConfig) -> None:
-    data = experiment.data
-    assert data.validation is not None
-    assert data.horizon is not None
-    least = data.validation + data.horizon + 1
+def _check_history(sizes: Sizes, config: BacktestConfig) -> None:
+    least = sizes.validation + sizes.horizon + 1
     if config.train_window is not None and config.train_window < least:
         raise ConfigError(
-            f"a sliding window of {config.train_window} steps is too short: validation takes {data.validation} of them",
+            f"a sliding window of {config.train_window} steps is too short: "
+            f"validation takes {sizes.validation} of them",
             f"ask for {least} steps or more, or lower data.validation",
         )
 
@@ -220,15 +224,18 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     first = panel.ends.copy()
     first[np.unique(windows.series)] = origin
     validated = np.minimum(np.where(seen > panel.offsets[:-1], seen, first), first)
-    trained = np.maximum(validated - (model.experiment.data.validation or H), panel.offsets[:-1])
+    config_of_data, shape = model.experiment.data, model.shape
+    validation = config_of_data.validation or H
+    trained = np.maximum(validated - validation, panel.offsets[:-1])
     cuts = split.Split(panel.offsets[:-1], trained, validated, first, panel.ends, 0, stride)
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    prepared = encode(experiment, panel, Cut(cuts, parts, model.facts.encodings))
-    forecaster = Forecaster(Reader(model.network, prepared.source), model.calibration)
-    judged = judge(forecaster, prepared, model.baselines)
-    return Backtest(experiment, panel, joined([judged], _units(prepared, config)), stride, 0)
+    sizes = Sizes(L, H, shape.season, validation, config_of_data.test or 0)
+    dataset = datasets.encode(panel, datasets.Layout(config_of_data, sizes, cuts), parts, model.facts.encodings)
+    forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+    judged = judge(forecaster, experiment, dataset, model.baselines)
+    return Backtest(experiment, panel, joined([judged], _units(dataset, config)), stride, 0)
 
 
 def _seen(model: Model, panel: Panel) -> split.Ints:

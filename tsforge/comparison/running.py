@@ -16,8 +16,9 @@ from tsforge.comparison.results import Measured, OnData
 from tsforge.comparison.table import Table
 from tsforge.comparison.trainings import Contest, Stage
 from tsforge.comparison.tuning import Bench
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
+from tsforge.experiment import Experiment
 from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
@@ -42,7 +43,7 @@ class Setting:
     command: str = ""
     workers: int = 1
     say: Callable[[str], None] = lambda _: None
-    watch: Callable[[str, Prepared], Report | None] = lambda *_: None
+    watch: Callable[[str, Experiment, Dataset], Report | None] = lambda *_: None
     follow: Callable[[str], Progress | None] = lambda _: None
 
 
@@ -121,10 +122,10 @@ def _tuned(one: Contest, plan: Plan, setting: Setting, parent: Run) -> Contest:
     return replace(one, tuned=tuning.tune(one, plan.compare, bench))
 
 
-def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report | None]:
+def _counted(setting: Setting, count: int) -> Callable[[str, Experiment, Dataset], Report | None]:
     """The watch, told which of how many trainings begins."""
     numbers = itertools.count(1)
-    return lambda title, prepared: setting.watch(f"training {next(numbers)} of {count}: {title}", prepared)
+    return lambda title, *what: setting.watch(f"training {next(numbers)} of {count}: {title}", *what)
 
 
 def _measured(plan: Plan, probed: probing.Found, data: list[OnData], start: float) -> Measured:

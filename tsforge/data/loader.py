@@ -12,6 +12,7 @@ from tsforge.batch import Batch, Context, Truth, WindowShape
 from tsforge.data.covariates import Features
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
+from tsforge.errors import ConfigError
 
 
 class WindowSource:
@@ -120,3 +121,12 @@ def _fitting(device: str, nbytes: int) -> str:
         return device
     free, _ = torch.cuda.mem_get_info(device)
     return device if nbytes < free / 3 else "cpu"
+
+
+def pick_device(wanted: str) -> str:
+    """ "cpu" or "cuda", never a surprise: cuda is refused where there is none."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("no CUDA device is available", 'set train.device = "auto" or "cpu"')
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from pandas.api import types
 
-from tsforge.data.defaults import default_horizon
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season
+from tsforge.data.split import default_horizon
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, detect
 from tsforge.data.table.table import Table, tidy

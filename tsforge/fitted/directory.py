@@ -27,9 +27,10 @@ from tsforge.batch import WindowShape
 from tsforge.config import parse
 from tsforge.errors import ConfigError, ModelError
 from tsforge.evaluation.conformal import Calibration
+from tsforge.evaluation.forecasting import Baselines
 from tsforge.experiment import Experiment
 from tsforge.fitted import manifest
-from tsforge.fitted.model import Baselines, DataFacts, Model, _shape
+from tsforge.fitted.model import DataFacts, Model
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.tracking import registry
 
@@ -92,14 +93,14 @@ def load(folder: str | Path) -> Model:
     try:
         experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
-        network = experiment.network(_shape(facts))
+        network = experiment.network(facts.window_shape)
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
         if manifest.CALIBRATION in known:
             values = manifest.read_json(folder / manifest.CALIBRATION)
             calibration = parse(Calibration, values, manifest.CALIBRATION)
         kept = manifest.BASELINES in known
-        baselines = _read_baselines(folder / manifest.BASELINES, _shape(facts)) if kept else {}
+        baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape) if kept else {}
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval(), calibration, baselines)

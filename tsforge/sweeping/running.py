@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsforge.data.dataset import read, resolve
+from tsforge.data import dataset as datasets
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.settings import override
@@ -100,15 +100,15 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
     """
     bases, digest = {}, ""
     for kind, base in plan.bases.items():
-        experiment, panel = read(base, data)
-        if experiment.data.path is None:
+        config, panel = datasets.read(base.data, data)
+        if config.path is None:
             if folder is None:
                 raise ConfigError(
                     "a sweep reads its data in several processes", "write the table to a file, and name it"
                 )
             data = str(storing.keep(data, folder, panel.digest()))
-            experiment, panel = read(base, data)
-        bases[kind] = resolve(experiment, panel)[0]
+            config, panel = datasets.read(base.data, data)
+        bases[kind] = base.on(datasets.resolve(config, panel, base.model).config)
         digest = panel.digest()
     return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 
@@ -210,10 +210,10 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
     table = Table.read(plan)
     for one in {c.name: c for c in (made.winner, made.default) if c is not None}.values():
         refit.test(one, folder, table)
-    model, learned = refit.winner(found[0], folder, table)
+    model, trained = refit.winner(found[0], folder)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
     fit, _ = recording.keep(
-        fitting.for_fit(model.experiment, None), learned, folder / "model", tracker, Wish(parent=run)
+        trained, model, fitting.prepare(model.experiment), folder / "model", tracker, Wish(parent=run)
     )
     return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from tsforge.backtesting.scoreboard import Scoreboard, document
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
 from tsforge.evaluation.metrics import REFERENCE, SHOWN
 from tsforge.evaluation.scores import by_step, skill
 from tsforge.experiment import Experiment
+from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS
 from tsforge.runtime import tables
@@ -24,7 +25,8 @@ from tsforge.tracking import provenance, view
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
-from tsforge.training.events import Event, Report, Round, Standing
+from tsforge.training.events import Event, Report, Round, Standing, Stop
+from tsforge.training.loop import Trained
 
 Scores = dict[str, dict[str, float]]
 
@@ -45,55 +47,69 @@ class Wish:
 
 
 def fit(
-    prepared: Prepared, folder: Path, tracker: Tracker, wish: Wish | None = None, report: Report | None = None
+    experiment: Experiment,
+    dataset: Dataset,
+    folder: Path,
+    tracker: Tracker,
+    *,
+    wish: Wish | None = None,
+    report: Report | None = None,
 ) -> tuple[fitting.Fit, Run]:
     """Train, save the model directory, and record it all while it happens.
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    return _recorded(
-        prepared, folder, tracker, wish or Wish(), lambda run: fitting.train(prepared, _watching(run, report))
-    )
+    experiment = experiment.on(dataset.config)
+
+    def fit(run: Run) -> fitting.Fit:
+        trained = fitting.train(experiment, dataset, _watching(run, report))
+        return fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
+
+    with _begun(experiment, dataset, tracker, wish or Wish()) as run:
+        return _kept(fit(run), run, folder, wish or Wish()), run
 
 
 def keep(
-    prepared: Prepared, learned: fitting.Learned, folder: Path, tracker: Tracker, wish: Wish | None = None
+    trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, wish: Wish
 ) -> tuple[fitting.Fit, Run]:
-    """The same of a model that was trained before."""
-
-    def finish(run: Run) -> fitting.Fit:
-        watch = _watching(run, None)
-        for event in learned.rounds:
-            watch(event)
-        return fitting.finish(prepared, learned)
-
-    return _recorded(prepared, folder, tracker, wish or Wish(), finish)
+    """Score and record a model that was trained before, and save its directory."""
+    with _begun(trained.experiment, dataset, tracker, wish) as run:
+        _rounds(run, trained.rounds)
+        return _kept(fitting.score(trained, model, dataset), run, folder, wish), run
 
 
-def _recorded(
-    prepared: Prepared, folder: Path, tracker: Tracker, wish: Wish, train: Callable[[Run], fitting.Fit]
-) -> tuple[fitting.Fit, Run]:
-    experiment = prepared.experiment
+@contextmanager
+def _begun(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wish) -> Iterator[Run]:
+    """The run of a fit, with what is known before it."""
     labels = tags("fit", wish, experiment.model.kind)
     with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
         run.text("experiment.toml", experiment.toml())
-        run.dataset(dataset(prepared.panel, experiment.data.path))
-        result = train(run)
-        if result.standings:
-            _chosen(run, result)
-        fitting.save(result, folder)
-        _fitted(run, result, folder, wish)
-        if result.stop == "interrupt":
-            run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
-    return result, run
+        run.dataset(described(dataset.panel, experiment.data.path))
+        yield run
+
+
+def _kept(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fit:
+    """Save the model directory, and record what is known once it lies there."""
+    if result.standings:
+        _chosen(run, result)
+    fitting.save(result, folder)
+    _fitted(run, result, folder, wish)
+    if result.stop == Stop.INTERRUPT:
+        run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
+    return result
+
+
+def _rounds(run: Run, rounds: Sequence[Round]) -> None:
+    """The losses of validations that are over."""
+    watch = _watching(run, None)
+    for event in rounds:
+        watch(event)
 
 
 def _chosen(run: Run, result: fitting.Fit) -> None:
     """What a tournament chose: the experiment that makes it again, in place of the question, and its losses."""
     run.text("experiment.toml", result.model.experiment.toml())
-    watch = _watching(run, None)
-    for event in result.rounds:
-        watch(event)
+    _rounds(run, result.rounds)
     run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
 
 
@@ -140,7 +156,7 @@ class Recorder:
 def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
     test = board.first
     run.text("experiment.toml", test.experiment.toml())
-    run.dataset(dataset(test.panel, test.experiment.data.path))
+    run.dataset(described(test.panel, test.experiment.data.path))
     found = scores(board.scores)
     found["speed/backtest_s"] = sum(t.seconds for t in board.tests.values())
     run.metrics(found)
@@ -174,7 +190,7 @@ def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
     return found | dict(wish.tags)
 
 
-def dataset(panel: Panel, path: str | None) -> dict[str, str]:
+def described(panel: Panel, path: str | None) -> dict[str, str]:
     """A panel as MLflow describes data; the source is where it lay, or that it lay in memory."""
     place = Path(path).absolute() if path and Path(path).exists() else None
     columns = [{"name": name, "type": "double", "required": True} for name in panel.schema.target]
@@ -245,7 +261,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
         run.file(picture, "plots")
     shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
     primary = "mase" if shown and math.isfinite(next(iter(shown.values()))["mase"]) else "mae"
-    text = note(shown, primary, len(result.prepared.parts.test), wish)
+    text = note(shown, primary, len(result.dataset.parts.test), wish)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 

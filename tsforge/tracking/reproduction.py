@@ -85,11 +85,11 @@ def reproduce(
 def _fit(
     experiment: Experiment, source: Any, known: dict[str, str], run: Recorded, tracker: Tracker, report: Report | None
 ) -> dict[str, float]:
-    prepared = fitting.for_fit(experiment, source)
-    _check(prepared.panel, known, run)
+    dataset = fitting.prepare(experiment, source)
+    _check(dataset.panel, known, run)
     wish = Wish(tags=(("tsforge.reproduces", run.id),))
     with TemporaryDirectory() as place:
-        result, _ = recording.fit(prepared, Path(place) / "model", tracker, wish, report)
+        result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, wish=wish, report=report)
     return recording.scores(result.scores)
 
 

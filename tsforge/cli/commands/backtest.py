@@ -13,7 +13,7 @@ from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_fol
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
     from tsforge.cli.tables.backtest import Text
-    from tsforge.data.dataset import Prepared
+    from tsforge.data.dataset import Dataset
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.tracking.recording import Recorder
     from tsforge.training.events import Report
@@ -184,15 +184,15 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
     what, data, config = work
     open_lines: list[AutoProgress | Progress] = []
 
-    def on_fit(prepared: Prepared, number: int, count: int) -> Report | None:
-        recorder.begin(prepared.experiment)
-        if quiet or isinstance(prepared.experiment.model, Baseline):  # it needs no progress
+    def on_fit(experiment: Experiment, dataset: Dataset, number: int, count: int) -> Report | None:
+        recorder.begin(experiment)
+        if quiet or isinstance(experiment.model, Baseline):  # it needs no progress
             return None
         for line in open_lines:
             line.close()
         of = f"{group}: " if group else ""
-        show.tell(f"{of}fit {number + 1} of {count} on {len(prepared.parts.train):,} windows")
-        open_lines.append(following(prepared))
+        show.tell(f"{of}fit {number + 1} of {count} on {len(dataset.parts.train):,} windows")
+        open_lines.append(following(experiment, dataset))
         return open_lines[-1]
 
     try:

@@ -15,7 +15,8 @@ from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
     from tsforge.comparison.config import Plan
-    from tsforge.data.dataset import Prepared
+    from tsforge.data.dataset import Dataset
+    from tsforge.experiment import Experiment
     from tsforge.training.events import Report
 
 
@@ -115,13 +116,13 @@ class _Lines:
         if not self.quiet:
             output.tell(text)
 
-    def watch(self, title: str, prepared: Prepared) -> Report | None:
+    def watch(self, title: str, experiment: Experiment, dataset: Dataset) -> Report | None:
         from tsforge.cli.progress import following
 
         self.say(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        line = self._line = following(prepared)
+        line = self._line = following(experiment, dataset)
         return line
 
     def follow(self, title: str) -> SweepProgress | None:
