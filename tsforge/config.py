@@ -93,10 +93,11 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     path = _dotted(first["loc"], settings, unknown=first["type"] == "extra_forbidden")
     if first["type"] == "extra_forbidden":
         parent = path.rpartition(".")[0]
-        siblings = [s for s in settings if s.rpartition(".")[0] == parent and s != path]
+        siblings = [k for k in settings if k.rpartition(".")[0] == parent and k != path]
         # A path that exists can still be impossible here, as a network's width for a baseline.
-        near = nearest(path, [s for s in settings if s != path])
-        hint = f"known here: {listing(siblings, 20)}" if path in settings or not near else near
+        near = nearest(path, [k for k in settings if k != path])
+        names = listing((k.rpartition(".")[2] for k in siblings), 20)
+        hint = f"known here: {names}" if path in settings or not near else near
         return ConfigError(f"{source}: there is no setting '{path}'", hint)
     if first["type"] == "union_tag_invalid":
         path += "." + first["ctx"]["discriminator"].strip("'")
@@ -104,7 +105,10 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     text = template.format(**first.get("ctx", {})) if template else first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return ConfigError(f"{source}: {path or 'the experiment'}: {text}{shown}", f"give another value: {path}=VALUE")
+    return ConfigError(
+        f"{source}: {path or 'the experiment'}: {text}{shown}",
+        f"give another value, as with {path}=VALUE" if path else "",
+    )
 
 
 def _dotted(loc: tuple[str | int, ...], settings: list[str], *, unknown: bool) -> str:
