@@ -77,7 +77,7 @@ class Panel:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def between(self, stops: Ints, begins: Ints | None = None) -> NDArray[np.bool_]:
-        """Which rows (T,) lie before their series' stop, and from its beginning (its first row where None) on."""
+        """A mask (T,) of the rows from their series' beginning (its first row where None) up to its stop."""
         series, rows = self.row_series(), np.arange(len(self.values))
         before: NDArray[np.bool_] = rows < stops[series]
         return before if begins is None else before & (begins[series] <= rows)
@@ -121,7 +121,7 @@ def build(table: Table, extend: int = 0) -> Panel:
 
 
 def _span(table: Table, n: int) -> tuple[Ints, Ints]:
-    """(first, last) grid ordinal of each series; rows are sorted."""
+    """The first and the last grid ordinal of each series, whose rows are sorted."""
     starts = np.searchsorted(table.series, np.arange(n), side="left")
     stops = np.searchsorted(table.series, np.arange(n), side="right")
     return table.ordinal[starts], table.ordinal[stops - 1]

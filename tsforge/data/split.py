@@ -25,7 +25,7 @@ _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "Y
 
 
 class Split(NamedTuple):
-    """(n,) rows: training is [begin, train), validation [train, validation), test [origin, test).
+    """Parts of every series: training [begin, train), validation [train, validation), test [origin, test), each (n,).
 
     origin lies behind validation by the gap, if there is one. Test windows are `stride` steps apart.
     held_out: steps behind the training part, as asked for; a series shorter than that has fewer.
@@ -41,7 +41,7 @@ class Split(NamedTuple):
 
 
 class Rolling(NamedTuple):
-    """How a backtest cuts: all in steps.
+    """The cuts of a backtest, in steps.
 
     stride: between test windows.
     gap: left out between what is trained on and the first origin.
@@ -87,7 +87,7 @@ def long_context(usual: int, season: int, history: int) -> int:
 
 
 def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) -> tuple[int, int]:
-    """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
+    """Steps of validation and test: as asked for, else a tenth of the median series, at least one horizon."""
     median = float(np.median(panel.lengths))
     share = max(horizon, round(SHARE * median))
     for name, asked in (("validation", validation), ("test", test)):

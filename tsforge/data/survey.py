@@ -1,4 +1,4 @@
-"""What a table holds, as plain values: columns and roles, frequency, series, gaps, season."""
+"""The survey of a table as plain values: columns and roles, frequency, series, gaps, season."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tsforge.data.table.table import Table, arrange
 
 
 def survey(source: Any, config: DataConfig) -> dict[str, Any]:
-    """What `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
+    """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     Raises DataError for what would stop a fit.
     """
