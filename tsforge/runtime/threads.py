@@ -8,9 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -30,13 +27,6 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) ->
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(threads, len(items)), thread_name_prefix="tsforge") as pool:
         return list(pool.map(work, items))
-
-
-def blank(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Zeros in single precision, written by several threads: new memory costs more than what is computed in it."""
-    found = np.empty(shape, dtype=np.float32)
-    each(lambda part: part.fill(0), np.array_split(found.reshape(-1), cores()), cores())
-    return found
 
 
 @contextmanager
