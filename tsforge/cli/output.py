@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.hints import translated
+
 if TYPE_CHECKING:
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
@@ -43,7 +45,7 @@ class _Notes(logging.Handler):
         self._seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = translated(record.getMessage(), _LINE[1])
         if text not in self._seen:
             self._seen.add(text)
             tell(f"note: {text}")

@@ -85,12 +85,12 @@ def baselines(
 
 def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dataset) -> None:
     """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
-    network.scaler.learn(*(torch.from_numpy(part) for part in dataset.level))
+    network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     if not len(dataset.parts.train):
         return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.learn(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
+        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:
@@ -163,7 +163,7 @@ class _Forecasts:
         self.offset = np.empty((0, 1, H, C), dtype=np.float32)
 
     def put(self, here: slice, forecast: Forecast) -> None:
-        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.offset))
+        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.normalised))
         if not self.levels and forecast.levels:
             W, H, C = self.point.shape
             self.levels = forecast.levels

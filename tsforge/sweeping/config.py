@@ -136,7 +136,7 @@ class Plan(Config):
 
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""
-        files.replace(folder / FILE, self.json_text())
+        files.write(folder / FILE, self.json_text())
 
 
 ROUNDS = 20  # reports of a training: what pruners count by, however long it is
@@ -201,19 +201,19 @@ def checked(plan: Plan) -> Plan:
             raise ConfigError(
                 f"{setting.name} changes the units of the loss, by which trials are "
                 + ("compared" if "val/loss" in sweep.objectives else "pruned"),
-                "fix it, or take --pruner none and an objective such as val/mase",
+                "fix it, or take sweep.pruner=none and an objective such as val/mase",
             )
     if sweep.pruner == "wilcoxon" and (sweep.folds < 2 or len(sweep.objectives) > 1):
-        raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add --folds 8, or take another")
+        raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add sweep.folds=8, or take another")
     if sweep.sampler in ("gp", "cmaes") and len(plan.bases) > 1:
         raise ConfigError(
             f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
-            "take --sampler tpe, or one model",
+            "take sweep.sampler=tpe, or one model",
         )
     if sweep.address is not None and sweep.engine != "ray":
-        raise ConfigError("an address is that of a Ray cluster", "add --engine ray")
+        raise ConfigError("an address is that of a Ray cluster", "add sweep.engine=ray")
     if not varied and len(plan.bases) == 1:
-        raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
+        raise ConfigError("there is nothing to vary", "name several sweep.models, or a range with `space`")
     return plan
 
 

@@ -105,7 +105,8 @@ class Judge:
             size = experiment.train.batch_size // 2
             if size < LEAST_BATCH:
                 raise TrainingError(
-                    f"memory does not suffice for batches of {2 * size}", "narrow the space, or take fewer --workers"
+                    f"memory does not suffice for batches of {2 * size}",
+                    "narrow the space, or take fewer sweep.workers",
                 )
             log.warning("memory does not suffice for batches of %d: trained again with %d", 2 * size, size)
             watcher.halved(size)
@@ -195,7 +196,7 @@ class Judge:
         values = tuple(found[name] for name in self.plan.sweep.objectives)
         for name, value in zip(self.plan.sweep.objectives, values, strict=True):
             if not math.isfinite(value):
-                raise TrainingError(f"{name} has no value on these validation windows", "take --objectives val/mae")
+                raise TrainingError(f"{name} has no value on these validation windows", "take sweep.objectives=val/mae")
         return values
 
 
