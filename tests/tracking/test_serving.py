@@ -312,7 +312,7 @@ def test_an_export_holds_text_pictures_and_weights_alone(fitted: Callable[..., t
         elif not content.startswith(b"\x89PNG"):
             content.decode("utf-8")
             assert name.startswith("artifacts/") or str(folder) not in content.decode("utf-8")
-    assert f"tsforge=={tsforge.__version__}" in files["requirements.txt"].read_text().splitlines()
+    assert f"tsforge-toolkit=={tsforge.__version__}" in files["requirements.txt"].read_text().splitlines()
 
 
 def test_an_export_can_be_moved(

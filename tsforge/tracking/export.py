@@ -25,7 +25,7 @@ from tsforge.data import tidy
 from tsforge.data.schema import Schema
 from tsforge.errors import ModelError
 from tsforge.fitted import manifest
-from tsforge.version import __version__
+from tsforge.version import DISTRIBUTION, __version__
 
 CODE = '''"""Read by MLflow: the model directory under artifacts/, served by tsforge."""
 
@@ -58,7 +58,7 @@ def export(folder: Path, into: Path) -> None:
             raise ModelError(f"{into}: is not empty", "export into a new folder")
         shutil.copytree(folder, into / _MODEL)
         (into / _CODE_FILE).write_text(CODE, encoding="utf-8")
-        packages = f"mlflow=={mlflow.__version__}\ntsforge=={__version__}\n"
+        packages = f"mlflow=={mlflow.__version__}\n{DISTRIBUTION}=={__version__}\n"
         (into / "requirements.txt").write_text(packages, encoding="utf-8")
         python = ENVIRONMENT.format(version=platform.python_version())
         (into / "python_env.yaml").write_text(python, encoding="utf-8")

@@ -10,16 +10,18 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("tsforge", "torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
+from tsforge.version import __version__
+
+PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
-    installed = {"python": platform.python_version()}
+    installed = {"python": platform.python_version(), "tsforge": __version__}
     for name in PACKAGES:
         try:
             installed[name] = version(name)
-        except PackageNotFoundError:  # run from a checkout that is not installed
+        except PackageNotFoundError:
             continue
     return installed
 

@@ -30,7 +30,9 @@ def package() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--engine ray needs a package that is missing", 'pip install "tsforge[ray]"') from None
+        raise ConfigError(
+            "the engine ray needs a package that is missing", "in a checkout: pip install '.[ray]'"
+        ) from None
     return ray
 
 
@@ -77,7 +79,8 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
     except (OSError, ValueError, RuntimeError) as problem:
         text = str(problem).partition("\n")[0]
         raise ConfigError(
-            f"no Ray cluster answers at {address}: {text}", "start one with `ray start --head`, or leave out --address"
+            f"no Ray cluster answers at {address}: {text}",
+            "start one with `ray start --head`, or leave out sweep.address",
         ) from None
     try:
         yield Cluster(count, plan)
