@@ -16,6 +16,7 @@ import tsforge
 from tests.helpers.stores import content, query, runs
 from tsforge.errors import DataError, TrackingError
 from tsforge.model.zoo import ZOO
+from tsforge.plotting import forecasts, training
 from tsforge.tracking import recording, reproduction, store
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -28,10 +29,13 @@ def hourly(seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A store with a fit of every named model, and one of a table in memory."""
+def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store with a fit of every named model and one of a table in memory; no pictures, which take half of it."""
     folder = tmp_path_factory.mktemp("reproduction")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "loss_curve", lambda *_: None)
+        patch.setattr(forecasts, "held_out", lambda *_: None)
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         hourly().to_csv("data.csv", index=False)
