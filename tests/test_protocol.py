@@ -57,9 +57,8 @@ def test_etth1_anchors(horizon: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A border off by one, the sample deviation, a dropped window, a mean of means: any of them moves these."""
     monkeypatch.setenv("TSFORGE_DATA", str(etth1()))
     asked = groups({"model.kind": "naive", "data.horizon": horizon}, PROTOCOLS / "etth1.toml")[""]
-    experiment, panel = read(asked, None)
-    experiment, cuts = resolve(experiment, panel)
-    prepared = arrange(experiment, panel, cuts)
+    config, panel = read(asked.data, None)
+    prepared = arrange(panel, resolve(config, panel, asked.model))
     assert len(prepared.parts.test) == WINDOWS[horizon]
     # What baselines learn is their intervals: their points need none of it, and a long horizon's take a while.
     shape = prepared.source.shape

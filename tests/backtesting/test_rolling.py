@@ -12,7 +12,7 @@ import pytest
 
 import tsforge
 from tsforge.backtesting.rolling import Backtest
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, DataError
 from tsforge.evaluation.scores import score
 from tsforge.experiment import BacktestConfig, Experiment
@@ -49,26 +49,26 @@ def origins(test: Backtest) -> list[tuple[int, int]]:
 )
 def test_every_fit_sees_only_what_lies_before_its_origins(refit: int, gap: int, sliding: int | None) -> None:
     """A training part that reaches to the next origin, a gap on the wrong side, a window that does not slide."""
-    seen: list[Prepared] = []
+    seen: list[Dataset] = []
     config = BacktestConfig(windows=5, stride=7, refit=refit, gap=gap, train_window=sliding)
     test = tsforge.backtest(
         experiment(),
         table((240, 200)),
         config=config,
-        on_fit=lambda p, _n, _of: seen.append(p),  # type: ignore[func-returns-value]
+        on_fit=lambda _e, dataset, _n, _of: seen.append(dataset),  # type: ignore[func-returns-value]
     )
     per_fit = refit or 5
     firsts = [[n - H - 7 * k for k in range(4, -1, -1)] for n in (240, 200)]
     assert test.fits == len(seen) == -(-5 // per_fit)
-    for f, prepared in enumerate(seen):
+    for f, dataset in enumerate(seen):
         for i in range(2):
-            start = int(prepared.panel.offsets[i])
+            start = int(dataset.panel.offsets[i])
             end = firsts[i][f * per_fit] - gap
-            assert prepared.cuts.validation[i] - start == end
-            assert prepared.cuts.train[i] - start == end - 24
-            assert prepared.cuts.begin[i] - start == (0 if sliding is None else max(0, end - sliding))
-            mine = prepared.parts.train.series == i
-            assert prepared.parts.train.origins[mine].max() + H <= start + end - 24
+            assert dataset.cuts.validation[i] - start == end
+            assert dataset.cuts.train[i] - start == end - 24
+            assert dataset.cuts.begin[i] - start == (0 if sliding is None else max(0, end - sliding))
+            mine = dataset.parts.train.series == i
+            assert dataset.parts.train.origins[mine].max() + H <= start + end - 24
     assert sorted(origins(test)) == sorted((i, o) for i in range(2) for o in firsts[i])
 
 
@@ -104,7 +104,7 @@ def test_without_windows_a_model_is_scored_as_its_fit_was(tmp_path: Path) -> Non
     frame = table((300,))
     fitted = tsforge.fit(experiment("gru", **{"train.max_steps": 5, "model.width": 4}), frame, out=tmp_path / "m")
     test = tsforge.backtest(tmp_path / "m", frame)
-    assert len(test.judged.windows) == len(fitted.prepared.parts.test)
+    assert len(test.judged.windows) == len(fitted.dataset.parts.test)
     for name in ("gru", "seasonal-naive", "naive", "drift", "linear"):
         for metric in ("mase", "rmsse", "wql", "coverage_80"):
             expected = fitted.scores[name][metric]

@@ -43,7 +43,7 @@ def model_folder(word: str, uri: str | None) -> str:
     """The folder of a model: itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies or was fetched to."""
     from tsforge.tracking import registry
 
-    return str(registry.fetch(word, uri)) if registry.is_recorded(word) else word
+    return str(registry.local(word, uri))
 
 
 @Parameter(name="*")

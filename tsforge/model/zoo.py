@@ -10,7 +10,7 @@ from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.network import Neural
 
-DEFAULT = "gru"  # the best single one on three tables, in the README
+DEFAULT = "gru"  # the best single one on three tables, in docs/models.md
 MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models inside
 
 

@@ -17,7 +17,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.evaluation.forecasting import Forecaster, Reader
-from tsforge.evaluation.metrics import SHOWN, is_error
+from tsforge.evaluation.metrics import SHOWN, lower_is_better
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
@@ -189,7 +189,7 @@ class Judge:
 
     def _metrics(self) -> list[str]:
         asked = [name.removeprefix("val/") for name in self.plan.sweep.objectives if name.startswith("val/")]
-        usual = [name for name in (*SHOWN, "crps") if is_error(name)]
+        usual = [name for name in (*SHOWN, "crps") if lower_is_better(name)]
         return list(dict.fromkeys([*(name for name in asked if name != "loss"), *usual]))
 
     def _values(self, found: dict[str, float]) -> tuple[float, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
 from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_folder
+from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -104,13 +104,13 @@ def _say(texts: list[Text], written: list[str | None]) -> None:
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
     """What can be refused before anything is read."""
     from tsforge.backtesting.scoreboard import check_metrics
-    from tsforge.data import tidy as tables
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
     if output is not None:
-        tables.check_path(Path(output), (".csv", ".md"))
+        files.check_path(Path(output), (".csv", ".md"))
     if plot is not None:
         check_path(Path(plot))
 

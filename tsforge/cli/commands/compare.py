@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
 from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
@@ -56,7 +56,7 @@ def compare(
     equal, options, record = equal or CompareOptions(), options or FitOptions(), record or TrackOptions()
     plan = _plan(source, options, equal.settings())
     with record.tracker() as tracker:
-        from tsforge.cli.tables.comparison import show_table
+        from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
 
         plan = config.quick(plan) if quick else plan
@@ -70,7 +70,7 @@ def compare(
         finally:
             lines.close()
         if not json:
-            show_table(done.table, definitions=definitions)
+            print_comparison(done.table, definitions=definitions)
             _say_written(done.files, quick=quick)
     if json:
         where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}

@@ -34,9 +34,7 @@ def data(
     if action == "list":
         places = {n: locate(card) for n, card in known.items()}
         if json:
-            print_json(
-                [c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()]
-            )
+            print_json([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()])
             return 0
         rows = [
             [

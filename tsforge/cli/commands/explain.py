@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from tsforge.cli.options import model_folder
 from tsforge.cli.output import check_overwrites, echo, print_json, print_notes, print_table
 from tsforge.runtime.numbers import figure
-from tsforge.cli.options import model_folder
 
 if TYPE_CHECKING:
     from tsforge.fitted.explanation import Explanation, Method
@@ -63,13 +63,13 @@ def explain(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
-    from tsforge.data import tidy as tables
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     if output is not None:
-        tables.check_path(Path(output), (".npz", ".csv", ".parquet"))
+        files.check_path(Path(output), (".npz", ".csv", ".parquet"))
     if plot is not None:
         check_path(Path(plot))
     check_overwrites([output, plot], [data])

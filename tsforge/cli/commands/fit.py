@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
-from tsforge.runtime.numbers import duration
 from tsforge.cli.options import FitOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import following
+from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -181,6 +181,7 @@ def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> Non
 
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against seasonal naive."""
+    from tsforge.cli.tables.backtest import score_rows
     from tsforge.evaluation.metrics import SHOWN
 
     scores = result.scores
@@ -191,8 +192,8 @@ def _scores(result: Fit) -> None:
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
         f"pooled; season {data.season}"
     )
-    shown = {name: {metric: found[metric] for metric in SHOWN} for name, found in scores.items()}
-    print_table(["", *names, "skill"], score_rows(shown, "seasonal-naive"))
+    shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
+    print_table(["", *names, "skill"], score_rows(shown))
     echo("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import echo, print_json, print_notes, print_table
 from tsforge.cli.options import Columns
+from tsforge.cli.output import echo, print_json, print_notes, print_table
 
 
 def inspect(
@@ -71,9 +71,7 @@ def _print(seen: dict[str, Any], command: str) -> None:
     season = seen["season"]
     echo(f"season     {f'{season} steps' if season > 1 else 'none found'}")
     if series["rows_ahead"]:
-        echo(
-            f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance"
-        )
+        echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
     if seen["could_be_target"]:
         echo("target     any of the columns marked target?; name one or more with --target")
     echo()

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import check_overwrites, echo, print_json, print_notes
 from tsforge.cli.options import model_folder
+from tsforge.cli.output import check_overwrites, echo, print_json, print_notes
 
 
 def predict(
@@ -52,9 +52,10 @@ def predict(
     from tsforge.fitted import prediction
     from tsforge.plotting import forecasts
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     if output is not None:
-        tables.check_path(Path(output))
+        files.check_path(Path(output), tables.ENDINGS)
     if plot is not None:
         check_path(Path(plot))
     check_overwrites([output, plot], [data])
@@ -81,3 +82,15 @@ def predict(
     if plot is not None:
         echo(f"picture in {plot}")
     return 0
+
+
+def _levels(text: str | None) -> list[float] | None:
+    """Quantile levels from text, as "0.1,0.5,0.9"; None where none was given. Raises ConfigError."""
+    from tsforge.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ConfigError(f"--quantiles {text}: not all of these are numbers", "as 0.1,0.5,0.9") from None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from tsforge.cli.hints import translated
+from tsforge.cli.options import TrackOptions
 from tsforge.cli.output import echo, print_json, print_notes, print_table, status
 from tsforge.runtime.numbers import duration, figure
 from tsforge.runtime.tables import aligned
-from tsforge.cli.hints import translated
-from tsforge.cli.options import TrackOptions
 
 if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded

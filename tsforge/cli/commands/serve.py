@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsforge.cli.output import echo, print_notes, status
 from tsforge.cli.options import model_folder
+from tsforge.cli.output import echo, print_notes, status
 
 if TYPE_CHECKING:
     from tsforge.data.schema import Schema
@@ -58,13 +58,14 @@ def serve(
         facts = directory.load(folder).facts
         with tempfile.TemporaryDirectory(prefix="tsforge-serve-") as temporary:
             export.export(folder, Path(temporary) / "model")
+            listening = serving.Listening(host, port, workers, timeout)
 
             def ready() -> None:
-                where = f"http://{serving.reachable(host)}:{port}"
+                where = f"http://{listening.reachable}:{port}"
                 status(f"serving {model} at {where}; Ctrl-C ends it. Try")
                 echo(_curl(where, facts.columns, facts.source))
 
-            serving.serve(Path(temporary) / "model", host, port, workers, timeout, ready)
+            serving.serve(Path(temporary) / "model", listening, ready)
     except KeyboardInterrupt:
         pass
     status("the server has ended")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.options import FitOptions, SweepOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
 
 if TYPE_CHECKING:
