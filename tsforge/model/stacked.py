@@ -60,23 +60,21 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
 
 def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> tuple[Tensor, HiddenState]:
     """One stack over x (S, N, P·D), layer by layer: all members' weights in blocks, and the dropout of each."""
-    first = cells[0]
+    first, lstm = cells[0], cells[0].mode == "LSTM"
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
+    if state is None:
+        zeros = x.new_zeros(first.num_layers, x.shape[0], len(cells) * first.hidden_size)
+        state = (zeros, zeros) if lstm else zeros
     parts = state if isinstance(state, tuple) else (state,)
     ends: list[tuple[Tensor, ...]] = []
     for layer, weights in enumerate(_weights(cells)):
         if layer:
             x = _dropped(x, cells)
-        begin = tuple(
-            x.new_zeros(1, x.shape[0], len(cells) * first.hidden_size) if part is None else part[layer : layer + 1]
-            for part in (parts if state is not None or first.mode != "LSTM" else (None, None))
-        )
-        x, *end = function(
-            x, begin if first.mode == "LSTM" else begin[0], weights, True, 1, 0.0, first.training, False, True
-        )
+        begin = tuple(part[layer : layer + 1] for part in parts)
+        x, *end = function(x, begin if lstm else begin[0], weights, True, 1, 0.0, first.training, False, True)
         ends.append(tuple(end))
     joined = [torch.cat(part) for part in zip(*ends, strict=True)]
-    return x, (joined[0], joined[1]) if first.mode == "LSTM" else joined[0]
+    return x, (joined[0], joined[1]) if lstm else joined[0]
 
 
 def _dropped(x: Tensor, cells: Sequence[nn.RNNBase]) -> Tensor:
