@@ -65,11 +65,7 @@ class Forecast(Protocol):
         """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
-        """The forecast with change(normalised, *given) for its normalised values.
-
-        change: elementwise, and ascending if quantiles shall not cross.
-        given: (B, H, C) each, or what broadcasts to it; all quantiles of a step have the same.
-        """
+        """With change(normalised, *given), step by step, for its normalised values; given (B, H, C) or broadcast."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,5 @@ def _median(values: Tensor) -> Tensor:
 
 def _mean(values: Tensor, weights: Sequence[float]) -> Tensor:
     """Over the first axis, member by member in their order, so that quantiles in order stay so when rounded."""
-    total = torch.zeros_like(values[0])
-    for value, weight in zip(values, weights, strict=True):
-        total = total + weight * value
-    return total
+    parts = (weight * value for value, weight in zip(values, weights, strict=True))
+    return sum(parts, start=torch.zeros_like(values[0]))

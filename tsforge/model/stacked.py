@@ -25,10 +25,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
 
 
 def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Forecast]:
-    """The forecast of each network for its own context: `Network.forward`, with the backbones side by side.
-
-    All have backbones of one shape.
-    """
+    """`Network.forward` of each network for its own context, with the backbones, all of one shape, side by side."""
     windows = [network.transform(context) for network, context in zip(networks, contexts, strict=True)]
     tokens = [network.tokens.embed(window.context) for network, (window, _) in zip(networks, windows, strict=True)]
     backbones, pasts, futures = [network.backbone for network in networks], *zip(*tokens, strict=True)
@@ -101,9 +98,8 @@ def _blocks(members: list[Tensor], gates: int) -> Tensor:
 
 def _stacked(backbones: Sequence[nn.Module], pasts: Sequence[Tensor], futures: Sequence[Tensor]) -> list[Tensor]:
     """Modules of one kind under vmap, each with its own weights."""
-    names = [name for name, _ in backbones[0].named_parameters()]
     members = [dict(backbone.named_parameters()) for backbone in backbones]
-    weights = {name: torch.stack([member[name] for member in members]) for name in names}
+    weights = {name: torch.stack([member[name] for member in members]) for name in members[0]}
 
     def added(parameters: dict[str, Tensor], past: Tensor, future: Tensor) -> Tensor:
         answer: Tensor = torch.func.functional_call(backbones[0], parameters, (past, future))

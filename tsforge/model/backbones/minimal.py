@@ -25,7 +25,7 @@ GATES = {"gru": 1, "lstm": 2}
 
 
 class Minimal(Config):
-    """decode: from future token to future token in "sequence", or each from the state in which the past ended."""
+    """Stacks of minimal cells; "parallel" decodes every future token from the last state of the past."""
 
     type: Literal["minimal"] = "minimal"
     cell: Literal["gru", "lstm"] = "gru"

@@ -28,9 +28,9 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """decode: from future token to future token in "sequence", or each from the state in which the past ended.
+    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past.
 
-    ("parallel" as in SegRNN; Lin et al. 2023)
+    (as SegRNN does; Lin et al. 2023)
     """
 
     type: Literal["recurrent"] = "recurrent"

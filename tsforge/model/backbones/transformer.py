@@ -28,7 +28,7 @@ Part = Callable[[Tensor], Tensor]
 
 
 class Transformer(Config):
-    """norm: "post" normalises after each residual sum, as in 2017; "pre" before each part: trains deeper stacks."""
+    """One of the arrangements; normalised after each residual sum ("post", as in 2017) or before each part ("pre")."""
 
     type: Literal["transformer"] = "transformer"
     arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"
