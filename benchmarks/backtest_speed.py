@@ -20,11 +20,10 @@ from functools import partial
 
 import torch
 
-import tsforge
 from tsforge.backtesting import rolling
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.cli.tables.backtest import tables
-from tsforge.data.dataset import arrange, read, resolve
+from tsforge.data import dataset as datasets
 from tsforge.data.loader import WindowLoader
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.metrics import SHOWN
@@ -43,12 +42,12 @@ def main() -> None:
     logging.disable(logging.WARNING)
     overrides = {"model.kind": args.model, "data.horizon": args.horizon, "train.max_steps": 1}
     asked = groups(overrides, "pipelines/protocol/etth1.toml")[""]
-    prepared = arrange(*_resolved(asked))
+    dataset = datasets.prepare(asked.data, None, asked.model)
     fitted = fitting.fit(asked).model
-    judged = forecasting.Forecaster(forecasting.Reader(fitted.network, prepared.source), fitted.calibration)
-    windows = prepared.parts.test
-    sizes = (forecasting.BATCH, forecasting.batch_size(prepared.source))
-    ready = {n: [batch.context for batch in WindowLoader(prepared.source, windows, n)] for n in sizes}
+    judged = forecasting.Forecaster(forecasting.Reader(fitted.network, dataset.source), fitted.calibration)
+    windows = dataset.parts.test
+    sizes = (forecasting.BATCH, forecasting.batch_size(dataset.source))
+    ready = {n: [batch.context for batch in WindowLoader(dataset.source, windows, n)] for n in sizes}
 
     def forward(size: int) -> None:
         with torch.inference_mode():
@@ -56,7 +55,7 @@ def main() -> None:
                 judged.reader.network(context)
 
     def model() -> None:
-        scores(judged.outcome(prepared, windows), SHOWN)
+        scores(judged.outcome(dataset, windows), SHOWN)
 
     ways: dict[str, Callable[[], object]] = {
         **{f"bare forward passes, batches of {n}": partial(forward, n) for n in sizes},
@@ -75,12 +74,6 @@ def main() -> None:
     bare = [best[name] for name in list(ways)[:2]]
     for name, seconds in best.items():
         print(f"  {seconds:7.3f} s  {seconds / bare[0]:5.2f}  {seconds / bare[1]:5.2f}  {name}")
-
-
-def _resolved(asked: tsforge.Experiment) -> tuple:  # type: ignore[type-arg]
-    experiment, panel = read(asked, None)
-    experiment, cuts = resolve(experiment, panel)
-    return experiment, panel, cuts
 
 
 def _whole(fitted: Model) -> None:

@@ -1,4 +1,4 @@
-"""Fit every named model on the tasks of the README and print its table of held-out scores.
+"""Fit every named model on the tasks of docs/models.md and print its table of held-out scores.
 
     python benchmarks/named_models.py [--out models/readme] [--only electricity] [--models gru,linear] [--jobs 2]
 

@@ -25,9 +25,10 @@ import tsforge
 from tsforge.batch import Batch, Context
 from tsforge.data.dataset import prepare
 from tsforge.data.loader import WindowLoader
+from tsforge.experiment import TrainConfig
 from tsforge.forecast import Point, Scaling
 from tsforge.training.learner import Learner
-from tsforge.training.monitor import Watch
+from tsforge.training.monitor import Monitor
 
 
 class Tiny(nn.Module):
@@ -83,8 +84,8 @@ def bare(loader: WindowLoader, steps: int) -> None:
 
 
 def ours(loader: WindowLoader, steps: int) -> None:
-    watch = Watch(loader.batch_size, patience=10, max_time=None, report=lambda _: None)
-    learner = Learner(Tiny(), watch, lr=1e-3, rate=lambda _: 1.0, clip=1.0, weight_decay=0.0, average=0.99)
+    monitor = Monitor(loader.batch_size, patience=10, max_time=None, report=lambda _: None)
+    learner = Learner(Tiny(), monitor, TrainConfig(), lambda _: 1.0)
     trainer(steps).fit(learner, loader)
 
 
@@ -98,8 +99,9 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     torch.set_num_threads(1)
     data = pd.DataFrame({"t": range(20_000), "y": np.random.default_rng(0).normal(size=20_000)})
-    prepared = prepare(tsforge.build({"data.horizon": 24, "data.context": 96, "data.calendar": False}), data)
-    loader = WindowLoader(prepared.source, prepared.parts.train, 64, seed=1)
+    experiment = tsforge.build({"data.horizon": 24, "data.context": 96, "data.calendar": False})
+    dataset = prepare(experiment.data, data, experiment.model)
+    loader = WindowLoader(dataset.source, dataset.parts.train, 64, seed=1)
     ways: dict[str, Callable[[WindowLoader, int], None]] = {
         "raw loop": raw,
         "bare Trainer": bare,

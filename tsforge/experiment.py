@@ -44,7 +44,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainConfig(Config):
-    """How the weights are found.
+    """How the weights are trained.
 
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
     patience: validations without an improvement before stopping; validations: how many fit into max_steps, more where
@@ -132,6 +132,14 @@ class Experiment(Config):
             return self.model.build(shape)
         return Ensemble([self.model.build(shape) for _ in range(self.ensemble)])
 
+    def on(self, data: DataConfig) -> Experiment:
+        """The experiment with its data settled, as `Dataset.config` has them."""
+        return self.model_copy(update={"data": data})
+
+    def with_train(self, update: dict[str, Any]) -> Experiment:
+        """The experiment with some settings of its training changed, which are not checked."""
+        return self.model_copy(update={"train": self.train.model_copy(update=update)})
+
     def plain(self) -> dict[str, Any]:
         """Nested plain values, without what is not set."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -154,7 +162,7 @@ class Experiment(Config):
 
 
 def single(experiment: Experiment, where: str) -> Experiment:
-    """The experiment of one member, which is said. where: who trains single networks."""
+    """The experiment of one member, with a warning where others are left out. where: who trains single networks."""
     if experiment.ensemble > 1:
         log.warning(
             "%s trains single networks: ensemble = %d is left out; fit what it finds with --ensemble %d",

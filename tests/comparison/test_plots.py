@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparison import synthetic
-from comparison.synthetic import LENGTHS, MODELS, with_probe
 
+from tests.helpers import synthetic
+from tests.helpers.synthetic import LENGTHS, MODELS, with_probe
 from tsforge.comparison import plots
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured

@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from comparison import synthetic
 
+from tests.helpers import synthetic
 from tsforge.comparison import report, verdicts
 from tsforge.comparison.results import Measured
 from tsforge.comparison.table import Table

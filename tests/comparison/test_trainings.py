@@ -14,10 +14,11 @@ from tsforge.comparison import config, trainings
 from tsforge.comparison.results import OnData
 from tsforge.comparison.trainings import Contest, Stage
 from tsforge.data import statistics
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.scores import by_window, score
+from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.tracking.recording import Wish
 from tsforge.tracking.tracker import Tracker
@@ -25,6 +26,8 @@ from tsforge.training import fitting
 
 QUICK = {"data.horizon": 4, "data.context": 12, "data.season": 24, "train.max_steps": 20}
 COMPARE = {"models": ["gru", "transformer"], "seeds": 2, "parameters": 6000, "probes": False}
+
+Seen = tuple[Experiment, Dataset]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Prepared] | None = None) -> OnData:
+def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Seen] | None = None) -> OnData:
     plan = config.read(table, QUICK | overrides, COMPARE)
     ((name, experiment),) = plan.experiments.items()
     ready = trainings.prepare(name, experiment, plan.compare)
@@ -46,46 +49,51 @@ def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Prepare
     return trainings.hold(ready, plan.compare, stage)
 
 
-def _stage(folder: Path, models: tuple[str, ...], seen: list[Prepared] | None = None) -> Stage:
-    def watch(_title: str, prepared: Prepared) -> None:
+def _stage(folder: Path, models: tuple[str, ...], seen: list[Seen] | None = None) -> Stage:
+    def watch(_title: str, *what: Any) -> None:
         if seen is not None:
-            seen.append(prepared)
+            seen.append(what)
 
     return Stage(folder, Tracker(on=False), {model: Wish() for model in models}, watch)
 
 
 @pytest.fixture(scope="module")
-def done(table: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnData, list[Prepared]]:
-    seen: list[Prepared] = []
+def done(table: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnData, list[Seen]]:
+    seen: list[Seen] = []
     return held(table, tmp_path_factory.mktemp("models"), {}, seen), seen
 
 
-def test_every_training_sees_the_same_but_for_its_network_and_seed(done: tuple[OnData, list[Prepared]]) -> None:
+def test_every_training_sees_the_same_but_for_its_network_and_seed(
+    done: tuple[OnData, list[Seen]],
+) -> None:
     """Prevents: an unfair comparison."""
     _, seen = done
-    assert [(p.experiment.model.kind, p.experiment.seed) for p in seen] == [
+    assert [(experiment.model.kind, experiment.seed) for experiment, _ in seen] == [
         ("gru", 1), ("transformer", 1), ("gru", 2), ("transformer", 2),
     ]  # fmt: skip
-    for p in seen[1:]:
-        assert p.parts is seen[0].parts
-        assert p.source is seen[0].source
-        assert p.experiment.train == seen[0].experiment.train
-        assert p.experiment.data == seen[0].experiment.data
+    first, windows = seen[0]
+    for experiment, dataset in seen[1:]:
+        assert dataset is windows
+        assert experiment.train == first.train
+        assert experiment.data == first.data
 
 
-def test_scores_are_those_of_the_kept_models(done: tuple[OnData, list[Prepared]]) -> None:
+def test_scores_are_those_of_the_kept_models(done: tuple[OnData, list[Seen]]) -> None:
     """Each model is loaded from its folder and rolled over the test windows by itself."""
     data, seen = done
     for fit in data.fits:
-        model, prepared = directory.load(fit.folder), seen[0]
-        reader = forecasting.Reader(model.network, prepared.source)
-        outcome = forecasting.Forecaster(reader, model.calibration).outcome(prepared, prepared.parts.test)
+        model, (_, dataset) = directory.load(fit.folder), seen[0]
+        reader = forecasting.Reader(model.network, dataset.source)
+        outcome = forecasting.Forecaster(reader, model.calibration).outcome(dataset, dataset.parts.test)
         assert fit.scores["mase"] == pytest.approx(score(outcome, "mase"), rel=1e-5)
         assert fit.scores["wql"] == pytest.approx(score(outcome, "wql"), rel=1e-5)
 
 
-def test_the_best_is_named_and_the_others_are_held_against_it(done: tuple[OnData, list[Prepared]]) -> None:
+def test_the_best_is_named_and_the_others_are_held_against_it(
+    done: tuple[OnData, list[Seen]],
+) -> None:
     data, seen = done
+    dataset = seen[0][1]
     everyone = ["gru", "transformer", *data.baselines]
     assert {"seasonal-naive", "linear"} <= set(data.baselines)
     assert data.best == min(everyone, key=lambda model: data.mean(model, "mase"))
@@ -95,8 +103,8 @@ def test_the_best_is_named_and_the_others_are_held_against_it(done: tuple[OnData
     for fits in (one, other):
         models = [directory.load(fit.folder) for fit in fits]
         outcomes = [
-            forecasting.Forecaster(forecasting.Reader(m.network, seen[0].source), m.calibration).outcome(
-                seen[0], seen[0].parts.test
+            forecasting.Forecaster(forecasting.Reader(m.network, dataset.source), m.calibration).outcome(
+                dataset, dataset.parts.test
             )
             for m in models
         ]
@@ -107,7 +115,7 @@ def test_the_best_is_named_and_the_others_are_held_against_it(done: tuple[OnData
         assert data.against[loser].difference == pytest.approx(sign * np.nanmean(losses[1] - losses[0]), rel=1e-4)
 
 
-def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[OnData, list[Prepared]]) -> None:
+def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[OnData, list[Seen]]) -> None:
     again = held(table, tmp_path, {})
     for one, other in zip(done[0].fits, again.fits, strict=True):
         assert one.scores == other.scores
@@ -115,11 +123,11 @@ def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[On
 
 
 def test_standard_units_are_deviations_of_the_training_part(
-    table: str, tmp_path: Path, done: tuple[OnData, list[Prepared]]
+    table: str, tmp_path: Path, done: tuple[OnData, list[Seen]]
 ) -> None:
     found = held(table, tmp_path, {"backtest.units": "standard"})
-    prepared = done[1][0]
-    deviation = statistics.moments(prepared.panel, prepared.cuts.train, prepared.cuts.begin).deviation[0, 0]
+    _, dataset = done[1][0]
+    deviation = statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin).deviation[0, 0]
     for plain, standard in zip(done[0].fits, found.fits, strict=True):
         assert standard.scores["mse"] == pytest.approx(plain.scores["mse"] / deviation**2, rel=1e-4)
         assert standard.scores["mase"] == pytest.approx(plain.scores["mase"], rel=1e-4)
@@ -129,18 +137,18 @@ def test_a_budget_of_time_gives_each_its_own_steps(table: str, monkeypatch: pyte
     """With a clock by which a step of the one takes twice as long as of the other, and a validation half a second."""
     took = {"gru": 0.1, "transformer": 0.2}
 
-    def learn(prepared: Prepared) -> Any:
-        steps = prepared.experiment.train.max_steps
-        seconds = steps * took[prepared.experiment.model.kind] + 20 * 0.5
-        return type("Learned", (), {"rounds": [type("Round", (), {"seconds": seconds})]})
+    def train(experiment: Experiment, _dataset: Dataset) -> Any:
+        steps = experiment.train.max_steps
+        seconds = steps * took[experiment.model.kind] + 20 * 0.5
+        return type("Trained", (), {"rounds": [type("Round", (), {"seconds": seconds})]})
 
-    monkeypatch.setattr(fitting, "learn", learn)
+    monkeypatch.setattr(fitting, "train", train)
     plan = config.read(table, QUICK | {"train.max_time": "60s"}, COMPARE | {"budget": "time"})
     ready: Contest = trainings.prepare("load", plan.experiments["load"], plan.compare)
     for model, steps in (("gru", 500), ("transformer", 250)):
         rival = trainings.rival(ready, plan.compare, model)
-        assert rival.experiment.train.max_steps == steps
-        assert rival.experiment.train.max_time == 60
+        assert rival.train.max_steps == steps
+        assert rival.train.max_time == 60
     plan = config.read(table, QUICK, COMPARE | {"budget": "time"})
     with pytest.raises(ConfigError, match="a budget of time needs the time"):
         trainings.prepare("load", plan.experiments["load"], plan.compare)

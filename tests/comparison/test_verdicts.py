@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
-from comparison import synthetic
-from comparison.synthetic import LENGTHS, MODELS, attempts, with_probe
 
+from tests.helpers import synthetic
+from tests.helpers.synthetic import LENGTHS, MODELS, attempts, with_probe
 from tsforge.comparison import rows, rules, verdicts
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.probes.memory_tasks import TASKS

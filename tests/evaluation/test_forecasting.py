@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 import tsforge
 from tsforge.data import statistics
-from tsforge.data.dataset import Prepared, prepare
+from tsforge.data.dataset import Dataset, prepare
 from tsforge.data.windows import Windows
 from tsforge.evaluation import conformal, forecasting
 from tsforge.evaluation.outcome import Outcome
@@ -36,15 +36,16 @@ def table(seed: int = 0, missing: float = 0.1) -> pd.DataFrame:
     return frame
 
 
-def prepared(**settings: object) -> Prepared:
+def prepared(**settings: object) -> Dataset:
     fixed = {
         "data.target": "y,z", "data.id": "id", "data.time": "t", "data.horizon": H, "data.context": 12,
         "data.season": 4, "data.validation": 12, "data.test": 15, "model.kind": "naive",
     }  # fmt: skip
-    return prepare(tsforge.build(fixed | settings), table())
+    experiment = tsforge.build(fixed | settings)
+    return prepare(experiment.data, table(), experiment.model)
 
 
-def raw_outcome(network: forecasting.Network, made: Prepared, windows: Windows) -> Outcome:
+def raw_outcome(network: forecasting.Network, made: Dataset, windows: Windows) -> Outcome:
     return forecasting.outcomes({"": forecasting.Reader(network, made.source)}, made, windows)[""]
 
 
@@ -52,7 +53,7 @@ def test_an_outcome_against_a_loop_over_its_windows() -> None:
     """Truths, forecasts or scales of another window; positions counted from each series' own start."""
     made = prepared()
     network = Baseline(kind="drift").build(made.source.shape)
-    forecasting.learn_baseline(network, made.source, made)
+    forecasting.fit_baseline(network, made.source, made)
     windows = made.parts.test
     found = raw_outcome(network, made, windows)
     assert len(found.truth) == len(windows) == 2 * (15 - H + 1)
@@ -80,7 +81,7 @@ def test_many_batches_are_one_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     """A last batch that is cut off, or one that is written over another."""
     made = prepared()
     network = Baseline(kind="naive").build(made.source.shape)
-    forecasting.learn_baseline(network, made.source, made)
+    forecasting.fit_baseline(network, made.source, made)
     whole = raw_outcome(network, made, made.parts.train)
     monkeypatch.setattr(forecasting, "BATCH", 7)
     parts = raw_outcome(network, made, made.parts.train)
@@ -96,7 +97,7 @@ def test_intervals_are_corrected_by_the_validation_windows() -> None:
         name: forecasting.outcomes({"": judged.reader}, made, getattr(made.parts, name))[""]
         for name in ("validation", "test")
     }
-    expected = conformal.learn(raw["validation"], LEVELS)
+    expected = conformal.fit(raw["validation"], LEVELS)
     assert judged.calibration == expected
     assert expected is not None
     found = judged.outcome(made, made.parts.test)
@@ -145,7 +146,7 @@ def test_standard_units_are_those_of_scikit_learn() -> None:
     """Deviations of the sample or of the test part, one series' or target's for another, quantiles left behind."""
     made = prepared()
     network = Baseline(kind="drift").build(made.source.shape)
-    forecasting.learn_baseline(network, made.source, made)
+    forecasting.fit_baseline(network, made.source, made)
     o = raw_outcome(network, made, made.parts.test)
     found = forecasting.standardise({"": copied(o)}, statistics.moments(made.panel, made.cuts.train))[""]
     frame = table()

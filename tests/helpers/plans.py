@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from tsforge.data.dataset import read, resolve
+from tsforge.experiment import Experiment
 from tsforge.sweeping.config import Plan
 
 Make = Callable[..., Plan]
@@ -19,3 +21,9 @@ def hourly(days: int = 16) -> pd.DataFrame:
     n = 24 * days
     load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
     return pd.DataFrame({"time": pd.date_range("2024-03-01", periods=n, freq="h"), "load": load.round(3)})
+
+
+def resolved(experiment: Experiment) -> Experiment:
+    """With every setting of its data settled."""
+    config, panel = read(experiment.data, None)
+    return experiment.on(resolve(config, panel, experiment.model).config)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison import synthetic
 
+from tests.helpers import synthetic
 from tsforge.comparison import plots, report, verdicts
 
 pytestmark = pytest.mark.xdist_group("ui")

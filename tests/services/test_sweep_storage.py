@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.helpers.plans import SMALL, hourly, resolved
 from tests.helpers.server import Postgres
-from tsforge.data.dataset import read, resolve
+from tests.helpers.stores import wait_for
 from tsforge.settings import build
 from tsforge.sweeping import trials
 from tsforge.sweeping.config import Plan, SweepConfig
@@ -21,10 +21,6 @@ from tsforge.sweeping.place import Place
 from tsforge.sweeping.study import open_study, pruner, sampler
 from tsforge.sweeping.workers.job import Orders
 from tsforge.sweeping.workers.pool import Crew
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sweeping"))
-from tests.helpers.plans import SMALL, hourly
-from tests.helpers.stores import wait_for
 
 TOTAL = 5
 
@@ -46,7 +42,7 @@ def machine(folder: Path, steps: int) -> Plan:
         "data.path": str(folder / "data.csv"), "data.horizon": 6, "data.context": 24, "train.batch_size": 16,
         "train.max_steps": steps,
     }  # fmt: skip
-    base = resolve(*read(build(settings), None))[0]
+    base = resolved(build(settings))
     plan = Plan(bases={"lstm": base}, space=SMALL, sweep=SweepConfig(pruner="none"))
     plan.write(folder)
     return plan

@@ -197,7 +197,7 @@ process.start([sys.executable, "-c", {holder!r}])
 process.wait_until(Path("held").exists)
 os.kill(os.getpid(), 9)
 """
-    env = environment(PYTHONPATH=str(Path(__file__).parent))
+    env = environment()
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     end = time.monotonic() + 60

@@ -74,8 +74,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Tracker() as tracker:
             for i, kind in enumerate(KINDS):
                 settings = {"model.kind": kind, "model.width": 8, "data.horizon": 12, "train.max_steps": 5 + i}
-                prepared = fitting.for_fit(build(settings), "load.csv")
-                recording.fit(prepared, Path(f"models/{kind}"), tracker, Wish(f"tsforge fit load.csv --model {kind}"))
+                experiment = build(settings)
+                dataset = fitting.prepare(experiment, "load.csv")
+                wish = Wish(f"tsforge fit load.csv --model {kind}")
+                recording.fit(experiment, dataset, Path(f"models/{kind}"), tracker, wish=wish)
     return place
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.plans import SMALL, Make, hourly
-from tsforge.data.dataset import read, resolve
+from tests.helpers.plans import SMALL, Make, hourly, resolved
 from tsforge.sweeping.config import Plan, plan
 
 
@@ -26,7 +25,7 @@ def make(tmp_path: Path) -> Make:
         if "models" not in sweep:
             quick["model.kind"] = "lstm"
         found = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
-        bases = {kind: resolve(*read(base, None))[0] for kind, base in found.bases.items()}
+        bases = {kind: resolved(base) for kind, base in found.bases.items()}
         return Plan(bases=bases, space=found.space, sweep=found.sweep)
 
     return made

@@ -52,4 +52,4 @@ def test_without_the_package_it_says_how_to_get_it(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(ConfigError) as caught, dashboard.serving(Place(tmp_path, "s")):
         pass
-    assert "tsforge[dashboard]" in caught.value.hint
+    assert "'.[dashboard]'" in caught.value.hint

@@ -12,18 +12,21 @@ import torch
 
 import tsforge
 from tests.helpers.plans import Make
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, DataError, TrainingError
 from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.scores import score
 from tsforge.model.network import parameters
+from tsforge.settings import override
 from tsforge.sweeping import data as tables
 from tsforge.sweeping import objective
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import Table
 from tsforge.sweeping.objective import HandedOverError, Judge, StoppedEarlyError
+from tsforge.training import single
 from tsforge.training.events import Round
-from tsforge.training.fitting import Learned, for_fit, learn
+from tsforge.training.fitting import calibrate, prepare, train
+from tsforge.training.loop import Trained
 
 
 class Watching:
@@ -60,15 +63,15 @@ def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
     plan = make()
     experiment = plan.bases["lstm"]
     judged = Judge(plan, Table.read(plan)).judge(experiment, Watching())
-    prepared = for_fit(experiment, None)
-    learned = learn(prepared)
-    reader = Reader(learned.model.network, prepared.source)
-    o = Forecaster(reader, learned.judged.calibration).outcome(prepared, prepared.parts.validation)
+    dataset = prepare(experiment)
+    trained = train(experiment, dataset)
+    reader = Reader(trained.network, dataset.source)
+    o = Forecaster(reader, calibrate(trained, dataset).calibration).outcome(dataset, dataset.parts.validation)
     mase = float(np.mean(np.abs(o.point - o.truth) / o.scale[:, None]))
     assert judged.values == (pytest.approx(mase, rel=1e-5),)
     assert judged.scores["val/wql"] == pytest.approx(score(o, "wql"))
-    assert judged.scores["val/loss"] == min(r.validation for r in learned.rounds)
-    assert judged.scores["parameters"] == parameters(learned.model.network)
+    assert judged.scores["val/loss"] == min(r.validation for r in trained.rounds)
+    assert judged.scores["parameters"] == parameters(trained.network)
 
 
 @pytest.mark.parametrize("folds", [1, 2])
@@ -94,13 +97,15 @@ def test_folds_are_rolling_origins_and_the_value_is_their_mean(make: Make) -> No
     frame = pd.read_csv(str(base.data.path))
     assert base.data.validation is not None
     values = []
-    for k, prepared in enumerate(table.prepared(base)):
+    for k, dataset in enumerate(table.datasets(base)):
         short = frame.iloc[: len(frame) - k * base.data.validation]
-        alone = for_fit(base, short)
-        learned = learn(alone)
-        outcome = learned.judged.outcome(alone, alone.parts.validation)
+        alone = prepare(base, short)
+        model = calibrate(train(base, alone), alone)
+        outcome = Forecaster(Reader(model.network, alone.source), model.calibration).outcome(
+            alone, alone.parts.validation
+        )
         values.append(score(outcome, "mase"))
-        np.testing.assert_array_equal(prepared.parts.validation.origins, alone.parts.validation.origins)
+        np.testing.assert_array_equal(dataset.parts.validation.origins, alone.parts.validation.origins)
     assert judged.values[0] == pytest.approx(np.mean(values))
 
 
@@ -125,8 +130,8 @@ def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPa
     from tsforge.training.learner import Learner
 
     steps = []
-    before = Learner.on_before_optimizer_step
-    monkeypatch.setattr(Learner, "on_before_optimizer_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
+    before = Learner.before_step
+    monkeypatch.setattr(Learner, "before_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
     plan = make(settings={"train.max_steps": 20})
     with pytest.raises(StoppedEarlyError, match="step 4 of 20"):
         Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching(prune_at=4))
@@ -142,9 +147,9 @@ def test_a_trial_that_is_told_to_stop_does(make: Make) -> None:
 def test_a_model_beyond_a_constraint_is_not_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: time spent on what cannot win."""
     plan = make(max_parameters="1k")
-    monkeypatch.setattr(objective.training, "learn", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(objective.fitting, "train", lambda *_: pytest.fail("trained"))
     watching = Watching()
-    size = parameters(objective.training.untrained(Table.read(plan).prepared(plan.bases["lstm"])[0]))
+    size = parameters(single.untrained(plan.bases["lstm"], Table.read(plan).datasets(plan.bases["lstm"])[0]))
     with pytest.raises(StoppedEarlyError, match=f"parameters {size:,}"):
         Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
     assert watching.broken == {"parameters": pytest.approx(size / 1000 - 1)}
@@ -155,12 +160,12 @@ def test_latency_is_the_time_of_a_forecast(make: Make, monkeypatch: pytest.Monke
     plan = make(max_latency="5ms")
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    prepared = Table.read(plan).prepared(plan.bases["lstm"])[0]
+    dataset = Table.read(plan).datasets(plan.bases["lstm"])[0]
 
     def network(_context: object) -> None:
         now[0] += 0.002
 
-    assert objective.latency(network, prepared) == pytest.approx(2.0)  # type: ignore[arg-type]
+    assert objective.latency(network, dataset) == pytest.approx(2.0)  # type: ignore[arg-type]
     assert Judge(plan, Table.read(plan)).broken({"latency": 2.0, "parameters": 1.0}) == {"latency": pytest.approx(-0.6)}
 
 
@@ -178,15 +183,15 @@ def test_another_context_is_cut_anew_and_the_same_is_not(make: Make, monkeypatch
     plan = make({"data.context": "choice(24,48)"})
     table = Table.read(plan)
     cuts = []
-    whole = tables.arrange
-    monkeypatch.setattr(tables, "arrange", lambda *a: (cuts.append(1), whole(*a))[1])
+    whole = tables.datasets.arrange
+    monkeypatch.setattr(tables.datasets, "arrange", lambda *a: (cuts.append(1), whole(*a))[1])
     shapes = []
     for context, lr in ((24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)):
-        changed = tsforge.experiment.override(plan.bases["lstm"], {"data.context": context, "train.lr": lr})
-        (prepared,) = table.prepared(changed)
-        shapes.append((prepared.source.shape.context, prepared.experiment.train.lr))
+        changed = override(plan.bases["lstm"], {"data.context": context, "train.lr": lr})
+        (dataset,) = table.datasets(changed)
+        shapes.append((dataset.source.shape.context, dataset.config.context))
     assert len(cuts) == 2
-    assert shapes == [(24, 0.1), (48, 0.1), (24, 0.2), (48, 0.2)]
+    assert shapes == [(24, 24), (48, 48), (24, 24), (48, 48)]
 
 
 def test_data_that_changed_meanwhile_are_refused(make: Make) -> None:
@@ -219,7 +224,7 @@ def test_other_settings_do_not_go_on_with_it(make: Make, tmp_path: Path) -> None
     judge = Judge(plan, Table.read(plan), tmp_path / "kept")
     with pytest.raises(HandedOverError):
         judge.judge(plan.bases["lstm"], Watching(stop_at=10))
-    other = tsforge.experiment.override(plan.bases["lstm"], {"train.lr": 0.01})
+    other = override(plan.bases["lstm"], {"train.lr": 0.01})
     assert judge.judge(other, Watching()).values == Judge(plan, Table.read(plan)).judge(other, Watching()).values
 
 
@@ -230,19 +235,19 @@ def test_other_settings_do_not_go_on_with_it(make: Make, tmp_path: Path) -> None
 def test_short_of_memory_the_batch_is_halved(make: Make, monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     """Prevents: a space whose large models all fail, and a trial that says nothing of its smaller batches."""
     plan = make()
-    whole, seen = objective.training.learn, []
+    whole, seen = objective.fitting.train, []
 
-    def learn_small(prepared: Prepared, *more: object) -> Learned:
-        seen.append(prepared.experiment.train.batch_size)
+    def train_small(experiment: tsforge.Experiment, dataset: Dataset, *more: object) -> Trained:
+        seen.append(experiment.train.batch_size)
         if seen[-1] > 4:
             raise problem
-        return whole(prepared, *more)  # type: ignore[arg-type]
+        return whole(experiment, dataset, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(objective.training, "learn", learn_small)
+    monkeypatch.setattr(objective.fitting, "train", train_small)
     watching = Watching()
     judged = Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], watching)
     assert (seen, watching.sizes) == ([16, 8, 4], [8, 4])
-    assert judged.learned.model.experiment.train.batch_size == 4
+    assert judged.model.experiment.train.batch_size == 4
 
 
 def test_what_never_fits_fails_alone_and_other_errors_are_not_hidden(
@@ -253,13 +258,13 @@ def test_what_never_fits_fails_alone_and_other_errors_are_not_hidden(
     def never(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(objective.training, "learn", never)
+    monkeypatch.setattr(objective.fitting, "train", never)
     with pytest.raises(TrainingError, match="batches of 4"):
         Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())
 
     def broken(*_: object) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
-    monkeypatch.setattr(objective.training, "learn", broken)
+    monkeypatch.setattr(objective.fitting, "train", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         Judge(plan, Table.read(plan)).judge(plan.bases["lstm"], Watching())

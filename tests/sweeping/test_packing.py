@@ -23,7 +23,7 @@ from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
 from tsforge.sweeping.workers.job import Orders
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import stacked
-from tsforge.training.loop import Course
+from tsforge.training.loop import TrainingLoop
 
 GRU = {"model.kind": "gru", "train.max_steps": 20}
 
@@ -34,9 +34,9 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     whole = stacked.run
 
-    def run(courses: Sequence[Course]) -> list[Exception | None]:
-        seen.append(len(courses))
-        return whole(courses)
+    def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
+        seen.append(len(loops))
+        return whole(loops)
 
     monkeypatch.setattr(stacked, "run", run)
     return seen

@@ -42,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 if "backbone" in ZOO[model]:
                     values["model.width"] = 16
                 experiment = tsforge.build(values | {"name": f"{kind}-fit"})
-                prepared = fitting.for_fit(experiment, hourly() if kind == "memory" else "data.csv")
-                recording.fit(prepared, folder / "models" / kind, tracker)
+                dataset = fitting.prepare(experiment, hourly() if kind == "memory" else "data.csv")
+                recording.fit(experiment, dataset, folder / "models" / kind, tracker)
         assert len(runs(folder / "mlflow.db")) == len(ZOO) + 1
         shutil.rmtree(folder / "models")  # what is reproduced comes from the store
         yield folder

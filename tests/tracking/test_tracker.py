@@ -49,7 +49,7 @@ def counting(name):
 for name in ("metrics", "params", "tags", "dataset", "file", "text", "model", "end"):
     counting(name)
 training = [False]
-from tsforge import training as module
+from tsforge.training import fitting as module
 plain = module.train
 def train(*args):
     training[0] = True

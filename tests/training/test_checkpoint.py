@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import tsforge
-from tsforge.data.dataset import Prepared, prepare
+from tsforge.data.dataset import Dataset, prepare
 from tsforge.experiment import Experiment
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Round, Tick
-from tsforge.training.fitting import Learned, learn
-from tsforge.training.loop import half
+from tsforge.training.fitting import train
+from tsforge.training.loop import Trained, half
 from tsforge.training.monitor import State
 
 
@@ -32,13 +32,14 @@ def hourly() -> pd.DataFrame:
     return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
 
 
-def prepared(kind: str, **settings: object) -> Prepared:
+def prepared(kind: str, **settings: object) -> tuple[Experiment, Dataset]:
     """60 steps of some six epochs, with dropout, validated every third step."""
     quick = {
         "model.kind": kind, "model.width": 8, "model.backbone.layers": 2, "model.backbone.dropout": 0.2,
         "data.horizon": 6, "data.context": 24, "train.max_steps": 60, "train.batch_size": 16, "train.patience": 99,
     }  # fmt: skip
-    return prepare(tsforge.build(quick | settings), hourly(), "cpu")
+    experiment = tsforge.build(quick | settings)
+    return experiment, prepare(experiment.data, hourly(), experiment.model)
 
 
 def until(step: int) -> object:
@@ -51,11 +52,11 @@ def until(step: int) -> object:
     return report
 
 
-def weights(learned: Learned) -> dict[str, torch.Tensor]:
-    return learned.model.network.state_dict()
+def weights(trained: Trained) -> dict[str, torch.Tensor]:
+    return trained.network.state_dict()
 
 
-def same(a: Learned, b: Learned) -> None:
+def same(a: Trained, b: Trained) -> None:
     assert all(torch.equal(x, weights(b)[name]) for name, x in weights(a).items())
     assert [(r.step, r.train, r.validation, r.windows, r.best) for r in a.rounds] == [
         (r.step, r.train, r.validation, r.windows, r.best) for r in b.rounds
@@ -67,11 +68,11 @@ def same(a: Learned, b: Learned) -> None:
 def test_a_killed_training_ends_as_if_it_had_not_been(kind: str, step: int, tmp_path: Path) -> None:
     """Prevents: windows seen twice or never, forgotten moments, another rate or dropout after a restart."""
     data, keep = prepared(kind), Checkpoint.of(tmp_path, "a")
-    whole = learn(data)
+    whole = train(*data)
     with pytest.raises(KilledError):
-        learn(data, until(step), keep)
+        train(*data, until(step), keep)
     heard: list[Round | Tick] = []
-    again = learn(data, heard.append, keep)
+    again = train(*data, heard.append, keep)
     same(whole, again)
     rounds = [e for e in heard if isinstance(e, Round)]
     assert rounds == list(again.rounds)  # whoever listens now hears the whole curve
@@ -83,21 +84,21 @@ def test_killed_again_and_again_and_after_the_last_step(tmp_path: Path) -> None:
     data, keep = prepared("gru"), Checkpoint.of(tmp_path, "a")
     for step in (9, 21, 33):
         with pytest.raises(KilledError):
-            learn(data, until(step), keep)
-    finished = learn(data, None, keep)
-    same(learn(data), finished)
+            train(*data, until(step), keep)
+    finished = train(*data, None, keep)
+    same(train(*data), finished)
     ticks: list[Round | Tick] = []
-    same(finished, learn(data, ticks.append, keep))
+    same(finished, train(*data, ticks.append, keep))
     assert not [e for e in ticks if isinstance(e, Tick)]
 
 
 def test_patience_is_remembered(tmp_path: Path) -> None:
     """Prevents: a training that ended by itself and is gone on with because it was killed while it was scored."""
     data, keep = prepared("gru", **{"train.patience": 1, "train.lr": 0.05}), Checkpoint.of(tmp_path, "a")
-    whole = learn(data)
+    whole = train(*data)
     assert whole.stop == "patience"
-    learn(data, None, keep)
-    same(whole, learn(data, None, keep))
+    train(*data, None, keep)
+    same(whole, train(*data, None, keep))
 
 
 @pytest.mark.parametrize("harm", ["cut", "other", "text"])
@@ -105,22 +106,22 @@ def test_what_cannot_be_used_is_said_and_left(harm: str, tmp_path: Path, caplog:
     """Prevents: a damaged file that ends the sweep, and weights of another experiment."""
     data, keep = prepared("rnn"), Checkpoint.of(tmp_path, "a")
     with pytest.raises(KilledError):
-        learn(data, until(30), keep)
+        train(*data, until(30), keep)
     content = keep.path.read_bytes()
     if harm == "other":
         Checkpoint(keep.path, "b").write(State({"x": torch.zeros(1)}, {}))
     else:
         keep.path.write_bytes(content[: len(content) // 2] if harm == "cut" else b"no tensors")
     with caplog.at_level(logging.WARNING, logger="tsforge"):
-        again = learn(data, None, keep)
+        again = train(*data, None, keep)
     assert "training begins anew" in caplog.text
-    same(learn(data), again)
+    same(train(*data), again)
 
 
 def test_brain_floats_are_close_and_weights_stay_single() -> None:
     """bf16 has eight bits of mantissa: the loss moves by per cents, not by more."""
-    single = learn(prepared("transformer"))
-    brain = learn(prepared("transformer", **{"train.precision": "bf16"}))
+    single = train(*prepared("transformer"))
+    brain = train(*prepared("transformer", **{"train.precision": "bf16"}))
     assert {v.dtype for v in weights(brain).values()} == {torch.float32}
     assert any(not torch.equal(v, weights(single)[name]) for name, v in weights(brain).items())
     assert brain.rounds[-1].validation == pytest.approx(single.rounds[-1].validation, rel=0.05)

@@ -12,16 +12,16 @@ import torch
 
 import tsforge
 from tests.helpers.stores import query, runs
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.sweeping.config import SweepConfig, of_experiment, plan
 from tsforge.tracking import recording, reproduction
 from tsforge.tracking.export import _levels
 from tsforge.tracking.tracker import Tracker
-from tsforge.training import ensemble, fitting
+from tsforge.training import ensemble, fitting, single
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Round, Tick
-from tsforge.training.loop import Course
+from tsforge.training.loop import TrainingLoop
 
 
 def hourly(days: int = 16, seed: int = 0) -> pd.DataFrame:
@@ -102,30 +102,29 @@ def test_the_time_is_for_all_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: five times --max-time. Of 60 s of which the first takes 12, the next of two may have 24."""
     now = [100.0]
     monkeypatch.setattr(ensemble.time, "perf_counter", lambda: now[0])
-    prepared = fitting.for_fit(small(ensemble=3, **{"train.max_time": 60.0}), hourly())
-    parts = ensemble.members(prepared)
+    parts = ensemble.members(small(ensemble=3, **{"train.max_time": 60.0}))
     now[0] += 12
-    assert ensemble._within(parts[1], 100.0, 2).experiment.train.max_time == pytest.approx(24.0)
+    assert ensemble._within(parts[1], 100.0, 2).train.max_time == pytest.approx(24.0)
     now[0] += 100
-    assert ensemble._within(parts[2], 100.0, 1).experiment.train.max_time == pytest.approx(1e-3)
+    assert ensemble._within(parts[2], 100.0, 1).train.max_time == pytest.approx(1e-3)
 
 
 def test_ctrl_c_keeps_the_members_that_are_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Prevents: an hour of trained members thrown away, or a model directory that cannot be loaded."""
-    courses: list[Course] = []
-    whole = Course.__init__
+    loops: list[TrainingLoop] = []
+    whole = TrainingLoop.__init__
 
-    def watched(course: Course, *args: object) -> None:
-        whole(course, *args)  # type: ignore[arg-type]
-        courses.append(course)
+    def watched(loop: TrainingLoop, *args: object) -> None:
+        whole(loop, *args)  # type: ignore[arg-type]
+        loops.append(loop)
 
-    monkeypatch.setattr(Course, "__init__", watched)
+    monkeypatch.setattr(TrainingLoop, "__init__", watched)
 
     def press(event: Round | Tick) -> None:
         if event.member == 3:
-            courses[-1].watch.interrupted = True
+            loops[-1].monitor.interrupted = True
 
     with caplog.at_level(logging.WARNING):
         found = tsforge.fit(small(ensemble=4), hourly(), out=tmp_path / "m", report=press)
@@ -167,27 +166,27 @@ def test_refit_takes_the_best_steps_and_the_corrections_of_the_first_training(
 ) -> None:
     """Prevents: intervals corrected by windows that were trained on, which are too narrow; steps nobody chose."""
     settled: list[tuple[int | None, int]] = []
-    begin = ensemble.learning.begin
+    begin = single.begin
 
-    def watched(prepared: Prepared, *rest: object) -> Course:
-        settled.append((prepared.experiment.train.until, len(prepared.parts.train)))
-        return begin(prepared, *rest)  # type: ignore[arg-type]
+    def watched(experiment: tsforge.Experiment, dataset: Dataset, *rest: object) -> TrainingLoop:
+        settled.append((experiment.train.until, len(dataset.parts.train)))
+        return begin(experiment, dataset, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ensemble.learning, "begin", watched)
+    monkeypatch.setattr(single, "begin", watched)
     found = tsforge.fit(small(ensemble=count, **{"train.refit": "all", "train.lr": 0.3}), hourly())
     first = tsforge.fit(small(ensemble=count, **{"train.lr": 0.3}), hourly())
     best = [max(r.step for r in found.rounds if r.best and r.member == k + 1) for k in range(count)]
     assert [until for until, _ in settled] == [None] * count + best + [None] * count
-    assert settled[count][1] == settled[0][1] + found.prepared.experiment.data.validation
+    assert settled[count][1] == settled[0][1] + found.dataset.sizes.validation
     assert found.rounds[-1]._replace(seconds=0) == first.rounds[-1]._replace(seconds=0)
     assert found.model.calibration is not None
     assert found.model.calibration == first.model.calibration
 
 
 def test_checkpoints_are_refused(tmp_path: Path) -> None:
-    prepared = fitting.for_fit(small(ensemble=2), hourly())
+    experiment = small(ensemble=2)
     with pytest.raises(TrainingError, match="no checkpoints"):
-        fitting.learn(prepared, keep=Checkpoint.of(tmp_path, "x"))
+        fitting.train(experiment, fitting.prepare(experiment, hourly()), checkpoint=Checkpoint.of(tmp_path, "x"))
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "blend"])
@@ -197,7 +196,7 @@ def test_a_recorded_ensemble_is_reproduced(kind: str, tmp_path: Path, monkeypatc
     hourly().to_csv("data.csv", index=False)
     experiment = small(ensemble=2) if kind == "ensemble" else tsforge.build(_common() | blend(1, 1, 2))
     with Tracker() as store:
-        recording.fit(fitting.for_fit(experiment, "data.csv"), tmp_path / "m", store)
+        recording.fit(experiment, fitting.prepare(experiment, "data.csv"), tmp_path / "m", store)
     assert {n for (n,) in query(Path("mlflow.db"), "select distinct key from metrics")} >= {
         "val/loss", "val/loss_2" if kind == "ensemble" else "val/loss_3"
     }  # fmt: skip

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 
 import tsforge
-from tsforge.data.dataset import prepare
 from tsforge.experiment import TrainConfig
 from tsforge.model.heads import LEVELS
 from tsforge.training.events import Round
+from tsforge.training.fitting import prepare
 from tsforge.training.loop import rate
 
 NAMES = (
@@ -67,8 +67,8 @@ def test_an_experiment_that_is_settled_stays_as_it_is(kind: str, context: int | 
     experiment = small(kind, **{"data.context": context} if context else {})
     if context is None:
         experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"context": None})})
-    settled = prepare(experiment, hourly(14)).experiment
-    assert prepare(settled, hourly(14)).experiment == settled
+    settled = experiment.on(prepare(experiment, hourly(14)).config)
+    assert settled.on(prepare(settled, hourly(14)).config) == settled
 
 
 def test_same_seed_same_bits_other_seed_other_bits() -> None:
@@ -104,7 +104,7 @@ def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
         a.model.network.state_dict().items(), b.model.network.state_dict().items(), strict=True
     ):
         assert torch.equal(left, right), name
-    for left, right in zip(a.prepared.in_sample, b.prepared.in_sample, strict=True):
+    for left, right in zip(a.dataset.in_sample, b.dataset.in_sample, strict=True):
         np.testing.assert_array_equal(left, right)
     assert a.model.calibration == b.model.calibration
     assert a.scores[kind] != b.scores[kind]
@@ -122,7 +122,7 @@ def test_best_weights_are_put_back() -> None:
     best = min(r.validation for r in rounds)
     assert rounds[-1].validation > best  # otherwise this test shows nothing
     assert [r for r in rounds if r.best][-1].validation == best
-    source, windows = fitted.prepared.source, fitted.prepared.parts.validation
+    source, windows = fitted.dataset.source, fitted.dataset.parts.validation
     batch = source.gather(source.starts(windows), torch.from_numpy(windows.series))
     with torch.no_grad():
         loss = float(fitted.model.network(batch.context).loss(batch.truth))
@@ -143,7 +143,7 @@ def test_max_time_stops() -> None:
 
 def test_epochs_bound_the_steps() -> None:
     fitted = tsforge.fit(small("rnn", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
-    windows = len(fitted.prepared.parts.train.origins)
+    windows = len(fitted.dataset.parts.train.origins)
     assert fitted.rounds[-1].step == -(-windows // TrainConfig().batch_size)
 
 
@@ -245,7 +245,7 @@ def test_intervals_are_calibrated_whatever_the_loss(loss: str, tmp_path: Path) -
     fitted = tsforge.fit(small("lstm", **settings), data, out=tmp_path / "model")
     assert fitted.model.levels == LEVELS
     assert fitted.scores["lstm"]["coverage_80"] == pytest.approx(0.8, abs=0.12)
-    after = tsforge.artifact.load(tmp_path / "model")
+    after = tsforge.load(tmp_path / "model")
     assert after.experiment == fitted.model.experiment
     assert tsforge.predict(after, data).quantiles.shape == (1, 6, 1, len(LEVELS))
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context, Truth
+from tsforge.experiment import TrainConfig
 from tsforge.forecast import Point, Scaling
 from tsforge.training.events import Round, Tick
 from tsforge.training.learner import Learner
-from tsforge.training.monitor import Watch
+from tsforge.training.monitor import Monitor
 
 L, H = 4, 3
 torch.set_num_threads(1)
@@ -82,19 +83,20 @@ class Loader:
 def run(
     network: nn.Module, train: list[Batch], validation: list[Batch], steps: int, every: int = 1, *,
     clip: float = 1.0, weight_decay: float = 0.0, rate: Callable[[int], float] = lambda _: 1.0,
-    patience: int = 99, max_time: float | None = None, watch: Watch | None = None,
+    patience: int = 99, max_time: float | None = None, monitor: Monitor | None = None,
     report: Callable[[Round | Tick], None] = lambda _: None,
-) -> Watch:  # fmt: skip
+) -> Monitor:  # fmt: skip
     """A tiny training; what watched over it."""
-    watch = watch or Watch(5, patience, max_time, report)
-    learner = Learner(network, watch, lr=0.1, rate=rate, clip=clip, weight_decay=weight_decay)
+    monitor = monitor or Monitor(5, patience, max_time, report)
+    config = TrainConfig(lr=0.1, clip=clip, weight_decay=weight_decay, average=0.0)
+    learner = Learner(network, monitor, config, rate)
     trainer = pl.Trainer(
         accelerator="cpu", devices=1, max_steps=steps, val_check_interval=every, check_val_every_n_epoch=None,
         num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False,
     )  # fmt: skip
     trainer.fit(learner, Loader(train, endless=True), Loader(validation))
-    return watch
+    return monitor
 
 
 def gradients(W: np.ndarray, b: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -140,31 +142,31 @@ def test_steps_are_those_of_adamw_by_hand(clip: float, weight_decay: float) -> N
 def test_validation_loss_is_pooled_over_observed_truths() -> None:
     """A mean of batch means, in which a batch with few truths counts as much as a full one."""
     network, given = Line(), batches(4, seed=3)
-    watch = run(network, batches(1), given, 1)
+    monitor = run(network, batches(1), given, 1)
     joined = [torch.cat(parts) for parts in zip(*(batch.truth for batch in given), strict=True)]
     context = Context(*(torch.cat(parts) for parts in zip(*(batch.context for batch in given), strict=True)))
     with torch.no_grad():
         expected = float(network(context).loss(Truth(*joined)))
-    assert watch.rounds[-1].validation == pytest.approx(expected, rel=1e-5)
+    assert monitor.rounds[-1].validation == pytest.approx(expected, rel=1e-5)
 
 
 def test_training_loss_is_the_mean_since_the_last_round() -> None:
     """A loss curve of single batches, or one that averages over the whole past."""
     losses = [5.0, 1.0, 3.0, 7.0, 2.0, 2.0]
-    watch = run(Scripted([1.0, 1.0, 1.0], losses), batches(1), batches(1), 6, every=2)
-    assert [r.train for r in watch.rounds] == pytest.approx([3, 5, 2])
-    assert [(r.step, r.windows) for r in watch.rounds] == [(2, 10), (4, 20), (6, 30)]
+    monitor = run(Scripted([1.0, 1.0, 1.0], losses), batches(1), batches(1), 6, every=2)
+    assert [r.train for r in monitor.rounds] == pytest.approx([3, 5, 2])
+    assert [(r.step, r.windows) for r in monitor.rounds] == [(2, 10), (4, 20), (6, 30)]
 
 
 @pytest.mark.parametrize("script", [[3, 2, 4, 5], [1, 2, 3], [3, 2, 1], [2, 2, 2], [5, 6, 4, 4, 3, 9]])
 def test_the_best_weights_are_kept(script: list[float]) -> None:
     """The last weights, or a reference to weights that training goes on changing."""
     network = Scripted(script)
-    watch = run(network, batches(1), batches(1), len(script))
-    assert [r.best for r in watch.rounds] == [s < min(script[:i], default=math.inf) for i, s in enumerate(script)]
-    assert [r.validation for r in watch.rounds] == script
+    monitor = run(network, batches(1), batches(1), len(script))
+    assert [r.best for r in monitor.rounds] == [s < min(script[:i], default=math.inf) for i, s in enumerate(script)]
+    assert [r.validation for r in monitor.rounds] == script
     assert all(b != a for a, b in pairwise(network.seen))
-    assert watch.restore(network)
+    assert monitor.restore(network)
     assert float(network.weight.detach()) == network.seen[script.index(min(script))]
 
 
@@ -178,90 +180,90 @@ def test_patience_counts_validations_without_an_improvement(patience: int) -> No
         if since >= patience:
             expected = i
             break
-    watch = run(Scripted(script), batches(1), batches(1), len(script), patience=patience)
-    assert len(watch.rounds) == expected < len(script)
-    assert watch.stop == "patience"
+    monitor = run(Scripted(script), batches(1), batches(1), len(script), patience=patience)
+    assert len(monitor.rounds) == expected < len(script)
+    assert monitor.stop == "patience"
 
 
 def test_training_to_the_end_says_so() -> None:
     """A reason for stopping that was none."""
-    watch = run(Scripted([3.0, 2.0, 4.0]), batches(1), batches(1), 3)
-    assert watch.stop == "steps"
-    assert watch.rounds[-1].step == 3
+    monitor = run(Scripted([3.0, 2.0, 4.0]), batches(1), batches(1), 3)
+    assert monitor.stop == "steps"
+    assert monitor.rounds[-1].step == 3
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_diverged_validation_stops_and_keeps_the_best(bad: float) -> None:
     """Hours of training on NaN, or NaN as the best loss ever."""
     network = Scripted([2.0, 1.0, bad, 0.5])
-    watch = run(network, batches(1), batches(1), 4)
-    assert (watch.stop, len(watch.rounds)) == ("diverged", 3)
-    assert not watch.rounds[-1].best
-    assert watch.restore(network)
+    monitor = run(network, batches(1), batches(1), 4)
+    assert (monitor.stop, len(monitor.rounds)) == ("diverged", 3)
+    assert not monitor.rounds[-1].best
+    assert monitor.restore(network)
     assert float(network.weight.detach()) == network.seen[1]
 
 
 def test_a_diverged_training_loss_stops() -> None:
     """A training loss that is no number beside a validation that still is."""
-    watch = run(Scripted([2.0, 1.0, 0.5], [1.0, math.nan, 1.0]), batches(1), batches(1), 3)
-    assert (watch.stop, len(watch.rounds)) == ("diverged", 2)
+    monitor = run(Scripted([2.0, 1.0, 0.5], [1.0, math.nan, 1.0]), batches(1), batches(1), 3)
+    assert (monitor.stop, len(monitor.rounds)) == ("diverged", 2)
 
 
 def test_diverged_from_the_start_keeps_nothing() -> None:
     """Weights of NaN that are put back as if they were the best."""
     network = Scripted([math.nan, 1.0])
-    watch = run(network, batches(1), batches(1), 2)
+    monitor = run(network, batches(1), batches(1), 2)
     after = float(network.weight.detach())
-    assert watch.stop == "diverged"
-    assert not watch.restore(network)
+    assert monitor.stop == "diverged"
+    assert not monitor.restore(network)
     assert float(network.weight.detach()) == after
 
 
 def test_an_interrupt_ends_after_the_step_with_the_best_weights() -> None:
     """A Ctrl-C that loses what was learned so far, or is not noticed before the next validation."""
     network = Scripted([2.0, 1.0, 3.0])
-    watch = Watch(5, 99, None, lambda _: None)
+    monitor = Monitor(5, 99, None, lambda _: None)
 
     def report(event: Round | Tick) -> None:
-        watch.interrupted = isinstance(event, Round) and event.step == 10
+        monitor.interrupted = isinstance(event, Round) and event.step == 10
 
-    watch.report = report
-    run(network, batches(1), batches(1), 30, every=5, watch=watch)
-    assert watch.stop == "interrupt"
-    assert [r.step for r in watch.rounds][:2] == [5, 10]
+    monitor.report = report
+    run(network, batches(1), batches(1), 30, every=5, monitor=monitor)
+    assert monitor.stop == "interrupt"
+    assert [r.step for r in monitor.rounds][:2] == [5, 10]
     assert float(network.weight.detach()) == pytest.approx(network.seen[1] * 11 / 10)
-    assert watch.restore(network)
+    assert monitor.restore(network)
     assert float(network.weight.detach()) == network.seen[1]
 
 
 def test_time_is_up_at_a_sign_of_life() -> None:
     """A limit of time that training ignores."""
-    watch = run(Scripted([]), batches(1), batches(1), 10 * Watch.TICK, every=1000, max_time=1e-9)
-    assert watch.stop == "time"
+    monitor = run(Scripted([]), batches(1), batches(1), 10 * Monitor.TICK, every=1000, max_time=1e-9)
+    assert monitor.stop == "time"
 
 
 def test_signs_of_life() -> None:
     """A progress display that stands still between two validations, or counts windows as steps."""
     seen: list[Round | Tick] = []
-    run(Scripted([]), batches(1), batches(1), 2 * Watch.TICK + 1, every=1000, report=seen.append)
+    run(Scripted([]), batches(1), batches(1), 2 * Monitor.TICK + 1, every=1000, report=seen.append)
     ticks = [event for event in seen if isinstance(event, Tick)]
-    assert [(t.step, t.windows) for t in ticks] == [(n * Watch.TICK, 5 * n * Watch.TICK) for n in (1, 2)]
+    assert [(t.step, t.windows) for t in ticks] == [(n * Monitor.TICK, 5 * n * Monitor.TICK) for n in (1, 2)]
     assert 0 < ticks[0].seconds < ticks[1].seconds
 
 
 def test_rounds_are_reported_as_they_come() -> None:
     """A report that is sent at the end, or not at all."""
     seen: list[Round | Tick] = []
-    watch = run(Scripted([3.0, 2.0]), batches(1), batches(1), 2, report=seen.append)
-    assert seen == watch.rounds
-    assert watch.rounds[0].seconds < watch.rounds[1].seconds
+    monitor = run(Scripted([3.0, 2.0]), batches(1), batches(1), 2, report=seen.append)
+    assert seen == monitor.rounds
+    assert monitor.rounds[0].seconds < monitor.rounds[1].seconds
 
 
 def test_average_of_the_weights_is_what_is_validated_and_kept() -> None:
     """A validation of the live weights, weights not swapped back, or an average that forgets too fast or too slowly."""
     network = Scripted([3.0, 2.0, 4.0])
-    watch = Watch(5, 99, None, lambda _: None)
-    learner = Learner(network, watch, lr=1.0, rate=lambda _: 1.0, clip=9.0, weight_decay=0.0, average=0.5)
+    monitor = Monitor(5, 99, None, lambda _: None)
+    learner = Learner(network, monitor, TrainConfig(lr=1.0, clip=9.0, average=0.5), lambda _: 1.0)
     trainer = pl.Trainer(
         accelerator="cpu", devices=1, max_steps=6, val_check_interval=2, check_val_every_n_epoch=None,
         num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -277,5 +279,5 @@ def test_average_of_the_weights_is_what_is_validated_and_kept() -> None:
             expected.append(mean)
     assert network.seen == pytest.approx(expected, rel=1e-4)
     assert float(network.weight.detach()) == pytest.approx(live, rel=1e-4)
-    assert watch.restore(network)
+    assert monitor.restore(network)
     assert float(network.weight.detach()) == pytest.approx(expected[1], rel=1e-4)

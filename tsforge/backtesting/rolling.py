@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.backtesting.forecasts import Judged, Moving, joined, judge
+from tsforge.backtesting.forecasts import Forecasts, forecast, joined
+from tsforge.data import dataset as datasets
 from tsforge.data import split, statistics
 from tsforge.data.catalog import find
-from tsforge.data.dataset import Cut, Prepared, arrange, encode, pick_device, read, resolve, settle_horizon
+from tsforge.data.dataset import Dataset, Sizes
+from tsforge.data.loader import pick_device
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.times import show_time
@@ -27,24 +29,25 @@ from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 from tsforge.training import fitting
-from tsforge.training.events import Report
+from tsforge.training.events import Report, Stop
 
 log = logging.getLogger("tsforge")
 
-Fold = Callable[[Prepared, int, int], Report | None]  # called before each fit: what is fitted, which one, of how many
+# Called before each fit: what is fitted to which windows, which one it is, of how many.
+Fold = Callable[[Experiment, Dataset, int, int], Report | None]
 
 
 @dataclass(frozen=True)
 class Backtest:
     """Forecasts of the same windows by the model and by the baselines.
 
-    experiment: as resolved. judged: the forecasts and how their intervals are corrected, the model's first.
+    experiment: as resolved. forecasts: the forecasts and how their intervals are corrected, the model's first.
     stride: steps between origins. fits: how many models were fitted, 0 for a model that was there before.
     """
 
     experiment: Experiment
     panel: Panel
-    judged: Judged
+    forecasts: Forecasts
     stride: int
     fits: int
     seconds: float = 0.0
@@ -57,7 +60,7 @@ class Backtest:
     @property
     def origins(self) -> int:
         """Forecast origins of the series that has most."""
-        return int(np.bincount(self.judged.windows.series).max())
+        return int(np.bincount(self.forecasts.windows.series).max())
 
     @property
     def rolls(self) -> bool:
@@ -67,24 +70,15 @@ class Backtest:
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
         """By model, with the intervals that were asked for."""
-        return {name: self.outcome(name, self.intervals) for name in self.judged.raw}
+        return {name: self.outcome(name, self.intervals) for name in self.forecasts.raw}
 
     def outcome(self, name: str, intervals: str) -> Outcome:
         """The forecasts of one model with "raw", "static" or "adaptive" intervals."""
         if intervals == "raw":
-            return self.judged.raw[name]
+            return self.forecasts.raw[name]
         if intervals == "static" or not self.rolls:
-            return self._static[name]
-        return self.moving.outcomes[name]
-
-    @cached_property
-    def moving(self) -> Moving:
-        """With adaptive intervals."""
-        return self.judged.adaptive(self.config.gamma)
-
-    @cached_property
-    def _static(self) -> dict[str, Outcome]:
-        return {name: self.judged.static(name) for name in self.judged.raw}
+            return self.forecasts.static(name)
+        return self.forecasts.adaptive(name, self.config.gamma)
 
     @property
     def intervals(self) -> str:
@@ -100,7 +94,7 @@ def backtest(
 
     what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model or its directory,
     which forecasts every origin after what it has seen. Origins are counted back from the end of each series; where
-    series end at different times, a fit knows times of one that lie after the origins of another, which is said.
+    series end at different times, a fit knows times of one that lie after the origins of another, with a warning.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     Raises TsforgeError for what the user can mend.
@@ -118,56 +112,59 @@ def backtest(
 
 def for_model(config: BacktestConfig | None) -> BacktestConfig:
     """How a fitted model rolls: as its experiment says, without what concerns fitting."""
-    known = config.model_dump(exclude={"refit", "gap", "train_window"}) if config else {}
-    return BacktestConfig.model_validate(known)
+    rolling = config.model_dump(exclude={"refit", "gap", "train_window"}) if config else {}
+    return BacktestConfig.model_validate(rolling)
 
 
 def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     """Fit before the first origin, and again every `refit` origins."""
-    experiment, panel = read(experiment, data)
-    _say_ragged(panel)
+    asked, panel = datasets.read(experiment.data, data)
+    _warn_ragged(panel)
     config = experiment.backtest or BacktestConfig()
-    horizon = settle_horizon(experiment, panel)
+    horizon = datasets.settle_horizon(asked, panel)
     stride = config.stride or (horizon if config.windows or config.refit else 1)
-    _, test = split.sizes(panel, horizon, experiment.data.validation, experiment.data.test)
+    _, test = split.sizes(panel, horizon, asked.validation, asked.test)
     count = config.windows or (test - horizon) // stride + 1
     if count < 1:
         raise ConfigError("data.test = 0 leaves nothing to score", "pass --windows, or a larger data.test")
     if config.windows or config.refit:
         test = (count - 1) * stride + horizon
-    settled = {"data": experiment.data.model_copy(update={"test": test, "horizon": horizon})}
     first = split.Rolling(stride, config.gap, config.train_window)
-    experiment, _ = resolve(experiment.model_copy(update=settled), panel, first)
-    _check_history(experiment, config)
-    assert experiment.data.validation is not None
+    layout = datasets.resolve(
+        asked.model_copy(update={"test": test, "horizon": horizon}), panel, experiment.model, first
+    )
+    experiment = experiment.on(layout.config)
+    _check_history(layout.sizes, config)
     device = pick_device(experiment.train.device)
     per_fit = config.refit or count
     starts = range(0, count, per_fit)
-    judged: list[Judged] = []
+    parts: list[Forecasts] = []
     units: statistics.Moments | None = None
     for number, begin in enumerate(starts):
         n = min(per_fit, count - begin)
         rolling = first._replace(later=(count - begin - n) * stride)
         length = test if n == count else (n - 1) * stride + horizon
-        cuts = split.split(panel, experiment.data.validation, length, rolling)
-        prepared = arrange(experiment, panel, cuts, device)
-        if not len(prepared.parts.test):
+        cuts = split.split(panel, layout.sizes.validation, length, rolling)
+        dataset = datasets.arrange(panel, layout._replace(cuts=cuts), device)
+        if not len(dataset.parts.test):
             log.warning(
                 "no truth was observed behind the origins of fit %d of %d: it is left out", number + 1, len(starts)
             )
             continue
-        learned = fitting.learn(prepared, on_fit(prepared, number, len(starts)))
-        if learned.stop == "interrupt":
+        trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
+        if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
-        judged.append(judge(learned.judged, prepared))
-        units = units or _units(prepared, config)
-    if not judged:
+        model = fitting.calibrate(trained, dataset)
+        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        parts.append(forecast(forecaster, experiment, dataset))
+        units = units or _units(dataset, config)
+    if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more --windows")
-    return Backtest(experiment, panel, joined(judged, units), stride, len(judged))
+    return Backtest(experiment, panel, joined(parts, units), stride, len(parts))
 
 
-def _say_ragged(panel: Panel) -> None:
-    """Series are cut by their own ends: that a common clock would be crossed is said, where there is one."""
+def _warn_ragged(panel: Panel) -> None:
+    """Warn where series are cut by their own ends and a common clock is crossed by that."""
     last = panel.first + panel.ends - panel.offsets[:-1]
     last = last[panel.ends > panel.offsets[:-1]]
     if panel.schema.time_kind == "datetime" and len(np.unique(last)) > 1:
@@ -177,21 +174,19 @@ def _say_ragged(panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _units(prepared: Prepared, config: BacktestConfig) -> statistics.Moments | None:
+def _units(dataset: Dataset, config: BacktestConfig) -> statistics.Moments | None:
     """What scores are divided by, where they are asked for in deviations of the training part."""
     if config.units != "standard":
         return None
-    return statistics.moments(prepared.panel, prepared.cuts.train, prepared.cuts.begin)
+    return statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin)
 
 
-def _check_history(experiment: Experiment, config: BacktestConfig) -> None:
-    data = experiment.data
-    assert data.validation is not None
-    assert data.horizon is not None
-    least = data.validation + data.horizon + 1
+def _check_history(sizes: Sizes, config: BacktestConfig) -> None:
+    least = sizes.validation + sizes.horizon + 1
     if config.train_window is not None and config.train_window < least:
         raise ConfigError(
-            f"a sliding window of {config.train_window} steps is too short: validation takes {data.validation} of them",
+            f"a sliding window of {config.train_window} steps is too short: "
+            f"validation takes {sizes.validation} of them",
             f"ask for {least} steps or more, or lower data.validation",
         )
 
@@ -220,15 +215,18 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     first = panel.ends.copy()
     first[np.unique(windows.series)] = origin
     validated = np.minimum(np.where(seen > panel.offsets[:-1], seen, first), first)
-    trained = np.maximum(validated - (model.experiment.data.validation or H), panel.offsets[:-1])
+    config_of_data, shape = model.experiment.data, model.shape
+    validation = config_of_data.validation or H
+    trained = np.maximum(validated - validation, panel.offsets[:-1])
     cuts = split.Split(panel.offsets[:-1], trained, validated, first, panel.ends, 0, stride)
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    prepared = encode(experiment, panel, Cut(cuts, parts, model.facts.encodings))
-    forecaster = Forecaster(Reader(model.network, prepared.source), model.calibration)
-    judged = judge(forecaster, prepared, model.baselines)
-    return Backtest(experiment, panel, joined([judged], _units(prepared, config)), stride, 0)
+    sizes = Sizes(L, H, shape.season, validation, config_of_data.test or 0)
+    dataset = datasets.encode(panel, datasets.Layout(config_of_data, sizes, cuts), parts, model.facts.encodings)
+    forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+    forecasts = forecast(forecaster, experiment, dataset, model.baselines)
+    return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
 
 
 def _seen(model: Model, panel: Panel) -> split.Ints:
@@ -240,7 +238,7 @@ def _seen(model: Model, panel: Panel) -> split.Ints:
 
 
 def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> Windows:
-    """Those whose truth the model has not seen; how many are left out is said."""
+    """Those whose truth the model has not seen, with a warning of how many are left out."""
     H = model.shape.horizon
     longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
     if longest <= H:
@@ -249,9 +247,9 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
             "bring more rows, and some history before them",
         )
     keep = windows.origins >= seen[windows.series]
-    kept = Windows(windows.origins[keep], windows.series[keep])
+    unseen = Windows(windows.origins[keep], windows.series[keep])
     when = _last_seen(model, panel)
-    if not len(kept):
+    if not len(unseen):
         raise DataError(
             f"{panel.name}: no window of the data lies after what the model has seen (up to {when})",
             "bring later rows, or fit with a larger data.test",
@@ -261,7 +259,7 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
             "%d of %d windows are left out: the model was trained on or chosen by part of their truth (up to %s)",
             int((~keep).sum()), len(keep), when,
         )  # fmt: skip
-    return kept
+    return unseen
 
 
 def _last_seen(model: Model, panel: Panel) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tsforge.cli.output import duration, tell
 
 if TYPE_CHECKING:
-    from tsforge.data.dataset import Prepared
+    from tsforge.data.dataset import Dataset
+    from tsforge.experiment import Experiment
     from tsforge.sweeping.trials import Tally
     from tsforge.training.events import Event, Round, Tick
 
@@ -98,14 +99,13 @@ class AutoProgress:
         self._line.close()
 
 
-def following(prepared: Prepared) -> AutoProgress | Progress:
+def following(experiment: Experiment, dataset: Dataset) -> AutoProgress | Progress:
     """What shows a training that begins now: of one network, of members in turn, or a tournament."""
     from tsforge.model.auto import Auto
     from tsforge.training.ensemble import planned
 
-    experiment = prepared.experiment
     auto = isinstance(experiment.model, Auto)
-    return AutoProgress() if auto else Progress(planned(prepared), experiment.train.max_time)
+    return AutoProgress() if auto else Progress(planned(experiment, dataset), experiment.train.max_time)
 
 
 class SweepProgress:

@@ -16,8 +16,10 @@ from tsforge.comparison.results import Measured, OnData
 from tsforge.comparison.table import Table
 from tsforge.comparison.trainings import Contest, Stage
 from tsforge.comparison.tuning import Bench
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
+from tsforge.experiment import Experiment
+from tsforge.runtime.numbers import rounded
 from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
@@ -42,7 +44,7 @@ class Setting:
     command: str = ""
     workers: int = 1
     say: Callable[[str], None] = lambda _: None
-    watch: Callable[[str, Prepared], Report | None] = lambda *_: None
+    watch: Callable[[str, Experiment, Dataset], Report | None] = lambda *_: None
     follow: Callable[[str], Progress | None] = lambda _: None
 
 
@@ -121,10 +123,10 @@ def _tuned(one: Contest, plan: Plan, setting: Setting, parent: Run) -> Contest:
     return replace(one, tuned=tuning.tune(one, plan.compare, bench))
 
 
-def _counted(setting: Setting, count: int) -> Callable[[str, Prepared], Report | None]:
+def _counted(setting: Setting, count: int) -> Callable[[str, Experiment, Dataset], Report | None]:
     """The watch, told which of how many trainings begins."""
     numbers = itertools.count(1)
-    return lambda title, prepared: setting.watch(f"training {next(numbers)} of {count}: {title}", prepared)
+    return lambda title, *what: setting.watch(f"training {next(numbers)} of {count}: {title}", *what)
 
 
 def _measured(plan: Plan, probed: probing.Found, data: list[OnData], start: float) -> Measured:
@@ -148,7 +150,7 @@ def _params(plan: Plan) -> dict[str, object]:
 def _record(parent: Run, table: Table, files: list[Path]) -> None:
     """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
     figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
-    parent.metrics(recording.rounded(figures))
+    parent.metrics(rounded(figures))
     for path in files:
         parent.file(path, "plots" if path.suffix == ".png" else "")
     note = next((path for path in files if path.suffix == ".md"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tsforge.comparison import widths
 from tsforge.comparison.config import CompareConfig
 from tsforge.comparison.results import PRIMARY, Fitted, OnData, Tuned
 from tsforge.data import statistics
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.outcome import Outcome
@@ -28,7 +28,7 @@ from tsforge.tracking import recording
 from tsforge.tracking.recording import Wish
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
-from tsforge.training.events import Report
+from tsforge.training.events import Report, Stop
 
 METRICS = ("mase", "mae", "mse", "rmse", "wql", "smape", "coverage_80")
 SHORT, LONG = 40, 120  # steps of the two trainings from which the pace of a model is found
@@ -45,7 +45,7 @@ class Stage:
     folder: Path
     tracker: Tracker
     wish: dict[str, Wish]
-    watch: Callable[[str, Prepared], Report | None]
+    watch: Callable[[str, Experiment, Dataset], Report | None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Contest:
     """What all models are trained on. sizes: (width, parameters) by model. tuned: what was chosen for each."""
 
     name: str
-    prepared: Prepared
+    experiment: Experiment
+    dataset: Dataset
     sizes: dict[str, tuple[int, int]]
     tuned: dict[str, Tuned] = field(default_factory=dict)
 
@@ -67,62 +68,62 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
 
     frame: the data; what the experiment names where None.
     """
-    prepared = fitting.for_fit(single(experiment, "a comparison"), frame)
-    if not len(prepared.parts.test):
+    experiment = single(experiment, "a comparison")
+    dataset = fitting.prepare(experiment, frame)
+    if not len(dataset.parts.test):
         raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
     if config.budget == "time" and experiment.train.max_time is None:
         raise ConfigError("a budget of time needs the time", "give --max-time 60s, or train.max_time in the TOML file")
-    counts = {model: widths.of_windows(config.model(model), prepared.source.shape) for model in config.models}
+    counts = {model: widths.of_windows(config.model(model), dataset.source.shape) for model in config.models}
     first = config.models[0]
     asked = config.parameters or counts[first](config.model(first).width)
-    return Contest(name, prepared, widths.widths(counts, asked))
+    return Contest(name, experiment.on(dataset.config), dataset, widths.widths(counts, asked))
 
 
 def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
     """Train every model with every seed on one data set, and score it."""
-    prepared, name = contest.prepared, contest.name
+    dataset, name = contest.dataset, contest.name
     rivals = {model: rival(contest, config, model) for model in config.models}
     fits: list[Fitted] = []
-    judged = _Judged(prepared)
+    judged = _Judged(contest)
     for number in range(config.seeds):
         for model, ready in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
-            seed = prepared.experiment.seed + number
+            seed = contest.experiment.seed + number
             title = f"{model}-{name}-seed{seed}"
-            one = replace(ready, experiment=override(ready.experiment, {"seed": seed, "name": title}))
+            experiment = override(ready, {"seed": seed, "name": title})
             folder = stage.folder / name / f"{model}-seed{seed}"
-            fit, _ = recording.fit(one, folder, stage.tracker, stage.wish[model], stage.watch(title, one))
-            if fit.stop == "interrupt":
+            fit, _ = recording.fit(
+                experiment, dataset, folder, stage.tracker, wish=stage.wish[model],
+                report=stage.watch(title, experiment, dataset),
+            )  # fmt: skip
+            if fit.stop == Stop.INTERRUPT:
                 raise KeyboardInterrupt
             fits.append(_fitted(fit, judged.take(model, fit), folder))
-    data, best = prepared.experiment.data, judged.best()
-    assert data.horizon is not None
-    assert data.context is not None
-    assert data.season is not None
+    sizes, best = dataset.sizes, judged.best()
     return OnData(
-        name, data.horizon, data.context, data.season, len(prepared.parts.test), tuple(fits), judged.baselines, best,
+        name, sizes.horizon, sizes.context, sizes.season, len(dataset.parts.test), tuple(fits), judged.baselines, best,
         {model: judged.against(model, best) for model in judged.losses if model != best}, judged.primary,
         contest.tuned,
     )  # fmt: skip
 
 
-def rival(contest: Contest, config: CompareConfig, model: str, steps: int | None = None) -> Prepared:
-    """What a model is trained on: the same as all others, with its own network and with what tuning chose for it.
+def rival(contest: Contest, config: CompareConfig, model: str, steps: int | None = None) -> Experiment:
+    """What a model is trained by: as all others, with its own network and with what tuning chose for it.
 
     Where time is given, with as many steps as that allows, unless they are known.
     """
-    experiment = contest.prepared.experiment.model_copy(update={"model": contest.network(config, model)})
+    experiment = contest.experiment.model_copy(update={"model": contest.network(config, model)})
     if model in contest.tuned:
         experiment = override(experiment, contest.tuned[model].settings)
-    found = replace(contest.prepared, experiment=experiment)
     if config.budget == "steps":
-        return found
+        return experiment
     limit = experiment.train.max_time
     assert limit is not None
-    steps = steps or _steps_within(found, limit)
-    return replace(found, experiment=override(experiment, {"train.max_steps": steps}))
+    steps = steps or _steps_within(experiment, contest.dataset, limit)
+    return override(experiment, {"train.max_steps": steps})
 
 
-def _steps_within(rival: Prepared, limit: float) -> int:
+def _steps_within(rival: Experiment, dataset: Dataset, limit: float) -> int:
     """So many steps as take `limit` seconds, validations included: a schedule that ends when the time does.
 
     Both a short and a longer training have 20 validations, so that their difference is of steps alone.
@@ -130,8 +131,7 @@ def _steps_within(rival: Prepared, limit: float) -> int:
 
     def seconds(steps: int) -> float:
         whole = {"train.max_steps": steps, "train.patience": steps, "train.max_time": None}
-        tried = replace(rival, experiment=override(rival.experiment, whole))
-        return fitting.learn(tried).rounds[-1].seconds
+        return fitting.train(override(rival, whole), dataset).rounds[-1].seconds
 
     seconds(SHORT)  # the first one warms up
     short, long = seconds(SHORT), seconds(LONG)
@@ -142,8 +142,8 @@ def _steps_within(rival: Prepared, limit: float) -> int:
 class _Judged:
     """Errors of every window by model and seed, which is all that is kept of the forecasts."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
+    def __init__(self, contest: Contest) -> None:
+        self.contest = contest
         self.losses: dict[str, list[Floats]] = {}
         self.scored: dict[str, list[float]] = {}
         self.baselines: dict[str, dict[str, float]] = {}
@@ -180,11 +180,11 @@ class _Judged:
 
     def _scaled(self, outcome: Outcome) -> Outcome:
         """In deviations of the training part where the experiment asks for it, as the long-horizon literature does."""
-        asked = self.prepared.experiment.backtest
+        asked = self.contest.experiment.backtest
         if asked is None or asked.units != "standard":
             return outcome
-        cuts = self.prepared.cuts
-        units = statistics.moments(self.prepared.panel, cuts.train, cuts.begin)
+        dataset = self.contest.dataset
+        units = statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin)
         return forecasting.standardise({"": outcome}, units)[""]
 
 

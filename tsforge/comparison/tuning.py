@@ -19,7 +19,7 @@ from tsforge.comparison.config import CompareConfig
 from tsforge.comparison.results import Tuned
 from tsforge.comparison.trainings import Contest, rival
 from tsforge.config import Choice
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError, listing
 from tsforge.experiment import Experiment
 from tsforge.settings import override
@@ -95,11 +95,10 @@ def _tuned(done: Sweep, model: str) -> Tuned:
 
 def _plan(contest: Contest, config: CompareConfig, model: str, bench: Bench) -> Plan:
     """A sweep over one model. Its experiment is the one that is compared, to the number of steps."""
-    prepared = contest.prepared
     title = f"{model}-{contest.name}"
-    sweep = SweepConfig(trials=config.tune, objectives=(_objective(prepared),), refit=0, study=title)
-    empty = Plan(bases={model: prepared.experiment}, sweep=sweep, digest=prepared.panel.digest())
-    base = rival(contest, config, model, _steps_before(bench.folder / model, model)).experiment
+    sweep = SweepConfig(trials=config.tune, objectives=(_objective(contest.dataset),), refit=0, study=title)
+    empty = Plan(bases={model: contest.experiment}, sweep=sweep, digest=contest.dataset.panel.digest())
+    base = rival(contest, config, model, _steps_before(bench.folder / model, model))
     if base.data.path is None:
         path = storing.keep(bench.frame, bench.folder, empty.digest)
         base = override(base, {"data.path": str(path)})
@@ -138,7 +137,7 @@ def _alike(experiment: Experiment, contest: Contest) -> bool:
     middle, room = math.sqrt(min(counts) * max(counts)), math.sqrt(1 + widths.WITHIN)
     model: Any = experiment.model
     try:
-        count = widths.of_windows(model, contest.prepared.source.shape)(model.width)
+        count = widths.of_windows(model, contest.dataset.source.shape)(model.width)
     except ConfigError:  # a width that is no multiple of so many heads
         return False
     return middle / room <= count <= middle * room
@@ -149,9 +148,9 @@ def _kept(plan: Plan) -> tuple[str, ...]:
     return tuple(setting.path for setting in plan.made.settings if setting.fixed)
 
 
-def _objective(prepared: Prepared) -> str:
+def _objective(dataset: Dataset) -> str:
     """What the comparison is decided by, on the validation windows."""
-    scale = prepared.in_sample.mean
+    scale = dataset.in_sample.mean
     return "val/mase" if bool(np.any(np.isfinite(scale) & (scale > 0))) else "val/mae"
 
 

@@ -1,4 +1,8 @@
-"""From an experiment and a table to windows on a device: what every fit and every evaluation starts from."""
+"""A table to windows on a device, with every size settled: what each fit and each evaluation starts from.
+
+`prepare` goes the whole way; its steps are `read` (a table on its grid), `resolve` (sizes and cuts) and `arrange`
+(windows, features, scales).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,12 @@ import logging
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tsforge.data import covariates, split, statistics
 from tsforge.data.catalog import find
-from tsforge.data.defaults import default_context, default_horizon, long_context
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
@@ -20,21 +23,61 @@ from tsforge.data.season import detect_season
 from tsforge.data.table import table
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
-from tsforge.experiment import Experiment
 
 log = logging.getLogger("tsforge")
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A panel cut into parts, with everything learned from its training part.
+class Needs(Protocol):
+    """What a model asks of its windows; every model's configuration answers it."""
 
-    experiment: with every setting of the data resolved. level: of the training part alone.
+    @property
+    def kind(self) -> str:
+        """Its name, for messages."""
+
+    @property
+    def long_context(self) -> bool:
+        """Whether it wants a context of more than a few seasons where nobody says."""
+
+    def least_context(self, season: int) -> int:
+        """Steps of context below which it cannot work."""
+
+
+class Sizes(NamedTuple):
+    """Lengths in steps, all settled.
+
+    validation, test: of the parts at the end of every series. history: steps before the origin of a training window
+    at least; None for a full context where a series has one.
+    """
+
+    context: int
+    horizon: int
+    season: int
+    validation: int
+    test: int
+    history: int | None = None
+
+
+class Layout(NamedTuple):
+    """How a panel is to be cut. config: with every column and size settled, as a model directory keeps it."""
+
+    config: DataConfig
+    sizes: Sizes
+    cuts: split.Split
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A panel cut into parts, with everything that is estimated from its training part.
+
+    It knows columns and lengths, and no model.
+
+    level: location and scale of each target, of the training part alone.
     in_sample: seasonal differences of all that lies before the test part, by which MASE and RMSSE divide.
     began: when the work on it began, on the clock of `time.perf_counter`: a tournament's time counts from there.
     """
 
-    experiment: Experiment
+    config: DataConfig
+    sizes: Sizes
     panel: Panel
     cuts: split.Split
     parts: split.Parts
@@ -46,122 +89,101 @@ class Prepared:
     began: float = field(default_factory=time.perf_counter)
 
 
-def prepare(experiment: Experiment, data: Any, device: str = "cpu") -> Prepared:
+def prepare(config: DataConfig, data: Any, needs: Needs, device: str = "cpu") -> Dataset:
     """Read, lay out, cut and encode a table; settle horizon, context, season and parts.
 
-    data: path of a table, name of a catalogued data set, or a pandas or Polars frame; data.path where None.
-    Raises DataError or ConfigError for what the user can mend.
+    config: columns and sizes as asked for.
+    data: path of a table, name of a catalogued data set, or a pandas or Polars frame; `config.path` where None.
+    needs: the configuration of the model that will read the windows.
+    device: where the windows are gathered, "cpu" or "cuda".
+    Raises DataError or ConfigError for what the user can fix.
     """
     began = time.perf_counter()
-    experiment, panel = read(experiment, data)
-    experiment, cuts = resolve(experiment, panel)
-    return replace(arrange(experiment, panel, cuts, device), began=began)
+    config, panel = read(config, data)
+    return replace(arrange(panel, resolve(config, panel, needs), device), began=began)
 
 
-def read(experiment: Experiment, data: Any) -> tuple[Experiment, Panel]:
-    """The table on its grid, and the experiment with the path it was read from."""
-    source = experiment.data.path if data is None else data
+def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
+    """The table on its grid, and the configuration with the path it was read from."""
+    source = config.path if data is None else data
     if source is None:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
-    panel = build(table.load(source, experiment.data))
-    where = str(Path(source).resolve()) if isinstance(source, str | Path) else None
-    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": where})}), panel
+    panel = build(table.load(source, config))
+    path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
+    return config.model_copy(update={"path": path}), panel
 
 
-def arrange(experiment: Experiment, panel: Panel, cuts: split.Split, device: str = "cpu") -> Prepared:
-    """Cut a panel into the windows of a resolved experiment, and learn from its training part what they need."""
-    data = experiment.data
-    assert data.context is not None
-    assert data.horizon is not None
-    parts = split.parts(panel, cuts, data.context, data.horizon, least_history(data))
-    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=data.calendar)
-    return encode(experiment, panel, Cut(cuts, parts, encodings), device)
-
-
-def least_history(data: DataConfig) -> int | None:
-    """Steps before the origin of a training window at least; None for a full context where a series has one."""
-    return 2 * (data.season or 1) if data.history == "season" else data.history
-
-
-def widened(prepared: Prepared) -> Prepared:
-    """With training windows up to the end of the validation part."""
-    cuts, data = prepared.cuts, prepared.experiment.data
-    assert data.context is not None
-    assert data.horizon is not None
-    windows = cut(prepared.panel, cuts.begin, cuts.validation, data.context, data.horizon, history=least_history(data))
-    return replace(prepared, parts=prepared.parts._replace(train=windows))
-
-
-class Cut(NamedTuple):
-    """Where a panel is cut, the windows of the parts, and how its covariates are encoded."""
-
-    cuts: split.Split
-    parts: split.Parts
-    encodings: covariates.Encodings
-
-
-def encode(experiment: Experiment, panel: Panel, cut: Cut, device: str = "cpu") -> Prepared:
-    """The second half of `arrange`: features, window source and scales of what was cut."""
-    config = experiment.data
-    assert config.horizon is not None
-    assert config.context is not None
-    assert config.season is not None
-    cuts, parts, encodings = cut
-    features = covariates.encode(panel, encodings)
-    shape = window_shape(panel, features, config.context, config.horizon, config.season)
-    source = WindowSource(panel, features, shape, device)
-    level = statistics.level(panel, cuts.train, cuts.begin)
-    in_sample = statistics.seasonal_error(panel, cuts.origin, config.season)
-    return Prepared(experiment, panel, cuts, parts, encodings, features, level, source, in_sample)
-
-
-def resolve(
-    experiment: Experiment, panel: Panel, rolling: split.Rolling | None = None
-) -> tuple[Experiment, split.Split]:
-    """Settle what the experiment leaves open, from the panel's frequency, length and training part."""
-    config = experiment.data
-    lengths = panel.ends - panel.offsets[:-1]
-    horizon = settle_horizon(experiment, panel)
+def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolling | None = None) -> Layout:
+    """Settle what the configuration leaves open, from the panel's frequency, length and training part."""
+    horizon = settle_horizon(config, panel)
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
     cuts = split.split(panel, validation, test, rolling)
     season = config.season or detect_season(panel, cuts.train)
-    longest = max(int((cuts.train - panel.offsets[:-1]).max(initial=0)) - horizon, 1)
-    context = config.context or default_context(horizon, season)
-    if config.context is None and experiment.model.long_context:
-        context = long_context(context, season, int(np.median(cuts.train - panel.offsets[:-1])))
-    least = experiment.model.least_context(season)
-    if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
-        log.warning("context raised from %d to %d, as %s needs", context, least, experiment.model.kind)
-        context = least
-    if config.context is None and context > longest:
-        context = longest
-    elif context > int(lengths.max(initial=0)):
-        log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
+    context = _context(config, panel, needs, cuts, (horizon, season))
     schema = panel.schema
     update = {
         "time": schema.time, "id": schema.id, "target": schema.target, "freq": schema.frequency.name,
         "horizon": horizon, "context": context, "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    return experiment.model_copy(update={"data": resolved}), cuts
+    history = 2 * season if config.history == "season" else config.history
+    return Layout(resolved, Sizes(context, horizon, season, validation, test, history), cuts)
 
 
-def settle_horizon(experiment: Experiment, panel: Panel) -> int:
-    """The horizon asked for, else one that suits the data, which is said."""
-    if experiment.data.horizon is not None:
-        return experiment.data.horizon
-    horizon = default_horizon(panel)
-    log.warning("no horizon given: forecasting %d steps (change it with --horizon)", horizon)
+def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
+    """Cut a panel into windows, and estimate from its training part what they need."""
+    sizes, cuts = layout.sizes, layout.cuts
+    parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
+    encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
+    return encode(panel, layout, parts, encodings, device)
+
+
+def encode(
+    panel: Panel, layout: Layout, parts: split.Parts, encodings: covariates.Encodings, device: str = "cpu"
+) -> Dataset:
+    """The dataset of windows and encodings that are given: features, window source and scales."""
+    config, sizes, cuts = layout
+    features = covariates.encode(panel, encodings)
+    shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
+    source = WindowSource(panel, features, shape, device)
+    level = statistics.level(panel, cuts.train, cuts.begin)
+    in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
+    return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample)
+
+
+def widened(dataset: Dataset) -> Dataset:
+    """With training windows up to the end of the validation part."""
+    cuts, sizes = dataset.cuts, dataset.sizes
+    windows = cut(
+        dataset.panel, cuts.begin, cuts.validation, sizes.context, sizes.horizon, history=sizes.history
+    )  # fmt: skip
+    return replace(dataset, parts=dataset.parts._replace(train=windows))
+
+
+def settle_horizon(config: DataConfig, panel: Panel) -> int:
+    """The horizon asked for, else one that suits the data, with a warning that names it."""
+    if config.horizon is not None:
+        return config.horizon
+    horizon = split.default_horizon(panel)
+    log.warning("no horizon given: forecasting %d steps (change it with data.horizon)", horizon)
     return horizon
 
 
-def pick_device(wanted: str) -> str:
-    """ "cpu" or "cuda", never a surprise: cuda is refused where there is none."""
-    import torch
-
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no CUDA device is available", "pass --device auto or --device cpu")
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int]) -> int:
+    """The context asked for or one that suits the model and the data, raised where the model needs more."""
+    horizon, season = of
+    training = cuts.train - panel.offsets[:-1]
+    longest = max(int(training.max(initial=0)) - horizon, 1)
+    context = config.context or split.default_context(horizon, season)
+    if config.context is None and needs.long_context:
+        context = split.long_context(context, season, int(np.median(training)))
+    least = needs.least_context(season)
+    if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
+        log.warning("context raised from %d to %d, as %s needs", context, least, needs.kind)
+        context = least
+    if config.context is None and context > longest:
+        context = longest
+    elif context > int((panel.ends - panel.offsets[:-1]).max(initial=0)):
+        log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
+    return context

@@ -19,6 +19,9 @@ Ints = NDArray[np.int64]
 SHARE = 0.1  # of the median series, for validation and for test
 MOST_VALIDATION = 1024  # windows per validation: enough to choose weights by, cheap enough to do often
 MOST_TEST = 8192
+MOST_CONTEXT = 512  # steps of a context that nobody asked for
+LONG_CONTEXT, LONG_SEASONS = 336, 14  # steps and seasons of a context that models of patches and channels want
+_HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}
 
 
 class Split(NamedTuple):
@@ -40,8 +43,10 @@ class Split(NamedTuple):
 class Rolling(NamedTuple):
     """How a backtest cuts: all in steps.
 
-    stride: between test windows. gap: left out between what is trained on and the first origin. history: of training
-    and validation together, for a sliding window; None for all there is. later: at the end, kept for later origins.
+    stride: between test windows.
+    gap: left out between what is trained on and the first origin.
+    history: of training and validation together, for a sliding window; None for all of it.
+    later: at the end, kept for later origins.
     """
 
     stride: int = 1
@@ -58,6 +63,29 @@ class Parts(NamedTuple):
     test: Windows
 
 
+def default_horizon(panel: Panel) -> int:
+    """One short cycle of the calendar: a day of hours, two weeks of days, a year of months; at most 1/8."""
+    frequency = panel.schema.frequency
+    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    usual = _HORIZONS.get(frequency.name) or next((s for s in frequency.seasons() if s >= 8), 24)
+    return max(1, min(usual, longest // 8))
+
+
+def default_context(horizon: int, season: int) -> int:
+    """Two horizons and at least one season, within reason."""
+    return min(max(2 * horizon, season, 16), max(MOST_CONTEXT, horizon))
+
+
+def long_context(usual: int, season: int, history: int) -> int:
+    """The default context of tokens of stretches or channels: 14 seasons, 336 steps at most.
+
+    usual: what a model of single steps has by default, and the least.
+    season: steps of one season.
+    history: steps of the median training part, of which a context takes a quarter at most.
+    """
+    return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))
+
+
 def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) -> tuple[int, int]:
     """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
     median = float(np.median(panel.ends - panel.offsets[:-1]))
@@ -66,7 +94,7 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
         if asked and asked < horizon:
             raise DataError(
                 f"{panel.name}: data.{name} of {asked} steps is shorter than the horizon of {horizon}",
-                f"ask for {horizon} steps or more, or a shorter --horizon",
+                f"ask for {horizon} steps or more, or a shorter data.horizon",
             )
     asked_for = (share if validation is None else validation) + (share if test is None else test)
     default = share if median >= 2 * horizon + asked_for else horizon
@@ -87,9 +115,12 @@ def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = No
 
 
 def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | None = None) -> Parts:
-    """The windows of every part; history: of the training windows, as in `windows.cut`.
+    """The windows of every part.
 
-    Raises DataError when no series is long enough, saying what it takes.
+    panel, cuts: what is cut, and where.
+    context, horizon: steps before and behind the origin of a window.
+    history: least number of steps before the origin of a training window, as in `windows.cut`.
+    Raises DataError when no series is long enough, naming the rows that it takes.
     """
     starts = panel.offsets[:-1]
     train = cut(panel, cuts.begin, cuts.train, context, horizon, history=history)
@@ -106,8 +137,8 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
-            f"bring {needed} rows, or take a shorter --horizon"
-            + (" or --set data.test=0" if np.any(cuts.test > cuts.origin) else ""),
+            f"bring {needed} rows, or take a shorter data.horizon"
+            + (" or data.test=0" if np.any(cuts.test > cuts.origin) else ""),
         )
     unused = np.setdiff1d(np.arange(len(panel)), train.series)
     if len(unused):
@@ -117,7 +148,7 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
 
 
 def thin_test(parts: Parts, most: int = MOST_TEST) -> Parts:
-    """With at most so many test windows."""
+    """The parts with at most `most` test windows, evenly spaced."""
     return parts._replace(test=_thin(parts.test, most, "test"))
 
 

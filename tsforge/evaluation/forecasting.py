@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from tsforge.batch import Context
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.evaluation import conformal
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands, scaled
+from tsforge.evaluation.quantiles import Quantiles, scaled
 from tsforge.forecast import Forecast
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
@@ -43,7 +43,7 @@ class Reader(NamedTuple):
     source: WindowSource
 
 
-Known = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # baselines that have learned, by kind
+Baselines = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # fitted, by kind, with their corrections
 
 
 @dataclass(frozen=True)
@@ -53,67 +53,67 @@ class Forecaster:
     reader: Reader
     calibration: Calibration | None
 
-    def outcome(self, prepared: Prepared, windows: Windows) -> Outcome:
+    def outcome(self, dataset: Dataset, windows: Windows) -> Outcome:
         """Forecasts with corrected intervals, as `predict` gives them."""
-        raw = outcomes({"": self.reader}, prepared, windows)[""]
+        raw = outcomes({"": self.reader}, dataset, windows)[""]
         return raw if self.calibration is None else self.calibration.apply(raw)
 
 
-def forecaster(network: Network, prepared: Prepared) -> Forecaster:
+def forecaster(network: Network, dataset: Dataset) -> Forecaster:
     """A network with its intervals calibrated on the validation windows."""
-    return _calibrated({"": Reader(network, prepared.source)}, prepared)[""]
+    return _calibrated({"": Reader(network, dataset.source)}, dataset)[""]
 
 
-def baselines(kinds: Iterable[BaselineKind], prepared: Prepared, known: Known | None = None) -> dict[str, Forecaster]:
-    """Baselines that have learned from the training windows, or before, each with a context long enough for it."""
+def baselines(
+    kinds: Iterable[BaselineKind], dataset: Dataset, fitted: Baselines | None = None
+) -> dict[str, Forecaster]:
+    """Baselines fitted to the training windows, or before, each with a context long enough for it."""
     readers: dict[str, Reader] = {}
-    known = known or {}
+    fitted = fitted or {}
     for kind in kinds:
-        config, source = Baseline(kind=kind), prepared.source
+        config, source = Baseline(kind=kind), dataset.source
         shape = config.reading(source.shape)
         if shape != source.shape:
-            source = WindowSource(prepared.panel, prepared.features, shape, source.device)
-        network = (known[kind][0] if kind in known else config.build(shape)).to(source.device)
-        if kind not in known:
-            learn_baseline(network, source, prepared)
+            source = WindowSource(dataset.panel, dataset.features, shape, source.device)
+        network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
+        if kind not in fitted:
+            fit_baseline(network, source, dataset)
         readers[kind] = Reader(network, source)
-    found = _calibrated({kind: reader for kind, reader in readers.items() if kind not in known}, prepared)
-    return {kind: found.get(kind) or Forecaster(reader, known[kind][1]) for kind, reader in readers.items()}
+    new = _calibrated({kind: reader for kind, reader in readers.items() if kind not in fitted}, dataset)
+    return {kind: new.get(kind) or Forecaster(reader, fitted[kind][1]) for kind, reader in readers.items()}
 
 
-def learn_baseline(network: BaselineForecaster, source: WindowSource, prepared: Prepared) -> None:
+def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dataset) -> None:
     """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
-    network.scaler.fit(*(torch.from_numpy(part) for part in prepared.level))
-    if not len(prepared.parts.train):
+    network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
+    if not len(dataset.parts.train):
         return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.fit(WindowLoader(source, prepared.parts.train.thin(most), BATCH))
+        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
 
 
-def _calibrated(readers: dict[str, Reader], prepared: Prepared) -> dict[str, Forecaster]:
-    held_out = outcomes(readers, prepared, prepared.parts.validation)
-    return {name: Forecaster(reader, conformal.learn(held_out[name], LEVELS)) for name, reader in readers.items()}
+def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:
+    held_out = outcomes(readers, dataset, dataset.parts.validation)
+    return {name: Forecaster(reader, conformal.fit(held_out[name], LEVELS)) for name, reader in readers.items()}
 
 
-def outcomes(readers: dict[str, Reader], prepared: Prepared, windows: Windows) -> dict[str, Outcome]:
+def outcomes(readers: dict[str, Reader], dataset: Dataset, windows: Windows) -> dict[str, Outcome]:
     """Forecast every window, as the networks say it, and set it beside what came.
 
     Networks that read the same windows get them from one gather per batch.
     """
-    found: dict[str, Outcome] = {}
+    read: dict[str, Outcome] = {}
     for source in {id(r.source): r.source for r in readers.values()}.values():
         networks = {name: r.network for name, r in readers.items() if r.source is source}
-        found |= _read(networks, source, prepared, windows)
-    return {name: found[name] for name in readers}
+        read |= _read(networks, source, dataset, windows)
+    return {name: read[name] for name in readers}
 
 
-def _read(
-    networks: dict[str, Network], source: WindowSource, prepared: Prepared, windows: Windows
-) -> dict[str, Outcome]:
+def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, windows: Windows) -> dict[str, Outcome]:
     W, H, C = len(windows), source.shape.horizon, source.shape.targets
     truth, observed = np.empty((W, H, C), dtype=np.float32), np.empty((W, H, C), dtype=np.bool_)
-    kept = {name: _Kept(W, H, C) for name in networks}
+    forecasts = {name: _Forecasts(W, H, C) for name in networks}
     loader = WindowLoader(source, windows, size := batch_size(source))
 
     def read(i: int) -> None:
@@ -123,7 +123,7 @@ def _read(
             truth[here] = batch.truth.target.cpu().numpy()
             observed[here] = batch.truth.observed.cpu().numpy()
             for name, network in networks.items():
-                kept[name].put(here, network(batch.context))
+                forecasts[name].put(here, network(batch.context))
 
     # Batches side by side with one thread each: a network's own threads wait for each other at every step.
     count = torch.get_num_threads() if source.device == "cpu" else 1
@@ -131,14 +131,15 @@ def _read(
         read(0)  # alone: it settles the shapes of what is kept
     with threads(1) if count > 1 else nullcontext():
         each(read, range(1, len(loader)), count)
-    panel, series = prepared.panel, windows.series
+    panel, series = dataset.panel, windows.series
     return {
         name: Outcome(
-            truth=truth, observed=observed, point=k.point, bands=Bands(k.levels, k.centre, k.spread, k.offset),
-            scale=prepared.in_sample.mean[series], square=prepared.in_sample.square[series], series=series,
+            truth=truth, observed=observed, point=k.point,
+            distribution=Quantiles(k.levels, k.centre, k.spread, k.offset),
+            scale=dataset.in_sample.mean[series], square=dataset.in_sample.square[series], series=series,
             time=panel.first[series] + windows.origins - panel.offsets[series],
         )
-        for name, k in kept.items()
+        for name, k in forecasts.items()
     }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def batch_size(source: WindowSource) -> int:
     return max(1, min(BATCH, most))
 
 
-class _Kept:
+class _Forecasts:
     """What one network says of all windows, with quantiles in normalised units, level by level."""
 
     def __init__(self, W: int, H: int, C: int) -> None:
@@ -188,7 +189,8 @@ def standardise(outcomes: dict[str, Outcome], moments: Moments) -> dict[str, Out
     return {
         name: replace(
             o, truth=truths[id(o.truth)], point=scaled(o.point, mean, deviation),
-            bands=o.bands.scaled(mean, deviation), scale=o.scale / deviation, square=o.square / deviation**2,
+            distribution=o.distribution.scaled(mean, deviation), scale=o.scale / deviation,
+            square=o.square / deviation**2,
         )
         for name, o in outcomes.items()
     }  # fmt: skip

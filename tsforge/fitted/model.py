@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import Field
@@ -13,10 +12,8 @@ from tsforge.config import Config
 from tsforge.data.covariates import Encodings
 from tsforge.data.schema import Schema
 from tsforge.evaluation.conformal import Calibration
+from tsforge.evaluation.forecasting import Baselines
 from tsforge.experiment import Experiment
-from tsforge.model.baselines.forecaster import BaselineForecaster
-
-Baselines = Mapping[str, tuple[BaselineForecaster, Calibration | None]]  # by kind, with the corrections of each
 
 
 class DataFacts(Config):
@@ -34,6 +31,11 @@ class DataFacts(Config):
     rows: int
     seen: dict[str, int] = Field(default_factory=dict)
 
+    @property
+    def window_shape(self) -> WindowShape:
+        """The sizes of the windows that the network reads."""
+        return WindowShape(**self.shape)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Model:
@@ -47,13 +49,9 @@ class Model:
 
     @property
     def shape(self) -> WindowShape:
-        return _shape(self.facts)
+        return self.facts.window_shape
 
     @property
     def levels(self) -> tuple[float, ...]:
         """The quantile levels of its forecasts, ascending; empty where it has none."""
         return self.experiment.model.levels if self.calibration is None else self.calibration.levels
-
-
-def _shape(facts: DataFacts) -> WindowShape:
-    return WindowShape(**facts.shape)  # type: ignore[arg-type]

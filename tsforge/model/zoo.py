@@ -10,7 +10,7 @@ from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.network import Neural
 
-DEFAULT = "gru"  # the best single model on three tables, in the README
+DEFAULT = "gru"  # the best single one on three tables, in docs/models.md
 MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models inside
 
 
@@ -72,16 +72,16 @@ ZOO: dict[str, dict[str, Any]] = {
 
 
 def complete(value: Any) -> Any:
-    """A model's settings, with those of its named row where they have none."""
+    """A model's settings with everything its named row says and they do not."""
     if isinstance(value, str):
         value = {"kind": value}
     if not isinstance(value, dict) or value.get("kind") in MADE_OF_MODELS:
         return value
     kind = value.get("kind", DEFAULT)
     if kind not in ZOO:
-        kinds = (*ZOO, *MADE_OF_MODELS)
-        hint = nearest(str(kind), kinds) or f"known: {listing(kinds, 99)}"
-        raise ConfigError(f"model: unknown model '{kind}'", hint)
+        known = (*ZOO, *MADE_OF_MODELS)
+        near = nearest(str(kind), known)
+        raise ConfigError(f"model: unknown model '{kind}'", near or f"known: {listing(known, 99)}")
     return merge({"kind": kind} | ZOO[kind], value)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from tsforge.data import dataset as datasets
 from tsforge.data import split
-from tsforge.data.dataset import Prepared, arrange, pick_device, read, resolve
+from tsforge.data.dataset import Dataset
+from tsforge.data.loader import pick_device
 from tsforge.data.panel import Panel
 from tsforge.errors import ConfigError, DataError
 from tsforge.experiment import Experiment
@@ -20,20 +22,20 @@ class Table:
 
     panel: Panel
     folds: int
-    _cut: dict[tuple[str, str], list[Prepared]] = field(default_factory=dict)
+    _cut: dict[tuple[str, str], list[Dataset]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, plan: Plan) -> Table:
         """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
         base = next(iter(plan.bases.values()))
-        _, panel = read(base, None)
+        _, panel = datasets.read(base.data, None)
         if plan.digest and panel.digest() != plan.digest:
             raise DataError(
-                f"{base.data.path} has changed since the sweep began", "name another --out for another sweep"
+                f"{base.data.path} has changed since the sweep began", "name another `out` for another sweep"
             )
         return cls(panel, plan.sweep.folds)
 
-    def prepared(self, experiment: Experiment) -> list[Prepared]:
+    def datasets(self, experiment: Experiment) -> list[Dataset]:
         """The folds for an experiment, the newest first. Their validation parts end where the test part begins, and
         a validation part earlier each."""
         kind: str = experiment.model.kind
@@ -42,25 +44,21 @@ class Table:
             if len(self._cut) >= KEPT:
                 self._cut.pop(next(iter(self._cut)))
             self._cut[key] = self._folds(experiment)
-        return [
-            replace(p, experiment=experiment.model_copy(update={"data": p.experiment.data})) for p in self._cut[key]
-        ]
+        return self._cut[key]
 
-    def _folds(self, experiment: Experiment) -> list[Prepared]:
-        resolved, _ = resolve(experiment, self.panel)
-        data = resolved.data
-        assert data.validation is not None
-        assert data.test is not None
-        device = pick_device(experiment.train.device)
-        found = []
+    def _folds(self, experiment: Experiment) -> list[Dataset]:
+        layout = datasets.resolve(experiment.data, self.panel, experiment.model)
+        sizes, device = layout.sizes, pick_device(experiment.train.device)
+        folds = []
         for k in range(self.folds):
-            cuts = split.split(self.panel, data.validation, data.test, split.Rolling(later=k * data.validation))
+            rolling = split.Rolling(later=k * sizes.validation)
+            cuts = split.split(self.panel, sizes.validation, sizes.test, rolling)
             try:
-                found.append(arrange(resolved, self.panel, cuts, device))
+                folds.append(datasets.arrange(self.panel, layout._replace(cuts=cuts), device))
             except DataError as problem:
                 if k == 0:
                     raise
                 raise ConfigError(
-                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for --folds {k}"
+                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for sweep.folds={k}"
                 ) from None
-        return found
+        return folds

@@ -7,21 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tsforge.data.dataset import Prepared
-from tsforge.training import fitting, stacked
+from tsforge.data.dataset import Dataset
+from tsforge.experiment import Experiment
+from tsforge.training import fitting, single, stacked
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report
+from tsforge.training.loop import Trained
 
 
-class Learn(Protocol):
-    """As `training.learn`."""
+class Train(Protocol):
+    """As `fitting.train`."""
 
     def __call__(
-        self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
-    ) -> fitting.Learned: ...
+        self, experiment: Experiment, dataset: Dataset, report: Report | None = None, keep: Checkpoint | None = None
+    ) -> Trained: ...
 
 
-def together(works: Sequence[Callable[[Learn], Any]]) -> None:
+def together(works: Sequence[Callable[[Train], Any]]) -> None:
     """Do several pieces of work, each of which trains by the function that it is given; one at a time, but for that."""
     meeting = _Meeting(len(works))
     threads = [threading.Thread(target=meeting.attend, args=(work,), name=f"trial {i}") for i, work in enumerate(works)]
@@ -38,10 +40,11 @@ def together(works: Sequence[Callable[[Learn], Any]]) -> None:
 class _Asked:
     """A training that somebody waits for."""
 
-    prepared: Prepared
+    experiment: Experiment
+    dataset: Dataset
     report: Report | None
     keep: Checkpoint | None
-    result: fitting.Learned | None = None
+    result: Trained | None = None
     problem: Exception | None = None
 
     @property
@@ -61,7 +64,7 @@ class _Meeting:
         self._turn = threading.Condition()  # one at a time: random numbers are the process's
         self._asked: list[_Asked] = []
 
-    def attend(self, work: Callable[[Learn], Any]) -> None:
+    def attend(self, work: Callable[[Train], Any]) -> None:
         with self._turn:
             try:
                 work(self._learn)
@@ -78,15 +81,15 @@ class _Meeting:
                 asked, self._asked = self._asked, []
                 groups: dict[str, list[_Asked]] = {}
                 for i, one in enumerate(asked):
-                    groups.setdefault(stacked.likeness(one.prepared) or f"alone {i}", []).append(one)
+                    groups.setdefault(stacked.likeness(one.experiment, one.dataset) or f"alone {i}", []).append(one)
                 for group in groups.values():
                     _train(group)
                 self._turn.notify_all()
 
     def _learn(
-        self, prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None
-    ) -> fitting.Learned:
-        mine = _Asked(prepared, report, keep)
+        self, experiment: Experiment, dataset: Dataset, report: Report | None = None, keep: Checkpoint | None = None
+    ) -> Trained:
+        mine = _Asked(experiment, dataset, report, keep)
         self._asked.append(mine)
         self._turn.notify_all()
         self._turn.wait_for(lambda: mine.done)
@@ -98,11 +101,11 @@ class _Meeting:
 
 def _train(group: Sequence[_Asked]) -> None:
     try:
-        if stacked.likeness(group[0].prepared) is None:
+        if stacked.likeness(group[0].experiment, group[0].dataset) is None:
             (one,) = group
-            one.result = fitting.learn(one.prepared, one.report, one.keep)
+            one.result = fitting.train(one.experiment, one.dataset, one.report, one.keep)
             return
-        courses = [fitting.begin(one.prepared, one.report, one.keep) for one in group]
+        courses = [single.begin(one.experiment, one.dataset, one.report, one.keep) for one in group]
         ends = stacked.run(courses)
     except Exception as problem:  # of all of a pack, as where memory is short
         for one in group:
@@ -112,6 +115,6 @@ def _train(group: Sequence[_Asked]) -> None:
         try:
             if end is not None:
                 raise end
-            one.result = fitting.learned(course)
+            one.result = course.finish()
         except Exception as problem:
             one.problem = problem

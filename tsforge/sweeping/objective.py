@@ -13,21 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
-from tsforge.evaluation.metrics import SHOWN, is_error
+from tsforge.evaluation.forecasting import Forecaster, Reader
+from tsforge.evaluation.metrics import SHOWN, lower_is_better
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
+from tsforge.fitted.model import Model
 from tsforge.model.network import parameters
 from tsforge.settings import override
 from tsforge.sweeping.config import LATENCY, PARAMETERS, ROUNDS, Plan
 from tsforge.sweeping.data import Table
-from tsforge.sweeping.meeting import Learn
-from tsforge.training import fitting
+from tsforge.sweeping.meeting import Train
+from tsforge.training import fitting, single
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Event, Round
-from tsforge.training.loop import planned_steps
+from tsforge.training.events import Event, Round, Stop
+from tsforge.training.loop import Trained, planned_steps
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +69,8 @@ class Judgement:
     values: tuple[float, ...]
     scores: dict[str, float]
     facts: dict[str, Any]
-    learned: fitting.Learned  # of the newest fold
+    model: Model  # of the newest fold
+    trained: Trained
 
 
 class StoppedEarlyError(Exception):
@@ -79,13 +82,13 @@ class Judge:
     """Trains experiments and says how good they are on validation.
 
     folder: where trainings keep their state, so that somebody else can go on with them; None for nowhere.
-    learn: who trains; `training.learn` where None.
+    train: who trains; `fitting.train` where None.
     """
 
     plan: Plan
     table: Table
     folder: Path | None = None
-    learn: Learn | None = None
+    train: Train | None = None
 
     def judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
         """Train and score every fold; with batches half as large, and half again, where memory does not suffice.
@@ -102,7 +105,8 @@ class Judge:
             size = experiment.train.batch_size // 2
             if size < LEAST_BATCH:
                 raise TrainingError(
-                    f"memory does not suffice for batches of {2 * size}", "narrow the space, or take fewer --workers"
+                    f"memory does not suffice for batches of {2 * size}",
+                    "narrow the space, or take fewer sweep.workers",
                 )
             log.warning("memory does not suffice for batches of %d: trained again with %d", 2 * size, size)
             watcher.halved(size)
@@ -110,12 +114,13 @@ class Judge:
 
     def _judge(self, experiment: Experiment, watcher: Watcher) -> Judgement:
         start = time.perf_counter()
-        folds = self.table.prepared(experiment)
-        found = self.sizes(folds[0])
-        self._constrain(found, watcher)
+        folds = self.table.datasets(experiment)
         kept = [self._checkpoint(experiment, k) for k in range(len(folds))]
+        experiment = experiment.on(folds[0].config)
+        found = self.sizes(experiment, folds[0])
+        self._constrain(found, watcher)
         try:
-            fits, parts = self._folds(folds, kept, watcher)
+            fits, parts = self._folds(experiment, folds, kept, watcher)
         except HandedOverError:
             raise
         except Exception:
@@ -124,23 +129,24 @@ class Judge:
         _remove(kept)
         for name in parts[0]:
             found[name] = sum(p[name] for p in parts) / len(parts)
-        stops = dict.fromkeys(learned.stop for learned in fits)
+        stops = dict.fromkeys(trained.stop for _, trained in fits)
         facts = {"seconds": round(time.perf_counter() - start, 3), "stop": ", ".join(stops)}
-        return Judgement(self._values(found), found, facts, fits[0])
+        return Judgement(self._values(found), found, facts, *fits[0])
 
     def _folds(
-        self, folds: list[Prepared], kept: list[Checkpoint | None], watcher: Watcher
-    ) -> tuple[list[fitting.Learned], list[dict[str, float]]]:
+        self, experiment: Experiment, folds: list[Dataset], kept: list[Checkpoint | None], watcher: Watcher
+    ) -> tuple[list[tuple[Model, Trained]], list[dict[str, float]]]:
         """Every fold's training and its scores."""
-        fits: list[fitting.Learned] = []
+        fits: list[tuple[Model, Trained]] = []
         parts: list[dict[str, float]] = []
-        for k, (prepared, keep) in enumerate(zip(folds, kept, strict=True)):
-            report = _Report(self.plan, prepared, watcher, first=k == 0)
-            learned = (self.learn or fitting.learn)(prepared, report, keep)
-            if learned.stop == "interrupt":
+        for k, (dataset, keep) in enumerate(zip(folds, kept, strict=True)):
+            steps = planned_steps(experiment.train, dataset)
+            report = _Report(self.plan, steps, watcher, first=k == 0)
+            trained = (self.train or fitting.train)(experiment, dataset, report, keep)
+            if trained.stop == Stop.INTERRUPT:
                 raise KeyboardInterrupt
-            fits.append(learned)
-            parts.append(self._scores(prepared, learned))
+            fits.append((fitting.calibrate(trained, dataset), trained))
+            parts.append(self._scores(dataset, *fits[-1]))
             more = self.plan.sweep.pruner == "wilcoxon" and k + 1 < len(folds)
             if more and watcher.pruned(parts[-1][self.plan.sweep.objectives[0]], k):
                 raise StoppedEarlyError(f"worse than the best over {k + 1} folds")
@@ -160,18 +166,19 @@ class Judge:
         if over:
             raise StoppedEarlyError(f"beyond the constraint: {', '.join(over)}")
 
-    def _scores(self, prepared: Prepared, learned: fitting.Learned) -> dict[str, float]:
+    def _scores(self, dataset: Dataset, model: Model, trained: Trained) -> dict[str, float]:
         """Of the validation windows, with the intervals that `predict` would give."""
-        outcome = learned.judged.outcome(prepared, prepared.parts.validation)
+        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        outcome = forecaster.outcome(dataset, dataset.parts.validation)
         found = {f"val/{name}": value for name, value in scores(outcome, self._metrics()).items()}
-        return found | {"val/loss": min((r.validation for r in learned.rounds), default=math.nan)}
+        return found | {"val/loss": min((r.validation for r in trained.rounds), default=math.nan)}
 
-    def sizes(self, prepared: Prepared) -> dict[str, float]:
+    def sizes(self, experiment: Experiment, dataset: Dataset) -> dict[str, float]:
         """Parameters, and latency where it is asked for: known before anything is trained."""
-        network = fitting.untrained(prepared).to(prepared.source.device).eval()
+        network = single.untrained(experiment, dataset).to(dataset.source.device).eval()
         found = {PARAMETERS: float(parameters(network))}
         if self.plan.sweep.max_latency is not None or LATENCY in self.plan.sweep.objectives:
-            found[LATENCY] = latency(network, prepared)
+            found[LATENCY] = latency(network, dataset)
         return found
 
     def broken(self, sizes: dict[str, float]) -> dict[str, float]:
@@ -182,14 +189,14 @@ class Judge:
 
     def _metrics(self) -> list[str]:
         asked = [name.removeprefix("val/") for name in self.plan.sweep.objectives if name.startswith("val/")]
-        usual = [name for name in (*SHOWN, "crps") if is_error(name)]
+        usual = [name for name in (*SHOWN, "crps") if lower_is_better(name)]
         return list(dict.fromkeys([*(name for name in asked if name != "loss"), *usual]))
 
     def _values(self, found: dict[str, float]) -> tuple[float, ...]:
         values = tuple(found[name] for name in self.plan.sweep.objectives)
         for name, value in zip(self.plan.sweep.objectives, values, strict=True):
             if not math.isfinite(value):
-                raise TrainingError(f"{name} has no value on these validation windows", "take --objectives val/mae")
+                raise TrainingError(f"{name} has no value on these validation windows", "take sweep.objectives=val/mae")
         return values
 
 
@@ -213,8 +220,8 @@ class _Report:
     early would be held against others' finished folds.
     """
 
-    def __init__(self, plan: Plan, prepared: Prepared, watcher: Watcher, *, first: bool) -> None:
-        self.steps = planned_steps(prepared)
+    def __init__(self, plan: Plan, steps: int, watcher: Watcher, *, first: bool) -> None:
+        self.steps = steps
         self.listens = first and plan.sweep.pruner not in ("none", "wilcoxon") and len(plan.sweep.objectives) == 1
         self.first, self.watcher = first, watcher
         self.best, self.last = math.inf, 0
@@ -236,18 +243,18 @@ class _Report:
                 raise StoppedEarlyError(f"stopped at step {event.step} of {self.steps}: others were better by then")
 
 
-def latency(network: torch.nn.Module, prepared: Prepared) -> float:
+def latency(network: torch.nn.Module, dataset: Dataset) -> float:
     """Milliseconds of one forecast of one window: the fastest of twenty passes, which a busy machine disturbs least."""
     import torch
 
-    loader = WindowLoader(prepared.source, prepared.parts.validation.thin(1), 1)
+    loader = WindowLoader(dataset.source, dataset.parts.validation.thin(1), 1)
     context = next(iter(loader)).context
     best = math.inf
     with torch.inference_mode():
         for _ in range(PASSES + 2):
             start = time.perf_counter()
             network(context)
-            if prepared.source.device == "cuda":
+            if dataset.source.device == "cuda":
                 torch.cuda.synchronize()
             best = min(best, time.perf_counter() - start)
     return 1000 * best

@@ -32,12 +32,12 @@ class Packs:
         most = min(most, math.ceil(left / sweep.workers))
         if most < 2:
             return 1
-        prepared = self.judge.table.prepared(experiment)[0]
-        shape = stacked.likeness(prepared)
+        dataset = self.judge.table.datasets(experiment)[0]
+        shape = stacked.likeness(experiment, dataset)
         if shape is None:
             return 1
         if sweep.pack == "auto" and shape not in self._known:
-            self._known[shape] = MOST if stacked.gain(prepared, MOST) >= WORTH else 1
+            self._known[shape] = MOST if stacked.gain(experiment, dataset, MOST) >= WORTH else 1
         return min(most, self._known.get(shape, most))
 
 

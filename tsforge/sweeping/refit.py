@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.metrics import SHOWN
@@ -29,8 +30,8 @@ from tsforge.sweeping.packing import Packs
 from tsforge.sweeping.place import Place
 from tsforge.sweeping.study import open_study
 from tsforge.sweeping.workers.job import CHECKPOINTS
-from tsforge.training import fitting
-from tsforge.training.events import Round
+from tsforge.training.events import Round, Stop
+from tsforge.training.loop import Trained
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -125,7 +126,7 @@ def run_refits(folder: Path, plan: Plan, table: Table, stop: Callable[[], bool])
             trials.reap(study, where)
         found = _next(study, where, folder, packs)
         if found:
-            together([lambda learn, t=t: _refit(study, t, folder, replace(judge, learn=learn), stop) for t in found])  # type: ignore[misc]
+            together([lambda train, t=t: _refit(study, t, folder, replace(judge, train=train), stop) for t in found])  # type: ignore[misc]
         elif "RUNNING" in _states(study):
             time.sleep(WAIT)
         else:
@@ -171,13 +172,12 @@ def _refit(study: Study, trial: Trial, folder: Path, judge: Judge, stop: Callabl
         trial.set_user_attr(trials.REASON, f"{type(problem).__name__}: {problem}")
         study.tell(trial, state=_state("FAIL"), skip_if_finished=True)
         return
-    learned = judged.learned
-    directory.save(learned.model, _model(folder, name, seed), lambda draft: _remember(learned, draft))
+    directory.save(judged.model, _model(folder, name, seed), lambda draft: _remember(judged.trained, draft))
     study.tell(trial, judged.values[0], skip_if_finished=True)
 
 
-def _remember(learned: fitting.Learned, folder: Path) -> None:
-    how = {"stop": learned.stop, "started": learned.started, "seconds": learned.seconds, "rounds": learned.rounds}
+def _remember(trained: Trained, folder: Path) -> None:
+    how = {"stop": trained.stop, "started": trained.started, "seconds": trained.seconds, "rounds": trained.rounds}
     (folder / HOW).write_text(json.dumps(how), encoding="utf-8")
 
 
@@ -208,26 +208,24 @@ def candidates(folder: Path, found: Sequence[leaderboard.Row], plan: Plan) -> li
 
 def test(one: Candidate, folder: Path, table: Table) -> None:
     """Score a candidate's models, one per seed, on the test part."""
-    prepared = table.prepared(one.experiment)[0]
-    windows = thin_test(prepared.parts).test
+    dataset = table.datasets(one.experiment)[0]
+    windows = thin_test(dataset.parts).test
     if not len(windows):
         return
     for seed in sorted(one.validation):
         model = directory.load(_model(folder, one.name, seed))
-        forecaster = Forecaster(Reader(model.network, prepared.source), model.calibration)
-        one.test[seed] = scores(forecaster.outcome(prepared, windows), SHOWN)
+        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        one.test[seed] = scores(forecaster.outcome(dataset, windows), SHOWN)
 
 
-def winner(one: Candidate, folder: Path, table: Table) -> tuple[Model, fitting.Learned]:
+def winner(one: Candidate, folder: Path) -> tuple[Model, Trained]:
     """The best seed's model as it came out of its training, which need not be done again."""
     path = _model(folder, one.name, one.seed)
     model = directory.load(path)
     how = json.loads((path / HOW).read_text("utf-8"))
-    prepared = table.prepared(model.experiment)[0]
-    network = model.network.to(prepared.source.device)
-    judged = Forecaster(Reader(network, prepared.source), model.calibration)
+    network = model.network.to(pick_device(model.experiment.train.device))
     rounds = tuple(Round(*values) for values in how["rounds"])
-    return model, fitting.Learned(model, judged, rounds, how["stop"], how["started"], how["seconds"])
+    return model, Trained(model.experiment, network, rounds, Stop(how["stop"]), how["started"], how["seconds"])
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsforge.data.dataset import read, resolve
+from tsforge.data import dataset as datasets
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.settings import override
@@ -59,7 +59,7 @@ class Where:
         place = Path(folder)
         others = place.is_dir() and any(not path.name.startswith(storing.KEPT) for path in place.iterdir())
         if place.exists() and (not place.is_dir() or (others and not (place / FILE).exists())):
-            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with --out")
+            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with `out`")
         return cls(place, url)
 
 
@@ -100,15 +100,15 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
     """
     bases, digest = {}, ""
     for kind, base in plan.bases.items():
-        experiment, panel = read(base, data)
-        if experiment.data.path is None:
+        config, panel = datasets.read(base.data, data)
+        if config.path is None:
             if folder is None:
                 raise ConfigError(
                     "a sweep reads its data in several processes", "write the table to a file, and name it"
                 )
             data = str(storing.keep(data, folder, panel.digest()))
-            experiment, panel = read(base, data)
-        bases[kind] = resolve(experiment, panel)[0]
+            config, panel = datasets.read(base.data, data)
+        bases[kind] = base.on(datasets.resolve(config, panel, base.model).config)
         digest = panel.digest()
     return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 
@@ -161,7 +161,7 @@ def _search(study: Study, plan: Plan, where: Where, record: Record | None, progr
             last = [t for t in trials.counted(found) if t.state.name == "FAIL"][-1]
             raise TrainingError(
                 f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}",
-                f"read {where.folder / 'logs'}, mend it, and name another --out",
+                f"read {where.folder / 'logs'}, mend it, and name another `out`",
             )
 
     if trials.tally(study.get_trials(deepcopy=False)).finished >= plan.sweep.trials:
@@ -182,9 +182,9 @@ def _check(done: Sweep) -> None:
     if done.stopped or any(row.good for row in done.rows):
         return
     if any(row.state == "COMPLETE" or not row.kept for row in done.rows):
-        raise TrainingError("no trial keeps the constraints", "loosen them, or widen the space with --space")
+        raise TrainingError("no trial keeps the constraints", "loosen them, or widen the space with `space`")
     why = done.rows[-1].reason if done.rows else "the time was up before the first was done"
-    raise TrainingError(f"no trial was completed: {why}", "raise --trials or --timeout, or mend what it says")
+    raise TrainingError(f"no trial was completed: {why}", "raise sweep.trials or sweep.timeout, or mend what it says")
 
 
 def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Sweep:
@@ -210,10 +210,10 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
     table = Table.read(plan)
     for one in {c.name: c for c in (made.winner, made.default) if c is not None}.values():
         refit.test(one, folder, table)
-    model, learned = refit.winner(found[0], folder, table)
+    model, trained = refit.winner(found[0], folder)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
     fit, _ = recording.keep(
-        fitting.for_fit(model.experiment, None), learned, folder / "model", tracker, Wish(parent=run)
+        trained, model, fitting.prepare(model.experiment), folder / "model", tracker, Wish(parent=run)
     )
     return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
 

@@ -113,7 +113,7 @@ def _attempts(study: Study, found: Sequence[Trial], judge: Judge, recorder: Reco
         return
     together(
         [
-            lambda learn, trial=trial: _attempt(study, trial, replace(judge, learn=learn), recorder, stop)  # type: ignore[misc]
+            lambda train, trial=trial: _attempt(study, trial, replace(judge, train=train), recorder, stop)  # type: ignore[misc]
             for trial in found
         ]
     )

@@ -1,4 +1,4 @@
-"""The members of an ensemble, trained one after the other, and the model that they make together."""
+"""The members of an ensemble, trained one after the other, and the network that they make together."""
 
 from __future__ import annotations
 
@@ -9,82 +9,85 @@ from dataclasses import replace
 
 from torch import nn
 
-from tsforge.data.dataset import Prepared, widened
+from tsforge.data.dataset import Dataset, widened
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
 from tsforge.training import single
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Event, Report, Standing
-from tsforge.training.loop import planned_steps
-from tsforge.training.single import Learned, Trained
+from tsforge.training.events import Event, Report, Standing, Stop
+from tsforge.training.loop import Trained, planned_steps
 
 log = logging.getLogger("tsforge")
 
-STOPS = ("interrupt", "diverged", "time")  # why a member ended that is worth saying of all
+CUT_SHORT = (Stop.INTERRUPT, Stop.DIVERGED, Stop.TIME)  # why a member ended that is worth saying of all
 
 
-def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
-    """Train an experiment's network, or its members in turn, and calibrate what they say together.
+def train(
+    experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
+) -> Trained:
+    """Train an experiment's network, or its members in turn; with `train.refit` once more on all windows.
 
     train.max_time is for all: each member has an equal share of what is left. Ctrl-C keeps the members that are
-    finished; of the first one, the best weights so far. keep: refused for several members.
+    finished; of the first one, the best weights so far. checkpoint: refused for several members.
     """
-    single.say_padding(prepared)
-    if keep is not None and composed(prepared.experiment):
+    single.warn_padding(dataset)
+    if checkpoint is not None and composed(experiment):
         raise TrainingError("the training of an ensemble keeps no checkpoints", "train its members one by one")
-    experiment, one = _trained(prepared, members(prepared), report, keep)
-    first = single.judged(prepared, experiment, one)
-    again = prepared.experiment.train.refit == "all" and one.stop != "interrupt" and bool(one.rounds)
-    return _again(first, prepared, report) if again else first
+    trained = _train(experiment, members(experiment), dataset, report, checkpoint)
+    again = experiment.train.refit == "all" and trained.stop != Stop.INTERRUPT and bool(trained.rounds)
+    return _refit(trained, experiment, dataset, report) if again else trained
 
 
-def _trained(
-    prepared: Prepared, parts: Sequence[Prepared], report: Report | None, keep: Checkpoint | None = None
-) -> tuple[Experiment, Trained]:
-    """The members in turn, and the experiment of those that were finished."""
-    if not composed(prepared.experiment):
-        return prepared.experiment, single.train(parts[0], report, keep)
-    found = list[Trained]()
+def _train(
+    experiment: Experiment,
+    parts: Sequence[Experiment],
+    dataset: Dataset,
+    report: Report | None,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """The members in turn; of those that were finished, the network that they make together."""
+    if not composed(experiment):
+        return replace(single.train(parts[0], dataset, report, checkpoint), experiment=experiment)
+    finished = list[Trained]()
     start = time.perf_counter()
     for part in parts:
-        one = _next(_within(part, start, len(parts) - len(found)), found, report)
-        if one is not None:
-            found.append(one)
-        if one is None or one.stop == "interrupt":
-            log.warning("stopped by Ctrl-C: %d of %d members are kept", len(found), len(parts))
+        trained = _next(_within(part, start, len(parts) - len(finished)), dataset, finished, report)
+        if trained is not None:
+            finished.append(trained)
+        if trained is None or trained.stop == Stop.INTERRUPT:
+            log.warning("stopped by Ctrl-C: %d of %d members are kept", len(finished), len(parts))
             break
-    stop = "interrupt" if len(found) < len(parts) else _stop(found)
-    return shortened(prepared.experiment, len(found)), together(prepared, found, stop)
+    stop = Stop.INTERRUPT if len(finished) < len(parts) else _stop(finished)
+    return together(shortened(experiment, len(finished)), finished, stop)
 
 
-def _again(first: Learned, prepared: Prepared, report: Report | None) -> Learned:
-    """The same networks trained on validation windows too, for the steps that were best; the corrections stay."""
-    longer = widened(prepared)
-    parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(longer))]
+def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Report | None) -> Trained:
+    """Train the same networks on validation windows too, for the steps that were best."""
+    parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(experiment))]
     try:
-        experiment, one = _trained(longer, parts, report)
+        second = _train(experiment, parts, widened(dataset), report)
     except KeyboardInterrupt:
-        one = None
-    if one is None or one.stop == "interrupt":
+        second = None
+    if second is None or second.stop == Stop.INTERRUPT:
         log.warning("stopped by Ctrl-C: the networks are those trained without the validation windows")
-        return replace(first, stop="interrupt")
-    judged = replace(first.judged, reader=first.judged.reader._replace(network=one.network))
-    model = replace(first.model, experiment=experiment, network=one.network)
-    return replace(first, model=model, judged=judged, seconds=first.seconds + one.seconds)
+        return replace(first, stop=Stop.INTERRUPT)
+    seconds = first.seconds + second.seconds
+    return replace(
+        first, experiment=second.experiment, network=second.network, seconds=seconds, unseen=first.network
+    )  # fmt: skip
 
 
-def _best(first: Learned, member: int) -> int:
+def _best(first: Trained, member: int) -> int:
     """The step whose weights were kept."""
     rounds = [r for r in first.rounds if r.member == member]
     return max((r.step for r in rounds if r.best), default=rounds[-1].step)
 
 
-def _settled(part: Prepared, steps: int) -> Prepared:
+def _settled(part: Experiment, steps: int) -> Experiment:
     """With nothing left to choose: so many steps, and the weights after the last one."""
-    train = part.experiment.train.model_copy(update={"until": steps, "validations": 1, "max_time": None})
-    return replace(part, experiment=part.experiment.model_copy(update={"train": train}))
+    return part.with_train({"until": steps, "validations": 1, "max_time": None})
 
 
 def composed(experiment: Experiment) -> bool:
@@ -92,13 +95,12 @@ def composed(experiment: Experiment) -> bool:
     return experiment.ensemble > 1 or isinstance(experiment.model, Blend)
 
 
-def members(prepared: Prepared) -> list[Prepared]:
-    """What each member is trained on, in order; of an experiment without members itself."""
-    experiment = prepared.experiment
+def members(experiment: Experiment) -> list[Experiment]:
+    """The experiment of each member, in order; of an experiment without members itself."""
     if isinstance(experiment.model, Blend):
-        return [replace(prepared, experiment=alone(experiment, member)) for member in experiment.model.members]
+        return [alone(experiment, member) for member in experiment.model.members]
     seeds = range(experiment.seed, experiment.seed + experiment.ensemble)
-    return [replace(prepared, experiment=experiment.model_copy(update={"seed": seed, "ensemble": 1})) for seed in seeds]
+    return [experiment.model_copy(update={"seed": seed, "ensemble": 1}) for seed in seeds]
 
 
 def alone(experiment: Experiment, member: Member) -> Experiment:
@@ -120,51 +122,50 @@ def shortened(experiment: Experiment, count: int) -> Experiment:
     return experiment.model_copy(update={"ensemble": count})
 
 
-def together(prepared: Prepared, found: Sequence[Trained], stop: str) -> Trained:
-    """Trained members as one network; the weights are those of the experiment's first members."""
-    weights, model = None, prepared.experiment.model
-    if isinstance(model, Blend):
-        weights = Blend(members=model.members[: len(found)]).weights
-    network: nn.Module = Ensemble([one.network for one in found], weights)
-    if weights is None and len(found) == 1:
-        network = found[0].network
-    rounds = tuple(r._replace(member=k + 1) for k, one in enumerate(found) for r in one.rounds)
-    return Trained(network.eval(), rounds, stop, found[0].started, sum(one.seconds for one in found))
+def together(experiment: Experiment, members: Sequence[Trained], stop: Stop) -> Trained:
+    """Trained members as one network."""
+    weights = experiment.model.weights if isinstance(experiment.model, Blend) else None
+    network: nn.Module = Ensemble([member.network for member in members], weights)
+    if weights is None and len(members) == 1:
+        network = members[0].network
+    rounds = tuple(r._replace(member=k + 1) for k, member in enumerate(members) for r in member.rounds)
+    seconds = sum(member.seconds for member in members)
+    return Trained(experiment, network.eval(), rounds, stop, members[0].started, seconds)
 
 
-def planned(prepared: Prepared) -> tuple[int, ...]:
+def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:
     """Optimiser steps of each member at most; 0 for a baseline."""
-    return tuple(0 if isinstance(p.experiment.model, Baseline) else planned_steps(p) for p in members(prepared))
+    return tuple(
+        0 if isinstance(part.model, Baseline) else planned_steps(part.train, dataset) for part in members(experiment)
+    )
 
 
-def _next(part: Prepared, found: Sequence[Trained], report: Report | None) -> Trained | None:
+def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], report: Report | None) -> Trained | None:
     """The next member; None where Ctrl-C came before it was finished and others are."""
-    number = len(found) + 1
+    number = len(finished) + 1
 
     def numbered(event: Event) -> None:
         if report is not None:
             report(event if isinstance(event, Standing) else event._replace(member=number))
 
-    if isinstance(part.experiment.model, Baseline):
-        return single.train(part)
-    course = single.begin(part, numbered)
-    course.run()
-    if course.watch.stop == "interrupt" and found:
+    if isinstance(part.model, Baseline):
+        return single.train(part, dataset)
+    loop = single.begin(part, dataset, numbered)
+    loop.run()
+    if loop.monitor.stop == Stop.INTERRUPT and finished:
         return None
-    return single.trained(course)
+    return loop.finish()
 
 
-def _within(part: Prepared, start: float, count: int) -> Prepared:
+def _within(part: Experiment, start: float, count: int) -> Experiment:
     """With the time of one of `count` members that share what is left since `start`."""
-    train = part.experiment.train
-    if train.max_time is None:
+    if part.train.max_time is None:
         return part
-    left = max(train.max_time - (time.perf_counter() - start), 1e-3) / count
-    update = {"train": train.model_copy(update={"max_time": left})}
-    return replace(part, experiment=part.experiment.model_copy(update=update))
+    return part.with_train({"max_time": max(part.train.max_time - (time.perf_counter() - start), 1e-3) / count})
 
 
-def _stop(found: Sequence[Trained]) -> str:
+def _stop(finished: Sequence[Trained]) -> Stop:
     """Why training ended: what cut a member short, else how the last network did."""
-    stops = [one.stop for one in found]
-    return next((why for why in STOPS if why in stops), next((s for s in reversed(stops) if s != "learned"), "learned"))
+    stops = [trained.stop for trained in finished]
+    ended = next((stop for stop in reversed(stops) if stop != Stop.LEARNED), Stop.LEARNED)
+    return next((why for why in CUT_SHORT if why in stops), ended)

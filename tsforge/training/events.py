@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import NamedTuple
+
+
+class Stop(StrEnum):
+    """Why a training ended."""
+
+    STEPS = "steps"  # it took all its steps
+    PATIENCE = "patience"  # validations brought nothing better
+    TIME = "time"
+    INTERRUPT = "interrupt"  # Ctrl-C
+    DIVERGED = "diverged"  # the loss was no number any more
+    LEARNED = "learned"  # a baseline, which takes no steps
 
 
 class Round(NamedTuple):

@@ -1,4 +1,12 @@
-"""fit: an experiment and a table to a trained model, its scores, and a model directory."""
+"""fit: an experiment and a table to a trained model, its scores, and a model directory.
+
+One chain, each step one function with one result:
+
+    prepare -> Dataset    read the table, settle sizes, cut windows
+    train -> Trained      find the weights on the training windows
+    calibrate -> Model    correct the intervals on the validation windows
+    score -> Fit          forecast the test windows, beside the baselines
+"""
 
 from __future__ import annotations
 
@@ -7,26 +15,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tsforge.data.dataset import Prepared, pick_device, prepare
+from tsforge.data import dataset as datasets
+from tsforge.data.dataset import Dataset
+from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting
-from tsforge.evaluation.conformal import Calibration
+from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
-from tsforge.fitted.model import Baselines, Model
+from tsforge.fitted.model import DataFacts, Model
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
+from tsforge.runtime import tables
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Report, Round, Standing
-from tsforge.training.single import Learned, begin, learned, untrained
-
-__all__ = ["Fit", "Learned", "begin", "finish", "fit", "for_fit", "learn", "learned", "save", "train", "untrained"]
+from tsforge.training.events import Report, Round, Standing, Stop
+from tsforge.training.loop import Trained
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,42 @@ class Fit:
     """A trained model and how it came about.
 
     outcomes: forecasts of the test windows by model name, the fitted one first; empty without a test part.
-    stop: why training ended: "steps", "patience", "time", "interrupt", "diverged", or "learned" for a baseline.
     """
 
     model: Model
-    prepared: Prepared
-    rounds: tuple[Round, ...]
+    dataset: Dataset
+    trained: Trained
     outcomes: dict[str, Outcome]
-    stop: str
-    started: float  # seconds since the epoch
-    seconds: float  # of training alone
-    parameters: int
-    standings: tuple[Standing, ...] = ()  # of the tournament that chose the model
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Validations, of all members one after the other."""
+        return self.trained.rounds
+
+    @property
+    def stop(self) -> Stop:
+        """Why training ended."""
+        return self.trained.stop
+
+    @property
+    def started(self) -> float:
+        """When training began, in seconds since the epoch."""
+        return self.trained.started
+
+    @property
+    def seconds(self) -> float:
+        """Of training alone."""
+        return self.trained.seconds
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Of the tournament that chose the model, where there was one."""
+        return self.trained.standings
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training could change."""
+        return parameters(self.model.network)
 
     @property
     def steps(self) -> int:
@@ -76,97 +109,119 @@ def fit(
     data: path, pandas or Polars frame; the experiment's data.path where None.
     out: folder for the model directory; nothing is written where None.
     report: called with a `Tick` every few steps and a `Round` after each validation.
-    Raises TsforgeError for what the user can mend; KeyboardInterrupt when stopped before anything was learned.
+    Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
-    prepared = for_fit(experiment, data)
+    dataset = prepare(experiment, data)
     folder = Path(out) if out is not None else None
     if folder is not None:
         directory.check_target(folder)
-    result = train(prepared, report)
+    trained = train(experiment, dataset, report)
+    fitted = score(trained, calibrate(trained, dataset), dataset)
     if folder is not None:
-        save(result, folder)
-    return result
+        save(fitted, folder)
+    return fitted
 
 
-def for_fit(experiment: Experiment, data: Any) -> Prepared:
-    """What `fit` trains on: with no more test windows than it takes to tell how good the model is."""
-    prepared = prepare(experiment, data, pick_device(experiment.train.device))
-    return replace(prepared, parts=thin_test(prepared.parts))
+def prepare(experiment: Experiment, data: Any = None) -> Dataset:
+    """The windows of an experiment, with no more of them to test than it takes to tell how good a model is.
+
+    data: path, pandas or Polars frame; the experiment's data.path where None.
+    Raises TsforgeError for what the user can fix.
+    """
+    dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
+    return replace(dataset, parts=thin_test(dataset.parts))
 
 
-def train(prepared: Prepared, report: Report | None = None) -> Fit:
-    """The second half of `fit`: train on what was prepared, and score it."""
-    return finish(prepared, learn(prepared, report))
+def train(
+    experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
+) -> Trained:
+    """Train on the training windows and choose the weights on the validation windows; the test windows are not touched.
+
+    Ensembles member by member; "auto" by a tournament.
+    report: called with what happens, see `events`.
+    checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with, to
+    the same weights as if it had not been stopped; refused where several networks are trained.
+    """
+    experiment = experiment.on(dataset.config)
+    if not isinstance(experiment.model, Auto):
+        return ensemble.train(experiment, dataset, report, checkpoint)
+    if checkpoint is not None:
+        raise TrainingError("a tournament keeps no checkpoints", "train one of its models")
+    return tournament.train(experiment, dataset, report)
 
 
-def finish(prepared: Prepared, learned: Learned) -> Fit:
-    """Score what was learned on the test windows, beside the baselines."""
-    kept, outcomes = _scored(learned, prepared)
-    model = replace(learned.model, baselines=kept)
-    for network in (model.network, *(network for network, _ in kept.values())):
+def calibrate(trained: Trained, dataset: Dataset) -> Model:
+    """The model of a training, with its intervals corrected on the validation windows."""
+    corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
+    return Model(trained.experiment, _facts(dataset), trained.network, corrections)
+
+
+def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
+    """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
+    baselines, outcomes = _scored(model, dataset)
+    model = replace(model, baselines=baselines)
+    for network in (model.network, *(network for network, _ in baselines.values())):
         network.cpu()  # where they are kept and predict from
-    return Fit(
-        model, prepared, learned.rounds, outcomes, learned.stop, learned.started, learned.seconds,
-        parameters(model.network), learned.standings,
+    return Fit(model, dataset, trained, outcomes)
+
+
+def _facts(dataset: Dataset) -> DataFacts:
+    panel = dataset.panel
+    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    seen = {panel.key(i): int(stop) for i, stop in enumerate(stops)}
+    return DataFacts(
+        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
+        source=dataset.config.path or "", series=len(panel),
+        rows=int((panel.ends - panel.offsets[:-1]).sum()), seen=seen,
     )  # fmt: skip
 
 
-def learn(prepared: Prepared, report: Report | None = None, keep: Checkpoint | None = None) -> Learned:
-    """Train on the training windows and calibrate on the validation windows; the test windows are not touched.
-
-    Ensembles member by member; "auto" by a tournament. keep: where the state is kept after each validation, and from
-    where an earlier training is gone on with, to the same weights as if it had not been stopped; refused for several.
-    """
-    if not isinstance(prepared.experiment.model, Auto):
-        return ensemble.learn(prepared, report, keep)
-    if keep is not None:
-        raise TrainingError("a tournament keeps no checkpoints", "train one of its models")
-    return tournament.learn(prepared, report)
-
-
-def _scored(learned: Learned, prepared: Prepared) -> tuple[Baselines, dict[str, Outcome]]:
-    """The baselines that learned beside the model, and the test windows as forecast by it and by them."""
-    test = prepared.parts.test
+def _scored(model: Model, dataset: Dataset) -> tuple[Baselines, dict[str, Outcome]]:
+    """The baselines that were fitted beside the model, and the test windows as forecast by it and by them."""
+    test = dataset.parts.test
     if not len(test):
         return {}, {}
-    kind: str = learned.model.experiment.model.kind
-    found = forecasting.baselines([name for name in forecasting.BASELINES if name != kind], prepared)
-    outcomes = {name: one.outcome(prepared, test) for name, one in ({kind: learned.judged} | found).items()}
-    kept: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
-    for name, one in found.items():
-        if len(prepared.parts.train) and isinstance(one.reader.network, BaselineForecaster):
-            kept[name] = one.reader.network, one.calibration
-    return kept, outcomes
+    kind: str = model.experiment.model.kind
+    others = forecasting.baselines([name for name in forecasting.BASELINES if name != kind], dataset)
+    forecasters = {kind: Forecaster(Reader(model.network, dataset.source), model.calibration)} | others
+    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items()}
+    baselines = {
+        name: (other.reader.network, other.calibration)
+        for name, other in others.items()
+        if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
+    }
+    return baselines, outcomes
 
 
-def save(result: Fit, folder: Path) -> None:
+def save(fitted: Fit, folder: Path) -> None:
     """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
-    directory.save(result.model, folder, lambda draft: _write_extras(result, draft))
+    directory.save(fitted.model, folder, lambda draft: _write_extras(fitted, draft))
 
 
-def _write_extras(result: Fit, folder: Path) -> None:
+def _write_extras(fitted: Fit, folder: Path) -> None:
     """What people look at; nothing of it is read back."""
     from tsforge.plotting import forecasts
     from tsforge.plotting.training import loss_curve
 
-    (folder / "scores.json").write_text(json.dumps(result.scores, indent=2) + "\n", encoding="utf-8")
-    if result.rounds:
-        (folder / "history.csv").write_text(_history(result.rounds), encoding="utf-8")
-        loss_curve(result.rounds, folder / "loss.png")
-    if result.standings:
-        (folder / "tournament.csv").write_text(_standings(result.standings), encoding="utf-8")
-    if result.outcomes:
-        forecasts.held_out(result.prepared.panel, result.prepared.parts.test, result.outcomes, folder / "forecast.png")
+    (folder / "scores.json").write_text(json.dumps(fitted.scores, indent=2) + "\n", encoding="utf-8")
+    if fitted.rounds:
+        (folder / "history.csv").write_text(_history(fitted.rounds), encoding="utf-8")
+        loss_curve(fitted.rounds, folder / "loss.png")
+    if fitted.standings:
+        (folder / "tournament.csv").write_text(_standings(fitted.standings), encoding="utf-8")
+    if fitted.outcomes:
+        dataset = fitted.dataset
+        forecasts.held_out(dataset.panel, dataset.parts.test, fitted.outcomes, folder / "forecast.png")
 
 
 def _history(rounds: tuple[Round, ...]) -> str:
-    """A line per validation; with the member where there are several."""
-    several = rounds[-1].member > 1
-    lines = [("member," if several else "") + "step,train_loss,validation_loss,seconds,windows\n"]
-    for r in rounds:
-        member = f"{r.member}," if several else ""
-        lines.append(f"{member}{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n")
-    return "".join(lines)
+    """A line per validation, as CSV; with the member where there are several."""
+    header = ["member", "step", "train_loss", "validation_loss", "seconds", "windows"]
+    lines = [
+        [r.member, r.step, f"{r.train:.6g}", f"{r.validation:.6g}", f"{r.seconds:.3f}", r.windows] for r in rounds
+    ]  # fmt: skip
+    first = 0 if rounds[-1].member > 1 else 1
+    return tables.csv(header[first:], [line[first:] for line in lines])
 
 
 def _standings(standings: tuple[Standing, ...]) -> str:

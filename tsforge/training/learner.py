@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tsforge.batch import Batch
-from tsforge.training.monitor import State, Watch
+from tsforge.experiment import TrainConfig
+from tsforge.training.events import Stop
+from tsforge.training.monitor import Monitor, State
 
 
 class _Mean:
@@ -67,49 +69,90 @@ class _Average:
 class Learner(pl.LightningModule):  # type: ignore[misc]
     """AdamW on the forecast's own loss, with clipped gradients and a rate per step.
 
-    Clipping, the rate and the watch are called from here and not through the Trainer's own clipping, schedulers
-    and callbacks, which together cost more a step than a small network does.
+    `begin`, `loss`, `before_step`, `after_step`, `begin_validation`, `judge` and `end_validation` are one training; who
+    calls them is Lightning's loop, through the hooks below them, or `stacked`, for several trainings side by side.
+    Clipping, the rate and the monitor are called from here and not through the Trainer's own clipping, schedulers and
+    callbacks, which together cost more a step than a small network does.
+
+    network: what is trained.
+    monitor: who judges it.
+    config: clip, lr, weight decay and average.
+    rate: factor of the learning rate by step.
+    half: whether products are computed in brain floats.
+    keep: called with the state after each validation.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        watch: Watch,
-        *,
-        lr: float,
+        monitor: Monitor,
+        config: TrainConfig,
         rate: Callable[[int], float],
-        clip: float,
-        weight_decay: float,
-        average: float = 0.0,
+        *,
         half: bool = False,
         keep: Callable[[State], None] | None = None,
     ) -> None:
         super().__init__()
-        self.network = network
-        self.watch = watch
-        self.lr, self.rate, self.clip, self.weight_decay = lr, rate, clip, weight_decay
-        self._average = _Average(network, average) if average else None
+        self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
+        self.steps = 0  # optimiser steps so far
+        self._average = _Average(network, config.average) if config.average else None
         self._half, self._keep = half, keep
-        self._begin: State | None = None  # where it was resumed
-        self._steps = 0
+        self._resumed: State | None = None
         self._optimizer: torch.optim.Optimizer | None = None
-        self.halt: Callable[[], None] = self._halt  # called where training is to end
         self._train = _Mean()
         self._validation = _Mean()
 
-    def _halt(self) -> None:
-        self.trainer.should_stop = True
+    # --- one training ---------------------------------------------------------------------------------------------
 
-    @property
-    def steps(self) -> int:
-        """Optimiser steps so far."""
-        return self._steps
+    def begin(self) -> None:
+        """Training starts now."""
+        self.monitor.begin()
+
+    def loss(self, batch: Batch) -> Tensor:
+        """In brain floats where that was asked for; weights, moments and averages stay in single precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            loss: Tensor = self.network(batch.context).loss(batch.truth)
+        return loss
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """With the gradients there: clip them and set the rate."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip, foreach=True)
+        optimizer.param_groups[0]["lr"] = self.config.lr * self.rate(self.steps)
+
+    def after_step(self, loss: Tensor) -> bool:
+        """After the optimiser's step: count it and its loss, and say whether to stop."""
+        self._train.add(loss.detach(), 1)
+        self.steps += 1
+        if self._average is not None:
+            self._average.update()
+        return self.monitor.after_step(self.steps)
+
+    def begin_validation(self) -> None:
+        """The averaged weights are validated."""
+        if self._average is not None:
+            self._average.swap()
+
+    def judge(self, batch: Batch) -> None:
+        """One batch of a validation."""
+        self._validation.add(self.loss(batch), batch.truth.observed.sum())
+
+    def end_validation(self) -> bool:
+        """Report, keep what was best and the state, and say whether to stop."""
+        monitor = self.monitor
+        stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
+        if self._average is not None:
+            self._average.swap()
+        if self._keep is not None and monitor.stop != Stop.INTERRUPT:
+            self._keep(self.state())
+        return stop
+
+    # --- its state ------------------------------------------------------------------------------------------------
 
     def state(self) -> State:
         """After a validation: all that the next steps depend on, and what the best so far is."""
-        watch = self.watch.state()
+        monitor = self.monitor.state()
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"kept.{k}": v for k, v in watch.tensors.items()}
+        tensors |= {f"kept.{k}": v for k, v in monitor.tensors.items()}
         assert self._optimizer is not None
         for i, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
@@ -118,74 +161,56 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        return State(tensors, {"step": self._steps, **watch.facts})
+        return State(tensors, {"step": self.steps, **monitor.facts})
 
     def resume(self, state: State) -> None:
-        """Go on from there: call it with the random numbers seeded, before the Trainer begins."""
-        self._begin, self._steps = state, state.facts["step"]
+        """Go on from there: call it with the random numbers seeded, before training begins."""
+        self._resumed, self.steps = state, state.facts["step"]
         self.network.load_state_dict(state.part("network."))
         if self._average is not None:
             self._average.resume(state.part("average."))
-        self.watch.resume(State(state.part("kept."), state.facts))
+        self.monitor.resume(State(state.part("kept."), state.facts))
         torch.set_rng_state(state.tensors["random.cpu"])
         if "random.cuda" in state.tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(state.tensors["random.cuda"])
 
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
-        loss = self._loss(batch)
-        self.counted(loss)
-        return loss
-
-    def counted(self, loss: Tensor) -> None:
-        """A step's loss becomes part of the mean that is reported."""
-        self._train.add(loss.detach(), 1)
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.clip, foreach=True)
-        optimizer.param_groups[0]["lr"] = self.lr * self.rate(self._steps)
-
-    def on_train_start(self) -> None:
-        self.watch.begin()
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._steps += 1
-        if self._average is not None:
-            self._average.update()
-        if self.watch.after_step(self._steps):
-            self.halt()
-
-    def on_validation_start(self) -> None:
-        if self._average is not None:
-            self._average.swap()
-
-    def validation_step(self, batch: Batch, _index: int) -> None:
-        loss = self._loss(batch)
-        self._validation.add(loss, batch.truth.observed.sum())
-
-    def on_validation_end(self) -> None:
-        if self.watch.after_validation(self._steps, self._train.take(), self._validation.take(), self.network):
-            self.halt()
-        if self._average is not None:
-            self._average.swap()
-        if self._keep is not None and self.watch.stop != "interrupt":
-            self._keep(self.state())
-
-    def _loss(self, batch: Batch) -> Tensor:
-        """In brain floats where that was asked for; weights, moments and averages stay in single precision."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-            loss: Tensor = self.network(batch.context).loss(batch.truth)
-        return loss
-
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        found = torch.optim.AdamW(self.network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        if self._begin is not None:
+        """AdamW, with the moments that were resumed."""
+        config = self.config
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        if self._resumed is not None:
             moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in self._begin.part("optimizer.").items():
+            for name, value in self._resumed.part("optimizer.").items():
                 i, _, moment = name.partition(".")
                 moments.setdefault(int(i), {})[moment] = value
-            found.load_state_dict({"state": moments, "param_groups": found.state_dict()["param_groups"]})
-        self._optimizer = found
-        return found
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        self._optimizer = optimizer
+        return optimizer
+
+    # --- what Lightning calls -------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        self.begin()
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        return self.loss(batch)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.before_step(optimizer)
+
+    def on_train_batch_end(self, outputs: dict[str, Tensor], *_: Any) -> None:
+        if self.after_step(outputs["loss"]):
+            self.trainer.should_stop = True
+
+    def on_validation_start(self) -> None:
+        self.begin_validation()
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        self.judge(batch)
+
+    def on_validation_end(self) -> None:
+        if self.end_validation():
+            self.trainer.should_stop = True
 
     def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:
         """Batches are gathered where they are used."""

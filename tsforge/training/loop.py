@@ -10,20 +10,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 import torch
+from torch import nn
 
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
-from tsforge.experiment import TrainConfig
+from tsforge.experiment import Experiment, TrainConfig
 from tsforge.model.network import Network
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Report
+from tsforge.training.events import Report, Round, Standing, Stop
 from tsforge.training.learner import Learner
-from tsforge.training.monitor import Watch
+from tsforge.training.monitor import Monitor
 
 log = logging.getLogger("tsforge")
 
@@ -31,43 +33,82 @@ HOLD = 3  # stages of a falling rate before it falls
 MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
-class Course:
-    """A network, the windows it learns from, and who watches. keep: where its state is kept, and gone on from.
+@dataclass(frozen=True)
+class Trained:
+    """What training gives, before its intervals are calibrated.
 
-    steps: in all. every: steps between validations. time: when it began, and how many seconds it took.
+    experiment: what makes it again.
+    network: with the weights that are kept.
+    rounds: validations, of all members one after the other.
+    started: seconds since the epoch; seconds: that it took.
+    standings: of the tournament that chose the model, where there was one.
+    unseen: the network that has not seen the validation windows, where `network` was trained on them too.
     """
 
-    def __init__(self, network: Network, prepared: Prepared, report: Report, keep: Checkpoint | None = None) -> None:
-        config, parts = prepared.experiment.train, prepared.parts
-        self.network, self.prepared, self.config = network, prepared, config
-        self.loader = WindowLoader(prepared.source, parts.train, config.batch_size, prepared.experiment.seed)
+    experiment: Experiment
+    network: nn.Module
+    rounds: tuple[Round, ...]
+    stop: Stop
+    started: float
+    seconds: float
+    standings: tuple[Standing, ...] = ()
+    unseen: nn.Module | None = None
+
+
+class TrainingLoop:
+    """One training from its first step to its last.
+
+    network: what is trained.
+    experiment: how.
+    dataset: the windows.
+    report: called with what happens, see `events`.
+    checkpoint: where its state is kept after each validation, and gone on from.
+
+    steps: in all. every: steps between validations.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        experiment: Experiment,
+        dataset: Dataset,
+        report: Report,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        config, parts = experiment.train, dataset.parts
+        self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
+        self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed)
         watched = parts.validation.thin(config.validation_windows)
-        self.validation = WindowLoader(prepared.source, watched, 2 * config.batch_size)
-        self.steps = planned_steps(prepared)
+        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size)
+        self.steps = planned_steps(config, dataset)
         often = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end
-        self.watch = Watch(min(config.batch_size, len(parts.train.origins)), config.patience, config.max_time, report)
-        self.watch.until = config.until
+        batch_size = min(config.batch_size, len(parts.train.origins))
+        self.monitor = Monitor(batch_size, config.patience, config.max_time, report)
+        self.monitor.until = config.until
         self.learner = Learner(
-            network, self.watch, lr=config.lr, rate=rate(config, self.steps), clip=config.clip,
-            weight_decay=config.weight_decay, average=config.average,
-            half=half(config.precision, prepared.source.device), keep=keep.write if keep else None,
+            network, self.monitor, config, rate(config, self.steps), half=half(config.precision, dataset.source.device),
+            keep=checkpoint.write if checkpoint else None,
         )  # fmt: skip
-        self._keep = keep
-        self._began = time.time(), time.perf_counter()
-        self.time = (self._began[0], 0.0)
+        self._checkpoint = checkpoint
+        self._started, self._start = time.time(), time.perf_counter()
 
     def begin(self) -> None:
         """Go on from what was kept, if anything was; the random numbers are seeded before."""
-        before = self._keep.read() if self._keep else None
-        if before is not None:
-            self.learner.resume(before)
+        state = self._checkpoint.read() if self._checkpoint else None
+        if state is not None:
+            self.learner.resume(state)
             self.loader.skip(self.learner.steps)
 
     @property
     def over(self) -> bool:
         """Whether there are no steps left."""
-        return self.watch.stop != "steps" or self.learner.steps >= self.steps
+        return self.monitor.stop != Stop.STEPS or self.learner.steps >= self.steps
+
+    @property
+    def wants_validation(self) -> bool:
+        """Whether the last steps still have to be judged."""
+        return self.monitor.wants_validation(self.learner.steps)
 
     def run(self) -> None:
         """Lightning's loop over the training windows."""
@@ -76,11 +117,11 @@ class Course:
         # After the import, which sets the level itself: it advertises and warns about workers we do not have.
         for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        with seeded(self.prepared.experiment.seed), warnings.catch_warnings(), _interruptible(self.watch):
+        with seeded(self.experiment.seed), warnings.catch_warnings(), _interruptible(self.monitor):
             warnings.simplefilter("ignore")
             self.begin()
             trainer = pl.Trainer(
-                accelerator="gpu" if self.prepared.source.device == "cuda" else "cpu", devices=1,
+                accelerator="gpu" if self.dataset.source.device == "cuda" else "cpu", devices=1,
                 max_steps=self.steps - self.learner.steps, val_check_interval=self.every,
                 check_val_every_n_epoch=None, num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
@@ -88,26 +129,27 @@ class Course:
             try:
                 if not self.over:
                     trainer.fit(self.learner, self.loader, self.validation)
-                if self.watch.wants_validation(self.learner.steps):
+                if self.wants_validation:
                     trainer.validate(self.learner, self.validation, verbose=False)
             except SystemExit:  # what Lightning makes of a second Ctrl-C
                 raise KeyboardInterrupt from None
 
-    def finish(self) -> str:
-        """Put the best weights back; why training ended. Raises TrainingError where there are none."""
-        self.time = self._began[0], time.perf_counter() - self._began[1]
-        kept, watch = self.watch.restore(self.network), self.watch
-        if watch.stop == "diverged":
-            step = watch.rounds[-1].step
+    def finish(self) -> Trained:
+        """Put the best weights back. Raises TrainingError, or KeyboardInterrupt, where nothing was learned."""
+        seconds, monitor = time.perf_counter() - self._start, self.monitor
+        restored = monitor.restore(self.network)
+        if monitor.stop == Stop.DIVERGED:
+            step = monitor.rounds[-1].step
             hint = f"lower the rate: --set train.lr={self.config.lr / 10:g}"
-            if not kept:
+            if not restored:
                 raise TrainingError(f"training diverged: the loss is not a number at step {step}", hint)
             log.warning("training diverged at step %d; the best weights before that are kept (%s)", step, hint)
-        elif not kept and watch.stop == "interrupt":
+        elif not restored and monitor.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
-        elif not kept:
+        elif not restored:
             log.warning("training stopped before its first validation; the last weights are kept")
-        return watch.stop
+        rounds = tuple(monitor.rounds)
+        return Trained(self.experiment, self.network.eval(), rounds, monitor.stop, self._started, seconds)
 
 
 def half(precision: str, device: str) -> bool:
@@ -115,10 +157,9 @@ def half(precision: str, device: str) -> bool:
     return precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported(False))
 
 
-def planned_steps(prepared: Prepared) -> int:
+def planned_steps(config: TrainConfig, dataset: Dataset) -> int:
     """Optimiser steps: max_steps, or fewer where the epochs are."""
-    config = prepared.experiment.train
-    per_epoch = -(-len(prepared.parts.train.origins) // config.batch_size)
+    per_epoch = -(-len(dataset.parts.train.origins) // config.batch_size)
     return min(config.max_steps, config.epochs * per_epoch) if config.epochs else config.max_steps
 
 
@@ -142,14 +183,14 @@ def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
 
 
 @contextmanager
-def _interruptible(watch: Watch) -> Iterator[None]:
+def _interruptible(monitor: Monitor) -> Iterator[None]:
     """The first Ctrl-C ends training after the current step with the best weights; the second ends it at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def first(_signal: int, _frame: FrameType | None) -> None:
-        watch.interrupted = True
+        monitor.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = signal.signal(signal.SIGINT, first)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from tsforge.training.events import Report, Round, Tick
+from tsforge.training.events import Report, Round, Stop, Tick
 
 
 class State(NamedTuple):
@@ -22,12 +22,12 @@ class State(NamedTuple):
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
-class Watch:
+class Monitor:
     """Judges a training from outside: keeps the best weights, reports, and says when to stop.
 
-    stop: why training ended before its last step: "patience", "time", "interrupt" or "diverged"; else "steps".
-    interrupted: set it, from a signal handler say, to end after the current step. until: a step to end after, as if the
-    time was up.
+    stop: why training ended before its last step; STEPS while it has not.
+    interrupted: set it, from a signal handler say, to end after the current step.
+    until: a step to end after, as if the time was up.
     """
 
     TICK = 20  # steps between signs of life
@@ -35,11 +35,11 @@ class Watch:
     def __init__(self, batch_size: int, patience: int, max_time: float | None, report: Report) -> None:
         self.batch_size, self.patience, self.max_time, self.report = batch_size, patience, max_time, report
         self.rounds: list[Round] = []
-        self.stop = "steps"
+        self.stop = Stop.STEPS
         self.interrupted = False
         self.until: int | None = None
         self._best = math.inf
-        self._kept: dict[str, Tensor] | None = None
+        self._weights: dict[str, Tensor] | None = None
         self._since_best = 0
         self._before = 0.0  # seconds of training before it was resumed
         self._start = time.perf_counter()
@@ -51,13 +51,13 @@ class Watch:
     def after_step(self, step: int) -> bool:
         """After every optimiser step: whether to stop."""
         if self.interrupted:
-            return self._end("interrupt")
+            return self._end(Stop.INTERRUPT)
         seconds = time.perf_counter() - self._start
         if step % self.TICK == 0:
             self.report(Tick(step, seconds, step * self.batch_size))
         if self.until is not None and step >= self.until:
-            return self._end("time")
-        return self.max_time is not None and seconds > self.max_time and self._end("time")
+            return self._end(Stop.TIME)
+        return self.max_time is not None and seconds > self.max_time and self._end(Stop.TIME)
 
     def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:
         """After every validation: whether to stop."""
@@ -67,42 +67,42 @@ class Watch:
         self.report(self.rounds[-1])
         if best:
             self._best, self._since_best = validation, 0
-            self._kept = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
         else:
             self._since_best += 1
         if not (math.isfinite(validation) and math.isfinite(train)):
-            return self._end("diverged")
-        return self._since_best >= self.patience and self._end("patience")
+            return self._end(Stop.DIVERGED)
+        return self._since_best >= self.patience and self._end(Stop.PATIENCE)
 
     def wants_validation(self, step: int) -> bool:
         """Whether the last steps still have to be judged; after Ctrl-C only where nothing else could be kept."""
         judged = self.rounds[-1].step if self.rounds else 0
-        return step > judged and (self.stop != "interrupt" or self._kept is None)
+        return step > judged and (self.stop != Stop.INTERRUPT or self._weights is None)
 
     def restore(self, network: nn.Module) -> bool:
         """Put the best weights back; False where there never were any."""
-        if self._kept is None:
+        if self._weights is None:
             return False
-        network.load_state_dict(self._kept)
+        network.load_state_dict(self._weights)
         return True
 
     def state(self) -> State:
         """After a validation."""
         seconds = time.perf_counter() - self._start
         facts = {"rounds": self.rounds, "stop": self.stop, "since_best": self._since_best, "seconds": seconds}
-        return State(self._kept or {}, facts)
+        return State(self._weights or {}, facts)
 
     def resume(self, state: State) -> None:
         """Go on from there; what was reported is reported again, to whoever did not hear it."""
         self.rounds = [Round(*values) for values in state.facts["rounds"]]
-        self.stop, self._since_best = state.facts["stop"], state.facts["since_best"]
+        self.stop, self._since_best = Stop(state.facts["stop"]), state.facts["since_best"]
         self._before = state.facts["seconds"]
-        self._kept = state.tensors or None
+        self._weights = state.tensors or None
         self._best = min((r.validation for r in self.rounds if r.best), default=math.inf)
-        for found in self.rounds:
-            self.report(found)
+        for event in self.rounds:
+            self.report(event)
 
-    def _end(self, why: str) -> bool:
-        if self.stop == "steps":
+    def _end(self, why: Stop) -> bool:
+        if self.stop == Stop.STEPS:
             self.stop = why
         return True

@@ -7,9 +7,7 @@ rounding (`model/packed.py`) and the draws of dropout.
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,51 +15,54 @@ import torch
 from torch import Tensor, nn
 
 from tsforge.batch import Batch
-from tsforge.data.dataset import Prepared
+from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
+from tsforge.experiment import Experiment
 from tsforge.forecast import Forecast
 from tsforge.model import stacked
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.network import Network, Neural
+from tsforge.runtime import timing
 from tsforge.runtime.seeds import seeded
-from tsforge.training import fitting
-from tsforge.training.loop import Course
+from tsforge.training import single
+from tsforge.training.loop import TrainingLoop
 
 TIMES = 4  # steps that are measured of either way
 
 
-def likeness(prepared: Prepared) -> str | None:
+def likeness(experiment: Experiment, dataset: Dataset) -> str | None:
     """What trainings must share to be packed: all but the seed, the rate and what else does not change the computation;
     None for what cannot be packed."""
-    model, train = prepared.experiment.model, prepared.experiment.train
-    if not isinstance(model, Neural) or prepared.experiment.ensemble > 1 or train.precision != "32":
+    model, train, source = experiment.model, experiment.train, dataset.source
+    if not isinstance(model, Neural) or experiment.ensemble > 1 or train.precision != "32":
         return None
     shape = model.model_dump(mode="json")
     if isinstance(model.backbone, Recurrent):
         del shape["backbone"]["dropout"]
-    return json.dumps(
-        [shape, prepared.source.shape, prepared.source.device, train.batch_size, len(prepared.parts.train)]
-    )
+    return json.dumps([shape, source.shape, source.device, train.batch_size, len(dataset.parts.train)])
 
 
-def run(courses: Sequence[Course]) -> list[Exception | None]:
+def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
     """Train all to their ends. What stopped each before: an error of its own, or what its report raised."""
-    members = [_Member(course) for course in courses]
-    with seeded(courses[0].prepared.experiment.seed):
+    members = [_Training(loop) for loop in loops]
+    with seeded(loops[0].experiment.seed):
         for member in members:
             member.guarded(member.begin)
         while active := [m for m in members if m.goes_on]:
             _step(active)
         for member in members:
-            if member.problem is None and member.course.watch.wants_validation(member.course.learner.steps):
+            if member.problem is None and member.loop.wants_validation:
                 member.guarded(member.validate)
     return [member.problem for member in members]
 
 
-def gain(prepared: Prepared, count: int) -> float:
-    """How many times as fast a step of so many networks of this shape is side by side: the best of a few, measured."""
-    batch = next(iter(WindowLoader(prepared.source, prepared.parts.train, prepared.experiment.train.batch_size)))
-    networks = [cast("Network", fitting.untrained(prepared)).to(prepared.source.device).train() for _ in range(count)]
+def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
+    """How many times as fast a step of `count` networks is side by side, measured over a few steps."""
+    source = dataset.source
+    batch = next(iter(WindowLoader(source, dataset.parts.train, experiment.train.batch_size)))
+    networks = [
+        cast("Network", single.untrained(experiment, dataset)).to(source.device).train() for _ in range(count)
+    ]  # fmt: skip
 
     def alone() -> None:
         for network in networks:
@@ -70,87 +71,74 @@ def gain(prepared: Prepared, count: int) -> float:
     def packed() -> None:
         _back(networks, [batch] * count)
 
-    best = {alone: math.inf, packed: math.inf}
     with seeded(0):
-        for _ in range(TIMES):
-            for way in best:
-                start = time.perf_counter()
-                way()
-                if prepared.source.device == "cuda":
-                    torch.cuda.synchronize()
-                best[way] = min(best[way], time.perf_counter() - start)
-    return best[alone] / best[packed]
+        seconds = timing.rounds({"alone": alone, "packed": packed}, TIMES, device=source.device)
+    return min(seconds["alone"]) / min(seconds["packed"])
 
 
 @dataclass
-class _Member:
+class _Training:
     """One training among the others. alone: whether it is kept from the others, as its numbers are not finite."""
 
-    course: Course
+    loop: TrainingLoop
     problem: Exception | None = None
     alone: bool = False
     halted: bool = False
     _batches: Iterator[Batch] = field(default_factory=lambda: iter(()))
 
     def begin(self) -> None:
-        course = self.course
-        course.begin()
-        course.learner.halt = self.halt
-        self.optimizer = course.learner.configure_optimizers()
-        course.learner.on_train_start()
-        course.network.train()
-
-    def halt(self) -> None:
-        self.halted = True
+        self.loop.begin()
+        self.optimizer = self.loop.learner.configure_optimizers()
+        self.loop.learner.begin()
+        self.loop.network.train()
 
     @property
     def goes_on(self) -> bool:
-        return self.problem is None and not self.halted and not self.course.over
+        return self.problem is None and not self.halted and not self.loop.over
 
     def next(self) -> Batch:
         """Of windows without end."""
         batch = next(self._batches, None)
         if batch is None:
-            self._batches = iter(self.course.loader)
+            self._batches = iter(self.loop.loader)
             batch = next(self._batches)
         return batch
 
-    def gradient(self, loss: Tensor) -> bool:
+    def finite(self, loss: Tensor) -> bool:
         """Whether a loss that was sent back has left finite gradients."""
-        found = [p.grad for p in self.course.network.parameters() if p.grad is not None]
-        norm = torch.stack(torch._foreach_norm(found)).sum()
+        gradients = [p.grad for p in self.loop.network.parameters() if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).sum()
         return bool(torch.isfinite(norm + loss.detach()))
 
-    def after(self, loss: Tensor) -> None:
+    def step(self, loss: Tensor) -> None:
         """The optimiser's step, and a validation where one is due."""
-        learner = self.course.learner
-        learner.counted(loss)
-        learner.on_before_optimizer_step(self.optimizer)
+        learner = self.loop.learner
+        learner.before_step(self.optimizer)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        learner.on_train_batch_end()
-        if learner.steps % self.course.every == 0:
+        self.halted = learner.after_step(loss)
+        if learner.steps % self.loop.every == 0:
             self.validate()
 
     def validate(self) -> None:
-        learner, network = self.course.learner, self.course.network
+        learner, network = self.loop.learner, self.loop.network
         network.eval()
-        learner.on_validation_start()
+        learner.begin_validation()
         with torch.no_grad():
-            for i, batch in enumerate(self.course.validation):
-                learner.validation_step(batch, i)
-        learner.on_validation_end()
+            for batch in self.loop.validation:
+                learner.judge(batch)
+        self.halted |= learner.end_validation()
         network.train()
 
-    def guarded(self, work: object, *args: object) -> None:
+    def guarded(self, work: Callable[..., None], *args: Any) -> None:
         """What goes wrong with one is its own."""
         try:
-            work(*args)  # type: ignore[operator]
+            work(*args)
         except Exception as problem:
             self.problem = problem
 
 
-def _step(members: Sequence[_Member]) -> None:
+def _step(members: Sequence[_Training]) -> None:
     """One step of each."""
     batches = [member.next() for member in members]
     groups: dict[tuple[int, int], list[int]] = {}
@@ -161,17 +149,17 @@ def _step(members: Sequence[_Member]) -> None:
         _together([members[i] for i in group], [batches[i] for i in group])
 
 
-def _together(members: Sequence[_Member], batches: Sequence[Batch]) -> None:
-    losses = _back([member.course.network for member in members], batches)
-    fine = [member.gradient(loss) for member, loss in zip(members, losses, strict=True)]
+def _together(members: Sequence[_Training], batches: Sequence[Batch]) -> None:
+    losses = _back([member.loop.network for member in members], batches)
+    fine = [member.finite(loss) for member, loss in zip(members, losses, strict=True)]
     if not all(fine) and len(members) > 1:
         # What is not finite has spread through the zeros between members: each by itself says whose it is.
         for i, (member, batch) in enumerate(zip(members, batches, strict=True)):
-            nn.Module.zero_grad(member.course.network)
-            (losses[i],) = _back([member.course.network], [batch])
-            member.alone = not member.gradient(losses[i])
+            nn.Module.zero_grad(member.loop.network)
+            (losses[i],) = _back([member.loop.network], [batch])
+            member.alone = not member.finite(losses[i])
     for member, loss in zip(members, losses, strict=True):
-        member.guarded(member.after, loss)
+        member.guarded(member.step, loss)
 
 
 def _back(networks: Sequence[Network], batches: Sequence[Batch]) -> list[Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from comparison import synthetic
 
+from tests.helpers import synthetic
 from tsforge.cli.tables.comparison import show_table
 from tsforge.comparison import verdicts
 from tsforge.comparison.table import ASPECTS, Table

@@ -120,14 +120,14 @@ def test_a_study_in_a_folder_is_for_this_machine(
     plan = make(engine="ray")
     with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.crew(plan, orders(tmp_path, 1)):
         pass
-    assert "--storage" in caught.value.hint
+    assert "`storage`" in caught.value.hint
 
 
 def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
         conductor.sweep(make(engine="ray"), conductor.Where(tmp_path / "new"), Tracker(on=False))
-    assert caught.value.hint == 'pip install "tsforge[ray]"'
+    assert caught.value.hint == "in a checkout: pip install '.[ray]'"
     assert not (tmp_path / "new").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 import tsforge
 from tests.helpers.stores import content, runs
 from tsforge.cli.main import run
-from tsforge.data.dataset import Prepared, prepare
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.model.ensemble import Blend
 from tsforge.tracking import recording, reproduction
@@ -21,8 +22,8 @@ from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting, single
 from tsforge.training.auto import tournament
 from tsforge.training.auto.time_budget import Pace
-from tsforge.training.events import Event, Standing
-from tsforge.training.loop import Course
+from tsforge.training.events import Event, Standing, Stop
+from tsforge.training.loop import TrainingLoop
 from tsforge.training.single import Trained
 
 
@@ -70,32 +71,31 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     }
     whole = single.train
 
-    def train(part: Prepared, _report: object = None) -> Trained:
-        train, kind = part.experiment.train, part.experiment.model.kind
+    def train(part: tsforge.Experiment, dataset: Dataset, _report: object = None) -> Trained:
+        train, kind = part.train, part.model.kind
         if kind not in paces:
-            return whole(part)
-        short = part.experiment.train.model_copy(update={"max_steps": 2, "max_time": None})
-        one = whole(tournament.replace(part, experiment=part.experiment.model_copy(update={"train": short})))
+            return whole(part, dataset)
+        one = whole(part.with_train({"max_steps": 2, "max_time": None}), dataset)
         seconds = min(slowed[0] * paces[kind].seconds(train.max_steps, tournament.LOOKS), train.max_time or 1e9)
         clock.now += seconds
         last = one.rounds[-1]._replace(step=train.max_steps)
-        return Trained(one.network, (*one.rounds[:-1], last), "steps", 0.0, seconds)
+        return replace(one, rounds=(*one.rounds[:-1], last), stop=Stop.STEPS, started=0.0, seconds=seconds)
 
     slowed = [1.0]
     clock.slowed = slowed  # type: ignore[attr-defined]
     monkeypatch.setattr(tournament, "now", clock)
     monkeypatch.setattr(single, "train", train)
-    monkeypatch.setattr(tournament, "pace", lambda part: paces[part.experiment.model.kind])
+    monkeypatch.setattr(tournament, "pace", lambda part, _dataset: paces[part.model.kind])
     return clock
 
 
 def hold(clock: Clock, limit: float, *candidates: str, start: float = 4.0) -> tuple[list[Standing], float]:
     """What is said, and the seconds from the beginning to the end of the tournament."""
-    prepared = fitting.for_fit(auto(*candidates, **{"train.max_time": limit, "train.max_steps": 100_000}), waves())
-    prepared = tournament.replace(prepared, began=clock.now - start)
+    experiment = auto(*candidates, **{"train.max_time": limit, "train.max_steps": 100_000})
+    dataset = replace(fitting.prepare(experiment, waves()), began=clock.now - start)
     said: list[Standing] = []
-    tournament.learn(prepared, lambda e: said.append(e) if isinstance(e, Standing) else None)
-    return said, clock.now - prepared.began
+    tournament.train(experiment, dataset, lambda e: said.append(e) if isinstance(e, Standing) else None)
+    return said, clock.now - dataset.began
 
 
 @pytest.mark.parametrize("limit", [20.0, 60.0, 300.0])
@@ -107,7 +107,7 @@ def test_the_tournament_is_over_before_its_reserve(
     clock.slowed[0] = slowed  # type: ignore[attr-defined]
     monkeypatch.setattr(tournament, "MOST_AGAIN", 99)
     _said, seconds = hold(clock, limit, "nlinear", "gru", "lstm")
-    reserve = tournament.budget.reserve(4.0, 0.0)
+    reserve = tournament.time_budget.reserve(4.0, 0.0)
     assert 0.8 * (limit - reserve) - 2 < seconds <= limit - reserve
 
 
@@ -165,7 +165,9 @@ def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     waves(300).to_csv("data.csv", index=False)
     with Tracker() as tracker:
-        fitted, _ = recording.fit(fitting.for_fit(auto("nlinear"), "data.csv"), tmp_path / "m", tracker)
+        fitted, _ = recording.fit(
+            auto("nlinear"), fitting.prepare(auto("nlinear"), "data.csv"), tmp_path / "m", tracker
+        )
     found = reproduction.reproduce(runs(Path("mlflow.db"))[0][1])
     assert found.recorded.params["model.kind"] == "auto"
     assert found.largest < 1e-9
@@ -193,18 +195,18 @@ def test_the_command_line_ends_with_a_table_or_a_document(
 
 def test_a_training_that_the_clock_cut_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: a member that comes further the second time. The clock is pressed by hand, at step 23 of 60."""
-    init = Course.__init__
+    init = TrainingLoop.__init__
 
-    def cut(course: Course, *args: object) -> None:
-        init(course, *args)  # type: ignore[arg-type]
-        if course.config.max_time is not None:
-            after = course.watch.after_step
-            course.watch.after_step = lambda step: course.watch._end("time") if step == 23 else after(step)  # type: ignore[method-assign]
+    def cut(loop: TrainingLoop, *args: object) -> None:
+        init(loop, *args)  # type: ignore[arg-type]
+        if loop.config.max_time is not None:
+            after = loop.monitor.after_step
+            loop.monitor.after_step = lambda step: loop.monitor._end(Stop.TIME) if step == 23 else after(step)  # type: ignore[method-assign]
 
-    monkeypatch.setattr(Course, "__init__", cut)
+    monkeypatch.setattr(TrainingLoop, "__init__", cut)
     monkeypatch.setattr(tournament, "MOST_AGAIN", 0)
     found = tsforge.fit(auto("nlinear"), waves())
-    monkeypatch.setattr(Course, "__init__", init)
+    monkeypatch.setattr(TrainingLoop, "__init__", init)
     model = found.model.experiment.model
     until = [m.until for m in model.members] if isinstance(model, Blend) else [found.model.experiment.train.until]
     assert 23 in until
@@ -233,16 +235,16 @@ def test_where_nothing_beats_a_simple_rule_the_rule_is_the_model(kind: str, capl
 
 
 def test_ctrl_c_ends_it_with_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    courses: list[Course] = []
-    init = Course.__init__
+    loops: list[TrainingLoop] = []
+    init = TrainingLoop.__init__
 
-    def watched(course: Course, *args: object) -> None:
-        init(course, *args)  # type: ignore[arg-type]
-        courses.append(course)
-        if len(courses) == 2:
-            course.watch.interrupted = True
+    def watched(loop: TrainingLoop, *args: object) -> None:
+        init(loop, *args)  # type: ignore[arg-type]
+        loops.append(loop)
+        if len(loops) == 2:
+            loop.monitor.interrupted = True
 
-    monkeypatch.setattr(Course, "__init__", watched)
+    monkeypatch.setattr(TrainingLoop, "__init__", watched)
     found = tsforge.fit(auto("nlinear", "gru"), waves())
     assert found.stop == "interrupt"
     assert [s.name for s in found.standings if s.rung] == ["nlinear"]
@@ -273,9 +275,10 @@ def test_one_context_for_all(rows: int, freq: str, context: int) -> None:
     season = {"h": 24, "MS": 12, "D": 7, "YS": 1}[freq]
     data = table(np.sin(2 * np.pi * t / season) + 0.1 * np.random.default_rng(0).normal(size=rows), freq)
     horizon = {"h": 24, "MS": 12, "D": 14, "YS": 4}[freq]
-    settled = prepare(auto(**{"data.horizon": horizon, "data.season": season}), data).experiment
+    experiment = auto(**{"data.horizon": horizon, "data.season": season})
+    settled = experiment.on(fitting.prepare(experiment, data).config)
     assert settled.data.context == context
-    assert prepare(settled, data).experiment == settled
+    assert settled.on(fitting.prepare(settled, data).config) == settled
 
 
 def test_candidates_are_networks_by_name() -> None:
@@ -283,7 +286,7 @@ def test_candidates_are_networks_by_name() -> None:
     with pytest.raises(ConfigError, match="'grue' is no network"):
         tsforge.build({"model.kind": "auto", "model.candidates": ["grue"]})
     with pytest.raises(TrainingError, match="no checkpoints"):
-        fitting.learn(fitting.for_fit(auto(), waves()), keep=object())  # type: ignore[arg-type]
+        fitting.train(auto(), fitting.prepare(auto(), waves()), checkpoint=object())  # type: ignore[arg-type]
 
 
 def test_a_backtest_names_it_auto() -> None:

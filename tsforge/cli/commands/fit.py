@@ -16,7 +16,8 @@ from tsforge.cli.options import FitOptions, TrackOptions
 from tsforge.cli.progress import following
 
 if TYPE_CHECKING:
-    from tsforge.data.dataset import Prepared
+    from tsforge.data.dataset import Dataset
+    from tsforge.experiment import Experiment
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
     from tsforge.training.fitting import Fit
@@ -73,21 +74,26 @@ def fit(
         asked = build(options.overrides(), options.config)
         if data is None and asked.data.path is None:
             options.refuse_swallowed_table("fit")
-        prepared = replace(fitting.for_fit(asked, data), began=output.began())
+        dataset = replace(fitting.prepare(asked, data), began=output.began())
+        experiment = asked.on(dataset.config)
         start = time.perf_counter() - output.began()
-        folder = Path(out or f"models/{prepared.experiment.title}")
+        folder = Path(out or f"models/{experiment.title}")
         directory.check_target(folder)
         if not quiet:
-            _say_plan(prepared, folder)
-        progress = None if quiet else following(prepared)
+            _say_plan(experiment, dataset, folder)
+        progress = None if quiet else following(experiment, dataset)
         try:
-            result, run = recorded(prepared, folder, tracker, Wish(output.command(), register, alias), progress)
+            result, run = recorded(
+                experiment, dataset, folder, tracker, wish=Wish(output.command(), register, alias), report=progress
+            )
         finally:
             if progress is not None:
                 progress.close()
         if not json:
             _print(result, folder)
-        _wait(tracker, folder, tournament.left(prepared, start) if isinstance(asked.model, Auto) else math.inf)
+        _wait(
+            tracker, folder, tournament.left(experiment, dataset, start) if isinstance(asked.model, Auto) else math.inf
+        )
     if json:
         output.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
@@ -112,14 +118,14 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
         output.tell(f"note: not waiting for MLflow; the model is in {folder}")
 
 
-def _say_plan(prepared: Prepared, folder: Path) -> None:
+def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
     if folder.exists() and any(folder.iterdir()):
         output.tell(f"note: the model in {folder} will be replaced")
-    data, panel, parts = prepared.experiment.data, prepared.panel, prepared.parts
+    data, panel, parts = dataset.config, dataset.panel, dataset.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
     output.tell(
-        f"{_model(prepared)} on {', '.join(data.target)}: {series}, "
+        f"{_model(experiment)} on {', '.join(data.target)}: {series}, "
         f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
@@ -129,9 +135,8 @@ def _say_plan(prepared: Prepared, folder: Path) -> None:
     )
 
 
-def _model(prepared: Prepared) -> str:
+def _model(experiment: Experiment) -> str:
     """The model in words: its name, and how many there are of it."""
-    experiment = prepared.experiment
     return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
 
 
@@ -198,7 +203,7 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
-        "test_windows": len(result.prepared.parts.test.origins), "scores": scores,
+        "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if result.standings:
         document["tournament"] = [

@@ -5,6 +5,7 @@ Axes: K forecasts, W windows, H horizon, C targets.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.errors import TrainingError
 from tsforge.evaluation.outcome import Outcome
+
+log = logging.getLogger("tsforge")
 
 Floats = NDArray[np.floating]
 
@@ -40,29 +44,29 @@ class Yardstick:
     def of(cls, o: Outcome) -> Yardstick:
         """The yardstick of an outcome's windows."""
         scale = np.nan_to_num(o.scale)[:, None, :]
-        known = o.observed & (scale > 0)
-        weight = np.divide(1.0, scale, out=np.zeros(o.truth.shape), where=known) if known.any() else o.weight
+        scaled = o.observed & (scale > 0)
+        weight = np.divide(1.0, scale, out=np.zeros(o.truth.shape), where=scaled) if scaled.any() else o.weight
         return cls(o.truth.astype(np.float64), weight, o.series, o.time)
 
     def losses(self, point: Floats) -> Floats:
         """The error of each step, its mean over targets, (W, H); NaN where there is none."""
         total, count = self._terms(point)
-        found: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-        return found
+        mean: Floats = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+        return mean
 
     def score(self, point: Floats) -> float:
         """The mean over windows of each one's own mean; infinity where the forecast is not finite."""
         total, count = (part.sum(axis=1) for part in self._terms(point))
-        kept = count > 0
-        found = float((total[kept] / count[kept]).mean()) if kept.any() else 0.0
-        return found if np.isfinite(found) else float("inf")
+        scored = count > 0
+        mean = float((total[scored] / count[scored]).mean()) if scored.any() else 0.0
+        return mean if np.isfinite(mean) else float("inf")
 
     @property
     def stretches(self) -> NDArray[np.int64]:
         """(W,) from 0: windows of one series whose origins lie within a horizon of each other are one stretch."""
         steps = (self.time - self.time.min()) // self.truth.shape[1]
-        found = np.unique(np.stack([self.series, steps]), axis=1, return_inverse=True)[1]
-        return found.reshape(-1).astype(np.int64)
+        stretch = np.unique(np.stack([self.series, steps]), axis=1, return_inverse=True)[1]
+        return stretch.reshape(-1).astype(np.int64)
 
     def part(self, windows: NDArray[np.bool_]) -> Yardstick:
         """That of some of the windows."""
@@ -70,9 +74,9 @@ class Yardstick:
 
     def _terms(self, point: Floats) -> tuple[Floats, Floats]:
         """Sums over targets and how many there are, (W, H)."""
-        known = self.weight > 0
-        gaps = np.abs(np.where(known, point - self.truth, 0.0))
-        return (gaps * self.weight).sum(axis=-1), known.sum(axis=-1)
+        weighed = self.weight > 0
+        gaps = np.abs(np.where(weighed, point - self.truth, 0.0))
+        return (gaps * self.weight).sum(axis=-1), weighed.sum(axis=-1)
 
 
 def greedy(points: Sequence[Floats], yardstick: Yardstick, most: int | None = None) -> list[int]:
@@ -82,17 +86,17 @@ def greedy(points: Sequence[Floats], yardstick: Yardstick, most: int | None = No
     longer one only where it wins a thousandth. most: forecasts that may differ; all where None.
     """
     counts, total = [0] * len(points), np.zeros(yardstick.truth.shape)
-    kept, best = counts, float("inf")
+    drawn, best = counts, float("inf")
     for n in range(1, ROUNDS + 1):
         full = most is not None and sum(count > 0 for count in counts) >= most
         free = [k for k, count in enumerate(counts) if count or not full]
-        found = {k: yardstick.score((total + points[k]) / n) for k in free}
-        k = min(found, key=lambda k: found[k])
+        errors = {k: yardstick.score((total + points[k]) / n) for k in free}
+        k = min(errors, key=lambda k: errors[k])
         total = total + points[k]
         counts = [count + (j == k) for j, count in enumerate(counts)]
-        if found[k] < best * (1 - GAIN) or n == 1:
-            kept, best = counts, found[k]
-    return kept
+        if errors[k] < best * (1 - GAIN) or n == 1:
+            drawn, best = counts, errors[k]
+    return drawn
 
 
 class Gap(NamedTuple):
@@ -155,8 +159,35 @@ def crossed(points: Sequence[Floats], bar: int, yardstick: Yardstick, most: int 
     late = stretch > stretch.max() // 2
     if not late.any():
         return gap(blended(points, greedy(points, yardstick, most)), points[bar], yardstick)
-    said = np.empty_like(points[bar])
+    mean = np.empty_like(points[bar])
     for judged in (late, ~late):
         counts = greedy([point[~judged] for point in points], yardstick.part(~judged), most)
-        said[judged] = blended([point[judged] for point in points], counts)
-    return gap(said, points[bar], yardstick)
+        mean[judged] = blended([point[judged] for point in points], counts)
+    return gap(mean, points[bar], yardstick)
+
+
+def weights(
+    points: Sequence[Floats], yardstick: Yardstick, simple: Sequence[tuple[str, int]], most: int
+) -> list[float]:
+    """Of each forecast: those of the greedy selection, with a share for the best baseline, or that baseline alone.
+
+    points: the forecasts (W, H, C).
+    simple: name and position of the baselines that have to be beaten, the first the bar until another one beats it.
+    most: forecasts that may be blended.
+    Raises TrainingError where no baseline has a finite forecast.
+    """
+    if not simple:
+        raise TrainingError("no baseline has a finite forecast of the validation windows", "look at the data: inspect")
+    name, bar = simple[0]
+    for other, k in simple:
+        name, bar = (other, k) if gap(points[k], points[bar], yardstick).sure else (name, bar)
+    counts, best = greedy(points, yardstick, most), crossed(points, bar, yardstick, most)
+    if best.sure:
+        return [(1 - best.share) * n / sum(counts) + best.share * (k == bar) for k, n in enumerate(counts)]
+    better = 100 * best.gain / max(yardstick.score(points[bar]), 1e-12)
+    log.warning(
+        "nothing beats %s on the validation windows by more than chance%s: it is the model. What can be foretold of "
+        "these data is said by that simple rule; a network would add nothing that can be relied on",
+        name, f" (the best blend is {better:.1f} % better, too little to tell)" if best.gain > 0 else "",
+    )  # fmt: skip
+    return [float(k == bar) for k in range(len(points))]

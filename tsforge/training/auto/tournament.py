@@ -17,11 +17,10 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 
-from tsforge.data.dataset import Prepared
-from tsforge.data.windows import Windows
+from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.forecasting import Reader
@@ -35,8 +34,8 @@ from tsforge.training.auto import selection, time_budget
 from tsforge.training.auto.selection import Floats, Yardstick
 from tsforge.training.auto.time_budget import Pace
 from tsforge.training.auto.timing import WATCHED, corrected, pace
-from tsforge.training.events import Report, Standing, ticks
-from tsforge.training.single import Learned, Trained
+from tsforge.training.events import Report, Standing, Stop, ticks
+from tsforge.training.loop import Trained
 
 log = logging.getLogger("tsforge")
 now = time.perf_counter
@@ -51,6 +50,42 @@ EXIT = 0.5  # of the start, which the end of the process takes
 MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 
 
+def train(experiment: Experiment, dataset: Dataset, report: Report | None = None) -> Trained:
+    """Hold the tournament within `train.max_time` (5 minutes where it is not set), counted from `dataset.began`.
+
+    Ctrl-C ends it with what is trained by then. Raises TsforgeError for what the user can fix.
+    """
+    import_module("pytorch_lightning")  # what that takes belongs to the start
+
+    single.warn_padding(dataset)
+    start = now() - dataset.began
+    began, stamp = now(), time.time()
+    tournament = Tournament(experiment, dataset, report or (lambda _: None))
+    cost = tournament.enter_baselines()
+    end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
+    tournament.measure(end)
+    names = tournament.fast_enough(end)
+    scoring = tournament.scoring(names, MEMBERS)
+    tournament.end = _deadline(experiment, dataset, time_budget.reserve(start, cost + scoring))
+    tournament.compete(names)
+    winner = tournament.choose(max(1, int((end - now()) / max(tournament.scoring(names, 1), 1e-9))))
+    stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
+    return replace(winner, stop=stop, started=stamp, seconds=now() - began)
+
+
+def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
+    """Seconds until the time of a tournament is up, without those that the end of the process takes.
+
+    start: what its beginning took, which tells how fast the machine is.
+    """
+    return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
+
+
+def _deadline(experiment: Experiment, dataset: Dataset, reserved: float) -> float:
+    """The moment from which on `reserved` seconds of the time are left."""
+    return dataset.began + (experiment.train.max_time or DEFAULT_TIME) - reserved
+
+
 @dataclass
 class Entrant:
     """A trained candidate and its point forecasts of the judged windows, (W, H, C)."""
@@ -61,255 +96,174 @@ class Entrant:
     point: Floats
 
 
-@dataclass
 class Tournament:
     """Everything that is known while it lasts.
 
-    windows: by which candidates are compared. end: the moment at which the last training has to be over.
+    windows: by which candidates are compared.
+    end: the moment at which the last training has to be over.
+    losers: candidates that were left out, and why.
     """
 
-    prepared: Prepared
-    report: Report
-    windows: Windows
-    yardstick: Yardstick
-    entrants: list[Entrant] = field(default_factory=list)
-    end: float = math.inf
-    paces: dict[str, Pace] = field(default_factory=dict)
-    out: list[Standing] = field(default_factory=list)
-    interrupted: bool = False
+    def __init__(self, experiment: Experiment, dataset: Dataset, report: Report) -> None:
+        shared = {"validations": LOOKS, "validation_windows": WATCHED, "max_time": None, "until": None}
+        self.experiment, self.dataset, self.report = experiment.with_train(shared), dataset, report
+        shape = dataset.source.shape
+        most = max(1, MOST_VALUES // (shape.horizon * shape.targets))
+        self.windows = dataset.parts.validation.thin(min(JUDGED, most))
+        self.entrants: list[Entrant] = []
+        self.losers: list[Standing] = []
+        self.paces: dict[str, Pace] = {}
+        self.end = math.inf
+        self.interrupted = False
 
+    def enter_baselines(self) -> float:
+        """Let the baselines in; the seconds that scoring them on the test windows will take."""
+        dataset, start = self.dataset, now()
+        trained: dict[str, Trained] = {}
+        for kind in forecasting.BASELINES:
+            experiment = self.experiment.model_copy(update={"model": Baseline(kind=kind)})
+            trained[kind] = single.train(experiment, dataset)
+        learned = now() - start
+        readers = {kind: Reader(baseline.network, dataset.source) for kind, baseline in trained.items()}
+        outcomes = forecasting.outcomes(readers, dataset, self.windows)
+        self.yardstick = Yardstick.of(outcomes[SIMPLE[0]])
+        scores(next(iter(outcomes.values())))
+        per_window = (now() - start - learned) / len(self.windows)
+        for name, outcome in outcomes.items():
+            self._enter(_member(name, self.experiment.seed), trained[name], outcome.point, 0)
+        return 2 * learned + per_window * 2 * len(dataset.parts.test)
 
-def learn(prepared: Prepared, report: Report | None = None) -> Learned:
-    """Hold the tournament within `train.max_time` (5 minutes where it is not set), counted from `prepared.began`.
+    def measure(self, end: float) -> None:
+        """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
+        config = self.experiment.model
+        assert isinstance(config, Auto)
+        for name in config.candidates:
+            if now() > end:
+                self._leave(name, 1, "no time is left to train it")
+                continue
+            try:
+                self.paces[name] = pace(self._alone(_member(name)), self.dataset)
+            except ConfigError as problem:
+                self._leave(name, 1, problem.message)
 
-    Ctrl-C ends it with what is trained by then. Raises TsforgeError for what the user can mend.
-    """
-    import_module("pytorch_lightning")  # what that takes belongs to the start
+    def scoring(self, names: Sequence[str], networks: int) -> float:
+        """Seconds that so many of some candidates take for forecasts of all validation and test windows."""
+        parts = self.dataset.parts
+        watched = min(WATCHED, len(parts.validation))
+        slowest = max((self.paces[name].validation / watched for name in names), default=0.0)
+        return networks * slowest * (len(parts.validation) + len(parts.test))
 
-    single.say_padding(prepared)
-    start = now() - prepared.began
-    began, stamp = now(), time.time()
-    one, cost = _begin(settled(prepared), report or (lambda _: None))
-    end = _deadline(prepared, time_budget.reserve(start, cost))
-    _measure(one, end)
-    names = _fast_enough(one, end)
-    one.end = _deadline(prepared, time_budget.reserve(start, cost + _scoring(one, names, MEMBERS)))
-    _compete(one, names)
-    most = max(1, int((end - now()) / max(_scoring(one, names, 1), 1e-9)))
-    experiment, found, standings = choose(one, most)
-    stop = "interrupt" if one.interrupted else "steps" if found.rounds else "learned"
-    whole = Trained(found.network, found.rounds, stop, stamp, now() - began)
-    return replace(single.judged(one.prepared, experiment, whole), standings=standings)
+    def fast_enough(self, end: float) -> list[str]:
+        """The candidates that can be trained and scored by then; the others are left out."""
+        names, slow = time_budget.fitting(self.paces, end - now(), LOOKS)
+        while names:
+            paces = {name: self.paces[name] for name in names}
+            seconds = end - time_budget.SAFE * self.scoring(names, MEMBERS) - now()
+            faster, slower = time_budget.fitting(paces, seconds, LOOKS)
+            if not slower:
+                break
+            names, slow = faster, [*slow, *slower]
+        for name in slow:
+            self._leave(name, 1, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
+        if not names:
+            log.warning("there is no time to train any network: only baselines and the linear model compete")
+        return names
 
+    def compete(self, names: list[str]) -> None:
+        """Rung by rung, then the best again."""
+        sizes = time_budget.rungs(len(names))
+        finalists: list[Entrant] = []
+        for rung, size in enumerate(sizes):
+            names = names[:size]
+            over = now() + (self.end - now()) * time_budget.share(sizes, rung)
+            most = max(1, self.experiment.train.max_steps >> (len(sizes) - 1 - rung))
+            finalists = []
+            for i, name in enumerate(names):
+                member = _member(name, self.experiment.seed + rung, most)
+                entrant = self._train(member, rung + 1, (over - now()) / (len(names) - i))
+                finalists += [entrant] if entrant is not None else []
+                if self.interrupted:
+                    return
+            finalists.sort(key=lambda entrant: entrant.standing.score)
+            names = [entrant.standing.name for entrant in finalists]
+        self._again(finalists, len(sizes))
 
-def left(prepared: Prepared, start: float) -> float:
-    """Seconds until the time of a tournament is up, without those that the end of the process takes.
+    def choose(self, most: int) -> Trained:
+        """The chosen model, of `most` members at most, with the standings of all candidates."""
+        points = [e.point for e in self.entrants]
+        simple = [(name, k) for name in SIMPLE for k, e in enumerate(self.entrants) if e.standing.name == name]
+        weights = selection.weights(points, self.yardstick, simple, most)
+        drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
+        if len(drawn) == 1:
+            winner = drawn[0][1]
+            trained = replace(winner.trained, experiment=ensemble.alone(self.experiment, winner.member))
+        else:
+            members = tuple(e.member.model_copy(update={"weight": w}) for w, e in drawn)
+            experiment = self.experiment.model_copy(update={"model": Blend(members=members)})
+            trained = ensemble.together(experiment, [e.trained for _, e in drawn], Stop.STEPS)
+        standings = [e.standing._replace(weight=w) for w, e in zip(weights, self.entrants, strict=True)]
+        return replace(trained, standings=(*standings, *self.losers))
 
-    start: what its beginning took, which tells how fast the machine is.
-    """
-    return max(0.0, _deadline(prepared, time_budget.LEAST / 2 + EXIT * start) - now())
+    def _enter(self, member: Member, trained: Trained, point: Floats, rung: int) -> Entrant | None:
+        """One more that may be blended, unless its forecasts are not finite."""
+        steps = trained.rounds[-1].step if trained.rounds else 0
+        score, kind = self.yardstick.score(point), member.model.kind
+        note = "" if math.isfinite(score) else "its forecasts are not finite"
+        standing = Standing(kind, rung, member.seed or 0, steps, trained.seconds, score, note=note)
+        self.report(standing)
+        if note:
+            self.losers.append(standing)
+            return None
+        self.entrants.append(Entrant(member, trained, standing, point))
+        return self.entrants[-1]
 
+    def _leave(self, name: str, rung: int, note: str) -> None:
+        """A candidate that goes no further, with the reason in its standing."""
+        self.losers.append(Standing(name, rung, self.experiment.seed, 0, 0.0, math.inf, note=note))
+        self.report(self.losers[-1])
 
-def _deadline(prepared: Prepared, kept: float) -> float:
-    """The moment from which on `kept` seconds of the time are left."""
-    return prepared.began + (prepared.experiment.train.max_time or DEFAULT_TIME) - kept
-
-
-def settled(prepared: Prepared) -> Prepared:
-    """With the settings of training that all candidates share, and no clock."""
-    experiment = prepared.experiment
-    update = {"validations": LOOKS, "validation_windows": WATCHED, "max_time": None, "until": None}
-    train = experiment.train.model_copy(update=update)
-    return replace(prepared, experiment=experiment.model_copy(update={"train": train}))
-
-
-def _begin(prepared: Prepared, report: Report) -> tuple[Tournament, float]:
-    """The tournament after its baselines, and the seconds that scoring those on the test windows will take."""
-    shape = prepared.source.shape
-    few = prepared.parts.validation.thin(min(JUDGED, max(1, MOST_VALUES // (shape.horizon * shape.targets))))
-    start = now()
-    readers: dict[str, Reader] = {}
-    taken: dict[str, Trained] = {}
-    for kind in forecasting.BASELINES:
-        update = {"model": Baseline(kind=kind)}
-        part = replace(prepared, experiment=prepared.experiment.model_copy(update=update))
-        taken[kind] = single.train(part)
-        readers[kind] = Reader(taken[kind].network, prepared.source)
-    learned = now() - start
-    outcomes = forecasting.outcomes(readers, prepared, few)
-    one = Tournament(prepared, report, few, Yardstick.of(outcomes[SIMPLE[0]]))
-    scores(next(iter(outcomes.values())))
-    per_window = (now() - start - learned) / len(few)
-    for name, outcome in outcomes.items():
-        _enter(one, _member(name, prepared.experiment.seed), taken[name], outcome.point, 0)
-    return one, 2 * learned + per_window * 2 * len(prepared.parts.test)
-
-
-def _enter(one: Tournament, member: Member, trained: Trained, point: Floats, rung: int) -> Entrant | None:
-    """One more that may be blended, unless its forecasts are not finite."""
-    steps = trained.rounds[-1].step if trained.rounds else 0
-    score, kind = one.yardstick.score(point), member.model.kind
-    note = "" if math.isfinite(score) else "its forecasts are not finite"
-    standing = Standing(kind, rung, member.seed or 0, steps, trained.seconds, score, note=note)
-    one.report(standing)
-    if note:
-        one.out.append(standing)
-        return None
-    one.entrants.append(Entrant(member, trained, standing, point))
-    return one.entrants[-1]
-
-
-def _leave(one: Tournament, name: str, rung: int, note: str) -> None:
-    """A candidate that goes no further, which is said."""
-    one.out.append(Standing(name, rung, one.prepared.experiment.seed, 0, 0.0, math.inf, note=note))
-    one.report(one.out[-1])
-
-
-def _measure(one: Tournament, end: float) -> None:
-    """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
-    config = one.prepared.experiment.model
-    assert isinstance(config, Auto)
-    for name in config.candidates:
-        if now() > end:
-            _leave(one, name, 1, "no time is left to train it")
-            continue
-        try:
-            one.paces[name] = pace(_part(one, _member(name)))
-        except ConfigError as problem:
-            _leave(one, name, 1, problem.message)
-
-
-def _scoring(one: Tournament, names: Sequence[str], networks: int) -> float:
-    """Seconds that so many of some candidates take for forecasts of all validation and test windows."""
-    parts, watched = one.prepared.parts, min(WATCHED, len(one.prepared.parts.validation))
-    slowest = max((one.paces[name].validation / watched for name in names), default=0.0)
-    return networks * slowest * (len(parts.validation) + len(parts.test))
-
-
-def _fast_enough(one: Tournament, end: float) -> list[str]:
-    """The candidates that can be trained and scored by then; the others are left out."""
-    names, slow = time_budget.fitting(one.paces, end - now(), LOOKS)
-    while names:
-        kept, more = time_budget.fitting(
-            {name: one.paces[name] for name in names},
-            end - time_budget.SAFE * _scoring(one, names, MEMBERS) - now(),
-            LOOKS,
-        )
-        if not more:
-            break
-        names, slow = kept, [*slow, *more]
-    for name in slow:
-        _leave(one, name, 1, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
-    if not names:
-        log.warning("there is no time to train any network: only baselines and the linear model compete")
-    return names
-
-
-def _compete(one: Tournament, names: list[str]) -> None:
-    """Rung by rung, then the best again."""
-    sizes = time_budget.rungs(len(names))
-    last: list[Entrant] = []
-    for rung, size in enumerate(sizes):
-        names = names[:size]
-        over = now() + (one.end - now()) * time_budget.share(sizes, rung)
-        most = max(1, one.prepared.experiment.train.max_steps >> (len(sizes) - 1 - rung))
-        last = []
-        for i, name in enumerate(names):
-            member = _member(name, one.prepared.experiment.seed + rung, most)
-            entrant = _train(one, member, rung + 1, (over - now()) / (len(names) - i))
-            last += [entrant] if entrant is not None else []
-            if one.interrupted:
+    def _again(self, finalists: list[Entrant], rung: int) -> None:
+        """The best of the last rung with other seeds, in turn, as long as a whole training fits."""
+        for number in range(MOST_AGAIN):
+            if not finalists or self.interrupted:
                 return
-        last.sort(key=lambda entrant: entrant.standing.score)
-        names = [entrant.standing.name for entrant in last]
-    _again(one, last, len(sizes))
+            entrant = finalists[number % len(finalists)]
+            name, steps = entrant.standing.name, entrant.standing.steps
+            if self.paces[name].seconds(steps, LOOKS) > self.end - now() or steps < time_budget.LEAST_STEPS:
+                return
+            seed = self.experiment.seed + rung + number
+            self._train(_member(name, seed, entrant.member.steps or steps), rung, self.end - now())
 
+    def _alone(self, member: Member, limit: float | None = None) -> Experiment:
+        """What a candidate is trained by, with its own clock."""
+        return ensemble.alone(self.experiment, member).with_train({"max_time": limit})
 
-def _again(one: Tournament, last: list[Entrant], rung: int) -> None:
-    """The best of the last rung with other seeds, in turn, as long as a whole training fits."""
-    for number in range(MOST_AGAIN):
-        if not last or one.interrupted:
-            return
-        entrant = last[number % len(last)]
-        name, steps = entrant.standing.name, entrant.standing.steps
-        if one.paces[name].seconds(steps, LOOKS) > one.end - now() or steps < time_budget.LEAST_STEPS:
-            return
-        seed = one.prepared.experiment.seed + rung + number
-        _train(one, _member(name, seed, entrant.member.steps or steps), rung, one.end - now())
+    def _train(self, member: Member, rung: int, slot: float) -> Entrant | None:
+        """One training within its slot, of no more than the member's steps; None where nothing came of it."""
+        name: str = member.model.kind
+        most = member.steps or 1
+        steps = min(most, self.paces[name].within(slot, LOOKS))
+        if steps < min(most, time_budget.LEAST_STEPS):
+            self._leave(name, rung, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
+            return None
+        member = member.model_copy(update={"steps": steps})
+        try:
+            trained = single.train(self._alone(member, slot), self.dataset, ticks(self.report))
+        except TrainingError as problem:
+            self._leave(name, rung, problem.message)
+            return None
+        except KeyboardInterrupt:
+            trained = None
+        if trained is None or trained.stop == Stop.INTERRUPT:
+            self.interrupted = True
+            return None
+        if trained.stop == Stop.TIME:  # what makes it again without a clock
+            member = member.model_copy(update={"until": trained.rounds[-1].step})
+        self.paces[name] = corrected(self.paces[name], trained)
+        readers = {"": Reader(trained.network, self.dataset.source)}
+        point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
+        return self._enter(member, trained, point, rung)
 
 
 def _member(name: str, seed: int = 0, steps: int | None = None) -> Member:
     return Member.model_validate({"model": name, "seed": seed, "steps": steps})
-
-
-def _part(one: Tournament, member: Member, limit: float | None = None) -> Prepared:
-    """What a candidate is trained on, with its own clock."""
-    experiment = ensemble.alone(one.prepared.experiment, member)
-    train = experiment.train.model_copy(update={"max_time": limit})
-    return replace(one.prepared, experiment=experiment.model_copy(update={"train": train}))
-
-
-def _train(one: Tournament, member: Member, rung: int, slot: float) -> Entrant | None:
-    """One training within its slot, of no more than the member's steps; None where nothing came of it."""
-    name: str = member.model.kind
-    most = member.steps or 1
-    steps = min(most, one.paces[name].within(slot, LOOKS))
-    if steps < min(most, time_budget.LEAST_STEPS):
-        _leave(one, name, rung, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
-        return None
-    member = member.model_copy(update={"steps": steps})
-    try:
-        trained = single.train(_part(one, member, slot), ticks(one.report))
-    except TrainingError as problem:
-        _leave(one, name, rung, problem.message)
-        return None
-    except KeyboardInterrupt:
-        trained = None
-    if trained is None or trained.stop == "interrupt":
-        one.interrupted = True
-        return None
-    if trained.stop == "time":  # what makes it again without a clock
-        member = member.model_copy(update={"until": trained.rounds[-1].step})
-    one.paces[name] = corrected(one.paces[name], trained)
-    reader = Reader(trained.network, one.prepared.source)
-    return _enter(one, member, trained, forecasting.outcomes({"": reader}, one.prepared, one.windows)[""].point, rung)
-
-
-def choose(one: Tournament, most: int) -> tuple[Experiment, Trained, tuple[Standing, ...]]:
-    """What makes the chosen model again, the model, and all candidates with their weights.
-
-    most: members that the time for scoring allows.
-    """
-    weights = _weights(one, most)
-    drawn = sorted(((w, e) for w, e in zip(weights, one.entrants, strict=True) if w), key=lambda pair: -pair[0])
-    standings = [e.standing._replace(weight=w) for w, e in zip(weights, one.entrants, strict=True)]
-    found, experiment = [e.trained for _, e in drawn], one.prepared.experiment
-    if len(drawn) == 1:
-        experiment, whole = ensemble.alone(experiment, drawn[0][1].member), found[0]
-    else:
-        members = tuple(e.member.model_copy(update={"weight": w}) for w, e in drawn)
-        experiment = experiment.model_copy(update={"model": Blend(members=members)})
-        whole = ensemble.together(replace(one.prepared, experiment=experiment), found, "steps")
-    return experiment, whole, (*standings, *one.out)
-
-
-def _weights(one: Tournament, most: int) -> list[float]:
-    """Of each entrant: those of the greedy selection, with a share for the best baseline, or that baseline alone."""
-    simple = {e.standing.name: k for k, e in enumerate(one.entrants) if e.standing.name in SIMPLE}
-    if not simple:
-        raise TrainingError("no baseline has a finite forecast of the validation windows", "look at the data: inspect")
-    points, yardstick = [e.point for e in one.entrants], one.yardstick
-    bar = next(simple[name] for name in SIMPLE if name in simple)
-    for k in simple.values():
-        bar = k if selection.gap(points[k], points[bar], yardstick).sure else bar
-    counts = selection.greedy(points, yardstick, most)
-    gap, name = selection.crossed(points, bar, yardstick, most), one.entrants[bar].standing.name
-    if gap.sure:
-        return [(1 - gap.share) * n / sum(counts) + gap.share * (k == bar) for k, n in enumerate(counts)]
-    better = 100 * gap.gain / max(one.entrants[bar].standing.score, 1e-12)
-    log.warning(
-        "nothing beats %s on the validation windows by more than chance%s: it is the model. What can be foretold of "
-        "these data is said by that simple rule; a network would add nothing that can be relied on",
-        name, f" (the best blend is {better:.1f} % better, too little to tell)" if gap.gain > 0 else "",
-    )  # fmt: skip
-    return [float(k == bar) for k in range(len(points))]

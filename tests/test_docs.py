@@ -1,0 +1,109 @@
+"""What README and docs/ tell people to type must work, and what they point at must exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tsforge.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+MORE = [*sorted(ROOT.glob("*.md")), *(ROOT / f"{folder}/README.md" for folder in ("datasets", "mlflow", "pipelines"))]
+QUICK = ["--max-steps", "3"]  # what a fit needs to be quick enough for a test
+FEW = ["--trials", "2", "--refit", "1", "--seeds", "1", "--context", "48", "--space", "model.width=8"]  # and a sweep
+SLOW = ("sweep", "compare", "runs")  # README's are run on the page that shows them again
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's sh blocks that call tsforge."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("tsforge ")]
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that links can give to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_shows_make_demo_and_make_test_first() -> None:
+    first = re.search(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert first is not None
+    assert re.findall(r"^make \w+", first.group(1), flags=re.MULTILINE)[:2] == ["make demo", "make test"]
+
+
+def test_readme_shows_a_picture() -> None:
+    assert re.search(r"!\[[^\]]+\]\(docs/\w+\.png\)", README.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *MORE}), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_pictures_exist(page: Path) -> None:
+    """Prevents: a link, a picture or a heading that was moved away."""
+    for link in re.findall(r"\]\(([^)]+)\)", prose(page)):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not heading or heading in anchors(target / "README.md" if target.is_dir() else target), link
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    """Prevents: a page that sends people to a file that was renamed."""
+    folders = "tsforge|tests|benchmarks|pipelines|docs|datasets|mlflow"
+    for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_trees_have_every_folder(name: str) -> None:
+    """Prevents: a map of the code on which a new folder is missing, or one that is gone still stands."""
+    (tree,) = re.findall(r"^tsforge/.*?^```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    shown = set(re.findall(r"^  (?:\w+  )*(\w+)/ ", tree, flags=re.MULTILINE))
+    assert shown == {path.parent.name for path in (ROOT / "tsforge").glob("*/__init__.py")}
+
+
+def test_pages_are_listed() -> None:
+    for page in PAGES[1:]:
+        assert page.name == "index.md" or f"({page.name})" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other in a fresh folder, as a reader would."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "datasets" / "electricity-demand.csv", tmp_path / "data.csv")
+    elsewhere = [command for other in PAGES if other != README for command in commands(other)]
+    for command in commands(page):
+        argv = shlex.split(command)[1:]
+        if any("etth1" in word for word in argv):  # not shipped
+            continue
+        if argv[0] in ("serve", "ui"):  # until they are stopped; tests of their own do that
+            continue
+        if page == README and argv[0] in SLOW:
+            assert command in elsewhere
+            continue
+        if argv[0] == "sweep":
+            argv += FEW
+        if argv[0] in ("fit", "sweep") or (argv[0] == "backtest" and "--model" in argv):
+            argv += QUICK
+        if argv[0] == "compare":
+            if argv[1].startswith("pipelines/"):  # a test of its own does that
+                continue
+            argv += ["--quick", "--no-probes"]
+        if argv[0] in ("fit", "backtest", "compare", "sweep") and "--register" not in argv:
+            argv.append("--no-track")
+        assert run(argv) == 0, command

@@ -1,0 +1,241 @@
+"""What version 0.1 wrote, read by today's code: models, a study that was killed, a store with runs, and every number.
+
+references/make.py says how each of these files came about. Numbers are the same to the last digit where torch, NumPy
+and the processor's instructions are those that wrote them; elsewhere they are near.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import runpy
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import tsforge
+from tsforge.cli.main import run
+
+HERE = Path(__file__).parent / "references"
+MADE = runpy.run_path(str(HERE / "make.py"))
+SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # whether the last digits can be
+SINCE: tuple[str, ...] = ()  # settings, tags and metrics that later versions have added: to be named here, each
+ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the tables, the models and the study, and the user in it."""
+    for name in ("tables", "models", "study"):
+        shutil.copytree(HERE / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def store(here: Path) -> Iterator[Path]:
+    """The store in that folder, as if it had been moved there, brought up to today's MLflow where that is newer."""
+    _extract("store.tar.gz", here)
+    text = (here / "store.sql").read_text().replace(str(MADE["PLACE"]), str(here))
+    with contextlib.closing(sqlite3.connect(here / "mlflow.db")) as connection:
+        connection.executescript(text)
+    if f"'versions.mlflow','{version('mlflow')}'" not in text:
+        words = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{here / 'mlflow.db'}"]
+        subprocess.run(words, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "160")
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield here / "mlflow.db"
+    time.tzset()
+
+
+def _extract(name: str, into: Path) -> None:
+    with tarfile.open(HERE / name) as archive:
+        archive.extractall(into, filter="data")
+
+
+def _said(*words: str) -> str:
+    """What a command prints; it has to succeed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run(list(words)) == 0
+    return out.getvalue()
+
+
+def _agree(path: Path, reference: Path, rel: float = 1e-5) -> None:
+    """The same text; on another machine the same but for rounding."""
+    if SAME:
+        assert path.read_text() == reference.read_text()
+    pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(reference), rtol=rel, atol=rel)
+
+
+def _agree_scores(scores: Any, reference: Any) -> None:
+    if SAME:
+        assert json.dumps(scores) == json.dumps(reference)
+    for model, values in reference.items():
+        assert scores[model] == pytest.approx(values, rel=1e-3, nan_ok=True), model
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", MADE["FITS"])
+def test_a_model_of_then_forecasts_as_then(name: str) -> None:
+    """Prevents: a model directory that a later version cannot read, or reads as another model."""
+    _said(*MADE["predicting"](name), "forecast.csv")
+    _agree(Path("forecast.csv"), HERE / "forecasts" / f"{name}.csv")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", MADE["FITS"])
+def test_a_fit_learns_what_it_learned_then(name: str) -> None:
+    """Prevents: a number of training, calibration or scoring that is no longer the same, or a file of the directory."""
+    before = HERE / "models" / name
+    fitted = tsforge.fit(tsforge.build(MADE["settings"](name)), f"tables/{MADE['FITS'][name]['table']}", out="again")
+    for file in ("experiment.json", "schema.json"):
+        assert _plain(Path("again", file)) == _plain(before / file), file
+    assert tsforge.build({}, "again/experiment.toml") == fitted.model.experiment
+    assert (
+        tsforge.build({"data.path": fitted.model.experiment.data.path}, before / "experiment.toml")
+        == fitted.model.experiment
+    )
+    pictures = {"forecast.png", "loss.png"} if (before / "history.csv").exists() else {"forecast.png"}
+    assert {path.name for path in Path("again").iterdir()} - pictures == {path.name for path in before.iterdir()}
+    _agree_scores(fitted.scores, json.loads((before / "scores.json").read_text()))
+    for file in ("weights.safetensors", "baselines.safetensors"):
+        weights, known = load_file(Path("again", file)), load_file(before / file)
+        assert {key: value.shape for key, value in weights.items()} == {key: v.shape for key, v in known.items()}
+        assert not SAME or all(torch.equal(weights[key], known[key]) for key in known), file
+    if SAME:
+        assert Path("again", "calibration.json").read_text() == (before / "calibration.json").read_text()
+
+
+def _plain(file: Path) -> Any:
+    """What is written, without what has been added since, the table as if it still lay where it did."""
+
+    def known(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in SINCE}
+
+    return json.loads(file.read_text().replace(str(Path.cwd()), str(MADE["PLACE"])), object_hook=known)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_model_of_then_is_judged_and_explained_as_then() -> None:
+    """Prevents: baselines, corrections or attention of an older model that are lost or read as others."""
+    for name, scores in json.loads((HERE / "backtested.json").read_text()).items():
+        words = ["backtest", f"models/{name}", f"tables/{MADE['FITS'][name]['table']}", "--no-track", "--quiet"]
+        _agree_scores(json.loads(_said(*words, "--json"))["scores"], scores)
+    _said("explain", "models/transformer-encoder", "tables/pair.csv", "--output", "explained.csv", "--quiet")
+    _agree(Path("explained.csv"), HERE / "explained.csv")
+
+
+def test_a_study_killed_then_is_finished_now(here: Path) -> None:
+    """Prevents: trials lost, run again or counted twice where a later version goes on with a sweep."""
+    journal = here / "study" / "study.journal"
+    journal.write_text(journal.read_text().replace('"host":"host"', f'"host":{json.dumps(socket.gethostname())}'))
+    before = _trials(journal)
+    killed = [trial for trial in before if trial.state.name == "RUNNING"]
+    finished = [trial for trial in before if trial.state.name == "COMPLETE"]
+    assert (len(finished), len(killed)) == (2, 1)
+    rows = {row["trial"]: row for row in json.loads(_said(*MADE["STUDY"], "--json"))["leaderboard"]}
+    assert [row["state"] for row in rows.values()] == ["COMPLETE"] * 4
+    for trial in finished:
+        assert (rows[trial.number]["params"], rows[trial.number]["values"]) == (trial.params, trial.values)
+    assert killed[0].number not in rows
+    assert killed[0].params in [row["params"] for row in rows.values()]
+    assert [trial.params for trial in _trials(journal)[: len(before)]] == [trial.params for trial in before]
+
+
+def _trials(journal: Path) -> Any:
+    """As Optuna alone reads them."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    return optuna.load_study(study_name=None, storage=storage).trials
+
+
+@pytest.mark.usefixtures("store")
+def test_runs_of_then_are_listed_compared_and_reproduced() -> None:
+    """Prevents: a store whose runs are no longer found, or are said to be something else."""
+    listed, compared = (HERE / "runs.txt").read_text(), (HERE / "compared.txt").read_text()
+    assert _said("runs") == listed
+    names = compared.partition("\n")[0].split()
+    assert _said("runs", "compare", *names) == compared
+    for name in names:
+        assert "the scores agree" in _said("runs", "reproduce", name, "tables/single.csv", "--no-track", "--quiet")
+
+
+def test_a_model_recorded_then_forecasts_as_then(store: Path) -> None:
+    """Prevents: a registered model that today's tsforge, or MLflow with it, cannot load."""
+    _said("predict", "models:/demand@best", "tables/single.csv", "--output", "registered.csv", "--quiet")
+    _agree(Path("registered.csv"), HERE / "registered.csv")
+    import mlflow
+
+    places = list((store.parent / "mlartifacts" / "tsforge" / "models").glob("*/artifacts"))
+    assert len(places) == 5
+    for place in places:
+        served = mlflow.pyfunc.load_model(str(place)).predict(pd.read_csv("tables/single.csv"))
+        _said("predict", str(place / "artifacts" / "model"), "tables/single.csv", "--output", "plain.csv", "--quiet")
+        plain = pd.read_csv("plain.csv")
+        assert list(served) == list(plain)
+        np.testing.assert_allclose(served.iloc[:, 1:].to_numpy(float), plain.iloc[:, 1:], rtol=1e-6)
+
+
+def test_runs_are_recorded_as_then(store: Path) -> None:
+    """Prevents: a parameter, tag or metric that a dashboard or a query of then no longer finds under its name."""
+    known = _recorded(store)
+    store.unlink()
+    for words in MADE["RECORDED"]:
+        _said(*words)
+    runs = _recorded(store)
+    assert [key for key, _ in runs] == [key for key, _ in known]
+    for (key, names), (_, before) in zip(runs, known, strict=True):
+        assert names.keys() - before.keys() - {*ELSEWHERE, *SINCE} == set(), f"new in {key}"
+        assert before.keys() - names.keys() - set(ELSEWHERE) == set(), f"missing in {key}"
+        numbers = {name: value for name, value in before.items() if name.startswith(("test/", "val/", "baseline/"))}
+        assert {name: names[name] for name in numbers} == pytest.approx(numbers, rel=0 if SAME else 1e-3), key
+
+
+def test_a_run_that_waited_is_delivered(store: Path) -> None:
+    """Prevents: runs of then that a later version leaves on the disk, or delivers in part."""
+    ((_, known),) = [run for run in _recorded(store) if run[0] == "linear-load-h6"]
+    store.unlink()
+    _extract("waiting.tar.gz", store.parent)
+    (lines,) = store.parent.glob(".tsforge/runs/*/journal.jsonl")
+    lines.write_text(lines.read_text().replace(MADE["NOWHERE"], f"sqlite:///{store}"))
+    assert _said("runs", "sync") == f"{lines.parent.name}  delivered\n"
+    assert not lines.parent.exists()
+    ((_, delivered),) = _recorded(store)
+    assert delivered.keys() == known.keys()
+    assert delivered["test/mase"] == known["test/mase"]
+
+
+def _recorded(database: Path) -> list[tuple[str, dict[str, Any]]]:
+    """By what it is, every name that a run has a tag, a parameter or a metric under; in order."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        runs = connection.execute("select run_uuid, name from runs order by start_time").fetchall()
+        rows = [
+            {
+                name: value
+                for table in ("tags", "params", "latest_metrics")
+                for name, value in connection.execute(f"select key, value from {table} where run_uuid = ?", [run])
+            }
+            for run, _ in runs
+        ]
+    return [(name.rpartition("-")[0], row) for (_, name), row in zip(runs, rows, strict=True)]
