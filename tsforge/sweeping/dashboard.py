@@ -34,7 +34,9 @@ def serving(place: Place) -> Iterator[str]:
     try:
         import optuna_dashboard  # type: ignore[import-untyped]
     except ImportError:
-        raise ConfigError("--dashboard needs a missing package", "pip install '.[dashboard]' in a checkout") from None
+        raise ConfigError(
+            "the dashboard needs a package that is missing", "in a checkout: pip install '.[dashboard]'"
+        ) from None
     app = optuna_dashboard.wsgi(storage(place))
     server = _listening(app)
     threading.Thread(target=server.serve_forever, daemon=True).start()

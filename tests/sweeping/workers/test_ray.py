@@ -127,7 +127,7 @@ def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
         conductor.sweep(make(engine="ray"), conductor.Where(tmp_path / "new"), Tracker(on=False))
-    assert caught.value.hint == "pip install '.[ray]' in a checkout"
+    assert caught.value.hint == "in a checkout: pip install '.[ray]'"
     assert not (tmp_path / "new").exists()
 
 

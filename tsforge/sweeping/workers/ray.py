@@ -30,7 +30,9 @@ def package() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--engine ray needs a missing package", "pip install '.[ray]' in a checkout") from None
+        raise ConfigError(
+            "the engine ray needs a package that is missing", "in a checkout: pip install '.[ray]'"
+        ) from None
     return ray
 
 
