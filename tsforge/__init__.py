@@ -4,24 +4,28 @@ import tsforge
 experiment = tsforge.build({"data.horizon": 48, "model.kind": "lstm"})
 fitted = tsforge.fit(experiment, "data.csv", out="models/demand")
 tsforge.predict("models/demand", "data.csv").frame
+
+Whatever takes a model here takes a recorded one too, by its address in MLflow: runs:/RUN, models:/NAME@ALIAS or
+models:/NAME/VERSION. The modules below know model directories alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.version import __version__
 
 if TYPE_CHECKING:
-    from tsforge.backtesting.rolling import Backtest, backtest
+    from tsforge.backtesting.rolling import Backtest, Fold
     from tsforge.comparison.running import Compared, compare
     from tsforge.errors import TsforgeError
-    from tsforge.experiment import Experiment
-    from tsforge.fitted.directory import load
-    from tsforge.fitted.explanation import Explanation, explain
+    from tsforge.experiment import BacktestConfig, Experiment
+    from tsforge.fitted.explanation import Explanation
     from tsforge.fitted.model import Model
-    from tsforge.fitted.prediction import Prediction, predict
+    from tsforge.fitted.prediction import Prediction
     from tsforge.settings import build
     from tsforge.sweeping.entry import sweep
     from tsforge.sweeping.running import Sweep
@@ -30,11 +34,9 @@ if TYPE_CHECKING:
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
-    "load": "fitted.directory", "Model": "fitted.model", "predict": "fitted.prediction",
-    "Prediction": "fitted.prediction", "explain": "fitted.explanation", "Explanation": "fitted.explanation",
-    "TsforgeError": "errors", "backtest": "backtesting.rolling", "Backtest": "backtesting.rolling",
-    "compare": "comparison.running", "Compared": "comparison.running", "sweep": "sweeping.entry",
-    "Sweep": "sweeping.running",
+    "Model": "fitted.model", "Prediction": "fitted.prediction", "Explanation": "fitted.explanation",
+    "TsforgeError": "errors", "Backtest": "backtesting.rolling", "compare": "comparison.running",
+    "Compared": "comparison.running", "sweep": "sweeping.entry", "Sweep": "sweeping.running",
 }  # fmt: skip
 
 __all__ = [
@@ -67,3 +69,74 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def load(model: str | Path) -> Model:
+    """Read a fitted model from its directory, or a recorded one from its address.
+
+    Raises ModelError naming the file that is missing, damaged or from a newer version, TrackingError for a recorded
+    model that is not there.
+    """
+    from tsforge.fitted import directory
+    from tsforge.tracking import registry
+
+    return directory.load(registry.local(model))
+
+
+def predict(
+    model: Model | str | Path,
+    data: Any = None,
+    *,
+    horizon: int | None = None,
+    quantiles: Sequence[float] | None = None,
+) -> Prediction:
+    """Forecast the steps after each series' last observed target.
+
+    model: a fitted model, its directory or its address.
+    data: path, pandas or Polars frame; the training data where None.
+    horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
+    quantiles: levels, of those that the model has; all of them where None.
+    Raises TsforgeError for what does not fit together.
+    """
+    from tsforge.fitted import prediction
+    from tsforge.tracking import registry
+
+    return prediction.predict(registry.local(model), data, horizon=horizon, quantiles=quantiles)
+
+
+def explain(
+    model: Model | str | Path, data: Any = None, *, series: object = None, origin: object = None
+) -> Explanation:
+    """Say which past steps the forecast of one window looks at.
+
+    model: a fitted model, its directory or its address.
+    data: path, pandas or Polars frame; the training data where None.
+    series: an id; the first one where None.
+    origin: the time of the first step to forecast; the step after the last observed target where None.
+    Raises TsforgeError for a series or time that is not there, or a forecast without a gradient.
+    """
+    from tsforge.fitted import explanation
+    from tsforge.tracking import registry
+
+    return explanation.explain(registry.local(model), data, series=series, origin=origin)
+
+
+def backtest(
+    what: Experiment | Model | str | Path,
+    data: Any = None,
+    *,
+    config: BacktestConfig | None = None,
+    on_fit: Fold | None = None,
+) -> Backtest:
+    """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
+
+    what: an experiment, which is fitted before each (first) origin; or a fitted model, its directory or its address.
+    data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
+    config: how to roll; the experiment's own where None.
+    on_fit: called before each fit with what is fitted, which fit it is, and of how many.
+    Raises TsforgeError for what the user can mend.
+    """
+    from tsforge.backtesting import rolling
+    from tsforge.tracking import registry
+
+    return rolling.backtest(registry.local(what), data, config=config, on_fit=on_fit)

@@ -1,6 +1,7 @@
-"""What a network sees and what it is asked for. Axes: B batch, L context, H horizon, C targets.
+"""What a network sees and what it is asked for.
 
 A network's only argument is a `Context`, which ends at the forecast origin: it cannot leak.
+Axes: B batch, L context, H horizon, C targets; P past, K known and F static covariates.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ class Context(NamedTuple):
     past: Tensor  # (B, L, P) covariates known up to the origin
     known: Tensor  # (B, L+H, K) covariates and calendar, known in advance
     static: Tensor  # (B, F) features of the series
-    ordinal: Tensor  # (B,) int64, grid position of the first step: the same time has the same one in every table
+    ordinal: Tensor  # (B,) int64, grid position of the first step; a time has the same position in every table
 
     def newest(self, steps: int) -> Context:
-        """The same with no more than so many steps before the origin."""
-        left = self.target.shape[1] - steps
-        if left <= 0:
+        """A context of at most `steps` steps, those before the origin."""
+        cut = self.target.shape[1] - steps
+        if cut <= 0:
             return self
         return self._replace(
-            target=self.target[:, left:], observed=self.observed[:, left:], past=self.past[:, left:],
-            known=self.known[:, left:], ordinal=self.ordinal + left,
+            target=self.target[:, cut:], observed=self.observed[:, cut:], past=self.past[:, cut:],
+            known=self.known[:, cut:], ordinal=self.ordinal + cut,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The base of every configuration: frozen, typed, refusing what it does not know."""
+"""The base class of every configuration, its parser with readable errors, and the ranges of a sweep."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parse(cls: type[C], values: dict[str, Any], source: str) -> C:
     """Validate nested plain values as `cls`.
 
     source: where the values come from, for the message.
-    Raises ConfigError naming the dotted path and, for an unknown key, the nearest known one.
+    Raises ConfigError naming the dotted path and, for an unknown key, the nearest that exists.
     """
     try:
         return cls.model_validate(values)
@@ -54,7 +54,7 @@ def parse(cls: type[C], values: dict[str, Any], source: str) -> C:
 
 
 def paths(cls: type[Config], prefix: str = "") -> Iterator[str]:
-    """Every dotted path that `cls` knows, through nested configurations and their unions."""
+    """Every dotted path of a configuration, through nested configurations and their unions."""
     for name, field in cls.model_fields.items():
         yield prefix + name
         for part in _configs(field.annotation):
@@ -87,16 +87,17 @@ _MESSAGES = {
 
 
 def _readable(cls: type[Config], problem: ValidationError, source: str) -> ConfigError:
-    """The first problem pydantic found, in the project's words."""
-    known = list(dict.fromkeys(paths(cls)))
+    """The first problem that pydantic names, in the project's words."""
+    settings = list(dict.fromkeys(paths(cls)))
     first = problem.errors()[0]
-    path = _dotted(first["loc"], known, unknown=first["type"] == "extra_forbidden")
+    path = _dotted(first["loc"], settings, unknown=first["type"] == "extra_forbidden")
     if first["type"] == "extra_forbidden":
         parent = path.rpartition(".")[0]
-        siblings = [k for k in known if k.rpartition(".")[0] == parent and k != path]
-        # A known path can still be impossible here, as a network's width for a baseline.
-        near = nearest(path, [k for k in known if k != path])
-        hint = f"known here: {listing(siblings, 20)}" if path in known or not near else near
+        siblings = [k for k in settings if k.rpartition(".")[0] == parent and k != path]
+        # A path that exists can still be impossible here, as a network's width for a baseline.
+        near = nearest(path, [k for k in settings if k != path])
+        names = listing((k.rpartition(".")[2] for k in siblings), 20)
+        hint = f"known here: {names}" if path in settings or not near else near
         return ConfigError(f"{source}: there is no setting '{path}'", hint)
     if first["type"] == "union_tag_invalid":
         path += "." + first["ctx"]["discriminator"].strip("'")
@@ -105,15 +106,16 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
     return ConfigError(
-        f"{source}: {path or 'the experiment'}: {text}{shown}", f"give another value, as with --set {path}=VALUE"
+        f"{source}: {path or 'the experiment'}: {text}{shown}",
+        f"give another value, as with {path}=VALUE" if path else "",
     )
 
 
-def _dotted(loc: tuple[str | int, ...], known: list[str], *, unknown: bool) -> str:
-    """The path without the tags that pydantic puts between a union and its member."""
+def _dotted(loc: tuple[str | int, ...], settings: list[str], *, unknown: bool) -> str:
+    """A dotted path without the tags that pydantic puts between a union and its member."""
     path = ""
     for i, part in enumerate(loc):
         longer = f"{path}.{part}" if path else str(part)
-        if longer in known or (unknown and i == len(loc) - 1):
+        if longer in settings or (unknown and i == len(loc) - 1):
             path = longer
     return path

@@ -1,6 +1,13 @@
-"""What can go wrong on the user's side. Each error says what, where, and what to do about it.
+"""Errors that the user can fix: each says what is wrong, where, and what to do about it.
 
-Everything a user can mend is a `TsforgeError`; whatever else escapes is a bug of ours and keeps its traceback.
+    TsforgeError         any of the below
+    ├── ConfigError      a setting or an argument
+    ├── DataError        a table
+    ├── ModelError       a model directory
+    ├── TrainingError    a training, a sweep or a comparison
+    └── TrackingError    the store of runs
+
+Whatever else escapes is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ from collections.abc import Iterable
 
 
 class TsforgeError(Exception):
-    """A mistake the user can mend.
+    """A mistake that the user can fix.
 
     message: what is wrong and where (file, column, row, series, time).
     hint: what to do about it.
@@ -42,16 +49,15 @@ class TrackingError(TsforgeError):
     """A store of runs that cannot be reached, or a run or model that is not in it."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A ready sentence "did you mean 'x'?", or an empty string when nothing is near."""
-    known = list(known)
-    by_lower = {k.lower(): k for k in known}
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The sentence "did you mean 'x'?" for a name that does not exist, or "" when no name is near."""
+    by_lower = {n.lower(): n for n in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
 def listing(names: Iterable[object], limit: int = 8) -> str:
-    """Names for a message: "a, b, c and 4 more"."""
+    """Names for a message, as "a, b, c and 4 more"."""
     texts = [str(n) for n in names]
     shown = ", ".join(texts[:limit])
     return f"{shown} and {len(texts) - limit} more" if len(texts) > limit else shown

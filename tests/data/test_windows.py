@@ -16,7 +16,7 @@ def by_hand(
     panel: Panel, begin: np.ndarray, end: np.ndarray, context: int, horizon: int, stride: int, history: int | None
 ) -> list[tuple[int, int]]:
     """(origin, series) by the words of `cut`: walk back from the end of each series."""
-    found = []
+    windows = []
     for i in range(len(panel)):
         start = int(panel.offsets[i])
         room = int(end[i]) - horizon - start  # rows before the newest origin
@@ -31,8 +31,8 @@ def by_hand(
             if seen and asked:
                 origins.append((origin, i))
             origin -= stride
-        found += origins[::-1]
-    return found
+        windows += origins[::-1]
+    return windows
 
 
 def gappy(lengths: list[int], seed: int) -> Panel:

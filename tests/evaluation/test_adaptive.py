@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tsforge.evaluation import adaptive, metrics, outcome
-from tsforge.evaluation.adaptive import adapt, adapt_all
+from tsforge.evaluation import adaptive, outcome
+from tsforge.evaluation.adaptive import adapt
 from tsforge.evaluation.conformal import Calibration, apply_all
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands
-from tsforge.evaluation.scores import Average, by_series, by_step, by_window, prepare_all, score, scores
+from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.scores import by_series, by_step, by_window, scores
 
 W, H, C = 60, 12, 2  # more steps than are moved origin by origin
 FEW = (0.05, 0.1, 0.5, 0.9, 0.95)
@@ -32,7 +32,8 @@ def made(levels: tuple[float, ...], series: int = 1, stride: int = 1, hits: floa
     spread = np.ones((n, C), dtype=np.float32)
     place = np.arange(n)
     return Outcome(
-        np.where(observed, truth, 0), observed, point, Bands.given(point[..., None] + offset, levels, point, spread),
+        np.where(observed, truth, 0), observed, point,
+        Quantiles.of_values(point[..., None] + offset, levels, point, spread),
         np.ones((n, C)), np.ones((n, C)), place % series, 5 + stride * (place // series),
     )  # fmt: skip
 
@@ -114,26 +115,6 @@ def test_moves_are_the_same_in_pieces(series: int, windows: int, monkeypatch: py
         np.testing.assert_array_equal(adapt(x, begin, 0.5).quantiles, quantiles)
 
 
-@pytest.mark.parametrize("average", ["points", "series"])
-@pytest.mark.parametrize("series", [1, 3])
-def test_scored_while_they_move_as_afterwards(series: int, average: Average, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums of a piece in another's place, a piece overwritten before it was scored, all moves kept for nothing."""
-    monkeypatch.setattr(adaptive, "BLOCK", 7 * H * C)
-    first, other = (made(FEW, series, stride=2, seed=seed) for seed in (3, 4))
-    mixed = np.random.default_rng(0).permutation(len(first.truth))[: len(first.truth) * 4 // 5]
-    outcomes = [o.part(mixed) for o in (first, replace(first, point=other.point, bands=other.bands))]
-    begin = start(FEW, 2)
-    adapted = adapt_all(outcomes, [begin, begin], 0.5)
-    prepare_all(adapted.moved, adapted.pieces, metrics.METRICS, average)
-    for found, o in zip(adapted.moved, outcomes, strict=True):
-        alone = adapt(o, begin, 0.5)
-        for name in ("wql", "coverage_80", "winkler_90", "mase"):
-            assert score(found, name, average) == pytest.approx(score(alone, name, average), rel=1e-9)
-            by = by_window if average == "series" else by_step
-            np.testing.assert_allclose(by(found, name), by(alone, name), rtol=1e-9)
-    assert "_table" not in vars(adapted)
-
-
 def test_corrections_of_several_fits_stay_with_their_windows() -> None:
     """The corrections of one fit on the windows of another, before the intervals move or after."""
     o = made(FEW, hits=0.0)
@@ -141,7 +122,7 @@ def test_corrections_of_several_fits_stay_with_their_windows() -> None:
     both = apply_all(o, fits)
     for part, (_, fit) in zip((slice(0, 25), slice(25, 60)), fits, strict=True):
         np.testing.assert_array_equal(both.quantiles[part], fit.apply(o.part(part)).quantiles)
-    moved = adapt(both, fits[0][1].settled(), 0.5)
+    moved = adapt(both, fits[0][1].cleared(), 0.5)
     for part, (_, fit) in zip((slice(0, 25), slice(25, 60)), fits, strict=True):
         first = adapt(o.part(part), fit, 0.5).quantiles[0]
         if part.start == 0:
@@ -151,13 +132,13 @@ def test_corrections_of_several_fits_stay_with_their_windows() -> None:
 
 def test_quantiles_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric that depends on how many windows are looked at together, or corrections on another block's windows."""
-    o = adapt(apply_all(made(FEW, 2), [(50, start(FEW, 2)), (70, None)]), start(FEW, 2).settled(), 0.3)
+    o = adapt(apply_all(made(FEW, 2), [(50, start(FEW, 2)), (70, None)]), start(FEW, 2).cleared(), 0.3)
     whole = scores(replace(o), average="points") | {"steps": by_step(o, "wql").tolist()}
     series, windows = by_series(o, "winkler_80"), by_window(o, "coverage_90")
     monkeypatch.setattr(outcome, "BLOCK", 7 * H * C)
     again = replace(o)
-    assert sum(len(block.truth) for _, block in again.blocks()) == len(o.truth)
-    np.testing.assert_array_equal(np.concatenate([b.quantiles for _, b in again.blocks()]), o.quantiles)
+    assert sum(len(block.truth) for block in again.blocks()) == len(o.truth)
+    np.testing.assert_array_equal(np.concatenate([b.quantiles for b in again.blocks()]), o.quantiles)
     for name, value in scores(again).items():
         assert value == pytest.approx(whole[name], rel=1e-9, nan_ok=True)
     np.testing.assert_allclose(by_step(again, "wql"), whole["steps"], rtol=1e-9)

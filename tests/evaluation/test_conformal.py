@@ -15,10 +15,10 @@ from scipy.stats import beta, norm
 
 from tsforge.config import parse
 from tsforge.evaluation import conformal
-from tsforge.evaluation.adaptive import adapt, adapt_all
-from tsforge.evaluation.conformal import Calibration, learn
+from tsforge.evaluation.adaptive import adapt
+from tsforge.evaluation.conformal import Calibration, fit
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands
+from tsforge.evaluation.quantiles import Quantiles
 from tsforge.evaluation.scores import score
 from tsforge.model.heads import LEVELS
 
@@ -34,14 +34,15 @@ def outcome(
     spread = rng.uniform(0.5, 3, (windows, targets)).astype(np.float32)
     point = rng.normal(20, 5, (windows, horizon, targets)).astype(np.float32)
     truth = (point + noise * spread[:, None] * rng.normal(size=point.shape)).astype(np.float32)
-    bands = (
+    quantiles = (
         point[..., None] + width * spread[:, None, :, None] * norm.ppf(levels) if levels else point[..., None][..., :0]
     )
     observed = rng.random(point.shape) >= missing
     place = np.arange(windows)
     ones = np.ones((windows, targets))
     return Outcome(
-        np.where(observed, truth, 0), observed, point, Bands.given(bands.astype(np.float32), levels, point, spread),
+        np.where(observed, truth, 0), observed, point,
+        Quantiles.of_values(quantiles.astype(np.float32), levels, point, spread),
         scale=ones, square=ones, series=place % series, time=7 + stride * (place // series),
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def order_statistic(scores: list[float], nominal: Fraction) -> float:
 def test_corrections_against_a_loop(windows: int, width: float, missing: float) -> None:
     """A rank that is one too low, unobserved truths among the scores, another step's or target's correction."""
     o = outcome(windows if not missing else windows + 20, width=width, missing=missing)
-    found = learn(o, LEVELS)
+    found = fit(o, LEVELS)
     assert found is not None
     assert not found.pooled
     assert found.windows == len(o.truth)
@@ -123,7 +124,7 @@ def test_coverage_is_what_was_promised(n: int, width: float) -> None:
     one and 1 / (n + 1) above it. Each of the 600 columns is one draw of it.
     """
     columns, tested = (150, 4), 200
-    start = learn(outcome(n, *columns, FEW, seed=1, width=width), FEW)
+    start = fit(outcome(n, *columns, FEW, seed=1, width=width), FEW)
     assert start is not None
     new = start.apply(outcome(tested, *columns, FEW, seed=2, width=width))
     for (a, b, nominal), name in zip(pairs(FEW), ("coverage_90", "coverage_80"), strict=True):
@@ -165,7 +166,7 @@ def test_applying_changes_nothing_but_quantiles() -> None:
     """A correction that writes into the outcome it was given, or into its truths."""
     o = outcome(40)
     before = o.quantiles.copy()
-    start = learn(o, LEVELS)
+    start = fit(o, LEVELS)
     assert start is not None
     found = start.apply(o)
     np.testing.assert_array_equal(o.quantiles, before)
@@ -176,7 +177,7 @@ def test_applying_changes_nothing_but_quantiles() -> None:
 def test_a_point_forecast_gets_quantiles() -> None:
     """A forecast without any range, where held-out errors say how wide it should be."""
     o, new = outcome(300, levels=()), outcome(4000, levels=(), seed=5)
-    start = learn(o, LEVELS)
+    start = fit(o, LEVELS)
     assert start is not None
     assert start.levels == LEVELS
     found = start.apply(new)
@@ -196,10 +197,12 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     o, new = outcome(60, width=0.5), outcome(20, width=0.5, seed=3)
 
     def scaled(part: Outcome) -> Outcome:
-        bands = Bands.given(factor * part.quantiles, part.levels, factor * part.point, factor * part.spread)
-        return replace(part, truth=factor * part.truth, point=factor * part.point, bands=bands)
+        distribution = Quantiles.of_values(
+            factor * part.quantiles, part.levels, factor * part.point, factor * part.spread
+        )
+        return replace(part, truth=factor * part.truth, point=factor * part.point, distribution=distribution)
 
-    start, other = learn(o, LEVELS), learn(scaled(o), LEVELS)
+    start, other = fit(o, LEVELS), fit(scaled(o), LEVELS)
     assert start is not None
     assert other is not None
     np.testing.assert_allclose(np.array(other.widening), np.array(start.widening), rtol=1e-3, atol=1e-5)
@@ -212,7 +215,7 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
 def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> None:
     """Corrections from a handful of windows of one step, or steps pooled without a word."""
     o = outcome(20, width=0.5, missing=0.2)
-    found = learn(o, LEVELS)
+    found = fit(o, LEVELS)
     assert found is not None
     assert found.pooled
     least = int(o.observed.sum(axis=0).min())
@@ -230,13 +233,13 @@ def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> N
 
 def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
     """A limit that is one off, or one step's missing truths that go unnoticed."""
-    found = learn(outcome(30), LEVELS)
+    found = fit(outcome(30), LEVELS)
     assert found is not None
     assert not found.pooled
     assert not caplog.text
     o = outcome(30)
     o.observed[3, 2, 1] = False
-    other = learn(o, LEVELS)
+    other = fit(o, LEVELS)
     assert other is not None
     assert other.pooled
     assert caplog.text
@@ -245,7 +248,7 @@ def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_pair_with_too_few_scores_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """A promise of 90 % from five scores: the largest of them is passed off as the sixth."""
     o = outcome(1, horizon=5, targets=1, width=0.1)
-    found = learn(o, LEVELS)
+    found = fit(o, LEVELS)
     assert found is not None
     assert found.pooled
     assert "some intervals are left as they are" in caplog.text
@@ -262,7 +265,7 @@ def test_a_target_that_was_never_observed_is_left_as_it_is() -> None:
     """NaN intervals of a dead sensor beside a live one."""
     o = outcome(60)
     o.observed[:, :, 1] = False
-    found = learn(o, LEVELS)
+    found = fit(o, LEVELS)
     assert found is not None
     values = np.array(found.widening)
     assert np.isfinite(values).all()
@@ -273,17 +276,17 @@ def test_a_target_that_was_never_observed_is_left_as_it_is() -> None:
 
 def test_without_pairs_or_truths_there_is_nothing_to_learn() -> None:
     """A correction of levels that bound no central interval, or one from nothing."""
-    assert learn(outcome(50, levels=(0.1, 0.3, 0.6)), LEVELS) is None
-    assert learn(outcome(50, levels=(0.5,)), LEVELS) is None
-    assert learn(outcome(50, levels=()), (0.5,)) is None
-    assert learn(outcome(50, missing=2.0), LEVELS) is None
-    assert learn(outcome(0), LEVELS) is None
-    assert learn(outcome(50, levels=(0.1, 0.5, 0.9)), LEVELS) is not None
+    assert fit(outcome(50, levels=(0.1, 0.3, 0.6)), LEVELS) is None
+    assert fit(outcome(50, levels=(0.5,)), LEVELS) is None
+    assert fit(outcome(50, levels=()), (0.5,)) is None
+    assert fit(outcome(50, missing=2.0), LEVELS) is None
+    assert fit(outcome(0), LEVELS) is None
+    assert fit(outcome(50, levels=(0.1, 0.5, 0.9)), LEVELS) is not None
 
 
 def test_round_trip_through_json() -> None:
     """A model directory that forecasts other intervals than the model that was saved."""
-    start = learn(outcome(50, missing=0.1, width=1 / 3), LEVELS)
+    start = fit(outcome(50, missing=0.1, width=1 / 3), LEVELS)
     assert start is not None
     assert Calibration.model_validate_json(start.model_dump_json()) == start
     again = parse(Calibration, json.loads(start.model_dump_json()), "calibration.json")
@@ -341,7 +344,7 @@ def shuffled(o: Outcome, seed: int = 0) -> Outcome:
 def test_adaptive_against_a_loop(stride: int, series: int, levels: tuple[float, ...]) -> None:
     """A truth used before it came or twice, a step of another size, series that count once each."""
     settings_ = {"width": 0.7, "missing": 0.25, "series": series, "stride": stride}
-    start = learn(outcome(60, 4, 2, levels, seed=9, width=0.7), FEW)
+    start = fit(outcome(60, 4, 2, levels, seed=9, width=0.7), FEW)
     assert start is not None
     o = shuffled(outcome(40 * series, 4, 2, levels, seed=series, noise=1.6, **settings_))
     found = adapt(o, start, 0.1)
@@ -358,7 +361,7 @@ def test_adaptive_against_a_loop(stride: int, series: int, levels: tuple[float, 
 def test_no_origin_looks_ahead(seed: int, stride: int, series: int, data: st.DataObject) -> None:
     """Intervals that know a truth of their own day or a later one: coverage that nobody could have had."""
     o = shuffled(outcome(15 * series, 4, 2, FEW, seed=seed, series=series, stride=stride, missing=0.1), seed)
-    start = learn(outcome(40, 4, 2, FEW, seed=1), FEW)
+    start = fit(outcome(40, 4, 2, FEW, seed=1), FEW)
     assert start is not None
     now = data.draw(st.sampled_from(sorted(set(o.time.tolist()))))
     later = (o.time[:, None] + np.arange(4) >= now)[..., None]
@@ -375,7 +378,7 @@ def test_no_origin_looks_ahead(seed: int, stride: int, series: int, data: st.Dat
 def test_the_change_would_show() -> None:
     """The other half of the test above: the newest truth that has come does move the next origin's intervals."""
     o = outcome(20, 4, 1, FEW, missing=0.0)
-    start = learn(outcome(40, 4, 1, FEW, seed=1), FEW)
+    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
     assert start is not None
     before = adapt(o, start).quantiles
     for h in range(4):
@@ -389,7 +392,7 @@ def test_the_change_would_show() -> None:
 @pytest.mark.parametrize("levels", [FEW, ()])
 def test_adaptive_recovers_where_static_fails(levels: tuple[float, ...]) -> None:
     """A correction in the wrong direction, or one too slow to matter, when the noise doubles."""
-    start = learn(outcome(200, 3, 1, levels, seed=1), FEW)
+    start = fit(outcome(200, 3, 1, levels, seed=1), FEW)
     assert start is not None
     o = outcome(3000, 3, 1, levels, seed=2, noise=2.0)
     for name, nominal in (("coverage_80", 0.8), ("coverage_90", 0.9)):
@@ -401,7 +404,7 @@ def test_adaptive_recovers_where_static_fails(levels: tuple[float, ...]) -> None
 
 def test_adaptive_narrows_again() -> None:
     """Intervals that only ever grow: right in coverage after a storm, and useless."""
-    start = learn(outcome(200, 3, 1, FEW, seed=1), FEW)
+    start = fit(outcome(200, 3, 1, FEW, seed=1), FEW)
     assert start is not None
     calm = outcome(3000, 3, 1, FEW, seed=2, noise=0.5)
     found = adapt(calm, start).part(slice(1500, None))
@@ -411,7 +414,7 @@ def test_adaptive_narrows_again() -> None:
 
 def test_missing_truths_move_nothing() -> None:
     """A gap in the data that counts as a hit, so that intervals shrink while nobody looks."""
-    start = learn(outcome(40, 4, 1, FEW, seed=1), FEW)
+    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
     assert start is not None
     blind = outcome(200, 4, 1, FEW, missing=2.0)
     np.testing.assert_allclose(adapt(blind, start).quantiles, start.apply(blind).quantiles, rtol=1e-6)
@@ -420,35 +423,34 @@ def test_missing_truths_move_nothing() -> None:
 def test_to_start_from_corrected_intervals_is_to_start_from_the_corrections() -> None:
     """Corrections applied twice, or a step in other units, where a backtest adapts what was corrected before."""
     levels = (0.1, 0.5, 0.9)
-    start = learn(outcome(60, 4, 2, levels, seed=1, width=0.5), levels)
+    start = fit(outcome(60, 4, 2, levels, seed=1, width=0.5), levels)
     assert start is not None
-    assert (np.array(start.settled().widening) == 0).all()
-    assert start.settled().model_copy(update={"widening": start.widening}) == start
+    assert (np.array(start.cleared().widening) == 0).all()
+    assert start.cleared().model_copy(update={"widening": start.widening}) == start
     o = outcome(100, 4, 2, levels, width=0.5, series=2)
-    np.testing.assert_array_equal(start.settled().apply(o).quantiles, o.quantiles)
-    found = adapt(start.apply(o), start.settled()).quantiles
+    np.testing.assert_array_equal(start.cleared().apply(o).quantiles, o.quantiles)
+    found = adapt(start.apply(o), start.cleared()).quantiles
     np.testing.assert_allclose(found, adapt(o, start).quantiles, rtol=1e-5)
 
 
-def test_several_forecasts_of_the_same_windows_are_adapted_each_by_itself() -> None:
-    """One model's misses that move another's intervals, or forecasts that change places."""
+def test_adapting_changes_nothing_but_quantiles() -> None:
+    """Corrections or scores written into the outcome that they came from, so that what is adapted next differs."""
     truths = outcome(90, 4, 2, FEW, seed=3, series=2, stride=2, missing=0.1)
-    others = [outcome(90, 4, 2, levels, seed=s, width=w) for s, w, levels in ((1, 0.5, FEW), (2, 2.0, FEW), (3, 1, ()))]
-    given_ = [replace(truths, point=o.point, bands=o.bands) for o in others]
-    starts = [learn(outcome(50, 4, 2, FEW, seed=s, width=w), FEW) for s, w in ((4, 1.0), (5, 0.3), (6, 2.0))]
-    assert all(starts)
-    before = [o.quantiles.copy() for o in given_]
-    together = adapt_all(given_, starts, 0.1).moved  # type: ignore[arg-type]
-    for o, start, found, raw in zip(given_, starts, together, before, strict=True):
-        assert start is not None
+    start = fit(outcome(50, 4, 2, FEW, seed=5, width=0.3), FEW)
+    assert start is not None
+    for seed, width, levels in ((1, 0.5, FEW), (2, 2.0, FEW), (3, 1, ())):
+        other = outcome(90, 4, 2, levels, seed=seed, width=width)
+        o = replace(truths, point=other.point, distribution=other.distribution)
+        raw = o.quantiles.copy()
+        found = adapt(o, start, 0.1)
         np.testing.assert_array_equal(found.quantiles, adapt(o, start, 0.1).quantiles)
-        np.testing.assert_array_equal(o.quantiles, raw)
-        np.testing.assert_array_equal(found.point, o.point)
+        np.testing.assert_array_equal(replace(o).quantiles, raw)
+        assert found.point is o.point
 
 
 def test_one_origin_and_none() -> None:
     """A failure where there is nothing to adapt to."""
-    start = learn(outcome(40, 4, 1, FEW, seed=1), FEW)
+    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
     assert start is not None
     for n in (0, 1):
         o = outcome(n, 4, 1, FEW)
@@ -467,11 +469,12 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
         truth = noise[:, None, None].astype(np.float32)
         seen = np.ones(truth.shape, dtype=bool)
         return Outcome(
-            truth, seen, point, Bands.given(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)), ones, ones,
+            truth, seen, point, Quantiles.of_values(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)),
+            ones, ones,
             np.zeros(W, dtype=np.int64), begin + np.arange(W),
         )  # fmt: skip
 
-    start = learn(made(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
+    start = fit(made(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
     assert start is not None
     found = adapt(made(np.r_[np.zeros(600), rng.normal(size=400)], 500), start, 0.05)
     low, high = found.quantiles[600:, 0, 0, 0], found.quantiles[600:, 0, 0, 2]

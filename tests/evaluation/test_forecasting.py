@@ -97,7 +97,7 @@ def test_intervals_are_corrected_by_the_validation_windows() -> None:
         name: forecasting.outcomes({"": judged.reader}, made, getattr(made.parts, name))[""]
         for name in ("validation", "test")
     }
-    expected = conformal.learn(raw["validation"], LEVELS)
+    expected = conformal.fit(raw["validation"], LEVELS)
     assert judged.calibration == expected
     assert expected is not None
     found = judged.outcome(made, made.parts.test)

@@ -17,21 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsforge.evaluation import metrics
-from tsforge.evaluation.metrics import METRICS, SHOWN, find, is_error
+from tsforge.evaluation.metrics import METRICS, SHOWN, find, lower_is_better
 from tsforge.evaluation.outcome import Outcome, concatenated
-from tsforge.evaluation.quantiles import Bands
+from tsforge.evaluation.quantiles import Quantiles
 from tsforge.evaluation.scores import (
     Average,
+    averaged,
     by_series,
     by_step,
     by_window,
-    left_out,
     owa,
     score,
-    score_all,
     scores,
     skill,
-    steps_all,
+    stepwise,
+    sums,
 )
 
 W, H, C, N, SEASON = 30, 5, 2, 4, 3
@@ -57,9 +57,14 @@ def outcome(missing: float = 0.3, seed: int = 0, levels: tuple[float, ...] = LEV
     spread = size[..., None] * np.sort(rng.normal(0, 1, (W, H, C, len(levels))), axis=-1)
     gap = past()[:, SEASON:] - past()[:, :-SEASON]
     return Outcome(
-        truth, observed, point, Bands.given(point[..., None] + spread, levels, point, np.ones((W, C), np.float32)),
+        truth, observed, point,
+        Quantiles.of_values(point[..., None] + spread, levels, point, np.ones((W, C), np.float32)),
         scale=np.abs(gap).mean(axis=1)[series], square=(gap**2).mean(axis=1)[series], series=series, time=np.arange(W),
     )  # fmt: skip
+
+
+def with_quantiles(o: Outcome, quantiles: np.ndarray, levels: tuple[float, ...]) -> Outcome:
+    return replace(o, distribution=Quantiles.of_values(quantiles, levels, o.point, o.spread))
 
 
 def frame(o: Outcome, by: str) -> pd.DataFrame:
@@ -192,7 +197,7 @@ def test_crps_of_many_levels_is_that_of_the_normal() -> None:
     from scipy.stats import norm
 
     quantiles = np.broadcast_to(o.point[..., None] + norm.ppf(levels), (*o.point.shape, len(levels)))
-    dense = o.saying(quantiles, levels)
+    dense = with_quantiles(o, quantiles, levels)
     expected = scoringrules.crps_normal(o.truth[o.observed].astype(float), o.point[o.observed].astype(float), 1.0)
     assert score(dense, "crps") == pytest.approx(float(np.mean(expected)), rel=1e-3)
 
@@ -308,9 +313,9 @@ def test_what_has_no_value_is_counted() -> None:
     both = int((o.observed & (o.truth == 0) & (o.point == 0)).sum())
     unscaled = int(o.observed[o.series == 2].sum() + o.observed[o.series == 1][..., 0].sum())
     expected = {"mape": zeros, "smape": both, "mase": unscaled, "rmsse": unscaled, "mae": 0, "wape": 0, "wql": 0}
-    assert {name: left_out(o, name) for name in expected} == expected
+    assert {name: ratio.left_out for name, ratio in sums(o, expected, "step").items()} == expected
     assert 0 < both < zeros
-    assert left_out(o, "coverage_77") == int(o.observed.sum())
+    assert sums(o, ["coverage_77"], "series")["coverage_77"].left_out == int(o.observed.sum())
 
 
 @pytest.mark.parametrize("levels", [(), (0.1, 0.5), (0.5, 0.9), (0.2, 0.8)])
@@ -325,13 +330,13 @@ def test_an_interval_needs_its_two_levels(name: str, levels: tuple[float, ...]) 
 def test_a_point_forecast_has_no_quantile_loss(name: str) -> None:
     """A perfect loss for a forecast that says nothing of its uncertainty."""
     o = outcome()
-    assert math.isnan(score(o.saying(o.quantiles[..., :0], ()), name))
+    assert math.isnan(score(with_quantiles(o, o.quantiles[..., :0], ()), name))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_metrics_that_ask_for_quantiles_are_those_without_a_value_for_a_point_forecast(name: str) -> None:
     """Intervals that are moved for metrics that do not look at them, or not moved for one that does."""
-    assert metrics.asks_quantiles(name) == math.isnan(score(outcome(levels=()), name))
+    assert metrics.metric(name).needs_quantiles == math.isnan(score(outcome(levels=()), name))
 
 
 def test_wql_of_the_median_alone_is_wape() -> None:
@@ -375,24 +380,22 @@ def test_zero_denominators_are_unknown() -> None:
 def test_what_was_not_observed_does_not_matter(name: str, average: Average) -> None:
     """A placeholder that is scored, NaN and infinity among them."""
     o = outcome()
-    o = o.saying(o.quantiles, o.levels)  # rounded as the others are
+    o = with_quantiles(o, o.quantiles, o.levels)  # rounded as the others are
     hidden = ~o.observed
     for value in (1e6, np.nan, np.inf):
-        other = replace(
-            o,
-            truth=np.where(hidden, value, o.truth),
-            point=np.where(hidden, -value, o.point),
-        ).saying(np.where(hidden[..., None], value / 2, o.quantiles), o.levels)
+        other = replace(o, truth=np.where(hidden, value, o.truth), point=np.where(hidden, -value, o.point))
+        other = with_quantiles(other, np.where(hidden[..., None], value / 2, o.quantiles), o.levels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert score(other, name, average) == score(o, name, average)
 
 
-@pytest.mark.parametrize("name", [n for n in FAMILIES if is_error(n)])
+@pytest.mark.parametrize("name", [n for n in FAMILIES if lower_is_better(n)])
 def test_a_perfect_forecast_has_no_error(name: str) -> None:
     """An offset that no comparison of two forecasts would show."""
     o = outcome()
-    perfect = replace(o, point=o.truth).saying(np.repeat(o.truth[..., None], len(LEVELS), axis=-1), LEVELS)
+    exact = np.repeat(o.truth[..., None], len(LEVELS), axis=-1)
+    perfect = with_quantiles(replace(o, point=o.truth), exact, LEVELS)
     assert score(perfect, name) == 0
     assert score(o, name) > 0
 
@@ -405,7 +408,8 @@ def test_units(factor: float, seed: int) -> None:
     scaled = replace(
         o, truth=factor * o.truth.astype(float), point=factor * o.point.astype(float),
         scale=factor * o.scale, square=factor**2 * o.square,
-    ).saying(factor * o.quantiles.astype(float), o.levels)  # fmt: skip
+    )  # fmt: skip
+    scaled = with_quantiles(scaled, factor * o.quantiles.astype(float), o.levels)
     powers = {"mae": 1, "rmse": 1, "bias": 1, "crps": 1, "width_80": 1, "winkler_80": 1, "mse": 2}
     for name in ("mase", "rmsse", "smape", "mape", "wape", "wql", *powers):
         expected = factor ** powers.get(name, 0) * score(o, name)
@@ -418,7 +422,7 @@ def test_large_levels_are_scored_in_double_precision() -> None:
     truth, point = ((1e6 + rng.normal(0, 1, (2000, 3, 1))).astype(np.float32) for _ in range(2))
     ones, zeros = np.ones((2000, 1)), np.zeros(2000, dtype=np.int64)
     o = Outcome(
-        truth, np.ones(truth.shape, dtype=bool), point, Bands.flat((), point, ones),
+        truth, np.ones(truth.shape, dtype=bool), point, Quantiles.of_point((), point, ones),
         scale=ones, square=ones, series=zeros, time=zeros,
     )  # fmt: skip
     exact = truth.astype(np.float64) - point.astype(np.float64)
@@ -430,10 +434,9 @@ def test_owa_is_its_formula(average: Average) -> None:
     """A ratio of sums in place of the mean of two ratios, or the model and its reference swapped."""
     o, naive = outcome(), outcome(seed=1)
     naive = replace(naive, truth=o.truth, observed=o.observed, series=o.series, scale=o.scale)
-    smape = score(o, "smape", average) / score(naive, "smape", average)
-    mase = score(o, "mase", average) / score(naive, "mase", average)
-    assert owa(o, naive, average) == pytest.approx((smape + mase) / 2)
-    assert owa(naive, naive, average) == pytest.approx(1)
+    own, reference = ([score(x, name, average) for name in ("smape", "mase")] for x in (o, naive))
+    assert owa(own, reference) == pytest.approx((own[0] / reference[0] + own[1] / reference[1]) / 2)
+    assert owa(reference, reference) == pytest.approx(1)
 
 
 def test_scores_are_all_metrics_by_name() -> None:
@@ -444,7 +447,7 @@ def test_scores_are_all_metrics_by_name() -> None:
         "mae": score(o, "mae", "series"), "coverage_50": score(o, "coverage_50", "series"),
     }  # fmt: skip
     assert set(SHOWN) <= set(METRICS)
-    assert all(getattr(metrics, name) is METRICS[name] for name in (*POINTS, "wql", "crps"))
+    assert all(getattr(metrics, name) is METRICS[name].function for name in (*POINTS, "wql", "crps"))
 
 
 @pytest.mark.parametrize(
@@ -472,10 +475,17 @@ def test_unknown_names_are_unknown(name: str) -> None:
 
 def test_lower_is_better_for_errors_alone() -> None:
     """A skill of a coverage, which has no better direction."""
-    assert [n for n in METRICS if not is_error(n)] == ["bias", "coverage_80", "coverage_90", "width_80", "width_90"]
-    assert is_error("pinball_0.25")
-    assert is_error("winkler_50")
-    assert not is_error("coverage_95")
+    assert [n for n in METRICS if not METRICS[n].lower_is_better] == [
+        "bias",
+        "coverage_80",
+        "coverage_90",
+        "width_80",
+        "width_90",
+    ]
+    assert lower_is_better("pinball_0.25")
+    assert lower_is_better("winkler_50")
+    assert lower_is_better("owa")
+    assert not lower_is_better("coverage_95")
 
 
 @pytest.mark.parametrize(("value", "base", "percent"), [(1, 2, 50), (3, 2, -50), (2, 2, 0), (0, 2, 100)])
@@ -508,15 +518,16 @@ def test_several_outcomes_are_scored_as_one(name: str, average: Average) -> None
     rows = [o.part(slice(w, w + 1)) for w in order]
     cut = int((o.series < 2).sum())
     parts = [concatenated(rows[:cut]), concatenated(rows[cut:])]  # each with series of its own
-    assert score_all(parts, name, average) == pytest.approx(score(o, name, average))
-    np.testing.assert_allclose(steps_all(parts, name), by_step(o, name), rtol=1e-9)
+    by = {by: [sums(part, [name], by)[name] for part in parts] for by in ("step", "series")}  # type: ignore[arg-type]
+    assert averaged(by["step" if average == "points" else "series"], average) == pytest.approx(score(o, name, average))
+    np.testing.assert_allclose(stepwise(by["step"]), by_step(o, name), rtol=1e-9)
 
 
 def test_steps_of_different_horizons() -> None:
     """Steps that only some tables have, counted as zeros for the others."""
     o, other = outcome(), outcome(seed=1)
     short = replace(other, **{n: getattr(other, n)[:, :3] for n in ("truth", "observed", "point")})
-    short = short.saying(other.quantiles[:, :3], other.levels)
-    found = steps_all([o, short], "mae")
+    short = with_quantiles(short, other.quantiles[:, :3], other.levels)
+    found = stepwise([sums(part, ["mae"], "step")["mae"] for part in (o, short)])
     np.testing.assert_allclose(found[3:], by_step(o, "mae")[3:])
     np.testing.assert_allclose(found[:3], by_step(concatenated([o, other]), "mae")[:3])

@@ -10,8 +10,9 @@ import statsmodels.api as sm
 from scipy.stats import t, ttest_1samp
 
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands
-from tsforge.evaluation.significance import compare, diebold_mariano
+from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.scores import by_window
+from tsforge.evaluation.significance import Paired, diebold_mariano, paired
 
 
 def outcome(errors: np.ndarray, series: np.ndarray, time: np.ndarray) -> Outcome:
@@ -21,8 +22,12 @@ def outcome(errors: np.ndarray, series: np.ndarray, time: np.ndarray) -> Outcome
     ones = np.ones((W, 1))
     return Outcome(
         truth=np.zeros_like(point), observed=np.ones(point.shape, dtype=bool), point=point,
-        bands=Bands.flat((), point, ones), scale=ones, square=ones, series=series, time=time,
+        distribution=Quantiles.of_point((), point, ones), scale=ones, square=ones, series=series, time=time,
     )  # fmt: skip
+
+
+def compare(a: Outcome, b: Outcome) -> Paired:
+    return paired([by_window(a, "mae") - by_window(b, "mae")], [a])
 
 
 @pytest.mark.parametrize("overlap", [1, 2, 5, 12])
@@ -86,7 +91,7 @@ def test_origins_are_averaged_over_series() -> None:
     series, time = np.repeat(np.arange(5), 12), np.tile(np.arange(0, 120, 10), 5)
     a = outcome(np.abs(np.tile(common, 5))[:, None] + 1.0 + np.zeros((60, 10)), series, time)
     b = outcome(np.ones((60, 10)), series, time)
-    found = compare([(a, b)], "mae")
+    found = compare(a, b)
     assert (found.count, found.of) == (12, "origins")
     assert found.p == pytest.approx(ttest_1samp(np.abs(common), 0).pvalue, rel=1e-4)
     assert found.difference == pytest.approx(np.abs(common).mean(), rel=1e-5)
@@ -98,7 +103,7 @@ def test_overlap_follows_from_the_stride() -> None:
     errors = np.abs(rng.normal(0, 1, (40, 10)))
     time = np.arange(0, 200, 5)
     a, b = (outcome(e, np.zeros(40, dtype=int), time) for e in (errors, np.ones((40, 10))))
-    assert compare([(a, b)], "mae").p == pytest.approx(diebold_mariano(errors.mean(1) - 1, 2), rel=1e-4)
+    assert compare(a, b).p == pytest.approx(diebold_mariano(errors.mean(1) - 1, 2), rel=1e-4)
 
 
 def test_one_origin_each_compares_series() -> None:
@@ -107,7 +112,7 @@ def test_one_origin_each_compares_series() -> None:
     errors = np.abs(rng.normal(0, 1, (30, 4)))
     time = rng.integers(10, 90, 30)
     a, b = (outcome(e, np.arange(30), time) for e in (errors, np.full((30, 4), 0.5)))
-    found = compare([(a, b)], "mae")
+    found = compare(a, b)
     assert (found.count, found.of) == (30, "series")
     assert found.p == pytest.approx(ttest_1samp(errors.mean(1) - 0.5, 0).pvalue, rel=1e-4)
 
@@ -118,9 +123,9 @@ def test_verdicts() -> None:
     n, zero = 30, np.zeros(30, dtype=int)
     small, large = (np.abs(rng.normal(m, 0.1, (n, 1))) for m in (1, 2))
     a, b = (outcome(e, zero, np.arange(n)) for e in (small, large))
-    assert compare([(a, b)], "mae").verdict == "better"
-    assert compare([(b, a)], "mae").verdict == "worse"
+    assert compare(a, b).verdict == "better"
+    assert compare(b, a).verdict == "worse"
     again = outcome(np.abs(rng.normal(1, 0.1, (n, 1))), zero, np.arange(n))
-    assert compare([(a, again)], "mae").verdict == "no difference to be told"
+    assert compare(a, again).verdict == "no difference to be told"
     first = outcome(small[:2], zero[:2], np.arange(2))
-    assert compare([(first, first)], "mae").verdict == "too few to tell"
+    assert compare(first, first).verdict == "too few to tell"

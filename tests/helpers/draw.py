@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tsforge.batch import Context, Truth, WindowShape
+from tsforge.model.transforms.scaling import WindowScaler
 from tsforge.settings import build
 
 torch.set_num_threads(1)
@@ -19,6 +20,7 @@ MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no lay
 RELATIVE = ("growth-gru",)  # a form whose windows are relative to their own level
 FORMS = (*PATCH, *VARIATE)
 NEURAL = (*POINT, *FORMS)
+CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)  # what a scaler takes from a training part
 BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
 
 
@@ -42,6 +44,13 @@ def truth(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 
     g = torch.Generator().manual_seed(seed)
     observed = torch.rand(batch, shape.horizon, shape.targets, generator=g) >= missing
     return Truth((5 + 3 * torch.randn(batch, shape.horizon, shape.targets, generator=g)) * observed, observed)
+
+
+def scaler(kind: str) -> WindowScaler:
+    """A scaler for two targets that knows their level."""
+    made = WindowScaler(2, kind)
+    made.fit(torch.tensor(CENTRE), torch.tensor(SPREAD))
+    return made
 
 
 def network(kind: str, shape: WindowShape = SHAPE, seed: int = 0, **settings: object) -> nn.Module:

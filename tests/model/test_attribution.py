@@ -158,8 +158,8 @@ def test_saliency_is_the_finite_difference(kind: str, scaling: str) -> None:
     """Steps, targets or units mixed up; a normalisation that is differentiated too; gaps that count."""
     made, window = network(kind, scaling=scaling).double(), doubled(context(SHAPE, 1))
     found = attribution.saliency(made, window)
-    fixed = made.scaler(*window[:2])
-    made.scaler.forward = lambda *_given: fixed
+    fixed = made.scaler.scaling(*window[:2])
+    made.scaler.scaling = lambda *_given: fixed
     h, eps = SHAPE.horizon, 1e-6
     with torch.no_grad():
         for step in range(SHAPE.context):
@@ -181,7 +181,7 @@ class Toy(nn.Module):
         self.matrix = torch.randn(shape.horizon, shape.targets, shape.context, shape.targets)
 
     def forward(self, given: Context) -> Point:
-        scaling = self.scaler(*given[:2])
+        scaling = self.scaler.scaling(*given[:2])
         z = scaling.normalise(given.target) * given.observed
         return Point(torch.einsum("hclk,blk->bhc", self.matrix, z) + 0.7, scaling)
 
@@ -208,7 +208,7 @@ def test_saliency_of_the_ridge_by_its_matrix() -> None:
     """The last value counted twice or not at all, as the others are taken relative to it."""
     made, window = network("linear"), context(SHAPE, 1)
     made.ridge.weight.copy_(torch.randn(made.ridge.weight.shape))
-    found, loc = attribution.saliency(made, window), made.scaler(*window[:2]).loc[0, 0]
+    found, loc = attribution.saliency(made, window), made.scaler.scaling(*window[:2]).loc[0, 0]
     for c in range(SHAPE.targets):
         seen = window.observed[0, :, c]
         weight = made.ridge.weight[:-1].T * seen  # (H, L)
@@ -229,7 +229,7 @@ def test_saliency_of_the_baselines_by_hand() -> None:
     slopes["drift"][:, -1], slopes["drift"][:, 0] = 1 + step, -step
     for kind, slope in slopes.items():
         made = network(kind)
-        gap = (window.target - made.scaler(*window[:2]).loc)[0, :, 0]
+        gap = (window.target - made.scaler.scaling(*window[:2]).loc)[0, :, 0]
         torch.testing.assert_close(attribution.saliency(made, window)[:, 0, :, 0], slope * gap)
 
 
@@ -242,7 +242,7 @@ class Level(nn.Module):
         self.own = nn.Parameter(torch.ones(1)) if own else None
 
     def forward(self, given: Context) -> Point:
-        scaling = self.scaler(*given[:2])
+        scaling = self.scaler.scaling(*given[:2])
         zero = torch.zeros(len(given.target), SHAPE.horizon, SHAPE.targets)
         return Point(zero if self.own is None else zero + self.own, scaling)
 

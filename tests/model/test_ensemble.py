@@ -68,13 +68,13 @@ def test_a_large_level_does_not_swallow_small_deviations() -> None:
     level, gap = 3e7, torch.tensor([0.1, 0.2, 0.4])
     values = [Quantiles(torch.full((1, 1, 1, 1), float(g)), _units(level), (0.5,)) for g in gap]
     found = Ensemble([_Says(v) for v in values], (0.2, 0.3, 0.5))(draw_context(SHAPE, batch=1))
-    assert found.offset.item() == pytest.approx(0.2 * 0.1 + 0.3 * 0.2 + 0.5 * 0.4, rel=1e-5)
+    assert found.normalised.item() == pytest.approx(0.2 * 0.1 + 0.3 * 0.2 + 0.5 * 0.4, rel=1e-5)
 
 
 def test_the_loss_reaches_every_member() -> None:
     context = draw_context(SHAPE, batch=2)
     network = build({"model.kind": "gru", "model.width": 8, "ensemble": 3}).network(SHAPE)
-    network(context).offset.square().mean().backward()
+    network(context).normalised.square().mean().backward()
     for one in network.members:
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in one.parameters())
 

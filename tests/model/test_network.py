@@ -27,6 +27,7 @@ from tsforge.model.baselines.naive import seasonal_naive
 from tsforge.model.network import parameters
 from tsforge.model.transforms.scaling import last_observed
 from tsforge.model.transforms.season import Season
+from tsforge.model.transforms.window import Window
 from tsforge.model.zoo import ZOO
 
 CENTRE, SPREAD = torch.tensor([4.0, 6.0]), torch.tensor([3.0, 1.5])
@@ -36,9 +37,9 @@ SCALINGS = ("none", "last", "standard", "change")
 def ready(kind: str, shape: WindowShape = SHAPE, **settings: object) -> nn.Module:
     """A network that has learned the level of its data, and a baseline its errors too."""
     made = network(kind, shape, **settings)
-    made.scaler.learn(CENTRE, SPREAD)
+    made.scaler.fit(CENTRE, SPREAD)
     if isinstance(made, BaselineForecaster):
-        made.learn([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
+        made.fit([Batch(context(SHAPE, 50, seed=7), truth(SHAPE, 50, seed=8))])
     return made
 
 
@@ -83,7 +84,7 @@ def test_what_was_not_observed_does_not_matter_to_steps_around_a_network(kind: s
 def test_a_multiple_of_positive_windows_has_a_multiple_of_the_forecast(kind: str, missing: float) -> None:
     """Levels that differ by 10,000, of which the largest would be all that a shared network learns from."""
     made = ready(kind, adjust="season", growth=True, scaling="change", base="none")
-    made.scaler.learn(CENTRE, SPREAD, torch.full((2,), 1e-6))
+    made.scaler.fit(CENTRE, SPREAD, torch.full((2,), 1e-6))
     given = context(SHAPE, missing=missing)
     given = given._replace(target=(given.target.abs() + 0.1) * given.observed)
     many = given._replace(target=given.target * 1e4)
@@ -134,10 +135,10 @@ def test_a_season_is_taken_from_all_of_a_context_of_which_the_newest_steps_are_r
     shape = SHAPE._replace(context=24)
     given = context(shape, missing=0.0)
     given = given._replace(target=given.target.abs() + 0.5)
-    divided, ahead = Season(shape)(given.target, given.observed)
+    window, ahead = Season(shape)(Window.of(given))
     plain = ready("gru", shape=shape._replace(context=8), base="none")
     whole = ready("gru", shape=shape, base="none", adjust="season", recent=8)
-    expected = values(plain, newest(given._replace(target=divided), 8)) * ahead.unsqueeze(-1)
+    expected = values(plain, newest(window.context, 8)) * ahead.unsqueeze(-1)
     assert (ahead - 1).abs().max() > 0.05
     torch.testing.assert_close(values(whole, given), expected, rtol=1e-4, atol=1e-4)
 
@@ -199,9 +200,9 @@ def test_shared_channels_follow_a_permutation(kind: str, base: str) -> None:
     given = context(shape)
     permuted = given._replace(target=given.target[..., order], observed=given.observed[..., order])
     centre, spread = torch.tensor([1.0, 4.0, 9.0]), torch.tensor([1.0, 2.0, 3.0])
-    made.scaler.learn(centre, spread)
+    made.scaler.fit(centre, spread)
     before = values(made, given)
-    made.scaler.learn(centre[order], spread[order])
+    made.scaler.fit(centre[order], spread[order])
     torch.testing.assert_close(values(made, permuted), before[:, :, order], rtol=1e-5, atol=1e-5)
     assert (before[:, :, order] - before).abs().max() > 0.1
 
@@ -235,7 +236,7 @@ def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> No
     """A forecast that depends on whether the table was in kW or MW, °C or K."""
     made, given = ready(kind, scaling=scaling), context(SHAPE)
     before = values(made, given)
-    made.scaler.learn(20 * CENTRE - 300, 20 * SPREAD)
+    made.scaler.fit(20 * CENTRE - 300, 20 * SPREAD)
     after = values(made, rescaled(given, 20, -300))
     torch.testing.assert_close(after, 20 * before - 300, rtol=1e-4, atol=2e-2)
 
@@ -243,7 +244,7 @@ def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> No
 def window_change(kind: str, scaling: str, factor: float, shift: float) -> tuple[Tensor, Tensor]:
     """The forecast of changed windows beside the changed forecast, what was learned being the same."""
     made, given = ready(kind, scaling=scaling), context(SHAPE)
-    made.scaler.learn(CENTRE, torch.full((2,), 1e-3) if scaling == "standard" else SPREAD)
+    made.scaler.fit(CENTRE, torch.full((2,), 1e-3) if scaling == "standard" else SPREAD)
     return values(made, rescaled(given, factor, shift)), factor * values(made, given) + shift
 
 
@@ -253,7 +254,7 @@ def test_standard_scaling_follows_level_and_size_of_a_window(kind: str, factor: 
     """A series at a level or of a size not met in training, and a forecast that ignores it."""
     if kind in BASELINES:
         made, given = ready(kind), context(SHAPE)
-        made.scaler.learn(CENTRE, torch.full((2,), 1e-3))
+        made.scaler.fit(CENTRE, torch.full((2,), 1e-3))
         found, expected = values(made, rescaled(given, factor, shift)), factor * values(made, given) + shift
     else:
         found, expected = window_change(kind, "standard", factor, shift)
@@ -287,7 +288,7 @@ def test_poor_windows_have_finite_forecasts_and_gradients(kind: str, scaling: st
         given = context(SHAPE)._replace(target=torch.full(seen.shape, target), observed=seen)
         made.zero_grad()
         if scaling == "none":
-            made.scaler.learn(torch.full((SHAPE.targets,), target), SPREAD)
+            made.scaler.fit(torch.full((SHAPE.targets,), target), SPREAD)
         forecast = made(given)
         forecast.loss(truth(SHAPE)._replace(target=forecast.point.detach() + 1)).backward()
         assert forecast.quantiles().isfinite().all()
@@ -305,7 +306,7 @@ def test_the_seasonal_base_is_seasonal_naive(kind: str) -> None:
     torch.testing.assert_close(made(given).point, expected, rtol=1e-4, atol=1e-4)
     with torch.no_grad():
         made.gate[1:3] = 0.0
-    middle = made.scaler(given.target, given.observed).loc.expand(-1, 2, -1)
+    middle = made.scaler.scaling(given.target, given.observed).loc.expand(-1, 2, -1)
     torch.testing.assert_close(made(given).point[:, 1:3], middle)
     torch.testing.assert_close(made(given).point[:, 3:], expected[:, 3:], rtol=1e-4, atol=1e-4)
 
@@ -317,7 +318,7 @@ def test_the_linear_base_is_a_map_of_the_normalised_context(kind: str) -> None:
     bare, made = ready(kind, head__type="point", base="none"), ready(kind, head__type="point", base="linear")
     found = made.load_state_dict(bare.state_dict(), strict=False)
     assert found.missing_keys == ["line.weight", "line.bias"]
-    loc, scale = made.scaler(given.target, given.observed)
+    loc, scale = made.scaler.scaling(given.target, given.observed)
     expected = bare(given).point.clone()
     for b in range(len(expected)):
         for c in range(SHAPE.targets):
@@ -334,7 +335,7 @@ def test_without_a_base_a_silent_network_says_the_mean(kind: str) -> None:
     given = context(SHAPE)
     for parameter in made.head.parameters():
         nn.init.zeros_(parameter)
-    expected = made.scaler(given.target, given.observed).loc.expand(-1, SHAPE.horizon, -1)
+    expected = made.scaler.scaling(given.target, given.observed).loc.expand(-1, SHAPE.horizon, -1)
     torch.testing.assert_close(made(given).point, expected)
     assert made.gate is None
 
@@ -420,8 +421,8 @@ def test_the_cycle_is_the_season_or_a_number() -> None:
     """A table of another length than the season of the data, or one where none was asked for."""
     assert len(network("cyclenet").cycle.table) == SHAPE.season
     assert len(network("lstm", cycle=7).cycle.table) == 7
-    assert network("lstm").cycle is None
-    assert network("cyclenet", cycle="none").cycle is None
+    assert "cycle" not in network("lstm").transforms
+    assert "cycle" not in network("cyclenet", cycle="none").transforms
     for wrong in (1, 0, -3, 2.5, True, "year"):
         with pytest.raises(ConfigError, match=r"model\.cycle.*\"none\", \"season\" or a number"):
             network("lstm", cycle=wrong)

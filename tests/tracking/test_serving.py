@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -214,9 +215,11 @@ def test_parameters(made: Callable[..., tuple[Path, ...]]) -> None:
     assert schema[0]["default"] == 4
 
 
-REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
+UNKNOWN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown": ({"horizonn": 3}, ["'horizonn'", "did you mean 'horizon'?", "quantiles"]),
     "unknown beside known": ({"horizon": 3, "level": [0.5]}, ["'level'", "horizon and quantiles"]),
+}
+REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no such level": ({"quantiles": [0.5, 0.33]}, ["0.33", "0.05, 0.1, 0.2"]),
     "not positive": ({"horizon": 0}, ["horizon 0", "1 step or more"]),
     "not a number": ({"horizon": "soon"}, ["horizon", "soon"]),
@@ -225,7 +228,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_parameters_that_are_refused(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
-    """Prevents: a misspelt parameter that is dropped in silence, as MLflow does by itself."""
+    """Prevents: status 500 for a mistake of the sender."""
     params, said = REFUSED[kind]
     table, _, exported = made("string ids")
     with pytest.raises(mlflow.MlflowException) as caught:
@@ -233,6 +236,30 @@ def test_parameters_that_are_refused(kind: str, made: Callable[..., tuple[Path, 
     assert caught.value.get_http_status_code() == 400
     for part in said:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_unknown_parameters_are_refused(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
+    """Prevents: a misspelt parameter that is dropped in silence, by the model or by its server."""
+    params, said = UNKNOWN[kind]
+    table, _, exported = made("string ids")
+    frame = pd.read_csv(table)
+    with pytest.raises(mlflow.MlflowException) as caught:
+        mlflow.pyfunc.load_model(str(exported)).unwrap_python_model().predict(frame, params)
+    assert caught.value.get_http_status_code() == 400
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_mlflow_itself_warns_of_unknown_parameters(
+    made: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: silence in Python, where MLflow drops them before any code of a model runs."""
+    table, _, exported = made("string ids")
+    warnings: list[str] = []
+    monkeypatch.setattr(logging.getLogger("mlflow.models.utils"), "warning", lambda text, *_: warnings.append(text))
+    mlflow.pyfunc.load_model(str(exported)).predict(pd.read_csv(table), params={"horizonn": 3})
+    assert any("horizonn" in text and "ignored" in text for text in warnings)
 
 
 def test_another_models_unknown_parameters_are_not_our_business(made: Callable[..., tuple[Path, ...]]) -> None:
@@ -301,6 +328,19 @@ def test_an_export_can_be_moved(
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     served = mlflow.pyfunc.load_model("../elsewhere").predict(pd.read_csv(table))
+    np.testing.assert_array_equal(served["forecast"].to_numpy(np.float32), expected["forecast"].to_numpy())
+
+
+def test_an_export_of_version_0_1_still_loads(made: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+    """Prevents: registered models that break where the code moves that they import."""
+    table, model, exported = made("string ids")
+    shutil.copytree(exported, tmp_path / "old")
+    code = (tmp_path / "old" / "model.py").read_text()
+    code = code.replace("tsforge.tracking.serving", "tsforge.serving").replace("ServedModel", "Forecaster")
+    assert "from tsforge.serving import Forecaster\n\nset_model(Forecaster())" in code
+    (tmp_path / "old" / "model.py").write_text(code)
+    served = mlflow.pyfunc.load_model(str(tmp_path / "old")).predict(pd.read_csv(table))
+    expected = tsforge.predict(model, table).frame
     np.testing.assert_array_equal(served["forecast"].to_numpy(np.float32), expected["forecast"].to_numpy())
 
 

@@ -129,7 +129,7 @@ def test_a_password_never_reaches_an_error(tmp_path: Path) -> None:
     assert "hunter2" not in problem.value.message + problem.value.hint
     assert "127.0.0.1:9" in problem.value.message
     assert "connection refused" in problem.value.message
-    assert "--tracking-uri" in problem.value.hint
+    assert "`tracking_uri`" in problem.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,14 +223,14 @@ def test_an_unknown_experiment_names_those_there_are(empty_store: Path, tmp_path
     shutil.copyfile(empty_store, tmp_path / "mlflow.db")
     client = store.connect(store.address())
     with pytest.raises(TrackingError) as problem:
-        store.known(client, "tsforge")
+        store.existing(client, "tsforge")
     assert problem.value.hint == "fit something first"
     client.create_experiment("demand")
     with pytest.raises(TrackingError) as problem:
-        store.known(client, "demnad")
+        store.existing(client, "demnad")
     assert "did you mean 'demand'?" in problem.value.hint
     with pytest.raises(TrackingError) as problem:
-        store.known(client, "zzz")
+        store.existing(client, "zzz")
     assert "demand" in problem.value.hint
 
 

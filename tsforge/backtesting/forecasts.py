@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from tsforge.data import split, statistics
 from tsforge.data.dataset import Dataset
 from tsforge.data.windows import Windows
-from tsforge.evaluation import adaptive as adaptation
 from tsforge.evaluation import conformal, forecasting
-from tsforge.evaluation.adaptive import Adapted
+from tsforge.evaluation.adaptive import adapt
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines, Forecaster
 from tsforge.evaluation.outcome import Outcome, concatenated
@@ -39,28 +37,16 @@ class Judged:
 
     def static(self, name: str) -> Outcome:
         """With the intervals corrected, as `predict` gives them."""
-        return conformal.apply_all(self.raw[name], [(count, found[name]) for count, found in self.starts])
+        return conformal.apply_all(self.raw[name], [(count, starts[name]) for count, starts in self.starts])
 
-    def adaptive(self, gamma: float) -> Moving:
-        """With intervals that also move after every origin, all of them."""
-        starts = self.starts[0][1]
-        once = len(self.starts) == 1
-        moving = {name: start for name, start in starts.items() if start is not None}
-        found = {name: self.raw[name] if once else self.static(name) for name in self.raw}
-        together = []
-        for levels in {start.levels for start in moving.values()}:
-            names = [name for name, start in moving.items() if start.levels == levels]
-            begin = [moving[name] if once else moving[name].settled() for name in names]
-            together.append(adaptation.adapt_all([found[name] for name in names], begin, gamma))
-            found |= dict(zip(names, together[-1].moved, strict=True))
-        return Moving(found, together)
-
-
-class Moving(NamedTuple):
-    """Forecasts with intervals that move, by name; and which of them move in one pass over time."""
-
-    outcomes: dict[str, Outcome]
-    together: list[Adapted]
+    def adaptive(self, name: str, gamma: float) -> Outcome:
+        """With intervals that also move after every origin; several fits move on from their own corrections."""
+        start = self.starts[0][1][name]
+        if start is None:
+            return self.static(name)
+        if len(self.starts) == 1:
+            return adapt(self.raw[name], start, gamma)
+        return adapt(self.static(name), start.cleared(), gamma)
 
 
 def judge(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Judged:
@@ -78,7 +64,7 @@ def judge(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: B
     forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted)}
     raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
-    raw |= {name: replace(raw[name], bands=raw[name].bands.bare()) for name in blank}
+    raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}
     return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.backtesting.forecasts import Judged, Moving, joined, judge
+from tsforge.backtesting.forecasts import Judged, joined, judge
 from tsforge.data import dataset as datasets
 from tsforge.data import split, statistics
 from tsforge.data.catalog import find
@@ -77,17 +77,8 @@ class Backtest:
         if intervals == "raw":
             return self.judged.raw[name]
         if intervals == "static" or not self.rolls:
-            return self._static[name]
-        return self.moving.outcomes[name]
-
-    @cached_property
-    def moving(self) -> Moving:
-        """With adaptive intervals."""
-        return self.judged.adaptive(self.config.gamma)
-
-    @cached_property
-    def _static(self) -> dict[str, Outcome]:
-        return {name: self.judged.static(name) for name in self.judged.raw}
+            return self.judged.static(name)
+        return self.judged.adaptive(name, self.config.gamma)
 
     @property
     def intervals(self) -> str:

@@ -1,43 +1,50 @@
-"""What a backtest says, as tables: by model, horizon step, series and group; paired differences; coverage."""
+"""The scores of a backtest: by model, horizon step, series and group; paired differences; coverage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsforge.backtesting.rolling import Backtest
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation import metrics
-from tsforge.evaluation.metrics import REFERENCE, SHOWN, is_error
-from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.scores import (
-    Average,
-    by_series,
-    left_out,
-    owa_of,
-    prepare,
-    prepare_all,
-    score_all,
-    skill,
-    steps_all,
-)
-from tsforge.evaluation.significance import Paired, compare
+from tsforge.evaluation.metrics import METRICS, REFERENCE, SHOWN, Ratio, lower_is_better
+from tsforge.evaluation.quantiles import Floats
+from tsforge.evaluation.scores import Average, By, averaged, owa, skill, stepwise, sums
+from tsforge.evaluation.significance import Paired, paired
 
 NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
 Scores = dict[str, dict[str, float]]
+BY: dict[Average, By] = {"points": "step", "series": "series"}  # the sums that an average is made of
+
+
+Combine = Callable[[list[Ratio]], Floats]
+
+
+class Place(NamedTuple):
+    """Where a scoreboard keeps a sum."""
+
+    group: str
+    model: str
+    intervals: str
+    name: str
+    by: By
 
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """The scores of one backtest, or of the groups of a protocol together."""
+    """The scores of one backtest, or of the groups of a protocol together.
 
-    tests: dict[str, Backtest]  # by group; a single one under ""
+    tests: by group; a single backtest under "".
+    """
+
+    tests: dict[str, Backtest]
+    _sums: dict[Place, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
 
     @property
     def first(self) -> Backtest:
@@ -49,8 +56,8 @@ class Scoreboard:
 
     @property
     def models(self) -> list[str]:
-        """The model that is judged, then the baselines that every group has."""
-        return [name for name in self.first.outcomes if all(name in t.outcomes for t in self.tests.values())]
+        """The model itself, then the baselines that every group has."""
+        return [name for name in self.first.judged.raw if all(name in t.judged.raw for t in self.tests.values())]
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -60,12 +67,12 @@ class Scoreboard:
     @property
     def names(self) -> tuple[str, ...]:
         """Every metric, those shown first."""
-        return tuple(dict.fromkeys((*self.shown, *metrics.METRICS)))
+        return tuple(dict.fromkeys((*self.shown, *METRICS)))
 
     @cached_property
     def primary(self) -> str:
         """The first metric shown of which lower is better and that the model has a value for."""
-        errors = [name for name in self.shown if is_error(name) and name != "owa"]
+        errors = [name for name in self.shown if lower_is_better(name) and name != "owa"]
         return next((n for n in errors if np.isfinite(self.score(self.models[0], n))), "mae")
 
     @property
@@ -74,21 +81,17 @@ class Scoreboard:
         return sorted({test.intervals for test in self.tests.values()})
 
     def fact(self, name: str, of: Callable[[Backtest], Any]) -> dict[str, Any]:
-        """What is said of a backtest; by group where groups differ."""
+        """A property of the backtest by its name; by group where groups differ."""
         values = {group: of(test) for group, test in self.tests.items()}
         same = all(value == of(self.first) for value in values.values())
         return {name: of(self.first) if same else values}
 
-    def outcomes(self, model: str, group: str | None = None) -> list[Outcome]:
-        """Those of all groups, or of one."""
-        return [test.outcomes[model] for name, test in self.tests.items() if group in (None, name)]
-
     def score(self, model: str, metric: str, group: str | None = None, average: Average | None = None) -> float:
         """One score over all groups or one of them, averaged as asked for."""
         average = average or self.average
-        if metric == "owa":
-            return float(self._owa(model, lambda who, part: self.score(who, part, group, average)))
-        return score_all(self.outcomes(model, group), metric, average)
+        if metric in self.shown:  # those shown are summed in one pass
+            self._summed(model, self.shown, BY[average], group)
+        return float(self._value(model, metric, BY[average], lambda s: np.asarray(averaged(s, average)), group))
 
     @cached_property
     def scores(self) -> Scores:
@@ -97,7 +100,8 @@ class Scoreboard:
 
     def table(self, names: Sequence[str], group: str | None = None) -> Scores:
         """Some metrics of every model, over all groups or one."""
-        self._prepare(names, self.average, group)
+        for model in self.models:
+            self._summed(model, names, BY[self.average], group)
         return {model: {name: self.score(model, name, group) for name in names} for model in self.models}
 
     def skills(self) -> dict[str, float]:
@@ -108,104 +112,92 @@ class Scoreboard:
     def against(self) -> dict[str, Paired]:
         """The model against each of the others, in the primary metric."""
         model, *others = self.models
-        self._prepare([self.primary], "series")
+        outcomes = [test.judged.raw[model] for test in self.tests.values()]
+        losses = {name: self._summed(name, [self.primary], "window")[self.primary] for name in self.models}
         return {
-            other: compare(list(zip(self.outcomes(model), self.outcomes(other), strict=True)), self.primary)
+            other: paired([a.value - b.value for a, b in zip(losses[model], losses[other], strict=True)], outcomes)
             for other in others
         }
 
     def left_out(self) -> dict[str, int]:
-        """Observed points that a metric shown has no value for, where there are any; of the model."""
-        names = [name for name in self.shown if name != "owa"]
-        counts = {n: sum(left_out(o, n) for o in self.outcomes(self.models[0])) for n in names}
+        """Observed points of the model that a metric shown has no value for, where there are any."""
+        summed = self._summed(self.models[0], self.shown, BY[self.average])
+        counts = {name: sum(part.left_out for part in summed[name]) for name in self.shown if name != "owa"}
         return {name: count for name, count in counts.items() if count}
 
     def by_step(self, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Metric to model to values, one per step (of groups of different length, the longest)."""
-        self._prepare(names, "points")
-        found: dict[str, dict[str, list[float]]] = {}
-        for name in names:
-            found[name] = {model: self._steps(model, name).tolist() for model in self.models}
-        return found
+        return self._curves(names, "step", stepwise)
 
     def by_series(self, names: Sequence[str]) -> tuple[list[dict[str, str]], dict[str, dict[str, list[float]]]]:
         """(what each row is: group, series, target; metric to model to values, one per row)."""
-        self._prepare(names, "series")
         labels = [label for group, test in self.tests.items() for label in _labels(test, group)]
-        found: dict[str, dict[str, list[float]]] = {}
-        for name in names:
-            found[name] = {model: self._series(model, name).tolist() for model in self.models}
-        return labels, found
-
-    def _prepare(self, names: Sequence[str], average: Average, group: str | None = None) -> None:
-        """Sum metrics of all models together."""
-        for name, test in self.tests.items():
-            if group in (None, name):
-                sum_metrics(test, test.intervals, names, average)
-
-    def _steps(self, model: str, name: str) -> NDArray[np.floating]:
-        if name == "owa":
-            return self._owa(model, self._steps)
-        return steps_all(self.outcomes(model), name)
-
-    def _series(self, model: str, name: str) -> NDArray[np.floating]:
-        if name == "owa":
-            return self._owa(model, self._series)
-        return np.concatenate([by_series(o, name).ravel() for o in self.outcomes(model)])
-
-    @staticmethod
-    def _owa(model: str, values: Callable[[str, str], NDArray[np.floating] | float]) -> NDArray[np.floating]:
-        return owa_of(lambda part: values(model, part), lambda part: values("naive2", part))
+        return labels, self._curves(names, "series", lambda s: np.concatenate([part.value.ravel() for part in s]))
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
-        return self._covers(model, kind)[nominal][0]
+        return averaged(self._covers(model, kind, nominal), "points")
 
     def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
-        """The same of every horizon step."""
-        return self._covers(model, kind)[nominal][1]
+        """Share of truths inside the nominal interval at every horizon step, with one kind of intervals."""
+        values: list[float] = stepwise(self._covers(model, kind, nominal)).tolist()
+        return values
 
-    def _covers(self, model: str, kind: str) -> dict[int, tuple[float, list[float]]]:
-        """By nominal level: overall, and by step. The numbers are kept, the intervals behind them are large."""
-        if (model, kind) not in self._covered:
-            outcomes = [test.outcome(model, kind) for test in self.tests.values()]
-            for test in self.tests.values():
-                sum_metrics(test, kind, [f"coverage_{n}" for n in NOMINAL], "points")
-            self._covered[model, kind] = {
-                n: (score_all(outcomes, f"coverage_{n}"), steps_all(outcomes, f"coverage_{n}").tolist())
-                for n in NOMINAL
-            }
-        return self._covered[model, kind]
+    def _covers(self, model: str, kind: str, nominal: int) -> list[Ratio]:
+        names = [f"coverage_{n}" for n in NOMINAL]
+        return self._summed(model, names, "step", intervals=kind)[f"coverage_{nominal}"]
 
-    @cached_property
-    def _covered(self) -> dict[tuple[str, str], dict[int, tuple[float, list[float]]]]:
-        return {}
+    def _curves(self, names: Sequence[str], by: By, combine: Combine) -> dict[str, dict[str, list[float]]]:
+        for model in self.models:  # all metrics in one pass
+            self._summed(model, names, by)
+        return {n: {model: self._value(model, n, by, combine).tolist() for model in self.models} for n in names}
 
+    def _value(self, model: str, name: str, by: By, combine: Combine, group: str | None = None) -> Floats:
+        """A metric, or OWA, from its sums in all groups or one."""
+        if name == "owa":
+            return owa(*(
+                [self._value(m, part, by, combine, group) for part in ("smape", "mase")] for m in (model, "naive2")
+            ))  # fmt: skip
+        return combine(self._summed(model, [name], by, group)[name])
 
-def sum_metrics(test: Backtest, intervals: str, names: Sequence[str], average: Average) -> None:
-    """Sum metrics of all models; those of moving intervals while these move, so that all the moves need not be kept."""
-    if intervals == "adaptive" and test.rolls and any(map(metrics.asks_quantiles, names)):
-        for adapted in test.moving.together:
-            prepare_all(adapted.moved, adapted.pieces, names, average)
-    for model in test.judged.raw:
-        prepare(test.outcome(model, intervals), names, average)
+    def _summed(
+        self, model: str, names: Sequence[str], by: By, group: str | None = None, intervals: str | None = None
+    ) -> dict[str, list[Ratio]]:
+        """Metrics summed in all groups or one, with the intervals that are scored or another kind."""
+        names = [part for name in names for part in (("smape", "mase") if name == "owa" else (name,))]
+        parts = [self._of_group(g, model, names, by, intervals) for g in self.tests if group in (None, g)]
+        return {name: [part[name] for part in parts] for name in names}
+
+    def _of_group(
+        self, group: str, model: str, names: Sequence[str], by: By, intervals: str | None
+    ) -> dict[str, Ratio]:
+        """Metrics summed in one group. What was not summed before is summed in one pass for each kind of intervals."""
+        test, places = self.tests[group], {}
+        for name in names:  # without quantiles, all kinds of intervals have the same value
+            kind = intervals or test.intervals if metrics.metric(name).needs_quantiles else "raw"
+            places[name] = Place(group, model, kind, name, by)
+        for kind in INTERVALS:
+            if missing := [n for n, place in places.items() if place.intervals == kind and place not in self._sums]:
+                fresh = sums(test.outcome(model, kind), missing, by)
+                self._sums.update({places[name]: ratio for name, ratio in fresh.items()})
+        return {name: self._sums[place] for name, place in places.items()}
 
 
 def check_metrics(names: Sequence[str]) -> None:
     """Raises ConfigError for a name that is no metric."""
-    known = (*metrics.METRICS, "owa")
+    usual = (*METRICS, "owa")
     for name in names:
         if name != "owa" and metrics.find(name) is None:
             more = "; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"
             raise ConfigError(
-                f"there is no metric '{name}'", nearest(name, known) or f"known: {listing(known, 99)}{more}"
+                f"there is no metric '{name}'", nearest(name, usual) or f"known: {listing(usual, 99)}{more}"
             )
 
 
 def document(board: Scoreboard) -> dict[str, Any]:
     """Everything, as plain values."""
     test = board.first
-    paired = {
+    against = {
         name: {"metric": board.primary, "difference": p.difference, "p": p.p, "verdict": p.verdict, "count": p.count,
                "of": p.of}
         for name, p in board.against().items()
@@ -219,7 +211,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "average": board.average, "units": test.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
-        "scores": board.scores, "skill": board.skills(), "against": paired, "left_out": board.left_out(),
+        "scores": board.scores, "skill": board.skills(), "against": against, "left_out": board.left_out(),
         "coverage": {
             model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}
             for model in board.models

@@ -70,6 +70,7 @@ def run(argv: list[str], age: float = 0.0) -> int:
     from cyclopts import CycloptsError
 
     from tsforge.cli import output
+    from tsforge.cli.hints import translated
     from tsforge.errors import TsforgeError, nearest
 
     name = argv[0]
@@ -81,7 +82,7 @@ def run(argv: list[str], age: float = 0.0) -> int:
     except CycloptsError as problem:
         return _fail(_one_line(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
-        return _fail(problem.message, problem.hint)
+        return _fail(problem.message, translated(problem.hint, name))
     except KeyboardInterrupt:
         return _fail("stopped; nothing was kept", "", code=130)
     except BrokenPipeError:  # the reader of our results has gone, as with `| head`; they were complete before

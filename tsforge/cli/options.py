@@ -10,6 +10,13 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from tsforge.tracking.tracker import Tracker
 
+SETTINGS = {  # of an experiment that have a flag of their own, and the names of these
+    "data.target": "target", "data.time": "time", "data.id": "id", "data.horizon": "horizon", "data.context": "context",
+    "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq", "model.kind": "model",
+    "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
+    "seed": "seed", "ensemble": "ensemble",
+}  # fmt: skip
+
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
 
 
@@ -36,7 +43,7 @@ def model_folder(word: str, uri: str | None) -> str:
     """The folder of a model: itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies or was fetched to."""
     from tsforge.tracking import registry
 
-    return str(registry.fetch(word, uri)) if registry.is_recorded(word) else word
+    return str(registry.local(word, uri))
 
 
 @Parameter(name="*")
@@ -99,12 +106,113 @@ class FitOptions:
         """Dotted path to value, for everything that was given."""
         from tsforge.settings import assignment
 
-        given: dict[str, Any] = {
-            "data.target": self.target, "data.time": self.time, "data.id": self.id, "data.horizon": self.horizon,
-            "data.context": self.context, "data.past": self.past, "data.future": self.future,
-            "data.static": self.static, "data.freq": self.freq, "model.kind": self.model,
-            "train.max_steps": self.max_steps, "train.epochs": self.epochs, "train.max_time": self.max_time,
-            "train.device": self.device, "seed": self.seed, "ensemble": self.ensemble,
-        }  # fmt: skip
+        given = {path: getattr(self, name) for path, name in SETTINGS.items()}
         flags = {path: value for path, value in given.items() if value not in (None, [])}
         return flags | dict(assignment(text) for text in self.set)
+
+
+@Parameter(name="*")
+@dataclass
+class RollOptions:
+    """How to roll and to score."""
+
+    windows: int | None = None
+    "Forecast origins per series, the last a horizon before its end. (default: all of the test part)"
+    stride: int | None = None
+    "Steps between origins. (default: a horizon with --windows or --refit, else 1)"
+    gap: int | None = None
+    "Steps left out between what is trained on and the first origin. (default: 0)"
+    refit: int | None = None
+    "Fit anew every so many origins; 0 for once, before the first. (default: 0)"
+    train_window: int | None = None
+    "Steps to train on before each fit (sliding). (default: all there are, expanding)"
+    intervals: Literal["adaptive", "static", "raw"] | None = None
+    "Corrected after every origin, as predict gives them, or as the network does. (default: adaptive)"
+    average: Literal["points", "series"] | None = None
+    "Scores over all points, or the mean over series. (default: points)"
+    units: Literal["data", "standard"] | None = None
+    "Score in the data's units, or in deviations of the training part. (default: data)"
+    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    "Scores to show, as mase wql coverage_60 pinball_0.9."
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        given = vars(self) | {"metrics": self.metrics or None}
+        return {f"backtest.{name}": value for name, value in given.items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass
+class SweepOptions:
+    """How to search."""
+
+    models: Columns = field(default_factory=list)
+    "Architectures that are part of the space. (default: the one of --model)"
+    trials: int | None = None
+    "Trials in total, over all starts. (default: 50)"
+    timeout: str | None = None
+    "Time for the search at most, as 30m or 2h; the best are fitted again after it."
+    space: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    "A range, as train.lr=log(1e-4,1e-2), lstm/model.width=int(16,64,16), float(a,b), choice(a,b); one value fixes it."
+    objectives: Columns = field(default_factory=list)
+    "What is to be small: val/mase, val/wql, ...; with latency or parameters too, a Pareto front. (default: val/mase)"
+    folds: int | None = None
+    "Rolling origins that a validation score is the mean of. (default: 1)"
+    sampler: Literal["tpe", "gp", "cmaes", "qmc", "random"] | None = None
+    "Who proposes settings. (default: tpe)"
+    pruner: Literal["asha", "median", "hyperband", "wilcoxon", "none"] | None = None
+    "Who ends trials early; wilcoxon compares folds. (default: asha)"
+    max_parameters: str | None = None
+    "Models with more are not trained, as 100k."
+    max_latency: str | None = None
+    "Models that take longer for one forecast are not trained, as 5ms."
+    refit: int | None = None
+    "How many of the best are fitted again, beside the default; 0 for none. (default: 3)"
+    seeds: int | None = None
+    "Seeds of each of these. (default: 3)"
+    workers: int | None = None
+    "Processes; each has its share of the cores. (default: 1)"
+    pack: str | None = None
+    "Trials of one shape that each trains side by side: a number, off, or auto where it is faster. (default: off)"
+    engine: Literal["processes", "ray"] | None = None
+    "Where workers run: as processes of this machine, or as tasks of a Ray cluster. (default: processes)"
+    address: str | None = None
+    "Of a running Ray cluster; auto finds it. (default: one is started on this machine)"
+    study: str | None = None
+    "Name of the study, by which machines share it. (default: from models and data)"
+
+    def settings(self) -> dict[str, Any]:
+        """Value by name of a setting of the sweep, None or empty where it was not given."""
+        return {name: value for name, value in vars(self).items() if name != "space"}
+
+    def ranges(self) -> list[tuple[str, Any]]:
+        """Name and expression of each --space."""
+        from tsforge.settings import assignment
+
+        return [assignment(text, "--space") for text in self.space]
+
+
+@Parameter(name="*")
+@dataclass
+class CompareOptions:
+    """What to compare, and how the architectures are made equal."""
+
+    models: Columns = field(default_factory=list)
+    "Networks to compare. (default: rnn, lstm, gru, transformer)"
+    seeds: int | None = None
+    "Trainings of each; the first has --seed. (default: 3)"
+    budget: Literal["steps", "time"] | None = None
+    "Give all the same optimiser steps (--max-steps), or the same time (--max-time). (default: steps)"
+    parameters: int | None = None
+    "Of each network; widths are solved for. (default: as many as the first has by itself)"
+    threads: int | None = None
+    "That each training computes with. (default: 1)"
+    tune: int | None = None
+    "Trials in which each finds settings of its own on validation windows, before it is compared. (default: 0)"
+    probes: Annotated[bool, Parameter(negative="--no-probes")] = True
+    "Whether to measure the architectures themselves too, which takes some minutes."
+
+    def settings(self) -> dict[str, Any]:
+        """Value by name of a setting of the comparison, for everything that was given."""
+        given = vars(self) | {"probes": None if self.probes else False}
+        return {name: value for name, value in given.items() if value not in (None, [])}

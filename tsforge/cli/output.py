@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.hints import translated
+
 if TYPE_CHECKING:
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
@@ -43,7 +45,7 @@ class _Notes(logging.Handler):
         self._seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = translated(record.getMessage(), _LINE[1])
         if text not in self._seen:
             self._seen.add(text)
             tell(f"note: {text}")
@@ -132,13 +134,13 @@ def number(value: float) -> str:
 
 def score_rows(scores: dict[str, dict[str, float]], reference: str) -> list[list[str]]:
     """Scores by model and metric as rows: a metric, its value for each model, the first one's skill."""
-    from tsforge.evaluation.metrics import is_error
+    from tsforge.evaluation.metrics import lower_is_better
     from tsforge.evaluation.scores import skill
 
     first, *_ = scores
     rows = []
     for name, value in scores[first].items():
-        better = skill(value, scores[reference][name]) if is_error(name) else math.nan
+        better = skill(value, scores[reference][name]) if lower_is_better(name) else math.nan
         percent = f"{better:+.1f} %" if math.isfinite(better) else ""
         rows.append([name, *(number(found[name]) for found in scores.values()), percent])
     return rows

@@ -41,7 +41,7 @@ def write(measured: Measured, table: Table, pictures: dict[str, Path], folder: P
         "comparison.json": json.dumps(document(measured, table), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         _OPEN: _page(measured, table, pictures),
     }
-    return [writing.replace(folder / name, text) for name, text in texts.items()]
+    return [writing.write(folder / name, text) for name, text in texts.items()]
 
 
 def document(measured: Measured, table: Table) -> dict[str, Any]:

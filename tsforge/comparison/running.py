@@ -19,6 +19,7 @@ from tsforge.comparison.tuning import Bench
 from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
 from tsforge.experiment import Experiment
+from tsforge.runtime.numbers import rounded
 from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
@@ -149,7 +150,7 @@ def _params(plan: Plan) -> dict[str, object]:
 def _record(parent: Run, table: Table, files: list[Path]) -> None:
     """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
     figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
-    parent.metrics(recording.rounded(figures))
+    parent.metrics(rounded(figures))
     for path in files:
         parent.file(path, "plots" if path.suffix == ".png" else "")
     note = next((path for path in files if path.suffix == ".md"), None)

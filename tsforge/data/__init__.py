@@ -1,1 +1,1 @@
-"""From a file to windows: one pipeline for every model."""
+"""From a table to batches of windows: one pipeline for every model."""

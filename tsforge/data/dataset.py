@@ -135,7 +135,7 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     """Cut a panel into windows, and estimate from its training part what they need."""
     sizes, cuts = layout.sizes, layout.cuts
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
-    encodings = covariates.learn(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
+    encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
     return encode(panel, layout, parts, encodings, device)
 
 

@@ -65,7 +65,7 @@ class WindowSource:
 
 
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
-    """The sizes of a panel's windows; the lags are its season and the cycles of the calendar that fit."""
+    """The shape of a panel's windows; its lags are the season and the cycles of the calendar that fit."""
     covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
     cycles = [m for m in panel.schema.frequency.seasons() if m <= context]
     lags = tuple(sorted({season, *cycles}))
@@ -91,11 +91,11 @@ class WindowLoader:
         return -(-len(self._starts) // self.batch_size)
 
     def skip(self, batches: int) -> None:
-        """Begin as if so many had been read."""
+        """Begin as if this many batches had been read."""
         self.epoch, self._skipped = divmod(batches, len(self))
 
     def batch(self, i: int) -> Batch:
-        """The i-th batch of the windows in order; from several threads at once, if you like."""
+        """The i-th batch of the windows in order; safe to call from several threads at once."""
         here = slice(i * self.batch_size, (i + 1) * self.batch_size)
         return self.source.gather(self._starts[here], self._series[here])
 

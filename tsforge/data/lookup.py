@@ -1,4 +1,4 @@
-"""What a user's words mean in a table: which series, and which row is the forecast origin."""
+"""A series by its id and a forecast origin by its time, as a user writes them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ def series(panel: Panel, name: object) -> int:
 
 
 def origin(panel: Panel, i: int, when: object) -> int:
-    """The row of the step that is forecast first, where that is at time `when`, of series i.
+    """The row of series i that is forecast first: the one at time `when`.
 
-    when: as the table writes its times, or any way that reads as a time. From the second row of the series to the
-    one after its last observed target, from which `predict` forecasts. Raises DataError with the nearest such time.
+    Possible are the second row of the series to the one after its last observed target, from which `predict`
+    forecasts.
+
+    when: as the table writes its times, or any way that reads as a time.
+    Raises DataError with the nearest possible time.
     """
     schema = panel.schema
     start, end = int(panel.offsets[i]), int(panel.ends[i])
@@ -40,17 +43,17 @@ def origin(panel: Panel, i: int, when: object) -> int:
         raise DataError(f"{panel.name}: the target{of} has no observed value", "choose another series")
     rows = np.arange(start + 1, end + 1)
     stamps = schema.frequency.stamps(rows - start + panel.first[i])
-    spelled = format_times(stamps, schema).astype(str)
-    same = np.flatnonzero((spelled == str(when)).to_numpy())
+    written = format_times(stamps, schema).astype(str)
+    same = np.flatnonzero((written == str(when)).to_numpy())
     if len(same):
         return int(rows[same[0]])
     try:
         frame = Frame(pd.DataFrame({schema.time: [when]}), "the forecast origin")
         asked = parse_times(frame, schema.time, schema.timezone, schema)
     except DataError:
-        raise DataError(f"the forecast origin '{when}' does not read as a time", f"as {spelled.iloc[-1]}") from None
+        raise DataError(f"the forecast origin '{when}' does not read as a time", f"as {written.iloc[-1]}") from None
     if asked.kind != schema.time_kind:
-        raise DataError(f"the forecast origin '{when}' is no time of {panel.name}", f"as {spelled.iloc[-1]}")
+        raise DataError(f"the forecast origin '{when}' is no time of {panel.name}", f"as {written.iloc[-1]}")
     # As the table's own times are laid on its grid: by the local clock where the grid is one of local days.
     grid = to_wall(stamps, schema) if asked.local else stamps
     on_clock = schema.wall_grid and schema.timezone is not None and not asked.local
@@ -58,8 +61,8 @@ def origin(panel: Panel, i: int, when: object) -> int:
     nearby = int(np.abs(grid - stamp).argmin())
     if grid[nearby] != stamp:
         raise DataError(
-            f"{panel.name}: no forecast{of} can begin at {when}: it is not one of the times from {spelled.iloc[0]} "
-            f"to {spelled.iloc[-1]}",
+            f"{panel.name}: no forecast{of} can begin at {when}: it is not one of the times from {written.iloc[0]} "
+            f"to {written.iloc[-1]}",
             f"the nearest is '{show_time(stamps[nearby], schema)}'",
         )
     return int(rows[nearby])

@@ -1,4 +1,4 @@
-"""Every series on its regular grid: flat arrays, a mask of what was observed, no object per series."""
+"""Every series of a table on its regular grid: flat arrays, a mask of what was observed, no object per series."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class Panel:
         return "\x1f".join(str(column[i]) for column in self.ids)
 
     def digest(self) -> str:
-        """The same for the same series, times and values, however they were stored; 32 hexadecimal digits."""
-        found = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
+        """32 hexadecimal digits that stand for the series, times and values, however they were stored."""
+        content = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
         arrays = (self.values, self.observed, self.past, self.future, self.static, self.offsets, self.first, self.ends)
         for array in arrays:
-            found.update(array.tobytes())
+            content.update(array.tobytes())
         for column in self.ids:
-            found.update("\x1f".join(str(value) for value in column.tolist()).encode())
-        found.update(json.dumps(self.labels).encode())
-        return found.hexdigest()[:32]
+            content.update("\x1f".join(str(value) for value in column.tolist()).encode())
+        content.update(json.dumps(self.labels).encode())
+        return content.hexdigest()[:32]
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
@@ -84,9 +84,9 @@ class Panel:
 
 
 def build(table: Table, extend: int = 0) -> Panel:
-    """Lay the rows of a table on their grid. Gaps become masked rows.
+    """Lay the rows of a table on their grid; gaps become masked rows.
 
-    extend: at least so many rows after each series' last observed target, for what is known in advance.
+    extend: least number of rows after each series' last observed target, for what is known in advance.
     """
     n = len(table.ids[0]) if table.ids else 1
     schema = table.schema
@@ -140,7 +140,7 @@ def _per_series(table: Table, names: list[str], n: int) -> Floats:
 
 
 def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table) -> None:
-    """Say how much is missing: nothing is filled in, it is masked."""
+    """Warn of missing values and count them: nothing is filled in, they are masked."""
     for c, name in enumerate(table.schema.target):
         inside = np.zeros(len(observed) + 1, dtype=np.int64)
         inside[1:] = np.cumsum(~observed[:, c])
@@ -157,7 +157,7 @@ def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table
 
 
 def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
-    """Say where rows follow the last observed target that hold nothing known in advance."""
+    """Warn where rows follow the last observed target that hold nothing known in advance."""
     late = (table.ordinal > last_seen[table.series]) & (last_seen >= first)[table.series]
     if table.schema.future or not late.any():
         return
@@ -169,7 +169,7 @@ def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
 
 
 def _report_precision(table: Table) -> None:
-    """Say where values are so large beside their changes that float32 cannot tell them apart."""
+    """Warn where values are too large beside their changes for float32 to tell them apart."""
     starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
     counts = np.diff(np.r_[starts, len(table.series)])
     for c, name in enumerate(table.schema.target):

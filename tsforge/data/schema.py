@@ -1,4 +1,4 @@
-"""What the columns of a table mean: as asked for (`DataConfig`) and as found (`Schema`)."""
+"""The columns of a table: as asked for (`DataConfig`), and as detected and kept with a model (`Schema`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tsforge.data.time.calendar import Frequency
 
 
 def _names(value: object) -> object:
-    """One name, names with commas, or a list of either."""
+    """Names as a tuple: from one name, names with commas, or a list of either."""
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list | tuple):
@@ -28,7 +28,7 @@ class DataConfig(Config):
     """The table and how it is cut. Columns left out are detected where that is unambiguous."""
 
     path: str | None = None
-    rows: AtLeastOne | None = None  # only the first so many steps of each series
+    rows: AtLeastOne | None = None  # only the first steps of each series
     time: str | None = None
     id: Names = ()
     target: Names = ()

@@ -1,4 +1,4 @@
-"""The season of a panel: found in the autocorrelation of its training part."""
+"""The season of a panel, detected in the autocorrelation of its training part; and the autocorrelation itself."""
 
 from __future__ import annotations
 
@@ -9,31 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.panel import Panel
-from tsforge.data.statistics import Ints, _sums
+from tsforge.data.statistics import Ints, series_sums
 
 _MAX_ROWS = 200_000  # rows looked at: enough for any season, and quick on large panels
-
-
 _CLEAR = 0.2  # autocorrelation from which a season is believed, if it is also clear of its sampling error
-
-
 _ERRORS = 3.5  # sampling errors by which it must be clear
-
-
-_ERRORS_OF_MANY = 4.5  # the same where every length is a candidate
-
-
+_ERRORS_OF_MANY = 4.5  # sampling errors by which it must be clear where every length is a candidate
 _LONGEST = 400  # steps of the longest season looked for where there is no calendar
 
 
 def detect_season(panel: Panel, stops: Ints) -> int:
     """Steps of one season, 1 where there is none.
 
-    stops: (n,) rows up to which each series may be looked at (the end of its training part).
     A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
     wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error.
     A random walk does not: its differences m apart share no step. Of those that repeat about as well as the best,
     the shortest.
+
+    stops: (n,) rows up to which each series may be looked at (the end of its training part).
     """
     frequency = panel.schema.frequency
     longest = int((stops - panel.offsets[:-1]).max(initial=0))
@@ -51,13 +44,13 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     for k, m in enumerate(candidates.tolist()):
         parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
         for h in _spans(m):
-            found, noise = repeats(h, m)
+            r, noise = repeats(h, m)
             clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if generic else _ERRORS))
             # A smooth trend repeats as well, but after a part of m all the more.
-            if found > max(clear, strength[k]) and all(
-                found > clear / 2 + min(repeats(h, j)[0] for j in lags) for lags in parts
+            if r > max(clear, strength[k]) and all(
+                r > clear / 2 + min(repeats(h, j)[0] for j in lags) for lags in parts
             ):
-                strength[k], span[k] = found, h
+                strength[k], span[k] = r, h
     if generic:
         strength = _peaks(strength)
     believed = np.flatnonzero((strength > 0) & (strength >= strength.max() / 2))
@@ -71,6 +64,7 @@ def detect_season(panel: Panel, stops: Ints) -> int:
 
 
 def _spans(m: int) -> set[int]:
+    """Steps over which differences are taken, for a season of m steps."""
     return {1, max(1, m // 12), max(1, m // 4)}
 
 
@@ -115,12 +109,12 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
     series = series[span:]
     seen = ~np.isnan(change)
     n = len(panel)
-    count = np.maximum(_sums(seen, series, n), 1)
-    mean = _sums(np.where(seen, change, 0.0), series, n) / count
+    count = np.maximum(series_sums(seen, series, n), 1)
+    mean = series_sums(np.where(seen, change, 0.0), series, n) / count
     change = np.where(seen, change - mean[series], 0.0)
-    size = np.sqrt(_sums(change**2, series, n) / count)
+    size = np.sqrt(series_sums(change**2, series, n) / count)
     # What float32 rounds off a straight line repeats too.
-    rounding = np.sqrt(_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
+    rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
     change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
     return _Differences(change, seen, series, span)
 
@@ -149,5 +143,5 @@ def autocorrelation(values: NDArray[np.floating], observed: NDArray[np.bool_], l
     T = len(gap)
     with np.errstate(invalid="ignore", divide="ignore"):
         power = (gap**2).sum(axis=0)
-        found = [(gap[k:] * gap[: T - k]).sum(axis=0) / power for k in range(min(lags, T))]
-    return np.concatenate([np.array(found).reshape(-1, y.shape[1]), np.full((max(0, lags - T), y.shape[1]), np.nan)])
+        r = [(gap[k:] * gap[: T - k]).sum(axis=0) / power for k in range(min(lags, T))]
+    return np.concatenate([np.array(r).reshape(-1, y.shape[1]), np.full((max(0, lags - T), y.shape[1]), np.nan)])

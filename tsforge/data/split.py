@@ -43,8 +43,10 @@ class Split(NamedTuple):
 class Rolling(NamedTuple):
     """How a backtest cuts: all in steps.
 
-    stride: between test windows. gap: left out between what is trained on and the first origin. history: of training
-    and validation together, for a sliding window; None for all there is. later: at the end, kept for later origins.
+    stride: between test windows.
+    gap: left out between what is trained on and the first origin.
+    history: of training and validation together, for a sliding window; None for all of it.
+    later: at the end, kept for later origins.
     """
 
     stride: int = 1
@@ -92,7 +94,7 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
         if asked and asked < horizon:
             raise DataError(
                 f"{panel.name}: data.{name} of {asked} steps is shorter than the horizon of {horizon}",
-                f"ask for {horizon} steps or more, or a shorter --horizon",
+                f"ask for {horizon} steps or more, or a shorter data.horizon",
             )
     asked_for = (share if validation is None else validation) + (share if test is None else test)
     default = share if median >= 2 * horizon + asked_for else horizon
@@ -113,9 +115,12 @@ def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = No
 
 
 def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | None = None) -> Parts:
-    """The windows of every part; history: of the training windows, as in `windows.cut`.
+    """The windows of every part.
 
-    Raises DataError when no series is long enough, saying what it takes.
+    panel, cuts: what is cut, and where.
+    context, horizon: steps before and behind the origin of a window.
+    history: least number of steps before the origin of a training window, as in `windows.cut`.
+    Raises DataError when no series is long enough, naming the rows that it takes.
     """
     starts = panel.offsets[:-1]
     train = cut(panel, cuts.begin, cuts.train, context, horizon, history=history)
@@ -132,8 +137,8 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
-            f"bring {needed} rows, or take a shorter --horizon"
-            + (" or --set data.test=0" if np.any(cuts.test > cuts.origin) else ""),
+            f"bring {needed} rows, or take a shorter data.horizon"
+            + (" or data.test=0" if np.any(cuts.test > cuts.origin) else ""),
         )
     unused = np.setdiff1d(np.arange(len(panel)), train.series)
     if len(unused):
@@ -143,7 +148,7 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
 
 
 def thin_test(parts: Parts, most: int = MOST_TEST) -> Parts:
-    """With at most so many test windows."""
+    """The parts with at most `most` test windows, evenly spaced."""
     return parts._replace(test=_thin(parts.test, most, "test"))
 
 

@@ -1,4 +1,4 @@
-"""What the training part says about a panel: its season, the scale of its errors, its level."""
+"""Statistics of every series of a panel: seasonal differences, mean and deviation, level."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Ints = NDArray[np.int64]
 
 
 class SeasonalError(NamedTuple):
-    """Of each series and target, (n, C): the denominators of MASE and RMSSE."""
+    """The denominators of MASE and RMSSE, of each series and target: (n, C)."""
 
     mean: NDArray[np.float64]  # of |y_t - y_{t-season}|
     square: NDArray[np.float64]  # of (y_t - y_{t-season})²
 
 
 def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
-    """How far values one season apart differ, up to each series' stop.
+    """Mean differences of values that lie one season apart, up to each series' stop.
 
     NaN where a series has no such pair. (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
@@ -30,14 +30,14 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     later = rows[inside]
     both = panel.observed[later] & panel.observed[later - season]
     gap = np.abs(panel.values[later].astype(np.float64) - panel.values[later - season]) * both
-    count = _sums(both, series[inside], len(panel))
+    count = series_sums(both, series[inside], len(panel))
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, square = (_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
+        mean, square = (series_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
     return SeasonalError(mean, square)
 
 
 class Moments(NamedTuple):
-    """Of each series and target, (n, C); NaN where nothing was observed."""
+    """Mean, deviation and count of each series and target, (n, C); NaN where nothing was observed."""
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]  # of the population: divided by the count
@@ -50,15 +50,15 @@ def moments(panel: Panel, stops: Ints, begins: Ints | None = None) -> Moments:
     seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
     n = len(panel)
-    count = _sums(seen, series, n)
+    count = series_sums(seen, series, n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = _sums(values, series, n) / count
-        off = _sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
+        mean = series_sums(values, series, n) / count
+        off = series_sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
         return Moments(mean, np.sqrt(off / count), count)
 
 
 class Level(NamedTuple):
-    """Of the training part, per target, (C,) each."""
+    """Location and scale of each target over all series, (C,) each."""
 
     centre: NDArray[np.float32]  # mean over all observed values
     spread: NDArray[np.float32]  # median over series of their deviation
@@ -66,9 +66,9 @@ class Level(NamedTuple):
 
 
 def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
-    """Where the values before `stops` (from `begins` on) lie and how far they vary.
+    """Location and scale of the values before `stops`, from `begins` on.
 
-    A series counts once, whatever its length.
+    To the scale every series counts once, whatever its length.
     """
     mean, deviation, count = moments(panel, stops, begins)
     total = (np.nan_to_num(mean) * count).sum(axis=0)
@@ -81,6 +81,6 @@ def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
     return Level(*(p.astype(np.float32) for p in parts))
 
 
-def _sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:
+def series_sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:
     """Rows (N, C) summed by series, (n, C)."""
     return np.stack([np.bincount(series, weights=column, minlength=n) for column in rows.T], axis=1)

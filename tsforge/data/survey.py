@@ -13,18 +13,18 @@ from tsforge.data.season import detect_season
 from tsforge.data.split import default_horizon
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, detect
-from tsforge.data.table.table import Table, tidy
+from tsforge.data.table.table import Table, arrange
 
 
 def survey(source: Any, config: DataConfig) -> dict[str, Any]:
-    """Look at a table. Columns that could all be the target are all looked at.
+    """What `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     Raises DataError for what would stop a fit.
     """
     frame = read(source)
     roles = detect(frame, config, lenient=True)
     asked = tuple(config.target) or (roles.target if len(roles.target) == 1 else ())
-    table = tidy(frame, roles, config)
+    table = arrange(frame, roles, config)
     panel = build(table)
     lengths = panel.ends - panel.offsets[:-1]
     return {

@@ -1,8 +1,7 @@
-"""Forecasts as a tidy frame in the columns, types and order of the table they came from."""
+"""Forecasts as a tidy frame, in the columns, types and order of the table they came from; and as JSON or a file."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +11,26 @@ from numpy.typing import NDArray
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import format_times
 from tsforge.errors import DataError
+from tsforge.runtime import files
 
 Floats = NDArray[np.floating]
 
+ENDINGS = (".csv", ".parquet")
+
 
 def quantile_name(level: float) -> str:
-    """As "q0.1"."""
+    """The column of a quantile, as "q0.1"."""
     return f"q{level:g}"
 
 
-def tidy(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...]) -> pd.DataFrame:
+def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...]) -> pd.DataFrame:
     """Forecasts from the end of each series, one row per series, step and target.
 
-    point (n, H, C), quantiles (n, H, C, Q). Columns: ids, time, `target` where there are several, `forecast`,
-    one per level.
+    Columns: ids, time, `target` where there are several, `forecast`, one per level.
+
+    point: (n, H, C).
+    quantiles: (n, H, C, Q).
+    levels: of the quantiles, (Q,).
     """
     n, H, C = point.shape
     schema = panel.schema
@@ -57,7 +62,9 @@ def pairs(
 ) -> pd.DataFrame:
     """One row per forecast step, target and past step of the one series of a panel.
 
-    past (L,), ahead (H,): times. lag (H, L): steps between them. values: further columns by name, (H, C, L) each.
+    past, ahead: times, (L,) and (H,).
+    lag: steps between them, (H, L).
+    values: further columns by name, (H, C, L) each.
     """
     schema = panel.schema
     shape = (len(ahead), len(schema.target), len(past))
@@ -66,12 +73,12 @@ def pairs(
     columns[schema.time] = ahead.iloc[h].reset_index(drop=True)
     if len(schema.target) > 1:
         columns["target"] = np.array(schema.target, dtype=object)[c]
-    made = {"step": h + 1, f"past_{schema.time}": past.iloc[step].reset_index(drop=True), "lag": lag[h, step]}
-    made |= {name: column.reshape(-1) for name, column in values.items()}
-    clash = [name for name in (*made, "target") if name in (*schema.id, schema.time)]
+    own = {"step": h + 1, f"past_{schema.time}": past.iloc[step].reset_index(drop=True), "lag": lag[h, step]}
+    own |= {name: column.reshape(-1) for name, column in values.items()}
+    clash = [name for name in (*own, "target") if name in (*schema.id, schema.time)]
     if clash:
         raise DataError(f"the table has a column '{clash[0]}', as the explanation would", "rename it in the data")
-    return pd.DataFrame(columns | made)
+    return pd.DataFrame(columns | own)
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -99,19 +106,9 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def check_path(path: Path, endings: tuple[str, ...] = (".csv", ".parquet")) -> None:
-    """Raises DataError for another ending, a missing folder, or what cannot be written."""
-    if path.suffix not in endings:
-        raise DataError(f"{path}: unknown ending '{path.suffix}'", f"name a file that ends in {' or '.join(endings)}")
-    if not path.absolute().parent.is_dir():
-        raise DataError(f"{path}: there is no folder {path.parent}", "make it first")
-    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
-        raise DataError(f"{path}: cannot be written: it is a folder or protected", "name another file")
-
-
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """To .csv or .parquet, by the ending."""
-    check_path(path)
+    """Write a frame as CSV or Parquet, by the ending of the path. Raises ConfigError for any other."""
+    files.check_path(path, ENDINGS)
     if path.suffix == ".csv":
         frame.to_csv(path, index=False)
     else:

@@ -1,4 +1,4 @@
-"""Which windows there are: index arithmetic over a panel, no copies. A window has the name of its origin."""
+"""The windows of a panel by index arithmetic, without copies. A window has the name of its origin."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ def cut(
 ) -> Windows:  # fmt: skip
     """The windows whose truth lies in rows [begin, end) of their series.
 
-    begin, end: (n,) rows. The last window of each series ends at `end`; earlier ones lie `stride` before.
-    A context is full where the series allows one; a series too short for that gives windows from the shortest
-    of horizon and what there is, padded and masked. history: of how many steps on, where that is given, whether or not
-    the series allows a full context. Windows with nothing observed on a side are left out.
+    The last window of each series ends at `end`. A context is full where the series allows one; a series too short
+    for that gives windows from the shorter of the horizon and its own length on, padded and masked. Windows with
+    nothing observed on a side are left out.
+
+    begin, end: (n,) rows.
+    context, horizon: steps before and behind the origin.
+    stride: steps between windows.
+    history: steps before the origin from which windows begin, whether or not the series allows a full context.
     """
     starts = panel.offsets[:-1]
     full = np.minimum(starts + context, end - horizon)
@@ -63,6 +67,6 @@ def last(panel: Panel) -> Windows:
 
 
 def padded(panel: Panel, windows: Windows, context: int) -> int:
-    """How many series have windows that reach before their first row."""
+    """The number of series with windows that reach before their first row."""
     early = windows.origins - context < panel.offsets[windows.series]
     return len(np.unique(windows.series[early]))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tsforge.config import Config
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands, Floats, Move, pairs_of
+from tsforge.evaluation.quantiles import Floats, Quantiles, Widening, pairs_of
 
 log = logging.getLogger("tsforge")
 
@@ -29,9 +29,10 @@ LEAST = 30  # held-out windows for corrections per step; with fewer, all steps s
 class Calibration(Config):
     """Corrections for the pairs of `levels`, in units of each window's deviation.
 
-    widening (H, C, P): added above and below. unit (H, C): spread of the scores, for the adaptive step.
-    windows: held-out windows behind them. pooled: whether the steps of some target share
-    theirs, because windows were few.
+    widening: (H, C, P), added above and below.
+    unit: (H, C), spread of the scores, for the adaptive step.
+    windows: held-out windows behind the corrections.
+    pooled: whether the steps of some target share one correction, because windows were few.
     """
 
     levels: tuple[float, ...]
@@ -41,21 +42,25 @@ class Calibration(Config):
     pooled: bool = False
 
     def apply(self, o: Outcome) -> Outcome:
-        """The same forecasts with corrected quantiles; those of a point forecast are made here."""
+        """Forecasts with corrected quantiles; a point forecast gets its quantiles here."""
         return apply_all(o, [(len(o.truth), self)])
 
-    def settled(self) -> Calibration:
-        """The same without corrections: where to start from once they have been applied."""
+    def cleared(self) -> Calibration:
+        """Without corrections: where adaptive intervals start from once these have been applied."""
         return self.model_copy(update={"widening": _short(0 * np.asarray(self.widening))})
 
     def correct(self, point: Floats, quantiles: Floats, spread: Floats) -> Floats:
         """Quantiles (W, H, C, Q) at `levels` that never cross, from forecasts as the network gave them.
 
-        point (W, H, C), quantiles (W, H, C, Q) or none (Q = 0), spread (W, C): one normalised unit.
+        point: (W, H, C).
+        quantiles: (W, H, C, Q), or none (Q = 0).
+        spread: (W, C), one normalised unit.
         """
-        raw = Bands.given(quantiles, self.levels, point, spread) if quantiles.shape[-1] else None
-        raw = raw or Bands.flat(self.levels, point, spread)
-        return np.moveaxis(raw.widened(_move([(len(point), self)])).planes(), 0, -1)
+        if quantiles.shape[-1]:
+            raw = Quantiles.of_values(quantiles, self.levels, point, spread)
+        else:
+            raw = Quantiles.of_point(self.levels, point, spread)
+        return np.moveaxis(raw.widened(_widening([(len(point), self)])).values(), 0, -1)
 
 
 Fits = Sequence[tuple[int, Calibration | None]]  # windows of each fit, in their order, and its corrections
@@ -67,23 +72,23 @@ def apply_all(o: Outcome, fits: Fits) -> Outcome:
     if levels is None:
         return o
     o = with_levels(o, levels)
-    return replace(o, bands=o.bands.widened(_move(fits)))
+    return replace(o, distribution=o.distribution.widened(_widening(fits)))
 
 
-def _move(fits: Fits) -> Move:
-    known = next(np.array(start.widening, dtype=np.float32) for _, start in fits if start is not None)
-    table = [0 * known if start is None else np.array(start.widening, dtype=np.float32) for _, start in fits]
+def _widening(fits: Fits) -> Widening:
+    tables = [None if start is None else np.array(start.widening, dtype=np.float32) for _, start in fits]
+    none = np.zeros_like(next(table for table in tables if table is not None))
+    stacked = np.stack([none if table is None else table for table in tables])
     row = np.repeat(np.arange(len(fits)), [count for count, _ in fits])
-    moves = np.ascontiguousarray(np.stack(table).transpose(3, 0, 1, 2))
-    return Move.given(moves, row)
+    return Widening(np.ascontiguousarray(stacked.transpose(3, 0, 1, 2)), row)
 
 
-def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
-    """Corrections from held-out windows; `levels` are those of the answer where `o` has none (a point forecast).
+def fit(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
+    """Corrections from held-out windows; a point forecast gets quantiles at `levels`.
 
     None where no level has its mirror image, or where nothing was observed. A target with fewer than 30 observed
     windows at some step has the scores of all its steps taken together; where even those are too few for a pair of
-    levels, it is left as it is. Both are said.
+    levels, it is left as it is. Warns of both.
     """
     o = with_levels(o, levels)
     if not pairs_of(o.levels).low or not o.observed.any():
@@ -115,21 +120,21 @@ def learn(o: Outcome, levels: tuple[float, ...]) -> Calibration | None:
 
 
 def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
-    """A point forecast as quantiles that all lie on it; any other outcome as it is."""
+    """A point forecast with quantiles that all lie on it; any other outcome as it is."""
     if o.levels or not levels:
         return o
-    return replace(o, bands=Bands.flat(levels, o.point, o.spread))
+    return replace(o, distribution=Quantiles.of_point(levels, o.point, o.spread))
 
 
 def _scores(o: Outcome) -> Floats:
     """How far each truth lies outside each pair (inside: below 0), in units of its window, (P, W, H, C)."""
-    pairs, offset = pairs_of(o.levels), o.bands.offset
-    found = np.empty((len(pairs.low), *o.truth.shape), dtype=np.float32)
-    place = (o.truth - o.bands.centre) / o.spread[:, None]
+    pairs, offset = pairs_of(o.levels), o.distribution.offset
+    scores = np.empty((len(pairs.low), *o.truth.shape), dtype=np.float32)
+    place = (o.truth - o.distribution.centre) / o.spread[:, None]
     place[~o.observed] = np.nan
-    for into, a, b in zip(found, pairs.low, pairs.high, strict=True):
-        np.maximum(offset[a] - place, place - offset[b], out=into)
-    return found
+    for score, a, b in zip(scores, pairs.low, pairs.high, strict=True):
+        np.maximum(offset[a] - place, place - offset[b], out=score)
+    return scores
 
 
 def _order_statistics(scores: Floats, nominal: NDArray[np.float64]) -> tuple[Floats, bool]:
@@ -137,8 +142,8 @@ def _order_statistics(scores: Floats, nominal: NDArray[np.float64]) -> tuple[Flo
     n = (~np.isnan(scores[0])).sum(axis=0)  # (H,)
     rank = np.ceil((n + 1) * nominal[:, None] - 1e-9).astype(np.int64)
     ordered = np.sort(np.ascontiguousarray(np.moveaxis(scores, 1, -1)), axis=-1)  # NaN last; in a row, it is fast
-    found = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[..., None], axis=-1)[..., 0]
-    return np.where(rank <= n, found, 0.0), bool((rank > n).any())
+    chosen = np.take_along_axis(ordered, np.clip(rank - 1, 0, scores.shape[1] - 1)[..., None], axis=-1)[..., 0]
+    return np.where(rank <= n, chosen, 0.0), bool((rank > n).any())
 
 
 def _reach(errors: Floats) -> Floats:

@@ -18,7 +18,7 @@ from tsforge.data.windows import Windows
 from tsforge.evaluation import conformal
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Bands, scaled
+from tsforge.evaluation.quantiles import Quantiles, scaled
 from tsforge.forecast import Forecast
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
@@ -85,17 +85,17 @@ def baselines(
 
 def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dataset) -> None:
     """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
-    network.scaler.learn(*(torch.from_numpy(part) for part in dataset.level))
+    network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     if not len(dataset.parts.train):
         return
     most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.learn(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
+        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:
     held_out = outcomes(readers, dataset, dataset.parts.validation)
-    return {name: Forecaster(reader, conformal.learn(held_out[name], LEVELS)) for name, reader in readers.items()}
+    return {name: Forecaster(reader, conformal.fit(held_out[name], LEVELS)) for name, reader in readers.items()}
 
 
 def outcomes(readers: dict[str, Reader], dataset: Dataset, windows: Windows) -> dict[str, Outcome]:
@@ -134,7 +134,8 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     panel, series = dataset.panel, windows.series
     return {
         name: Outcome(
-            truth=truth, observed=observed, point=k.point, bands=Bands(k.levels, k.centre, k.spread, k.offset),
+            truth=truth, observed=observed, point=k.point,
+            distribution=Quantiles(k.levels, k.centre, k.spread, k.offset),
             scale=dataset.in_sample.mean[series], square=dataset.in_sample.square[series], series=series,
             time=panel.first[series] + windows.origins - panel.offsets[series],
         )
@@ -188,7 +189,8 @@ def standardise(outcomes: dict[str, Outcome], moments: Moments) -> dict[str, Out
     return {
         name: replace(
             o, truth=truths[id(o.truth)], point=scaled(o.point, mean, deviation),
-            bands=o.bands.scaled(mean, deviation), scale=o.scale / deviation, square=o.square / deviation**2,
+            distribution=o.distribution.scaled(mean, deviation), scale=o.scale / deviation,
+            square=o.square / deviation**2,
         )
         for name, o in outcomes.items()
     }  # fmt: skip

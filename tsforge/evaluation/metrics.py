@@ -1,60 +1,100 @@
-"""Scores: one pure function per metric over an `Outcome`, for all points, by horizon step, or by series.
+"""Metrics: what each one measures, as a pure function of an `Outcome`; `scores.py` averages them.
 
-Axes: W windows, H horizon, C targets, Q quantile levels. A metric returns `Terms` (`terms.py`).
+A new metric is one function that returns a `Ratio`, and one line of METRICS.
+
+Axes: W windows, H horizon, C targets, Q quantile levels.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats
-from tsforge.evaluation.terms import Terms
 
-Metric = Callable[[Outcome], Terms]
 REFERENCE = "seasonal-naive"  # whom a skill is measured against
 
 
-def mse(o: Outcome) -> Terms:
+class Ratio(NamedTuple):
+    """A metric before it is averaged: the sum of `numerator` over the sum of `denominator`, then a root where `root`.
+
+    Both are (W, H, C), 0 where not observed and where the metric has no value; `left_out` counts the observed points
+    without a value. Pooling, steps, windows and series differ only in which points are summed.
+    """
+
+    numerator: Floats
+    denominator: Floats
+    left_out: int = 0
+    root: bool = False
+
+    @property
+    def value(self) -> Floats:
+        """The metric; NaN (and no warning) where there is nothing to divide by."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(self.denominator > 0, self.numerator / self.denominator, np.nan)
+        return np.sqrt(mean) if self.root else mean
+
+    def map(self, function: Callable[[Floats], Floats]) -> Ratio:
+        """Numerator and denominator changed alike."""
+        return self._replace(numerator=function(self.numerator), denominator=function(self.denominator))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and what its values mean.
+
+    function: numerator and denominator at every point.
+    lower_is_better: False where neither direction is better, as of a bias or a coverage: then there is no skill.
+    needs_quantiles: whether a point forecast has no value.
+    """
+
+    function: Callable[[Outcome], Ratio]
+    lower_is_better: bool = True
+    needs_quantiles: bool = False
+
+
+def mse(o: Outcome) -> Ratio:
     """Mean squared error."""
-    return Terms(o.error**2, o.weight)
+    return Ratio(o.error**2, o.weight)
 
 
-def rmse(o: Outcome) -> Terms:
+def rmse(o: Outcome) -> Ratio:
     """Root of the mean squared error."""
     return mse(o)._replace(root=True)
 
 
-def mae(o: Outcome) -> Terms:
+def mae(o: Outcome) -> Ratio:
     """Mean absolute error."""
-    return Terms(o.distance, o.weight)
+    return Ratio(o.distance, o.weight)
 
 
-def bias(o: Outcome) -> Terms:
+def bias(o: Outcome) -> Ratio:
     """Mean of forecast minus truth: above 0 where forecasts are too high."""
-    return Terms(o.error, o.weight)
+    return Ratio(o.error, o.weight)
 
 
-def mape(o: Outcome) -> Terms:
+def mape(o: Outcome) -> Ratio:
     """100 |y - f| / |y|, in per cent; points with y = 0 are left out."""
     return _where(o, 100 * o.distance, o.size)
 
 
-def smape(o: Outcome) -> Terms:
+def smape(o: Outcome) -> Ratio:
     """200 |y - f| / (|y| + |f|), in 0 to 200; points where both are 0 are left out. (Makridakis & Hibon 2000)"""
     return _where(o, 200 * o.distance, o.size + np.abs(o.point))
 
 
-def wape(o: Outcome) -> Terms:
+def wape(o: Outcome) -> Ratio:
     """Sum of |y - f| over the sum of |y|, a ratio; also called ND."""
-    return Terms(o.distance, o.size)
+    return Ratio(o.distance, o.size)
 
 
-def mase(o: Outcome) -> Terms:
+def mase(o: Outcome) -> Ratio:
     """Absolute error over the in-sample seasonal naive error of the series. (Hyndman & Koehler 2006)
 
     Points of series that never changed in-sample have no scale and are left out.
@@ -62,113 +102,127 @@ def mase(o: Outcome) -> Terms:
     return _where(o, o.distance, np.nan_to_num(o.scale)[:, None, :])
 
 
-def rmsse(o: Outcome) -> Terms:
+def rmsse(o: Outcome) -> Ratio:
     """Root of the squared error over the in-sample mean squared seasonal difference. (Makridakis et al. 2022, "M5")"""
     return _where(o, o.error**2, np.nan_to_num(o.square)[:, None, :])._replace(root=True)
 
 
-def wql(o: Outcome) -> Terms:
+def wql(o: Outcome) -> Ratio:
     """Weighted quantile loss: twice the pinball loss summed, over the sum of |y|; the mean over all levels.
 
     (Salinas et al. 2020, "DeepAR"; the level 0.5 alone gives WAPE.) NaN without quantiles or where y is all 0.
     """
-    return Terms(2 * o.pinball, o.size) if o.levels else _unknown(o)
+    return Ratio(2 * o.pinball, o.size) if o.levels else _unknown(o)
 
 
-def crps(o: Outcome) -> Terms:
+def crps(o: Outcome) -> Ratio:
     """Continuous ranked probability score from quantiles: twice the mean pinball loss over all levels.
 
     (Laio & Tamea 2007; it tends to the integral as levels grow dense.)
     """
-    return Terms(2 * o.pinball, o.weight) if o.levels else _unknown(o)
+    return Ratio(2 * o.pinball, o.weight) if o.levels else _unknown(o)
 
 
-def pinball(o: Outcome, level: float) -> Terms:
+def pinball(o: Outcome, level: float) -> Ratio:
     """Pinball loss of the quantile at `level`. (Koenker & Bassett 1978)"""
     q = _position(o, level)
-    return Terms(o.pinball_at(q), o.weight) if q is not None else _unknown(o)
+    return Ratio(o.pinball_at(q), o.weight) if q is not None else _unknown(o)
 
 
-def coverage(o: Outcome, nominal: float) -> Terms:
+def coverage(o: Outcome, nominal: float) -> Ratio:
     """Share of truths within the central interval, bounds included; `nominal` is right."""
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
     low, high = (o.quantile(q) for q in bounds)  # as they are shown: a truth may lie on them
-    return Terms(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
+    return Ratio(((low <= o.truth) & (o.truth <= high) & o.observed).astype(float), o.weight)
 
 
-def width(o: Outcome, nominal: float) -> Terms:
+def width(o: Outcome, nominal: float) -> Ratio:
     """Mean width of the central interval."""
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
     low, high = (o.ordered[q] for q in bounds)
-    return Terms(o.in_data_units(high - low), o.weight)
+    return Ratio(o.in_data_units(high - low), o.weight)
 
 
-def winkler(o: Outcome, nominal: float) -> Terms:
+def winkler(o: Outcome, nominal: float) -> Ratio:
     """Width plus 2 / (1 - nominal) times the distance of truths outside. (Winkler 1972; Gneiting & Raftery 2007)"""
     bounds = _bounds(o, nominal)
     if bounds is None:
         return _unknown(o)
     low, high = (o.ordered[q] for q in bounds)
     outside = np.maximum(low - o.place, 0) + np.maximum(o.place - high, 0)
-    return Terms(width(o, nominal).total + o.in_data_units(2 / (1 - nominal) * outside), o.weight)
+    return Ratio(width(o, nominal).numerator + o.in_data_units(2 / (1 - nominal) * outside), o.weight)
 
+
+# By a number in the name: the nominal share of an interval, or a quantile's level.
+_FAMILIES: dict[str, Callable[[float], Metric]] = {
+    "coverage": lambda p: Metric(partial(coverage, nominal=p), lower_is_better=False, needs_quantiles=True),
+    "width": lambda p: Metric(partial(width, nominal=p), lower_is_better=False, needs_quantiles=True),
+    "winkler": lambda p: Metric(partial(winkler, nominal=p), needs_quantiles=True),
+    "pinball": lambda p: Metric(partial(pinball, level=p), needs_quantiles=True),
+}
 
 METRICS: dict[str, Metric] = {
-    "mase": mase, "mae": mae, "rmse": rmse, "mse": mse, "smape": smape, "mape": mape, "wape": wape, "rmsse": rmsse,
-    "bias": bias, "wql": wql, "crps": crps,
-    "coverage_80": partial(coverage, nominal=0.8), "coverage_90": partial(coverage, nominal=0.9),
-    "width_80": partial(width, nominal=0.8), "width_90": partial(width, nominal=0.9),
-    "winkler_80": partial(winkler, nominal=0.8), "winkler_90": partial(winkler, nominal=0.9),
-}  # fmt: skip
+    "mase": Metric(mase),
+    "mae": Metric(mae),
+    "rmse": Metric(rmse),
+    "mse": Metric(mse),
+    "smape": Metric(smape),
+    "mape": Metric(mape),
+    "wape": Metric(wape),
+    "rmsse": Metric(rmsse),
+    "bias": Metric(bias, lower_is_better=False),
+    "wql": Metric(wql, needs_quantiles=True),
+    "crps": Metric(crps, needs_quantiles=True),
+    **{f"{name}_{n}": _FAMILIES[name](n / 100) for name in ("coverage", "width", "winkler") for n in (80, 90)},
+}
 
 SHOWN = ("mase", "mae", "rmse", "mse", "smape", "wql", "coverage_80", "coverage_90")  # where nobody asked for others
 
-_FAMILIES: dict[str, Callable[..., Terms]] = {"coverage": coverage, "width": width, "winkler": winkler}
-_NO_ERROR = ("bias", "coverage", "width")  # lower is not better
-
-
-def asks_quantiles(name: str) -> bool:
-    """Whether a metric looks at quantiles."""
-    return name.startswith(("wql", "crps", *_FAMILIES, "pinball"))
-
 
 def find(name: str) -> Metric | None:
-    """The metric of a name, also of "coverage_95", "winkler_50", "pinball_0.25"; None for an unknown one."""
+    """The metric of a name, also of "coverage_95", "winkler_50", "pinball_0.25"; None for an unknown name."""
     if name in METRICS:
         return METRICS[name]
     if match := re.fullmatch(r"(coverage|width|winkler)_(\d+(?:\.\d+)?)", name):
         nominal = float(match[2]) / 100
-        return partial(_FAMILIES[match[1]], nominal=nominal) if 0 < nominal < 1 else None
+        return _FAMILIES[match[1]](nominal) if 0 < nominal < 1 else None
     if match := re.fullmatch(r"pinball_(0?\.\d+)", name):
-        return partial(pinball, level=float(match[1])) if float(match[1]) > 0 else None
+        return _FAMILIES["pinball"](float(match[1])) if float(match[1]) > 0 else None
     return None
 
 
-def is_error(name: str) -> bool:
-    """Whether lower is better, so that a skill makes sense."""
-    return not name.startswith(_NO_ERROR)
+def metric(name: str) -> Metric:
+    """The metric of a name, as `find` reads it. Raises KeyError for an unknown name."""
+    if (metric := find(name)) is None:
+        raise KeyError(name)
+    return metric
 
 
-def _where(o: Outcome, total: Floats, denominator: Floats) -> Terms:
+def lower_is_better(name: str) -> bool:
+    """Whether a skill makes sense, by name; also of "owa", which has no line in METRICS as it needs a reference."""
+    return name == "owa" or metric(name).lower_is_better
+
+
+def _where(o: Outcome, total: Floats, denominator: Floats) -> Ratio:
     """total / denominator at every observed point whose denominator is above 0; the others are counted."""
     if o.complete and (denominator > 0).all():
-        return Terms(total / denominator, o.weight)
-    kept = o.observed & (denominator > 0)
-    ratio = np.divide(total, denominator, out=np.zeros(total.shape), where=kept)
-    return Terms(ratio, kept.astype(float), int(o.observed.sum() - kept.sum()))
+        return Ratio(total / denominator, o.weight)
+    valid = o.observed & (denominator > 0)
+    ratio = np.divide(total, denominator, out=np.zeros(total.shape), where=valid)
+    return Ratio(ratio, valid.astype(float), int(o.observed.sum() - valid.sum()))
 
 
-def _unknown(o: Outcome) -> Terms:
+def _unknown(o: Outcome) -> Ratio:
     nothing = np.zeros(o.truth.shape)
-    return Terms(nothing, nothing, int(o.observed.sum()))
+    return Ratio(nothing, nothing, int(o.observed.sum()))
 
 
 def _position(o: Outcome, level: float) -> int | None:
-    return next((q for q, known in enumerate(o.levels) if abs(known - level) < 1e-9), None)
+    return next((q for q, other in enumerate(o.levels) if abs(other - level) < 1e-9), None)
 
 
 def _bounds(o: Outcome, nominal: float) -> tuple[int, int] | None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.evaluation import quantiles as bands
-from tsforge.evaluation.quantiles import Bands, Floats, Ints, Rows, spread_out
+from tsforge.evaluation import quantiles
+from tsforge.evaluation.quantiles import Floats, Ints, Quantiles, Rows, spread_out
 
 BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
 
@@ -23,15 +23,19 @@ BLOCK = 65536  # points of a block: few enough that what is computed of them sta
 class Outcome:
     """Truths and forecasts over rolling origins, in the units they are scored in.
 
-    truth, point (W, H, C); observed (W, H, C) bool; bands: the quantiles, of W windows.
-    scale, square (W, C): in-sample mean absolute and mean squared seasonal difference of each window's series, NaN
-    where unknown. series (W,): which series; time (W,): grid position of the forecast origin.
+    truth, point: (W, H, C).
+    observed: (W, H, C), bool.
+    distribution: quantiles beside the point forecasts, or none.
+    scale: (W, C), in-sample mean absolute seasonal difference of each window's series, NaN where unknown.
+    square: (W, C), in-sample mean squared seasonal difference, NaN where unknown.
+    series: (W,), which series.
+    time: (W,), grid position of the forecast origin.
     """
 
     truth: Floats
     observed: NDArray[np.bool_]
     point: Floats
-    bands: Bands
+    distribution: Quantiles
     scale: Floats
     square: Floats
     series: Ints
@@ -40,33 +44,28 @@ class Outcome:
     @property
     def levels(self) -> tuple[float, ...]:
         """Of the quantiles, ascending; none of a point forecast."""
-        return self.bands.levels
+        return self.distribution.levels
 
     @property
     def spread(self) -> Floats:
         """One normalised unit of each window's forecast, (W, C)."""
-        return self.bands.spread
+        return self.distribution.spread
 
     @cached_property
     def quantiles(self) -> Floats:
         """The quantiles at `levels`, (W, H, C, Q); level by level in memory, which makes what follows faster."""
-        return np.moveaxis(self.bands.planes(), 0, -1)
-
-    def saying(self, quantiles: Floats, levels: tuple[float, ...]) -> Outcome:
-        """The same point forecasts with other quantiles, (W, H, C, Q)."""
-        return replace(self, bands=Bands.given(quantiles, levels, self.point, self.spread))
+        return np.moveaxis(self.distribution.values(), 0, -1)
 
     def part(self, windows: Rows) -> Outcome:
         """Some of the windows."""
         columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
-        return replace(self, bands=self.bands.part(windows), **columns)
+        return replace(self, distribution=self.distribution.part(windows), **columns)
 
-    def blocks(self) -> Iterator[tuple[slice, Outcome]]:
-        """All windows, a few at a time, and which they are."""
+    def blocks(self) -> Iterator[Outcome]:
+        """All windows, a few at a time."""
         size = max(1, BLOCK // max(1, self.truth[0].size if len(self.truth) else 1))
         for begin in range(0, max(1, len(self.truth)), size):
-            here = slice(begin, begin + size)
-            yield here, self.part(here)
+            yield self.part(slice(begin, begin + size))
 
     @cached_property
     def complete(self) -> bool:
@@ -101,16 +100,16 @@ class Outcome:
     @cached_property
     def place(self) -> Floats:
         """Where the truth lies, in units of each window, as the offsets of the quantiles are, (W, H, C)."""
-        return (self.truth - self.bands.centre) / self.unit
+        return (self.truth - self.distribution.centre) / self.unit
 
     @cached_property
     def ordered(self) -> Floats:
         """The quantiles in units of each window, (Q, W or 1, H, C)."""
-        return self.bands.ordered()
+        return self.distribution.ordered()
 
     def quantile(self, q: int) -> Floats:
         """The quantiles at one level in units of the data, (W, H, C)."""
-        return self.bands.restored(self.ordered[q], self.unit)
+        return self.distribution.in_data_units(self.ordered[q], self.unit)
 
     @cached_property
     def pinball(self) -> Floats:
@@ -142,11 +141,6 @@ class Outcome:
         exact = values.astype(np.float64, copy=False)
         return exact if self.complete else np.where(self.observed, exact, 0.0)
 
-    @cached_property
-    def sums(self) -> dict[Any, Any]:
-        """Where metrics keep what they have summed, so that it is summed once."""
-        return {}
-
 
 _PER_WINDOW = ("truth", "observed", "point", "scale", "square", "series", "time")
 
@@ -156,4 +150,5 @@ def concatenated(outcomes: list[Outcome]) -> Outcome:
     if len(outcomes) == 1:
         return outcomes[0]
     columns: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in outcomes]) for name in _PER_WINDOW}
-    return replace(outcomes[0], bands=bands.concatenated([o.bands for o in outcomes]), **columns)
+    distribution = quantiles.concatenated([o.distribution for o in outcomes])
+    return replace(outcomes[0], distribution=distribution, **columns)

@@ -1,6 +1,6 @@
 """Quantiles by what they are made of, so that they need not all lie in memory at once.
 
-    quantile = centre + spread · (offset ± move)
+    quantile = centre + spread · (offset ± widening)
 
 put in order from the middle outwards: a level that would pass its neighbour on the inside stops there.
 
@@ -9,7 +9,7 @@ Axes: W windows, H horizon, C targets, Q levels, P pairs of levels that mirror e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,133 +22,136 @@ Ints = NDArray[np.int64]
 Rows = slice | Ints
 
 
-class Move(NamedTuple):
-    """How far the pairs go apart, in units of each window: window w by made()[:, row[w]]."""
+class Widening(NamedTuple):
+    """How far the pairs are moved apart, in units of each window: window w by table[:, row[w]].
 
-    made: Callable[[], Floats]  # (P, T, H, C), which may be computed when it is first asked for
-    row: Ints  # (W,)
+    table (P, T, H, C), where T corrections serve all windows; row (W,).
+    """
 
-    @classmethod
-    def given(cls, table: Floats, row: Ints) -> Move:
-        """With a table that is there."""
-        return cls(lambda: table, row)
+    table: Floats
+    row: Ints
 
     def of(self, p: int) -> Floats:
         """One pair, (W, H, C), or (1, H, C) where all windows have the same."""
-        table, row = self.made()[p], self.row
+        table: Floats = self.table[p]
+        row = self.row
         if len(table) == 1:
-            found: Floats = table
-        elif len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all():
-            found = table[row[0] : row[-1] + 1]  # in a row, as mostly: nothing is copied
-        else:
-            found = table[row]
-        return found
+            return table
+        consecutive = len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all()
+        rows: Rows = slice(row[0], row[-1] + 1) if consecutive else row  # mostly a slice: nothing is copied
+        moved: Floats = table[rows]
+        return moved
 
 
 @dataclass(frozen=True)
-class Bands:
+class Quantiles:
     """The quantiles at `levels`, ascending, of W windows.
 
-    centre (W, 1 or H, C) in data units; spread (W, C) one normalised unit of each window in data units;
-    offset (Q, W or 1, H, C) and moves, which are summed, in normalised units.
+    centre: (W, 1 or H, C), in data units.
+    spread: (W, C), one normalised unit of each window in data units.
+    offset: (Q, W or 1, H, C), in normalised units.
+    widenings: in normalised units, summed.
     """
 
     levels: tuple[float, ...]
     centre: Floats
     spread: Floats
     offset: Floats
-    moves: tuple[Move, ...] = ()
+    widenings: tuple[Widening, ...] = ()
 
     @classmethod
-    def given(cls, quantiles: Floats, levels: tuple[float, ...], point: Floats, spread: Floats) -> Bands:
-        """From quantiles (W, H, C, Q) in data units; point (W, H, C), spread (W, C)."""
-        offset = np.moveaxis(quantiles, -1, 0) - point
+    def of_values(cls, values: Floats, levels: tuple[float, ...], point: Floats, spread: Floats) -> Quantiles:
+        """From values (W, H, C, Q) in data units; point (W, H, C), spread (W, C)."""
+        offset = np.moveaxis(values, -1, 0) - point
         offset /= spread[:, None]
         return cls(levels, point, spread, offset)
 
     @classmethod
-    def flat(cls, levels: tuple[float, ...], point: Floats, spread: Floats) -> Bands:
+    def of_point(cls, levels: tuple[float, ...], point: Floats, spread: Floats) -> Quantiles:
         """All levels on the point forecast (W, H, C)."""
         return cls(levels, point, spread, np.zeros((len(levels), 1, *point.shape[1:]), dtype=np.float32))
 
-    def part(self, windows: Rows) -> Bands:
+    def part(self, windows: Rows) -> Quantiles:
         """Some of the windows."""
-        moves = tuple(m._replace(row=m.row[windows]) for m in self.moves)
-        return Bands(self.levels, self.centre[windows], self.spread[windows], self._offset(windows), moves)
+        offset = self.offset if self.offset.shape[1] == 1 else self.offset[:, windows]
+        widenings = tuple(w._replace(row=w.row[windows]) for w in self.widenings)
+        return Quantiles(self.levels, self.centre[windows], self.spread[windows], offset, widenings)
 
-    def _offset(self, windows: Rows) -> Floats:
-        return self.offset if self.offset.shape[1] == 1 else self.offset[:, windows]
+    def without_levels(self) -> Quantiles:
+        """Those of a point forecast: none."""
+        return Quantiles((), self.centre, self.spread, self.offset[:0])
 
-    def bare(self) -> Bands:
-        """Without quantiles."""
-        return Bands((), self.centre, self.spread, self.offset[:0])
+    def widened(self, widening: Widening) -> Quantiles:
+        """With each pair moved further apart."""
+        return replace(self, widenings=(*self.widenings, widening))
 
-    def widened(self, move: Move) -> Bands:
-        """The same, with each pair moved apart some more."""
-        return replace(self, moves=(*self.moves, move))
-
-    def scaled(self, mean: Floats, deviation: Floats) -> Bands:
+    def scaled(self, mean: Floats, deviation: Floats) -> Quantiles:
         """In units of `deviation` about `mean`, (W, C) each."""
         return replace(self, centre=scaled(self.centre, mean, deviation), spread=self.spread / deviation)
 
-    def planes(self) -> Floats:
-        """The quantiles, level by level, (Q, W, H, C)."""
-        return self.restored(self.ordered(), spread_out(self.spread, self.offset.shape[2]))
+    def values(self) -> Floats:
+        """In data units, level by level, (Q, W, H, C)."""
+        return self.in_data_units(self.ordered(), spread_out(self.spread, self.offset.shape[2]))
 
-    def restored(self, normalised: Floats, unit: Floats) -> Floats:
+    def in_data_units(self, normalised: Floats, unit: Floats) -> Floats:
         """Normalised quantiles (..., W or 1, H, C) in data units, (..., W, H, C); unit (W, H, C): the spread."""
-        found = normalised * unit
-        found += self.centre
-        return found.astype(np.float32, copy=False)
+        values = normalised * unit
+        values += self.centre
+        return values.astype(np.float32, copy=False)
 
     def ordered(self) -> Floats:
-        """The quantiles in normalised units, (Q, W, H, C); (Q, 1, H, C) where all windows have the same."""
-        if not self.moves:
+        """In normalised units, (Q, W, H, C); (Q, 1, H, C) where all windows have the same."""
+        if not self.widenings:
             return self.offset
-        pairs, shifts = pairs_of(self.levels), [self.shift(p) for p in range(len(pairs_of(self.levels).low))]
+        pairs = pairs_of(self.levels)
+        shifts = [self.shift(p) for p in range(len(pairs.low))]
         windows = np.broadcast_shapes(self.offset.shape[1:], *(shift.shape for shift in shifts))
-        found = np.empty((len(self.levels), *windows), dtype=np.float32)
+        planes = np.empty((len(self.levels), *windows), dtype=np.float32)
         for q in pairs.alone:
-            found[q] = self.offset[q]
+            planes[q] = self.offset[q]
         for a, b, shift in zip(pairs.low, pairs.high, shifts, strict=True):
-            np.subtract(self.offset[a], shift, out=found[a])
-            np.add(self.offset[b], shift, out=found[b])
-        pairs.order(found, self.middle)
-        return found
+            np.subtract(self.offset[a], shift, out=planes[a])
+            np.add(self.offset[b], shift, out=planes[b])
+        pairs.order(planes, self.middle)
+        return planes
 
     def shift(self, p: int) -> Floats:
         """How far both levels of a pair are moved outwards, normalised, (W or 1, H, C)."""
-        first, *others = (move.of(p) for move in self.moves)
+        first, *others = (widening.of(p) for widening in self.widenings)
         return sum(others, start=first)
 
     def pair(self, p: int) -> tuple[Floats, Floats]:
         """(low, high) of a pair as it is moved, normalised and not in order, (W or 1, H, C) each."""
         pairs = pairs_of(self.levels)
         low, high = self.offset[pairs.low[p]], self.offset[pairs.high[p]]
-        return (low - self.shift(p), high + self.shift(p)) if self.moves else (low, high)
+        return (low - self.shift(p), high + self.shift(p)) if self.widenings else (low, high)
 
     @property
     def middle(self) -> Floats:
         """What never moves, normalised, (W or 1, H, C): the level nearest 0.5, or halfway between the two that are."""
         a, b = pairs_of(self.levels).middle
-        found: Floats = self.offset[a] if a == b else (self.offset[a] + self.offset[b]) / 2
-        return found
+        middle: Floats = self.offset[a] if a == b else (self.offset[a] + self.offset[b]) / 2
+        return middle
 
 
 class Pairs:
-    """Mirror-image levels by position: low[p] and high[p], the widest pair first; `alone` are those without a mirror.
+    """Mirror-image levels by position, the widest pair first.
 
-    middle: the level nearest 0.5 and its mirror, itself where it has none. within[p]: those alone between its levels.
+    low, high: the two positions of each pair.
+    alone: the levels without a mirror image.
+    middle: the level nearest 0.5 and its mirror image, or twice itself where it has none.
+    within: for each pair, the levels alone that lie between its two.
+    nominal: (P,), the coverage that each pair promises.
     """
 
     def __init__(self, levels: Sequence[float]) -> None:
-        found = [(a, b) for a, x in enumerate(levels) for b, y in enumerate(levels) if a < b and abs(x + y - 1) < 1e-9]
-        self.low, self.high = ([pair[side] for pair in found] for side in (0, 1))
+        pairs = [(a, b) for a, x in enumerate(levels) for b, y in enumerate(levels) if a < b and abs(x + y - 1) < 1e-9]
+        self.low, self.high = ([pair[side] for pair in pairs] for side in (0, 1))
         self.alone = [q for q in range(len(levels)) if q not in (*self.low, *self.high)]
         nearest = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5), default=0)
-        self.middle = next((pair for pair in found if nearest in pair), (nearest, nearest))
-        self.within = [[q for q in self.alone if a < q < b and q not in self.middle] for a, b in found]
-        self.nominal = np.array([levels[b] - levels[a] for a, b in found])  # the coverage that each promises, (P,)
+        self.middle = next((pair for pair in pairs if nearest in pair), (nearest, nearest))
+        self.within = [[q for q in self.alone if a < q < b and q not in self.middle] for a, b in pairs]
+        self.nominal = np.array([levels[b] - levels[a] for a, b in pairs])
 
     def order(self, planes: Floats, middle: Floats) -> None:
         """Put planes (Q, ...) in order, in place, from the middle outwards.
@@ -177,18 +180,18 @@ def spread_out(values: Floats, steps: int) -> Floats:
 
 def scaled(values: Floats, mean: Floats, deviation: Floats) -> Floats:
     """Values (W, H, C) in units of `deviation` about `mean`, (W, C) each."""
-    found = values - mean[:, None]
-    found /= deviation[:, None]
-    return found
+    result = values - mean[:, None]
+    result /= deviation[:, None]
+    return result
 
 
-def concatenated(parts: list[Bands]) -> Bands:
-    """Of the same levels, steps and targets, as one; before any moves."""
-    assert not any(part.moves for part in parts)
+def concatenated(parts: list[Quantiles]) -> Quantiles:
+    """Those of the same levels, steps and targets as one; before they are widened."""
+    assert not any(part.widenings for part in parts)
     shape = parts[0].offset.shape[2:]
     centres = [np.broadcast_to(part.centre, (len(part.centre), *shape)) for part in parts]
     offsets = [np.broadcast_to(part.offset, (len(part.levels), len(part.centre), *shape)) for part in parts]
-    return Bands(
+    return Quantiles(
         parts[0].levels, np.concatenate(centres), np.concatenate([part.spread for part in parts]),
         np.concatenate(offsets, axis=1),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Is one forecaster better than another? Paired over windows, so that "better" is said only where it is.
+"""Is one forecaster better than another? Paired over windows, beyond what chance explains.
 
 The test of Diebold & Mariano (1995), "Comparing predictive accuracy", with the small-sample correction of Harvey,
 Leybourne & Newbold (1997): with n loss differences d of forecasts that overlap over h origins,
@@ -13,70 +13,76 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.scores import by_window
 
 LEVEL = 0.05  # below which a difference is believed
-LEAST = 4  # differences from which anything is said
-LEAST_OVERLAPS = 10  # and how many overlaps where they overlap: with fewer the test finds too much (size 13 % at 5)
+LEAST = 4  # differences that a test needs
+LEAST_OVERLAPS = 10  # times the overlap, where windows overlap: with fewer it finds too much (size 13 % at 5)
 
 Floats = NDArray[np.floating]
+
+
+class Verdict(StrEnum):
+    """What may be claimed of the first of two forecasters."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    LEVEL = "no difference to be told"
+    TOO_FEW = "too few to tell"
 
 
 @dataclass(frozen=True)
 class Paired:
     """The difference of a score, the first less the second, and how sure it is.
 
-    count: loss differences behind it, of origins (means over series), or of series where each has one origin.
-    p: two-sided; NaN where there are too few.
+    p: two-sided; NaN where there are too few differences.
+    count: loss differences behind it.
+    of: what they belong to: origins (means over series), or series where each has one origin.
     """
 
     difference: float
     p: float
     count: int
-    of: str
+    of: Literal["origins", "series"]
 
     @property
-    def verdict(self) -> str:
-        """What may be said of the first, for a score of which lower is better."""
+    def verdict(self) -> Verdict:
+        """That of the first, for a score of which lower is better."""
         if math.isnan(self.p):
-            return "too few to tell"
+            return Verdict.TOO_FEW
         if self.p >= LEVEL:
-            return "no difference to be told"
-        return "better" if self.difference < 0 else "worse"
+            return Verdict.LEVEL
+        return Verdict.BETTER if self.difference < 0 else Verdict.WORSE
 
 
-def compare(pairs: list[tuple[Outcome, Outcome]], name: str) -> Paired:
-    """Compare two forecasters by a metric of which lower is better, taken per window.
+def paired(gaps: list[Floats], outcomes: list[Outcome]) -> Paired:
+    """Compare two forecasters by differences of an error of which lower is better.
 
-    pairs: their outcomes over the same windows; several where series come in groups. Differences of one origin are
-    averaged over series; where each series has one origin (or series come in groups), those of a series are. Then it is
-    the t-test over series, which says nothing of other times.
+    gaps: (W,) for each outcome, the first's error of a window less the second's; NaN where there is none. Errors of a
+        forecaster that was trained with several seeds are their means.
+    outcomes: whose windows these are; several where series come in groups.
+
+    Differences of one origin are averaged over series; where each series has one origin (or series come in groups),
+    those of a series are. Then it is the t-test over series, which says nothing of other times.
     """
-    return paired([by_window(a, name) - by_window(b, name) for a, b in pairs], [a for a, _ in pairs])
-
-
-def paired(gaps: list[Floats], over: list[Outcome]) -> Paired:
-    """The same of differences of errors by window (W,), NaN where there is none, over the windows of an outcome each.
-
-    Where a forecaster was trained with several seeds, its errors are their means.
-    """
-    seen = [~np.isnan(gap) for gap in gaps]
-    gaps = [gap[kept] for gap, kept in zip(gaps, seen, strict=True)]
+    observed = [~np.isnan(gap) for gap in gaps]
+    gaps = [gap[rows] for gap, rows in zip(gaps, observed, strict=True)]
     if not sum(map(len, gaps)):
         return Paired(math.nan, math.nan, 0, "origins")
-    series = [o.series[kept] for o, kept in zip(over, seen, strict=True)]
+    series = [o.series[rows] for o, rows in zip(outcomes, observed, strict=True)]
     per_series = [_means(gap, s)[1] for gap, s in zip(gaps, series, strict=True)]
     count = sum(map(len, per_series))
-    if len(over) > 1 or (count > 1 and count == len(gaps[0])):
+    if len(outcomes) > 1 or (count > 1 and count == len(gaps[0])):
         sample = np.concatenate(per_series)
         return Paired(float(sample.mean()), diebold_mariano(sample, 1), len(sample), "series")
-    first = over[0]
-    times, sample = _means(gaps[0], first.time[seen[0]])
+    first = outcomes[0]
+    times, sample = _means(gaps[0], first.time[observed[0]])
     stride = int(np.diff(times).min()) if len(times) > 1 else 1
     overlap = -(-first.truth.shape[1] // stride)
     return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")

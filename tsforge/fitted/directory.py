@@ -32,7 +32,6 @@ from tsforge.experiment import Experiment
 from tsforge.fitted import manifest
 from tsforge.fitted.model import DataFacts, Model
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
-from tsforge.tracking import registry
 
 
 def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> None:
@@ -84,11 +83,9 @@ def check_target(folder: Path) -> None:
 def load(folder: str | Path) -> Model:
     """Read a model directory, checking every file against the manifest.
 
-    folder: a path, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
-    Raises ModelError naming the file that is missing, damaged or from a newer version, TrackingError for a recorded
-    model that is not there.
+    Raises ModelError naming the file that is missing, damaged or from a newer version.
     """
-    folder = registry.fetch(str(folder)) if registry.is_recorded(folder) else Path(folder)
+    folder = Path(folder)
     known = manifest.check(folder).sha256
     try:
         experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")

@@ -42,7 +42,7 @@ class Prediction:
     @property
     def frame(self) -> pd.DataFrame:
         """The tidy table: ids, time, `target` where there are several, `forecast`, `q0.1`, ..."""
-        return tidy.tidy(self.panel, self.point, self.quantiles, self.levels)
+        return tidy.forecasts(self.panel, self.point, self.quantiles, self.levels)
 
 
 def predict(

@@ -1,4 +1,4 @@
-"""Where a network's answer comes from: the weights of its attention, and gradient × input. It is left as it was.
+"""Where a forecast comes from: the weights of a network's attention, and gradient × input. Networks do not change.
 
 Axes: B batch, L context, H horizon, C targets; S sequences, A attention heads, N past and M future tokens.
 """
@@ -19,7 +19,7 @@ from tsforge.forecast import Scaling
 from tsforge.model.backbones.transformer import Attention
 from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
-from tsforge.model.transforms.scaling import WindowScaler
+from tsforge.model.transforms.scaling import Measure
 
 BATCH = 64  # forecast steps whose gradients are taken at once
 MOST = 2**29  # gradients: 2 GiB of them
@@ -38,17 +38,21 @@ def hooked(network: nn.Module, kind: type[nn.Module], hook: Callable[..., Any]) 
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
     """The weights of every `Attention` in a network, by what attends to what; empty where it has none.
 
-    "past" (layers, S, A, N, N): within the past. "future" (layers, S, A, M, M): within the future.
-    "cross" (layers, S, A, M, N): the future to the past. "joint" (layers, S, A, M, N+M): in one stack over both,
-    the future's rows. "other": over tokens that are none of these. Those of a row sum to 1. Of an ensemble, those of
-    the member with the largest weight that has some, the first of equals. Of a network that reads only the newest
-    steps, as a token each, "cross" and "joint" have all steps of the context, those that it does not read with 0.
+    "past" (layers, S, A, N, N): within the past.
+    "future" (layers, S, A, M, M): within the future.
+    "cross" (layers, S, A, M, N): the future to the past.
+    "joint" (layers, S, A, M, N+M): in one stack over both, the future's rows.
+    "other": over tokens that are none of these.
+
+    Every row sums to 1. For an ensemble: the weights of the member with the largest weight that has attention, the
+    first of equals. For a network that reads only the newest steps, as a token each, "cross" and "joint" have all steps
+    of the context, with 0 for those that it does not read.
     """
     if isinstance(network, Ensemble):
         weights = network.weights or [1.0] * len(network.members)
         for k in sorted(range(len(weights)), key=lambda k: -weights[k]):
-            if found := attention(network.members[k], context):
-                return found
+            if maps := attention(network.members[k], context):
+                return maps
         return {}
     L = context.target.shape[1]
     N, M = network.tokens.shape[:2] if isinstance(network, Network) else (L, context.known.shape[1] - L)
@@ -62,13 +66,13 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
 
     with torch.no_grad(), hooked(network, Attention, look):
         network(context)
-    unread = L - N if isinstance(network, Network) and network.recent == N else 0
+    unread = L - N if isinstance(network, Network) and network.context == N else 0
     before = {"cross": unread, "joint": unread}
-    return {kind: F.pad(torch.stack(found), (before.get(kind, 0), 0)) for kind, found in layers.items()}
+    return {kind: F.pad(torch.stack(maps), (before.get(kind, 0), 0)) for kind, maps in layers.items()}
 
 
 def _kind(tokens: int, past: int, future: int, causal: bool) -> str:
-    """What self-attention over so many tokens is about; of as many past as future ones, only the future is masked."""
+    """What the tokens of a self-attention are; where past and future are equally many, only the future is masked."""
     if tokens == past + future:
         return "joint"
     if tokens not in (past, future):
@@ -83,11 +87,11 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     ŷ (H, C) is the point forecast in data units and z (L, C) the normalised context, (y - loc) / scale, with loc and
     scale held fixed. To first order, each entry is what a past step and target adds to a forecast step and target,
     counted from the level of the window: a linear network's entries sum to ŷ - loc, but for a constant. 0 where
-    nothing was observed. A network without `WindowScaler` is differentiated as it is.
+    nothing was observed. A network without `WindowScaler` is differentiated as a whole.
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
 
-    Raises ModelError where the forecast has no gradient, or one that is not finite, or where they are too many.
+    Raises ModelError where the forecast has no gradient, one that is not finite, or too many of them.
     """
     _, L, C = context.target.shape
     H = context.known.shape[1] - L
@@ -97,14 +101,14 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
             "explain a model of fewer targets, or of one target and many series",
         )
     outputs = torch.cartesian_prod(torch.arange(H), torch.arange(C))  # (H·C, 2)
-    found = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
-    if not found.isfinite().all():
+    entries = torch.cat([_times_input(network, context, chosen) for chosen in torch.split(outputs, BATCH)])
+    if not entries.isfinite().all():
         raise ModelError(
             "the gradient of this forecast is not a number: the model computes with gaps, as naive2 does with its "
             "moving average",
             "explain another model; seasonal-naive is near to naive2",
         )
-    return found.view(H, C, L, C)
+    return entries.view(H, C, L, C)
 
 
 def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tensor:
@@ -114,12 +118,12 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
     target = many.target.requires_grad_()
     levels: list[Tensor] = []
 
-    def held(_scaler: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
-        """The same normalisation, as a constant."""
+    def held(_measure: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
+        """What a window is normalised by, as a constant."""
         levels.append(scaling.loc.detach())
         return Scaling(scaling.loc.detach(), scaling.scale.detach())
 
-    with torch.enable_grad(), hooked(network, WindowScaler, held):
+    with torch.enable_grad(), hooked(network, Measure, held):
         forecast = network(many)
         chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
         slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None

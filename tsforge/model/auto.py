@@ -47,9 +47,9 @@ class Auto(Config):
 
     @property
     def long_context(self) -> bool:
-        """Whether more than a few seasons of context are wanted where nobody says: by some of the candidates."""
+        """Whether a context of more than a few seasons is better, by default: for some of the candidates."""
         return True
 
     def least_context(self, season: int) -> int:
-        """A season, for seasonal naive."""
+        """Steps of context that it needs: a season, for seasonal naive."""
         return season

@@ -6,6 +6,7 @@ Axes: B batch, H horizon, C targets, Q quantile levels, M members.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -19,10 +20,12 @@ from tsforge.model.zoo import ModelConfig
 
 
 class Member(Config):
-    """One model of a blend, and how it is trained; what is left out is as the experiment has it.
+    """One model of a blend, and how it is trained; what is None is as the experiment has it.
 
-    weight: its part in the mean; those of all members are divided by their sum. seed: the experiment's where None.
-    steps, until: its `train.max_steps` and `train.until`.
+    weight: its part in the mean; the weights of all members are divided by their sum.
+    seed: of its weights and batches.
+    steps: its `train.max_steps`.
+    until: its `train.until`.
     """
 
     model: ModelConfig
@@ -52,28 +55,28 @@ class Blend(Config):
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of the members; they sum to 1."""
+        """The weights of the members; they sum to 1."""
         total = sum(member.weight for member in self.members)
         return tuple(member.weight / total for member in self.members)
 
     @property
     def long_context(self) -> bool:
-        """Whether some member wants more than a few seasons of context where nobody says."""
+        """Whether a context of more than a few seasons is better for some member, by default."""
         return any(member.model.long_context for member in self.members)
 
     def build(self, shape: WindowShape) -> Ensemble:
         return Ensemble([member.model.build(shape) for member in self.members], self.weights)
 
     def least_context(self, season: int) -> int:
-        """Steps of context that all members can do with."""
+        """Steps of context that all members need."""
         return max(member.model.least_context(season) for member in self.members)
 
 
 class Ensemble(nn.Module):
-    """Combines what its members say of the same context, quantile by quantile.
+    """Combines its members' forecasts of one context, quantile by quantile.
 
     weights: of a mean over members (an average of quantile functions; Vincent 1912, Lichtendahl et al. 2013), which
-    sum to 1; the median over members where there are none. Either way quantiles that ascend in every member ascend.
+        sum to 1; the median over members where None. Either way quantiles that ascend in every member ascend.
     """
 
     def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
@@ -83,25 +86,21 @@ class Ensemble(nn.Module):
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C), in the normalised units of the first member's forecast."""
-        found: list[Point | Quantiles] = [member(context) for member in self.members]
-        first = found[0]
-        same = torch.stack([_in_units_of(first.scaling, one) for one in found])  # (M, B, H, C) or (M, B, H, C, Q)
-        said = _median(same) if self.weights is None else _mean(same, self.weights)
-        if isinstance(first, Point):
-            return Point(said, first.scaling, first.kind)
-        return Quantiles(said, first.scaling, first.levels, centre=first.centre)
+        forecasts: list[Point | Quantiles] = [member(context) for member in self.members]
+        first = forecasts[0]
+        values = torch.stack([_in_units_of(first.scaling, forecast) for forecast in forecasts])  # (M, B, H, C[, Q])
+        combined = _median(values) if self.weights is None else _mean(values, self.weights)
+        return replace(first, normalised=combined, weight=None)
 
 
-def _in_units_of(scaling: Scaling, forecast: Point | Quantiles) -> Tensor:
+def _in_units_of(scaling: Scaling, forecast: Forecast) -> Tensor:
     """Normalised values in the units of another scaling.
 
     The difference of the levels is taken first: a large level would swallow small deviations in float32.
     """
     loc, scale = forecast.scaling
     shift, factor = (loc - scaling.loc) / scaling.scale, scale / scaling.scale
-    if isinstance(forecast, Quantiles):
-        shift, factor = shift.unsqueeze(-1), factor.unsqueeze(-1)
-    return shift + factor * forecast.normalised
+    return forecast.mapped(lambda values, shift, factor: shift + factor * values, shift, factor).normalised
 
 
 def _median(values: Tensor) -> Tensor:

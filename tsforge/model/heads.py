@@ -25,9 +25,10 @@ class QuantileHead(Config):
     """Quantiles at fixed levels that never cross.
 
     loss: "pinball" in normalised units, or "scaled-pinball" relative to the level of each window
-    (`WindowScaler.weight`). centre: the level of the point forecast. The median has the least absolute error; the least
-    percentage error (MAPE) has a lower level, of a lognormal with deviation σ the one at Φ(-σ). (Gneiting 2011, "Making
-    and Evaluating Point Forecasts")
+        (`WindowScaler.weight`).
+    centre: the level of the point forecast. The median has the least absolute error; the least percentage error (MAPE)
+        has a lower level, Φ(-σ) for a lognormal with deviation σ. (Gneiting 2011, "Making and Evaluating Point
+        Forecasts")
     """
 
     type: Literal["quantile"] = "quantile"
@@ -65,8 +66,8 @@ class PointHead(Config):
     """One value per step; the loss decides what it is, and in which units errors count.
 
     loss: in normalised units "mse" (a mean), "mae" (a median) or "huber" (squared up to 1, absolute beyond: a mean that
-    outliers do not move); "scaled-mae" is the absolute error relative to the level of each window
-    (`WindowScaler.weight`), as sMAPE, MAPE and WAPE have it: a median.
+        outliers do not move); "scaled-mae" is the absolute error relative to the level of each window
+        (`WindowScaler.weight`), as sMAPE, MAPE and WAPE have it: a median.
     """
 
     type: Literal["point"] = "point"

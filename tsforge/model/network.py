@@ -1,12 +1,13 @@
-"""A network: normalise the window, tokens, backbone, head. Its only argument is a `Context`.
+"""A network: transforms × tokens × backbone × head. Its only argument is a `Context`.
 
 Axes: B batch, L context, H horizon, C targets; S sequences, N past and M future tokens, D width, E features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
-from tsforge.forecast import Forecast, Point, Quantiles, Scaling
+from tsforge.forecast import Forecast, Point, Quantiles
 from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
@@ -26,8 +27,10 @@ from tsforge.model.tokens.variate import VariateTokens
 from tsforge.model.transforms.affine import Affine
 from tsforge.model.transforms.cycle import Cycle
 from tsforge.model.transforms.growth import Growth
+from tsforge.model.transforms.recent import Recent
 from tsforge.model.transforms.scaling import ScalingKind, WindowScaler
 from tsforge.model.transforms.season import Season
+from tsforge.model.transforms.window import Transform, Window
 
 
 def _typed(value: Any) -> Any:
@@ -46,19 +49,24 @@ def _cycle(value: Any) -> Any:
 
 
 class Neural(Config):
-    """tokens × backbone × head.
+    """transforms × tokens × backbone × head.
 
-    width: D, the size of every token and hidden state. recent: how many of the newest steps of the context are read,
-    all where None; `adjust` always looks at the whole context. base: what the network's answer is added to, "seasonal"
-    for the value one season before, weighted per step by a learned gate that begins at 1; "linear" for a learned map
-    from each channel's context to its horizon, shared by all channels, which begins at 0 (as the linear forecast that a
-    recurrent net refines in Kraus et al. 2024, "xLSTM-Mixer").
+    width: D, the size of every token and hidden state.
+    tokens, backbone, head: the settings of each.
 
-    What is done to a window before its tokens, and undone in its forecast: adjust, "season" for division by the
-    seasonal indices of its own past (`seasonal.Season`); growth, whether it works in logarithms of the ratio to the
-    window's level, where all is above 0, and is told how much these change from step to step (`scaling.Growth`),
-    and a relative loss is relative to that level; affine, whether each channel has a learned size and shift; cycle,
-    steps of a cycle of which each channel has a learned table (`scaling.Cycle`), "season" for the main season.
+    What is done to a window before its tokens, and undone in its forecast, in this order:
+    adjust: "season" for division by the seasonal indices of its own past (`season.Season`).
+    recent: how many of the newest steps of the context are read, all where None; `adjust` looks at the whole context.
+    scaling: what is subtracted and divided by (`scaling.WindowScaler`).
+    growth: whether the network works in logarithms of the ratio to the window's level, and is told how much these
+        change from step to step; a relative loss is then relative to that level (`growth.Growth`).
+    affine: whether each channel has a learned size and shift (`affine.Affine`).
+    cycle: steps of a cycle of which each channel has a learned table, "season" for the main season (`cycle.Cycle`).
+
+    base: what the network's answer is added to. "seasonal" for the value one season before, weighted per step by a
+        learned gate that begins at 1; "linear" for a learned map from each channel's context to its horizon, shared by
+        all channels, which begins at 0 (as the linear forecast that a recurrent net refines in Kraus et al. 2024,
+        "xLSTM-Mixer").
     """
 
     kind: Literal[
@@ -85,54 +93,47 @@ class Neural(Config):
 
     @property
     def long_context(self) -> bool:
-        """Whether a context of more than a few seasons is wanted where nobody says: tokens are not single steps."""
+        """Whether a context of more than a few seasons is better, by default: tokens are not single steps."""
         return not isinstance(self.tokens, PointTokens)
 
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
     def least_context(self, season: int) -> int:
-        """Any context will do, but for the seasons that indices are taken from."""
+        """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 
 
-class Embedded(NamedTuple):
-    """What a backbone sees of a context: past (S, N, D), future (S, M, D); target (B, L, C) as normalised.
-
-    weight (B, 1, C): of each window in the loss, None for 1. ordinal (B,): grid position of the first step.
-    pattern (B, H, C): of the season, None where it is not taken out. rate (B, 1, C): r of `Growth`, None without it.
-    """
-
-    past: Tensor
-    future: Tensor
-    target: Tensor
-    scaling: Scaling
-    weight: Tensor | None
-    ordinal: Tensor
-    pattern: Tensor | None
-    rate: Tensor | None
+def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
+    """What is done to a window, in this order, by the name that its weights have; undone in the opposite order."""
+    cycle = shape.season if config.cycle == "season" else config.cycle
+    steps: dict[str, Transform | None] = {
+        "season": Season(shape) if config.adjust == "season" else None,
+        "recent": Recent(config.recent or shape.context),
+        "scaler": WindowScaler(shape.targets, config.scaling, relative=config.head.relative),
+        "growth": Growth() if config.growth else None,
+        "affine": Affine(shape.targets) if config.affine else None,
+        "cycle": Cycle(cycle, shape) if isinstance(cycle, int) else None,
+    }
+    return {name: step for name, step in steps.items() if step is not None}
 
 
 class Network(nn.Module):
     """Maps a `Context` to a `Forecast`."""
 
+    scaler: WindowScaler
     before: Tensor
 
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
-        self.season = Season(shape) if config.adjust == "season" else None
-        shape = shape._replace(context=min(config.recent or shape.context, shape.context))
-        self.recent = shape.context
-        self.scaler = WindowScaler(shape.targets, config.scaling)
-        self.growth = Growth() if config.growth else None
-        self.affine = Affine(shape.targets) if config.affine else None
-        length = shape.season if config.cycle == "season" else config.cycle
-        self.cycle = Cycle(length, shape) if isinstance(length, int) else None
-        seen = shape._replace(static=shape.static + shape.targets) if config.growth else shape
-        self.tokens = config.tokens.build(seen, config.width)
+        self.transforms = transforms(config, shape)
+        for name, transform in self.transforms.items():
+            self.add_module(name, transform)
+            shape = transform.shape(shape)
+        self.context = shape.context  # steps that are read
+        self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
-        self.relative = config.head.relative
         self.line = _zeroed(nn.Linear(shape.context, shape.horizon)) if config.base == "linear" else None
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
@@ -140,54 +141,36 @@ class Network(nn.Module):
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C).
 
-        1. Take the season out of the targets of each window, leave its oldest steps out, normalise the targets by what
-           is left, take logarithms, give them the learned size and shift, and take the learned cycle from them, each
-           where it is asked for; what was not observed reads 0.
-        2. Embed into past and future tokens.
+        1. Transform the window, one transform after the other; what was not observed reads 0.
+        2. Embed it into past and future tokens.
         3. Backbone: what the past adds to each future token.
-        4. Read out features per step and channel; the head sets them on top of the base, and the forecast
-           undoes step 1.
+        4. Read out features of each step and channel; the head sets them on top of the base.
+        5. Undo the transforms in the forecast, the last one first.
         """
-        seen = self.embed(context)
-        return self.answer(seen, self.backbone(seen.past, seen.future))
+        window, states = self.transform(context)
+        past, future = self.tokens.embed(window.context)
+        answer = future + self.backbone(past, future)
+        forecast = self.read(window, answer)
+        return self.undo(forecast, states)
 
-    def embed(self, context: Context) -> Embedded:
-        """Steps 1 and 2."""
-        pattern, rate = None, None
-        if self.season is not None:
-            given, pattern = self.season(context.target, context.observed)
-            context = context._replace(target=given)
-        context = context.newest(self.recent)
-        given, observed, static = context.target, context.observed, context.static
-        scaling = self.scaler(given, observed)
-        target = scaling.normalise(given)
-        if self.growth is not None:
-            target, rate = self.growth(target, observed, scaling)
-            static = torch.cat([static, self.growth.told(rate)], dim=-1)
-        if self.affine is not None:
-            target = self.affine(target)
-        if self.cycle is not None:
-            target = self.cycle(target, context.ordinal)
-        target = target * observed
-        weight = self.scaler.weight(given, observed, scaling) if self.relative else None
-        if weight is not None and rate is not None:
-            weight = torch.where(rate > 0, scaling.scale / scaling.loc, weight)  # not positive: not taken
-        past, future = self.tokens.embed(context._replace(target=target, static=static))
-        return Embedded(past, future, target, scaling, weight, context.ordinal, pattern, rate)
+    def transform(self, context: Context) -> tuple[Window, list[Any]]:
+        """Step 1. The window that tokens read, and the state of each transform."""
+        window, states = Window.of(context), []
+        for transform in self.transforms.values():
+            window, state = transform(window)
+            states.append(state)
+        return window.with_target(window.context.target * window.context.observed), states
 
-    def answer(self, seen: Embedded, more: Tensor) -> Forecast:
-        """Step 4, from what the backbone says (S, M, D)."""
-        base = self._base(seen.target)
-        features = self.tokens.readout(seen.future + more)
-        forecast: Point | Quantiles = replace(self.head(features, base, seen.scaling), weight=seen.weight)
-        if self.cycle is not None:
-            forecast = self.cycle.undo(forecast, seen.ordinal)
-        if self.affine is not None:
-            forecast = self.affine.undo(forecast)
-        if self.growth is not None and seen.rate is not None:
-            forecast = self.growth.undo(forecast, seen.rate)
-        if self.season is not None and seen.pattern is not None:
-            forecast = self.season.undo(forecast, seen.pattern)
+    def read(self, window: Window, answer: Tensor) -> Forecast:
+        """Step 4, from the answer to each future token (S, M, D)."""
+        base = self._base(window.context.target)
+        forecast: Point | Quantiles = self.head(self.tokens.readout(answer), base, window.scaling)
+        return replace(forecast, weight=window.weight)
+
+    def undo(self, forecast: Forecast, states: Sequence[Any]) -> Forecast:
+        """Step 5."""
+        for transform, state in zip(reversed(self.transforms.values()), reversed(states), strict=True):
+            forecast = transform.undo(forecast, state)
         return forecast
 
     def _base(self, target: Tensor) -> Tensor:
@@ -201,12 +184,12 @@ class Network(nn.Module):
 
 
 def _zeroed(linear: nn.Linear) -> nn.Linear:
-    """A map that says nothing until it has learned something."""
+    """A map that gives 0 until it is trained."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers training can change."""
+    """The count of trainable numbers."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -18,26 +18,32 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tsforge.batch import Context
 from tsforge.forecast import Forecast
-from tsforge.model.backbones.recurrent import EncoderDecoder, State, single_steps
+from tsforge.model.backbones.recurrent import EncoderDecoder, HiddenState, single_steps
 from tsforge.model.network import Network
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
 
 
 def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Forecast]:
-    """What each network says of its own context. All have backbones of one shape."""
-    seen = [network.embed(context) for network, context in zip(networks, contexts, strict=True)]
-    backbones = [network.backbone for network in networks]
-    pasts, futures = [s.past for s in seen], [s.future for s in seen]
+    """The forecast of each network for its own context: `Network.forward`, with the backbones side by side.
+
+    All have backbones of one shape.
+    """
+    windows = [network.transform(context) for network, context in zip(networks, contexts, strict=True)]
+    tokens = [network.tokens.embed(window.context) for network, (window, _) in zip(networks, windows, strict=True)]
+    backbones, pasts, futures = [network.backbone for network in networks], *zip(*tokens, strict=True)
     if isinstance(backbones[0], EncoderDecoder):
-        answers = _recurrent(cast("list[EncoderDecoder]", backbones), pasts, futures)
+        added = _recurrent(cast("list[EncoderDecoder]", backbones), pasts, futures)
     else:
-        answers = _stacked(backbones, pasts, futures)
-    return [network.answer(s, h) for network, s, h in zip(networks, seen, answers, strict=True)]
+        added = _stacked(backbones, pasts, futures)
+    return [
+        network.undo(network.read(window, future + more), states)
+        for network, (window, states), future, more in zip(networks, windows, futures, added, strict=True)
+    ]
 
 
 def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], futures: Sequence[Tensor]) -> list[Tensor]:
-    """The same two stacks as in `EncoderDecoder.forward`, over the channels of all members."""
+    """`EncoderDecoder.forward` over the channels of all members."""
     encoders = [backbone.encoder for backbone in backbones]
     state = None
     if encoders[0] is not None:
@@ -52,7 +58,7 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
     return list(decoded.chunk(len(backbones), dim=-1))
 
 
-def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: State | None) -> tuple[Tensor, State]:
+def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> tuple[Tensor, HiddenState]:
     """One stack over x (S, N, P·D), layer by layer: all members' weights in blocks, and the dropout of each."""
     first = cells[0]
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
@@ -74,7 +80,7 @@ def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: State | None) -> tuple[T
 
 
 def _dropped(x: Tensor, cells: Sequence[nn.RNNBase]) -> Tensor:
-    """What goes from one layer to the next, (S, N, P·D), with the dropout of each member."""
+    """x (S, N, P·D) on its way from one layer to the next, with the dropout of each member."""
     if not cells[0].training:
         return x
     pieces = zip(x.chunk(len(cells), dim=-1), cells, strict=True)
@@ -82,7 +88,7 @@ def _dropped(x: Tensor, cells: Sequence[nn.RNNBase]) -> Tensor:
 
 
 def _weights(cells: Sequence[nn.RNNBase]) -> list[list[Tensor]]:
-    """Of each layer, all members' weights in blocks."""
+    """All members' weights in blocks, layer by layer."""
     layers = zip(*(cell.all_weights for cell in cells), strict=True)
     gates = GATES[cells[0].mode]
     return [[_blocks(list(members), gates) for members in zip(*layer, strict=True)] for layer in layers]
@@ -91,21 +97,21 @@ def _weights(cells: Sequence[nn.RNNBase]) -> list[list[Tensor]]:
 def _blocks(members: list[Tensor], gates: int) -> Tensor:
     """Weights (G·D, D) of each member as (G·P·D, P·D), gate by gate; biases (G·D,) as (G·P·D,)."""
     parts = [member.chunk(gates) for member in members]
-    join = torch.block_diag if members[0].ndim == 2 else lambda *found: torch.cat(found)
+    join = torch.block_diag if members[0].ndim == 2 else lambda *biases: torch.cat(biases)
     return torch.cat([join(*(part[g] for part in parts)) for g in range(gates)])
 
 
 def _stacked(backbones: Sequence[nn.Module], pasts: Sequence[Tensor], futures: Sequence[Tensor]) -> list[Tensor]:
     """Modules of one kind under vmap, each with its own weights."""
     names = [name for name, _ in backbones[0].named_parameters()]
-    found = [dict(backbone.named_parameters()) for backbone in backbones]
-    weights = {name: torch.stack([member[name] for member in found]) for name in names}
+    members = [dict(backbone.named_parameters()) for backbone in backbones]
+    weights = {name: torch.stack([member[name] for member in members]) for name in names}
 
-    def one(parameters: dict[str, Tensor], past: Tensor, future: Tensor) -> Tensor:
-        said: Tensor = torch.func.functional_call(backbones[0], parameters, (past, future))
-        return said
+    def added(parameters: dict[str, Tensor], past: Tensor, future: Tensor) -> Tensor:
+        answer: Tensor = torch.func.functional_call(backbones[0], parameters, (past, future))
+        return answer
 
     # The fused kernels of attention have no rule for vmap and would take the members one by one.
     with sdpa_kernel(SDPBackend.MATH):
-        mapped = torch.vmap(one, randomness="different")
+        mapped = torch.vmap(added, randomness="different")
         return list(mapped(weights, torch.stack(list(pasts)), torch.stack(list(futures))).unbind())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import to_wall
-from tsforge.errors import ConfigError
+from tsforge.runtime import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,13 +55,8 @@ def _figure(rows: int) -> tuple[Figure, list[Axes]]:
 
 
 def check_path(path: Path) -> None:
-    """Raises ConfigError for an ending that is no picture's, or a missing folder."""
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise ConfigError(f"{path}: unknown ending '{path.suffix}'", "name a file that ends in .png, .svg or .pdf")
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}", "make it first")
-    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
-        raise ConfigError(f"{path}: cannot be written: it is a folder or protected", "name another file")
+    """Raises ConfigError where no picture can be written."""
+    files.check_path(path, (".png", ".svg", ".pdf"))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Files, processes, threads, random numbers and text tables: what knows nothing of forecasting."""
+"""Files, processes, threads, random numbers, text tables and timing: what knows nothing of forecasting."""

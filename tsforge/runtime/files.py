@@ -1,12 +1,14 @@
-"""What files of ours are made of: written whole or not at all, and tables in Markdown."""
+"""Files that are written whole or not at all, and the check that one can be written where it is named."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from tsforge.errors import ConfigError
 
-def replace(path: Path, content: str | bytes) -> Path:
+
+def write(path: Path, content: str | bytes) -> Path:
     """Write a file under another name and put it in its place: a reader finds the old one or the new one.
 
     Text is UTF-8 with line feeds, everywhere.
@@ -18,3 +20,15 @@ def replace(path: Path, content: str | bytes) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return path
+
+
+def check_path(path: Path, endings: tuple[str, ...]) -> None:
+    """Raises ConfigError for another ending, a missing folder, or what cannot be written."""
+    if path.suffix not in endings:
+        *others, last = endings
+        text = f"{', '.join(others)} or {last}" if others else last
+        raise ConfigError(f"{path}: unknown ending '{path.suffix}'", f"name a file that ends in {text}")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path}: there is no folder {path.parent}", "make it first")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise ConfigError(f"{path}: cannot be written: it is a folder or protected", "name another file")

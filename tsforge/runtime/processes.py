@@ -1,4 +1,4 @@
-"""Python processes of ours that a Ctrl-C at the terminal does not reach."""
+"""Python processes in a session of their own, which a Ctrl-C at the terminal does not reach."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ def start(
     module: str, *, out: int = subprocess.DEVNULL, err: int | IO[Any] = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:  # fmt: skip
-    """`python -m module` in a session of its own, told what to do by lines on its standard input.
+    """Start `python -m module` in a session of its own; it is told what to do by lines on its standard input.
 
-    env: variables that differ from ours. What lies in the current folder is never imported by mistake (-P).
+    What lies in the current folder is never imported by mistake (-P).
+
+    module: dotted name.
+    out, err: files for its output; it is thrown away where none are given.
+    env: variables that differ from ours.
     """
     path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(

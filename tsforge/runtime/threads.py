@@ -1,4 +1,7 @@
-"""Several pieces of work at once, in threads: numpy and torch let others in while they compute."""
+"""Threads: how many there are, several pieces of work at once, and how many of them torch computes with.
+
+numpy and torch let other threads in while they compute.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> list[Result]:
-    """What comes of every item, in their order. The first error is raised once the pieces begun have ended."""
-    items = list(items)
-    if min(threads, len(items)) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(threads, len(items)), thread_name_prefix="tsforge") as pool:
-        return list(pool.map(work, items))
-
-
-def blank(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Zeros in single precision, written by several threads: new memory costs more than what is computed in it."""
-    found = np.empty(shape, dtype=np.float32)
-    each(lambda part: part.fill(0), np.array_split(found.reshape(-1), cores()), cores())
-    return found
-
-
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """torch computes with so many threads inside, and with as many as before outside."""
+    """torch computes with `count` threads inside, and with as many as before outside."""
     import torch
 
     before = torch.get_num_threads()
@@ -50,3 +37,22 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def each(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> list[Result]:
+    """The result for every item, in their order, from `count` threads.
+
+    The first error is raised once the pieces begun have ended.
+    """
+    items = list(items)
+    if min(count, len(items)) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(count, len(items)), thread_name_prefix="tsforge") as pool:
+        return list(pool.map(work, items))
+
+
+def blank(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros in single precision, written by several threads: new memory costs more than what is computed in it."""
+    zeros = np.empty(shape, dtype=np.float32)
+    each(lambda part: part.fill(0), np.array_split(zeros.reshape(-1), cores()), cores())
+    return zeros

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from tsforge.config import Config, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.evaluation.metrics import METRICS, find, is_error
+from tsforge.evaluation.metrics import METRICS, find, lower_is_better
 from tsforge.experiment import Duration, Experiment, single
 from tsforge.model.zoo import MADE_OF_MODELS
 from tsforge.runtime import files
@@ -90,9 +90,9 @@ def check_objective(name: str) -> None:
     if name in (LATENCY, PARAMETERS, "val/loss"):
         return
     if not name.startswith("val/") or find(metric) is None:
-        known = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if is_error(m))]
+        known = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if lower_is_better(m))]
         raise ConfigError(f"there is no objective '{name}'", nearest(name, known) or f"known: {listing(known, 99)}")
-    if not is_error(metric):
+    if not lower_is_better(metric):
         raise ConfigError(f"{name} is no objective: lower is not better", "take an error, as val/mase or val/wql")
 
 
@@ -136,7 +136,7 @@ class Plan(Config):
 
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""
-        files.replace(folder / FILE, self.json_text())
+        files.write(folder / FILE, self.json_text())
 
 
 ROUNDS = 20  # reports of a training: what pruners count by, however long it is
@@ -201,19 +201,19 @@ def checked(plan: Plan) -> Plan:
             raise ConfigError(
                 f"{setting.name} changes the units of the loss, by which trials are "
                 + ("compared" if "val/loss" in sweep.objectives else "pruned"),
-                "fix it, or take --pruner none and an objective such as val/mase",
+                "fix it, or take sweep.pruner=none and an objective such as val/mase",
             )
     if sweep.pruner == "wilcoxon" and (sweep.folds < 2 or len(sweep.objectives) > 1):
-        raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add --folds 8, or take another")
+        raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add sweep.folds=8, or take another")
     if sweep.sampler in ("gp", "cmaes") and len(plan.bases) > 1:
         raise ConfigError(
             f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
-            "take --sampler tpe, or one model",
+            "take sweep.sampler=tpe, or one model",
         )
     if sweep.address is not None and sweep.engine != "ray":
-        raise ConfigError("an address is that of a Ray cluster", "add --engine ray")
+        raise ConfigError("an address is that of a Ray cluster", "add sweep.engine=ray")
     if not varied and len(plan.bases) == 1:
-        raise ConfigError("there is nothing to vary", "name several --models, or a range with --space")
+        raise ConfigError("there is nothing to vary", "name several sweep.models, or a range with `space`")
     return plan
 
 

@@ -31,7 +31,7 @@ class Table:
         _, panel = datasets.read(base.data, None)
         if plan.digest and panel.digest() != plan.digest:
             raise DataError(
-                f"{base.data.path} has changed since the sweep began", "name another --out for another sweep"
+                f"{base.data.path} has changed since the sweep began", "name another `out` for another sweep"
             )
         return cls(panel, plan.sweep.folds)
 
@@ -59,6 +59,6 @@ class Table:
                 if k == 0:
                     raise
                 raise ConfigError(
-                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for --folds {k}"
+                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for sweep.folds={k}"
                 ) from None
         return folds

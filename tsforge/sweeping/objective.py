@@ -17,7 +17,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.evaluation.forecasting import Forecaster, Reader
-from tsforge.evaluation.metrics import SHOWN, is_error
+from tsforge.evaluation.metrics import SHOWN, lower_is_better
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
@@ -105,7 +105,8 @@ class Judge:
             size = experiment.train.batch_size // 2
             if size < LEAST_BATCH:
                 raise TrainingError(
-                    f"memory does not suffice for batches of {2 * size}", "narrow the space, or take fewer --workers"
+                    f"memory does not suffice for batches of {2 * size}",
+                    "narrow the space, or take fewer sweep.workers",
                 )
             log.warning("memory does not suffice for batches of %d: trained again with %d", 2 * size, size)
             watcher.halved(size)
@@ -188,14 +189,14 @@ class Judge:
 
     def _metrics(self) -> list[str]:
         asked = [name.removeprefix("val/") for name in self.plan.sweep.objectives if name.startswith("val/")]
-        usual = [name for name in (*SHOWN, "crps") if is_error(name)]
+        usual = [name for name in (*SHOWN, "crps") if lower_is_better(name)]
         return list(dict.fromkeys([*(name for name in asked if name != "loss"), *usual]))
 
     def _values(self, found: dict[str, float]) -> tuple[float, ...]:
         values = tuple(found[name] for name in self.plan.sweep.objectives)
         for name, value in zip(self.plan.sweep.objectives, values, strict=True):
             if not math.isfinite(value):
-                raise TrainingError(f"{name} has no value on these validation windows", "take --objectives val/mae")
+                raise TrainingError(f"{name} has no value on these validation windows", "take sweep.objectives=val/mae")
         return values
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
+from tsforge.runtime.numbers import rounded
 from tsforge.sweeping.config import LATENCY, PARAMETERS, Plan
 from tsforge.sweeping.workers.job import Record
 from tsforge.tracking import journal
-from tsforge.tracking.recording import Wish, rounded, tags
+from tsforge.tracking.recording import Wish, tags
 from tsforge.tracking.tracker import Tracker
 from tsforge.training.events import Round
 

@@ -79,5 +79,5 @@ def as_markdown(found: Sequence[Row], plan: Plan, more: str = "") -> str:
 
 def write(found: Sequence[Row], plan: Plan, folder: Path, more: str = "") -> None:
     """leaderboard.csv and leaderboard.md."""
-    files.replace(folder / "leaderboard.csv", as_csv(found))
-    files.replace(folder / "leaderboard.md", as_markdown(found, plan, more))
+    files.write(folder / "leaderboard.csv", as_csv(found))
+    files.write(folder / "leaderboard.md", as_markdown(found, plan, more))

@@ -59,7 +59,7 @@ class Where:
         place = Path(folder)
         others = place.is_dir() and any(not path.name.startswith(storing.KEPT) for path in place.iterdir())
         if place.exists() and (not place.is_dir() or (others and not (place / FILE).exists())):
-            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with --out")
+            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with `out`")
         return cls(place, url)
 
 
@@ -161,7 +161,7 @@ def _search(study: Study, plan: Plan, where: Where, record: Record | None, progr
             last = [t for t in trials.counted(found) if t.state.name == "FAIL"][-1]
             raise TrainingError(
                 f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}",
-                f"read {where.folder / 'logs'}, mend it, and name another --out",
+                f"read {where.folder / 'logs'}, mend it, and name another `out`",
             )
 
     if trials.tally(study.get_trials(deepcopy=False)).finished >= plan.sweep.trials:
@@ -182,9 +182,9 @@ def _check(done: Sweep) -> None:
     if done.stopped or any(row.good for row in done.rows):
         return
     if any(row.state == "COMPLETE" or not row.kept for row in done.rows):
-        raise TrainingError("no trial keeps the constraints", "loosen them, or widen the space with --space")
+        raise TrainingError("no trial keeps the constraints", "loosen them, or widen the space with `space`")
     why = done.rows[-1].reason if done.rows else "the time was up before the first was done"
-    raise TrainingError(f"no trial was completed: {why}", "raise --trials or --timeout, or mend what it says")
+    raise TrainingError(f"no trial was completed: {why}", "raise sweep.trials or sweep.timeout, or mend what it says")
 
 
 def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Sweep:

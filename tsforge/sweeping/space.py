@@ -66,7 +66,7 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """The values as --space takes them."""
+        """The values as an expression, as `read` takes them."""
         values = self.values
         if isinstance(values, Choice):
             words = ",".join(map(str, values.values))
@@ -160,14 +160,14 @@ def _ranges(config: Config, prefix: str) -> Iterator[tuple[str, Range | Choice]]
 
 
 def _said(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Setting]:
-    """What one line of --space or [space] means: a setting, or one for each architecture that has the path."""
+    """What one line of a space means: a setting, or one for each architecture that has the path."""
     model, _, path = name.rpartition("/")
     if model and model not in bases:
         raise ConfigError(
             f"space: {name}: the sweep has no model '{model}'", nearest(model, bases) or f"it has {listing(bases)}"
         )
     if path == KIND:
-        raise ConfigError(f"space: {KIND} is chosen among the models", "pass --models rnn,lstm,gru")
+        raise ConfigError(f"space: {KIND} is chosen among the models", "pass sweep.models=rnn,lstm,gru")
     known = {kind: list(_leaves(bases[kind])) for kind in ([model] if model else bases)}
     having = [kind for kind, paths in known.items() if path in paths]
     if not having:
@@ -258,4 +258,4 @@ def _check(made: Space) -> None:
                     override(made.bases[model], {setting.path: value})
                 except ConfigError as problem:
                     what = problem.message.removeprefix("settings: ")
-                    raise ConfigError(f"space: {what}", f"say it otherwise: --space {setting.name}=...") from None
+                    raise ConfigError(f"space: {what}", f"say it otherwise: `space` {setting.name}=...") from None

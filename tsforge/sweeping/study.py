@@ -88,12 +88,12 @@ def storage(place: Place) -> BaseStorage:
             heartbeat_stale_trial_callback=trials.retry, engine_kwargs={"pool_pre_ping": True},
         )  # fmt: skip
     except ImportError as problem:
-        raise TrackingError(f"--storage: {problem}", "install the database's driver, as psycopg[binary]") from None
+        raise TrackingError(f"the storage: {problem}", "install the database's driver, as psycopg[binary]") from None
     except Exception as problem:
         if type(problem).__module__.partition(".")[0] not in ("sqlalchemy", "optuna"):
             raise
         text = str(getattr(problem, "orig", None) or problem).partition("\n")[0]
-        raise TrackingError(f"--storage: the database cannot be used: {text}", "check the address") from None
+        raise TrackingError(f"the storage: the database cannot be used: {text}", "check the address") from None
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
@@ -153,7 +153,7 @@ def agree(study: Study, plan: Plan) -> None:
         raise ConfigError(
             f"the study {study.study_name} holds trials of something else: {name} was {before.get(name)}, "
             f"is {now.get(name)}" + (f"; {len(differing) - 1} more differ" if len(differing) > 1 else ""),
-            "repeat the first command, or name another --out (or --study)",
+            "repeat the first command, or name another `out` (or sweep.study)",
         )
 
 

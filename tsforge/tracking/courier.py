@@ -1,6 +1,6 @@
 """The process that delivers journals beside a fit: python -m tsforge.tracking.courier
 
-Reads folders of journals from stdin, a line each; the end of stdin means that whoever wrote them is done, or dead.
+Reads folders of journals from stdin, a line each; the end of stdin means that their writer is done, or dead.
 Prints how far a journal has come as one JSON line whenever that changes. A process, not a thread: importing MLflow and
 talking to its store is seconds of Python, which would hold the interpreter that training needs; and it lives on to
 close the run of a fit that was killed.
@@ -64,11 +64,11 @@ def main() -> None:
                 journal.close(folder, DIED)
         failed = False
         for folder in _open(inbox.folders, last):
-            now = delivery.deliver(folder)
-            failed |= now.problem is not None
-            if now != last.get(folder):
-                last[folder] = now
-                _say(reports, folder, now)
+            progress = delivery.deliver(folder)
+            failed |= progress.problem is not None
+            if progress != last.get(folder):
+                last[folder] = progress
+                _report(reports, folder, progress)
         left = _open(inbox.folders, last)
         patience = AWAY if failed and not _local(left) else BUSY
         if closing and (not left or time.monotonic() > end + patience):
@@ -102,9 +102,9 @@ def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:
     return [folder for folder in folders if folder not in last or not last[folder].done]
 
 
-def _say(reports: TextIO, folder: Path, now: Delivered) -> None:
+def _report(reports: TextIO, folder: Path, progress: Delivered) -> None:
     with contextlib.suppress(BrokenPipeError):
-        print(json.dumps({"folder": str(folder), **asdict(now)}), file=reports, flush=True)
+        print(json.dumps({"folder": str(folder), **asdict(progress)}), file=reports, flush=True)
 
 
 if __name__ == "__main__":

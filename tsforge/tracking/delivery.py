@@ -1,8 +1,8 @@
 """One journal to one MLflow run: resumable at any point, every point there exactly once.
 
-How far it has come is written to disk after every step. A step that was done but not yet noted is done again, which
-changes nothing: a run and a model are found again by a tag, MLflow keeps one metric per name, time and step, and the
-rest replaces itself.
+Progress is written to disk after every step. A step that was done but not yet noted is done again, which changes
+nothing: a run and a model are looked up by a tag, MLflow keeps one metric per name, time and step, and the rest
+replaces itself.
 """
 
 from __future__ import annotations
@@ -18,33 +18,30 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from tsforge.errors import ModelError
+from tsforge.runtime import files
 from tsforge.tracking import journal, registry, store, view
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
 
-MOST = 900  # metrics in one call; MLflow takes 1,000
-_MOST = {"metrics": MOST, "params": 100, "tags": 100}
+BATCH = {"metrics": 900, "params": 100, "tags": 100}  # most in one call; MLflow takes 1,000 metrics
 _TAG = "tsforge.journal"
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """How far a journal has come. offset: bytes of it that are delivered. version: "NAME/VERSION" in the registry.
-
-    refused: what the store will never take, such as a name that it does not allow; the rest goes on without.
-    """
+    """How far a journal has come."""
 
     uri: str = ""
     experiment: str | None = None  # ids
     run: str | None = None
     model: str | None = None
-    version: str | None = None
-    offset: int = 0
+    version: str | None = None  # "NAME/VERSION" in the registry
+    offset: int = 0  # bytes of the journal that are delivered
     done: bool = False
     problem: str | None = None
     hint: str | None = None
-    refused: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()  # why the store will never take some parts, such as a name that it does not allow
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Delivered:
@@ -56,7 +53,7 @@ Event = dict[str, Any]
 
 
 def state(folder: Path) -> Delivered:
-    """What is noted in a journal's folder; nothing where the note is damaged, as after a power cut."""
+    """The note in a journal's folder; a blank one where it is damaged, as after a power cut."""
     try:
         return Delivered.read(json.loads((folder / journal.STATE).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -70,9 +67,9 @@ class Delivery:
         self._clients: dict[str, Any] = {}
 
     def deliver(self, folder: Path) -> Delivered:
-        """Everything written so far; the folder is removed once the run has ended and all is delivered.
+        """Deliver everything written so far, and remove the folder once the run has ended and all is delivered.
 
-        A problem with the store is in what comes back, never raised.
+        A problem with the store is in the result, never raised.
         """
         if not (folder / journal.LINES).exists():  # somebody else was here; a lock would make the folder anew
             return Delivered(done=True)
@@ -89,14 +86,14 @@ class Delivery:
         if not (folder / journal.LINES).exists():
             return Delivered(done=True)
         try:
-            return self._go_on(folder, state(folder))
+            return self._resume(folder, state(folder))
         except Exception as problem:
             now = replace(state(folder), problem=store.reason(problem), hint=store.hint(problem))
             with contextlib.suppress(OSError):
                 _note(folder, now)
             return now
 
-    def _go_on(self, folder: Path, now: Delivered) -> Delivered:
+    def _resume(self, folder: Path, now: Delivered) -> Delivered:
         events = _events(folder, now.offset)
         if not events:
             return now
@@ -109,13 +106,13 @@ class Delivery:
         for event, end in events:
             if "metrics" in event:
                 points.append((event, end))
-                if sum(len(e["metrics"]) for e, _ in points) < MOST:
+                if sum(len(e["metrics"]) for e, _ in points) < BATCH["metrics"]:
                     continue
                 event = {}
             now = _send(client, folder, now, points)
             points = []
             if event:
-                now = replace(_permitted(client, folder, now, event), offset=end)
+                now = replace(_deliver_allowed(client, folder, now, event), offset=end)
                 _note(folder, now)
         return _send(client, folder, now, points)
 
@@ -126,7 +123,8 @@ class Delivery:
         view.prepare(client, experiment)
         run = _find(client, experiment, start["journal"])
         if run is None:
-            tags = start["tags"] | {_TAG: start["journal"]} | _above(client, experiment, folder, start.get("parent"))
+            parent = _parent_tag(client, experiment, folder, start.get("parent"))
+            tags = start["tags"] | {_TAG: start["journal"]} | parent
             run = client.create_run(experiment, start["at"], tags, start["name"]).info.run_id
         now = replace(now, uri=start["uri"], experiment=experiment, run=run)
         _note(folder, now)
@@ -140,11 +138,11 @@ class Delivery:
 
 def _find(client: Any, experiment: str, key: str) -> str | None:
     """The id of the run that a journal has become."""
-    found = client.search_runs([experiment], f"tags.`{_TAG}` = '{key}'", max_results=1)
-    return found[0].info.run_id if found else None
+    runs = client.search_runs([experiment], f"tags.`{_TAG}` = '{key}'", max_results=1)
+    return runs[0].info.run_id if runs else None
 
 
-def _above(client: Any, experiment: str, folder: Path, parent: dict[str, str] | None) -> dict[str, str]:
+def _parent_tag(client: Any, experiment: str, folder: Path, parent: dict[str, str] | None) -> dict[str, str]:
     """The tag by which MLflow shows a run under another; none where that one is lost."""
     if parent is None:
         return {}
@@ -156,19 +154,19 @@ def _above(client: Any, experiment: str, folder: Path, parent: dict[str, str] | 
 
 def _events(folder: Path, offset: int) -> list[tuple[Event, int]]:
     """Whole lines from `offset` on, each with the offset behind it."""
-    found = []
+    events = []
     with (folder / journal.LINES).open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 break
             offset += len(line)
-            found.append((json.loads(line), offset))
-    return found
+            events.append((json.loads(line), offset))
+    return events
 
 
 def _send(client: Any, folder: Path, now: Delivered, points: list[tuple[Event, int]]) -> Delivered:
-    """Metrics in one call."""
+    """Deliver metrics, and note it."""
     from mlflow.entities import Metric
 
     if not points:
@@ -184,18 +182,18 @@ def _send(client: Any, folder: Path, now: Delivered, points: list[tuple[Event, i
 
 
 def _log(client: Any, now: Delivered, kind: str, values: Sequence[Any]) -> Delivered:
-    """Metrics, params or tags in calls as large as the store takes; without those that it will never take."""
+    """Deliver metrics, params or tags in calls as large as the store takes, without those that it will never take."""
     from mlflow.exceptions import MlflowException
 
-    most = _MOST[kind]
-    if len(values) > most:
-        for i in range(0, len(values), most):
-            now = _log(client, now, kind, values[i : i + most])
+    batch = BATCH[kind]
+    if len(values) > batch:
+        for i in range(0, len(values), batch):
+            now = _log(client, now, kind, values[i : i + batch])
         return now
     try:
         client.log_batch(now.run, **{kind: values})
     except MlflowException as problem:
-        if not _for_good(client, now, problem):
+        if not _is_final(client, now, problem):
             raise
         if len(values) == 1:
             return _refused(now, problem)
@@ -205,7 +203,7 @@ def _log(client: Any, now: Delivered, kind: str, values: Sequence[Any]) -> Deliv
     return now
 
 
-def _for_good(client: Any, now: Delivered, problem: MlflowException) -> bool:
+def _is_final(client: Any, now: Delivered, problem: MlflowException) -> bool:
     """Whether the store will never take it; a deleted run, which may be restored, is refused by the same code."""
     if problem.error_code != "INVALID_PARAMETER_VALUE":
         return False
@@ -216,21 +214,20 @@ def _refused(now: Delivered, problem: Exception) -> Delivered:
     return replace(now, refused=tuple(dict.fromkeys((*now.refused, store.reason(problem)))))
 
 
-def _permitted(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
-    """The same as `_one`, going on without what the store says that it will never take, or what is damaged."""
+def _deliver_allowed(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
+    """Deliver anything but metrics, without what the store will never take or what is damaged."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return _one(client, folder, now, event)
+        return _deliver(client, folder, now, event)
     except (MlflowException, ModelError) as problem:
-        if isinstance(problem, MlflowException) and not _for_good(client, now, problem):
+        if isinstance(problem, MlflowException) and not _is_final(client, now, problem):
             raise
-        known = replace(state(folder), refused=now.refused, done="end" in event)
-        return _refused(known, problem)
+        return _refused(replace(state(folder), refused=now.refused, done="end" in event), problem)
 
 
-def _one(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
-    """Anything that is no metric."""
+def _deliver(client: Any, folder: Path, now: Delivered, event: Event) -> Delivered:
+    """Deliver anything but metrics."""
     from mlflow.entities import Param, RunTag
 
     match event:
@@ -278,6 +275,4 @@ def _model(client: Any, folder: Path, now: Delivered, event: Event, source: Path
 
 
 def _note(folder: Path, now: Delivered) -> None:
-    draft = folder / f"{journal.STATE}.new"
-    draft.write_text(json.dumps(asdict(now)), encoding="utf-8")
-    draft.replace(folder / journal.STATE)
+    files.write(folder / journal.STATE, json.dumps(asdict(now)))

@@ -31,9 +31,9 @@ CODE = '''"""Read by MLflow: the model directory under artifacts/, served by tsf
 
 from mlflow.models import set_model
 
-from tsforge.tracking.serving import Forecaster
+from tsforge.tracking.serving import ServedModel
 
-set_model(Forecaster())
+set_model(ServedModel())
 '''
 ENVIRONMENT = """python: "{version}"
 build_dependencies:
@@ -58,19 +58,19 @@ def export(folder: Path, into: Path) -> None:
             raise ModelError(f"{into}: is not empty", "export into a new folder")
         shutil.copytree(folder, into / _MODEL)
         (into / _CODE_FILE).write_text(CODE, encoding="utf-8")
-        wanted = f"mlflow=={mlflow.__version__}\n{DISTRIBUTION}=={__version__}\n"
-        (into / "requirements.txt").write_text(wanted, encoding="utf-8")
+        packages = f"mlflow=={mlflow.__version__}\n{DISTRIBUTION}=={__version__}\n"
+        (into / "requirements.txt").write_text(packages, encoding="utf-8")
         python = ENVIRONMENT.format(version=platform.python_version())
         (into / "python_env.yaml").write_text(python, encoding="utf-8")
     except OSError as problem:
         raise ModelError(f"{into}: cannot be written: {problem.strerror or problem}", "choose another folder") from None
     signature = _signature(schema, _levels(folder), facts["shape"]["horizon"])
-    described = mlflow.models.Model(signature=signature, metadata={"tsforge": _columns(schema)})
+    metadata = mlflow.models.Model(signature=signature, metadata={"tsforge": _columns(schema)})
     mlflow.pyfunc.add_to_model(
-        described, loader_module="mlflow.pyfunc.loaders.code_model", python_env="python_env.yaml",
+        metadata, loader_module="mlflow.pyfunc.loaders.code_model", python_env="python_env.yaml",
         model_code_path=_CODE_FILE, artifacts={"model": {"path": _MODEL, "uri": _MODEL}}, streamable=False,
     )  # fmt: skip
-    described.save(str(into / "MLmodel"))
+    metadata.save(str(into / "MLmodel"))
 
 
 def _signature(schema: Schema, levels: list[float], horizon: int) -> Any:

@@ -1,4 +1,4 @@
-"""A run on disk before it is anywhere else: a folder with a line for everything that is said of it.
+"""A run on disk before it is anywhere else: a folder with a line for everything recorded of it.
 
 journal.jsonl   one JSON object per line; `at` is in milliseconds since the epoch
 files/          copies of what belongs to the run
@@ -46,7 +46,7 @@ class Run:
         self.key = key
         self.ended = False
         self._copies = 0
-        self._complained = False
+        self._warned = False
         self._file = None if folder is None else (folder / LINES).open("ab", buffering=0)
         self._writing = None if folder is None else FileLock(folder / "writing")
         if self._writing is not None:
@@ -80,14 +80,14 @@ class Run:
         """A file that belongs to the run, copied now. to: the folder it appears in."""
         if self.folder is None:
             return
-        with self._spared():
+        with self._sparing():
             self._write({"file": self._copy(path), "to": to})
 
     def text(self, name: str, text: str) -> None:
-        """The same from its content."""
+        """A text file that belongs to the run."""
         if self.folder is None:
             return
-        with self._spared():
+        with self._sparing():
             path = self._place(name)
             path.write_text(text, encoding="utf-8")
             self._write({"file": self._relative(path), "to": ""})
@@ -96,11 +96,11 @@ class Run:
         """A model directory, copied now; with a name in the registry, and an alias, where they are given."""
         if self.folder is None:
             return
-        with self._spared():
+        with self._sparing():
             self._write({"model": self._copy(folder), "register": register, "alias": alias})
 
     def end(self, status: Status, reason: str = "") -> None:
-        """Nothing is said after it; the first end counts."""
+        """Close the journal; the first end counts, and nothing is written after it."""
         if self.ended:
             return
         self.ended = True
@@ -111,14 +111,14 @@ class Run:
             self._writing.release()
 
     @contextlib.contextmanager
-    def _spared(self) -> Iterator[None]:
-        """A disk that fails costs a part of the record, which is said once, and not the training."""
+    def _sparing(self) -> Iterator[None]:
+        """A disk that fails costs a part of the record, with one warning, and not the training."""
         try:
             yield
         except OSError as problem:
-            if not self._complained:
+            if not self._warned:
                 log.warning("part of run %s is not recorded: %s", self.name, problem)
-            self._complained = True
+            self._warned = True
 
     def _copy(self, path: Path) -> str:
         target = self._place(path.name)
@@ -142,7 +142,7 @@ class Run:
         return path.relative_to(self.folder).as_posix()
 
     def _write(self, event: dict[str, Any], at: float | None = None) -> None:
-        with self._spared():
+        with self._sparing():
             self._append(event, at)
 
     def _append(self, event: dict[str, Any], at: float | None = None) -> None:
@@ -176,8 +176,8 @@ def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
 
 def waiting(root: Path) -> list[Path]:
     """Journals under `root` that are not delivered, in the order in which they were begun: parents first."""
-    found = [path.parent for path in root.glob(f"*/{LINES}")]
-    return sorted(found, key=lambda folder: int(_start(folder).get("begun", 0)))
+    folders = [path.parent for path in root.glob(f"*/{LINES}")]
+    return sorted(folders, key=lambda folder: int(_start(folder).get("begun", 0)))
 
 
 def address(folder: Path) -> str:

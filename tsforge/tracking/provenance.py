@@ -16,33 +16,33 @@ PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version(), "tsforge": __version__}
+    """Versions of Python and of the packages that numbers depend on."""
+    installed = {"python": platform.python_version(), "tsforge": __version__}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def hardware() -> dict[str, str]:
     """Processor, cores, memory, threads that torch computes with, GPU."""
     import torch
 
-    found = {
+    facts = {
         "cpu": _processor(), "cores": str(os.cpu_count()), "threads": str(torch.get_num_threads()),
         "system": f"{platform.system()} {platform.machine()}",
     }  # fmt: skip
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found["memory_gb"] = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}"
+        facts["memory_gb"] = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}"
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
 
 
 def user() -> str:
-    """Who ran it."""
+    """The name of whoever runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's nameless user
@@ -52,28 +52,28 @@ def user() -> str:
 def commit(folder: Path) -> str | None:
     """The git commit of the folder, with "-dirty" where files differ from it; None outside a repository."""
     try:
-        found = subprocess.run(
+        output = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
             capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
+        ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() or None
+    return output.strip() or None
 
 
 def peak_memory() -> dict[str, float]:
-    """The most that this process has held so far, in MiB; of the GPU too where there is one."""
+    """The most memory that this process has held so far, in MiB; of the GPU too where there is one."""
     import torch
 
-    found = {}
+    peaks = {}
     if sys.platform != "win32":
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found["peak_mb"] = peak / (2**20 if sys.platform == "darwin" else 2**10)
+        peaks["peak_mb"] = peak / (2**20 if sys.platform == "darwin" else 2**10)
     if torch.cuda.is_available():
-        found["gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
+        peaks["gpu_peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    return peaks
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""What is remembered of a fit and of a backtest: settings, data, curves, scores, pictures, the model."""
+"""What MLflow remembers of a fit and of a backtest: settings, data, curves, scores, pictures, the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS
-from tsforge.runtime import tables
+from tsforge.runtime import numbers, tables
 from tsforge.tracking import provenance, view
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
@@ -36,14 +36,14 @@ MEMORY = "memory"  # the source of data that was in no file
 
 @dataclass(frozen=True)
 class Wish:
-    """What is said of a run beside its results. command: the line that makes it again."""
+    """What is recorded of a run beside its results."""
 
-    command: str = ""
+    command: str = ""  # the line that makes it again
     register: str | None = None  # name in the registry
     alias: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     parent: Run | None = None  # the run that it is shown under
-    figures: tuple[tuple[str, float], ...] = ()  # what else is known of its architecture
+    figures: tuple[tuple[str, float], ...] = ()  # of its architecture, beside what is measured
 
 
 def fit(
@@ -65,22 +65,22 @@ def fit(
         trained = fitting.train(experiment, dataset, _watching(run, report))
         return fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
 
-    with _begun(experiment, dataset, tracker, wish or Wish()) as run:
-        return _kept(fit(run), run, folder, wish or Wish()), run
+    with _run(experiment, dataset, tracker, wish or Wish()) as run:
+        return _save(fit(run), run, folder, wish or Wish()), run
 
 
 def keep(
     trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, wish: Wish
 ) -> tuple[fitting.Fit, Run]:
     """Score and record a model that was trained before, and save its directory."""
-    with _begun(trained.experiment, dataset, tracker, wish) as run:
+    with _run(trained.experiment, dataset, tracker, wish) as run:
         _rounds(run, trained.rounds)
-        return _kept(fitting.score(trained, model, dataset), run, folder, wish), run
+        return _save(fitting.score(trained, model, dataset), run, folder, wish), run
 
 
 @contextmanager
-def _begun(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wish) -> Iterator[Run]:
-    """The run of a fit, with what is known before it."""
+def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wish) -> Iterator[Run]:
+    """The run of a fit, with its settings and its data."""
     labels = tags("fit", wish, experiment.model.kind)
     with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
         run.text("experiment.toml", experiment.toml())
@@ -88,8 +88,8 @@ def _begun(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wis
         yield run
 
 
-def _kept(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fit:
-    """Save the model directory, and record what is known once it lies there."""
+def _save(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fit:
+    """Save the model directory and record it, with its scores, curves and pictures."""
     if result.standings:
         _chosen(run, result)
     fitting.save(result, folder)
@@ -100,14 +100,14 @@ def _kept(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fi
 
 
 def _rounds(run: Run, rounds: Sequence[Round]) -> None:
-    """The losses of validations that are over."""
+    """Record the losses of earlier validations."""
     watch = _watching(run, None)
     for event in rounds:
         watch(event)
 
 
 def _chosen(run: Run, result: fitting.Fit) -> None:
-    """What a tournament chose: the experiment that makes it again, in place of the question, and its losses."""
+    """Record what a tournament chose: the experiment that repeats it, in place of the first one, and its losses."""
     run.text("experiment.toml", result.model.experiment.toml())
     _rounds(run, result.rounds)
     run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
@@ -132,34 +132,32 @@ class Recorder:
         self._open.__exit__(kind, value, at)
 
     def of_model(self, folder: str | None) -> None:
-        """What is judged is a fitted model, where the folder is one."""
+        """Note that a fitted model is backtested, where `folder` is one."""
         if folder is not None and Path(folder).is_dir():
             self.wish = replace(self.wish, tags=(("tsforge.model", str(Path(folder).absolute())),))
 
     def begin(self, experiment: Experiment) -> Run:
         """The run, which is the same for all fits and groups."""
         if self.run is None:
-            named = self.tracker.run(
-                f"backtest-{experiment.title}", experiment.flat(), tags("backtest", self.wish, experiment.model.kind)
-            )
-            self.run = self._open.enter_context(named)
+            labels = tags("backtest", self.wish, experiment.model.kind)
+            run = self.tracker.run(f"backtest-{experiment.title}", experiment.flat(), labels)
+            self.run = self._open.enter_context(run)
         return self.run
 
     def finish(self, board: Scoreboard) -> Run:
         """Record the scores, the pictures, and what it was run on."""
         run = self.begin(board.first.experiment)
         if run.folder is not None:
-            _judged(run, board, self.wish)
+            _backtested(run, board, self.wish)
         return run
 
 
-def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
+def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
     test = board.first
     run.text("experiment.toml", test.experiment.toml())
     run.dataset(described(test.panel, test.experiment.data.path))
-    found = scores(board.scores)
-    found["speed/backtest_s"] = sum(t.seconds for t in board.tests.values())
-    run.metrics(found)
+    seconds = sum(t.seconds for t in board.tests.values())
+    run.metrics(scores(board.scores) | {"speed/backtest_s": seconds})
     _steps(run, board.by_step(["mae"])["mae"][board.models[0]])
     run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
     with TemporaryDirectory() as place:
@@ -170,24 +168,23 @@ def _judged(run: Run, board: Scoreboard, wish: Wish) -> None:
     names = dict.fromkeys((board.primary, *board.shown))
     shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
     windows = sum(len(t.judged.windows) for t in board.tests.values())
-    more = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
-    run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish), **more})
+    groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
+    run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish)} | groups)
 
 
 def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
-    """Where and how a run came about; what MLflow shows under names of its own goes there."""
-    found = {f"versions.{name}": value for name, value in provenance.versions().items()}
-    found |= {f"hardware.{name}": value for name, value in provenance.hardware().items()}
-    found |= {
+    """Where and how a run came about, under MLflow's own names where it has some."""
+    labels = {f"versions.{name}": value for name, value in provenance.versions().items()}
+    labels |= {f"hardware.{name}": value for name, value in provenance.hardware().items()}
+    labels |= {
         "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
         "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, view.GREY),
     }  # fmt: skip
     if wish.command:
-        found["tsforge.command"] = wish.command
-    commit = provenance.commit(Path())
-    if commit:
-        found["mlflow.source.git.commit"] = commit
-    return found | dict(wish.tags)
+        labels["tsforge.command"] = wish.command
+    if commit := provenance.commit(Path()):
+        labels["mlflow.source.git.commit"] = commit
+    return labels | dict(wish.tags)
 
 
 def described(panel: Panel, path: str | None) -> dict[str, str]:
@@ -201,15 +198,15 @@ def described(panel: Panel, path: str | None) -> dict[str, str]:
     }  # fmt: skip
 
 
-def scores(found: Scores) -> dict[str, float]:
-    """test/METRIC of the model, baseline/NAME_METRIC of those beside it, and the skill; not what has no value."""
-    model, *others = found
-    values = {f"test/{name}": value for name, value in found[model].items()}
+def scores(by_model: Scores) -> dict[str, float]:
+    """test/METRIC of the first model, baseline/NAME_METRIC of those beside it, and the skill, where they are finite."""
+    model, *others = by_model
+    values = {f"test/{name}": value for name, value in by_model[model].items()}
     for other in others:
-        values |= {f"baseline/{other}_{name}": found[other][name] for name in BESIDE}
-    if REFERENCE in found:
-        values["test/skill"] = skill(found[model]["mase"], found[REFERENCE]["mase"])
-    return rounded(values)
+        values |= {f"baseline/{other}_{name}": by_model[other][name] for name in BESIDE}
+    if REFERENCE in by_model:
+        values["test/skill"] = skill(by_model[model]["mase"], by_model[REFERENCE]["mase"])
+    return numbers.rounded(values)
 
 
 def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
@@ -217,10 +214,12 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
     lines = []
     if shown:
         model = next(iter(shown))
-        better = skill(shown[model][primary], shown[REFERENCE][primary]) if REFERENCE in shown else math.nan
-        said = f", {better:+.1f} % against seasonal naive" if math.isfinite(better) and model != REFERENCE else ""
-        lines += [f"**{primary} {shown[model][primary]:.4g}**{said}, over {windows:,} held-out windows.", ""]
-        rows = [[name, *(f"{values[name]:.4g}" for values in shown.values())] for name in shown[model]]
+        result = f"**{primary} {numbers.figure(shown[model][primary])}**"
+        if REFERENCE in shown and model != REFERENCE:
+            gain = numbers.percent(skill(shown[model][primary], shown[REFERENCE][primary]))
+            result += f", {gain} against seasonal naive" if gain else ""
+        lines += [f"{result}, over {windows:,} held-out windows.", ""]
+        rows = [[name, *(numbers.figure(values[name]) for values in shown.values())] for name in shown[model]]
         lines += [*tables.markdown(["", *shown], rows), ""]
     if wish.command:
         lines.append(f"    {wish.command}")
@@ -228,7 +227,7 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
 
 
 def _watching(run: Run, report: Report | None) -> Report:
-    """Losses into the run after each validation, those of later members as val/loss_2; nothing in between."""
+    """Passes events on, and records the losses of each validation; those of later members as val/loss_2."""
 
     def watch(event: Event) -> None:
         if report is not None:
@@ -237,21 +236,19 @@ def _watching(run: Run, report: Report | None) -> Report:
             of = f"_{event.member}" if event.member > 1 else ""
             run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
         if isinstance(event, Standing):
-            run.metrics(rounded({f"auto/{event.name}": event.score}), event.rung)
+            run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
 
     return watch
 
 
 def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
-    """Everything that is known once the model lies in its folder."""
     run.model(folder, wish.register, wish.alias)
-    found = scores(result.scores) if result.outcomes else {}
-    run.metrics(found, of_model=True)
+    run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in provenance.peak_memory().items()}
-    run.metrics(rounded(figures | dict(wish.figures)))
+    run.metrics(numbers.rounded(figures | dict(wish.figures)))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv", "tournament.csv"):
@@ -266,12 +263,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
 
 
 def _steps(run: Run, values: list[float]) -> None:
-    """The error along the horizon, as a curve over the horizon step."""
+    """Record the error along the horizon, as a curve over the horizon step."""
     for h, value in enumerate(values):
         if math.isfinite(value):
-            run.metrics(rounded({"test/mae_by_step": value}), h + 1)
-
-
-def rounded(values: dict[str, float]) -> dict[str, float]:
-    """Six digits, which the UI can show; what has no value is left out."""
-    return {name: float(f"{value:.6g}") for name, value in values.items() if math.isfinite(value)}
+            run.metrics(numbers.rounded({"test/mae_by_step": value}), h + 1)

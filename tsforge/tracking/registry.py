@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -19,6 +19,7 @@ from tsforge.tracking import runs, store
 
 NAME = "model"
 FOLDER = "artifacts/model"  # of the model directory within what MLflow keeps
+T = TypeVar("T")
 _PLACE = re.compile(r"(runs|models):/+(.+)")
 
 
@@ -27,12 +28,21 @@ def is_recorded(word: object) -> bool:
     return isinstance(word, str) and _PLACE.fullmatch(word) is not None
 
 
+def local(model: T, uri: str | None = None) -> T | Path:
+    """The folder of a model that is named by its address; whatever else names or is a model, unchanged.
+
+    uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
+    Raises TrackingError for a recorded model that is not there.
+    """
+    return fetch(str(model), uri) if is_recorded(model) else model
+
+
 def record(client: Any, experiment: str, run: str, export: Callable[[Path], None]) -> str:
-    """The model of a run, from what `export` writes into a folder; its id. A half-made one from before is used up."""
+    """Record what `export` writes into a folder as the model of a run; its id. One left unfinished is completed."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'", max_results=1)
-    model = found[0] if found else None
+    models = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'", max_results=1)
+    model = models[0] if models else None
     if model is None or model.status != LoggedModelStatus.READY:
         with tempfile.TemporaryDirectory() as place:
             export(Path(place) / "model")  # first: a damaged one leaves nothing behind
@@ -40,7 +50,7 @@ def record(client: Any, experiment: str, run: str, export: Callable[[Path], None
             client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     outputs = client.get_run(run).outputs
-    if model.model_id not in [known.model_id for known in (outputs.model_outputs if outputs else [])]:
+    if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
         client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])  # MLflow refuses it a second time
     return str(model.model_id)
 
@@ -54,9 +64,9 @@ def register(client: Any, name: str, model: str, run: str, alias: str | None = N
     except MlflowException as problem:
         if problem.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    known = [v for v in client.search_model_versions(f"name = {store.quoted(name)}") if v.run_id == run]
+    earlier = [v for v in client.search_model_versions(f"name = {store.quoted(name)}") if v.run_id == run]
     with _recording_to(client.tracking_uri):
-        version = known[0] if known else client.create_model_version(name, f"models:/{model}", run, model_id=model)
+        version = earlier[0] if earlier else client.create_model_version(name, f"models:/{model}", run, model_id=model)
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
     return str(version.version)
@@ -77,7 +87,10 @@ def _recording_to(uri: str) -> Iterator[None]:
 
 
 def register_run(client: Any, word: str, name: str, alias: str | None = None) -> str:
-    """The same for the model of a run, named by its id or name. Raises TrackingError for what the registry refuses."""
+    """Register the model of a run, which is named by its id or name; the version.
+
+    Raises TrackingError for a name or alias that the registry refuses.
+    """
     from mlflow.exceptions import MlflowException
 
     run = runs.find(client, word)
@@ -90,9 +103,8 @@ def register_run(client: Any, word: str, name: str, alias: str | None = None) ->
 def fetch(word: str, uri: str | None = None) -> Path:
     """The model directory behind runs:/RUN (a run's id or name), models:/NAME@ALIAS, models:/NAME/VERSION, models:/ID.
 
-    One that lies on this machine is used where it is; another is fetched into a folder that is gone when the process
-    ends. uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
-    Raises TrackingError for what is not there.
+    One that lies on this machine is used where it is; another is downloaded into a folder that is gone when the process
+    ends. Raises TrackingError for what is not there.
     """
     uri = store.address(uri)
     client = store.reading(uri)
@@ -134,21 +146,21 @@ def _of_registry(client: Any, name: str, word: str) -> str:
         elif re.fullmatch(r"m-[0-9a-f]{32}", name):
             return str(client.get_logged_model(name).artifact_location)
         else:
-            found = client.search_model_versions(f"name = {store.quoted(name)}")
-            if not found:
+            versions = client.search_model_versions(f"name = {store.quoted(name)}")
+            if not versions:
                 raise TrackingError(f"{word}: no model of this name is registered", _registered(client))
-            version = max(found, key=lambda v: int(v.version))
+            version = max(versions, key=lambda v: int(v.version))
         return str(client.get_logged_model(version.source.rpartition("/")[2]).artifact_location)
     except MlflowException as problem:
         raise TrackingError(f"{word}: {store.reason(problem)}", _registered(client)) from None
 
 
 def _registered(client: Any) -> str:
-    """What there is, for a hint."""
-    found = client.search_registered_models(max_results=8)
-    known = [f"{m.name}@{a}" for m in found for a in m.aliases] or [m.name for m in found]
+    """The hint that lists the registered models."""
+    models = client.search_registered_models(max_results=8)
+    names = [f"{m.name}@{a}" for m in models for a in m.aliases] or [m.name for m in models]
     return (
-        f"registered: {', '.join(known)}" if known else "register one: tsforge fit ... --register NAME --alias champion"
+        f"registered: {', '.join(names)}" if names else "register one: tsforge fit ... --register NAME --alias champion"
     )
 
 
@@ -161,7 +173,7 @@ def _download(place: str, uri: str, word: str) -> Path:
         download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=uri)
     except Exception as problem:
         raise TrackingError(f"{word}: cannot be fetched: {store.reason(problem)}", store.hint(problem)) from None
-    found = next(folder.rglob("manifest.json"), None)
-    if found is None:
+    manifest = next(folder.rglob("manifest.json"), None)
+    if manifest is None:
         raise TrackingError(f"{word}: is no model of tsforge", "choose another")
-    return found.parent
+    return manifest.parent

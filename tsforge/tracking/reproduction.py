@@ -55,46 +55,86 @@ def reproduce(
 ) -> Reproduction:
     """Run a recorded experiment again and hold the scores against the recorded ones.
 
-    word: a run's id, part of it, or its name. data: where the recorded data lies now; where it lay then if None.
-    tracker: records the second time too, with a tag that names the first. Computed with as many threads as then, on
-    which the last digits depend.
+    word: a run's id, part of it, or its name.
+    data: where the recorded data lies now; where it lay then if None.
+    uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
+    tracker: records the second time too, with a tag that names the first.
+    report: called with the events of the fit.
+    Computed with as many threads as then, on which the last digits depend.
     Raises TrackingError for a run that says too little, DataError where the data is not the recorded data.
     """
-    client = store.reading(store.address(uri))
+    original = _read(store.reading(store.address(uri)), word)
+    source = data if data is not None else original.source()
+    _warn(original.run)
+    # As many threads as then: sums are rounded differently with another number.
+    with threads(int(original.run.tags.get("hardware.threads", torch.get_num_threads()))):
+        if original.run.tags["tsforge.kind"] == "fit":
+            scores = _fit(original, source, tracker or Tracker(on=False), report)
+        else:
+            scores = _backtest(original, source)
+    recorded = original.run.metrics
+    names = [name for name in recorded if name.startswith("test/") and name in scores]
+    return Reproduction(original.run, {name: (recorded[name], scores[name]) for name in names})
+
+
+@dataclass(frozen=True)
+class _Original:
+    """The recorded run, its experiment, and the name, digest and source of its data, where they are recorded."""
+
+    run: Recorded
+    experiment: Experiment
+    data: dict[str, str]
+
+    def source(self) -> str:
+        """Where the data lay; of a catalogued data set its name."""
+        path = self.run.params.get("data.path", "")
+        if path in cards():
+            return path
+        place = self.data.get("source", recording.MEMORY)
+        if place == recording.MEMORY or not Path(place).exists():
+            where = "it was in memory" if place == recording.MEMORY else place
+            raise DataError(
+                f"run {self.run.name}: its data is not at hand ({where})",
+                "name it: tsforge runs reproduce RUN DATA",
+            )
+        return place
+
+    def check(self, panel: Panel) -> None:
+        """Raises DataError for other data than the recorded."""
+        if self.data and panel.digest() != self.data["digest"]:
+            raise DataError(
+                f"{panel.name}: not the data of run {self.run.name}: its digest is {panel.digest()}, recorded is "
+                f"{self.data['digest']} of {self.data['name']}",
+                "name the file as it was: tsforge runs reproduce RUN DATA",
+            )
+
+
+def _read(client: Any, word: str) -> _Original:
+    """Raises TrackingError for a run that cannot be run again."""
     run = runs.get(client, word)
-    kind = run.tags.get("tsforge.kind")
-    if kind not in ("fit", "backtest"):
-        raise TrackingError(f"run {run.name}: no fit or backtest of tsforge", "tsforge runs lists those there are")
+    if run.tags.get("tsforge.kind") not in ("fit", "backtest"):
+        raise TrackingError(f"run {run.name}: no fit or backtest of tsforge", "tsforge runs lists them")
     if "tsforge.groups" in run.tags:
         again = run.tags.get("tsforge.command", "its command")
         raise TrackingError(f"run {run.name}: is of several groups of a protocol", f"run it again: {again}")
     experiment = parse(Experiment, tomllib.loads(runs.text(client, run, "experiment.toml")), "experiment.toml")
-    known = runs.dataset(client, run)
-    source = data if data is not None else _source(run, known)
-    _warn(run)
-    # As many threads as then: sums are rounded differently with another number.
-    with threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
-        if kind == "fit":
-            found = _fit(experiment, source, known, run, tracker or Tracker(on=False), report)
-        else:
-            found = _backtest(experiment, source, known, run)
-    names = [name for name in run.metrics if name.startswith("test/") and name in found]
-    return Reproduction(run, {name: (run.metrics[name], found[name]) for name in names})
+    return _Original(run, experiment, runs.dataset(client, run))
 
 
-def _fit(
-    experiment: Experiment, source: Any, known: dict[str, str], run: Recorded, tracker: Tracker, report: Report | None
-) -> dict[str, float]:
-    dataset = fitting.prepare(experiment, source)
-    _check(dataset.panel, known, run)
-    wish = Wish(tags=(("tsforge.reproduces", run.id),))
+def _fit(original: _Original, source: Any, tracker: Tracker, report: Report | None) -> dict[str, float]:
+    dataset = fitting.prepare(original.experiment, source)
+    original.check(dataset.panel)
+    wish = Wish(tags=(("tsforge.reproduces", original.run.id),))
     with TemporaryDirectory() as place:
-        result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, wish=wish, report=report)
+        result, _ = recording.fit(
+            original.experiment, dataset, Path(place) / "model", tracker, wish=wish, report=report
+        )
     return recording.scores(result.scores)
 
 
-def _backtest(experiment: Experiment, source: Any, known: dict[str, str], run: Recorded) -> dict[str, float]:
-    """Of a model's folder where it was one that was judged, else with the fits that belong to it."""
+def _backtest(original: _Original, source: Any) -> dict[str, float]:
+    """Of the model's folder where a fitted model was backtested, else with the fits that belong to it."""
+    run, experiment = original.run, original.experiment
     folder = run.tags.get("tsforge.model")
     if folder is None:
         test = backtest(experiment, source)
@@ -102,32 +142,8 @@ def _backtest(experiment: Experiment, source: Any, known: dict[str, str], run: R
         test = backtest(folder, source, config=experiment.backtest)
     else:
         raise TrackingError(f"run {run.name}: its model is gone from {folder}", "reproduce the fit that made it")
-    _check(test.panel, known, run)
+    original.check(test.panel)
     return recording.scores(Scoreboard({"": test}).scores)
-
-
-def _source(run: Recorded, known: dict[str, str]) -> str:
-    """Where the data lay; of a catalogued data set its name."""
-    path = run.params.get("data.path", "")
-    if path in cards():
-        return path
-    place = known.get("source", recording.MEMORY)
-    if place == recording.MEMORY or not Path(place).exists():
-        where = "it was in memory" if place == recording.MEMORY else place
-        raise DataError(
-            f"run {run.name}: its data is not at hand ({where})",
-            "name it: tsforge runs reproduce RUN DATA",
-        )
-    return place
-
-
-def _check(panel: Panel, known: dict[str, str], run: Recorded) -> None:
-    if known and panel.digest() != known["digest"]:
-        raise DataError(
-            f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}, recorded is "
-            f"{known['digest']} of {known['name']}",
-            "name the file as it was: tsforge runs reproduce RUN DATA",
-        )
 
 
 def _warn(run: Recorded) -> None:

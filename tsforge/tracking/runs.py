@@ -35,17 +35,17 @@ class Recorded:
 
 def listing(client: Any, experiment: str) -> list[Recorded]:
     """The runs of an experiment, by name; those with the best primary metric first, then those without."""
-    runs = [_plain(run) for run in client.search_runs([store.known(client, experiment)], max_results=MOST)]
+    runs = [_plain(run) for run in client.search_runs([store.existing(client, experiment)], max_results=MOST)]
     return sorted(runs, key=lambda run: run.metrics.get(view.PRIMARY, float("inf")))
 
 
 def get(client: Any, word: str) -> Recorded:
-    """One run by id, part of an id or name."""
+    """A run by id, part of an id or name."""
     return _plain(find(client, word))
 
 
 def find(client: Any, word: str) -> Any:
-    """The MLflow run of a word; raises TrackingError where there is none, or more than one."""
+    """The MLflow run that an id, part of an id or a name means; raises TrackingError where it is none, or several."""
     from mlflow.exceptions import MlflowException
 
     if len(word) == 32:

@@ -1,26 +1,31 @@
-"""What MLflow runs over an exported model (`flavour.py`): the pyfunc, and its own scoring server around it."""
+"""What MLflow loads from an exported model (`export.py`), and its scoring server, which refuses unknown parameters."""
 
 from __future__ import annotations
 
-import inspect
+import json
 import os
-import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd  # MLflow reads the annotations of `predict`
-from mlflow.pyfunc import PyFuncModel, PythonModel
+from mlflow.pyfunc import PythonModel
 
 from tsforge.data import tidy
 from tsforge.errors import ConfigError, DataError, TsforgeError, nearest
 from tsforge.fitted import directory, prediction
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+PARAMETERS = ("horizon", "quantiles")
 STARTING = 30  # seconds that a worker may be deaf while it imports torch; by itself uvicorn replaces it after 5
 
 
-class Forecaster(PythonModel):  # type: ignore[misc]
+class ServedModel(PythonModel):  # type: ignore[misc]
     """What MLflow loads from an export: a table in, the tidy table of `tsforge predict` out."""
 
     def load_context(self, context: Any) -> None:
@@ -28,94 +33,124 @@ class Forecaster(PythonModel):  # type: ignore[misc]
         self.model = directory.load(context.artifacts["model"])
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Forecasts from the end of each series, as `output.plain` shows them.
+        """Forecasts from the end of each series, as `tidy.plain` shows them.
 
         params: horizon (steps) and quantiles (levels of the model); what is left out is as the model has it.
         Raises MlflowException, which the server answers as status 400, with the words of our own errors.
         """
         try:
-            _check_names(_as_given(params))
+            check_names(params or {})
             if not isinstance(model_input, pd.DataFrame):
                 raise DataError(
                     f"a table cannot be read from {type(model_input).__name__}",
                     "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame",
                 )
-            found = prediction.predict(self.model, model_input, **(params or {}))
-            return tidy.plain(found.frame)
+            return tidy.plain(prediction.predict(self.model, model_input, **(params or {})).frame)
         except TsforgeError as problem:
-            message = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-            raise mlflow.MlflowException.invalid_parameter_value(message) from problem
+            raise _status_400(problem) from problem
 
 
-# --- parameters -----------------------------------------------------------------------------------------------------
-
-
-def _as_given(params: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The parameters as the caller of PyFuncModel.predict wrote them.
-
-    MLflow drops those that the signature does not name before any code of a model runs, with a warning in the
-    server's log that a caller never sees, and offers no hook and no setting against it. The call itself, a public
-    function with a public argument, still holds them: they are read from its frame and nothing is patched.
-    """
-    entry = inspect.unwrap(PyFuncModel.predict).__code__
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code is entry:
-            return frame.f_locals["params"] or {}
-        frame = frame.f_back  # type: ignore[assignment]
-    return params or {}
-
-
-def _check_names(given: Mapping[str, Any]) -> None:
-    """Raises ConfigError for the first parameter that there is not."""
-    known = ("horizon", "quantiles")
-    for name in given:
-        if name not in known:
-            near = nearest(str(name), known)
-            hint = f"the parameters are {' and '.join(known)}"
+def check_names(params: Iterable[str]) -> None:
+    """Raises ConfigError for the first parameter that no model has."""
+    for name in params:
+        if name not in PARAMETERS:
+            near = nearest(name, PARAMETERS)
+            hint = f"the parameters are {' and '.join(PARAMETERS)}"
             raise ConfigError(f"there is no parameter '{name}'", f"{near} {hint}" if near else hint)
+
+
+def _status_400(problem: TsforgeError) -> mlflow.MlflowException:
+    message = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+    return mlflow.MlflowException.invalid_parameter_value(message)
 
 
 # --- the server -----------------------------------------------------------------------------------------------------
 
 
-def serve(folder: Path, host: str, port: int, workers: int, timeout: int, ready: Callable[[], None]) -> None:
+def app() -> FastAPI:
+    """MLflow's scoring server over the export that the environment names, made once in every worker.
+
+    MLflow drops parameters that a signature does not name before any code of a model runs, with a warning in the
+    server's log that a caller never sees. Here they are refused before MLflow reads the request.
+    """
+    from fastapi import Response
+    from mlflow.pyfunc.scoring_server import app as scoring
+
+    async def refuse(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            check_names(_params(await request.body()))
+        except ConfigError as problem:
+            refusal = _status_400(problem)
+            return Response(refusal.serialize_as_json(), refusal.get_http_status_code(), media_type="application/json")
+        return await go_on(request)
+
+    server: FastAPI = scoring.app
+    server.middleware("http")(refuse)
+    return server
+
+
+def _params(body: bytes) -> dict[str, Any]:
+    """The parameters in a request; none where it is no JSON with parameters, about which MLflow has its own words."""
+    if b'"params"' not in body:
+        return {}
+    try:
+        params = json.loads(body)["params"]
+    except (ValueError, TypeError, KeyError):
+        return {}
+    return params if isinstance(params, dict) else {}
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a server listens, with how many processes, and how many seconds one request may take."""
+
+    host: str
+    port: int
+    workers: int
+    timeout: int
+
+    @property
+    def reachable(self) -> str:
+        """The host as a client on this machine names it."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+
+def serve(folder: Path, listening: Listening, ready: Callable[[], None]) -> None:
     """Run MLflow's scoring server over an export until SIGINT or SIGTERM.
 
-    timeout: seconds that one request may take. ready: called once, from another thread, when GET /ping answers.
+    ready: called once, from another thread, when GET /ping answers.
     Sets this process up for it (MLFLOW_* in its environment), as the workers read that too.
     Raises ConfigError where the server cannot start.
     """
-    import threading
-
     import uvicorn
     from mlflow.pyfunc import scoring_server
 
-    _, environment = scoring_server.get_cmd(str(folder), timeout=timeout)
+    _, environment = scoring_server.get_cmd(str(folder), timeout=listening.timeout)
     os.environ.update(environment)
     done = threading.Event()
-    watch = threading.Thread(target=_announce, args=(host, port, ready, done), daemon=True)
+    watch = threading.Thread(target=_announce, args=(listening, ready, done), daemon=True)
     watch.start()
     try:
         uvicorn.run(
-            "mlflow.pyfunc.scoring_server.app:app", host=host, port=port, workers=workers, log_level="warning",
-            access_log=False, timeout_worker_healthcheck=STARTING,
+            "tsforge.tracking.serving:app", factory=True, host=listening.host, port=listening.port,
+            workers=listening.workers, log_level="warning", access_log=False, timeout_worker_healthcheck=STARTING,
         )  # fmt: skip
     except SystemExit as problem:
         if problem.code:
             raise ConfigError(
-                f"the server could not be started on {host} port {port}", "see above; or choose another --port"
+                f"the server could not be started on {listening.host} port {listening.port}",
+                "see above; or choose another `port`",
             ) from None
     finally:
         done.set()
 
 
-def _announce(host: str, port: int, ready: Callable[[], None], done: Any) -> None:
+def _announce(listening: Listening, ready: Callable[[], None], done: threading.Event) -> None:
     """Call `ready` once the server is healthy; give up when it is done."""
     from http.client import HTTPConnection, HTTPException
 
     while not done.wait(0.1):
-        connection = HTTPConnection(reachable(host), port, timeout=5)
+        connection = HTTPConnection(listening.reachable, listening.port, timeout=5)
         try:
             connection.request("GET", "/ping")
             if connection.getresponse().status == 200:
@@ -125,8 +160,3 @@ def _announce(host: str, port: int, ready: Callable[[], None], done: Any) -> Non
             continue
         finally:
             connection.close()
-
-
-def reachable(host: str) -> str:
-    """Where a client on this machine finds a server that listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

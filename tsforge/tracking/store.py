@@ -37,7 +37,7 @@ def database(uri: str) -> Path | None:
 
 
 def connect(uri: str) -> Any:
-    """An MlflowClient; a local database that is not there yet is made."""
+    """An MlflowClient; a local database is created where it does not exist yet."""
     prepare()
     from mlflow.tracking import MlflowClient
 
@@ -48,10 +48,10 @@ def connect(uri: str) -> Any:
 
 
 def reading(uri: str) -> Any:
-    """The same for what only reads: raises TrackingError where there is nothing, or where it cannot be reached."""
+    """An MlflowClient for a store that must exist: raises TrackingError where it does not, or cannot be reached."""
     file = database(uri)
     if file is not None and not file.exists():
-        raise TrackingError(f"{file}: no runs are recorded there", "name the store with --tracking-uri")
+        raise TrackingError(f"{file}: no runs are recorded there", "name the store with `tracking_uri`")
     try:
         client = connect(uri)
         client.search_experiments(max_results=1)
@@ -61,30 +61,30 @@ def reading(uri: str) -> Any:
 
 
 def experiment(client: Any, uri: str, name: str) -> str:
-    """The id of an experiment, made if need be, with its artifacts beside a local database."""
+    """The id of an experiment, created if need be, with its artifacts beside a local database."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    recorded = client.get_experiment_by_name(name)
+    if recorded is None:
         file = database(uri)
         place = file.parent / "mlartifacts" / re.sub(r"[^\w.-]+", "_", name) if file else None
         try:
             return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
         except MlflowException:  # another process was first
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            recorded = client.get_experiment_by_name(name)
+            if recorded is None:
                 raise
-    return str(found.experiment_id)
+    return str(recorded.experiment_id)
 
 
-def known(client: Any, name: str) -> str:
-    """The id of an experiment that there is; raises TrackingError, naming those there are, for any other."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+def existing(client: Any, name: str) -> str:
+    """The id of an experiment; raises TrackingError, which names the others, where it does not exist."""
+    recorded = client.get_experiment_by_name(name)
+    if recorded is None:
         names = [e.name for e in client.search_experiments() if e.name != "Default"]
         near = nearest(name, names) or (f"there are: {listing(names)}" if names else "fit something first")
         raise TrackingError(f"there is no experiment '{name}'", near)
-    return str(found.experiment_id)
+    return str(recorded.experiment_id)
 
 
 def quoted(word: str) -> str:
@@ -121,7 +121,7 @@ def hint(problem: BaseException) -> str:
         return "it was deleted: mlflow experiments restore, or mlflow runs restore, brings it back"
     if "out-of-date database schema" in text:
         return "bring the database up to this MLflow: mlflow db upgrade ADDRESS (after a backup)"
-    return "is the server running, and is the address right? (--tracking-uri, MLFLOW_TRACKING_URI)"
+    return "is the server running, and is the address right? (`tracking_uri`, MLFLOW_TRACKING_URI)"
 
 
 def prepare() -> None:

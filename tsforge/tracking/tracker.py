@@ -31,7 +31,7 @@ class Tracker:
             run.metrics({"val/loss": 0.3}, step=100)
 
     uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
-    on: False for one that touches nothing, so that nobody has to ask whether there is a tracker.
+    on: False for one that touches nothing, which spares its users the question.
     """
 
     def __init__(self, uri: str | None = None, experiment: str | None = None, *, on: bool = True) -> None:
@@ -75,9 +75,9 @@ class Tracker:
             run.end("FINISHED")
 
     def close(self, limit: float = BUSY) -> None:
-        """Wait until everything is delivered, as long as that makes sense; what is not is said.
+        """Wait until everything is delivered, as long as that makes sense, and warn of what is not.
 
-        limit: seconds at most; what is not delivered by then goes on without this process.
+        limit: seconds at most; delivery goes on without this process after them.
         """
         courier, self._courier = self._courier, None
         if courier is None or courier.stdin is None or self._listener is None:
@@ -155,8 +155,8 @@ def sync(root: Path) -> dict[str, Delivered]:
     from tsforge.tracking.courier import DIED
 
     store.prepare()
-    delivery, found = Delivery(), {}
+    delivery, progress = Delivery(), {}
     for folder in journal.waiting(root):
         if journal.close(folder, DIED):
-            found[folder.name] = delivery.deliver(folder)
-    return found
+            progress[folder.name] = delivery.deliver(folder)
+    return progress

@@ -77,7 +77,7 @@ def _free(port: int | None) -> int:
             except OSError:
                 continue
         return candidate
-    raise TrackingError(f"port {port or view.PORT} is taken", "choose another with --port")
+    raise TrackingError(f"port {port or view.PORT} is taken", "choose another `port`")
 
 
 def _answers(process: subprocess.Popen[bytes], root: str) -> bool:

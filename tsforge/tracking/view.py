@@ -20,21 +20,21 @@ GREY = "#7f7f7f"
 
 
 def prepare(client: Any, experiment: str) -> None:
-    """Columns, order and primary metric of an experiment; what somebody has set before stays."""
-    known = client.get_experiment(experiment).tags
+    """Columns, order and primary metric of an experiment; tags that somebody has set stay as they are."""
+    tags = client.get_experiment(experiment).tags
     shared = {
         "orderByKey": f"metrics.`{PRIMARY}`", "orderByAsc": True, "searchFilter": "", "startTime": "ALL",
         "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
         "selectedColumns": [*(f"params.`{p}`" for p in PARAMS), *(f"metrics.`{m}`" for m in METRICS)],
     }  # fmt: skip
-    wanted = {
+    defaults = {
         f"mlflow.sharedViewState.{_SHARED}": json.dumps(shared),
         "mlflow.experiment.primaryMetric.name": PRIMARY,
         "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
         "mlflow.note.content": _ABOUT,
     }
-    for name, value in wanted.items():
-        if name not in known:
+    for name, value in defaults.items():
+        if name not in tags:
             client.set_experiment_tag(experiment, name, value)
 
 

@@ -40,7 +40,7 @@ class Checkpoint:
         facts = {"tsforge": __version__, "meaning": self.meaning, "facts": json.dumps(state.facts)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            files.replace(self.path, save(_apart(tensors), facts))
+            files.write(self.path, save(_apart(tensors), facts))
         except OSError as problem:
             log.warning("no checkpoint: %s cannot be written: %s", self.path, problem.strerror)
 

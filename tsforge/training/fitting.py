@@ -30,6 +30,7 @@ from tsforge.fitted.model import DataFacts, Model
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
+from tsforge.runtime import tables
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
@@ -214,13 +215,13 @@ def _write_extras(fitted: Fit, folder: Path) -> None:
 
 
 def _history(rounds: tuple[Round, ...]) -> str:
-    """A line per validation; with the member where there are several."""
-    several = rounds[-1].member > 1
-    lines = [("member," if several else "") + "step,train_loss,validation_loss,seconds,windows\n"]
-    for r in rounds:
-        member = f"{r.member}," if several else ""
-        lines.append(f"{member}{r.step},{r.train:.6g},{r.validation:.6g},{r.seconds:.3f},{r.windows}\n")
-    return "".join(lines)
+    """A line per validation, as CSV; with the member where there are several."""
+    header = ["member", "step", "train_loss", "validation_loss", "seconds", "windows"]
+    lines = [
+        [r.member, r.step, f"{r.train:.6g}", f"{r.validation:.6g}", f"{r.seconds:.3f}", r.windows] for r in rounds
+    ]  # fmt: skip
+    first = 0 if rounds[-1].member > 1 else 1
+    return tables.csv(header[first:], [line[first:] for line in lines])
 
 
 def _standings(standings: tuple[Standing, ...]) -> str:

@@ -50,7 +50,7 @@ def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
     with seeded(experiment.seed):
         network = experiment.network(dataset.source.shape)
     if isinstance(network, Network):
-        network.scaler.learn(*(torch.from_numpy(part) for part in dataset.level))
+        network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     return network
 
 

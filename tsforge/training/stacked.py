@@ -7,8 +7,6 @@ rounding (`model/packed.py`) and the draws of dropout.
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -24,6 +22,7 @@ from tsforge.forecast import Forecast
 from tsforge.model import stacked
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.network import Network, Neural
+from tsforge.runtime import timing
 from tsforge.runtime.seeds import seeded
 from tsforge.training import single
 from tsforge.training.loop import TrainingLoop
@@ -58,7 +57,7 @@ def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
 
 
 def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
-    """How many times as fast a step of so many networks of this shape is side by side: the best of a few, measured."""
+    """How many times as fast a step of `count` networks is side by side, measured over a few steps."""
     source = dataset.source
     batch = next(iter(WindowLoader(source, dataset.parts.train, experiment.train.batch_size)))
     networks = [
@@ -72,16 +71,9 @@ def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
     def packed() -> None:
         _back(networks, [batch] * count)
 
-    best = {alone: math.inf, packed: math.inf}
     with seeded(0):
-        for _ in range(TIMES):
-            for way in best:
-                start = time.perf_counter()
-                way()
-                if source.device == "cuda":
-                    torch.cuda.synchronize()
-                best[way] = min(best[way], time.perf_counter() - start)
-    return best[alone] / best[packed]
+        seconds = timing.rounds({"alone": alone, "packed": packed}, TIMES, device=source.device)
+    return min(seconds["alone"]) / min(seconds["packed"])
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Detection: roles are found where one answer is possible, and asked for where not."""
+"""Roles: detected where one answer is possible, and asked for where not."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_wide_table(write_csv) -> None:
     path = write_csv(text("date,a,b,c", [f"{d},{i},{i * 2},{i * 3}" for i, d in enumerate(DAYS)]))
     with pytest.raises(DataError, match="3 columns could be the target: a, b, c") as caught:
         load(path)
-    assert "--target" in caught.value.hint
+    assert "data.target" in caught.value.hint
     table = load(path, target="a,c")
     assert table.schema.target == ("a", "c")
     assert table.target[4].tolist() == [4, 12]
@@ -135,10 +135,10 @@ def test_one_role_per_column() -> None:
 
 def test_one_store_is_an_id(write_csv) -> None:
     """A store that is 1 in every row is nobody's target; the forecast names it."""
-    one = [f"{d},1,{i}" for i, d in enumerate(DAYS)]
-    assert roles(write_csv(text("date,store,sold", one))) == ("date", ("store",), ("sold",))
-    assert roles(write_csv(text("date,area_id,sold", one))) == ("date", ("area_id",), ("sold",))
-    assert load(write_csv(text("date,store,sold", one))).ids[0].tolist() == [1]
+    rows = [f"{d},1,{i}" for i, d in enumerate(DAYS)]
+    assert roles(write_csv(text("date,store,sold", rows))) == ("date", ("store",), ("sold",))
+    assert roles(write_csv(text("date,area_id,sold", rows))) == ("date", ("area_id",), ("sold",))
+    assert load(write_csv(text("date,store,sold", rows))).ids[0].tolist() == [1]
     several = [f"{d},1,{s},{i}" for i, d in enumerate(DAYS) for s in ("a", "b")]
     assert roles(write_csv(text("date,store,item,sold", several))) == ("date", ("item",), ("sold",))
     assert roles(write_csv(text("date,sensor", [f"{d},1" for d in DAYS]))) == ("date", (), ("sensor",))

@@ -12,8 +12,8 @@ from tsforge.errors import DataError
 
 
 def same(a: Table, b: Table) -> None:
-    for one, other in ((a.series, b.series), (a.ordinal, b.ordinal), (a.target, b.target)):
-        np.testing.assert_array_equal(one, other)
+    for left, right in ((a.series, b.series), (a.ordinal, b.ordinal), (a.target, b.target)):
+        np.testing.assert_array_equal(left, right)
     assert [c.tolist() for c in a.ids] == [c.tolist() for c in b.ids]
 
 
@@ -98,12 +98,12 @@ def csv_rows() -> list[str]:
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ("abc", "mend"),
+        ("abc", "fix"),
         ('"1,234"', "thousands"),
         ("12%", "%"),
         ("$3", "$"),
         ('"1,5"', "decimal point"),
-        ("1.2.3", "mend"),
+        ("1.2.3", "fix"),
     ],
 )
 def test_text_in_the_target(write_csv, value: str, hint: str) -> None:
@@ -157,7 +157,7 @@ def test_duplicate_times_are_named(write_csv) -> None:
 def test_unnamed_number_ids_are_suggested() -> None:
     """A numeric id of an unusual name is not guessed, but named in the hint."""
     frame = pd.DataFrame({"date": days(5) * 2, "plant": [4] * 5 + [2] * 5, "y": np.arange(10.0)})
-    assert "--id plant" in message(frame, target="y").hint
+    assert "data.id=plant" in message(frame, target="y").hint
 
 
 def test_irregular_times_are_named(write_csv) -> None:
@@ -169,13 +169,13 @@ def test_irregular_times_are_named(write_csv) -> None:
         f"{path}: irregular times: row 13 (line 14), series a, time 2024-01-01 12:17 follows 2024-01-01 11:00"
         in error.message
     )
-    assert "--freq" in error.hint
+    assert "data.freq" in error.hint
     named = message(path, id="id", freq="h")
     assert "row 13 (line 14), series a, time 2024-01-01 12:17 is not on the grid of frequency h" in named.message
 
 
 def test_series_out_of_step() -> None:
-    """Two hourly series, one at the half hour: no common grid without --freq 30min."""
+    """Two hourly series, one at the half hour: no common grid without data.freq=30min."""
     a, b = (pd.date_range(f"2024-01-01 00:{m}", periods=9, freq="h") for m in ("00", "30"))
     frame = pd.DataFrame({"id": ["a"] * 9 + ["b"] * 9, "ds": [*a, *b], "y": range(18)})
     assert (
@@ -205,7 +205,7 @@ def test_static_column_that_changes() -> None:
     frame.loc[4, "region"] = "s"
     error = message(frame, static="region", target="y")
     assert "static column 'region' changes within a series at row 5, series s0, time 2024-01-05" in error.message
-    assert "--past region" in error.hint
+    assert "data.past=region" in error.hint
 
 
 def test_kinds_of_covariates() -> None:
@@ -311,19 +311,19 @@ def test_rows_are_steps_of_each_series_grid(caplog) -> None:
     """Rows of a file in place of steps of the grid: with gaps, series would end at different times."""
     frame = walk((30, 20, 8)).assign(load=range(58))
     frame = frame.drop(index=[2, 3, 35, 36, 37]).sample(frac=1, random_state=0)
-    whole, found = (load(frame, target="y", past="load", rows=rows) for rows in (None, 12))
+    whole, cut = (load(frame, target="y", past="load", rows=rows) for rows in (None, 12))
     keep = []
     for row, (series, ordinal) in enumerate(zip(whole.series, whole.ordinal, strict=True)):
         first = min(o for s, o in zip(whole.series, whole.ordinal, strict=True) if s == series)
         if ordinal - first < 12:
             keep.append(row)
-    np.testing.assert_array_equal(found.series, whole.series[keep])
-    np.testing.assert_array_equal(found.ordinal, whole.ordinal[keep])
-    np.testing.assert_array_equal(found.target, whole.target[keep])
-    np.testing.assert_array_equal(found.covariates["load"].values, whole.covariates["load"].values[keep])
-    assert [c.tolist() for c in found.ids] == [c.tolist() for c in whole.ids]
+    np.testing.assert_array_equal(cut.series, whole.series[keep])
+    np.testing.assert_array_equal(cut.ordinal, whole.ordinal[keep])
+    np.testing.assert_array_equal(cut.target, whole.target[keep])
+    np.testing.assert_array_equal(cut.covariates["load"].values, whole.covariates["load"].values[keep])
+    assert [c.tolist() for c in cut.ids] == [c.tolist() for c in whole.ids]
     assert f"{len(whole.series) - len(keep)} rows are left out" in caplog.text
-    assert set(np.bincount(found.series).tolist()) == {10, 9, 8}
+    assert set(np.bincount(cut.series).tolist()) == {10, 9, 8}
 
 
 def test_more_rows_than_there_are_change_nothing(caplog) -> None:

@@ -1,4 +1,4 @@
-"""Times: every spelling is read, written back as it came, and placed on the right instant."""
+"""Times: every format is read, written back as it came, and placed on the right instant."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ BERLIN = "Europe/Berlin"
 
 
 def written(table: Table, ahead: int = 0) -> pd.Series:
-    """The times of a table as it writes them, and so many steps more."""
+    """The times of a table as it writes them, and some steps more."""
     ordinals = np.r_[table.ordinal, table.ordinal[-1] + 1 + np.arange(ahead)]
     return format_times(table.schema.frequency.stamps(ordinals), table.schema)
 
 
-def at(spelled: str, n: int = 30, freq: str = "D") -> list[str]:
-    return list(pd.date_range("2019-12-30", periods=n, freq=freq).strftime(spelled))
+def at(form: str, n: int = 30, freq: str = "D") -> list[str]:
+    return list(pd.date_range("2019-12-30", periods=n, freq=freq).strftime(form))
 
 
-SPELLINGS = {
+FORMATS = {
     "iso": (at("%Y-%m-%d"), "D"),
     "iso hours": (at("%Y-%m-%d %H:%M:%S", freq="h"), "h"),
     "iso T": (at("%Y-%m-%dT%H:%M", freq="15min"), "15min"),
@@ -57,10 +57,10 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("kind", SPELLINGS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_text_comes_back_as_it_was(kind: str) -> None:
     """A forecast that writes its times differently cannot be joined to the table it came from."""
-    times, name = SPELLINGS[kind]
+    times, name = FORMATS[kind]
     table = load(pd.DataFrame({"ds": times[:-2], "y": np.arange(len(times) - 2.0)}))
     assert table.schema.frequency.name == name
     back = written(table, ahead=2)
@@ -207,7 +207,7 @@ def test_days_in_a_zone_are_local_days() -> None:
 
 
 def test_local_days_with_offsets_need_their_zone() -> None:
-    """Without a zone they look irregular; the message says how to mend that."""
+    """Without a zone they look irregular; the message says how to fix that."""
     aware = pd.date_range("2024-03-20", periods=30, freq="D", tz=BERLIN)
     with pytest.raises(DataError, match="irregular times") as caught:
         load(pd.DataFrame({"ds": [t.isoformat() for t in aware], "y": range(30)}))

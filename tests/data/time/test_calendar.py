@@ -38,14 +38,14 @@ def test_a_grid_is_pandas_date_range(name: str, start: str) -> None:
     if name in ("YS", "YE"):
         times = times[times.year < 2100]
     s = stamps(times)
-    found, off = infer(s[:40], one_series(s[:40]), "datetime")
+    frequency, off = infer(s[:40], one_series(s[:40]), "datetime")
     assert off == -1
-    assert found is not None
-    assert found.name == name
-    ordinals, on_grid = found.ordinals(s)
+    assert frequency is not None
+    assert frequency.name == name
+    ordinals, on_grid = frequency.ordinals(s)
     assert on_grid.all()
     np.testing.assert_array_equal(np.diff(ordinals), 1)
-    np.testing.assert_array_equal(found.stamps(ordinals), s)
+    np.testing.assert_array_equal(frequency.stamps(ordinals), s)
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -55,18 +55,18 @@ def test_holes_leave_the_grid(name: str) -> None:
     keep = np.random.default_rng(1).random(60) < 0.8
     keep[:3] = keep[-1] = True
     s = stamps(times[keep])
-    found, _ = infer(s, one_series(s), "datetime")
-    assert found is not None
-    assert found.name == name
-    np.testing.assert_array_equal(found.ordinals(s)[0] - found.ordinals(s[:1])[0], np.flatnonzero(keep))
+    frequency, _ = infer(s, one_series(s), "datetime")
+    assert frequency is not None
+    assert frequency.name == name
+    np.testing.assert_array_equal(frequency.ordinals(s)[0] - frequency.ordinals(s[:1])[0], np.flatnonzero(keep))
 
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_named_is_inferred(name: str) -> None:
-    """--freq with the name that the tool prints gives the grid that it would have found."""
+    """data.freq with the name that the tool prints gives the grid that it would have found."""
     s = stamps(pd.date_range("2020-01-01", periods=60, freq=GRIDS[name]))
-    found, _ = infer(s, one_series(s), "datetime")
-    assert parse(name, s, numeric=False) == found
+    frequency, _ = infer(s, one_series(s), "datetime")
+    assert parse(name, s, numeric=False) == frequency
 
 
 grids = st.one_of(
@@ -111,12 +111,12 @@ def test_decimal_grids_survive_rounding(step: float, start: float, n: int, decim
     """Decimal times are written rounded (a spreadsheet's hour is 0.0416667): the grid must not drift off."""
     decimals = max(decimals, int(np.ceil(-np.log10(step))) + 4)
     times = np.round(start + step * np.arange(n), decimals)
-    found, off = infer(times, one_series(times), "float")
-    assert found is not None, off
-    ordinals, on_grid = found.ordinals(times)
+    frequency, off = infer(times, one_series(times), "float")
+    assert frequency is not None, off
+    ordinals, on_grid = frequency.ordinals(times)
     assert on_grid.all()
     np.testing.assert_array_equal(ordinals, np.arange(n))
-    np.testing.assert_allclose(found.stamps(ordinals), times, atol=2 * 10.0**-decimals + 1e-3 * step)
+    np.testing.assert_allclose(frequency.stamps(ordinals), times, atol=2 * 10.0**-decimals + 1e-3 * step)
 
 
 def test_irregular_times_are_found() -> None:
@@ -130,17 +130,17 @@ def test_irregular_times_are_found() -> None:
     integers[7] += 1
     assert infer(integers, one_series(integers), "integer") == (None, 7)
     squares = np.arange(20.0) ** 2 / 7
-    found, off = infer(squares, one_series(squares), "float")
-    assert found is None
+    frequency, off = infer(squares, one_series(squares), "float")
+    assert frequency is None
     assert off > 0
 
 
 def test_sparse_rows_share_a_divisor() -> None:
     """1, 3, 4, 6, 9, 10, 12 January are days with holes, though no gap is the usual one by far."""
     days = stamps(pd.DatetimeIndex([f"2024-01-{d:02d}" for d in (1, 3, 4, 6, 9, 10, 12)]))
-    found, _ = infer(days, one_series(days), "datetime")
-    assert found is not None
-    assert found.name == "D"
+    frequency, _ = infer(days, one_series(days), "datetime")
+    assert frequency is not None
+    assert frequency.name == "D"
 
 
 def test_business_days_need_a_weekend() -> None:
@@ -150,8 +150,8 @@ def test_business_days_need_a_weekend() -> None:
     sunday = month.union(pd.DatetimeIndex(["2024-01-07"]))
     names = []
     for times in (week, month, sunday):
-        found, _ = infer(stamps(times), one_series(stamps(times)), "datetime")
-        names.append(found.name if found else None)
+        frequency, _ = infer(stamps(times), one_series(stamps(times)), "datetime")
+        names.append(frequency.name if frequency else None)
     assert names == ["D", "B", "D"]
 
 
@@ -167,7 +167,7 @@ def test_unknown_names_are_refused(name: str) -> None:
     assert caught.value.hint
 
 
-def test_old_spellings_and_anchors() -> None:
+def test_old_names_and_anchors() -> None:
     """H, T, M, A and anchored names as W-SUN are still in people's scripts; MS is a month, ms is not."""
     s = stamps(pd.date_range("2024-01-31 00:00", periods=4, freq="ME"))
     names = {w: parse(w, s, numeric=False).name for w in ("H", "15T", "M", "Q", "A", "W-SUN", "QS-OCT", "MS", "ms")}
@@ -181,7 +181,7 @@ def test_old_spellings_and_anchors() -> None:
 
 
 def test_names_of_long_number_steps() -> None:
-    """3600000 as 3.6e+06 could not be passed back as --freq."""
+    """3600000 as 3.6e+06 could not be passed back as data.freq."""
     assert Frequency(unit="int", step=3_600_000).name == "3600000"
     assert Frequency(unit="float", step=0.0416666667).name == "0.0416666667"
 
@@ -191,7 +191,7 @@ def test_unknown_frequency_names_file_and_cure(write_csv) -> None:
     with pytest.raises(DataError, match="every series has one row") as caught:
         load(path)
     assert str(path) in caught.value.message
-    assert "--freq" in caught.value.hint
+    assert "data.freq" in caught.value.hint
     assert load(path, freq="D").schema.frequency.name == "D"
 
 

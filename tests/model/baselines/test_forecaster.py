@@ -74,8 +74,8 @@ def test_many_windows_are_forecast_as_one_by_one(kind: str, missing: float) -> N
 
 def learned(kind: str, batches: list[Batch], levels: tuple[float, ...] = LEVELS) -> BaselineForecaster:
     made = Baseline(kind=kind, levels=levels).build(SHAPE)
-    made.scaler.learn(CENTRE, SPREAD)
-    made.learn(batches)
+    made.scaler.fit(CENTRE, SPREAD)
+    made.fit(batches)
     return made
 
 
@@ -112,7 +112,7 @@ def test_the_median_is_the_baseline_itself(kind: str) -> None:
     if made.ridge is None:
         expected = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
     else:
-        expected = made.ridge(given_, made.scaler(*given_[:2]))
+        expected = made.ridge(given_, made.scaler.scaling(*given_[:2]))
     with torch.no_grad():
         torch.testing.assert_close(made(given_).point, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(made(given_).quantiles()[..., 2], expected, rtol=1e-4, atol=1e-4)
@@ -181,7 +181,7 @@ def test_more_errors_than_torch_takes_at_once() -> None:
         torch.ones(windows, 4, 8, dtype=torch.bool), nothing, nothing, torch.zeros(windows, 0),
         torch.arange(windows),
     )  # fmt: skip
-    made.learn([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
+    made.fit([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
     spread = (made.errors[..., 2] - made.errors[..., 0])[[0, 549, 1099]]
     expected = np.quantile(after[:, [0, 549, 1099]], 0.9, axis=0) - np.quantile(after[:, [0, 549, 1099]], 0.1, axis=0)
     np.testing.assert_allclose(spread, expected, rtol=1e-3)

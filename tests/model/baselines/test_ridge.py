@@ -19,7 +19,7 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def made(shape: WindowShape = SHAPE) -> BaselineForecaster:
     network = Baseline(kind="linear", levels=LEVELS).build(shape)
-    network.scaler.learn(CENTRE[: shape.targets], SPREAD[: shape.targets])
+    network.scaler.fit(CENTRE[: shape.targets], SPREAD[: shape.targets])
     return network
 
 
@@ -63,7 +63,7 @@ def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
     Sums of products are of float32 here and of float64 there: three digits agree.
     """
     network = made()
-    network.learn(batches(missing))
+    network.fit(batches(missing))
     assert network.ridge is not None
     expected = sklearn_fit([row for given, after in batches(missing) for row in rows(given, after)])
     np.testing.assert_allclose(network.ridge.weight[:-1].numpy(), expected.coef_.T, rtol=1e-3, atol=1e-4)
@@ -82,8 +82,8 @@ def test_batches_are_one_sum() -> None:
     parts = batches(0.2)
     given = Context(*(torch.cat(columns) for columns in zip(*(p.context for p in parts), strict=True)))
     after = Truth(*(torch.cat(columns) for columns in zip(*(p.truth for p in parts), strict=True)))
-    one.learn(parts)
-    other.learn([Batch(given, after)])
+    one.fit(parts)
+    other.fit([Batch(given, after)])
     torch.testing.assert_close(one.ridge.weight, other.ridge.weight, rtol=1e-4, atol=1e-5)
 
 
@@ -109,8 +109,8 @@ def test_a_linear_recurrence_is_continued(scale: float, shift: float) -> None:
     shape = WindowShape(context=40, horizon=12, targets=1, past=0, known=0, static=0)
     series = waves(600, scale, shift)
     network = Baseline(kind="linear").build(shape)
-    network.scaler.learn(series.mean()[None], series.std()[None])
-    network.learn([windows_of(series[:400], 40, 12)])
+    network.scaler.fit(series.mean()[None], series.std()[None])
+    network.fit([windows_of(series[:400], 40, 12)])
     given, after = windows_of(series[400:], 40, 12)
     with torch.no_grad():
         error = (network(given).point - after.target).abs().max()
@@ -122,9 +122,9 @@ def test_a_series_that_never_changes_stays() -> None:
     """A matrix of NaN from inputs that are all zero."""
     shape = WindowShape(context=8, horizon=3, targets=1, past=0, known=0, static=0)
     network = Baseline(kind="linear").build(shape)
-    network.scaler.learn(torch.tensor([4.0]), torch.tensor([0.0]))
+    network.scaler.fit(torch.tensor([4.0]), torch.tensor([0.0]))
     batch = windows_of(torch.full((60,), 4.0), 8, 3)
-    network.learn([batch])
+    network.fit([batch])
     with torch.no_grad():
         torch.testing.assert_close(network(batch.context).point, batch.truth.target)
         assert network(batch.context).quantiles().isfinite().all()
@@ -134,11 +134,11 @@ def test_one_wild_window_does_not_bend_the_matrix() -> None:
     """A level shift in one series of many that decides the forecasts of all."""
     calm, wild = made(), made()
     parts = batches(0.0)
-    calm.learn(parts)
+    calm.fit(parts)
     after = parts[0].truth
     target = after.target.clone()
     target[0] += 1e4
-    wild.learn([Batch(parts[0].context, after._replace(target=target)), *parts[1:]])
+    wild.fit([Batch(parts[0].context, after._replace(target=target)), *parts[1:]])
     assert calm.ridge is not None
     assert wild.ridge is not None
     assert (wild.ridge.weight - calm.ridge.weight).abs().max() < 0.3
@@ -149,7 +149,7 @@ def test_fewer_windows_than_inputs_have_an_answer() -> None:
     """A singular matrix where the training part is short."""
     network = made()
     few = Batch(*(type(p)(*(x[:2] for x in p)) for p in batches(0.0)[0]))
-    network.learn([few])
+    network.fit([few])
     assert network.ridge is not None
     assert network.ridge.weight.isfinite().all()
 
@@ -159,4 +159,4 @@ def test_what_it_has_not_learned_is_the_last_value() -> None:
     given = context(SHAPE, missing=0.0)
     ridge = Ridge(SHAPE.context, SHAPE.horizon)
     expected = given.target[:, -1:].expand(-1, SHAPE.horizon, -1)
-    torch.testing.assert_close(ridge(given, made().scaler(*given[:2])), expected)
+    torch.testing.assert_close(ridge(given, made().scaler.scaling(*given[:2])), expected)

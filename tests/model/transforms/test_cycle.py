@@ -8,9 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 import tsforge
+from tests.helpers.draw import SHAPE, context
+from tsforge.forecast import Point, Quantiles, Scaling
+from tsforge.model.transforms.cycle import Cycle
+from tsforge.model.transforms.window import Window
 
 PATTERN = np.random.default_rng(3).normal(size=12)
 TIMES: dict[str, Callable[[int], object]] = {
@@ -83,3 +89,25 @@ def test_what_repeats_is_learned(missing: float) -> None:
     spread = np.abs(PATTERN - PATTERN.mean()).mean()
     assert errors["cyclenet"] < 0.02 * spread
     assert errors["nlinear"] > 0.2 * spread
+
+
+@pytest.mark.parametrize("length", [1, 5, 24])
+def test_a_cycle_is_taken_and_put_back_by_phase(length: int) -> None:
+    """A phase off by one, one that begins again at the origin, or one that is wrong before the first grid position."""
+    made = Cycle(length, SHAPE)
+    nn.init.normal_(made.table, generator=torch.Generator().manual_seed(4))
+    ordinal = torch.tensor([0, 3, -7, 10**15 + 1])
+    g = torch.Generator().manual_seed(5)
+    x, ahead = torch.randn(4, SHAPE.context, 2, generator=g), torch.randn(4, SHAPE.horizon, 2, generator=g)
+    nothing = Scaling(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
+    less, state = made(Window.of(context(SHAPE)._replace(target=x, ordinal=ordinal)))
+    more = made.undo(Point(ahead, nothing), state)
+    spread = torch.tensor([-1.0, 0.0, 1.0])
+    quantiles = made.undo(Quantiles(ahead.unsqueeze(-1) + spread, nothing, (0.1, 0.5, 0.9)), state)
+    for b, first in enumerate(ordinal.tolist()):
+        for t in range(SHAPE.context):
+            torch.testing.assert_close(less.context.target[b, t], x[b, t] - made.table[(first + t) % length])
+        for h in range(SHAPE.horizon):
+            expected = ahead[b, h] + made.table[(first + SHAPE.context + h) % length]
+            torch.testing.assert_close(more.point[b, h], expected)
+            torch.testing.assert_close(quantiles.quantiles()[b, h], expected[:, None] + spread)

@@ -13,11 +13,12 @@ from torch import nn
 
 from tests.helpers.draw import SHAPE, context, network, values
 from tests.helpers.walks import air, walk
-from tsforge.batch import WindowShape
+from tsforge.batch import Context, WindowShape
 from tsforge.data.dataset import prepare
 from tsforge.forecast import Point, Quantiles
 from tsforge.model.transforms.scaling import WindowScaler
 from tsforge.model.transforms.season import LEAST, Season, shrunken
+from tsforge.model.transforms.window import Window
 from tsforge.settings import build
 
 noisy = partial(walk, noise=0.05)
@@ -104,7 +105,9 @@ def test_what_is_divided_out_comes_back(context_length: int, horizon: int) -> No
     whole = (40 * pattern[steps % m])[None, :, None]
     target, after = whole[:, :context_length], whole[:, context_length:]
     step = Season(WindowShape(context_length, horizon, 1, 0, 0, 0, season=m))
-    flat, index = step(target, torch.ones_like(target, dtype=torch.bool))
+    observed, nothing = torch.ones_like(target, dtype=torch.bool), torch.zeros(1, 0)
+    window, index = step(Window.of(Context(target, observed, nothing, nothing, nothing, nothing)))
+    flat = window.context.target
     torch.testing.assert_close(flat, flat.mean().expand_as(flat))
     torch.testing.assert_close(flat[:, :1] * index, after)
 
@@ -116,10 +119,10 @@ def test_undone_in_the_units_of_any_scaling(kind: str, missing: float) -> None:
     shape = SHAPE._replace(context=20, horizon=6)
     given = context(shape, batch=10, missing=missing)
     target = given.target.abs() + given.observed
-    step, scaler = Season(shape), WindowScaler(2, kind)
-    flat, index = step(target, given.observed)
+    step = Season(shape)
+    window, index = step(Window.of(given._replace(target=target)))
     assert missing or (index != 1).any()
-    scaling = scaler(flat, given.observed)
+    scaling = WindowScaler(2, kind).scaling(window.context.target, given.observed)
     after = 5 + torch.rand(10, 6, 2, generator=torch.Generator().manual_seed(1))
     said = scaling.normalise(after / index)
     torch.testing.assert_close(step.undo(Point(said, scaling), index).point, after)

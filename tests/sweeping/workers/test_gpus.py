@@ -33,7 +33,7 @@ def test_workers_take_gpus_in_turn_and_share_their_memory() -> None:
 def test_too_little_memory_is_said_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match=r"3 workers share 2\.0 GB .* GPU 0") as caught:
         gpus.spread(orders(3), [Device("0", 2 * GB, 80 * GB)])
-    assert "--workers" in caught.value.hint
+    assert "sweep.workers" in caught.value.hint
 
 
 def test_without_a_gpu_nothing_is_said_of_one() -> None:

@@ -120,7 +120,7 @@ def test_a_study_in_a_folder_is_for_this_machine(
     plan = make(engine="ray")
     with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.crew(plan, orders(tmp_path, 1)):
         pass
-    assert "--storage" in caught.value.hint
+    assert "`storage`" in caught.value.hint
 
 
 def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

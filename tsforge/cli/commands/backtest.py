@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from tsforge.cli import output as show
-from tsforge.cli.options import FitOptions, TrackOptions, model_folder
+from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_folder
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -18,36 +17,6 @@ if TYPE_CHECKING:
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.tracking.recording import Recorder
     from tsforge.training.events import Report
-
-
-@Parameter(name="*")
-@dataclass
-class RollOptions:
-    """How to roll and to score."""
-
-    windows: int | None = None
-    "Forecast origins per series, the last a horizon before its end. (default: all of the test part)"
-    stride: int | None = None
-    "Steps between origins. (default: a horizon with --windows or --refit, else 1)"
-    gap: int | None = None
-    "Steps left out between what is trained on and the first origin. (default: 0)"
-    refit: int | None = None
-    "Fit anew every so many origins; 0 for once, before the first. (default: 0)"
-    train_window: int | None = None
-    "Steps to train on before each fit (sliding). (default: all there are, expanding)"
-    intervals: Literal["adaptive", "static", "raw"] | None = None
-    "Corrected after every origin, as predict gives them, or as the network does. (default: adaptive)"
-    average: Literal["points", "series"] | None = None
-    "Scores over all points, or the mean over series. (default: points)"
-    units: Literal["data", "standard"] | None = None
-    "Score in the data's units, or in deviations of the training part. (default: data)"
-    metrics: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
-    "Scores to show, as mase wql coverage_60 pinball_0.9."
-
-    def overrides(self) -> dict[str, Any]:
-        """Dotted path to value, for everything that was given."""
-        given = vars(self) | {"metrics": self.metrics or None}
-        return {f"backtest.{name}": value for name, value in given.items() if value is not None}
 
 
 def backtest(
@@ -135,13 +104,13 @@ def _say(texts: list[Text], written: list[str | None]) -> None:
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
     """What can be refused before anything is read."""
     from tsforge.backtesting.scoreboard import check_metrics
-    from tsforge.data import tidy as tables
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
     if output is not None:
-        tables.check_path(Path(output), (".csv", ".md"))
+        files.check_path(Path(output), (".csv", ".md"))
     if plot is not None:
         check_path(Path(plot))
 

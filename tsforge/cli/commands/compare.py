@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from tsforge.cli import output
-from tsforge.cli.options import Columns, FitOptions, TrackOptions
+from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
@@ -24,13 +24,7 @@ def compare(
     source: str | None = None,
     /,
     *,
-    models: Columns | None = None,
-    seeds: int | None = None,
-    budget: Literal["steps", "time"] | None = None,
-    parameters: int | None = None,
-    threads: int | None = None,
-    tune: int | None = None,
-    probes: Annotated[bool, Parameter(negative="--no-probes")] = True,
+    equal: CompareOptions | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     options: FitOptions | None = None,
     record: TrackOptions | None = None,
@@ -47,20 +41,6 @@ def compare(
     ----------
     source
         A table, the name of a data set, or a TOML file with a comparison.
-    models
-        Networks to compare. (default: rnn, lstm, gru, transformer)
-    seeds
-        Trainings of each; the first has --seed. (default: 3)
-    budget
-        Give all the same optimiser steps (--max-steps), or the same time (--max-time). (default: steps)
-    parameters
-        Of each network; widths are solved for. (default: as many as the first has by itself)
-    threads
-        That each training computes with. (default: 1)
-    tune
-        Trials in which each finds settings of its own on validation windows, before it is compared. (default: 0)
-    probes
-        Whether to measure the architectures themselves too, which takes some minutes.
     quick
         The same rows in about a minute, to see that everything works; its figures mean nothing.
     out
@@ -73,12 +53,8 @@ def compare(
         Print one JSON document instead of tables.
     """
     output.notes(quiet=quiet)
-    options, record = options or FitOptions(), record or TrackOptions()
-    asked: dict[str, Any] = {
-        "models": models or None, "seeds": seeds, "budget": budget, "parameters": parameters, "threads": threads,
-        "probes": None if probes else False, "tune": tune,
-    }  # fmt: skip
-    plan = _plan(source, options, {name: value for name, value in asked.items() if value is not None})
+    equal, options, record = equal or CompareOptions(), options or FitOptions(), record or TrackOptions()
+    plan = _plan(source, options, equal.settings())
     with record.tracker() as tracker:
         from tsforge.cli.tables.comparison import show_table
         from tsforge.comparison import config, report, running

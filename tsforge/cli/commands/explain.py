@@ -62,13 +62,13 @@ def explain(
         Print one JSON document instead of tables.
     """
     show.notes(quiet=quiet)
-    from tsforge.data import tidy as tables
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     if output is not None:
-        tables.check_path(Path(output), (".npz", ".csv", ".parquet"))
+        files.check_path(Path(output), (".npz", ".csv", ".parquet"))
     if plot is not None:
         check_path(Path(plot))
     show.keep([output, plot], [data])

@@ -52,9 +52,10 @@ def predict(
     from tsforge.fitted import prediction
     from tsforge.plotting import forecasts
     from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
     if output is not None:
-        tables.check_path(Path(output))
+        files.check_path(Path(output), tables.ENDINGS)
     if plot is not None:
         check_path(Path(plot))
     show.keep([output, plot], [data])

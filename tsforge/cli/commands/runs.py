@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tsforge.cli import output
+from tsforge.cli.hints import translated
 from tsforge.cli.options import TrackOptions
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def sync(folder: str | None = None, /, *, json: Flag = False) -> int:
     if not found:
         output.say("nothing waits to be delivered")
     for hint in dict.fromkeys(state.hint for state in left.values() if state.hint):
-        output.tell(f"hint: {hint}")
+        output.tell(f"hint: {translated(hint, 'runs')}")
     return 2 if left else 0
 
 

@@ -58,13 +58,14 @@ def serve(
         facts = directory.load(folder).facts
         with tempfile.TemporaryDirectory(prefix="tsforge-serve-") as temporary:
             export.export(folder, Path(temporary) / "model")
+            listening = serving.Listening(host, port, workers, timeout)
 
             def ready() -> None:
-                where = f"http://{serving.reachable(host)}:{port}"
+                where = f"http://{listening.reachable}:{port}"
                 output.tell(f"serving {model} at {where}; Ctrl-C ends it. Try")
                 output.say(_curl(where, facts.columns, facts.source))
 
-            serving.serve(Path(temporary) / "model", host, port, workers, timeout, ready)
+            serving.serve(Path(temporary) / "model", listening, ready)
     except KeyboardInterrupt:
         pass
     output.tell("the server has ended")

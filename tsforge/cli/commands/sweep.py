@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from tsforge.cli import output
-from tsforge.cli.options import Columns, FitOptions, TrackOptions
+from tsforge.cli.options import FitOptions, SweepOptions, TrackOptions
 from tsforge.cli.progress import SweepProgress
 
 if TYPE_CHECKING:
@@ -21,57 +21,6 @@ if TYPE_CHECKING:
     from tsforge.tracking.tracker import Tracker
 
 ROWS = 15  # of the leaderboard on a terminal
-
-
-@Parameter(name="*")
-@dataclass
-class SweepOptions:
-    """How to search."""
-
-    models: Columns = field(default_factory=list)
-    "Architectures that are part of the space. (default: the one of --model)"
-    trials: int | None = None
-    "Trials in total, over all starts. (default: 50)"
-    timeout: str | None = None
-    "Time for the search at most, as 30m or 2h; the best are fitted again after it."
-    space: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
-    "A range, as train.lr=log(1e-4,1e-2), lstm/model.width=int(16,64,16), float(a,b), choice(a,b); one value fixes it."
-    objectives: Columns = field(default_factory=list)
-    "What is to be small: val/mase, val/wql, ...; with latency or parameters too, a Pareto front. (default: val/mase)"
-    folds: int | None = None
-    "Rolling origins that a validation score is the mean of. (default: 1)"
-    sampler: Literal["tpe", "gp", "cmaes", "qmc", "random"] | None = None
-    "Who proposes settings. (default: tpe)"
-    pruner: Literal["asha", "median", "hyperband", "wilcoxon", "none"] | None = None
-    "Who ends trials early; wilcoxon compares folds. (default: asha)"
-    max_parameters: str | None = None
-    "Models with more are not trained, as 100k."
-    max_latency: str | None = None
-    "Models that take longer for one forecast are not trained, as 5ms."
-    refit: int | None = None
-    "How many of the best are fitted again, beside the default; 0 for none. (default: 3)"
-    seeds: int | None = None
-    "Seeds of each of these. (default: 3)"
-    workers: int | None = None
-    "Processes; each has its share of the cores. (default: 1)"
-    pack: str | None = None
-    "Trials of one shape that each trains side by side: a number, off, or auto where it is faster. (default: off)"
-    engine: Literal["processes", "ray"] | None = None
-    "Where workers run: as processes of this machine, or as tasks of a Ray cluster. (default: processes)"
-    address: str | None = None
-    "Of a running Ray cluster; auto finds it. (default: one is started on this machine)"
-    study: str | None = None
-    "Name of the study, by which machines share it. (default: from models and data)"
-
-    def said(self) -> dict[str, Any]:
-        """What was given, by the name of its setting."""
-        return {name: value for name, value in vars(self).items() if name != "space"}
-
-    def ranges(self) -> list[tuple[str, Any]]:
-        """Name and expression of each --space."""
-        from tsforge.settings import assignment
-
-        return [assignment(text, "--space") for text in self.space]
 
 
 def sweep(
@@ -120,7 +69,7 @@ def sweep(
         from tsforge.sweeping.config import plan
         from tsforge.tracking.recording import Wish
 
-        asked = plan(options.overrides(), options.config, search.said(), search.ranges())
+        asked = plan(options.overrides(), options.config, search.settings(), search.ranges())
         if data is None and next(iter(asked.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
         settled = running.settle(asked, data)

@@ -35,7 +35,7 @@ def ui(
     from tsforge.tracking import store, ui_server, view
 
     uri = store.address(tracking_uri)
-    number = store.known(store.reading(uri), experiment or store.EXPERIMENT)
+    number = store.existing(store.reading(uri), experiment or store.EXPERIMENT)
     if store.is_server(uri):
         _open(view.experiment_link(view.base(uri), number), browser=browser)
         return 0

@@ -1,4 +1,4 @@
-"""What may be wrong in a table's rows, each mistake named by file, column, row, series and time."""
+"""Checks of a table's rows, each mistake named by file, column, row, series and time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tsforge.data.schema import Schema
 from tsforge.data.table.dialect import is_missing
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import show_time
-from tsforge.data.time import calendar
-from tsforge.data.time import frequency as grid
+from tsforge.data.time import calendar, frequency
+from tsforge.data.time.calendar import Frequency
 from tsforge.errors import DataError
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -52,7 +52,7 @@ def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
     i = int(bad[0])
     value = str(frame.data[name].iloc[i]).strip()
     more = f" (and {len(bad) - 1} more such rows)" if len(bad) > 1 else ""
-    hint = "mend the value, or leave the field empty where it is missing"
+    hint = "fix the value, or leave the field empty where it is missing"
     if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
         hint = "write numbers without a sign between the thousands, as 1234.5"
     elif re.fullmatch(r"[-+]?\d+,\d+", value):
@@ -64,9 +64,11 @@ def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
 
 @dataclass(frozen=True)
 class Rows:
-    """Sorted rows and what is needed to say where one of them is wrong.
+    """Sorted rows with what a message needs to name one of them.
 
-    schema: as far as it is known. codes, stamps, order (N,): series, time and row in the file of each row.
+    schema: as far as it is settled.
+    codes, stamps, order: series, time and row in the file of each row, (N,).
+    ids: of the series, by column.
     """
 
     frame: Frame
@@ -82,7 +84,7 @@ class Rows:
         return first
 
     def where(self, i: int) -> str:
-        """Sorted row i in words: row, series and time."""
+        """Sorted row i in words: its row in the file, series and time."""
         series = " ".join(str(column[self.codes[i]]) for column in self.ids)
         time = show_time(self.stamps[i], self.schema)
         return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
@@ -107,65 +109,65 @@ class Rows:
         if clock:
             return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
         if apart:
-            return f"pass --id {apart[0]} if it tells series apart, or keep one row per time"
+            return f"pass data.id={apart[0]} if it tells series apart, or keep one row per time"
         hint = "keep one row per series and time"
-        hint += "" if self.ids else ", or pass --id for a column that tells series apart"
+        hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
             hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
             if np.all((hours >= 1) & (hours < 4)):
-                hint += "; at the end of summer time, name the zone: --set data.timezone=Europe/Berlin"
+                hint += "; at the end of summer time, name the zone: data.timezone=Europe/Berlin"
         return hint
 
-    def frequency(self, freq: str | None, known: Schema | None) -> calendar.Frequency:
-        """As named, as known from a model, or as the rows show it."""
-        if freq is not None:
-            return grid.parse(freq, self.stamps, self.schema.time_kind != "datetime")
-        found, off = grid.infer(self.stamps, self.new_series, self.schema.time_kind)
-        if known is not None:
-            self._check_same(found, known.frequency)
-            return known.frequency
-        if found is not None:
-            return found
+    def frequency(self, name: str | None, fitted: Schema | None) -> Frequency:
+        """The frequency that is named, that of the fitted model, or the one that the rows show."""
+        if name is not None:
+            return frequency.parse(name, self.stamps, self.schema.time_kind != "datetime")
+        inferred, off = frequency.infer(self.stamps, self.new_series, self.schema.time_kind)
+        if fitted is not None:
+            self._check_same(inferred, fitted.frequency)
+            return fitted.frequency
+        if inferred is not None:
+            return inferred
         if off < 0:
             raise DataError(
                 f"{self.frame.name}: every series has one row, so the frequency cannot be seen",
-                "pass --freq (as h, D, MS), or check --id",
+                "pass data.freq (as h, D, MS), or check data.id",
             )
         before = show_time(self.stamps[off - 1], self.schema)
-        hint = "pass --freq for the grid you mean, or resample the table to one"
+        hint = "pass data.freq for the grid you mean, or resample the table to one"
         if self.schema.timezone == "UTC":
-            hint += "; where days or months are local ones, name the zone: --set data.timezone=Europe/Berlin"
+            hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         raise DataError(
             f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid",
             hint,
         )
 
-    def _check_same(self, found: calendar.Frequency | None, known: calendar.Frequency) -> None:
-        """Raises DataError where the rows follow a grid of their own; holes in the known one are fine."""
-        if found is None or (found.unit, found.step) == (known.unit, known.step):
+    def _check_same(self, inferred: Frequency | None, fitted: Frequency) -> None:
+        """Raises DataError where the rows follow a grid of their own; holes in the model's grid are fine."""
+        if inferred is None or (inferred.unit, inferred.step) == (fitted.unit, fitted.step):
             return
-        ordinals, on_grid = known.ordinals(self.stamps)
+        ordinals, on_grid = fitted.ordinals(self.stamps)
         gaps = np.diff(ordinals)[~self.new_series[1:]]
         # Few rows may lie around holes; the same usual step between all of them is a grid.
-        another = found.name in _USUAL and np.ptp(gaps) == 0
+        another = inferred.name in _USUAL and np.ptp(gaps) == 0
         if on_grid.all() and (gaps.min() == 1 or (len(self.stamps) < 4 and not another)):
             return
         raise DataError(
-            f"{self.frame.name}: this table has frequency {found.name}, the model was fitted on {known.name}",
-            f"bring the table to {known.name}, or fit a model on {found.name} data",
+            f"{self.frame.name}: this table has frequency {inferred.name}, the model was fitted on {fitted.name}",
+            f"bring the table to {fitted.name}, or fit a model on {inferred.name} data",
         )
 
-    def check_grid(self, on_grid: NDArray[np.bool_], frequency: calendar.Frequency) -> None:
+    def check_grid(self, on_grid: NDArray[np.bool_], frequency: Frequency) -> None:
         """Raises DataError at the first row that lies between the steps."""
         off = np.flatnonzero(~on_grid)
         if len(off):
             raise DataError(
                 f"{self.frame.name}: {self.where(int(off[0]))} is not on the grid "
                 f"of frequency {frequency.name}" + (f" ({len(off)} such rows)" if len(off) > 1 else ""),
-                "pass another --freq, or round the times",
+                "pass another data.freq, or round the times",
             )
 
-    def check_size(self, ordinal: NDArray[np.int64], frequency: calendar.Frequency) -> None:
+    def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
         gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
         if len(gaps) and gaps.sum() > max(10_000_000, 100 * len(ordinal)):
@@ -173,7 +175,7 @@ class Rows:
             before = show_time(self.stamps[i - 1], self.schema)
             raise DataError(
                 f"{self.frame.name}: {self.where(i)} comes {gaps[i - 1]:,} steps of {frequency.name} after {before}",
-                "mend the time, or pass a longer --freq",
+                "fix the time, or pass a longer data.freq",
             )
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
@@ -183,5 +185,5 @@ class Rows:
         if len(changed):
             raise DataError(
                 f"{self.frame.name}: static column '{name}' changes within a series at {self.where(int(changed[0]))}",
-                f"pass it as --past {name} or --future {name}",
+                f"pass it as data.past={name} or data.future={name}",
             )

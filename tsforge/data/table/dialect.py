@@ -1,4 +1,4 @@
-"""How a text table is written: encoding, delimiter, decimal sign and header, as its first lines show them."""
+"""The dialect of a text table: encoding, delimiter, decimal sign and header, as its first lines show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file, or a data frame, to a pandas frame with a name for messages. Nothing is interpreted here."""
+"""Reading a file or a data frame: a pandas frame with a name for messages, in which nothing is interpreted yet."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     except (pd.errors.ParserError, pd.errors.ParserWarning) as problem:
         _check_widths(path, dialect)
         text = str(problem).replace("Error tokenizing data. C error: ", "").strip()
-        raise DataError(f"{path}: cannot be cut into columns: {text}", "mend the line; close every quote") from None
+        raise DataError(f"{path}: cannot be cut into columns: {text}", "fix the line; close every quote") from None
     except UnicodeDecodeError as problem:
         if dialect.encoding == "utf-8-sig":  # the first lines were plain, a later one is not
             return _read_text(path, dialect._replace(encoding="cp1252"))
@@ -157,7 +157,7 @@ def _check_widths(path: Path, dialect: Dialect) -> None:
             if len(row) < width or any(field.strip() for field in row[width:]):
                 raise DataError(
                     f"{path}: line {line} has {len(row)} columns, the header {width}: {','.join(row)[:60]}",
-                    "quote values that hold the delimiter, or mend the line",
+                    "quote values that hold the delimiter, or fix the line",
                 )
     except csv.Error:
         return

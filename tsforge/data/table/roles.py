@@ -1,4 +1,4 @@
-"""Which column is what: taken as named by the user, otherwise detected where only one answer is possible."""
+"""The roles of columns: as the user names them, otherwise detected where only one answer is possible."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Roles:
 
 
 def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
-    """The role of each column. Raises DataError naming the flag to use where columns could be either.
+    """The role of each column. Raises DataError naming the setting to use where several columns could have it.
 
     lenient: take every column that could be the target, to look at them all.
     """
@@ -90,7 +90,7 @@ def looks_like_dates(column: pd.Series) -> bool:
 
 
 def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
-    """counted: nameless columns that number the rows, good enough where there is nothing else."""
+    """The column of times. counted: nameless columns that number the rows, good enough where nothing else is."""
     data = frame.data
     dates = [c for c in free if looks_like_dates(data[c])]
     named = sorted((c for c in free if c.lower() in TIME_NAMES), key=lambda c: TIME_NAMES.index(c.lower()))
@@ -100,12 +100,12 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     if len(dates) > 1:
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass --time COLUMN")
+        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass data.time=COLUMN")
     numbers = [c for c in named if types.is_numeric_dtype(data[c])]
     if len(numbers) > 1:
         raise DataError(
             f"{frame.name}: several columns could be the time: {listing(numbers)}",
-            "pass --time COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00",
+            "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00",
         )
     counting = [c for c in free if types.is_numeric_dtype(data[c]) and _counts(data[c])]
     for choice in (numbers, counting, counted):
@@ -116,7 +116,7 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         return text[0]
     raise DataError(
         f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}",
-        "pass --time COLUMN (dates, or numbers that count the steps)",
+        "pass data.time=COLUMN (dates, or numbers that count the steps)",
     )
 
 
@@ -129,7 +129,7 @@ def _counts(column: pd.Series) -> bool:
 
 
 def _row_number(data: pd.DataFrame, name: str) -> bool:
-    """The nameless column that pandas writes for its index."""
+    """True for the nameless column that pandas writes for its index."""
     column = data[name]
     return name.startswith("Unnamed: 0") and types.is_integer_dtype(column) and column.is_unique
 
@@ -169,7 +169,7 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
         return (preferred[0],)
     if len(preferred) > 1:
         raise DataError(
-            f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass --id COLUMN"
+            f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass data.id=COLUMN"
         )
     for several in (named, candidates):
         if len(several) > 1 and data.duplicated([*several, time]).sum() <= most:
@@ -178,13 +178,13 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
 
 
 def _needed(data: pd.DataFrame, time: str, names: list[str], most: int) -> tuple[str, ...]:
-    """Leave out the columns that are not needed to tell series apart, the last ones first."""
-    kept = list(names)
+    """The columns that are needed to tell series apart; the last ones are left out first."""
+    needed = list(names)
     for name in reversed(names):
-        fewer = [c for c in kept if c != name]
+        fewer = [c for c in needed if c != name]
         if fewer and data.duplicated([*fewer, time]).sum() <= most:
-            kept = fewer
-    return tuple(kept)
+            needed = fewer
+    return tuple(needed)
 
 
 def _constant_names(data: pd.DataFrame, free: list[str]) -> list[str]:
@@ -222,12 +222,12 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     if len(usual) == 1:
         return (usual[0],)
     if not numbers:
-        raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass --target COLUMN")
+        raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if types.is_numeric_dtype(data[c]))
     raise DataError(
         f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}",
-        f"pass --target {numbers[-1]}, or several: --target {','.join(numbers[:2])}",
+        f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}",
     )
 
 

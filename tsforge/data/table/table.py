@@ -15,7 +15,7 @@ from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table.checks import Rows, numbers
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, check_columns, detect
-from tsforge.data.table.times import Times, counts_days, parse_times, show_time
+from tsforge.data.table.times import Times, parse_times, show_time
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
 
@@ -26,7 +26,7 @@ _NO_CATEGORY = ("", "NaN", "nan", "NA", "<NA>")  # all other words are categorie
 
 @dataclass(frozen=True)
 class Column:
-    """A covariate as read: numbers, or codes into `labels`; NaN where missing."""
+    """The values of a covariate: numbers, or codes into `labels`; NaN where missing."""
 
     values: NDArray[np.float64]  # (N,)
     labels: tuple[str, ...] = ()
@@ -36,8 +36,12 @@ class Column:
 class Table:
     """Rows sorted by series (in order of first appearance) and time, on the grid of the schema.
 
-    series (N,) code of each row; ordinal (N,) its grid position; target (N, C), NaN where missing.
-    covariates: column name to (N,) values. ids: one array per id column, (n,) each, in the input's types.
+    series: code of each row, (N,).
+    ordinal: grid position of each row, (N,).
+    target: (N, C), NaN where missing.
+    covariates: values by column, (N,) each.
+    ids: one array per id column, (n,) each, in the input's types.
+    unused: columns that have no role.
     """
 
     schema: Schema
@@ -65,12 +69,12 @@ def load(source: Any, config: DataConfig) -> Table:
     Raises DataError for anything that would make a forecast wrong.
     """
     frame = read(source)
-    table = tidy(frame, detect(frame, config), config)
+    table = arrange(frame, detect(frame, config), config)
     return table if config.rows is None else head(table, config.rows)
 
 
 def head(table: Table, steps: int) -> Table:
-    """The first steps of each series' grid; how many rows that leaves out is said."""
+    """A table cut to the first steps of each series' grid, with a warning that counts the rows left out."""
     starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
     first = np.repeat(table.ordinal[starts], np.diff(np.r_[starts, len(table.series)]))
     keep = table.ordinal < first + steps
@@ -83,10 +87,10 @@ def head(table: Table, steps: int) -> Table:
     )
 
 
-def tidy(frame: Frame, roles: Roles, config: DataConfig) -> Table:
-    """The second half of `load`: check and sort a frame whose columns have their roles."""
+def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
+    """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
     times = parse_times(frame, roles.time, config.timezone)
-    return _tidy(frame, roles, times, config.freq, None)
+    return _arrange(frame, roles, times, config.freq, None)
 
 
 def load_like(source: Any, schema: Schema) -> Table:
@@ -107,14 +111,14 @@ def load_like(source: Any, schema: Schema) -> Table:
             f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})",
             "the training data had none: write the times as there",
         )
-    return _tidy(frame, roles, times, None, schema)
+    return _arrange(frame, roles, times, None, schema)
 
 
 def _groups(schema: Schema) -> tuple[tuple[Covariate, ...], ...]:
     return schema.past, schema.future, schema.static
 
 
-def _tidy(frame: Frame, roles: Roles, times: Times, freq: str | None, known: Schema | None) -> Table:
+def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted: Schema | None) -> Table:
     """Sort, check and type the rows of a frame."""
     codes, ids = _series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
@@ -122,9 +126,9 @@ def _tidy(frame: Frame, roles: Roles, times: Times, freq: str | None, known: Sch
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
         local=times.local, id=roles.id, target=roles.target, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
-    rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), known)
+    rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
     rows.check_duplicates()
-    frequency = rows.frequency(freq, known)
+    frequency = rows.frequency(freq, fitted)
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
@@ -133,8 +137,8 @@ def _tidy(frame: Frame, roles: Roles, times: Times, freq: str | None, known: Sch
     target = np.stack([numbers(frame, name)[order] for name in roles.target], axis=1)
     for c, name in enumerate(roles.target):
         if np.isnan(target[:, c]).all():
-            raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another --target")
-    kinds = {c.name: c.kind for g in _groups(known) for c in g} if known else {}
+            raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another data.target")
+    kinds = {c.name: c.kind for g in _groups(fitted) for c in g} if fitted else {}
     names = (*roles.past, *roles.future, *roles.static)
     covariates = {name: _covariate(frame, name, order, kinds.get(name)) for name in names}
     for name in roles.static:
@@ -148,16 +152,16 @@ def _tidy(frame: Frame, roles: Roles, times: Times, freq: str | None, known: Sch
     groups = {"past": typed(roles.past), "future": typed(roles.future), "static": typed(roles.static)}
     schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
     if roles.unused:
-        log.warning("not used: %s (name them with --past, --future or --static)", listing(roles.unused))
+        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, ids, roles.unused)
 
 
-def _on_clock(rows: Rows, known: Schema | None) -> Rows:
+def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     """The rows with stamps of the grid they lie on: local days where they are that far apart, else UTC."""
     schema, stamps = rows.schema, rows.stamps
     if schema.timezone is None:
         return rows
-    wall_grid = known.wall_grid if known is not None else counts_days(stamps, rows.new_series)
+    wall_grid = fitted.wall_grid if fitted is not None else calendar.counts_days(stamps, rows.new_series)
     if wall_grid and not schema.local:
         stamps = calendar.wall_clock(stamps, schema.timezone)
     elif schema.local and not wall_grid:
@@ -175,7 +179,7 @@ def _on_clock(rows: Rows, known: Schema | None) -> Rows:
 
 
 def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
-    """(code of each row, the distinct ids by column), in order of first appearance."""
+    """The code of each row and the distinct ids by column, in order of first appearance."""
     if not names:
         return np.zeros(len(frame.data), dtype=np.int64), ()
     keys = {n: _id_column(frame, n) for n in names}
@@ -195,7 +199,7 @@ def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tu
 
 
 def _id_column(frame: Frame, name: str) -> pd.Series:
-    """The id column; as the file writes it where reading would change it, as 007 or the country NA."""
+    """An id column, as the file writes it where reading would change it, as 007 or the country NA."""
     column = frame.data[name]
     if not frame.text:
         return column

@@ -1,4 +1,4 @@
-"""Time columns to stamps and back, in the type and the spelling that came in."""
+"""Time columns to stamps, and back in the type and the format that came in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pandas.api import types
 from tsforge.data.schema import Schema
 from tsforge.data.table.reading import Frame
 from tsforge.data.time import formats
-from tsforge.data.time.calendar import DAY, wall_clock
+from tsforge.data.time.calendar import wall_clock
 from tsforge.data.time.frequency import infer
 from tsforge.errors import DataError, nearest
 
@@ -30,7 +30,10 @@ _EPOCH = range(10**9, 4 * 10**9)  # seconds from 2001 to 2096
 class Times:
     """A parsed time column: stamps in file order, and how they were written.
 
-    stamps (N,): int64 microseconds (UTC where there is a zone, unless `local`), or the numbers themselves.
+    stamps: int64 microseconds (UTC where there is a zone, unless `local`), or the numbers themselves, (N,).
+    kind: what the stamps are.
+    format: as in `formats`; "%Y%m%d:int" and "epoch:s" for dates written as numbers; None for columns of dates.
+    timezone: of the times; None where they have none.
     local: written without an offset, in the local time of `timezone`.
     """
 
@@ -41,10 +44,12 @@ class Times:
     local: bool = False
 
 
-def parse_times(frame: Frame, name: str, timezone: str | None, known: Schema | None = None) -> Times:
+def parse_times(frame: Frame, name: str, timezone: str | None, fitted: Schema | None = None) -> Times:
     """Read a time column.
 
-    timezone: of local times written without an offset. known: read as that schema does, where possible.
+    frame, name: the table and its column.
+    timezone: of local times written without an offset.
+    fitted: schema of a model, in whose format the times are read where they can be.
     Raises DataError with the first row that does not read as a time.
     """
     column = frame.data[name]
@@ -55,25 +60,22 @@ def parse_times(frame: Frame, name: str, timezone: str | None, known: Schema | N
             + (f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""),
             "fill in the time or delete the row",
         )
-    if timezone is not None:
-        _check_zone(timezone)
-    if known is not None and _counted(known) and types.is_string_dtype(column):  # as a request may write them
+    if timezone is not None and not formats.is_zone(timezone):
+        near = nearest(timezone, available_timezones())
+        raise DataError(f"there is no time zone '{timezone}'", near or "as Europe/Berlin or UTC")
+    if fitted is not None and _counted(fitted) and types.is_string_dtype(column):  # as a request may write them
         numbers = pd.to_numeric(column, errors="coerce")
         column = column if numbers.isna().any() else numbers
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return _from_numbers(name, column, known)
-    if types.is_object_dtype(column) and pd.api.types.infer_dtype(column) in (
-        "date",
-        "datetime",
-        "datetime64",
-    ):
+        return _from_numbers(name, column, fitted)
+    if types.is_object_dtype(column) and pd.api.types.infer_dtype(column) in ("date", "datetime", "datetime64"):
         column = pd.to_datetime(column)
     if types.is_datetime64_any_dtype(column):
         if column.dt.tz is None:
             return Times(_microseconds(column), "datetime", None, timezone, local=timezone is not None)
         utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
         return Times(_microseconds(utc), "datetime", None, timezone or _zone_name(column))
-    return _from_text(frame, name, column, timezone, known)
+    return _from_text(frame, name, column, timezone, fitted)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
@@ -85,18 +87,19 @@ def _counted(schema: Schema) -> bool:
     return schema.time_kind != "datetime" or written.endswith(":int") or written.startswith("epoch:")
 
 
-def _from_numbers(name: str, column: pd.Series, known: Schema | None) -> Times:
-    """Plain numbers, counts of seconds since 1970, or dates written as 20240131 or 202401."""
+def _from_numbers(name: str, column: pd.Series, fitted: Schema | None) -> Times:
+    """Stamps of plain numbers, counts of seconds since 1970, or dates written as 20240131 or 202401."""
+    kind = None if fitted is None else fitted.time_kind
     values = column.to_numpy()
     if not types.is_integer_dtype(column):
         decimals = np.array(values, dtype=np.float64)
-        if (known is not None and known.time_kind == "float") or np.any(decimals != np.rint(decimals)):
+        if kind == "float" or np.any(decimals != np.rint(decimals)):
             return Times(decimals, "float")
         return Times(decimals.astype(np.int64), "integer", "float")
     values = np.array(values, dtype=np.int64)
-    if known is not None and known.time_kind == "float":
+    if kind == "float":
         return Times(values.astype(np.float64), "float")
-    if known is not None and known.time_kind == "integer":
+    if kind == "integer":
         return Times(values, "integer")
     for digits, written in ((8, "%Y%m%d"), (6, "%Y%m")):
         if 1800 * 10 ** (digits - 4) <= values.min() and values.max() < 2200 * 10 ** (digits - 4):
@@ -115,8 +118,8 @@ def _from_numbers(name: str, column: pd.Series, known: Schema | None) -> Times:
 # --- text ---------------------------------------------------------------------------------------------------
 
 
-def _from_text(frame: Frame, name: str, column: pd.Series, timezone: str | None, known: Schema | None) -> Times:
-    """Text to stamps by the one format that reads every value. Each distinct text is read once."""
+def _from_text(frame: Frame, name: str, column: pd.Series, timezone: str | None, fitted: Schema | None) -> Times:
+    """Stamps of texts by the one format that reads every value. Each distinct text is read once."""
     where, distinct = pd.factorize(column)
     text = pd.Series(distinct).astype(str).str.strip()
     suffix = formats.offset_format(text.iloc[0])
@@ -126,33 +129,33 @@ def _from_text(frame: Frame, name: str, column: pd.Series, timezone: str | None,
         base = text.str.replace(formats.OFFSET, "", regex=True)
         which, endings = pd.factorize(pd.Series([t[len(b) :] for t, b in zip(text, base, strict=True)]))
         offsets = np.array([formats.offset_seconds(e) if e else -1 for e in endings], dtype=np.int64)[which]
-    dates, written = _best(name, base, (known.time_format or "").removesuffix(suffix) if known else "")
+    dates, written = _best(name, base, (fitted.time_format or "").removesuffix(suffix) if fitted else "")
     bad = np.flatnonzero(dates.isna() | (offsets == -1))
     if len(bad):
         i = int(np.flatnonzero(where == bad[0])[0])
         raise DataError(
             f"{frame.name}: column '{name}', {frame.row(i)}: '{column.iloc[i]}' does not read as a time",
-            "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass --time for another column",
+            "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column",
         )
     stamps = (_microseconds(dates) - offsets * 1_000_000)[where]
     if not suffix:
         return Times(stamps, "datetime", written, timezone, local=timezone is not None)
     if timezone is None and len(np.unique(offsets)) > 1:
-        log.warning(
-            "column '%s' has several UTC offsets, read as UTC; name its zone: --set data.timezone=ZONE",
-            name,
-        )
+        log.warning("column '%s' has several UTC offsets, read as UTC; name its zone: data.timezone=ZONE", name)
     zone = formats.offset_name(int(offsets[0])) if np.ptp(offsets) == 0 else "UTC"
     return Times(stamps, "datetime", written + suffix, timezone or zone)
 
 
-def _best(name: str, text: pd.Series, known: str) -> tuple[pd.Series, str]:
-    """(dates, format) by the format that reads every distinct text; NaT where none does."""
-    if known:
-        dates = read_as(text, known)
+def _best(name: str, text: pd.Series, usual: str) -> tuple[pd.Series, str]:
+    """Dates by the format that reads every distinct text, and that format; NaT where none does.
+
+    usual: the format to try first; "" for none.
+    """
+    if usual:
+        dates = read_as(text, usual)
         if dates.notna().all():
-            return dates, known
-    readings = [(read_as(text, f), f) for f in formats.formats(str(text.iloc[0]))]
+            return dates, usual
+    readings = [(read_as(text, f), f) for f in formats.candidates(str(text.iloc[0]))]
     whole = [r for r in readings if r[0].notna().all()]
     if not whole:
         return _mixed(text) if not readings or text.str.match(r"\d{4}-").all() else max(readings, key=_count)
@@ -163,8 +166,8 @@ def _best(name: str, text: pd.Series, known: str) -> tuple[pd.Series, str]:
             log.warning("column '%s' is read as %s; it could also be %s", name, regular[0][1], others[0])
         whole = regular
     dates, written = whole[0]
-    spelled = (f for f in formats.unpadded(written) if _spelled(dates, f).equals(text))
-    return dates, next(spelled, written)
+    exact = (f for f in formats.unpadded(written) if _written(dates, f).equals(text))
+    return dates, next(exact, written)
 
 
 def _count(reading: tuple[pd.Series, str]) -> int:
@@ -172,11 +175,11 @@ def _count(reading: tuple[pd.Series, str]) -> int:
 
 
 def share_read(text: pd.Series) -> float:
-    """How many of a few texts read as times, by the one format that reads most of them."""
+    """The share of a few texts that read as times, by the one format that reads most of them."""
     text = text.astype(str).str.strip()
     if formats.offset_format(text.iloc[0]):
         text = text.str.replace(formats.OFFSET, "", regex=True)
-    shares = [float(read_as(text, f).notna().mean()) for f in formats.formats(text.iloc[0])]
+    shares = [float(read_as(text, f).notna().mean()) for f in formats.candidates(text.iloc[0])]
     if shares and text.str.match(r"\d{4}-\d\d-").all():
         shares.append(float(_mixed(text)[0].notna().mean()))
     return max(shares, default=0.0)
@@ -216,33 +219,11 @@ def _microseconds(column: pd.Series) -> NDArray[np.int64]:
 # --- zones --------------------------------------------------------------------------------------------------
 
 
-def _check_zone(name: str) -> None:
-    try:
-        formats.zone_of(name)
-    except (KeyError, ValueError, OSError):
-        known = available_timezones()
-        raise DataError(f"there is no time zone '{name}'", nearest(name, known) or "as Europe/Berlin or UTC") from None
-
-
 def _zone_name(column: pd.Series) -> str:
     """The zone of a datetime column, by a name that any machine knows; UTC where it has none."""
     zone = column.dt.tz
     name = zone.key if isinstance(zone, ZoneInfo) else str(zone)
-    try:
-        formats.zone_of(name)
-    except (KeyError, ValueError, OSError):
-        return "UTC"
-    return name
-
-
-def counts_days(stamps: NDArray[np.int64], new_series: NDArray[np.bool_]) -> bool:
-    """True where the shortest gap is about a day or longer: then the grid is one of local days."""
-    inside = np.flatnonzero(~new_series)
-    if not len(inside):
-        return False
-    gaps = stamps[inside] - stamps[inside - 1]
-    gaps = gaps[gaps > 0]
-    return len(gaps) > 0 and int(gaps.min()) > DAY * 5 // 6
+    return name if formats.is_zone(name) else "UTC"
 
 
 def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
@@ -250,11 +231,11 @@ def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
     return stamps if schema.wall_grid else wall_clock(stamps, schema.timezone)
 
 
-# --- back to the table's own spelling -----------------------------------------------------------------------
+# --- back to the table's own format -------------------------------------------------------------------------
 
 
 def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
-    """Stamps of the grid as a column of the type and spelling that the table came in."""
+    """Stamps of the grid as a column, in the type and the format of the table's own times."""
     written = schema.time_format
     if schema.time_kind != "datetime":
         return pd.Series(stamps.astype(np.float64) if written == "float" else stamps)
@@ -268,15 +249,16 @@ def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
         column = column.dt.tz_localize(schema.timezone, ambiguous=summer, nonexistent="shift_forward")
     elif schema.timezone is not None:
         column = column.dt.tz_localize("UTC").dt.tz_convert(schema.timezone)
-    return column if written is None else _spelled(column, written)
+    return column if written is None else _written(column, written)
 
 
-def _spelled(column: pd.Series, written: str) -> pd.Series:
-    if written.endswith(":int"):
-        return pd.Series(column.dt.strftime(written.removesuffix(":int")).astype(np.int64))
-    if written.endswith(("Z", "UTC")) and column.dt.tz is not None:
+def _written(column: pd.Series, form: str) -> pd.Series:
+    """Dates as texts of a format, or as the numbers that it writes."""
+    if form.endswith(":int"):
+        return pd.Series(column.dt.strftime(form.removesuffix(":int")).astype(np.int64))
+    if form.endswith(("Z", "UTC")) and column.dt.tz is not None:
         column = column.dt.tz_convert("UTC")
-    parts = [p for p in re.split(r"(%q|%-[mdHI]|%[1-6]f|%:z)", written) if p]
+    parts = [p for p in re.split(r"(%q|%-[mdHI]|%[1-6]f|%:z)", form) if p]
     pieces = [_piece(column, part) for part in parts]
     return pieces[0] if len(pieces) == 1 else pieces[0].str.cat(pd.concat(pieces[1:], axis=1))
 
@@ -296,5 +278,5 @@ def _piece(column: pd.Series, part: str) -> pd.Series:
 
 
 def show_time(stamp: Any, schema: Schema) -> str:
-    """One stamp, for a message."""
+    """One stamp as the table writes it, for a message."""
     return str(format_times(np.array([stamp]), schema).iloc[0])

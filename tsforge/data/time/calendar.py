@@ -28,7 +28,8 @@ class Frequency(Config):
     """A regular grid in time.
 
     unit: "us" fixed steps, "month" calendar months, "bday" Monday to Friday, "int" and "float" plain numbers.
-    step: length of one step in that unit. anchor: where ordinal 0 lies.
+    step: length of one step in that unit.
+    anchor: where ordinal 0 lies.
     offset: microseconds from the start of the month (of its end, if negative), or from midnight.
     """
 
@@ -57,7 +58,7 @@ class Frequency(Config):
         return _times(int(self.step), "us")
 
     def ordinals(self, stamps: NDArray[Any]) -> tuple[Ints, NDArray[np.bool_]]:
-        """(grid position of each stamp, whether the stamp lies on the grid exactly)."""
+        """The grid position of each stamp, and whether the stamp lies on the grid exactly."""
         if self.unit == "float":
             exact = (stamps.astype(np.float64) - self.anchor) / self.step
             whole = np.rint(exact)
@@ -76,7 +77,7 @@ class Frequency(Config):
         return whole, rest == 0
 
     def stamps(self, ordinals: Ints) -> NDArray[Any]:
-        """The inverse of `ordinals` for positions on the grid."""
+        """The stamp of each grid position: the inverse of `ordinals`."""
         if self.unit == "float":
             decimals = max(0, 6 - int(np.floor(np.log10(abs(float(self.step))))))
             return np.round(self.anchor + ordinals * float(self.step), decimals)
@@ -88,7 +89,7 @@ class Frequency(Config):
         return ordinals * int(self.step) + int(self.anchor)
 
     def _month_stamp(self, index: Ints) -> Ints:
-        """Month number to stamp: so far from the start of the month, or (negative) before its end."""
+        """Month numbers to stamps: `offset` from the start of the month or, if negative, before its end."""
         first = (index if self.offset >= 0 else index + 1).astype("M8[M]")
         return first.astype("M8[us]").astype(np.int64) + self.offset
 
@@ -157,8 +158,15 @@ def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> 
 
 
 def _harmonics(frequency: Frequency, name: str) -> int:
-    """No more than the grid can tell apart."""
+    """Harmonics of a cycle: no more than the grid can tell apart."""
     return min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
+
+
+def counts_days(stamps: Ints, new_series: NDArray[np.bool_]) -> bool:
+    """True where the shortest gap within a series is about a day or longer: then the grid is one of local days."""
+    gaps = np.diff(stamps)[~new_series[1:]]
+    gaps = gaps[gaps > 0]
+    return len(gaps) > 0 and int(gaps.min()) > DAY * 5 // 6
 
 
 def wall_clock(stamps: Ints, timezone: str | None) -> Ints:

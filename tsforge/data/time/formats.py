@@ -1,6 +1,6 @@
-"""The ways people write a time, as formats. A format is strptime's, with a few words of its own:
+"""Formats of written times and offsets. A format is strptime's, with a few words of its own:
 
-%q quarter, %-m %-d %-H %-I without a leading zero, %1f to %6f so many digits of a second,
+%q quarter, %-m %-d %-H %-I without a leading zero, %1f to %6f one to six digits of a second,
 %:z an offset with a colon.
 """
 
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 # What stands in a field -> the formats it can mean, the likelier one first: a point or a dash puts the day
 # first, a slash the month.
 _DATES = tuple(
-    (re.compile(pattern), formats)
-    for pattern, formats in (
+    (re.compile(pattern), meanings)
+    for pattern, meanings in (
         (r"\d{4}-\d\d?-\d\d?", ("%Y-%m-%d",)),
         (r"\d{4}/\d\d?/\d\d?", ("%Y/%m/%d",)),
         (r"\d{4}\.\d\d?\.\d\d?", ("%Y.%m.%d",)),
@@ -55,15 +55,15 @@ CLOCK_ALONE = re.compile(r"\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?")
 OFFSET = r"\s?(?:Z|UTC|[+-]\d\d:?\d\d)$"  # after a time of day
 
 
-def formats(text: str) -> list[str]:
-    """What one time, written without its offset, can mean; the likelier format first."""
-    found = _dates(text)
+def candidates(text: str) -> list[str]:
+    """The formats in which one time, written without its offset, can be read; the likelier first."""
+    fitting = _dates(text)
     clock = _CLOCK.search(text)
     while clock is not None and clock.end() != len(text):
         clock = _CLOCK.search(text, clock.start() + 1)
     if clock is not None:
-        found += [date + _clock(clock) for date in _dates(text[: clock.start()])]
-    return found
+        fitting += [date + _clock(clock) for date in _dates(text[: clock.start()])]
+    return fitting
 
 
 def _dates(text: str) -> list[str]:
@@ -80,30 +80,30 @@ def _clock(match: re.Match[str]) -> str:
 
 
 def unpadded(written: str) -> list[str]:
-    """The same format with and without leading zeros, as 1/2/2020 9:05."""
+    """A format with and without the leading zeros of its date and its hour, as of 1/2/2020 9:05."""
     date = written.replace("%m", "%-m").replace("%d", "%-d")
     hour = re.sub("%([HI])", r"%-\1", written)
     return list(dict.fromkeys([written, date, hour, re.sub("%([HI])", r"%-\1", date)]))
 
 
 def plain(written: str) -> str:
-    """The format as strptime knows it."""
+    """A format as strptime takes it."""
     return re.sub(r"%\df", "%f", written).replace("%-", "%")
 
 
 def offset_format(text: str) -> str:
-    """How the UTC offset at the end of a time is written: "" where there is none."""
+    """The format of the UTC offset at the end of a time; "" where it has none."""
     match = re.search(OFFSET, text)
     if match is None or ":" not in text[: match.start()]:
         return ""
-    found = match.group()
-    if found.strip() in ("Z", "UTC"):
-        return found
-    return found[: len(found) - len(found.lstrip())] + ("%:z" if ":" in found else "%z")
+    offset = match.group()
+    if offset.strip() in ("Z", "UTC"):
+        return offset
+    return offset[: len(offset) - len(offset.lstrip())] + ("%:z" if ":" in offset else "%z")
 
 
 def offset_seconds(text: str) -> int:
-    """Z, UTC, +01:00 or +0100 in seconds."""
+    """A written offset (Z, UTC, +01:00, +0100) in seconds."""
     text = text.strip()
     if text in ("Z", "UTC"):
         return 0
@@ -113,7 +113,7 @@ def offset_seconds(text: str) -> int:
 
 
 def offset_name(seconds: int) -> str:
-    """A fixed offset as the name of a zone: "UTC" or "UTC+05:30"."""
+    """The name of a zone with a fixed offset: "UTC" or "UTC+05:30"."""
     hours, rest = divmod(abs(seconds), 3600)
     return f"UTC{'-' if seconds < 0 else '+'}{hours:02d}:{rest // 60:02d}" if seconds else "UTC"
 
@@ -125,3 +125,12 @@ def zone_of(name: str) -> tzinfo:
     if re.fullmatch(r"UTC[+-]\d\d:\d\d", name):
         return timezone(timedelta(seconds=offset_seconds(name[3:])))
     return ZoneInfo(name)
+
+
+def is_zone(name: str) -> bool:
+    """True for the name of a zone that exists."""
+    try:
+        zone_of(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

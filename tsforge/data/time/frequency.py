@@ -1,4 +1,4 @@
-"""The frequency of a table: as the user names it, or as its stamps show it."""
+"""The frequency of a table: parsed from its name, or inferred from the stamps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tsforge.data.time.calendar import DAY, FLOAT_TOLERANCE, SECOND, WEEK, Floats, Frequency, Ints, month_of
 from tsforge.errors import DataError, nearest
 
-# Spellings people use; the older pandas ones too.
+# Names that people use, those of older pandas too.
 _FIXED = {
     "us": 1, "ms": 1_000, "l": 1_000, "s": SECOND, "sec": SECOND, "second": SECOND,
     "min": 60 * SECOND, "t": 60 * SECOND, "minute": 60 * SECOND,
@@ -25,7 +25,7 @@ _MONTHS = {
 
 
 def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
-    """The frequency a user named ("h", "30min", "MS", "B", "W", "10"), anchored at the data's first stamp.
+    """The frequency of a name ("h", "30min", "MS", "B", "W", "10"), anchored at the first stamp.
 
     Raises DataError when the name is unknown.
     """
@@ -34,7 +34,7 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
     first = stamps[0]
     if numeric:
         if not number or word or float(number) <= 0:
-            raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass --freq 1")
+            raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass data.freq=1")
         integral = np.issubdtype(stamps.dtype, np.integer) and float(number).is_integer()
         step = int(float(number)) if integral else float(number)
         return Frequency(unit="int" if integral else "float", step=step, anchor=first.item())
@@ -48,14 +48,15 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
     if lower in _FIXED and times > 0:
         step = times * _FIXED[lower]
         return Frequency(unit="us", step=step, anchor=int(first) % step)
-    known = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE"]
-    raise DataError(f"frequency '{text}' is unknown", nearest(text, known) or f"known: {', '.join(known)}")
+    names = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE"]
+    raise DataError(f"frequency '{text}' is unknown", nearest(text, names) or f"known: {', '.join(names)}")
 
 
 def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tuple[Frequency | None, int]:
-    """The grid on which the stamps lie.
+    """Infer the frequency on whose grid the stamps lie.
 
-    stamps: sorted within each series, without duplicates. new_series: True where a series begins.
+    stamps: sorted within each series, without duplicates.
+    new_series: True where a series begins.
     kind: "datetime", "integer" or "float".
     Returns (frequency, -1); (None, i) where stamp i is the first that is off every plausible grid;
     (None, -1) where no series has two rows.
@@ -65,10 +66,10 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
         return None, -1
     gaps = stamps[inside] - stamps[inside - 1]
     if kind == "datetime":
-        found = _infer_dates(stamps, gaps, inside)
+        frequency = _infer_dates(stamps, gaps, inside)
     else:
-        found = _infer_integers(stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
-    return (found, -1) if found else (None, _first_off(gaps, inside))
+        frequency = _infer_integers(stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
+    return (frequency, -1) if frequency else (None, _first_off(gaps, inside))
 
 
 def _infer_decimals(stamps: Floats, gaps: Floats) -> Frequency | None:
@@ -99,20 +100,23 @@ def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequenc
 
 
 def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
-    """Month grid if every stamp lies equally far from the start, or from the end, of its month."""
-    index = month_of(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    """A grid of months if every stamp lies equally far from the start, or from the end, of its month."""
+    index, from_start, to_end = _in_month(stamps)
     if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
         return None  # neither all equally far from the start nor all from the end
     step = _whole_step(index[inside] - index[inside - 1])
     return None if step is None else _months(stamps, step)
 
 
-def _months(stamps: Ints, step: int) -> Frequency:
+def _in_month(stamps: Ints) -> tuple[Ints, Ints, Ints]:
+    """The month of each stamp, its distance from the start of the month, and (negative) from its end."""
     index = month_of(stamps)
-    from_start = stamps - index.astype("M8[M]").astype("M8[us]").astype(np.int64)
-    to_end = stamps - (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64)
+    start, end = (i.astype("M8[M]").astype("M8[us]").astype(np.int64) for i in (index, index + 1))
+    return index, stamps - start, stamps - end
+
+
+def _months(stamps: Ints, step: int) -> Frequency:
+    index, from_start, to_end = _in_month(stamps)
     # Every 31 December lies 30 days after a start, but means the end.
     at_end = np.ptp(from_start) != 0 or (np.ptp(to_end) == 0 and -to_end[0] < from_start[0])
     offset = int(to_end[0] if at_end else from_start[0])

@@ -16,7 +16,7 @@ from tsforge.model.tokens.point import TokenShape
 
 
 class Matrix(Config):
-    """It has no settings."""
+    """One matrix; there is nothing to set."""
 
     type: Literal["matrix"] = "matrix"
 
@@ -25,7 +25,7 @@ class Matrix(Config):
 
 
 class Mixing(nn.Module):
-    """The same matrix for every dimension of the tokens."""
+    """One matrix over tokens, shared by all their dimensions."""
 
     def __init__(self, shape: TokenShape) -> None:
         super().__init__()

@@ -25,11 +25,13 @@ GATES = {"gru": 1, "lstm": 2}
 
 
 class Minimal(Config):
-    """cell: which recurrence. layers: stacked ones; with one, no gate depends on what came before, it takes a second
-    for that. dropout: of what a layer adds.
+    """Settings of minimal recurrent stacks.
 
+    cell: which recurrence.
+    layers: how many are stacked; gates depend on what came before only from the second one on.
+    dropout: of what a layer adds.
     decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
-    state in which the past ended, as recurrent nets do.
+        state in which the past ended.
     """
 
     type: Literal["minimal"] = "minimal"
@@ -73,7 +75,10 @@ class MinimalStacks(nn.Module):
 
 
 class Layer(nn.Module):
-    """A recurrence over normalised tokens, added to them. output: whether anything but its states is used."""
+    """A recurrence over normalised tokens, added to them.
+
+    output: whether anything but its states is used.
+    """
 
     def __init__(self, config: Minimal, shape: TokenShape, *, output: bool = True) -> None:
         super().__init__()

@@ -22,15 +22,18 @@ from torch import Tensor, nn
 from tsforge.config import Config, Range
 from tsforge.model.tokens.point import TokenShape
 
-State = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); of an LSTM with its cells
+HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """cell: which recurrence. layers: stacked ones. dropout: between the layers.
+    """Settings of a recurrent encoder and decoder.
 
+    cell: which recurrence.
+    layers: how many are stacked.
+    dropout: between the layers.
     decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
-    state in which the past ended (SegRNN; Lin et al. 2023).
+        state in which the past ended (SegRNN; Lin et al. 2023).
     """
 
     type: Literal["recurrent"] = "recurrent"
@@ -72,13 +75,21 @@ class EncoderDecoder(nn.Module):
 
 
 def single_steps(
-    mode: str, layers: Sequence[Sequence[Tensor]], x: Tensor, state: State | None, between: Callable[[Tensor], Tensor]
+    mode: str,
+    layers: Sequence[Sequence[Tensor]],
+    x: Tensor,
+    state: HiddenState | None,
+    between: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """One step for each of M inputs, all from the same state: x (S, M, D), state (layers, S, D) -> (S, M, D).
 
-    mode, layers: of the cell, and of each of its layers both matrices and both biases. state: 0 where None. between:
-    what is done from layer to layer. What the state adds to the gates is the same for all inputs and computed once: at
-    M = 30 a third of the products of S·M steps that know nothing of each other are left.
+    mode: of the cell, as torch names it.
+    layers: both matrices and both biases of each layer.
+    state: 0 where None.
+    between: what is done from layer to layer.
+
+    What the state adds to the gates is the same for all inputs and computed once: at M = 30 a third of the products of
+    S·M separate steps are left.
     """
     parts = state if isinstance(state, tuple) else (state, state)
     for layer, (w, u, b, c) in enumerate(layers):

@@ -28,8 +28,11 @@ Part = Callable[[Tensor], Tensor]
 
 
 class Transformer(Config):
-    """layers: blocks in each stack. heads: must divide the width. expansion: inner width of the feed-forward part.
+    """Settings of a Transformer.
 
+    layers: blocks in each stack.
+    heads: must divide the width.
+    expansion: inner width of the feed-forward part, in widths.
     norm: "post" normalises after each residual sum, as in 2017; "pre" before each part, which trains deeper stacks.
     """
 
@@ -94,8 +97,8 @@ class OneStack(nn.Module):
         h = torch.cat([past, future], dim=1)
         for block in self.blocks:
             h = block(h, causal=self.causal)
-        kept: Tensor = self.norm(h[:, past.shape[1] :])
-        return kept
+        decoded: Tensor = self.norm(h[:, past.shape[1] :])
+        return decoded
 
 
 class Block(nn.Module):

@@ -30,15 +30,15 @@ class Baseline(Config):
 
     @property
     def long_context(self) -> bool:
-        """Whether more than a few seasons of context are wanted where nobody says."""
+        """Whether a context of more than a few seasons is better, by default."""
         return False
 
     def reading(self, shape: WindowShape) -> WindowShape:
-        """The shape of the windows it reads beside a model: with a context that is long enough for it."""
+        """The windows it reads beside a model: those of the model, with a context that is long enough for it."""
         return shape._replace(context=max(shape.context, self.least_context(shape.season)))
 
     def least_context(self, season: int) -> int:
-        """Steps of context without which it is not itself."""
+        """Steps of context that it needs."""
         return {"seasonal-naive": season, "naive2": HISTORY * season}.get(self.kind, 1)
 
 
@@ -61,25 +61,25 @@ class BaselineForecaster(nn.Module):
         scaling, point = self._parts(context)
         return Quantiles(self.errors, Scaling(point, scaling.scale), self.levels)
 
-    def learn(self, batches: Iterable[Batch]) -> None:
-        """Take the matrix of the linear one, and the error quantiles, from training windows.
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Take the matrix of "linear", and the error quantiles, from training windows.
 
         batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
         """
         if self.ridge is not None:
-            self.ridge.learn((context, truth, self.scaler(*context[:2])) for context, truth in batches)
-        found = []
+            self.ridge.fit((context, truth, self.scaler.scaling(*context[:2])) for context, truth in batches)
+        errors = []
         for context, truth in batches:
             scaling, point = self._parts(context)
             gap = (truth.target - point) / scaling.scale
-            found.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
+            errors.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
         level = torch.tensor([*self.levels, 0.5], device=self.errors.device)
-        quantiles = _quantiles(torch.cat(found), level)
+        quantiles = _quantiles(torch.cat(errors), level)
         self.errors.copy_(quantiles[..., :-1] - quantiles[..., -1:])
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
         """The units of each window, and its point forecast; the training level where nothing was observed."""
-        scaling = self.scaler(context.target, context.observed)
+        scaling = self.scaler.scaling(context.target, context.observed)
         if self.ridge is not None:
             point = self.ridge(context, scaling)
         else:

@@ -1,4 +1,7 @@
-"""The last value, the last season and the straight line, from a window alone."""
+"""Forecasts that learn nothing: the last value, the last season, and the straight line from first to last value.
+
+Axes: B batch, L context, H horizon, C targets.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,11 @@ from tsforge.model.baselines.naive2 import naive2
 from tsforge.model.transforms.scaling import last_observed
 
 BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "linear"]
-
-
-HISTORY = 32  # seasons that Naive2 takes its indices from: all there are in the competitions
+HISTORY = 32  # seasons that Naive2 takes its indices from: as many as the competitions have
 
 
 def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
-    """The point forecast of a baseline that learns nothing, (B, H, C)."""
+    """The point forecast of a window, (B, H, C), by any kind but "linear"."""
     target, observed = context[:2]
     if kind == "seasonal-naive":
         return seasonal_naive(target, observed, horizon, season)

@@ -1,6 +1,6 @@
 """Naive2, the reference of the forecasting competitions: the last value of the seasonally adjusted series.
 
-A series counts as seasonal if its autocorrelation after one season is clear of what chance gives (90 %), and is then
+A series counts as seasonal if its autocorrelation after one season is beyond what chance gives (90 %), and is then
 divided by classical multiplicative indices. (Makridakis & Hibon 2000; the test as in the M4 competition)
 Axes: B batch, L context, H horizon, C targets; m steps of one season.
 """

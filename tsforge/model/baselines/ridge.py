@@ -1,4 +1,4 @@
-"""One matrix from past to future, found in closed form: the honest bar for every network.
+"""One matrix from past to future, solved for in closed form: the honest bar for every network.
 
     W = (Σ x xᵀ + λ I)⁻¹ Σ x yᵀ
 
@@ -24,7 +24,7 @@ PENALTY = 1e-3  # λ, of the mean square of an input: keeps the matrix small whe
 
 
 class Ridge(nn.Module):
-    """The same matrix for every target and series; what was not observed reads as the last value."""
+    """One matrix for every target and series; what was not observed reads as the last value."""
 
     weight: Tensor
 
@@ -38,7 +38,7 @@ class Ridge(nn.Module):
         answer = _inputs(context, last, scaling) @ self.weight  # (B, C, H)
         return last + scaling.scale * answer.transpose(1, 2)
 
-    def learn(self, windows: Iterable[tuple[Context, Truth, Scaling]]) -> None:
+    def fit(self, windows: Iterable[tuple[Context, Truth, Scaling]]) -> None:
         """Solve for the matrix. A step whose truth was not observed counts as no change from the last value."""
         rows = len(self.weight)
         gram = torch.zeros(rows, rows, dtype=torch.float64, device=self.weight.device)

@@ -1,4 +1,4 @@
-"""Patch tokens: one for each stretch of steps. Every channel is a sequence of its own, and all share the weights.
+"""Patch tokens: one for several steps in a row. Every channel is a sequence of its own, and all share the weights.
 
 (Lin et al. 2023, "SegRNN"; Nie et al. 2023, "A Time Series is Worth 64 Words")
 
@@ -21,11 +21,15 @@ from tsforge.model.tokens.point import TokenShape, along, sinusoids
 
 
 class PatchTokens(Config):
-    """One token per `length` steps, "season" for a season and at least two; a new one every `stride`, or `length`.
+    """One token for several steps.
 
-    readout: "future" has one token for each `length` steps to come, read out to these; "flatten" has all steps to come
-    read out of all past tokens together, by one matrix. activation: of the past tokens. channel_embedding: whether each
-    channel has a learned vector, in all its tokens. features: E, what the head sees of each step and channel.
+    length: steps of a token; "season" for one season and at least two steps.
+    stride: steps from one token to the next; `length` where None.
+    readout: "future" has one token for each `length` steps of the horizon, read out to these; "flatten" reads the whole
+        horizon out of all past tokens together, by one matrix.
+    activation: of the past tokens.
+    channel_embedding: whether each channel has a learned vector, in all its tokens.
+    features: E, what the head sees of each step and channel.
     dropout: of what is read out.
     """
 
@@ -49,12 +53,12 @@ class PatchTokens(Config):
 
 
 class PatchEmbedding(nn.Module):
-    """Everything of a stretch, linearly to width D, plus sinusoidal positions.
+    """Everything of a patch, linearly to width D, plus sinusoidal positions.
 
     A past token sees the (normalised) values of its steps, which of them were observed, all covariates of its steps,
     and the static features; a future token the covariates known in advance of its steps, and the static features.
-    Where the context is no whole number of patches, the oldest one begins with steps that read as not observed. The
-    other way round, a patch is never longer than the context, nor a future one than the horizon.
+    Where the context is no whole number of patches, the oldest one begins with steps that read as not observed. A
+    patch is never longer than the context, nor a future one than the horizon.
 
     With "flatten" every token is answered: those of the past, and where covariates are known in advance future ones,
     whose own steps are then the sum of both readings.
@@ -98,7 +102,7 @@ class PatchEmbedding(nn.Module):
         return tokens[:, :N], tokens[:, N:]
 
     def _behind(self, context: Context) -> Tensor:
-        """(S, N, D): the stretches of the context."""
+        """(S, N, D): the patches of the context."""
         _, L, C = context.target.shape
         values = torch.stack([context.target, context.observed.to(context.target.dtype)], dim=-1)
         behind: Tensor = self.values(patches(values.transpose(1, 2).flatten(0, 1), self.length, self.stride))
@@ -109,7 +113,7 @@ class PatchEmbedding(nn.Module):
         return behind.relu() if self.relu else behind
 
     def _ahead(self, context: Context, start: Tensor) -> Tensor:
-        """(S, M, D), or (1, M, D) where nothing is known: the stretches of the horizon; what lies beyond it reads 0."""
+        """(S, M, D), or (1, M, D) without known covariates: the patches of the horizon; what lies beyond it reads 0."""
         _, L, C = context.target.shape
         ahead: Tensor = start.expand(1, self.segments, -1)
         if self.future is None:

@@ -1,7 +1,7 @@
-"""Tokens: a context to two streams of vectors, past and future, and the backbone's answer back to channels.
+"""Tokens of single steps: a context to two streams of vectors, past and future, and the answers back to channels.
 
-Of the past tokens a backbone only takes note; for each future token it gives an answer, and the answers are read out.
-Here are tokens of single steps; those of stretches are in `patches.py`, those of whole channels in `variates.py`.
+A backbone only reads the past tokens; it answers each future token, and the answers are read out. Tokens of several
+steps are in `patch.py`, those of whole channels in `variate.py`.
 
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features;
 S sequences (B, or B·C where channels share weights), N past tokens, M future tokens, D width, E features.
@@ -32,9 +32,10 @@ class TokenShape(NamedTuple):
 class PointTokens(Config):
     """One token per time step.
 
-    channels: "mixed" puts all targets of a step into one token; "shared" gives each target its own sequence,
-    run through the same weights. seasonal: each token also sees the values one season, one day, one
-    week before its step (the lags of the window shape).
+    channels: "mixed" puts all targets of a step into one token; "shared" gives each target a sequence of its own, run
+        through the same weights.
+    seasonal: whether each token also sees the values one season, one day, one week before its step (the lags of the
+        window shape).
     """
 
     type: Literal["point"] = "point"
@@ -115,7 +116,7 @@ def lagged(x: Tensor, before: Tensor) -> Tensor:
 
 
 def sinusoids(length: int, width: int) -> Tensor:
-    """PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i+1) = cos of the same; (length, D).
+    """PE(pos, 2i) = sin(pos / 10000^(2i/D)), PE(pos, 2i+1) = cos(pos / 10000^(2i/D)); (length, D).
 
     (Vaswani et al. 2017, "Attention Is All You Need", section 3.5)
     """

@@ -22,8 +22,9 @@ from tsforge.model.tokens.point import TokenShape
 class VariateTokens(Config):
     """One token per channel.
 
-    channel_embedding: whether each target has a learned vector. features: E, what the head sees of each step and
-    channel. dropout: of what is read out.
+    channel_embedding: whether each target has a learned vector.
+    features: E, what the head sees of each step and channel.
+    dropout: of what is read out.
     """
 
     type: Literal["variate"] = "variate"

@@ -1,17 +1,16 @@
-"""A learned size and shift of each channel, undone in the forecast."""
+"""A learned size and shift of each channel: y = x exp(size) + shift, and back."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from tsforge.forecast import Point, Quantiles
+from tsforge.forecast import Forecast
+from tsforge.model.transforms.window import Transform, Window
 
 
-class Affine(nn.Module):
-    """A learned size and shift per channel of what is normalised already, with its inverse (RevIN; Kim et al. 2022).
+class Affine(Transform):
+    """The learned part of reversible instance normalisation, after the scaling of each window (RevIN; Kim et al. 2022).
 
     Beside `Scaling` and not in it: the loss stays in units of the window, which no size can shrink.
     """
@@ -21,12 +20,14 @@ class Affine(nn.Module):
         self.size = nn.Parameter(torch.zeros(targets))  # its logarithm: a negative one would turn quantiles round
         self.shift = nn.Parameter(torch.zeros(targets))
 
-    def forward(self, normalised: Tensor) -> Tensor:
-        """(B, T, C) -> (B, T, C)."""
-        return normalised * self.size.exp() + self.shift
+    def forward(self, window: Window) -> tuple[Window, None]:
+        """Every value times the size of its channel, plus its shift."""
+        return window.with_target(window.context.target * self.size.exp() + self.shift), None
 
-    def undo(self, forecast: Point | Quantiles) -> Point | Quantiles:
-        """The forecast before size and shift."""
-        channels_last = forecast.normalised.movedim(2, -1)
-        undone = (channels_last - self.shift) * (-self.size).exp()
-        return replace(forecast, normalised=undone.movedim(-1, 2))
+    def undo(self, forecast: Forecast, _state: None) -> Forecast:
+        """Less the shift of its channel, divided by its size."""
+        return forecast.mapped(_before, self.shift, (-self.size).exp())
+
+
+def _before(normalised: Tensor, shift: Tensor, size: Tensor) -> Tensor:
+    return (normalised - shift) * size

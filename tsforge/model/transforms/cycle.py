@@ -1,39 +1,41 @@
-"""A learned cycle, taken off a window and put back into the forecast."""
+"""A learned cycle, such as the week of hourly data: taken off the context, and put back into the forecast.
+
+What repeats is learned by a table, and what does not by the network. (Lin et al. 2024, "CycleNet")
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from tsforge.batch import WindowShape
-from tsforge.forecast import Point, Quantiles
+from tsforge.forecast import Forecast
+from tsforge.model.transforms.window import Transform, Window
 
 
-class Cycle(nn.Module):
-    """A learned value per phase of a cycle and channel, taken from what is normalised, with its inverse.
+class Cycle(Transform):
+    """A learned value for each phase of a cycle and each channel, in normalised units.
 
-    What repeats is learned by the table, what does not by the network (Lin et al. 2024, "CycleNet"). The phase is the
-    grid position of a step modulo the cycle: all series of a channel share the table, and so do all tables of data.
+    The phase of a step is its grid position modulo the length of the cycle. All series of a channel share the table,
+    and the same time has the same phase in every table of data.
     """
 
     def __init__(self, length: int, shape: WindowShape) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(length, shape.targets))
-        self.context, self.horizon = shape.context, shape.horizon
+        self.horizon = shape.horizon
 
-    def forward(self, normalised: Tensor, ordinal: Tensor) -> Tensor:
-        """normalised (B, L, C), grid position of the first step (B,) -> (B, L, C)."""
-        return normalised - self._at(ordinal, self.context)
+    def forward(self, window: Window) -> tuple[Window, Tensor]:
+        """Less the cycle. State: the cycle of the horizon, (B, H, C)."""
+        target, first = window.context.target, window.context.ordinal
+        less = target - self._at(first, target.shape[1])
+        return window.with_target(less), self._at(first + target.shape[1], self.horizon)
 
-    def undo(self, forecast: Point | Quantiles, ordinal: Tensor) -> Point | Quantiles:
-        """The forecast with the cycle, which goes on behind the context."""
-        ahead = self._at(ordinal + self.context, self.horizon)
-        quantiles = forecast.normalised.dim() > ahead.dim()
-        return replace(forecast, normalised=forecast.normalised + (ahead.unsqueeze(-1) if quantiles else ahead))
+    def undo(self, forecast: Forecast, ahead: Tensor) -> Forecast:
+        """Plus the cycle of the horizon."""
+        return forecast.mapped(torch.add, ahead)
 
-    def _at(self, ordinal: Tensor, steps: int) -> Tensor:
-        """(B, steps, C) the table from the grid positions (B,) on."""
-        phase = (ordinal[:, None] + torch.arange(steps, device=ordinal.device)) % len(self.table)
+    def _at(self, first: Tensor, steps: int) -> Tensor:
+        """(B, steps, C): the table from the grid positions `first` (B,) on."""
+        phase = (first[:, None] + torch.arange(steps, device=first.device)) % len(self.table)
         return nn.functional.embedding(phase, self.table)  # whose gradient is summed in a fixed order

@@ -1,50 +1,56 @@
-"""Logarithms around a network, for series that grow by a rate."""
+"""Logarithms around a network, for series that grow by a rate.
+
+    z = log(y / loc) / r        y = loc exp(r z)        r = mean |log y_t - log y_{t-1}| + 0.003
+
+so that growth by a tenth is the same step wherever the series is, and a forecast is never below 0.
+Axes: B batch, L context, H horizon, C targets.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tsforge.forecast import Point, Quantiles, Scaling
+from tsforge.batch import WindowShape
+from tsforge.forecast import Forecast
 from tsforge.model.transforms.scaling import SLIGHT, mean_change
+from tsforge.model.transforms.window import Transform, Window
+
+MOST = 5.0  # a forecast is at most exp(5) = 148 times the level: that of an untrained network may be infinite
 
 
-class Growth(nn.Module):
-    """Logarithms of the ratio of a window to its level, in units of how much they change; with their inverse.
+class Growth(Transform):
+    """Logarithms of the ratio of a window to its level `loc`, in units r of how much they change from step to step.
 
-        z = log(y / loc) / r        y = loc exp(r z)        r = mean |log y_t - log y_{t-1}| + 0.003
-
-    so that growth by a tenth is the same step wherever the series is, and a forecast is never below 0. A window whose
-    loc or any observed value is at or below 0 keeps its normalised values (r is 0 there).
-
-    A forecast is cut at 148 times the level, exp(5), and a 148th of it: the exponential of what an untrained network
-    says may be infinite.
+    A window whose loc or any observed value is at or below 0 keeps its normalised values; r is 0 there. The network
+    reads log r, which z hides from it, as one more static feature per target. Where a window has a weight in the loss,
+    errors count relative to loc.
     """
 
-    MOST = 5.0
+    def shape(self, given: WindowShape) -> WindowShape:
+        return given._replace(static=given.static + given.targets)
 
-    def forward(self, normalised: Tensor, observed: Tensor, scaling: Scaling) -> tuple[Tensor, Tensor]:
-        """normalised, observed (B, L, C) -> z (B, L, C), 0 where not observed; r (B, 1, C)."""
-        above = scaling.loc > 0
-        ratio = 1 + normalised * scaling.scale / torch.where(above, scaling.loc, torch.ones_like(scaling.loc))
+    def forward(self, window: Window) -> tuple[Window, Tensor]:
+        """Normalised values to z, 0 where not observed. State: r, (B, 1, C)."""
+        (context, (loc, scale), weight), observed = window, window.context.observed
+        above = loc > 0
+        ratio = 1 + context.target * scale / torch.where(above, loc, torch.ones_like(loc))
         ratio = torch.where(observed, ratio, torch.ones_like(ratio))
         curved = above & (ratio > 0).all(dim=1, keepdim=True)
         logs = torch.where(curved, ratio, torch.ones_like(ratio)).log()
         r = mean_change(logs, observed) + SLIGHT
-        return torch.where(curved, logs / r, normalised), torch.where(curved, r, torch.zeros_like(r))
+        z, r = torch.where(curved, logs / r, context.target), torch.where(curved, r, torch.zeros_like(r))
+        rate = torch.where(r > 0, r, torch.ones_like(r)).log()[:, 0]  # (B, C)
+        static = torch.cat([context.static, rate], dim=-1)
+        if weight is not None:
+            weight = torch.where(r > 0, scale / loc, weight)
+        return Window(context._replace(target=z, static=static), window.scaling, weight), r
 
-    @staticmethod
-    def told(r: Tensor) -> Tensor:
-        """What the network is told of r (B, 1, C), which z hides from it: its logarithm, 0 where r is 0; (B, C)."""
-        return torch.where(r > 0, r, torch.ones_like(r)).log()[:, 0]
+    def undo(self, forecast: Forecast, r: Tensor) -> Forecast:
+        """What was forecast of z, as normalised values; quantiles that ascend stay so."""
+        return forecast.mapped(_grown, r, *forecast.scaling)
 
-    def undo(self, forecast: Point | Quantiles, r: Tensor) -> Point | Quantiles:
-        """What was forecast of z as normalised values; quantiles that ascend stay so."""
-        loc, scale = forecast.scaling
-        if isinstance(forecast, Quantiles):
-            loc, scale, r = loc.unsqueeze(-1), scale.unsqueeze(-1), r.unsqueeze(-1)
-        z = forecast.normalised
-        grown = (r * z).clamp(-self.MOST, self.MOST).expm1() * (loc / scale)
-        return replace(forecast, normalised=torch.where(r > 0, grown, z))
+
+def _grown(z: Tensor, r: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """y = loc exp(r z) in normalised units; z itself where r is 0."""
+    return torch.where(r > 0, (r * z).clamp(-MOST, MOST).expm1() * (loc / scale), z)

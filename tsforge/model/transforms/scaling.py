@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from tsforge.forecast import Scaling
+from tsforge.model.transforms.window import Transform, Window
 
 ScalingKind = Literal["none", "last", "standard", "change"]
 FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
 SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
 
 
-class WindowScaler(nn.Module):
-    """The affine map for each window, from observed values alone.
+class WindowScaler(Transform):
+    """The affine map for each window, from observed values alone. Forecasts carry it: there is nothing to undo.
 
     "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
     "last": the last observed value, and the training part's typical deviation.
@@ -23,20 +24,22 @@ class WindowScaler(nn.Module):
     difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
     "none": the training part's mean and typical deviation for every window.
     A context with nothing observed falls back to "none".
+
+    relative: whether errors of a window count relative to its level.
     """
 
     centre: Tensor
     spread: Tensor
     least: Tensor
 
-    def __init__(self, targets: int, kind: ScalingKind) -> None:
+    def __init__(self, targets: int, kind: ScalingKind, *, relative: bool = False) -> None:
         super().__init__()
-        self.kind = kind
+        self.measure, self.relative = Measure(kind), relative
         self.register_buffer("centre", torch.zeros(targets))
         self.register_buffer("spread", torch.ones(targets))
         self.register_buffer("least", torch.ones(targets))
 
-    def learn(self, centre: Tensor, spread: Tensor, least: Tensor | None = None) -> None:
+    def fit(self, centre: Tensor, spread: Tensor, least: Tensor | None = None) -> None:
         """Set the training part's mean, the typical and the smallest deviation of its series, (C,) each.
 
         Where nothing varies, a thousandth of the level stands in for the deviation (1 at level 0).
@@ -48,23 +51,17 @@ class WindowScaler(nn.Module):
         self.spread.copy_(spread)
         self.least.copy_(least)
 
-    def forward(self, target: Tensor, observed: Tensor) -> Scaling:
+    def forward(self, window: Window) -> tuple[Window, None]:
+        """Data units to normalised units."""
+        target, observed, *_ = window.context
+        scaling = self.scaling(target, observed)
+        weight = self.weight(target, observed, scaling) if self.relative else None
+        return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
+
+    def scaling(self, target: Tensor, observed: Tensor) -> Scaling:
         """target, observed (B, L, C) -> Scaling."""
-        centre = self.centre.expand(target.shape[0], 1, -1)
-        spread = self.spread.expand_as(centre)
-        if self.kind == "none":
-            return Scaling(centre, spread)
-        some = any_observed(observed)
-        last = last_observed(target, observed)
-        if self.kind == "last":
-            return Scaling(torch.where(some, last, centre), spread)
-        if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
-            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
-        # Relative to the last value first: a large level would swallow a small deviation in float32.
-        mean, variance = _moments(target - last, observed)
-        scale = (variance + (FLOOR * self.least).square()).sqrt()
-        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
+        scaling: Scaling = self.measure(target, observed, self.centre, self.spread, self.least)
+        return scaling
 
     def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
         """What takes errors from normalised units to shares of each window's level, (B, 1, C).
@@ -74,6 +71,32 @@ class WindowScaler(nn.Module):
         """
         level = _mean(target.abs(), observed)
         return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
+
+class Measure(nn.Module):
+    """Location and scale of windows: a module of its own, so that a hook can hold them constant (`attribution`)."""
+
+    def __init__(self, kind: ScalingKind) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, target: Tensor, observed: Tensor, centre: Tensor, spread: Tensor, least: Tensor) -> Scaling:
+        """target, observed (B, L, C); centre, spread, least (C,) of the training part -> Scaling."""
+        centre = centre.expand(target.shape[0], 1, -1)
+        spread = spread.expand_as(centre)
+        if self.kind == "none":
+            return Scaling(centre, spread)
+        some = any_observed(observed)
+        last = last_observed(target, observed)
+        if self.kind == "last":
+            return Scaling(torch.where(some, last, centre), spread)
+        if self.kind == "change":
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
+            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
+        # Relative to the last value first: a large level would swallow a small deviation in float32.
+        mean, variance = _moments(target - last, observed)
+        scale = (variance + (FLOOR * least).square()).sqrt()
+        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,14 +109,14 @@ def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mean_change(values: Tensor, observed: Tensor) -> Tensor:
-    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 where there are none."""
+    """The mean absolute difference of neighbours that were both observed, (B, 1, C); 0 without any."""
     return _mean((values[:, 1:] - values[:, :-1]).abs(), observed[:, 1:] & observed[:, :-1])
 
 
 def _mean(values: Tensor, observed: Tensor) -> Tensor:
-    """Over the observed steps of values (B, L, C), (B, 1, C); 0 where there are none."""
-    kept = torch.where(observed, values, torch.zeros_like(values)).sum(dim=1, keepdim=True)
-    return kept / observed.sum(dim=1, keepdim=True).clamp(min=1)
+    """Mean over the observed steps of values (B, L, C), (B, 1, C); 0 without any."""
+    total = torch.where(observed, values, torch.zeros_like(values)).sum(dim=1, keepdim=True)
+    return total / observed.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def any_observed(observed: Tensor) -> Tensor:
@@ -103,7 +126,7 @@ def any_observed(observed: Tensor) -> Tensor:
 
 
 def last_observed(target: Tensor, observed: Tensor) -> Tensor:
-    """The newest observed value of each window and channel, (B, 1, C); 0 where there is none."""
+    """The newest observed value of each window and channel, (B, 1, C); 0 without any."""
     if observed[:, -1].all():
         return target[:, -1:]
     steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]

@@ -1,4 +1,4 @@
-"""Classical seasonal indices of a window, and a step that divides by them and multiplies the forecast back.
+"""Division of a window by its classical seasonal indices, by which the forecast is multiplied again.
 
     r_t = y_t / M_t        M: the moving average over one season, centred, (2×m where m is even)
     s_p = mean of r_t over the steps of phase p, divided by the mean of all s
@@ -11,54 +11,53 @@ seasons, so that its indices are also noise: they are drawn towards 1 by the sha
 with σ² the variance of r_t about its phase's index and n_p its count: a window without a season keeps its values, with
 no test. (Positive-part James & Stein 1961; for seasonal factors Miller & Williams 2003.)
 
-Axes: B batch, L context, H horizon, C targets, Q quantile levels; m steps of one season.
+Axes: B batch, L context, H horizon, C targets; m steps of one season.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsforge.batch import WindowShape
-from tsforge.forecast import Point, Quantiles
+from tsforge.forecast import Forecast
+from tsforge.model.transforms.window import Transform, Window
 
 LEAST = 0.01  # the smallest index that is divided by: below it, values are a hundredth of the season's mean
 
 
-class Season(nn.Module):
-    """Divides a window by the seasonal indices of its own past, and multiplies what is forecast by those that follow.
+class Season(Transform):
+    """Divides a window by the seasonal indices of its own past, and multiplies the forecast by those that follow.
 
-    1 for every step where m is 1; where fewer than two seasons and a step are known, a value is at or below 0, or there
-    is a hole between observed values; and where an index is below 0.01.
+    All indices of a window are 1 where m is 1, where fewer than two seasons and a step were observed, where a value is
+    at or below 0, where a value is missing between observed ones, and where an index is below 0.01.
     """
 
     def __init__(self, shape: WindowShape) -> None:
         super().__init__()
-        self.season = shape.season
-        self.context, self.horizon = shape.context, shape.horizon
+        self.season, self.horizon = shape.season, shape.horizon
 
-    def forward(self, target: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """target, observed (B, L, C) -> target by its indices (B, L, C), the indices of the horizon (B, H, C)."""
+    def forward(self, window: Window) -> tuple[Window, Tensor]:
+        """Values divided by their indices. State: the indices of the horizon, (B, H, C)."""
+        target = window.context.target
         with torch.no_grad():
-            index = shrunken(target, observed, self.season)
-        L, m = self.context, self.season
+            index = shrunken(target, window.context.observed, self.season)
+        L, m = target.shape[1], self.season
         past = index[:, torch.arange(-L, 0, device=target.device) % m]
-        return target / past, index[:, torch.arange(self.horizon, device=target.device) % m]
+        return window.with_target(target / past), index[:, torch.arange(self.horizon, device=target.device) % m]
 
-    @staticmethod
-    def undo(forecast: Point | Quantiles, index: Tensor) -> Point | Quantiles:
+    def undo(self, forecast: Forecast, index: Tensor) -> Forecast:
         """What was forecast of the divided series, times the indices (B, H, C), in the units of its scaling.
 
         y = s (loc + scale n) is loc + scale n' with n' = s n + (s - 1) loc / scale.
         """
         loc, scale = forecast.scaling
-        shift = (index - 1) * loc / scale
-        if isinstance(forecast, Quantiles):
-            index, shift = index.unsqueeze(-1), shift.unsqueeze(-1)
-        return replace(forecast, normalised=index * forecast.normalised + shift)
+        return forecast.mapped(_multiplied, index, (index - 1) * loc / scale)
+
+
+def _multiplied(normalised: Tensor, index: Tensor, shift: Tensor) -> Tensor:
+    return index * normalised + shift
 
 
 def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
@@ -71,25 +70,25 @@ def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:
     ratio = phases(values / moving_average(values, m), m)  # (B, seasons, m, C)
     index = classical(ratio)
     count = (~ratio.isnan()).sum(dim=1)  # (B, m, C)
-    off = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
-    noise = off / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
+    error = (ratio - index[:, None]).square().nan_to_num(0.0).sum(dim=(1, 2))
+    noise = error / (count.sum(dim=1) - m).clamp(min=1) * count.clamp(min=1).double().reciprocal().mean(dim=1)
     spread = (index - 1).square().sum(dim=1) / (m - 1)
-    kept = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
-    index = 1 + (index - 1) * kept[:, None]
-    fine = whole & (index > LEAST).all(dim=1)  # a comparison with NaN is false
-    return torch.where(fine[:, None], index.to(target.dtype), ones)
+    share = (1 - noise / spread.clamp(min=torch.finfo(spread.dtype).tiny)).clamp(min=0, max=1)
+    index = 1 + (index - 1) * share[:, None]
+    usable = whole & (index > LEAST).all(dim=1)  # a comparison with NaN is false
+    return torch.where(usable[:, None], index.to(target.dtype), ones)
 
 
 def unbroken(target: Tensor, observed: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """The stretch without a hole up to the origin in double precision, NaN before it; and whether it can be divided by.
+    """The newest values without a gap (B, L, C), in double precision and NaN before; whether they give indices (B, C).
 
-    It can where it has `least` steps, all above 0, and nothing was observed before it. (B, L, C) and (B, C).
+    They do where they are at least `least` steps, all above 0, and nothing was observed before them.
     """
-    stretch = (~observed).flip(1).cumsum(1).flip(1) == 0
-    positive = (torch.where(stretch, target, torch.ones_like(target)) > 0).all(dim=1)
-    alone = (~observed | stretch).all(dim=1)
-    values = torch.where(stretch, target, torch.full_like(target, torch.nan)).double()
-    return values, (stretch.sum(dim=1) >= least) & positive & alone
+    newest = (~observed).flip(1).cumsum(1).flip(1) == 0
+    positive = (torch.where(newest, target, torch.ones_like(target)) > 0).all(dim=1)
+    alone = (~observed | newest).all(dim=1)
+    values = torch.where(newest, target, torch.full_like(target, torch.nan)).double()
+    return values, (newest.sum(dim=1) >= least) & positive & alone
 
 
 def moving_average(values: Tensor, m: int) -> Tensor:

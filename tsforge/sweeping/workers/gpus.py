@@ -49,7 +49,7 @@ def spread(orders: Sequence[Orders], devices: Sequence[Device]) -> list[Orders]:
             raise ConfigError(
                 f"{on_it} workers share {device.free / 2**30:.1f} GB that are free on GPU {device.name}, "
                 f"{LEAST / 2**30:.0f} GB are the least for one",
-                "take fewer --workers, or --device cpu",
+                "take fewer sweep.workers, or train.device=cpu",
             )
         placed.append(replace(one, device=device.name, memory=share / device.total))
     return placed

@@ -32,7 +32,7 @@ def crew(plan: Plan, orders: Sequence[Orders]) -> Iterator[Crew]:
                 raise ConfigError(
                     f"the cluster has other machines ({listing(found.elsewhere)}), "
                     "and a study in a folder is for this one alone",
-                    "name a database with --storage postgresql+psycopg://...",
+                    "name a database with `storage` postgresql+psycopg://...",
                 )
             with Crew(orders, found.start) as made:
                 yield made

@@ -130,7 +130,7 @@ class Crew:
                 if self.restarts > RESTARTS:
                     raise TrainingError(
                         f"workers were killed {self.restarts} times, the last by signal {-code}",
-                        "there may be too little memory for so many: take fewer --workers",
+                        "there may be too little memory for so many: take fewer sweep.workers",
                     )
                 self.running[index] = self.start(self.orders[index])
 

@@ -79,7 +79,8 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
     except (OSError, ValueError, RuntimeError) as problem:
         text = str(problem).partition("\n")[0]
         raise ConfigError(
-            f"no Ray cluster answers at {address}: {text}", "start one with `ray start --head`, or leave out --address"
+            f"no Ray cluster answers at {address}: {text}",
+            "start one with `ray start --head`, or leave out sweep.address",
         ) from None
     try:
         yield Cluster(count, plan)
@@ -157,7 +158,7 @@ def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     folder = Path(orders.folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / FILE).exists() or (folder / FILE).read_text("utf-8") != plan:  # a machine that shares no folder
-        files.replace(folder / FILE, plan)
+        files.write(folder / FILE, plan)
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # data may be named from there
     worker = Process(orders)

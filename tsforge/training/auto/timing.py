@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from itertools import cycle
 
 import torch
 
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.experiment import Experiment
+from tsforge.runtime import timing
 from tsforge.training import single
 from tsforge.training.auto.time_budget import Pace
 from tsforge.training.loop import Trained
 
-now = time.perf_counter
 WATCHED = 128  # validation windows by which the best weights of a training are chosen
 WARM, TIMED, LIMIT = 1, 4, 2.0  # steps before and of a measurement; seconds after which it is cut short
 
@@ -24,23 +24,21 @@ def pace(experiment: Experiment, dataset: Dataset) -> Pace:
     network = single.untrained(experiment, dataset).to(source.device).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0)
     loader = WindowLoader(source, dataset.parts.train, train.batch_size)
-    start, times = now(), list[float]()
-    for i in range(WARM + TIMED):
-        begin = now()
-        batch = loader.batch(i % len(loader))
+    watched = WindowLoader(source, dataset.parts.validation.thin(WATCHED), 2 * train.batch_size)
+    order = cycle(range(len(loader)))
+
+    def step() -> None:
+        batch = loader.batch(next(order))
         network(batch.context).loss(batch.truth).backward()
         optimiser.step()
         optimiser.zero_grad()
-        if source.device == "cuda":
-            torch.cuda.synchronize()
-        times.append(now() - begin)
-        if now() - start > LIMIT:
-            break
-    watched = WindowLoader(source, dataset.parts.validation.thin(WATCHED), 2 * train.batch_size)
-    begin = now()
-    with torch.no_grad():
+
+    def validation() -> None:
         network.eval()(watched.batch(0).context).point.sum().item()
-    return Pace(min(times), (now() - begin) * len(watched))
+
+    seconds = timing.best(step, WARM + TIMED, device=source.device, limit=LIMIT)
+    with torch.no_grad():
+        return Pace(seconds, timing.best(validation, 1, device=source.device) * len(watched))
 
 
 def corrected(pace: Pace, trained: Trained) -> Pace:

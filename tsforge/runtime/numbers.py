@@ -1,0 +1,79 @@
+"""Numbers as people read them: scores, counts, shares, durations, sizes; and as JSON and MLflow take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def figure(value: float | None, missing: str = "-") -> str:
+    """Four significant digits, never an exponent for what is large; `missing` for None, NaN and the infinite."""
+    if value is None or not math.isfinite(value):
+        return missing
+    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def grouped(value: float | None) -> str:
+    """Whole numbers in full, as 1,234,567; others with four significant digits; None as an empty text."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
+
+
+def between(counts: Sequence[int], missing: str = "–") -> str:
+    """The range of several counts, as "900 to 1,000", or the one count that they share."""
+    if not counts:
+        return missing
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def spread(mean: float, deviation: float | None, form: str = "{:.4g}", deviation_form: str = "{:.2g}") -> str:
+    """Mean and standard deviation, as "0.51 ± 0.02"; the mean alone where the deviation is None."""
+    return form.format(mean) + ("" if deviation is None else f" ± {deviation_form.format(deviation)}")
+
+
+def four_digits(value: float) -> str:
+    """The format that shows four digits of a value and its deviation to the same place, as "{:,.2f}" for 12.3456."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return f"{{:,.{max(0, 3 - size)}f}}" if size >= -4 else "{:.3g}"
+
+
+def percent(value: float, missing: str = "") -> str:
+    """A gain or a loss in per cent, as "+12.3 %"; `missing` where it is not finite."""
+    return f"{value:+.1f} %" if math.isfinite(value) else missing
+
+
+def duration(seconds: float) -> str:
+    """A time as "42 s", "3:05 min" or "1:02 h"."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d} min" if whole < 5400 else f"{whole // 3600}:{whole // 60 % 60:02d} h"
+
+
+def size(count: float, missing: str = "–") -> str:
+    """Bytes with three digits in the unit that fits, as "1.25 MB"; `missing` where the count is not finite."""
+    if not math.isfinite(count):
+        return missing
+    *larger, unit = "GB", "MB", "kB", "B"
+    while count >= 1000 and larger:
+        count, unit = count / 1000, larger.pop()
+    return f"{count:#.3g}".rstrip(".") + f" {unit}"
+
+
+def rounded(values: Mapping[str, float], digits: int = 6) -> dict[str, float]:
+    """Values to significant digits, by name; without those that are not finite."""
+    return {name: float(f"{value:.{digits}g}") for name, value in values.items() if math.isfinite(value)}
+
+
+def plain(value: Any) -> Any:
+    """A nested value as JSON takes it: texts as keys, lists, Python's own numbers, null for NaN and the infinite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if hasattr(value, "item"):  # numpy's
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
