@@ -163,7 +163,7 @@ class _Forecasts:
         self.offset = np.empty((0, 1, H, C), dtype=np.float32)
 
     def put(self, here: slice, forecast: Forecast) -> None:
-        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.offset))
+        loc, scale, offset = (part.cpu().numpy() for part in (*forecast.scaling, forecast.normalised))
         if not self.levels and forecast.levels:
             W, H, C = self.point.shape
             self.levels = forecast.levels
