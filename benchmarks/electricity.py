@@ -64,7 +64,7 @@ def _mase(test: Backtest, fit: Callable[[], Any]) -> float:
     values = test.panel.values[:, 0].astype(np.float64)
     outcome = next(iter(test.outcomes.values()))
     H, errors = outcome.truth.shape[1], []
-    for origin in test.judged.windows.origins:
+    for origin in test.forecasts.windows.origins:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             said = fit().forecast(y=values[:origin], h=H)["mean"]

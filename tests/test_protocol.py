@@ -109,7 +109,7 @@ def test_electricity_demand_is_covered(season: int) -> None:
 def test_m3_published() -> None:
     """Wrong tails, another sMAPE, a MASE over another in-sample part, or one average passed off as the other."""
     board = run("m3", "naive")
-    assert [len(t.judged.windows) for t in board.tests.values()] == [645, 756, 1428, 174]
+    assert [len(t.forecasts.windows) for t in board.tests.values()] == [645, 756, 1428, 174]
     by_group = {g: board.score("seasonal-naive", "smape", g) for g in board.tests}
     assert by_group == pytest.approx({"yearly": 17.88, "quarterly": 11.07, "monthly": 17.23, "other": 6.30}, abs=0.006)
     assert board.score("seasonal-naive", "smape", average="points") == pytest.approx(15.88, abs=0.005)

@@ -44,7 +44,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainConfig(Config):
-    """How the weights are found.
+    """How the weights are trained.
 
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
     patience: validations without an improvement before stopping; validations: how many fit into max_steps, more where
@@ -162,7 +162,7 @@ class Experiment(Config):
 
 
 def single(experiment: Experiment, where: str) -> Experiment:
-    """The experiment of one member, which is said. where: who trains single networks."""
+    """The experiment of one member, with a warning where others are left out. where: who trains single networks."""
     if experiment.ensemble > 1:
         log.warning(
             "%s trains single networks: ensemble = %d is left out; fit what it finds with --ensemble %d",

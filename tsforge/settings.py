@@ -27,11 +27,11 @@ def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experime
 def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
     """The tables [sweep] and [space] of a TOML file, as they stand; empty where they do not."""
     values = read_toml(Path(file))
-    found = {name: values.get(name, {}) for name in SWEEP}
-    for name, table in found.items():
+    tables = {name: values.get(name, {}) for name in SWEEP}
+    for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{file}: {name} is no table", f"write [{name}] on a line of its own, settings below it")
-    return found
+    return tables
 
 
 def override(experiment: Experiment, settings: dict[str, Any]) -> Experiment:
@@ -51,18 +51,18 @@ def groups(overrides: dict[str, Any], file: str | Path) -> dict[str, Experiment]
 
 
 def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> dict[str, Experiment]:
-    """The same of nested plain values. source: where they come from, for messages."""
+    """The experiments of nested plain values, by the names of their groups. source: of the values, for messages."""
     values = dict(values)
     parts = values.pop("groups", [{"name": ""}])
-    found = {}
+    experiments: dict[str, Experiment] = {}
     for i, part in enumerate(parts):
-        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in found:
+        if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in experiments:
             raise ConfigError(
                 f"{source}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]'
             )
         rest = {key: value for key, value in part.items() if key != "name"}
-        found[part["name"]] = _build(merge(values, rest), overrides, source)
-    return found
+        experiments[part["name"]] = _build(merge(values, rest), overrides, source)
+    return experiments
 
 
 def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Experiment:

@@ -40,7 +40,7 @@ def experiment(kind: str = "linear", **more: object) -> Experiment:
 
 def origins(test: Backtest) -> list[tuple[int, int]]:
     """(series, rows before the origin) of every window."""
-    w = test.judged.windows
+    w = test.forecasts.windows
     return [(int(s), int(o - test.panel.offsets[s])) for o, s in zip(w.origins, w.series, strict=True)]
 
 
@@ -79,7 +79,7 @@ def test_refitting_is_fitting_the_truncated_table() -> None:
     for w, (_, origin) in enumerate(origins(test)):
         fitted = tsforge.fit(experiment(**{"data.test": 0}), frame.iloc[:origin])
         by_hand = tsforge.predict(fitted.model, frame.iloc[:origin]).frame
-        o = test.judged.static("linear")
+        o = test.forecasts.static("linear")
         np.testing.assert_allclose(o.point[w, :, 0], by_hand["forecast"], rtol=1e-5)
         np.testing.assert_allclose(o.quantiles[w, :, 0, 0], by_hand["q0.05"], rtol=1e-5)
         np.testing.assert_allclose(o.truth[w, :, 0], frame["value"][origin : origin + H], rtol=1e-6)
@@ -91,7 +91,7 @@ def test_a_fitted_model_rolls_as_predict_does(tmp_path: Path) -> None:
     fitted = tsforge.fit(experiment("gru", **{"train.max_steps": 5, "model.width": 4}), frame, out=tmp_path / "m")
     test = tsforge.backtest(tmp_path / "m", frame, config=BacktestConfig(windows=2, stride=9))
     assert test.fits == 0
-    o = test.judged.static("gru")
+    o = test.forecasts.static("gru")
     for w, (series, origin) in enumerate(origins(test)):
         mine = frame[frame["id"] == f"s{series}"].iloc[:origin]
         by_hand = tsforge.predict(fitted.model, mine).frame
@@ -104,11 +104,11 @@ def test_without_windows_a_model_is_scored_as_its_fit_was(tmp_path: Path) -> Non
     frame = table((300,))
     fitted = tsforge.fit(experiment("gru", **{"train.max_steps": 5, "model.width": 4}), frame, out=tmp_path / "m")
     test = tsforge.backtest(tmp_path / "m", frame)
-    assert len(test.judged.windows) == len(fitted.dataset.parts.test)
+    assert len(test.forecasts.windows) == len(fitted.dataset.parts.test)
     for name in ("gru", "seasonal-naive", "naive", "drift", "linear"):
         for metric in ("mase", "rmsse", "wql", "coverage_80"):
             expected = fitted.scores[name][metric]
-            assert score(test.judged.static(name), metric) == pytest.approx(expected, rel=1e-5), (name, metric)
+            assert score(test.forecasts.static(name), metric) == pytest.approx(expected, rel=1e-5), (name, metric)
 
 
 def test_what_the_model_has_seen_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,7 +179,7 @@ def test_missing_truths_count_where_observed() -> None:
     frame = table((240,))
     frame.loc[[228, 231, 236], "value"] = np.nan
     test = tsforge.backtest(experiment("naive"), frame, config=BacktestConfig(windows=2))
-    o = test.judged.raw["naive"]
+    o = test.forecasts.raw["naive"]
     assert o.observed.sum() == 2 * H - 3
     last = [frame["value"][227], frame["value"][233]]
     gaps = [abs(frame["value"][228 + k] - last[k // H]) for k in range(12)]
@@ -189,7 +189,7 @@ def test_missing_truths_count_where_observed() -> None:
 def test_short_series_give_fewer_windows() -> None:
     """A series that is too short for all windows, which takes rows of its neighbour or is lost altogether."""
     test = tsforge.backtest(experiment("naive"), table((240, 60)), config=BacktestConfig(windows=8, stride=6))
-    counts = np.bincount(test.judged.windows.series)
+    counts = np.bincount(test.forecasts.windows.series)
     assert counts[0] == 8
     assert 1 <= counts[1] <= 8
     assert all(o >= 1 for _, o in origins(test))
@@ -201,7 +201,7 @@ def test_standard_units() -> None:
     plain = tsforge.backtest(experiment("naive"), frame, config=BacktestConfig(windows=3))
     z = tsforge.backtest(experiment("naive"), frame, config=BacktestConfig(windows=3, units="standard"))
     deviation = frame["value"][: 240 - 3 * H - 24].std(ddof=0)
-    a, b = plain.judged.raw["naive"], z.judged.raw["naive"]
+    a, b = plain.forecasts.raw["naive"], z.forecasts.raw["naive"]
     assert score(a, "mae") / score(b, "mae") == pytest.approx(deviation, rel=1e-5)
     for metric in ("mase", "rmsse", "coverage_80"):
         assert score(a, metric) == pytest.approx(score(b, metric), rel=1e-4)
@@ -226,7 +226,7 @@ def test_refits_join_their_own_corrections() -> None:
     both = tsforge.backtest(experiment(), frame, config=BacktestConfig(windows=4, stride=6, refit=2))
     alone = tsforge.backtest(experiment(), frame, config=BacktestConfig(windows=2, stride=6))
     np.testing.assert_allclose(
-        both.judged.static("linear").quantiles[2:], alone.judged.static("linear").quantiles, rtol=1e-6
+        both.forecasts.static("linear").quantiles[2:], alone.forecasts.static("linear").quantiles, rtol=1e-6
     )
 
 
@@ -277,7 +277,7 @@ def test_rows_before_a_sliding_window_do_not_matter() -> None:
     other.loc[:59, "value"] = 500 + np.arange(60)
     for kind in ("linear", "naive"):
         config = BacktestConfig(windows=2, train_window=120, units="standard")
-        a, b = (tsforge.backtest(experiment(kind), f, config=config).judged.static(kind) for f in (frame, other))
+        a, b = (tsforge.backtest(experiment(kind), f, config=config).forecasts.static(kind) for f in (frame, other))
         np.testing.assert_array_equal(a.point, b.point)
         np.testing.assert_array_equal(a.quantiles, b.quantiles)
 

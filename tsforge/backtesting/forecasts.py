@@ -24,7 +24,7 @@ MOST_VALUES = 400_000_000  # quantiles of one model that are kept: 1.6 GB
 
 
 @dataclass(frozen=True)
-class Judged:
+class Forecasts:
     """Forecasts of the same windows by name, the model's first.
 
     raw: as the networks give them. starts: for each fit, how many of the windows are its own, and the corrections of
@@ -49,7 +49,7 @@ class Judged:
         return adapt(self.static(name), start.cleared(), gamma)
 
 
-def judge(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Judged:
+def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Forecasts:
     """The model and the baselines over the test windows. fitted: baselines that were fitted with the model."""
     windows, fitted = _bounded(dataset), fitted or {}
     kind: str = experiment.model.kind
@@ -65,7 +65,7 @@ def judge(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: B
     raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}
-    return Judged(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
+    return Forecasts(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
 
 
 def _bounded(dataset: Dataset) -> Windows:
@@ -75,10 +75,10 @@ def _bounded(dataset: Dataset) -> Windows:
     return split.thin_test(dataset.parts, most).test
 
 
-def joined(parts: list[Judged], units: statistics.Moments | None) -> Judged:
+def joined(parts: list[Forecasts], units: statistics.Moments | None) -> Forecasts:
     """What several fits say of their own windows as one; in deviations of `units` where they are given."""
     raw = {name: concatenated([p.raw[name] for p in parts]) for name in parts[0].raw}
     if units is not None:
         raw = forecasting.standardise(raw, units)
     windows = Windows(*(np.concatenate(column) for column in zip(*(p.windows for p in parts), strict=True)))
-    return Judged(windows, raw, tuple(start for p in parts for start in p.starts))
+    return Forecasts(windows, raw, tuple(start for p in parts for start in p.starts))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.backtesting.forecasts import Judged, joined, judge
+from tsforge.backtesting.forecasts import Forecasts, forecast, joined
 from tsforge.data import dataset as datasets
 from tsforge.data import split, statistics
 from tsforge.data.catalog import find
@@ -41,13 +41,13 @@ Fold = Callable[[Experiment, Dataset, int, int], Report | None]
 class Backtest:
     """Forecasts of the same windows by the model and by the baselines.
 
-    experiment: as resolved. judged: the forecasts and how their intervals are corrected, the model's first.
+    experiment: as resolved. forecasts: the forecasts and how their intervals are corrected, the model's first.
     stride: steps between origins. fits: how many models were fitted, 0 for a model that was there before.
     """
 
     experiment: Experiment
     panel: Panel
-    judged: Judged
+    forecasts: Forecasts
     stride: int
     fits: int
     seconds: float = 0.0
@@ -60,7 +60,7 @@ class Backtest:
     @property
     def origins(self) -> int:
         """Forecast origins of the series that has most."""
-        return int(np.bincount(self.judged.windows.series).max())
+        return int(np.bincount(self.forecasts.windows.series).max())
 
     @property
     def rolls(self) -> bool:
@@ -70,15 +70,15 @@ class Backtest:
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
         """By model, with the intervals that were asked for."""
-        return {name: self.outcome(name, self.intervals) for name in self.judged.raw}
+        return {name: self.outcome(name, self.intervals) for name in self.forecasts.raw}
 
     def outcome(self, name: str, intervals: str) -> Outcome:
         """The forecasts of one model with "raw", "static" or "adaptive" intervals."""
         if intervals == "raw":
-            return self.judged.raw[name]
+            return self.forecasts.raw[name]
         if intervals == "static" or not self.rolls:
-            return self.judged.static(name)
-        return self.judged.adaptive(name, self.config.gamma)
+            return self.forecasts.static(name)
+        return self.forecasts.adaptive(name, self.config.gamma)
 
     @property
     def intervals(self) -> str:
@@ -94,7 +94,7 @@ def backtest(
 
     what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model or its directory,
     which forecasts every origin after what it has seen. Origins are counted back from the end of each series; where
-    series end at different times, a fit knows times of one that lie after the origins of another, which is said.
+    series end at different times, a fit knows times of one that lie after the origins of another, with a warning.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     Raises TsforgeError for what the user can mend.
@@ -112,8 +112,8 @@ def backtest(
 
 def for_model(config: BacktestConfig | None) -> BacktestConfig:
     """How a fitted model rolls: as its experiment says, without what concerns fitting."""
-    known = config.model_dump(exclude={"refit", "gap", "train_window"}) if config else {}
-    return BacktestConfig.model_validate(known)
+    rolling = config.model_dump(exclude={"refit", "gap", "train_window"}) if config else {}
+    return BacktestConfig.model_validate(rolling)
 
 
 def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
@@ -138,7 +138,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     device = pick_device(experiment.train.device)
     per_fit = config.refit or count
     starts = range(0, count, per_fit)
-    judged: list[Judged] = []
+    parts: list[Forecasts] = []
     units: statistics.Moments | None = None
     for number, begin in enumerate(starts):
         n = min(per_fit, count - begin)
@@ -156,11 +156,11 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
             raise KeyboardInterrupt
         model = fitting.calibrate(trained, dataset)
         forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
-        judged.append(judge(forecaster, experiment, dataset))
+        parts.append(forecast(forecaster, experiment, dataset))
         units = units or _units(dataset, config)
-    if not judged:
+    if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more --windows")
-    return Backtest(experiment, panel, joined(judged, units), stride, len(judged))
+    return Backtest(experiment, panel, joined(parts, units), stride, len(parts))
 
 
 def _warn_ragged(panel: Panel) -> None:
@@ -225,8 +225,8 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     sizes = Sizes(L, H, shape.season, validation, config_of_data.test or 0)
     dataset = datasets.encode(panel, datasets.Layout(config_of_data, sizes, cuts), parts, model.facts.encodings)
     forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
-    judged = judge(forecaster, experiment, dataset, model.baselines)
-    return Backtest(experiment, panel, joined([judged], _units(dataset, config)), stride, 0)
+    forecasts = forecast(forecaster, experiment, dataset, model.baselines)
+    return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
 
 
 def _seen(model: Model, panel: Panel) -> split.Ints:
@@ -238,7 +238,7 @@ def _seen(model: Model, panel: Panel) -> split.Ints:
 
 
 def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> Windows:
-    """Those whose truth the model has not seen; how many are left out is said."""
+    """Those whose truth the model has not seen, with a warning of how many are left out."""
     H = model.shape.horizon
     longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
     if longest <= H:
@@ -247,9 +247,9 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
             "bring more rows, and some history before them",
         )
     keep = windows.origins >= seen[windows.series]
-    kept = Windows(windows.origins[keep], windows.series[keep])
+    unseen = Windows(windows.origins[keep], windows.series[keep])
     when = _last_seen(model, panel)
-    if not len(kept):
+    if not len(unseen):
         raise DataError(
             f"{panel.name}: no window of the data lies after what the model has seen (up to {when})",
             "bring later rows, or fit with a larger data.test",
@@ -259,7 +259,7 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
             "%d of %d windows are left out: the model was trained on or chosen by part of their truth (up to %s)",
             int((~keep).sum()), len(keep), when,
         )  # fmt: skip
-    return kept
+    return unseen
 
 
 def _last_seen(model: Model, panel: Panel) -> str:

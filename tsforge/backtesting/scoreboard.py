@@ -57,7 +57,7 @@ class Scoreboard:
     @property
     def models(self) -> list[str]:
         """The model itself, then the baselines that every group has."""
-        return [name for name in self.first.judged.raw if all(name in t.judged.raw for t in self.tests.values())]
+        return [name for name in self.first.forecasts.raw if all(name in t.forecasts.raw for t in self.tests.values())]
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Scoreboard:
     def against(self) -> dict[str, Paired]:
         """The model against each of the others, in the primary metric."""
         model, *others = self.models
-        outcomes = [test.judged.raw[model] for test in self.tests.values()]
+        outcomes = [test.forecasts.raw[model] for test in self.tests.values()]
         losses = {name: self._summed(name, [self.primary], "window")[self.primary] for name in self.models}
         return {
             other: paired([a.value - b.value for a, b in zip(losses[model], losses[other], strict=True)], outcomes)
@@ -203,9 +203,9 @@ def document(board: Scoreboard) -> dict[str, Any]:
         for name, p in board.against().items()
     }  # fmt: skip
     result: dict[str, Any] = {
-        "model": board.models[0], "windows": sum(len(t.judged.windows) for t in board.tests.values()),
+        "model": board.models[0], "windows": sum(len(t.forecasts.windows) for t in board.tests.values()),
         **board.fact("origins", lambda t: t.origins),
-        "series": sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values()),
+        "series": sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values()),
         **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
         **board.fact("season", lambda t: t.experiment.data.season),
         "average": board.average, "units": test.config.units, **board.fact("intervals", lambda t: t.intervals),
@@ -227,6 +227,6 @@ def _labels(test: Backtest, group: str) -> list[dict[str, str]]:
     targets = test.panel.schema.target
     return [
         {**first, "series": test.panel.label(int(i)), "target": target}
-        for i in np.unique(test.judged.windows.series)
+        for i in np.unique(test.forecasts.windows.series)
         for target in targets
     ]

@@ -86,17 +86,17 @@ def load(folder: str | Path) -> Model:
     Raises ModelError naming the file that is missing, damaged or from a newer version.
     """
     folder = Path(folder)
-    known = manifest.check(folder).sha256
+    files = manifest.check(folder).sha256
     try:
         experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
         network = experiment.network(facts.window_shape)
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
-        if manifest.CALIBRATION in known:
+        if manifest.CALIBRATION in files:
             values = manifest.read_json(folder / manifest.CALIBRATION)
             calibration = parse(Calibration, values, manifest.CALIBRATION)
-        kept = manifest.BASELINES in known
+        kept = manifest.BASELINES in files
         baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape) if kept else {}
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
@@ -118,14 +118,14 @@ def _baselines_bytes(baselines: Baselines) -> bytes:
 
 def _read_baselines(path: Path, shape: WindowShape) -> Baselines:
     """The baselines of a model whose windows have a shape."""
-    found: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
+    baselines: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     with safe_open(path, framework="pt") as file:
         for kind, corrections in manifest.as_object((file.metadata() or {}).get("corrections", ""), path).items():
             config = parse(Baseline, {"kind": kind}, path.name)
             network = config.build(config.reading(shape))
             network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
-            found[kind] = network, parse(Calibration, corrections, path.name) if corrections is not None else None
-    return found
+            baselines[kind] = network, parse(Calibration, corrections, path.name) if corrections is not None else None
+    return baselines
 
 
 def _replace(draft: Path, folder: Path) -> None:

@@ -119,8 +119,8 @@ class Explanation:
         if step is not None and not 1 <= step <= H:
             raise ConfigError(f"there is no forecast step {step}", f"choose one from 1 to {H}")
         steps = slice(None) if step is None else slice(step - 1, step)
-        found = self.map(method, target)
-        return found[steps].mean(axis=0), by_lag(found, steps)
+        weights = self.map(method, target)
+        return weights[steps].mean(axis=0), by_lag(weights, steps)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -144,10 +144,10 @@ class Explanation:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything by name, as `numpy.savez` takes it: no objects among it; times are text."""
         past, ahead = (np.asarray(times).astype(str) for times in self.times)
-        found = {"past_time": past, "time": ahead, "target": np.array(self.panel.schema.target)}
-        found |= {"point": self.point, "values": self.values, "saliency": self.saliency}
-        found |= {"autocorrelation": self.autocorrelation, "season": np.array(self.shape.season)}
-        return found | {f"attention_{kind}": weights for kind, weights in self.attention.items()}
+        arrays = {"past_time": past, "time": ahead, "target": np.array(self.panel.schema.target)}
+        arrays |= {"point": self.point, "values": self.values, "saliency": self.saliency}
+        arrays |= {"autocorrelation": self.autocorrelation, "season": np.array(self.shape.season)}
+        return arrays | {f"attention_{kind}": weights for kind, weights in self.attention.items()}
 
 
 def explain(
@@ -179,7 +179,7 @@ def explain(
     before = slice(0, int(panel.ends[0]))
     values = np.where(context.observed[0], context.target[0], np.nan)
     repeats = autocorrelation(panel.values[before], panel.observed[before], L + H)
-    weights = {kind: found.numpy() for kind, found in attribution.attention(model.network, context).items()}
+    weights = {kind: mean.numpy() for kind, mean in attribution.attention(model.network, context).items()}
     slopes = attribution.saliency(model.network, context).numpy()
     return Explanation(panel, model.shape, point, values, weights, slopes, repeats)
 

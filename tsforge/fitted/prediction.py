@@ -94,15 +94,15 @@ def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[i
     """Positions of the wanted levels among those of a model; all where None."""
     if wanted is None:
         return list(range(len(levels)))
-    found = {q for level in wanted for q, known in enumerate(levels) if abs(level - known) < 1e-9}
+    positions = {q for level in wanted for q, own in enumerate(levels) if abs(level - own) < 1e-9}
     for level in wanted:
-        if not any(abs(level - known) < 1e-9 for known in levels):
-            known = ", ".join(f"{known:g}" for known in levels)
+        if not any(abs(level - own) < 1e-9 for own in levels):
+            names = ", ".join(f"{own:g}" for own in levels)
             raise ConfigError(
                 f"the model has no quantile {level:g}",
-                f"it has {known}" if levels else "it forecasts one value per step and has no quantiles",
+                f"it has {names}" if levels else "it forecasts one value per step and has no quantiles",
             )
-    return sorted(found)
+    return sorted(positions)
 
 
 def _training_data(model: Model) -> str:
@@ -177,8 +177,8 @@ def _hold_past(panel: Panel) -> None:
     ahead = rows >= panel.ends[series]
     for j, column in enumerate(panel.schema.past):
         values = panel.past[:, j]
-        known = np.where(~np.isnan(values) & ~ahead, rows, -1)
-        newest = np.maximum.accumulate(known)[np.maximum(panel.ends - 1, 0)]
+        newest = np.where(~np.isnan(values) & ~ahead, rows, -1)
+        newest = np.maximum.accumulate(newest)[np.maximum(panel.ends - 1, 0)]
         newest = np.where(newest >= panel.offsets[:-1], newest, -1)  # not the row of a series before
         held = np.where(newest >= 0, values[newest], np.nan)[series]
         values[ahead] = np.where(np.isnan(values), held, values)[ahead]

@@ -161,13 +161,13 @@ def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
     _steps(run, board.by_step(["mae"])["mae"][board.models[0]])
     run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
     with TemporaryDirectory() as place:
-        forecasts.rolled(test.panel, test.judged.windows, test.outcomes, Path(place) / "forecasts.png")
+        forecasts.rolled(test.panel, test.forecasts.windows, test.outcomes, Path(place) / "forecasts.png")
         forecasts.by_step(board.by_step([board.primary])[board.primary], board.primary, Path(place) / "by-step.png")
         for picture in sorted(Path(place).iterdir()):
             run.file(picture, "plots")
     names = dict.fromkeys((board.primary, *board.shown))
     shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
-    windows = sum(len(t.judged.windows) for t in board.tests.values())
+    windows = sum(len(t.forecasts.windows) for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish)} | groups)
 

@@ -45,15 +45,15 @@ class Checkpoint:
             log.warning("no checkpoint: %s cannot be written: %s", self.path, problem.strerror)
 
     def read(self) -> State | None:
-        """What was written last; None where nothing was, or what lies there is damaged or another's, which is said."""
+        """The state written last; None where there is none, or with a warning where it is damaged or another's."""
         if not self.path.is_file():
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
-                said = file.metadata() or {}
-                if (said.get("meaning"), said.get("tsforge")) != (self.meaning, __version__):
+                facts = file.metadata() or {}
+                if (facts.get("meaning"), facts.get("tsforge")) != (self.meaning, __version__):
                     raise ValueError("it belongs to another training")
-                return State({name: file.get_tensor(name) for name in file.keys()}, json.loads(said["facts"]))  # noqa: SIM118
+                return State({name: file.get_tensor(name) for name in file.keys()}, json.loads(facts["facts"]))  # noqa: SIM118
         except (OSError, SafetensorError, ValueError, KeyError) as problem:
             log.warning("%s is not used, training begins anew: %s", self.path, problem)
             return None
@@ -66,8 +66,8 @@ class Checkpoint:
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """With memory of its own for each, as the format demands."""
     seen: set[int] = set()
-    found = {}
+    apart = {}
     for name, value in tensors.items():
-        found[name] = value.clone() if value.data_ptr() in seen else value
+        apart[name] = value.clone() if value.data_ptr() in seen else value
         seen.add(value.data_ptr())
-    return found
+    return apart

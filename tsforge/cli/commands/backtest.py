@@ -206,6 +206,6 @@ def _draw(board: Any, path: Path) -> None:
     from tsforge.plotting import forecasts
 
     test = board.first
-    forecasts.rolled(test.panel, test.judged.windows, test.outcomes, path)
+    forecasts.rolled(test.panel, test.forecasts.windows, test.outcomes, path)
     steps = board.by_step([board.primary])[board.primary]
     forecasts.by_step(steps, board.primary, path.with_stem(f"{path.stem}-by-step"))

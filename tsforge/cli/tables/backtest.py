@@ -120,8 +120,8 @@ _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
 def _title(board: Scoreboard) -> str:
     test = board.first
     data = test.experiment.data
-    windows = sum(len(t.judged.windows) for t in board.tests.values())
-    series = sum(len(np.unique(t.judged.windows.series)) for t in board.tests.values())
+    windows = sum(len(t.forecasts.windows) for t in board.tests.values())
+    series = sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values())
     read = sum(len(t.panel) for t in board.tests.values())
     of = f"{series:,}" if series == read else f"{series:,} of {read:,}"
     fits = sum(t.fits for t in board.tests.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LEAST = 2.0  # seconds that are always kept for the end
-SHARE = 0.9  # of the start (imports, reading), which tells how fast the machine is, kept for the end as well
+LEAST = 2.0  # seconds that are always fast for the end
+SHARE = 0.9  # of the start (imports, reading), which tells how fast the machine is, fast for the end as well
 SAFE = 1.5  # times what scoring is expected to take
 LEAST_STEPS = 50  # of a training: with fewer, a candidate says nothing of itself
 MARGIN = 1.1  # of a step's time: Lightning's part, and what else is not in the measured one
@@ -28,7 +28,7 @@ class Pace(NamedTuple):
 
 
 def reserve(start: float, scoring: float) -> float:
-    """Seconds kept for what follows the last training: choosing, calibration, scores, pictures, saving, the record.
+    """Seconds fast for what follows the last training: choosing, calibration, scores, pictures, saving, the record.
 
     start: what it took until the data were read. scoring: what forecasts of the test windows are expected to take.
     """
@@ -53,13 +53,13 @@ def fitting(paces: Mapping[str, Pace], seconds: float, validations: int) -> tupl
 
     The slowest goes first, and its time to the others, until all that are left have enough.
     """
-    kept, slow = list(paces), []
-    while kept:
-        slot = seconds * share(rungs(len(kept)), 0) / len(kept)
-        steps = {name: paces[name].within(slot, validations) for name in kept}
-        slowest = min(kept, key=lambda name: steps[name])
+    fast, slow = list(paces), []
+    while fast:
+        slot = seconds * share(rungs(len(fast)), 0) / len(fast)
+        steps = {name: paces[name].within(slot, validations) for name in fast}
+        slowest = min(fast, key=lambda name: steps[name])
         if steps[slowest] >= LEAST_STEPS:
             break
-        kept.remove(slowest)
+        fast.remove(slowest)
         slow.append(slowest)
-    return kept, [name for name in paces if name in slow]
+    return fast, [name for name in paces if name in slow]
