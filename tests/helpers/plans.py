@@ -9,7 +9,10 @@ import pandas as pd
 
 from tsforge.data.dataset import read, resolve
 from tsforge.experiment import Experiment
+from tsforge.sweeping import evaluating
 from tsforge.sweeping.config import Plan
+from tsforge.sweeping.evaluating import Evaluation, Watcher
+from tsforge.sweeping.objective import Objective, Result
 
 Make = Callable[..., Plan]
 
@@ -27,3 +30,11 @@ def resolved(experiment: Experiment) -> Experiment:
     """With every setting of its data settled."""
     config, panel = read(experiment.data, None)
     return experiment.on(resolve(config, panel, experiment.model).config)
+
+
+def evaluate(objective: Objective, experiment: Experiment, watcher: Watcher) -> Result:
+    """One trial alone; what ends it without a result is raised."""
+    ((_, end),) = evaluating.run([Evaluation(objective, experiment, watcher)])
+    if isinstance(end, Exception):
+        raise end
+    return end

@@ -83,7 +83,7 @@ def test_every_sampler_asks_over_conditional_settings_and_constraints(name: str,
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler(name, 1), pruner(plan))
     for i in range(16):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         trial.set_constraint("parameters", experiment.train.lr - 0.005)
         trial.report(1.0, 1)
         if experiment.train.lr > 0.005 or i % 5 == 4:
@@ -105,7 +105,7 @@ def test_constraints_decide_who_can_win_and_the_front_is_not_dominated(make: Mak
     study = open_study(Place(tmp_path / "s", "s"), plan.sweep.objectives, sampler("tpe", 1), pruner(plan))
     for _ in range(30):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         size = experiment.model.width * experiment.train.batch_size / 4
         trial.set_constraint("parameters", size - 100)
         if size > 100:
@@ -134,7 +134,7 @@ def test_importance_finds_the_setting_that_matters(make: Make, tmp_path: Path) -
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler("random", 1), pruner(plan))
     for _ in range(60):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         study.tell(trial, abs(math.log(experiment.train.lr / 0.002)))
     shares = plots.importance(study)
     assert max(shares, key=lambda n: shares[n]) == "train.lr"

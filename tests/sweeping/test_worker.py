@@ -17,13 +17,13 @@ from tests.helpers.stores import environment, wait_for
 from tsforge.errors import TrainingError
 from tsforge.sweeping import trials, worker
 from tsforge.sweeping.config import Plan
-from tsforge.sweeping.data import Table
-from tsforge.sweeping.objective import Judge
+from tsforge.sweeping.data import SweepData
+from tsforge.sweeping.objective import Objective
 from tsforge.sweeping.place import Place
-from tsforge.sweeping.recording import Recorder
+from tsforge.sweeping.recording import TrialRecorder
 from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool
 
 
 def opened(plan: Plan, folder: Path) -> optuna.Study:
@@ -36,8 +36,8 @@ def opened(plan: Plan, folder: Path) -> optuna.Study:
 def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
     """What a worker does, in this process."""
     study = opened(plan, folder)
-    orders = Orders(str(folder), "s", total)
-    worker.run_trials(orders, Judge(plan, Table.read(plan)), Recorder(None, plan), lambda: False)
+    job = Job(str(folder), "s", total)
+    worker.run_trials(job, Objective(plan, SweepData.read(plan)), TrialRecorder(None, plan), lambda: False)
     return study
 
 
@@ -83,19 +83,19 @@ def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path)
     plan = make(settings={"train.max_steps": 120}, pruner="none")
     folder, total = tmp_path / "s", 3
     study = opened(plan, folder)
-    orders = [Orders(str(folder), "s", total, index=i) for i in range(2)]
+    jobs = [Job(str(folder), "s", total, index=i) for i in range(2)]
 
     def states() -> list[str]:
         return [t.state.name for t in study.get_trials(deepcopy=False)]
 
-    with Crew(orders) as crew:
+    with WorkerPool(jobs) as pool:
         wait_for(lambda: states().count("RUNNING") == 2, "two trials")
-        os.kill(crew.running[0].pid, signal.SIGKILL)
-        wait_for(lambda: crew.check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew")
-        crew.kill()
+        os.kill(pool.running[0].pid, signal.SIGKILL)
+        wait_for(lambda: pool.check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew")
+        pool.kill()
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
-    with Crew(orders) as crew:
-        crew.watch(lambda: None)
+    with WorkerPool(jobs) as pool:
+        pool.watch(lambda: None)
     kept = trials.counted(study.trials)
     assert [t.state.name for t in kept] == ["COMPLETE"] * total
     assert before.items() <= {t.number: t.values for t in kept}.items()
@@ -110,12 +110,12 @@ def test_a_worker_whose_starter_is_gone_hands_over_and_ends(make: Make, tmp_path
     """Prevents: workers that go on in the background after the terminal was closed."""
     plan = make(settings={"train.max_steps": 100_000})
     study = opened(plan, tmp_path / "s")
-    orders = Orders(str(tmp_path / "s"), "s", 5)
+    job = Job(str(tmp_path / "s"), "s", 5)
     process = subprocess.Popen(
         [sys.executable, "-m", "tsforge.sweeping.worker"], stdin=subprocess.PIPE, text=True, env=environment()
     )
     assert process.stdin is not None
-    process.stdin.write(orders.text() + "\n")
+    process.stdin.write(job.text() + "\n")
     process.stdin.flush()
     wait_for(lambda: [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"], "a trial")
     process.stdin.close()
@@ -127,18 +127,18 @@ def test_a_worker_whose_starter_is_gone_hands_over_and_ends(make: Make, tmp_path
 def test_the_end_of_the_time_hands_over_too(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"train.max_steps": 100_000})
     study = opened(plan, tmp_path / "s")
-    with Crew([Orders(str(tmp_path / "s"), "s", 5, until=time.time() + 1)]) as crew:
-        crew.watch(lambda: None)
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5, until=time.time() + 1)]) as pool:
+        pool.watch(lambda: None)
     assert not [t for t in study.trials if t.state.name == "RUNNING"]
-    assert not crew.stopping
+    assert not pool.stopping
 
 
 def test_a_worker_that_cannot_begin_says_why(make: Make, tmp_path: Path) -> None:
     plan = make()
     opened(plan, tmp_path / "s")
     (tmp_path / "data.csv").unlink()
-    with Crew([Orders(str(tmp_path / "s"), "s", 5)]) as crew, pytest.raises(TrainingError, match=r"data\.csv"):
-        crew.watch(lambda: None)
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5)]) as pool, pytest.raises(TrainingError, match=r"data\.csv"):
+        pool.watch(lambda: None)
 
 
 def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) ->
     def impatient() -> None:
         raise KeyboardInterrupt
 
-    with Crew([Orders(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as crew:
-        pids = [worker.pid for worker in crew.running.values()]
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as pool:
+        pids = [worker.pid for worker in pool.running.values()]
         with pytest.raises(KeyboardInterrupt):
-            crew.watch(impatient)
-    assert crew.stopping
+            pool.watch(impatient)
+    assert pool.stopping
     assert [trials._started(pid) for pid in pids] == [None, None]

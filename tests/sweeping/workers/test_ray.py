@@ -17,14 +17,13 @@ import ray.cluster_utils
 from tests.helpers.plans import Make
 from tests.helpers.stores import ROOT, wait_for
 from tsforge.errors import ConfigError
-from tsforge.sweeping import running as conductor
-from tsforge.sweeping import trials
+from tsforge.sweeping import running, trials
 from tsforge.sweeping.config import Plan
-from tsforge.sweeping.place import Place
+from tsforge.sweeping.place import Place, Workspace
 from tsforge.sweeping.study import open_study, pruner, sampler
 from tsforge.sweeping.workers import launch
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool
 from tsforge.tracking.tracker import Tracker
 
 
@@ -44,8 +43,8 @@ def opened(tmp_path: Path) -> Callable[[Plan], optuna.Study]:
     return open_one
 
 
-def orders(folder: Path, total: int, count: int = 2) -> list[Orders]:
-    return [Orders(str(folder / "s"), "s", total, i) for i in range(count)]
+def jobs(folder: Path, total: int, count: int = 2) -> list[Job]:
+    return [Job(str(folder / "s"), "s", total, i) for i in range(count)]
 
 
 def test_two_workers_run_eight_trials_and_one_may_die(
@@ -59,10 +58,10 @@ def test_two_workers_run_eight_trials_and_one_may_die(
         found = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
         return [t.user_attrs["owner"]["pid"] for t in found if "owner" in t.user_attrs]
 
-    with launch.crew(plan, orders(tmp_path, 8)) as crew:
+    with launch.workers(plan, jobs(tmp_path, 8)) as pool:
         os.kill(wait_for(lambda: len(running()) == 2 and running(), "two trials")[0], signal.SIGKILL)
-        crew.watch(lambda: None)
-        assert crew.restarts == 1
+        pool.watch(lambda: None)
+        assert pool.restarts == 1
     kept = trials.counted(study.trials)
     assert [t.state.name for t in kept] == ["COMPLETE"] * 8
     owners = {t.user_attrs["owner"]["pid"] for t in kept}
@@ -73,13 +72,13 @@ def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.S
     plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
     study = opened(plan)
 
-    def look(crew: Crew) -> None:
-        if not crew.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
+    def look(pool: WorkerPool) -> None:
+        if not pool.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
             raise KeyboardInterrupt
 
-    with launch.crew(plan, orders(tmp_path, 8, count=1)) as crew:
-        crew.watch(lambda: look(crew))
-        assert crew.stopping
+    with launch.workers(plan, jobs(tmp_path, 8, count=1)) as pool:
+        pool.watch(lambda: look(pool))
+        assert pool.stopping
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
     assert study.trials[1].params == study.trials[0].params
 
@@ -98,11 +97,11 @@ def test_a_machine_that_is_lost_takes_no_trial_with_it(
         def running() -> list[optuna.trial.FrozenTrial]:
             return [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
 
-        with launch.crew(plan, orders(tmp_path, 6)) as crew:
+        with launch.workers(plan, jobs(tmp_path, 6)) as pool:
             wait_for(lambda: len(running()) == 2, "a trial on each node")
             cluster.remove_node(second, allow_graceful=False)
-            crew.watch(lambda: None)
-            assert crew.restarts == 1
+            pool.watch(lambda: None)
+            assert pool.restarts == 1
     finally:
         cluster.shutdown()
     assert [t.state.name for t in trials.counted(study.trials)] == ["COMPLETE"] * 6
@@ -118,7 +117,7 @@ def test_a_study_in_a_folder_is_for_this_machine(
     monkeypatch.setattr(ray, "nodes", lambda: [*nodes, {"Alive": False, "NodeManagerHostname": "gone"}])
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
     plan = make(engine="ray")
-    with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.crew(plan, orders(tmp_path, 1)):
+    with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.workers(plan, jobs(tmp_path, 1)):
         pass
     assert "`storage`" in caught.value.hint
 
@@ -126,7 +125,7 @@ def test_a_study_in_a_folder_is_for_this_machine(
 def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
-        conductor.sweep(make(engine="ray"), conductor.Where(tmp_path / "new"), Tracker(on=False))
+        running.run(make(engine="ray"), Workspace(tmp_path / "new"), Tracker(on=False))
     assert caught.value.hint == "in a checkout: pip install '.[ray]'"
     assert not (tmp_path / "new").exists()
 
@@ -137,7 +136,7 @@ def test_an_address_where_nothing_answers(make: Make, monkeypatch: pytest.Monkey
         port.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{port.getsockname()[1]}"
     plan = make(engine="ray", address=nobody)
-    with pytest.raises(ConfigError, match="no Ray cluster") as caught, launch.crew(plan, orders(tmp_path, 1)):
+    with pytest.raises(ConfigError, match="no Ray cluster") as caught, launch.workers(plan, jobs(tmp_path, 1)):
         pass
     assert "ray start --head" in caught.value.hint
     with pytest.raises(ConfigError, match="Ray"):
