@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tsforge.settings import override
 from tsforge.sweeping import data, evaluating
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
-from tsforge.sweeping.evaluating import HandedOverError, StoppedEarlyError
+from tsforge.sweeping.evaluating import HandedOverError, StoppedEarlyError, Watcher
 from tsforge.sweeping.objective import Objective, latency
 from tsforge.training import single
 from tsforge.training.events import Round
@@ -29,33 +30,25 @@ from tsforge.training.fitting import calibrate, prepare, train
 from tsforge.training.loop import Trained
 
 
-class Watching:
+class Watching(Watcher):
     """Follows a trial and lets it go on, unless told otherwise."""
 
     def __init__(self, stop_at: int = 10**9, prune_at: int = 10**9) -> None:
-        self.stop_at, self.prune_at = stop_at, prune_at
+        self.asked = itertools.count(1)
+        super().__init__(lambda: next(self.asked) > stop_at)
+        self.prune_at = prune_at
         self.reports: list[tuple[float, int]] = []
         self.broken: dict[str, float] = {}
         self.curve: list[Round] = []
-        self.asked = 0
-        self.sizes: list[int] = []
-
-    def halved(self, batch_size: int) -> None:
-        self.sizes.append(batch_size)
+        self.batches: list[int] = []
+        self.halved, self.validated = self.batches.append, self.curve.append  # type: ignore[method-assign]
 
     def sized(self, _sizes: dict[str, float], broken: dict[str, float]) -> None:
         self.broken = broken
 
-    def validated(self, event: Round) -> None:
-        self.curve.append(event)
-
     def pruned(self, value: float, step: int) -> bool:
         self.reports.append((value, step))
         return step >= self.prune_at
-
-    def stopping(self) -> bool:
-        self.asked += 1
-        return self.asked > self.stop_at
 
 
 def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
@@ -251,7 +244,7 @@ def test_short_of_memory_the_batch_is_halved(make: Make, monkeypatch: pytest.Mon
     monkeypatch.setattr(evaluating.fitting, "train", train_small)
     watching = Watching()
     result = evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], watching)
-    assert (seen, watching.sizes) == ([16, 8, 4], [8, 4])
+    assert (seen, watching.batches) == ([16, 8, 4], [8, 4])
     assert result.model.experiment.train.batch_size == 4
 
 

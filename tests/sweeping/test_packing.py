@@ -13,11 +13,11 @@ from tsforge.errors import ConfigError
 from tsforge.sweeping import running, worker
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
+from tsforge.sweeping.evaluating import Watcher
 from tsforge.sweeping.objective import Objective
 from tsforge.sweeping.packing import Packing, common
 from tsforge.sweeping.place import Place, Workspace
 from tsforge.sweeping.recording import TrialRecorder
-from tsforge.sweeping.refit import RefitWatcher
 from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
 from tsforge.sweeping.workers.job import Job
 from tsforge.tracking.tracker import Tracker
@@ -61,7 +61,7 @@ def test_packed_trials_have_the_values_of_each_alone(make: Make, sizes: list[int
     assert sum(sizes) == 6  # the last is alone
     objective = Objective(plan, SweepData.read(plan))
     for trial in found:
-        alone = evaluate(objective, plan.search_space.experiment(trial.params), RefitWatcher(lambda: False))
+        alone = evaluate(objective, plan.search_space.experiment(trial.params), Watcher(lambda: False))
         assert trial.values == pytest.approx(alone.values, rel=5e-3)
     assert len({t.params["train.lr"] for t in found}) == 7
     assert not list((tmp_path / "s" / "kept").iterdir())

@@ -10,8 +10,7 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
 
 from tsforge.data.dataset import Dataset
 from tsforge.errors import TrainingError
@@ -29,23 +28,27 @@ log = logging.getLogger("tsforge")
 LEAST_BATCH = 4  # windows of a step below which a trial fails for want of memory
 
 
-class Watcher(Protocol):
-    """Who follows a trial."""
+class Watcher:
+    """Follows a trial, and lets it go on until it is told to stop.
+
+    stopping: asked every few steps: whether the trial is to be left to somebody else.
+    """
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self.stopping = stopping
 
     def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
-        """Parameters and latency, and how far each goes beyond its constraint."""
+        """Told parameters and latency, and how far each goes beyond its constraint."""
 
     def validated(self, event: Round) -> None:
         """Told the losses of the newest fold after each validation."""
 
-    def pruned(self, value: float, step: int) -> bool:
+    def pruned(self, _value: float, _step: int) -> bool:
         """Told how good the trial is so far; whether it ends here."""
+        return False
 
     def halved(self, batch_size: int) -> None:
         """Told that it is trained again, on batches half as large, as memory did not suffice."""
-
-    def stopping(self) -> bool:
-        """Asked every few steps: whether the trial is to be left to somebody else."""
 
 
 class HandedOverError(Exception):

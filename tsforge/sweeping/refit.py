@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
@@ -24,7 +24,7 @@ from tsforge.settings import build, override
 from tsforge.sweeping import evaluating, leaderboard, trials
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
-from tsforge.sweeping.evaluating import Evaluation, HandedOverError
+from tsforge.sweeping.evaluating import Evaluation, HandedOverError, Watcher
 from tsforge.sweeping.leaderboard import Row
 from tsforge.sweeping.objective import Objective, Result
 from tsforge.sweeping.packing import Packing
@@ -86,32 +86,15 @@ def queue(folder: Path, rows: Sequence[Row], plan: Plan) -> int:
         wanted[DEFAULT] = next(iter(plan.bases.values()))
     elif default.name not in wanted:
         wanted[DEFAULT] = plan.search_space.experiment(default.params)
-    queued = {_key(t.user_attrs) for t in study.get_trials(deepcopy=False)}
+    queued = [{k: t.user_attrs.get(k) for k in ("name", "seed", "text")} for t in study.get_trials(deepcopy=False)]
     for name, experiment in wanted.items():
         text = experiment.toml()
         (folder / FOLDER / f"{name}.toml").write_text(text, encoding="utf-8")
         for k in range(plan.sweep.seeds):
             attributes = {"name": name, "seed": experiment.seed + k, "text": text}
-            if _key(attributes) not in queued:
+            if attributes not in queued:
                 study.enqueue_trial({}, user_attrs=attributes)
     return len(trials.counted(study.get_trials(deepcopy=False)))
-
-
-def _key(attributes: dict[str, Any]) -> tuple[Any, ...]:
-    return attributes.get("name"), attributes.get("seed"), attributes.get("text")
-
-
-class RefitWatcher:
-    """Follows a refit, which ends early only where it is told to."""
-
-    def __init__(self, stop: Callable[[], bool]) -> None:
-        self.stopping = stop
-
-    def sized(self, _sizes: dict[str, float], _broken: dict[str, float]) -> None: ...
-    def validated(self, _event: Round) -> None: ...
-    def halved(self, _batch_size: int) -> None: ...
-    def pruned(self, _value: float, _step: int) -> bool:
-        return False
 
 
 def run_refits(folder: Path, plan: Plan, data: SweepData, stop: Callable[[], bool]) -> None:
@@ -126,7 +109,7 @@ def run_refits(folder: Path, plan: Plan, data: SweepData, stop: Callable[[], boo
             trials.reap(study, where)
         pack = _next(study, where, folder, packing)
         if pack:
-            evaluations = [Evaluation(objective, _experiment(t, folder), RefitWatcher(stop)) for t in pack]
+            evaluations = [Evaluation(objective, _experiment(t, folder), Watcher(stop)) for t in pack]
             for i, end in evaluating.run(evaluations):
                 _tell(study, pack[i], folder, end)
         elif "RUNNING" in _states(study):

@@ -15,18 +15,6 @@ from tsforge.sweeping.refit import Candidate
 Lines = tuple[list[str], list[list[str]]]  # header, rows
 
 
-def markdown(candidates: Sequence[Candidate], default: Candidate | None, plan: Plan) -> list[str]:
-    """The tables of what was fitted again, as lines; none where nothing was."""
-    if not candidates:
-        return []
-    lines = ["## Fitted again", "", *tables.markdown(*refits(candidates, default, plan), left=2)]
-    head, rows = tests(candidates)
-    if rows:
-        note = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
-        lines += ["", "## Test part", "", note, "", *tables.markdown(head, rows)]
-    return lines
-
-
 def refits(candidates: Sequence[Candidate], default: Candidate | None, plan: Plan) -> Lines:
     """Validation score by candidate, over seeds."""
     rows = []
@@ -64,16 +52,24 @@ def as_csv(rows: Sequence[Row]) -> str:
     return tables.csv(head, lines)
 
 
-def as_markdown(rows: Sequence[Row], plan: Plan, more: str = "") -> str:
-    """The best rows, and under them what is to follow."""
+def as_markdown(rows: Sequence[Row], plan: Plan, candidates: Sequence[Candidate], default: Candidate | None) -> str:
+    """The best rows, and the tables of what was fitted again."""
     best = [cells(i + 1, r, plan)[:-1] for i, r in enumerate(rows[:SHOWN])]
     lines = [f"# {plan.title}", "", *tables.markdown(header(plan)[:-1], best, left=3)]
     rest = len(rows) - len(best)
     lines += ["", f"{rest} more in leaderboard.csv." if rest else f"{len(rows)} trials."]
-    return "\n".join([*lines, *(["", more] if more else [])]) + "\n"
+    if candidates:
+        lines += ["", "## Fitted again", "", *tables.markdown(*refits(candidates, default, plan), left=2)]
+    head, scores = tests(candidates)
+    if scores:
+        note = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
+        lines += ["", "## Test part", "", note, "", *tables.markdown(head, scores)]
+    return "\n".join(lines) + "\n"
 
 
-def write(rows: Sequence[Row], plan: Plan, folder: Path, more: str = "") -> None:
+def write(
+    rows: Sequence[Row], plan: Plan, folder: Path, candidates: Sequence[Candidate], default: Candidate | None
+) -> None:
     """leaderboard.csv and leaderboard.md."""
     files.write(folder / "leaderboard.csv", as_csv(rows))
-    files.write(folder / "leaderboard.md", as_markdown(rows, plan, more))
+    files.write(folder / "leaderboard.md", as_markdown(rows, plan, candidates, default))

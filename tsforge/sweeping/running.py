@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from optuna import Study
 
 FAILURES = 5  # in a row at the beginning, after which it makes no sense to go on
-EVERY = 1.0  # seconds between reports of progress
 Progress = Callable[[str, Tally, int], None]  # (phase, how far it is, of how many)
 
 
@@ -186,7 +185,7 @@ def _work(study: Study, plan: Plan, job: Job, look: Callable[[], None]) -> bool:
     if trials.tally(study.get_trials(deepcopy=False)).finished >= job.total:
         return False
     with launch.workers(plan, [replace(job, index=i) for i in range(plan.sweep.workers)]) as pool:
-        pool.watch(_seldom(look))
+        pool.watch(look)
         look()
     return pool.stopping
 
@@ -230,21 +229,7 @@ def _write(study: Study, results: Sweep) -> None:
     """The results as files; what a person stops here has been written before or will be by the next start."""
     if not results.rows:
         return
-    more = "\n".join(report.markdown(results.candidates, results.default, results.plan))
-    report.write(results.rows, results.plan, results.folder, more)
+    report.write(results.rows, results.plan, results.folder, results.candidates, results.default)
     if results.best is not None:
         (results.folder / "best.toml").write_text(results.best.toml(), encoding="utf-8")
     plots.draw(study, results.rows, results.plan, results.folder / "plots")
-
-
-def _seldom(look: Callable[[], None]) -> Callable[[], None]:
-    """Looks, but at most once a second."""
-    last = 0.0
-
-    def now_and_then() -> None:
-        nonlocal last
-        if time.monotonic() >= last + EVERY:
-            look()
-            last = time.monotonic()
-
-    return now_and_then

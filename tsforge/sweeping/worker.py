@@ -14,7 +14,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from tsforge.errors import TsforgeError
 from tsforge.sweeping import evaluating, trials
 from tsforge.sweeping.config import Plan, load
 from tsforge.sweeping.data import SweepData
-from tsforge.sweeping.evaluating import Evaluation, HandedOverError, StoppedEarlyError
+from tsforge.sweeping.evaluating import Evaluation, HandedOverError, StoppedEarlyError, Watcher
 from tsforge.sweeping.objective import Objective, Result
 from tsforge.sweeping.packing import Packing, common
 from tsforge.sweeping.place import Place
@@ -40,13 +39,12 @@ log = logging.getLogger("tsforge")
 WAIT = 1.0  # seconds between looks at what others still run
 
 
-@dataclass
-class TrialWatcher:
-    """Follows a trial: passes on to Optuna and to the trial's run what happens."""
+class TrialWatcher(Watcher):
+    """Passes on to Optuna and to a trial's run what happens in the trial."""
 
-    trial: Trial
-    run: TrialRun
-    stop: Callable[[], bool]
+    def __init__(self, trial: Trial, run: TrialRun, stop: Callable[[], bool]) -> None:
+        super().__init__(stop)
+        self.trial, self.run = trial, run
 
     def sized(self, sizes: dict[str, float], broken: dict[str, float]) -> None:
         self.trial.set_user_attr("scores", sizes)
@@ -64,9 +62,6 @@ class TrialWatcher:
 
     def halved(self, batch_size: int) -> None:
         self.trial.set_user_attr(trials.REASON, f"memory was short: batches of {batch_size}")
-
-    def stopping(self) -> bool:
-        return self.stop()
 
     def tell(self, study: Study, end: Result | Exception) -> None:
         """Record how the trial ended, and why."""

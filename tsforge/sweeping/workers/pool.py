@@ -14,7 +14,7 @@ from tsforge.runtime import processes
 from tsforge.sweeping.workers.job import Job
 
 RESTARTS = 10  # of workers that were killed, by the system for its memory perhaps
-LOOK = 0.2  # seconds between looks at the workers
+LOOK, EVERY = 0.2, 1.0  # seconds between looks at the workers, and at what they have done
 
 
 class Worker(Protocol):
@@ -91,14 +91,17 @@ class WorkerPool:
         self.kill()
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Return when all have ended; `look` is called every so often. One that was killed is started again.
+        """Return when all have ended; one that was killed is started again. `look` is called once a second.
 
         The first Ctrl-C lets them hand over what they run, the second ends them at once and is raised.
         Raises TrainingError where one ended with an error.
         """
+        last = 0.0
         while self.running:
             try:
-                look()
+                if time.monotonic() >= last + EVERY:
+                    last = time.monotonic()
+                    look()
                 time.sleep(LOOK)
                 self.check()
             except KeyboardInterrupt:
