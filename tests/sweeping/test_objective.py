@@ -23,7 +23,7 @@ from tsforge.sweeping import data, evaluating
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
 from tsforge.sweeping.evaluating import HandedOverError, StoppedEarlyError, Watcher
-from tsforge.sweeping.objective import Objective, latency
+from tsforge.sweeping.objective import Objective, Result, latency
 from tsforge.training import single
 from tsforge.training.events import Round
 from tsforge.training.fitting import calibrate, prepare, train
@@ -51,6 +51,11 @@ class Watching(Watcher):
         return step >= self.prune_at
 
 
+def tried(plan: Plan, watcher: Watcher) -> Result:
+    """A trial of the plan's experiment."""
+    return evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], watcher)
+
+
 def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
     """Prevents: a score of other windows; beside a fit of the same experiment, scored by hand."""
     plan = make()
@@ -71,13 +76,13 @@ def test_a_value_is_the_validation_score_of_the_fit(make: Make) -> None:
 def test_the_test_part_changes_nothing(make: Make, tmp_path: Path, folds: int) -> None:
     """Prevents: a choice that knew the test truths; with other values there every score is the same bit."""
     plan = make(folds=folds, objectives=["val/mase", "val/wql"])
-    before = evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+    before = tried(plan, Watching())
     frame = pd.read_csv(tmp_path / "data.csv")
     test = plan.bases["lstm"].data.test
     assert test is not None
     frame.loc[len(frame) - test :, "load"] = 1e6
     frame.to_csv(tmp_path / "data.csv", index=False)
-    after = evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+    after = tried(plan, Watching())
     assert after.scores == before.scores
 
 
@@ -105,14 +110,14 @@ def test_folds_are_rolling_origins_and_the_value_is_their_mean(make: Make) -> No
 def test_too_many_folds_say_how_many_there_can_be(make: Make) -> None:
     plan = make(folds=40)
     with pytest.raises(ConfigError, match="too short for 40 folds"):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+        tried(plan, Watching())
 
 
 def test_reports_count_in_twentieths_of_a_training(make: Make) -> None:
     """Prevents: trials compared at different ages, a report that goes up again, folds held against their mean."""
     plan = make(folds=2)
     watching = Watching()
-    evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], watching)
+    tried(plan, watching)
     values, steps = zip(*watching.reports, strict=True)
     assert steps == tuple(round(20 * k / 8 + 0.4) for k in range(1, 9))
     assert list(values) == sorted(values, reverse=True)
@@ -127,14 +132,14 @@ def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Learner, "before_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
     plan = make(settings={"train.max_steps": 20})
     with pytest.raises(StoppedEarlyError, match="step 4 of 20"):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching(prune_at=4))
+        tried(plan, Watching(prune_at=4))
     assert len(steps) == 4
 
 
 def test_a_trial_that_is_told_to_stop_does(make: Make) -> None:
     plan = make()
     with pytest.raises(HandedOverError):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching(stop_at=2))
+        tried(plan, Watching(stop_at=2))
 
 
 def test_a_model_beyond_a_constraint_is_not_trained(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +149,7 @@ def test_a_model_beyond_a_constraint_is_not_trained(make: Make, monkeypatch: pyt
     watching = Watching()
     size = parameters(single.untrained(plan.bases["lstm"], SweepData.read(plan).datasets(plan.bases["lstm"])[0]))
     with pytest.raises(StoppedEarlyError, match=f"parameters {size:,}"):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], watching)
+        tried(plan, watching)
     assert watching.broken == {"parameters": pytest.approx(size / 1000 - 1)}
 
 
@@ -169,7 +174,7 @@ def test_no_value_says_which_objective_has_one(make: Make, tmp_path: Path) -> No
     frame.to_csv(tmp_path / "data.csv", index=False)
     plan = make()
     with pytest.raises(TrainingError) as caught:
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+        tried(plan, Watching())
     assert "val/mae" in caught.value.hint
 
 
@@ -199,7 +204,7 @@ def test_data_that_changed_meanwhile_are_refused(make: Make) -> None:
 def test_a_stopped_trial_goes_on_where_it_was(make: Make, tmp_path: Path) -> None:
     """Prevents: a trial that was handed over, or killed, and is trained from the beginning by whoever takes it."""
     plan = make(settings={"train.max_steps": 60, "model.backbone.dropout": 0.2}, folds=2)
-    alone = evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+    alone = tried(plan, Watching())
     objective = Objective(plan, SweepData.read(plan), tmp_path / "kept")
     first = Watching(stop_at=35)
     with pytest.raises(HandedOverError):
@@ -243,7 +248,7 @@ def test_short_of_memory_the_batch_is_halved(make: Make, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(evaluating.fitting, "train", train_small)
     watching = Watching()
-    result = evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], watching)
+    result = tried(plan, watching)
     assert (seen, watching.batches) == ([16, 8, 4], [8, 4])
     assert result.model.experiment.train.batch_size == 4
 
@@ -258,11 +263,11 @@ def test_what_never_fits_fails_alone_and_other_errors_are_not_hidden(
 
     monkeypatch.setattr(evaluating.fitting, "train", never)
     with pytest.raises(TrainingError, match="batches of 4"):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+        tried(plan, Watching())
 
     def broken(*_: object) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     monkeypatch.setattr(evaluating.fitting, "train", broken)
     with pytest.raises(RuntimeError, match="shapes"):
-        evaluate(Objective(plan, SweepData.read(plan)), plan.bases["lstm"], Watching())
+        tried(plan, Watching())

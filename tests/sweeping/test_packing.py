@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import optuna
 import pytest
 
-from tests.helpers.plans import Make, evaluate
+from tests.helpers.plans import Make, evaluate, opened, run_here
 from tsforge.errors import ConfigError
-from tsforge.sweeping import running, worker
+from tsforge.sweeping import running
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
 from tsforge.sweeping.evaluating import Watcher
 from tsforge.sweeping.objective import Objective
 from tsforge.sweeping.packing import Packing, common
-from tsforge.sweeping.place import Place, Workspace
-from tsforge.sweeping.recording import TrialRecorder
-from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
-from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.place import Workspace
+from tsforge.sweeping.study import begin_with
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import stacked
 from tsforge.training.loop import TrainingLoop
@@ -41,20 +38,10 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
-    """What a worker does, in this process."""
-    folder.mkdir()
-    plan.write(folder)
-    study = open_study(Place(folder, "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
-    begin_with(study, plan)
-    objective = Objective(plan, SweepData.read(plan), folder / "kept")
-    worker.run_trials(Job(str(folder), "s", total), objective, TrialRecorder(None, plan), lambda: False)
-    return study
-
-
 def test_packed_trials_have_the_values_of_each_alone(make: Make, sizes: list[int], tmp_path: Path) -> None:
     """Prevents: values, states or counts that belong to another trial of the pack."""
     plan = make(settings=GRU, pack=3, pruner="none")
+    begin_with(opened(plan, tmp_path / "s"), plan)
     found = run_here(plan, tmp_path / "s", 7).trials
     assert [t.state.name for t in found] == ["COMPLETE"] * 7
     assert max(sizes) == 3
@@ -69,6 +56,7 @@ def test_packed_trials_have_the_values_of_each_alone(make: Make, sizes: list[int
 
 def test_pruned_ones_leave_the_others(make: Make, sizes: list[int], tmp_path: Path) -> None:
     plan = make(settings={**GRU, "train.max_steps": 40}, pack=4, pruner="asha")
+    begin_with(opened(plan, tmp_path / "s"), plan)
     found = run_here(plan, tmp_path / "s", 12).trials
     states = [t.state.name for t in found]
     assert set(states) == {"COMPLETE", "PRUNED"}

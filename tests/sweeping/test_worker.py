@@ -9,36 +9,15 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
 
-from tests.helpers.plans import Make
+from tests.helpers.plans import Make, opened, run_here
 from tests.helpers.stores import environment, wait_for
 from tsforge.errors import TrainingError
-from tsforge.sweeping import trials, worker
-from tsforge.sweeping.config import Plan
-from tsforge.sweeping.data import SweepData
-from tsforge.sweeping.objective import Objective
-from tsforge.sweeping.place import Place
-from tsforge.sweeping.recording import TrialRecorder
-from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
+from tsforge.sweeping import trials
+from tsforge.sweeping.study import begin_with
 from tsforge.sweeping.workers.job import Job
 from tsforge.sweeping.workers.pool import WorkerPool
-
-
-def opened(plan: Plan, folder: Path) -> optuna.Study:
-    """The study of a plan as Optuna reads it, its plan written beside it."""
-    folder.mkdir(exist_ok=True)
-    plan.write(folder)
-    return open_study(Place(folder, "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
-
-
-def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
-    """What a worker does, in this process."""
-    study = opened(plan, folder)
-    job = Job(str(folder), "s", total)
-    worker.run_trials(job, Objective(plan, SweepData.read(plan)), TrialRecorder(None, plan), lambda: False)
-    return study
 
 
 def test_trials_end_as_they_should_and_say_why(make: Make, tmp_path: Path) -> None:

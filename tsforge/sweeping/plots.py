@@ -100,7 +100,10 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
         positions, labels = _positions([r.params[name] for r in part])
         shade = [r.number for r in part]
         _clean(axis).scatter(positions, [r.values[0] for r in part], c=shade, cmap="Blues", edgecolors=GREY, s=22)
-        _ticks(axis, name, labels, plan)
+        if labels:
+            axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
+        elif _is_log(name, plan):
+            axis.set_xscale("log")
         axis.set_title(name, loc="left", fontsize=9)
     figure.supylabel(plan.sweep.objectives[0], fontsize=9)
     save(figure, path)
@@ -165,14 +168,6 @@ def _positions(values: list[Any]) -> tuple[NDArray[np.float64], list[str]]:
         return np.array(values, dtype=np.float64), []
     labels = sorted({str(v) for v in values})
     return np.array([labels.index(str(v)) for v in values], dtype=np.float64), labels
-
-
-def _ticks(axis: Axes, name: str, labels: list[str], plan: Plan) -> None:
-    if labels:
-        axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
-        return
-    if _is_log(name, plan):
-        axis.set_xscale("log")
 
 
 def _is_log(name: str, plan: Plan) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic.fields import FieldInfo
+
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
@@ -145,9 +147,11 @@ def space(bases: Mapping[str, Experiment], ranges: Mapping[str, Any]) -> Space:
     settings: dict[str, Setting] = {}
     several = len(bases) > 1
     for model, base in bases.items():
-        for path, values in (*_ranges(base.model, "model."), *_ranges(base.train, "train.")):
-            setting = Setting(path, values, model if several and path.startswith("model.") else None)
-            settings[setting.name] = setting
+        for path, field in (*_fields(base.model, "model."), *_fields(base.train, "train.")):
+            for values in field.metadata:
+                if isinstance(values, Range | Choice):
+                    setting = Setting(path, values, model if several and path.startswith("model.") else None)
+                    settings[setting.name] = setting
     for name, value in ranges.items():
         settings |= {setting.name: setting for setting in _settings(name, value, bases)}
     whole = Space(bases, tuple(settings.values()))
@@ -155,15 +159,14 @@ def space(bases: Mapping[str, Experiment], ranges: Mapping[str, Any]) -> Space:
     return whole
 
 
-def _ranges(config: Config, prefix: str) -> Iterator[tuple[str, Range | Choice]]:
-    """Dotted path and range of every field that has one; of a union, the member that is there."""
+def _fields(config: Config, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted path and field of every value; of a union, those of the member that is there."""
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Config):
-            yield from _ranges(value, f"{prefix}{name}.")
-        for note in field.metadata:
-            if isinstance(note, Range | Choice):
-                yield prefix + name, note
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
 
 
 def _settings(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Setting]:
@@ -175,7 +178,7 @@ def _settings(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Se
         )
     if path == KIND:
         raise ConfigError(f"space: {KIND} is chosen among the models", "pass sweep.models=rnn,lstm,gru")
-    leaves = {kind: list(_leaves(bases[kind])) for kind in ([model] if model else bases)}
+    leaves = {kind: _leaves(bases[kind]) for kind in ([model] if model else bases)}
     having = [kind for kind, paths in leaves.items() if path in paths]
     if not having:
         every = dict.fromkeys(p for paths in leaves.values() for p in paths)
@@ -188,22 +191,10 @@ def _settings(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Se
     return [Setting(path, read(name, value, kind, bases), kind if several else None) for kind in having]
 
 
-def _leaves(experiment: Experiment) -> Iterator[str]:
+def _leaves(experiment: Experiment) -> list[str]:
     """Every dotted path that a sweep may vary."""
-    for prefix, config in (("model.", experiment.model), ("train.", experiment.train)):
-        for path in _paths(config, prefix):
-            if path not in (KIND, "train.device"):
-                yield path
-    yield from _DATA
-
-
-def _paths(config: Config, prefix: str) -> Iterator[str]:
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, Config):
-            yield from _paths(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+    fields = (*_fields(experiment.model, "model."), *_fields(experiment.train, "train."))
+    return [path for path, _ in fields if path not in (KIND, "train.device")] + list(_DATA)
 
 
 def read(name: str, value: Any, model: str, bases: Mapping[str, Experiment]) -> Range | Choice:

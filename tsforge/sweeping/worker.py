@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def run_trials(job: Job, objective: Objective, recorder: TrialRecorder, stop: Ca
         if pack:
             with contextlib.ExitStack() as heartbeats:
                 for trial in pack:
-                    heartbeats.enter_context(_Heartbeat(study, trial, place))
+                    heartbeats.enter_context(_heartbeat(study, trial, place))
                 _evaluate(study, pack, objective, recorder, stop)
         elif trials.tally(study.get_trials(deepcopy=False)).running:
             time.sleep(WAIT)
@@ -146,29 +146,24 @@ def _seed(job: Job, plan: Plan, count: int) -> int:
     return (1_000_003 * seed + 1_009 * count + job.index + machine) % 2**32
 
 
-class _Heartbeat:
+@contextlib.contextmanager
+def _heartbeat(study: Study, trial: Trial, place: Place) -> Iterator[None]:
     """Signs of life of a trial at a server, as long as it lasts; a journal needs none."""
+    over = threading.Event()
 
-    def __init__(self, study: Study, trial: Trial, place: Place) -> None:
-        self._study, self._trial, self._every = study, trial, place.heartbeat
-        self._over = threading.Event()
-        self._thread = None if place.local else threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> None:
-        if self._thread is not None:
-            self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._over.wait(self._every):
+    def beat() -> None:
+        while not over.wait(place.heartbeat):
             try:
-                trials.beat(self._study, self._trial)
+                trials.beat(study, trial)
             except Exception as problem:  # the next one may come through
                 log.warning("no sign of life could be left: %s", problem)
+
+    if not place.local:
+        threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class StopSignal:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -14,13 +13,11 @@ import pytest
 import ray
 import ray.cluster_utils
 
-from tests.helpers.plans import Make
+from tests.helpers.plans import Make, opened
 from tests.helpers.stores import ROOT, wait_for
 from tsforge.errors import ConfigError
 from tsforge.sweeping import running, trials
-from tsforge.sweeping.config import Plan
-from tsforge.sweeping.place import Place, Workspace
-from tsforge.sweeping.study import open_study, pruner, sampler
+from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.workers import launch
 from tsforge.sweeping.workers.job import Job
 from tsforge.sweeping.workers.pool import WorkerPool
@@ -33,26 +30,14 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Callable[[Plan], optuna.Study]:
-    def open_one(plan: Plan) -> optuna.Study:
-        (tmp_path / "s").mkdir()
-        plan.write(tmp_path / "s")
-        return open_study(Place(tmp_path / "s", "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
-
-    return open_one
-
-
 def jobs(folder: Path, total: int, count: int = 2) -> list[Job]:
     return [Job(str(folder / "s"), "s", total, i) for i in range(count)]
 
 
-def test_two_workers_run_eight_trials_and_one_may_die(
-    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
-) -> None:
+def test_two_workers_run_eight_trials_and_one_may_die(make: Make, tmp_path: Path) -> None:
     """Prevents: trials lost or counted twice on a cluster, where a worker is killed too."""
     plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray")
-    study = opened(plan)
+    study = opened(plan, tmp_path / "s")
 
     def running() -> list[int]:
         found = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
@@ -68,9 +53,9 @@ def test_two_workers_run_eight_trials_and_one_may_die(
     assert len(owners) <= 3  # the first two and the one that took the place of the first: each runs many trials
 
 
-def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path) -> None:
+def test_stopped_workers_hand_over(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
-    study = opened(plan)
+    study = opened(plan, tmp_path / "s")
 
     def look(pool: WorkerPool) -> None:
         if not pool.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
@@ -83,16 +68,14 @@ def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.S
     assert study.trials[1].params == study.trials[0].params
 
 
-def test_a_machine_that_is_lost_takes_no_trial_with_it(
-    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
-) -> None:
+def test_a_machine_that_is_lost_takes_no_trial_with_it(make: Make, tmp_path: Path) -> None:
     """Prevents: a sweep that ends, or miscounts, when a node of its cluster goes; and two nodes of one machine that are
     taken for two machines."""
     cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         second = cluster.add_node(num_cpus=1)
         plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray", address=cluster.address)
-        study = opened(plan)
+        study = opened(plan, tmp_path / "s")
 
         def running() -> list[optuna.trial.FrozenTrial]:
             return [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
