@@ -14,7 +14,7 @@ from tsforge.cli.output import command_line, echo, print_json, print_notes, prin
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
-    from tsforge.comparison.config import Plan
+    from tsforge.comparison.config import Comparison
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.training.events import Report
@@ -62,11 +62,11 @@ def compare(
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
         lines = _Lines(quiet=quiet)
-        setting = running.Setting(
+        session = running.Session(
             folder, tracker, command_line(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
         )
         try:
-            done = running.run(plan, setting)
+            done = running.run(plan, session)
         finally:
             lines.close()
         if not json:
@@ -80,7 +80,7 @@ def compare(
     return 0
 
 
-def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Plan:
+def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Comparison:
     """Raises ConfigError for what does not go together."""
     from tsforge.comparison import config
     from tsforge.errors import ConfigError
