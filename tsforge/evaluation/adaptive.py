@@ -3,9 +3,9 @@
 Adaptive conformal inference (Gibbs & Candès 2021): the corrections of `conformal` change after every origin whose truth
 has come, by γ · unit · (missed - 2τ), where `missed` is 1 if the interval as issued missed the truth, else 0. The step
 is in the units of the scores (as in Angelopoulos, Candès & Tibshirani 2023, "Conformal PID Control") and not in those
-of τ: so it reaches beyond the largest held-out score without infinite intervals. The long-run share of misses tends to 2τ,
-whatever the data do, unless the interval is closed and still never missed (a constant series): a closed interval that
-was hit narrows no further, as that would only be saved up.
+of τ: so it reaches beyond the largest held-out score without infinite intervals. The long-run share of misses tends to
+2τ, whatever the data do, unless the interval is closed and still never missed (a constant series): a closed interval
+that was hit narrows no further, as that would only be saved up.
 
 Intervals need not be computed for it. A score is how far a pair would have to be moved apart to reach the truth; an
 interval as issued is never narrower than those inside it, so it missed where every score, from its own inwards, is
