@@ -25,3 +25,13 @@ def write_csv(tmp_path: Path) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as `tsforge` makes it, to be copied: making one takes seconds."""
+    from tsforge.tracking import store
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.connect(f"sqlite:///{file}")
+    return file

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,13 +47,14 @@ recording._watching = watching
 main(sys.argv[1:])
 """
 
-# `tsforge` ten times at once, by processes that have imported it already.
-TEN = """
+# `tsforge` several times at once, by processes that have imported it already.
+AT_ONCE = 4  # each with a courier that imports MLflow; the tests of the store open one ten times at once
+SEVERAL = f"""
 import multiprocessing, sys
 import tsforge.cli.commands.fit, tsforge.tracking.recording, tsforge.training.fitting, pytorch_lightning
 from tsforge.cli.main import main
 fork = multiprocessing.get_context("fork")
-processes = [fork.Process(target=main, args=([*sys.argv[1:], "--out", f"m{i}"],)) for i in range(10)]
+processes = [fork.Process(target=main, args=([*sys.argv[1:], "--out", "m" + str(i)],)) for i in range({AT_ONCE})]
 for process in processes:
     process.start()
 for process in processes:
@@ -86,8 +88,9 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+def recorded(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     folder = tmp_path_factory.mktemp("recorded")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -314,8 +317,9 @@ def test_not_tracked_leaves_no_trace(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "m"]
 
 
-def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path, empty_store: Path) -> None:
     """Prevents: an interrupted fit that MLflow shows as finished, or one that loses its best weights."""
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
     table(tmp_path / "data.csv")
     argv = ["fit", "data.csv", "--model", "gru", *QUICK, "--out", "m"]
     with subprocess.Popen(
@@ -345,18 +349,17 @@ def _points(database: Path, count: int) -> bool:
     return bool(query(database, "select count(*) >= ? from metrics where key = 'val/loss'", count)[0][0])
 
 
-def test_ten_fits_at_once_in_a_new_folder(tmp_path: Path) -> None:
+def test_fits_at_once_in_a_new_folder(tmp_path: Path) -> None:
     """Prevents: fits that fail, or runs that are lost, because they begin together where no database is yet."""
     table(tmp_path / "data.csv")
     argv = ["fit", "data.csv", "--model", "naive", "--horizon", "6", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-c", TEN, *argv], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1].split() == ["0"] * 10, done.stderr
+    command = [sys.executable, "-c", SEVERAL, *argv]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == ["0"] * AT_ONCE, done.stderr
     database = tmp_path / "mlflow.db"
-    assert [status for _, _, status in runs(database)] == ["FINISHED"] * 10
-    assert query(database, "select count(*) from metrics where key = 'test/mae'") == [(10,)]
-    assert query(database, "select count(*) from logged_models where status = 2") == [(10,)]
+    assert [status for _, _, status in runs(database)] == ["FINISHED"] * AT_ONCE
+    assert query(database, "select count(*) from metrics where key = 'test/mae'") == [(AT_ONCE,)]
+    assert query(database, "select count(*) from logged_models where status = 2") == [(AT_ONCE,)]
     assert list((tmp_path / ".tsforge" / "runs").iterdir()) == []
 
 

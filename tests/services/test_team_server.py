@@ -141,7 +141,7 @@ def test_colleagues_record_into_one_experiment(
 
 
 def test_killed_and_started_again(team: Team, client: MlflowClient, tmp_path: Path) -> None:
-    """The same port, users, runs and artifacts; no second admin and no wait for a lock."""
+    """Prevents: another port, lost users, runs or artifacts, a second admin, or a wait for a lock."""
     run_id = record(client, "by-hand", tmp_path)
     team.server.kill()
     assert not team.server.answers()

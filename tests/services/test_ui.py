@@ -39,7 +39,7 @@ for (const row of document.querySelectorAll('[role=row][row-index]')) {
 return Object.values(rows);
 """
 
-# The same of the compare page's metrics, of which only those in sight exist: names and values in two grids.
+# Metrics of the compare page, of which only those in sight exist: names and values in two grids.
 SCORES = """
 const done = arguments[arguments.length - 1];
 const label = [...document.querySelectorAll('a')].find(a => a.title === 'Plot chart' && a.innerText.includes('/'));

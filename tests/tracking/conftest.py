@@ -1,4 +1,4 @@
-"""Stores for the tests of tracking: making one takes seconds, copying one does not."""
+"""Stores for the tests of tracking: copies of an empty one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tsforge.tracking import store
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as `tsforge` makes it, to be copied."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    store.connect(f"sqlite:///{file}")
-    return file
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def begin(database: Path, tmp_path: Path) -> Callable[..., Run]:
 
 
 def write(run: Run, place: Path, register: str) -> None:
-    """Everything that can be said of a run."""
+    """Everything that can be recorded of a run."""
     model = place / "model"
     if not model.exists():
         model.mkdir()
@@ -85,7 +85,7 @@ def test_every_event_arrives(begin: Callable[..., Run], database: Path, tmp_path
     """Prevents: something that is written of a run and is not in MLflow, or under another time, step or name."""
     run = begin()
     write(run, tmp_path, "everything")
-    said = lines(run)
+    written = lines(run)
     state = delivered(run)
     assert state.done
     assert state.problem is None
@@ -94,35 +94,35 @@ def test_every_event_arrives(begin: Callable[..., Run], database: Path, tmp_path
     assert run.folder is not None
     assert not run.folder.exists()
     assert state.run is not None
-    found = content(database, state.run)
-    assert found["run"] == [(run.name, "FAILED", said[0]["at"], said[-1]["at"], "active")]
-    assert found["params"] == [("data.target", "load"), ("model.kind", "lstm"), ("train.lr", "0.1")]
-    tags = dict(found["tags"])
+    stored = content(database, state.run)
+    assert stored["run"] == [(run.name, "FAILED", written[0]["at"], written[-1]["at"], "active")]
+    assert stored["params"] == [("data.target", "load"), ("model.kind", "lstm"), ("train.lr", "0.1")]
+    tags = dict(stored["tags"])
     assert tags.pop("mlflow.log-model.history", None) is None
     assert tags == {
         "mlflow.note.content": "**0.5**", "mlflow.runName": run.name, "mlflow.user": "me",
         "tsforge.reason": "ValueError: no", "tsforge.stop": "steps",
     }  # fmt: skip
     ms = int(AT * 1000)
-    assert found["metrics"] == [
+    assert stored["metrics"] == [
         ("test/mae", 0.25, ms + 20_000, 0, 0),
         ("train/loss", 0.2, ms + 5_000, 5, 0),
         ("train/loss", 0.1, ms + 10_000, 10, 0),
         ("val/loss", 0.4, ms + 5_000, 5, 0),
         ("val/loss", 0.2, ms + 10_000, 10, 0),
     ]
-    assert [(key, step) for key, _, _, step, _ in found["latest"]] == [
+    assert [(key, step) for key, _, _, step, _ in stored["latest"]] == [
         ("test/mae", 0),
         ("train/loss", 10),
         ("val/loss", 10),
     ]
-    assert [(row[0], row[1], json.loads(row[3]), *row[-2:]) for row in found["data"]] == [
+    assert [(row[0], row[1], json.loads(row[3]), *row[-2:]) for row in stored["data"]] == [
         ("load", "d" * 32, {"uri": "/data/load.csv"}, "mlflow.data.context", "training")
     ]
-    assert found["files"] == {"experiment.toml": b"seed = 1\n", "plots/curve.png": b"\x89PNG", "scores.json": b"{}"}
-    assert found["of model"] == [("test/mae", 0.25, 0)]
-    assert found["aliases"] == [("champion", 1)]
-    assert found["model files"][0]["artifacts/model/weights"] == bytes(range(256))
+    assert stored["files"] == {"experiment.toml": b"seed = 1\n", "plots/curve.png": b"\x89PNG", "scores.json": b"{}"}
+    assert stored["of model"] == [("test/mae", 0.25, 0)]
+    assert stored["aliases"] == [("champion", 1)]
+    assert stored["model files"][0]["artifacts/model/weights"] == bytes(range(256))
     plain = MlflowClient(f"sqlite:///{database}").get_run(state.run)  # what a user's own script sees
     assert plain.info.status == "FAILED"
     assert plain.data.metrics["test/mae"] == 0.25
@@ -162,9 +162,9 @@ def comparable(database: Path, state: Delivered, run: Run) -> dict[str, Any]:
     """What must be the same however the delivery went."""
     assert state.run is not None
     assert state.refused == ()
-    found = content(database, state.run)
-    text = repr(found).replace(run.name, "RUN").replace(state.run, "ID").replace(str(state.model), "MODEL")
-    return {"text": text, "metrics": found["metrics"], "versions": found["versions"]}
+    stored = content(database, state.run)
+    text = repr(stored).replace(run.name, "RUN").replace(state.run, "ID").replace(str(state.model), "MODEL")
+    return {"text": text, "metrics": stored["metrics"], "versions": stored["versions"]}
 
 
 @pytest.fixture(scope="module")
@@ -326,10 +326,10 @@ def test_a_name_that_the_registry_refuses(
         assert state.version == "it's/1"
     else:
         assert len(state.refused) == 1
-    found = content(database, str(state.run))
-    assert found["run"][0][1] == "FINISHED"
-    assert found["models"] == [("model", 1)] or found["models"][0][0] == "model"
-    assert found["of model"] == [("test/mae", 1.0, 0)]
+    stored = content(database, str(state.run))
+    assert stored["run"][0][1] == "FINISHED"
+    assert stored["models"] == [("model", 1)] or stored["models"][0][0] == "model"
+    assert stored["of model"] == [("test/mae", 1.0, 0)]
 
 
 def test_a_damaged_model_costs_itself_alone(
@@ -347,10 +347,10 @@ def test_a_damaged_model_costs_itself_alone(
     assert state.done
     assert len(state.refused) == 1
     assert "damaged" in state.refused[0]
-    found = content(database, str(state.run))
-    assert found["run"][0][1] == "FINISHED"
-    assert found["models"] == []
-    assert [row[0] for row in found["latest"]] == ["test/mae"]
+    stored = content(database, str(state.run))
+    assert stored["run"][0][1] == "FINISHED"
+    assert stored["models"] == []
+    assert [row[0] for row in stored["latest"]] == ["test/mae"]
 
 
 def test_one_bad_name_costs_itself_alone(begin: Callable[..., Run], database: Path) -> None:
@@ -364,11 +364,11 @@ def test_one_bad_name_costs_itself_alone(begin: Callable[..., Run], database: Pa
     state = delivered(run)
     assert state.done
     assert any("bad=name" in text for text in state.refused)
-    found = content(database, str(state.run))
-    assert found["params"] == [("good.a", "1"), ("good.b", "3")]
-    assert ("good", "1") in found["tags"]
-    assert [(key, step) for key, _, _, step, _ in found["metrics"]] == [("good/a", 1), ("good/a", 2), ("good/b", 1)]
-    assert found["run"][0][1] == "FINISHED"
+    stored = content(database, str(state.run))
+    assert stored["params"] == [("good.a", "1"), ("good.b", "3")]
+    assert ("good", "1") in stored["tags"]
+    assert [(key, step) for key, _, _, step, _ in stored["metrics"]] == [("good/a", 1), ("good/a", 2), ("good/b", 1)]
+    assert stored["run"][0][1] == "FINISHED"
 
 
 def test_long_and_foreign_words(begin: Callable[..., Run], database: Path, tmp_path: Path) -> None:
@@ -384,14 +384,14 @@ def test_long_and_foreign_words(begin: Callable[..., Run], database: Path, tmp_p
     assert state.problem is None
     assert state.refused == ()
     assert state.done
-    found = content(database, str(state.run))
-    params, tags = dict(found["params"]), dict(found["tags"])
+    stored = content(database, str(state.run))
+    params, tags = dict(stored["params"]), dict(stored["tags"])
     assert params["data.past"] == "p" * 6000
     assert params["größe"] == "尺寸"
     assert set(tags["tsforge.reason"]) == {"E"}
     assert history(database, str(state.run), "größe/尺寸") == [(1, 1.0)]
-    assert found["files"] == {"ordner ü/größe – 尺寸.txt": "ß".encode()}
-    assert found["run"][0][:2] == (run.name, "FAILED")
+    assert stored["files"] == {"ordner ü/größe – 尺寸.txt": "ß".encode()}
+    assert stored["run"][0][:2] == (run.name, "FAILED")
 
 
 @pytest.mark.parametrize("when", ["before", "between"])
@@ -417,11 +417,11 @@ def test_a_deleted_experiment_costs_nothing(
     state = deliveries.deliver(run.folder)
     assert state.done
     assert state.problem is None
-    found = content(database, str(state.run))
-    assert len(found["params"]) == 3
-    assert len(found["metrics"]) == 5
-    assert found["versions"] == [(1, "READY")]
-    assert found["run"][0][1] == "FAILED"
+    stored = content(database, str(state.run))
+    assert len(stored["params"]) == 3
+    assert len(stored["metrics"]) == 5
+    assert stored["versions"] == [(1, "READY")]
+    assert stored["run"][0][1] == "FAILED"
 
 
 def test_two_deliverers_at_one_journal(copies: Callable[[], Run], client: Any, database: Path) -> None:
@@ -465,8 +465,8 @@ def test_a_run_is_shown_under_its_parent(
     for run in (child, orphan, parent):
         run.end("FINISHED")
     assert journal.waiting(tmp_path / "runs") == [folders[1], folders[0], folders[2]]
-    above_run, found, alone = (Delivery().deliver(folder) for folder in journal.waiting(tmp_path / "runs"))
-    assert found.done
+    above_run, shown, alone = (Delivery().deliver(folder) for folder in journal.waiting(tmp_path / "runs"))
+    assert shown.done
     assert alone.done
-    assert client.get_run(found.run).data.tags["mlflow.parentRunId"] == above_run.run
+    assert client.get_run(shown.run).data.tags["mlflow.parentRunId"] == above_run.run
     assert "mlflow.parentRunId" not in client.get_run(alone.run).data.tags

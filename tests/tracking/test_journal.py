@@ -1,4 +1,4 @@
-"""A journal keeps what is said of a run, whatever happens to who wrote it."""
+"""A journal keeps all that is written of a run, whatever happens to its writer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def begin(tmp_path: Path, name: str = "run") -> Run:
 
 
 def test_everything_said_is_a_line_in_order(tmp_path: Path) -> None:
-    """Prevents: something that is said of a run and lost before it is delivered."""
+    """Prevents: something that is written of a run and lost before it is delivered."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"w")
     (tmp_path / "picture.png").write_bytes(b"p")
@@ -80,11 +80,11 @@ def test_the_first_end_counts(tmp_path: Path) -> None:
 def test_every_run_has_a_folder_of_its_own_however_many_begin_at_once(tmp_path: Path) -> None:
     """Prevents: two runs of one name in one folder, their lines mixed."""
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: begin(tmp_path, "same"), range(40)))
-    assert len({run.name for run in found}) == 40
-    assert all(run.name.startswith("same-") for run in found)
-    assert len({events(run.folder)[0]["start"]["journal"] for run in found}) == 40
-    assert set(journal.waiting(tmp_path / ".tsforge" / "runs")) == {run.folder for run in found}
+        runs = list(pool.map(lambda _: begin(tmp_path, "same"), range(40)))
+    assert len({run.name for run in runs}) == 40
+    assert all(run.name.startswith("same-") for run in runs)
+    assert len({events(run.folder)[0]["start"]["journal"] for run in runs}) == 40
+    assert set(journal.waiting(tmp_path / ".tsforge" / "runs")) == {run.folder for run in runs}
 
 
 def test_git_does_not_see_journals(tmp_path: Path) -> None:
@@ -92,8 +92,10 @@ def test_git_does_not_see_journals(tmp_path: Path) -> None:
     run = begin(tmp_path)
     assert run.folder is not None
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    found = subprocess.run(["git", "-C", tmp_path, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    assert found.stdout == ""
+    output = subprocess.run(
+        ["git", "-C", tmp_path, "status", "--porcelain"], capture_output=True, text=True, check=True
+    )
+    assert output.stdout == ""
     assert run.folder.stat().st_mode & 0o077 == 0
 
 

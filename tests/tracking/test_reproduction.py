@@ -16,6 +16,7 @@ import tsforge
 from tests.helpers.stores import content, query, runs
 from tsforge.errors import DataError, TrackingError
 from tsforge.model.zoo import ZOO
+from tsforge.plotting import forecasts, training
 from tsforge.tracking import recording, reproduction, store
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -28,10 +29,13 @@ def hourly(seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A store with a fit of every named model, and one of a table in memory."""
+def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store with a fit of every named model and one of a table in memory; no pictures, which take half of it."""
     folder = tmp_path_factory.mktemp("reproduction")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "loss_curve", lambda *_: None)
+        patch.setattr(forecasts, "held_out", lambda *_: None)
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         hourly().to_csv("data.csv", index=False)
@@ -57,11 +61,11 @@ def name_of(folder: Path, kind: str) -> str:
 def test_every_named_model_gives_the_same_scores_again(kind: str, folder: Path) -> None:
     """Prevents: a setting, a seed or an order of sums that matters and is not recorded."""
     name = name_of(folder, kind)
-    found = reproduction.reproduce(name)
-    assert found.recorded.name == name
-    assert set(found.scores) >= {"test/mase", "test/mae", "test/wql", "test/coverage_80", "test/skill"}
-    assert found.agrees
-    for metric, (then, now) in found.scores.items():
+    again = reproduction.reproduce(name)
+    assert again.recorded.name == name
+    assert set(again.scores) >= {"test/mase", "test/mae", "test/wql", "test/coverage_80", "test/skill"}
+    assert again.agrees
+    for metric, (then, now) in again.scores.items():
         assert now == pytest.approx(then, rel=1e-9), metric
 
 
@@ -69,9 +73,9 @@ def test_other_data_is_refused(folder: Path, tmp_path: Path) -> None:
     """Prevents: scores of other data called a reproduction."""
     digest = query(folder / "mlflow.db", "select digest from datasets where name = 'data.csv'")[0][0]
     hourly(seed=1).to_csv(tmp_path / "other.csv", index=False)
-    one = hourly()
-    one.loc[5, "load"] += 0.001
-    for other in (tmp_path / "other.csv", one, hourly().iloc[:-1]):
+    changed = hourly()
+    changed.loc[5, "load"] += 0.001
+    for other in (tmp_path / "other.csv", changed, hourly().iloc[:-1]):
         with pytest.raises(DataError) as problem:
             reproduction.reproduce(name_of(folder, "naive"), other)
         assert f"recorded is {digest}" in problem.value.message
@@ -98,19 +102,19 @@ def test_another_result_does_not_agree(folder: Path) -> None:
     """Prevents: agreement that is always found."""
     client = store.connect(store.address())
     name = name_of(folder, "drift")
-    number = next(number for number, known, _ in runs(folder / "mlflow.db") if known == name)
+    number = next(number for number, title, _ in runs(folder / "mlflow.db") if title == name)
     then = client.get_run(number).data.metrics["test/mae"]
     client.log_metric(number, "test/mae", then * 1.001, step=1)
-    found = reproduction.reproduce(name)
-    assert not found.agrees
-    assert found.largest == pytest.approx(0.001, rel=0.01)
+    again = reproduction.reproduce(name)
+    assert not again.agrees
+    assert again.largest == pytest.approx(0.001, rel=0.01)
 
 
 def test_as_many_threads_as_then_and_as_before_afterwards(folder: Path) -> None:
     """Prevents: last digits that differ for the number of cores, and a process left with another number of threads."""
     client = store.connect(store.address())
     name = name_of(folder, "naive")
-    number = next(number for number, known, _ in runs(folder / "mlflow.db") if known == name)
+    number = next(number for number, title, _ in runs(folder / "mlflow.db") if title == name)
     before = torch.get_num_threads()
     assert client.get_run(number).data.tags["hardware.threads"] == str(before)
     client.set_tag(number, "hardware.threads", str(before + 1))
@@ -127,12 +131,12 @@ def test_a_second_time_that_is_recorded_names_the_first(folder: Path) -> None:
     """Prevents: two runs of one experiment that nobody can tell apart."""
     database = folder / "mlflow.db"
     name = name_of(folder, "naive")
-    known = {number for number, _, _ in runs(database)}
+    earlier = {number for number, _, _ in runs(database)}
     with Tracker() as tracker:
-        found = reproduction.reproduce(name, tracker=tracker)
-    ((second, _, status),) = [run for run in runs(database) if run[0] not in known]
+        again = reproduction.reproduce(name, tracker=tracker)
+    ((second, _, status),) = [run for run in runs(database) if run[0] not in earlier]
     assert status == "FINISHED"
-    assert dict(content(database, second)["tags"])["tsforge.reproduces"] == found.recorded.id
+    assert dict(content(database, second)["tags"])["tsforge.reproduces"] == again.recorded.id
 
 
 def test_a_run_of_something_else_is_refused(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recorded runs and models are found by what a person knows of them, and what is not there is said."""
+"""Recorded runs and models are looked up by any of their names, and an error says which does not exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tsforge.errors import TrackingError
 from tsforge.tracking import registry, store
 from tsforge.tracking import runs as recorded
 
-Made = dict[str, str]
+Ids = dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ def export(word: str) -> Callable[[Path], None]:
 
 
 @pytest.fixture(scope="module")
-def made(client: Any, uri: str) -> Made:
+def ids(client: Any, uri: str) -> Ids:
     """Runs by name: lstm (with a model), gru (with a model), failed, twice, twice."""
     number = store.experiment(client, uri, "tsforge")
-    found = {
+    numbers = {
         "lstm-load-h6-aaaa": run_with(client, number, "lstm-load-h6-aaaa", 0.9, {"kind": "lstm", "seed": 1, "w": 8}),
         "gru-load-h6-bbbb": run_with(client, number, "gru-load-h6-bbbb", 0.7, {"kind": "gru", "seed": 1}),
         "failed": run_with(client, number, "failed", None, {"kind": "gru", "seed": 1}),
@@ -61,25 +61,25 @@ def made(client: Any, uri: str) -> Made:
         "it's mine": run_with(client, number, "it's mine", None, {}),
     }
     for name in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb"):
-        registry.record(client, number, found[name], export(name))
-    return found
+        registry.record(client, number, numbers[name], export(name))
+    return numbers
 
 
-def test_a_run_is_found_by_id_part_of_it_and_name(client: Any, made: Made) -> None:
+def test_a_run_is_found_by_id_part_of_it_and_name(client: Any, ids: Ids) -> None:
     """Prevents: a run that is in the UI and cannot be named on the command line."""
-    for name, run in made.items():
+    for name, run in ids.items():
         assert recorded.get(client, run).id == run
         assert recorded.get(client, run[:10]).id == run
         if not name.startswith("twice"):
             assert recorded.get(client, name).id == run
 
 
-def test_a_word_for_several_runs_names_them(client: Any, made: Made) -> None:
+def test_a_word_for_several_runs_names_them(client: Any, ids: Ids) -> None:
     """Prevents: the wrong one of two runs, silently."""
     with pytest.raises(TrackingError) as problem:
         recorded.get(client, "twice")
-    assert made["twice"] in problem.value.message
-    assert made["twice again"] in problem.value.message
+    assert ids["twice"] in problem.value.message
+    assert ids["twice again"] in problem.value.message
     assert "id" in problem.value.hint
 
 
@@ -94,52 +94,52 @@ def test_a_word_for_several_runs_names_them(client: Any, made: Made) -> None:
         ("both ' and \"", "tsforge runs lists them"),
     ],
 )
-def test_an_unknown_run(word: str, hint: str, client: Any, made: Made) -> None:
+def test_an_unknown_run(word: str, hint: str, client: Any, ids: Ids) -> None:
     """Prevents: a traceback, or a run that merely begins alike."""
-    assert made
+    assert ids
     with pytest.raises(TrackingError) as problem:
         recorded.get(client, word)
     assert f"there is no run '{word}'" in problem.value.message
     assert problem.value.hint == hint
 
 
-def test_the_best_run_comes_first_and_those_without_a_score_last(client: Any, made: Made) -> None:
+def test_the_best_run_comes_first_and_those_without_a_score_last(client: Any, ids: Ids) -> None:
     """Prevents: a table whose first row is not the best."""
-    found = recorded.listing(client, "tsforge")
-    assert [run.metrics.get("test/mase") for run in found] == [0.7, 0.8, 0.8, 0.9, None, None]
-    assert {run.id for run in found} == set(made.values())
-    lstm = next(run for run in found if run.name == "lstm-load-h6-aaaa")
+    listed = recorded.listing(client, "tsforge")
+    assert [run.metrics.get("test/mase") for run in listed] == [0.7, 0.8, 0.8, 0.9, None, None]
+    assert {run.id for run in listed} == set(ids.values())
+    lstm = next(run for run in listed if run.name == "lstm-load-h6-aaaa")
     assert lstm.params == {"kind": "lstm", "seed": "1", "w": "8"}
     assert lstm.status == "FINISHED"
     assert lstm.seconds is not None
 
 
-def test_what_runs_differ_in(client: Any, made: Made) -> None:
+def test_what_runs_differ_in(client: Any, ids: Ids) -> None:
     """Prevents: a setting that only one of two runs has, left out of their comparison."""
-    lstm, gru, failed = (recorded.get(client, made[n]) for n in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb", "failed"))
+    lstm, gru, failed = (recorded.get(client, ids[n]) for n in ("lstm-load-h6-aaaa", "gru-load-h6-bbbb", "failed"))
     assert recorded.differing([lstm, gru]) == ["kind", "w"]
     assert recorded.differing([gru, failed]) == []
 
 
-def test_what_a_run_lacks_is_said(client: Any, made: Made) -> None:
+def test_what_a_run_lacks_is_said(client: Any, ids: Ids) -> None:
     """Prevents: MLflow's own traceback for a run that was recorded by something else."""
-    run = recorded.get(client, made["failed"])
+    run = recorded.get(client, ids["failed"])
     assert recorded.dataset(client, run) == {}
     with pytest.raises(TrackingError, match=r"has no experiment\.toml"):
         recorded.text(client, run, "experiment.toml")
 
 
-def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, made: Made) -> None:
+def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, ids: Ids) -> None:
     """Prevents: a registered model that `predict` cannot find, or another version than was asked for."""
     lstm, gru = "lstm-load-h6-aaaa", "gru-load-h6-bbbb"
     assert registry.register_run(client, lstm, "shop", "champion") == "1"
     assert registry.register_run(client, gru, "shop", "challenger") == "2"
     expected = {
-        f"runs:/{lstm}": lstm, f"runs:/{made[gru]}": gru, f"runs:/{made[gru]}/model": gru, "runs://" + lstm: lstm,
+        f"runs:/{lstm}": lstm, f"runs:/{ids[gru]}": gru, f"runs:/{ids[gru]}/model": gru, "runs://" + lstm: lstm,
         "models:/shop@champion": lstm, "models:/shop@challenger": gru, "models:/shop/1": lstm, "models:/shop/2": gru,
         "models:/shop": gru,
     }  # fmt: skip
-    model = client.get_run(made[lstm]).outputs.model_outputs[0].model_id
+    model = client.get_run(ids[lstm]).outputs.model_outputs[0].model_id
     expected[f"models:/{model}"] = lstm
     for word, name in expected.items():
         assert registry.is_recorded(word)
@@ -152,12 +152,12 @@ def test_models_are_fetched_by_every_name_they_have(client: Any, uri: str, made:
 
 
 def test_registering_in_another_store_leaves_this_folder_alone(
-    client: Any, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Any, ids: Ids, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: MLflow looking for the model in mlflow.db of the current folder, and making that to look there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
-    assert registry.register_run(client, made["lstm-load-h6-aaaa"], "elsewhere") == "1"
+    assert registry.register_run(client, ids["lstm-load-h6-aaaa"], "elsewhere") == "1"
     assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mine.db"
     assert list(tmp_path.iterdir()) == []
 
@@ -174,9 +174,9 @@ def test_registering_in_another_store_leaves_this_folder_alone(
         ("runs:/failed", "has no model", "choose another run"),
     ],
 )
-def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: Any, uri: str, made: Made) -> None:
+def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: Any, uri: str, ids: Ids) -> None:
     """Prevents: a traceback of MLflow for a slip in a model's name."""
-    registry.register_run(client, made["lstm-load-h6-aaaa"], "here", "best")
+    registry.register_run(client, ids["lstm-load-h6-aaaa"], "here", "best")
     with pytest.raises(TrackingError) as problem:
         registry.fetch(word, uri)
     assert message in problem.value.message
@@ -190,14 +190,14 @@ def test_folders_are_no_recorded_models(word: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "alias"), [("a/b", None), ("fine", "latest"), ("", None)])
-def test_names_that_the_registry_refuses(name: str, alias: str | None, client: Any, made: Made) -> None:
+def test_names_that_the_registry_refuses(name: str, alias: str | None, client: Any, ids: Ids) -> None:
     """Prevents: a traceback of MLflow for a name that it does not allow."""
     with pytest.raises(TrackingError) as problem:
-        registry.register_run(client, made["lstm-load-h6-aaaa"], name, alias)
+        registry.register_run(client, ids["lstm-load-h6-aaaa"], name, alias)
     assert problem.value.hint == "choose another name or alias"
 
 
-def test_files_that_are_gone_are_said(client: Any, uri: str, made: Made) -> None:
+def test_files_that_are_gone_are_said(client: Any, uri: str, ids: Ids) -> None:
     """Prevents: "no such model directory" for a folder that the user never named."""
     number = store.experiment(client, uri, "tsforge")
     run = run_with(client, number, "emptied", 1.0, {})
@@ -206,7 +206,7 @@ def test_files_that_are_gone_are_said(client: Any, uri: str, made: Made) -> None
     registry.fetch("runs:/emptied", uri).rmdir()
     with pytest.raises(TrackingError, match="its files are gone"):
         registry.fetch("runs:/emptied", uri)
-    assert made
+    assert ids
 
 
 def test_a_model_of_a_server_is_downloaded(tmp_path: Path) -> None:

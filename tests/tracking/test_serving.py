@@ -59,7 +59,7 @@ def gaps() -> pd.DataFrame:
     return table.drop(index=[30, 31])
 
 
-def known() -> pd.DataFrame:
+def covariates() -> pd.DataFrame:
     """Covariates of every kind, and rows after the end in which only what is known in advance stands."""
     table = texts().assign(region=lambda t: t["item"].map({"b": "north", "a": "south"}))
     table["price"] = np.tile(1 + np.arange(N) % 3, 2)
@@ -78,7 +78,7 @@ COVARIATES = {"data.future": "price,open", "data.past": "rain", "data.static": "
 KINDS: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, str]]] = {
     "string ids": (texts, {}), "integer ids and times": (integers, {"data.time": "date", "data.id": "item"}),
     "days as numbers": (dated, {}), "seconds since 1970": (epochs, {"data.time": "date"}),
-    "missing values": (gaps, {}), "covariates known in advance": (known, COVARIATES),
+    "missing values": (gaps, {}), "covariates known in advance": (covariates, COVARIATES),
     "two targets": (two_targets, {"data.target": "sold,returned"}),
 }  # fmt: skip
 
@@ -89,8 +89,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path) -> Callable[[str], tuple[Path, Path, Path]]:
-    """made(kind) -> its CSV, its model directory, its export; each kind is fitted once."""
+def fitted(folder: Path) -> Callable[[str], tuple[Path, Path, Path]]:
+    """fitted(kind) -> its CSV, its model directory, its export; each kind is fitted once."""
 
     def make(kind: str) -> tuple[Path, Path, Path]:
         here = folder / kind.replace(" ", "-")
@@ -122,7 +122,7 @@ def invoke(exported: Path, body: bytes, kind: str = "application/json") -> list[
 
 
 def bodies(table: Path) -> dict[str, tuple[bytes, str]]:
-    """The same table in every form that a client sends."""
+    """A table in every form that a client sends."""
     frame = pd.read_csv(table)
     rows = list(csv.DictReader(table.open(encoding="utf-8")))  # every value as text
     parquet = io.BytesIO()
@@ -137,9 +137,9 @@ def bodies(table: Path) -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_answer_is_what_predict_writes(kind: str, made: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+def test_the_answer_is_what_predict_writes(kind: str, fitted: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
     """Prevents: a served forecast with other numbers, names, ids or times than the same model's on the command line."""
-    table, model, exported = made(kind)
+    table, model, exported = fitted(kind)
     assert run(["predict", str(model), str(table), "--output", str(tmp_path / "f.csv"), "--quiet"]) == 0
     written = pd.read_csv(tmp_path / "f.csv")
     served = mlflow.pyfunc.load_model(str(exported)).predict(pd.read_csv(table))
@@ -152,10 +152,10 @@ def test_the_answer_is_what_predict_writes(kind: str, made: Callable[..., tuple[
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", ["split", "records", "all text", "csv", "parquet"])
 def test_every_form_of_request_gives_the_same_answer(
-    kind: str, form: str, made: Callable[..., tuple[Path, ...]]
+    kind: str, form: str, fitted: Callable[..., tuple[Path, ...]]
 ) -> None:
     """Prevents: whole numbers, gaps, flags or ids that one form may hold and another may not."""
-    table, model, exported = made(kind)
+    table, model, exported = fitted(kind)
     expected = tsforge.predict(model, table).frame
     rows = pd.DataFrame(invoke(exported, *bodies(table)[form]))
     assert list(rows.columns) == list(expected.columns)
@@ -167,9 +167,9 @@ def test_every_form_of_request_gives_the_same_answer(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_signature_says_what_the_answer_holds(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
+def test_the_signature_says_what_the_answer_holds(kind: str, fitted: Callable[..., tuple[Path, ...]]) -> None:
     """Prevents: a client generated from the signature that cannot read an answer."""
-    table, _, exported = made(kind)
+    table, _, exported = fitted(kind)
     model = mlflow.pyfunc.load_model(str(exported))
     answer = model.predict(pd.read_csv(table))
     says = model.metadata.get_output_schema().to_dict()
@@ -182,17 +182,17 @@ def test_the_signature_says_what_the_answer_holds(kind: str, made: Callable[...,
     assert set(named) == set(pd.read_csv(table).columns) - {"note"}
 
 
-def test_datetimes_come_back_as_their_csv_shows_them(made: Callable[..., tuple[Path, ...]]) -> None:
-    table, _, exported = made("string ids")
+def test_datetimes_come_back_as_their_csv_shows_them(fitted: Callable[..., tuple[Path, ...]]) -> None:
+    table, _, exported = fitted("string ids")
     frame = pd.read_csv(table)
     frame["date"] = pd.to_datetime(frame["date"], format="%d/%m/%Y")
     served = mlflow.pyfunc.load_model(str(exported)).predict(frame)
     assert served["date"].iloc[0] == "2024-03-01"
 
 
-def test_a_series_without_a_forecast_is_null_in_json(made: Callable[..., tuple[Path, ...]]) -> None:
+def test_a_series_without_a_forecast_is_null_in_json(fitted: Callable[..., tuple[Path, ...]]) -> None:
     """Prevents: the word NaN in an answer, which is no JSON."""
-    table, _, exported = made("string ids")
+    table, _, exported = fitted("string ids")
     frame = pd.read_csv(table)
     frame.loc[frame["item"] == "a", "sold"] = None
     body = f'{{"dataframe_split": {frame.to_json(orient="split")}}}'.encode()
@@ -201,8 +201,8 @@ def test_a_series_without_a_forecast_is_null_in_json(made: Callable[..., tuple[P
     assert all(isinstance(row["forecast"], float) for row in rows if row["item"] == "b")
 
 
-def test_parameters(made: Callable[..., tuple[Path, ...]]) -> None:
-    table, model, exported = made("string ids")
+def test_parameters(fitted: Callable[..., tuple[Path, ...]]) -> None:
+    table, model, exported = fitted("string ids")
     served = mlflow.pyfunc.load_model(str(exported))
     frame = pd.read_csv(table)
     answer = served.predict(frame, params={"horizon": 6, "quantiles": [0.9, 0.1]})
@@ -227,44 +227,44 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_parameters_that_are_refused(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
+def test_parameters_that_are_refused(kind: str, fitted: Callable[..., tuple[Path, ...]]) -> None:
     """Prevents: status 500 for a mistake of the sender."""
-    params, said = REFUSED[kind]
-    table, _, exported = made("string ids")
+    params, parts = REFUSED[kind]
+    table, _, exported = fitted("string ids")
     with pytest.raises(mlflow.MlflowException) as caught:
         mlflow.pyfunc.load_model(str(exported)).predict(pd.read_csv(table), params=params)
     assert caught.value.get_http_status_code() == 400
-    for part in said:
+    for part in parts:
         assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
-def test_unknown_parameters_are_refused(kind: str, made: Callable[..., tuple[Path, ...]]) -> None:
+def test_unknown_parameters_are_refused(kind: str, fitted: Callable[..., tuple[Path, ...]]) -> None:
     """Prevents: a misspelt parameter that is dropped in silence, by the model or by its server."""
-    params, said = UNKNOWN[kind]
-    table, _, exported = made("string ids")
+    params, parts = UNKNOWN[kind]
+    table, _, exported = fitted("string ids")
     frame = pd.read_csv(table)
     with pytest.raises(mlflow.MlflowException) as caught:
         mlflow.pyfunc.load_model(str(exported)).unwrap_python_model().predict(frame, params)
     assert caught.value.get_http_status_code() == 400
-    for part in said:
+    for part in parts:
         assert part in str(caught.value)
 
 
 def test_mlflow_itself_warns_of_unknown_parameters(
-    made: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+    fitted: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: silence in Python, where MLflow drops them before any code of a model runs."""
-    table, _, exported = made("string ids")
+    table, _, exported = fitted("string ids")
     warnings: list[str] = []
     monkeypatch.setattr(logging.getLogger("mlflow.models.utils"), "warning", lambda text, *_: warnings.append(text))
     mlflow.pyfunc.load_model(str(exported)).predict(pd.read_csv(table), params={"horizonn": 3})
     assert any("horizonn" in text and "ignored" in text for text in warnings)
 
 
-def test_another_models_unknown_parameters_are_not_our_business(made: Callable[..., tuple[Path, ...]]) -> None:
+def test_another_models_unknown_parameters_are_not_our_business(fitted: Callable[..., tuple[Path, ...]]) -> None:
     """Prevents: MLflow changed for every model of the process by loading one of ours."""
-    table, _, exported = made("string ids")
+    table, _, exported = fitted("string ids")
     mlflow.pyfunc.load_model(str(exported)).predict(pd.read_csv(table))
 
     class Other(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -278,7 +278,7 @@ def test_another_models_unknown_parameters_are_not_our_business(made: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "parts"),
     [
         (lambda t: t.drop(columns="sold"), ["no column 'sold'", "item, date"]),
         (lambda t: t.assign(date="soon"), ["'date'", "'soon'", "2024-01-31"]),
@@ -287,20 +287,20 @@ def test_another_models_unknown_parameters_are_not_our_business(made: Callable[.
     ],
 )
 def test_tables_that_are_refused(
-    spoil: Callable[[pd.DataFrame], Any], said: list[str], made: Callable[..., tuple[Path, ...]]
+    spoil: Callable[[pd.DataFrame], Any], parts: list[str], fitted: Callable[..., tuple[Path, ...]]
 ) -> None:
     """Prevents: status 500 for a mistake of the sender; a path in a request that the server would read."""
-    table, _, exported = made("string ids")
+    table, _, exported = fitted("string ids")
     with pytest.raises(mlflow.MlflowException) as caught:
         mlflow.pyfunc.load_model(str(exported)).predict(spoil(pd.read_csv(table)))
     assert caught.value.get_http_status_code() == 400
-    for part in said:
+    for part in parts:
         assert part in str(caught.value)
 
 
-def test_an_export_holds_text_pictures_and_weights_alone(made: Callable[..., tuple[Path, ...]], folder: Path) -> None:
+def test_an_export_holds_text_pictures_and_weights_alone(fitted: Callable[..., tuple[Path, ...]], folder: Path) -> None:
     """Prevents: a pickle, or a path of this machine, in what is given to others."""
-    _, model, exported = made("string ids")
+    _, model, exported = fitted("string ids")
     files = {p.relative_to(exported).as_posix(): p for p in exported.rglob("*") if p.is_file()}
     ours = {f"artifacts/model/{p.name}" for p in model.iterdir()}
     assert set(files) == {"MLmodel", "model.py", "python_env.yaml", "requirements.txt"} | ours
@@ -316,10 +316,10 @@ def test_an_export_holds_text_pictures_and_weights_alone(made: Callable[..., tup
 
 
 def test_an_export_can_be_moved(
-    made: Callable[..., tuple[Path, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: Callable[..., tuple[Path, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: weights looked for in the folder where the model was fitted, or in the current one."""
-    table, model, _ = made("string ids")
+    table, model, _ = fitted("string ids")
     expected = tsforge.predict(model, table).frame
     shutil.copytree(model, tmp_path / "copy")
     export.export(tmp_path / "copy", tmp_path / "export")
@@ -331,9 +331,9 @@ def test_an_export_can_be_moved(
     np.testing.assert_array_equal(served["forecast"].to_numpy(np.float32), expected["forecast"].to_numpy())
 
 
-def test_an_export_of_version_0_1_still_loads(made: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+def test_an_export_of_version_0_1_still_loads(fitted: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
     """Prevents: registered models that break where the code moves that they import."""
-    table, model, exported = made("string ids")
+    table, model, exported = fitted("string ids")
     shutil.copytree(exported, tmp_path / "old")
     code = (tmp_path / "old" / "model.py").read_text()
     code = code.replace("tsforge.tracking.serving", "tsforge.serving").replace("ServedModel", "Forecaster")
@@ -344,9 +344,9 @@ def test_an_export_of_version_0_1_still_loads(made: Callable[..., tuple[Path, ..
     np.testing.assert_array_equal(served["forecast"].to_numpy(np.float32), expected["forecast"].to_numpy())
 
 
-def test_what_cannot_be_exported(made: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+def test_what_cannot_be_exported(fitted: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
     """Prevents: files of somebody else mixed with ours; a server that starts over half a model."""
-    _, model, exported = made("string ids")
+    _, model, exported = fitted("string ids")
     with pytest.raises(ModelError, match="not empty"):
         export.export(model, exported)
     with pytest.raises(ModelError, match="no such model directory"):

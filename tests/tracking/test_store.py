@@ -1,4 +1,4 @@
-"""Where runs are kept: the address, a local database made whole and once, and what is said when something is wrong."""
+"""Where runs are kept: the address, a local database made whole and once, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pathlib import Path
 import mlflow.store.tracking.sqlalchemy_store
 from tsforge.tracking import store
 
-def one(barrier, name):
+def record(barrier, name):
     barrier.wait()
     uri = store.address()
     client = store.connect(uri)
@@ -35,7 +35,7 @@ def one(barrier, name):
 store.prepare()
 fork = multiprocessing.get_context("fork")  # so that MLflow is imported once for all of them
 barrier = fork.Barrier(int(sys.argv[1]))
-processes = [fork.Process(target=one, args=(barrier, f"run-{i}")) for i in range(int(sys.argv[1]))]
+processes = [fork.Process(target=record, args=(barrier, f"run-{i}")) for i in range(int(sys.argv[1]))]
 for process in processes:
     process.start()
 print(*(process.pid for process in processes), flush=True)

@@ -90,14 +90,14 @@ def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any)
             _ = 1 / 0
         with pytest.raises(KeyboardInterrupt), tracker.run("stopped", {}, {}):
             raise KeyboardInterrupt
-    found = {name.rpartition("-")[0]: (status, run) for run, name, status in runs(database)}
-    assert {name: status for name, (status, _) in found.items()} == {
+    stored = {name.rpartition("-")[0]: (status, run) for run, name, status in runs(database)}
+    assert {name: status for name, (status, _) in stored.items()} == {
         "good": "FINISHED", "bad": "FAILED", "stopped": "KILLED"
     }  # fmt: skip
-    reasons = {name: dict(content(database, run)["tags"]).get("tsforge.reason") for name, (_, run) in found.items()}
+    reasons = {name: dict(content(database, run)["tags"]).get("tsforge.reason") for name, (_, run) in stored.items()}
     assert reasons == {"good": None, "bad": "ZeroDivisionError: division by zero", "stopped": "stopped by Ctrl-C"}
-    assert tracker.id(good) == found["good"][1]
-    assert f"/runs/{found['good'][1]}" in str(tracker.link(good))
+    assert tracker.id(good) == stored["good"][1]
+    assert f"/runs/{stored['good'][1]}" in str(tracker.link(good))
     assert list((place / journal.ROOT).iterdir()) == []
     assert caplog.records == []
 
@@ -147,16 +147,16 @@ def test_a_store_that_is_away_and_comes_back(place: Path, caplog: Any) -> None:
     assert "tsforge runs sync" in note
     assert tracker.id(run) is None
     assert [folder.name for folder in journal.waiting(journal.ROOT)] == [run.name]
-    found = sync(journal.ROOT)
-    assert not found[run.name].done
+    progress = sync(journal.ROOT)
+    assert not progress[run.name].done
     assert len(journal.waiting(journal.ROOT)) == 1
     server.start()
     try:
-        found = sync(journal.ROOT)
+        progress = sync(journal.ROOT)
     finally:
         server.kill()
-    assert found[run.name].done
-    assert found[run.name].problem is None
+    assert progress[run.name].done
+    assert progress[run.name].problem is None
     ((number, name, status),) = runs(server.database)
     assert (name, status) == (run.name, "FINISHED")
     assert history(server.database, number, "val/loss") == [(step, 1 / (step + 1)) for step in range(5)]
@@ -185,7 +185,7 @@ def test_a_slow_store_is_waited_for_and_a_failing_one_is_not(
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("problem", [None, "it does not answer in time"])
 def test_the_courier_gives_up_on_what_fails_alone(monkeypatch: pytest.MonkeyPatch, problem: str | None) -> None:
-    """The same at the other end of the pipe: three looks at the store, each of them longer than patience."""
+    """Prevents: a courier that leaves a slow store; each of three looks at it takes longer than its patience."""
     states = [Delivered(problem=problem), Delivered(problem=problem), Delivered(done=True)]
 
     class Slow:
@@ -236,12 +236,12 @@ def test_the_process_that_trains_knows_nothing_of_mlflow(database: Path, place: 
         [sys.executable, "-c", FIT, *argv, "--quiet", "--json", "--out", "m"], cwd=place, env=environment(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["code"] == 0
-    assert found["loaded"] == []
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["code"] == 0
+    assert report["loaded"] == []
     rows = len((place / "m" / "history.csv").read_text().splitlines()) - 1
     assert rows == 20
-    assert found["calls"] == {"metrics": rows}
+    assert report["calls"] == {"metrics": rows}
     assert [status for _, _, status in runs(database)] == ["FINISHED"]
     assert query(database, "select count(*) from metrics where key = 'val/loss'") == [(rows,)]
     assert not Path("lightning_logs").exists()

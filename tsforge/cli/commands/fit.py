@@ -127,7 +127,7 @@ def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
     status(
         f"{_model(experiment)} on {', '.join(data.target)}: {series}, "
-        f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
+        f"{int(panel.lengths.sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
     status(
