@@ -84,7 +84,7 @@ def backtest(
         run = recorder.finish(board)
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
-        cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
+        cover = {"coverage_by_step": scores.coverage_by_step(board)} if coverage else {}
         where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
         print_json(document(board) | steps | cover | where)
     else:
@@ -102,7 +102,7 @@ def _print(texts: list[Text], written: list[str | None]) -> None:
 
 
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
-    """What can be refused before anything is read."""
+    """Refuse what is wrong before anything is read. Raises ConfigError."""
     from tsforge.backtesting.scoreboard import check_metrics
     from tsforge.plotting.style import check_path
     from tsforge.runtime import files

@@ -24,7 +24,7 @@ def compare(
     source: str | None = None,
     /,
     *,
-    equal: CompareOptions | None = None,
+    compared: CompareOptions | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     options: FitOptions | None = None,
     record: TrackOptions | None = None,
@@ -53,8 +53,8 @@ def compare(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
-    equal, options, record = equal or CompareOptions(), options or FitOptions(), record or TrackOptions()
-    plan = _plan(source, options, equal.settings())
+    compared, options, record = compared or CompareOptions(), options or FitOptions(), record or TrackOptions()
+    plan = _plan(source, options, compared.settings())
     with record.tracker() as tracker:
         from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
