@@ -183,7 +183,8 @@ def test_markdown_reads_back_to_the_same_cells(files: tuple[ComparisonTable, dic
             seen[title] = {c: text for c, text in zip(columns, cells, strict=True) if text}
     assert set(seen) == {row.title for row in table.rows}
     for row in table.rows:
-        assert seen[row.title] == {m: " ".join(dict.fromkeys((c.full, c.word or ""))).strip() for m, c in row.cells.items()}
+        texts = {m: dict.fromkeys((c.full, c.word or "")) for m, c in row.cells.items()}
+        assert seen[row.title] == {m: " ".join(text).strip() for m, text in texts.items()}
     assert ["seeds", "3"] in facts
     assert ["the whole comparison", "754 s"] in facts
 

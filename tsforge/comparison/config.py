@@ -86,7 +86,7 @@ class CompareConfig(Config):
                 near = nearest(name, networks) or f"known: {listing(networks, 20)}"
                 raise ConfigError(f"there is no model '{name}' to compare", near)
         if len(set(self.models)) < max(len(self.models), 1):
-            raise ConfigError("a model is named twice, or none is", f"for example --models {','.join(DEFAULTS)}")
+            raise ConfigError("a model is named twice, or none is", f"for example compare.models={','.join(DEFAULTS)}")
         for name in self.settings:
             if name not in (*self.models, ALL):
                 raise ConfigError(f"settings for '{name}', which is not compared", f"models: {listing(self.models)}")
@@ -165,7 +165,7 @@ def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
         head, _, rest = path.partition(".")
         if head == "model":
             if not rest or rest == "kind":
-                raise ConfigError("a comparison has several models", "name them: --models rnn,lstm,transformer")
+                raise ConfigError("a comparison has several models", "name them: compare.models=rnn,lstm,transformer")
             settings = merge(settings, nest(rest, value))
     return settings
 

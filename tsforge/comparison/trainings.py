@@ -79,7 +79,7 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
     if not len(dataset.parts.test):
         raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
     if config.budget == "time" and experiment.train.max_time is None:
-        raise ConfigError("a budget of time needs the time", "give --max-time 60s, or train.max_time in the TOML file")
+        raise ConfigError("a budget of time needs the time", "give train.max_time=60s")
     counts = {model: widths.of_windows(config.model(model), dataset.source.shape) for model in config.models}
     first = config.models[0]
     asked = config.parameters or counts[first](config.model(first).width)

@@ -84,7 +84,9 @@ def _tuned(done: Sweep, model: str) -> Tuned:
     rows = sorted(done.rows, key=lambda row: row.number)[: plan.sweep.trials]
     best = min((row for row in rows if row.good), key=lambda row: row.values[0], default=None)
     if best is None:
-        raise TrainingError(f"no trial of {plan.title} was completed", f"read {done.folder / 'logs'}, or raise --tune")
+        raise TrainingError(
+            f"no trial of {plan.title} was completed", f"read {done.folder / 'logs'}, or raise compare.tune"
+        )
     varied = [setting for setting in made.settings if not setting.fixed]
     # Settings that a range leaves out are no trial's: then nothing is known of where it started.
     begins = next((row for row in rows if row.default and row.good), None)
@@ -118,7 +120,7 @@ def _plan(setup: Setup, config: CompareConfig, model: str, bench: Bench) -> Plan
         return checked(plan)
     except ConfigError as problem:
         raise ConfigError(
-            f"{model} cannot be tuned: {problem.message}", "fix fewer settings, or leave out --tune"
+            f"{model} cannot be tuned: {problem.message}", "fix fewer settings, or leave out compare.tune"
         ) from None
 
 

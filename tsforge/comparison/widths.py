@@ -47,7 +47,7 @@ def widths(counts: Mapping[str, Count], asked: int) -> dict[str, tuple[int, int]
     possible = {model: _possible(count, asked) for model, count in counts.items()}
     for model, sizes in possible.items():
         if not sizes:
-            raise ConfigError(f"{model}: no width gives about {asked:,} parameters", "ask for more --parameters")
+            raise ConfigError(f"{model}: no width gives about {asked:,} parameters", "ask for more compare.parameters")
     choices = [
         {model: min(sizes, key=lambda wc: abs(math.log(wc[1] / target))) for model, sizes in possible.items()}
         for target in sorted({count for sizes in possible.values() for _, count in sizes})
@@ -58,7 +58,7 @@ def widths(counts: Mapping[str, Count], asked: int) -> dict[str, tuple[int, int]
         raise ConfigError(
             f"no widths give {', '.join(counts)} the same number of parameters within 5 % near {asked:,}; the nearest "
             f"are {', '.join(f'{m} {w} ({c:,})' for m, (w, c) in best.items())}",
-            "ask for other --parameters, or for fewer heads, of which a width is a multiple",
+            "ask for other compare.parameters, or for fewer heads, of which a width is a multiple",
         )
     return min(alike, key=lambda choice: sum(abs(math.log(count / asked)) for _, count in choice.values()))
 

@@ -116,7 +116,7 @@ def _paragraph(screen: _Screen, lead: str, text: str, style: int | None = None) 
 def _grid(screen: _Screen, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table under an empty one; titles are wrapped where the columns leave them too little room."""
     widths = [max(map(_width, column)) for column in zip(header, *rows, strict=True)]
-    widths[0] = min(widths[0], max(1, screen.width - _GAP - sum(_GAP + width for width in widths[1:])))
+    widths[0] = min(max(1, widths[0]), max(1, screen.width - _GAP - sum(_GAP + width for width in widths[1:])))
     lines = [""]
     for i, (title, *cells) in enumerate([header, *rows]):
         parts = [_wrapped(title, widths[0]), *(cell.split("\n") for cell in cells)]
