@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
@@ -59,14 +58,11 @@ def fit(
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    experiment = experiment.on(dataset.config)
-
-    def fit(run: Run) -> fitting.Fit:
+    experiment, wish = experiment.on(dataset.config), wish or Wish()
+    with _run(experiment, dataset, tracker, wish) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
-        return fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
-
-    with _run(experiment, dataset, tracker, wish or Wish()) as run:
-        return _save(fit(run), run, folder, wish or Wish()), run
+        result = fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
+        return _save(result, run, folder, wish), run
 
 
 def keep(
@@ -74,7 +70,7 @@ def keep(
 ) -> tuple[fitting.Fit, Run]:
     """Score and record a model that was trained before, and save its directory."""
     with _run(trained.experiment, dataset, tracker, wish) as run:
-        _rounds(run, trained.rounds)
+        _replay(run, trained.rounds)
         return _save(fitting.score(trained, model, dataset), run, folder, wish), run
 
 
@@ -99,37 +95,30 @@ def _save(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fi
     return result
 
 
-def _rounds(run: Run, rounds: Sequence[Round]) -> None:
+def _replay(run: Run, rounds: Sequence[Round]) -> None:
     """Record the losses of earlier validations."""
-    watch = _watching(run, None)
     for event in rounds:
-        watch(event)
+        _record(run, event)
 
 
 def _chosen(run: Run, result: fitting.Fit) -> None:
     """Record what a tournament chose: the experiment that repeats it, in place of the first one, and its losses."""
     run.text("experiment.toml", result.model.experiment.toml())
-    _rounds(run, result.rounds)
+    _replay(run, result.rounds)
     run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
 
 
-class Recorder:
+class Recorder(ExitStack):
     """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none.
 
     command: the line that makes it again.
     """
 
     def __init__(self, tracker: Tracker, command: str) -> None:
+        super().__init__()
         self.tracker = tracker
         self.wish = Wish(command)
         self.run: Run | None = None
-        self._open = ExitStack()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self._open.__exit__(kind, value, at)
 
     def of_model(self, folder: str | None) -> None:
         """Note that a fitted model is backtested, where `folder` is one."""
@@ -141,7 +130,7 @@ class Recorder:
         if self.run is None:
             labels = tags("backtest", self.wish, experiment.model.kind)
             run = self.tracker.run(f"backtest-{experiment.title}", experiment.flat(), labels)
-            self.run = self._open.enter_context(run)
+            self.run = self.enter_context(run)
         return self.run
 
     def finish(self, board: Scoreboard) -> Run:
@@ -227,18 +216,23 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
 
 
 def _watching(run: Run, report: Report | None) -> Report:
-    """Passes events on, and records the losses of each validation; those of later members as val/loss_2."""
+    """Passes events on and records them."""
 
     def watch(event: Event) -> None:
         if report is not None:
             report(event)
-        if isinstance(event, Round):
-            of = f"_{event.member}" if event.member > 1 else ""
-            run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
-        if isinstance(event, Standing):
-            run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
+        _record(run, event)
 
     return watch
+
+
+def _record(run: Run, event: Event) -> None:
+    """Record the losses of a validation, those of later members as val/loss_2, or the score of a candidate."""
+    if isinstance(event, Round):
+        of = f"_{event.member}" if event.member > 1 else ""
+        run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
+    if isinstance(event, Standing):
+        run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
 
 
 def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
