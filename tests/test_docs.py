@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -61,11 +62,13 @@ def test_links_and_pictures_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_named_files_exist(page: Path) -> None:
-    """Prevents: a page that sends people to a file that was renamed."""
+def test_named_files_and_functions_exist(page: Path) -> None:
+    """Prevents: a page that sends people to a file or a function that was renamed."""
     folders = "tsforge|tests|benchmarks|pipelines|docs|datasets|mlflow"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), path
+    for name in re.findall(r"`(tsforge(?:\.\w+)+)", page.read_text(encoding="utf-8")):
+        assert resolve_name(name), name
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])

@@ -49,7 +49,7 @@ FORECASTS = (
     lambda: replace(point("mae"), weight=weight()), lambda: replace(quantiles(), weight=weight()),
 )  # fmt: skip
 SORTED_LEVELS = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=12, unique=True).map(
-    lambda found: tuple(sorted(found))
+    lambda levels: tuple(sorted(levels))
 )
 
 
@@ -125,11 +125,11 @@ def test_weights_are_of_windows(make: object) -> None:
     total = 0.0
     for b, h, c in np.ndindex(B, H, C):
         if after.observed[b, h, c]:
-            one = torch.zeros(B, H, C, dtype=torch.bool)
-            one[b, h, c] = True
-            total += forecast.loss(after._replace(observed=one)).item() * float(weight()[b, 0, c])
-    found = replace(forecast, weight=weight()).loss(after)
-    assert found.item() == pytest.approx(total / int(after.observed.sum()))
+            only = torch.zeros(B, H, C, dtype=torch.bool)
+            only[b, h, c] = True
+            total += forecast.loss(after._replace(observed=only)).item() * float(weight()[b, 0, c])
+    actual = replace(forecast, weight=weight()).loss(after)
+    assert actual.item() == pytest.approx(total / int(after.observed.sum()))
 
 
 @pytest.mark.parametrize("make", FORECASTS)
@@ -174,10 +174,10 @@ def test_the_point_forecast_is_the_median(levels: tuple[float, ...]) -> None:
 def test_quantiles_in_data_units_against_a_loop() -> None:
     """Units that are broadcast over levels or channels instead of windows."""
     forecast, (loc, scale) = quantiles(), scaling()
-    found = forecast.quantiles().detach()
-    for b, h, c, q in np.ndindex(*found.shape):
+    actual = forecast.quantiles().detach()
+    for b, h, c, q in np.ndindex(*actual.shape):
         expected = loc[b, 0, c] + scale[b, 0, c] * forecast.normalised[b, h, c, q].detach()
-        assert float(found[b, h, c, q]) == pytest.approx(float(expected))
+        assert float(actual[b, h, c, q]) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("kind", ["mse", "mae", "huber"])

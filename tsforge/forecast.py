@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -65,28 +65,18 @@ class Forecast(Protocol):
         """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
-        """The forecast with change(normalised, *given) for its normalised values.
-
-        change: elementwise, and ascending if quantiles shall not cross.
-        given: (B, H, C) each, or what broadcasts to it; all quantiles of a step have the same.
-        """
+        """With change(normalised, *given), step by step, for its normalised values; given (B, H, C) or broadcast."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value per step: the mean if trained with "mse", the median with "mae", between the two with "huber".
-
-    weight: what each window's loss is multiplied by; 1 where None.
-    """
+    """One value per step: the mean if trained with "mse", the median with "mae", between the two with "huber"."""
 
     normalised: Tensor  # (B, H, C)
     scaling: Scaling
     kind: PointLoss = "mse"
-    weight: Tensor | None = None  # (B, 1, C)
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return ()
+    weight: Tensor | None = None  # (B, 1, C), of each window in the loss; 1 where None
+    levels: ClassVar[tuple[float, ...]] = ()
 
     @property
     def point(self) -> Tensor:
@@ -105,15 +95,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Quantiles at ascending levels; the point forecast is the one at `centre` (interpolated where there is none).
-
-    weight: what each window's loss is multiplied by; 1 where None.
-    """
+    """Quantiles at ascending levels; the point forecast is the one at `centre`, interpolated where that is no level."""
 
     normalised: Tensor  # (B, H, C, Q) or (H, C, Q), ascending along Q
     scaling: Scaling
     levels: tuple[float, ...]
-    weight: Tensor | None = None  # (B, 1, C)
+    weight: Tensor | None = None  # (B, 1, C), of each window in the loss; 1 where None
     centre: float = 0.5
 
     @property

@@ -41,12 +41,15 @@ def test_intervals_adapt_once_for_all_metrics_shown_and_not_for_others(monkeypat
     adapted = []
     adapt = forecasts.adapt
     monkeypatch.setattr(forecasts, "adapt", lambda *given: adapted.append(given) or adapt(*given))
-    test = tsforge.backtest(experiment(), table(), config=BacktestConfig(windows=5, stride=3))
-    board = Scoreboard({"": test})
-    assert board.primary == "mase"
-    board.table(["mae", "rmse"])
-    board.against()
-    assert not adapted
-    for name in board.shown:
-        board.table([name])
-    assert len(adapted) == len(board.models)
+    plain, usual = (
+        Scoreboard(
+            {"": tsforge.backtest(experiment(), table(), config=BacktestConfig(windows=5, stride=3, metrics=names))}
+        )
+        for names in (("mae", "rmse"), ())
+    )
+    for board in (plain, usual):
+        for name in board.shown:
+            board.table([name])
+        board.against()
+        board.left_out()
+        assert len(adapted) == (0 if board is plain else len(board.models))

@@ -19,7 +19,9 @@ FEW = (0.05, 0.1, 0.5, 0.9, 0.95)
 Issued = tuple[np.ndarray, np.ndarray]
 
 
-def made(levels: tuple[float, ...], series: int = 1, stride: int = 1, hits: float = 0.4, seed: int = 0) -> Outcome:
+def random_outcome(
+    levels: tuple[float, ...], series: int = 1, stride: int = 1, hits: float = 0.4, seed: int = 0
+) -> Outcome:
     """Forecasts of which many are exactly right, with quantiles that are not symmetric; some truths are missing."""
     rng = np.random.default_rng(seed)
     n = W * series
@@ -47,7 +49,7 @@ def slow(o: Outcome, begin: Calibration, pairs: list[tuple[int, int]], gamma: fl
     """Every interval computed, put in order and judged as it was issued; how many closed ones were hit is counted."""
     levels = o.levels
     middle = min(range(len(levels)), key=lambda q: abs(levels[q] - 0.5))
-    found = o.quantiles.astype(float).copy()
+    quantiles = o.quantiles.astype(float).copy()
     widening = np.array(begin.widening)
     pending: list[tuple[int, int, int, int, float]] = []
     closed_hits = 0
@@ -59,7 +61,7 @@ def slow(o: Outcome, begin: Calibration, pairs: list[tuple[int, int]], gamma: fl
         here = np.flatnonzero(o.time == now)
         for h, c in np.ndindex(H, C):
             for w in here:
-                q = found[w, h, c]
+                q = quantiles[w, h, c]
                 for p, (a, b) in enumerate(pairs):
                     q[a], q[b] = q[a] - widening[h, c, p], q[b] + widening[h, c, p]
                 for k in range(middle - 1, -1, -1):
@@ -71,7 +73,7 @@ def slow(o: Outcome, begin: Calibration, pairs: list[tuple[int, int]], gamma: fl
                 share = 1 - (levels[b] - levels[a])
                 total = 0.0
                 for w in seen:
-                    low, high, y = found[w, h, c, a], found[w, h, c, b], float(o.truth[w, h, c])
+                    low, high, y = quantiles[w, h, c, a], quantiles[w, h, c, b], float(o.truth[w, h, c])
                     hit = low <= y <= high
                     if hit and low == high:
                         closed_hits += 1
@@ -79,17 +81,17 @@ def slow(o: Outcome, begin: Calibration, pairs: list[tuple[int, int]], gamma: fl
                         total += (not hit) - share
                 if seen:
                     pending.append((now + h, h, c, p, gamma * begin.unit[h][c] * total / len(seen)))
-    return found, closed_hits
+    return quantiles, closed_hits
 
 
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("series", [1, 3])
 def test_truths_on_the_forecast_and_closed_intervals(series: int, stride: int) -> None:
     """A closed interval that was hit and narrows on, one that never opens again, hits that count as misses."""
-    o, begin = made(FEW, series, stride, hits=0.97), start(FEW, 2)
-    found = adapt(o, begin, 0.5)
+    o, begin = random_outcome(FEW, series, stride, hits=0.97), start(FEW, 2)
+    actual = adapt(o, begin, 0.5)
     expected, closed = slow(o, begin, [(0, 4), (1, 3)], 0.5)
-    np.testing.assert_allclose(found.quantiles, expected, atol=1e-3)
+    np.testing.assert_allclose(actual.quantiles, expected, atol=1e-3)
     assert closed > 20  # otherwise this test shows nothing
 
 
@@ -98,16 +100,16 @@ def test_truths_on_the_forecast_and_closed_intervals(series: int, stride: int) -
 )
 def test_levels_without_a_mirror_stand_still_and_hold(levels: tuple[float, ...], pairs: list[tuple[int, int]]) -> None:
     """A pair judged to have missed a truth that a level inside it keeps it from missing."""
-    o, begin = made(levels, hits=0.0), start(levels, 1)
-    found = adapt(o, begin, 0.5)
-    np.testing.assert_allclose(found.quantiles, slow(o, begin, pairs, 0.5)[0], atol=1e-3)
+    o, begin = random_outcome(levels, hits=0.0), start(levels, 1)
+    actual = adapt(o, begin, 0.5)
+    np.testing.assert_allclose(actual.quantiles, slow(o, begin, pairs, 0.5)[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("windows", [0, 1, 7])
 @pytest.mark.parametrize("series", [1, 3])
 def test_moves_are_the_same_in_pieces(series: int, windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Origins that change places or get another's truths where not all windows are looked at together."""
-    o, begin = made(FEW, series, stride=2, seed=3), start(FEW, 2)
+    o, begin = random_outcome(FEW, series, stride=2, seed=3), start(FEW, 2)
     mixed = o.part(np.random.default_rng(0).permutation(len(o.truth))[: len(o.truth) * 4 // 5])
     whole = [adapt(x, begin, 0.5).quantiles for x in (o, mixed)]
     monkeypatch.setattr(adaptive, "BLOCK", windows * H * C)
@@ -117,7 +119,7 @@ def test_moves_are_the_same_in_pieces(series: int, windows: int, monkeypatch: py
 
 def test_corrections_of_several_fits_stay_with_their_windows() -> None:
     """The corrections of one fit on the windows of another, before the intervals move or after."""
-    o = made(FEW, hits=0.0)
+    o = random_outcome(FEW, hits=0.0)
     fits = [(25, start(FEW, 2)), (35, start(FEW, 2).model_copy(update={"widening": np.full((H, C, 2), 0.7).tolist()}))]
     both = apply_all(o, fits)
     for part, (_, fit) in zip((slice(0, 25), slice(25, 60)), fits, strict=True):
@@ -132,7 +134,7 @@ def test_corrections_of_several_fits_stay_with_their_windows() -> None:
 
 def test_quantiles_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric that depends on how many windows are looked at together, or corrections on another block's windows."""
-    o = adapt(apply_all(made(FEW, 2), [(50, start(FEW, 2)), (70, None)]), start(FEW, 2).cleared(), 0.3)
+    o = adapt(apply_all(random_outcome(FEW, 2), [(50, start(FEW, 2)), (70, None)]), start(FEW, 2).cleared(), 0.3)
     whole = scores(replace(o), average="points") | {"steps": by_step(o, "wql").tolist()}
     series, windows = by_series(o, "winkler_80"), by_window(o, "coverage_90")
     monkeypatch.setattr(outcome, "BLOCK", 7 * H * C)

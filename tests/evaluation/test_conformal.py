@@ -77,12 +77,12 @@ def spread_apart(quantiles: list[float], levels: tuple[float, ...], moves: list[
 
 
 def sorted_scores(o: Outcome, a: int, b: int, places: list[tuple[int, int, int]]) -> list[float]:
-    found = []
+    scores = []
     for w, h, c in places:
         if o.observed[w, h, c]:
             y, low, high = (float(v) for v in (o.truth[w, h, c], o.quantiles[w, h, c, a], o.quantiles[w, h, c, b]))
-            found.append(max(low - y, y - high) / float(o.spread[w, c]))
-    return np.sort(found).tolist()
+            scores.append(max(low - y, y - high) / float(o.spread[w, c]))
+    return np.sort(scores).tolist()
 
 
 def order_statistic(scores: list[float], nominal: Fraction) -> float:
@@ -96,23 +96,23 @@ def order_statistic(scores: list[float], nominal: Fraction) -> float:
 def test_corrections_against_a_loop(windows: int, width: float, missing: float) -> None:
     """A rank that is one too low, unobserved truths among the scores, another step's or target's correction."""
     o = outcome(windows if not missing else windows + 20, width=width, missing=missing)
-    found = fit(o, LEVELS)
-    assert found is not None
-    assert not found.pooled
-    assert found.windows == len(o.truth)
+    calibration = fit(o, LEVELS)
+    assert calibration is not None
+    assert not calibration.pooled
+    assert calibration.windows == len(o.truth)
     for h in range(4):
         for c in range(2):
             places = [(w, h, c) for w in range(len(o.truth))]
             for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
                 expected = order_statistic(sorted_scores(o, a, b, places), nominal)
-                assert found.widening[h][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+                assert calibration.widening[h][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
             errors = [
                 float(o.truth[w, h, c] - o.point[w, h, c]) / float(o.spread[w, c])
                 for w in range(len(o.truth))
                 if o.observed[w, h, c]
             ]
             reach = np.subtract(*np.quantile(errors, [0.9, 0.1], method="nearest"))
-            assert found.unit[h][c] == pytest.approx(reach, rel=1e-4)
+            assert calibration.unit[h][c] == pytest.approx(reach, rel=1e-4)
 
 
 @pytest.mark.parametrize("n", [39, 50, 200])
@@ -133,10 +133,10 @@ def test_coverage_is_what_was_promised(n: int, width: float) -> None:
         assert nominal <= law.mean() <= nominal + 1 / (n + 1)
         per_column = law.var() + law.mean() * (1 - law.mean()) / tested
         noise = 4 * math.sqrt(per_column / math.prod(columns))
-        found = score(new, name)
-        assert float(nominal) - noise <= found <= float(nominal) + 1 / (n + 1) + noise
+        actual = score(new, name)
+        assert float(nominal) - noise <= actual <= float(nominal) + 1 / (n + 1) + noise
         inside = (new.quantiles[..., a] <= new.truth) & (new.truth <= new.quantiles[..., b])
-        assert inside.mean() == pytest.approx(found)
+        assert inside.mean() == pytest.approx(actual)
         raw = score(outcome(tested, *columns, FEW, seed=2, width=width), name)
         assert abs(raw - float(nominal)) > 0.08  # otherwise this test shows nothing
 
@@ -152,14 +152,14 @@ def test_quantiles_never_cross_and_the_median_never_moves(seed: int, size: float
     count = len(pairs(levels))
     widening = np.random.default_rng(seed).normal(0, size, (3, 2, count)).astype(np.float32)
     start = Calibration(levels=levels, widening=widening.tolist(), unit=np.ones((3, 2)).tolist(), windows=6)
-    found = start.apply(o)
-    assert (np.diff(found.quantiles, axis=-1) >= 0).all()
+    actual = start.apply(o)
+    assert (np.diff(actual.quantiles, axis=-1) >= 0).all()
     if 0.5 in levels:
-        np.testing.assert_array_equal(found.quantiles[..., levels.index(0.5)], o.quantiles[..., levels.index(0.5)])
+        np.testing.assert_array_equal(actual.quantiles[..., levels.index(0.5)], o.quantiles[..., levels.index(0.5)])
     for w, h, c in np.ndindex(6, 3, 2):
         moves = [float(o.spread[w, c] * widening[h, c, p]) for p in range(count)]
         expected = spread_apart(o.quantiles[w, h, c].astype(float).tolist(), levels, moves)
-        np.testing.assert_allclose(found.quantiles[w, h, c], expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(actual.quantiles[w, h, c], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_applying_changes_nothing_but_quantiles() -> None:
@@ -168,10 +168,10 @@ def test_applying_changes_nothing_but_quantiles() -> None:
     before = o.quantiles.copy()
     start = fit(o, LEVELS)
     assert start is not None
-    found = start.apply(o)
+    actual = start.apply(o)
     np.testing.assert_array_equal(o.quantiles, before)
     for name in ("truth", "point", "observed", "spread", "series", "time"):
-        assert getattr(found, name) is getattr(o, name)
+        assert getattr(actual, name) is getattr(o, name)
 
 
 def test_a_point_forecast_gets_quantiles() -> None:
@@ -180,12 +180,12 @@ def test_a_point_forecast_gets_quantiles() -> None:
     start = fit(o, LEVELS)
     assert start is not None
     assert start.levels == LEVELS
-    found = start.apply(new)
-    assert found.levels == LEVELS
-    assert found.quantiles.shape == (*new.truth.shape, len(LEVELS))
-    np.testing.assert_array_equal(found.quantiles[..., LEVELS.index(0.5)], new.point)
-    assert score(found, "coverage_80") == pytest.approx(0.8, abs=0.03)
-    assert score(found, "coverage_90") == pytest.approx(0.9, abs=0.03)
+    actual = start.apply(new)
+    assert actual.levels == LEVELS
+    assert actual.quantiles.shape == (*new.truth.shape, len(LEVELS))
+    np.testing.assert_array_equal(actual.quantiles[..., LEVELS.index(0.5)], new.point)
+    assert score(actual, "coverage_80") == pytest.approx(0.8, abs=0.03)
+    assert score(actual, "coverage_90") == pytest.approx(0.9, abs=0.03)
     # Symmetric about the point, so that each pair is the order statistic of absolute errors.
     scaled = np.abs(o.truth - o.point)[:, 1, 0] / o.spread[:, 0]
     assert start.widening[1][0][0] == pytest.approx(np.sort(scaled)[math.ceil(301 * 0.9) - 1], rel=1e-5)
@@ -206,8 +206,8 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     assert start is not None
     assert other is not None
     np.testing.assert_allclose(np.array(other.widening), np.array(start.widening), rtol=1e-3, atol=1e-5)
-    found, expected = other.apply(scaled(new)).quantiles, factor * start.apply(new).quantiles
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    actual, expected = other.apply(scaled(new)).quantiles, factor * start.apply(new).quantiles
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
     wide = adapt(scaled(new), other).quantiles
     np.testing.assert_allclose(wide, factor * adapt(new, start).quantiles, rtol=1e-4)
 
@@ -215,9 +215,9 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
 def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> None:
     """Corrections from a handful of windows of one step, or steps pooled without a word."""
     o = outcome(20, width=0.5, missing=0.2)
-    found = fit(o, LEVELS)
-    assert found is not None
-    assert found.pooled
+    calibration = fit(o, LEVELS)
+    assert calibration is not None
+    assert calibration.pooled
     least = int(o.observed.sum(axis=0).min())
     assert f"only {least} held-out windows" in caplog.text
     assert "all steps share one correction" in caplog.text
@@ -226,16 +226,16 @@ def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> N
         places = [(w, h, c) for w in range(20) for h in range(4)]
         for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
             expected = order_statistic(sorted_scores(o, a, b, places), nominal)
-            assert {found.widening[h][c][p] for h in range(4)} == {found.widening[0][c][p]}
-            assert found.widening[0][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-    assert len({found.unit[h][0] for h in range(4)}) == 1
+            assert {calibration.widening[h][c][p] for h in range(4)} == {calibration.widening[0][c][p]}
+            assert calibration.widening[0][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert len({calibration.unit[h][0] for h in range(4)}) == 1
 
 
 def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
     """A limit that is one off, or one step's missing truths that go unnoticed."""
-    found = fit(outcome(30), LEVELS)
-    assert found is not None
-    assert not found.pooled
+    calibration = fit(outcome(30), LEVELS)
+    assert calibration is not None
+    assert not calibration.pooled
     assert not caplog.text
     o = outcome(30)
     o.observed[3, 2, 1] = False
@@ -248,11 +248,11 @@ def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_pair_with_too_few_scores_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """A promise of 90 % from five scores: the largest of them is passed off as the sixth."""
     o = outcome(1, horizon=5, targets=1, width=0.1)
-    found = fit(o, LEVELS)
-    assert found is not None
-    assert found.pooled
+    calibration = fit(o, LEVELS)
+    assert calibration is not None
+    assert calibration.pooled
     assert "some intervals are left as they are" in caplog.text
-    widening = found.widening[0][0]
+    widening = calibration.widening[0][0]
     places = [(0, h, 0) for h in range(5)]
     for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
         scores = sorted_scores(o, a, b, places)
@@ -265,13 +265,13 @@ def test_a_target_that_was_never_observed_is_left_as_it_is() -> None:
     """NaN intervals of a dead sensor beside a live one."""
     o = outcome(60)
     o.observed[:, :, 1] = False
-    found = fit(o, LEVELS)
-    assert found is not None
-    values = np.array(found.widening)
+    calibration = fit(o, LEVELS)
+    assert calibration is not None
+    values = np.array(calibration.widening)
     assert np.isfinite(values).all()
     assert (values[:, 1] == 0).all()
     assert (values[:, 0] != 0).all()
-    assert np.isfinite(np.array(found.unit)).all()
+    assert np.isfinite(np.array(calibration.unit)).all()
 
 
 def test_without_pairs_or_truths_there_is_nothing_to_learn() -> None:
@@ -347,13 +347,13 @@ def test_adaptive_against_a_loop(stride: int, series: int, levels: tuple[float, 
     start = fit(outcome(60, 4, 2, levels, seed=9, width=0.7), FEW)
     assert start is not None
     o = shuffled(outcome(40 * series, 4, 2, levels, seed=series, noise=1.6, **settings_))
-    found = adapt(o, start, 0.1)
-    assert found.levels == FEW
-    np.testing.assert_allclose(found.quantiles, slow_adapt(o, start, 0.1), rtol=1e-4, atol=1e-4)
+    actual = adapt(o, start, 0.1)
+    assert actual.levels == FEW
+    np.testing.assert_allclose(actual.quantiles, slow_adapt(o, start, 0.1), rtol=1e-4, atol=1e-4)
     static = start.apply(o)
     first = o.time == o.time.min()
-    np.testing.assert_allclose(found.quantiles[first], static.quantiles[first], rtol=1e-5)
-    assert np.abs(found.quantiles - static.quantiles).max() > 0.1  # otherwise this test shows nothing
+    np.testing.assert_allclose(actual.quantiles[first], static.quantiles[first], rtol=1e-5)
+    assert np.abs(actual.quantiles - static.quantiles).max() > 0.1  # otherwise this test shows nothing
 
 
 @settings(deadline=None, max_examples=40)
@@ -407,9 +407,9 @@ def test_adaptive_narrows_again() -> None:
     start = fit(outcome(200, 3, 1, FEW, seed=1), FEW)
     assert start is not None
     calm = outcome(3000, 3, 1, FEW, seed=2, noise=0.5)
-    found = adapt(calm, start).part(slice(1500, None))
-    assert score(found, "coverage_80") == pytest.approx(0.8, abs=0.02)
-    assert score(found, "width_80") < 0.6 * score(start.apply(calm), "width_80")
+    actual = adapt(calm, start).part(slice(1500, None))
+    assert score(actual, "coverage_80") == pytest.approx(0.8, abs=0.02)
+    assert score(actual, "width_80") < 0.6 * score(start.apply(calm), "width_80")
 
 
 def test_missing_truths_move_nothing() -> None:
@@ -429,8 +429,8 @@ def test_to_start_from_corrected_intervals_is_to_start_from_the_corrections() ->
     assert start.cleared().model_copy(update={"widening": start.widening}) == start
     o = outcome(100, 4, 2, levels, width=0.5, series=2)
     np.testing.assert_array_equal(start.cleared().apply(o).quantiles, o.quantiles)
-    found = adapt(start.apply(o), start.cleared()).quantiles
-    np.testing.assert_allclose(found, adapt(o, start).quantiles, rtol=1e-5)
+    actual = adapt(start.apply(o), start.cleared()).quantiles
+    np.testing.assert_allclose(actual, adapt(o, start).quantiles, rtol=1e-5)
 
 
 def test_adapting_changes_nothing_but_quantiles() -> None:
@@ -442,10 +442,10 @@ def test_adapting_changes_nothing_but_quantiles() -> None:
         other = outcome(90, 4, 2, levels, seed=seed, width=width)
         o = replace(truths, point=other.point, distribution=other.distribution)
         raw = o.quantiles.copy()
-        found = adapt(o, start, 0.1)
-        np.testing.assert_array_equal(found.quantiles, adapt(o, start, 0.1).quantiles)
+        actual = adapt(o, start, 0.1)
+        np.testing.assert_array_equal(actual.quantiles, adapt(o, start, 0.1).quantiles)
         np.testing.assert_array_equal(replace(o).quantiles, raw)
-        assert found.point is o.point
+        assert actual.point is o.point
 
 
 def test_one_origin_and_none() -> None:
@@ -462,7 +462,7 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
     """600 origins without any error that narrow a closed interval further and further: the next noise is all missed."""
     rng = np.random.default_rng(0)
 
-    def made(noise: np.ndarray, begin: int) -> Outcome:
+    def forecasts(noise: np.ndarray, begin: int) -> Outcome:
         W = len(noise)
         point, ones = np.zeros((W, 1, 1), dtype=np.float32), np.ones((W, 1))
         quantiles = np.array([-1.3, 0, 1.3], dtype=np.float32) + point[..., None]
@@ -474,10 +474,10 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
             np.zeros(W, dtype=np.int64), begin + np.arange(W),
         )  # fmt: skip
 
-    start = fit(made(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
+    start = fit(forecasts(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
     assert start is not None
-    found = adapt(made(np.r_[np.zeros(600), rng.normal(size=400)], 500), start, 0.05)
-    low, high = found.quantiles[600:, 0, 0, 0], found.quantiles[600:, 0, 0, 2]
-    truth = found.truth[600:, 0, 0]
+    actual = adapt(forecasts(np.r_[np.zeros(600), rng.normal(size=400)], 500), start, 0.05)
+    low, high = actual.quantiles[600:, 0, 0, 0], actual.quantiles[600:, 0, 0, 2]
+    truth = actual.truth[600:, 0, 0]
     assert ((low <= truth) & (truth <= high))[:100].mean() > 0.5
     assert ((low <= truth) & (truth <= high))[100:].mean() == pytest.approx(0.8, abs=0.05)

@@ -114,9 +114,9 @@ def test_pooled_over_points_against_utilsforecast(name: str, missing: float) -> 
     """Missing truths counted as zeros, a mean of means, or a definition of our own under a known name."""
     o = outcome(missing)
     library, factor = PLAIN[name]
-    found = library(frame(o, "points"))["f"]
-    assert len(found) == 1
-    assert score(o, name) == pytest.approx(factor * found[0], rel=1e-6)
+    expected = library(frame(o, "points"))["f"]
+    assert len(expected) == 1
+    assert score(o, name) == pytest.approx(factor * expected[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -125,10 +125,10 @@ def test_mean_over_series_against_utilsforecast(name: str, missing: float) -> No
     """A long series that outweighs short ones, or the targets of one series that count as one."""
     o = outcome(missing)
     library, factor = PLAIN[name]
-    found = library(frame(o, "series")).sort_values("unique_id")["f"].to_numpy()
-    assert len(found) == N * C
-    assert score(o, name, "series") == pytest.approx(factor * found.mean(), rel=1e-6)
-    np.testing.assert_allclose(by_series(o, name).ravel(), factor * found, rtol=1e-5)
+    expected = library(frame(o, "series")).sort_values("unique_id")["f"].to_numpy()
+    assert len(expected) == N * C
+    assert score(o, name, "series") == pytest.approx(factor * expected.mean(), rel=1e-6)
+    np.testing.assert_allclose(by_series(o, name).ravel(), factor * expected, rtol=1e-5)
     assert name == "bias" or score(o, name, "series") != pytest.approx(score(o, name), rel=1e-3)
 
 
@@ -138,13 +138,13 @@ def test_scaled_errors_against_utilsforecast(name: str, missing: float) -> None:
     """Another series' scale, a scale of the test part, or a root taken before the mean."""
     o = outcome(missing)
     rows = frame(o, "series")
-    found = (
+    expected = (
         getattr(reference, name)(rows, ["f"], SEASON, history()).sort_values("unique_id").set_index("unique_id")["f"]
     )
-    assert score(o, name, "series") == pytest.approx(found.mean(), rel=1e-5)
+    assert score(o, name, "series") == pytest.approx(expected.mean(), rel=1e-5)
     count = rows.groupby("unique_id").size()
     power = 2 if name == "rmsse" else 1
-    pooled = float((count * found**power).sum() / count.sum()) ** (1 / power)
+    pooled = float((count * expected**power).sum() / count.sum()) ** (1 / power)
     assert score(o, name) == pytest.approx(pooled, rel=1e-5)
 
 
@@ -177,9 +177,9 @@ def test_pinball_against_scikit_learn_and_scoringrules(q: int) -> None:
     """Slopes of the pinball loss swapped, or the quantile of another level."""
     o = outcome()
     y, f = o.truth[o.observed].astype(float), o.quantiles[..., q][o.observed].astype(float)
-    found = score(o, f"pinball_{LEVELS[q]}")
-    assert found == pytest.approx(sklearn.metrics.mean_pinball_loss(y, f, alpha=LEVELS[q]))
-    assert found == pytest.approx(np.mean(scoringrules.quantile_score(y, f, LEVELS[q], backend="numpy")))
+    actual = score(o, f"pinball_{LEVELS[q]}")
+    assert actual == pytest.approx(sklearn.metrics.mean_pinball_loss(y, f, alpha=LEVELS[q]))
+    assert actual == pytest.approx(np.mean(scoringrules.quantile_score(y, f, LEVELS[q], backend="numpy")))
 
 
 def test_crps_against_scoringrules() -> None:
@@ -280,8 +280,8 @@ def test_steps_windows_and_series_against_loops(name: str) -> None:
         ),
         (np.array([score(o, name)]), [loop(o, name)]),
     )
-    for found, expected in kinds:
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    for actual, expected in kinds:
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
     assert np.isnan(by_step(o, name)[2])
     own = np.array(kinds[2][1])
     assert score(o, name, "series") == pytest.approx(np.nanmean(own), rel=1e-6)
@@ -355,8 +355,8 @@ def test_nothing_observed_is_unknown_and_quiet(name: str, average: Average) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert math.isnan(score(o, name, average))
-        for found in (by_step(o, name), by_window(o, name), by_series(o, name)):
-            assert np.isnan(found).all()
+        for actual in (by_step(o, name), by_window(o, name), by_series(o, name)):
+            assert np.isnan(actual).all()
         assert math.isnan(score(o.part(slice(0, 0)), name, average))
 
 
@@ -528,6 +528,6 @@ def test_steps_of_different_horizons() -> None:
     o, other = outcome(), outcome(seed=1)
     short = replace(other, **{n: getattr(other, n)[:, :3] for n in ("truth", "observed", "point")})
     short = with_quantiles(short, other.quantiles[:, :3], other.levels)
-    found = stepwise([sums(part, ["mae"], "step")["mae"] for part in (o, short)])
-    np.testing.assert_allclose(found[3:], by_step(o, "mae")[3:])
-    np.testing.assert_allclose(found[:3], by_step(concatenated([o, other]), "mae")[:3])
+    actual = stepwise([sums(part, ["mae"], "step")["mae"] for part in (o, short)])
+    np.testing.assert_allclose(actual[3:], by_step(o, "mae")[3:])
+    np.testing.assert_allclose(actual[:3], by_step(concatenated([o, other]), "mae")[:3])

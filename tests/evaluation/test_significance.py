@@ -91,10 +91,10 @@ def test_origins_are_averaged_over_series() -> None:
     series, time = np.repeat(np.arange(5), 12), np.tile(np.arange(0, 120, 10), 5)
     a = outcome(np.abs(np.tile(common, 5))[:, None] + 1.0 + np.zeros((60, 10)), series, time)
     b = outcome(np.ones((60, 10)), series, time)
-    found = compare(a, b)
-    assert (found.count, found.of) == (12, "origins")
-    assert found.p == pytest.approx(ttest_1samp(np.abs(common), 0).pvalue, rel=1e-4)
-    assert found.difference == pytest.approx(np.abs(common).mean(), rel=1e-5)
+    result = compare(a, b)
+    assert (result.count, result.of) == (12, "origins")
+    assert result.p == pytest.approx(ttest_1samp(np.abs(common), 0).pvalue, rel=1e-4)
+    assert result.difference == pytest.approx(np.abs(common).mean(), rel=1e-5)
 
 
 def test_overlap_follows_from_the_stride() -> None:
@@ -112,9 +112,9 @@ def test_one_origin_each_compares_series() -> None:
     errors = np.abs(rng.normal(0, 1, (30, 4)))
     time = rng.integers(10, 90, 30)
     a, b = (outcome(e, np.arange(30), time) for e in (errors, np.full((30, 4), 0.5)))
-    found = compare(a, b)
-    assert (found.count, found.of) == (30, "series")
-    assert found.p == pytest.approx(ttest_1samp(errors.mean(1) - 0.5, 0).pvalue, rel=1e-4)
+    result = compare(a, b)
+    assert (result.count, result.of) == (30, "series")
+    assert result.p == pytest.approx(ttest_1samp(errors.mean(1) - 0.5, 0).pvalue, rel=1e-4)
 
 
 def test_verdicts() -> None:

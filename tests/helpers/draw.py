@@ -20,6 +20,7 @@ MATRIX = ("nlinear", "cyclenet")  # one matrix of each channel by itself: no lay
 RELATIVE = ("growth-gru",)  # a form whose windows are relative to their own level
 FORMS = (*PATCH, *VARIATE)
 NEURAL = (*POINT, *FORMS)
+SCALINGS = ("none", "last", "standard", "change")
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)  # what a scaler takes from a training part
 BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
 
@@ -48,9 +49,9 @@ def truth(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 
 
 def scaler(kind: str) -> WindowScaler:
     """A scaler for two targets that knows their level."""
-    made = WindowScaler(2, kind)
-    made.fit(torch.tensor(CENTRE), torch.tensor(SPREAD))
-    return made
+    net = WindowScaler(2, kind)
+    net.fit(torch.tensor(CENTRE), torch.tensor(SPREAD))
+    return net
 
 
 def network(kind: str, shape: WindowShape = SHAPE, seed: int = 0, **settings: object) -> nn.Module:
@@ -64,16 +65,16 @@ def network(kind: str, shape: WindowShape = SHAPE, seed: int = 0, **settings: ob
     overrides |= {"model." + name.replace("__", "."): value for name, value in settings.items()}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = build(overrides).model.build(shape)
+        net = build(overrides).model.build(shape)
         with torch.no_grad():
-            for name, parameter in made.named_parameters():
+            for name, parameter in net.named_parameters():
                 if name != "gate":
                     parameter.add_(0.2 * torch.randn_like(parameter))
-    return made.eval()
+    return net.eval()
 
 
-def values(made: nn.Module, given: Context) -> torch.Tensor:
+def values(net: nn.Module, given: Context) -> torch.Tensor:
     """(B, H, C, Q): everything a forecast says, the point where it has no quantiles."""
     with torch.no_grad():
-        forecast = made(given)
+        forecast = net(given)
         return forecast.quantiles() if forecast.levels else forecast.point.unsqueeze(-1)

@@ -26,10 +26,10 @@ def noise(*size: int, seed: int = 0) -> Tensor:
 
 def attention(heads: int) -> Attention:
     torch.manual_seed(0)
-    made = Attention(D, heads).double()
-    for parameter in made.parameters():
+    net = Attention(D, heads).double()
+    for parameter in net.parameters():
         nn.init.normal_(parameter, std=0.7)
-    return made
+    return net
 
 
 def given(kind: str) -> tuple[Tensor, Tensor]:
@@ -44,35 +44,35 @@ KINDS = pytest.mark.parametrize("kind", ["self", "causal", "cross"])
 @pytest.mark.parametrize("heads", [1, 2, 3])
 def test_weights_times_values_are_what_the_fused_kernel_gives(kind: str, heads: int) -> None:
     """Weights of something other than what the network computes: another scale, mask or order of heads."""
-    made, (x, memory) = attention(heads), given(kind)
-    value = made.key_value(memory)[..., D:].view(3, -1, heads, D // heads).transpose(1, 2)
-    mixed = made.weights(x, memory, causal=kind == "causal") @ value
-    torch.testing.assert_close(made.out(mixed.transpose(1, 2).flatten(2)), made(x, memory, causal=kind == "causal"))
+    net, (x, memory) = attention(heads), given(kind)
+    value = net.key_value(memory)[..., D:].view(3, -1, heads, D // heads).transpose(1, 2)
+    mixed = net.weights(x, memory, causal=kind == "causal") @ value
+    torch.testing.assert_close(net.out(mixed.transpose(1, 2).flatten(2)), net(x, memory, causal=kind == "causal"))
 
 
 @KINDS
 def test_weights_of_one_head_by_a_loop(kind: str) -> None:
     """The softmax over the wrong axis, or keys of a neighbouring head."""
-    made, (x, memory) = attention(2), given(kind)
-    found = made.weights(x, memory, causal=kind == "causal")
+    net, (x, memory) = attention(2), given(kind)
+    actual = net.weights(x, memory, causal=kind == "causal")
     s, a, d = 1, 1, 3
     for t in range(x.shape[1]):
-        query = (made.query.weight @ x[s, t] + made.query.bias)[a * d : (a + 1) * d]
+        query = (net.query.weight @ x[s, t] + net.query.bias)[a * d : (a + 1) * d]
         seen = range(t + 1) if kind == "causal" else range(memory.shape[1])
-        keys = [(made.key_value.weight[:D] @ memory[s, n])[a * d : (a + 1) * d] for n in seen]
+        keys = [(net.key_value.weight[:D] @ memory[s, n])[a * d : (a + 1) * d] for n in seen]
         shares = [math.exp(float((query @ key).detach()) / math.sqrt(d)) for key in keys]
         expected = [share / sum(shares) for share in shares] + [0.0] * (memory.shape[1] - len(seen))
-        assert found[s, a, t].tolist() == pytest.approx(expected)
+        assert actual[s, a, t].tolist() == pytest.approx(expected)
 
 
 def test_rows_sum_to_one_and_the_future_is_masked() -> None:
     """A mask that is shifted by one, or normalised before it is applied."""
-    made, (x, memory) = attention(2), given("causal")
-    found = made.weights(x, memory, causal=True)
-    torch.testing.assert_close(found.sum(dim=-1), torch.ones(3, 2, 4, dtype=torch.float64))
+    net, (x, memory) = attention(2), given("causal")
+    actual = net.weights(x, memory, causal=True)
+    torch.testing.assert_close(actual.sum(dim=-1), torch.ones(3, 2, 4, dtype=torch.float64))
     seen = torch.ones(4, 4, dtype=torch.bool).tril()
-    assert (found[..., ~seen] == 0).all()
-    assert (found[..., seen] > 0).all()
+    assert (actual[..., ~seen] == 0).all()
+    assert (actual[..., seen] > 0).all()
 
 
 @pytest.mark.parametrize("horizon", [5, 12, 20])
@@ -88,10 +88,10 @@ def test_every_attention_has_its_name_and_shape(horizon: int, channels: str) -> 
         "lstm": {},
     }
     for kind, maps in expected.items():
-        made = network(kind, shape, tokens__channels=channels)
-        found = attribution.attention(made, context(shape, 1))
-        assert {name: tuple(w.shape) for name, w in found.items()} == {n: (2, S, 4, *s) for n, s in maps.items()}
-        for weights in found.values():
+        net = network(kind, shape, tokens__channels=channels)
+        actual = attribution.attention(net, context(shape, 1))
+        assert {name: tuple(w.shape) for name, w in actual.items()} == {n: (2, S, 4, *s) for n, s in maps.items()}
+        for weights in actual.values():
             torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
     causal = attribution.attention(network("transformer", shape), context(shape, 1))["future"]
     assert (causal[..., torch.ones(horizon, horizon, dtype=torch.bool).triu(1)] == 0).all()
@@ -103,39 +103,39 @@ def test_steps_that_are_not_read_have_no_attention(kind: str, name: str) -> None
     long, given = network(kind, recent=8), context(SHAPE)
     short = network(kind, SHAPE._replace(context=8))
     cut = [part[:, 4:] for part in given[:4]]
-    left, found = (
+    left, actual = (
         attribution.attention(short, Context(*cut, *given[4:]))[name],
         attribution.attention(long, given)[name],
     )
-    assert (found[..., :4] == 0).all()
-    torch.testing.assert_close(found[..., 4:], left)
-    assert found.shape[-1] == SHAPE.context + (SHAPE.horizon if name == "joint" else 0)
+    assert (actual[..., :4] == 0).all()
+    torch.testing.assert_close(actual[..., 4:], left)
+    assert actual.shape[-1] == SHAPE.context + (SHAPE.horizon if name == "joint" else 0)
 
 
 @pytest.mark.parametrize("kind", TRANSFORMERS)
 def test_looking_leaves_the_network_as_it_was(kind: str) -> None:
     """Hooks left behind, gradients left on the weights, a forecast that has moved."""
-    made, window = network(kind), context(SHAPE, 1)
-    before = made(window).quantiles()
-    attribution.attention(made, window)
-    attribution.saliency(made, window)
-    assert torch.equal(made(window).quantiles(), before)
-    assert all(not module._forward_hooks for module in made.modules())
-    assert all(parameter.grad is None for parameter in made.parameters())
+    net, window = network(kind), context(SHAPE, 1)
+    before = net(window).quantiles()
+    attribution.attention(net, window)
+    attribution.saliency(net, window)
+    assert torch.equal(net(window).quantiles(), before)
+    assert all(not part._forward_hooks for part in net.modules())
+    assert all(parameter.grad is None for parameter in net.parameters())
 
 
 def test_nothing_is_left_behind_by_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception half way through a forward pass, after which all later ones would still be recorded."""
-    made, window = network("transformer"), context(SHAPE, 1)
+    net, window = network("transformer"), context(SHAPE, 1)
 
     def fail(_features: Tensor, _base: Tensor, _scaling: Scaling) -> Point:
         raise RuntimeError("in the head")
 
-    monkeypatch.setattr(made.head, "forward", fail)
+    monkeypatch.setattr(net.head, "forward", fail)
     for look in (attribution.attention, attribution.saliency):
         with pytest.raises(RuntimeError, match="in the head"):
-            look(made, window)
-    assert all(not module._forward_hooks for module in made.modules())
+            look(net, window)
+    assert all(not part._forward_hooks for part in net.modules())
 
 
 def test_a_forecast_computes_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,10 +156,10 @@ def doubled(window: Context) -> Context:
 @pytest.mark.parametrize("scaling", ["standard", "last"])
 def test_saliency_is_the_finite_difference(kind: str, scaling: str) -> None:
     """Steps, targets or units mixed up; a normalisation that is differentiated too; gaps that count."""
-    made, window = network(kind, scaling=scaling).double(), doubled(context(SHAPE, 1))
-    found = attribution.saliency(made, window)
-    fixed = made.scaler.scaling(*window[:2])
-    made.scaler.scaling = lambda *_given: fixed
+    net, window = network(kind, scaling=scaling).double(), doubled(context(SHAPE, 1))
+    actual = attribution.saliency(net, window)
+    fixed = net.scaler.scaling(*window[:2])
+    net.scaler.scaling = lambda *_given: fixed
     h, eps = SHAPE.horizon, 1e-6
     with torch.no_grad():
         for step in range(SHAPE.context):
@@ -168,8 +168,8 @@ def test_saliency_is_the_finite_difference(kind: str, scaling: str) -> None:
                 moved = [window.target.clone() for _ in range(2)]
                 for target, sign in zip(moved, (1, -1), strict=True):
                     target[0, step, c] += sign * eps * fixed.scale[0, 0, c]
-                up, down = (made(window._replace(target=target)).point[0] for target in moved)
-                torch.testing.assert_close(found[:h, :, step, c], (up - down) / (2 * eps) * z, rtol=1e-4, atol=1e-6)
+                up, down = (net(window._replace(target=target)).point[0] for target in moved)
+                torch.testing.assert_close(actual[:h, :, step, c], (up - down) / (2 * eps) * z, rtol=1e-4, atol=1e-6)
 
 
 class Toy(nn.Module):
@@ -188,34 +188,34 @@ class Toy(nn.Module):
 
 def test_saliency_of_a_linear_network_in_closed_form() -> None:
     """A saliency that does not add up to the forecast."""
-    made, window = Toy(SHAPE), context(SHAPE, 1)
-    found, forecast = attribution.saliency(made, window), made(window)
+    net, window = Toy(SHAPE), context(SHAPE, 1)
+    actual, forecast = attribution.saliency(net, window), net(window)
     loc, scale = forecast.scaling
     z = forecast.scaling.normalise(window.target) * window.observed
-    torch.testing.assert_close(found, scale[0, 0, :, None, None] * made.matrix * z)
-    torch.testing.assert_close(found.sum(dim=(2, 3)), (forecast.point - loc - 0.7 * scale)[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(actual, scale[0, 0, :, None, None] * net.matrix * z)
+    torch.testing.assert_close(actual.sum(dim=(2, 3)), (forecast.point - loc - 0.7 * scale)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_as_many_steps_at_once_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradients of one forecast step that end up with another."""
-    made, window = network("gru"), context(SHAPE, 1)
-    found = attribution.saliency(made, window)
+    net, window = network("gru"), context(SHAPE, 1)
+    actual = attribution.saliency(net, window)
     monkeypatch.setattr(attribution, "BATCH", 3)
-    torch.testing.assert_close(attribution.saliency(made, window), found)
+    torch.testing.assert_close(attribution.saliency(net, window), actual)
 
 
 def test_saliency_of_the_ridge_by_its_matrix() -> None:
     """The last value counted twice or not at all, as the others are taken relative to it."""
-    made, window = network("linear"), context(SHAPE, 1)
-    made.ridge.weight.copy_(torch.randn(made.ridge.weight.shape))
-    found, loc = attribution.saliency(made, window), made.scaler.scaling(*window[:2]).loc[0, 0]
+    net, window = network("linear"), context(SHAPE, 1)
+    net.ridge.weight.copy_(torch.randn(net.ridge.weight.shape))
+    actual, loc = attribution.saliency(net, window), net.scaler.scaling(*window[:2]).loc[0, 0]
     for c in range(SHAPE.targets):
         seen = window.observed[0, :, c]
-        weight = made.ridge.weight[:-1].T * seen  # (H, L)
+        weight = net.ridge.weight[:-1].T * seen  # (H, L)
         newest = int(seen.nonzero()[-1])
         weight[:, newest] = 1 + weight[:, newest] - weight.sum(dim=1)
-        torch.testing.assert_close(found[:, c, :, c], weight * (window.target[0, :, c] - loc[c]) * seen)
-        assert (found[:, c, :, 1 - c] == 0).all()
+        torch.testing.assert_close(actual[:, c, :, c], weight * (window.target[0, :, c] - loc[c]) * seen)
+        assert (actual[:, c, :, 1 - c] == 0).all()
 
 
 def test_saliency_of_the_baselines_by_hand() -> None:
@@ -228,9 +228,9 @@ def test_saliency_of_the_baselines_by_hand() -> None:
     slopes["seasonal-naive"][torch.arange(H), L - m + torch.arange(H) % m] = 1
     slopes["drift"][:, -1], slopes["drift"][:, 0] = 1 + step, -step
     for kind, slope in slopes.items():
-        made = network(kind)
-        gap = (window.target - made.scaler.scaling(*window[:2]).loc)[0, :, 0]
-        torch.testing.assert_close(attribution.saliency(made, window)[:, 0, :, 0], slope * gap)
+        net = network(kind)
+        gap = (window.target - net.scaler.scaling(*window[:2]).loc)[0, :, 0]
+        torch.testing.assert_close(attribution.saliency(net, window)[:, 0, :, 0], slope * gap)
 
 
 class Level(nn.Module):
@@ -250,9 +250,9 @@ class Level(nn.Module):
 def test_where_there_is_no_gradient_it_says_so() -> None:
     """A picture of zeros or NaN, or an error from deep inside torch."""
     window = context(SHAPE, 1)
-    for made in (Level(own=False), Level(own=True)):
+    for net in (Level(own=False), Level(own=True)):
         with pytest.raises(ModelError, match="no gradient"):
-            attribution.saliency(made, window)
+            attribution.saliency(net, window)
     with pytest.raises(ModelError, match="not a number"):
         attribution.saliency(network("naive2"), window)
 

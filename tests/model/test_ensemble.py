@@ -43,18 +43,18 @@ def test_combined_level_by_level_as_a_loop_would(weights: tuple[float, ...] | No
     if weights is None:
         network.weights = None
     with torch.no_grad():
-        said = [one(context).quantiles().numpy().astype(np.float64) for one in network.members]
-        found = network(context)
-    expected = np.empty_like(said[0])
+        parts = [member(context).quantiles().numpy().astype(np.float64) for member in network.members]
+        actual = network(context)
+    expected = np.empty_like(parts[0])
     for place in np.ndindex(expected.shape):
-        values = [one[place] for one in said]
+        values = [part[place] for part in parts]
         if weights is None:
             expected[place] = sorted(values)[1]
         else:
             expected[place] = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-    np.testing.assert_allclose(found.quantiles().numpy(), expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found.point.numpy(), expected[..., found.levels.index(0.5)], rtol=1e-5, atol=1e-5)
-    assert (np.diff(found.quantiles().numpy(), axis=-1) >= 0).all()
+    np.testing.assert_allclose(actual.quantiles().numpy(), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(actual.point.numpy(), expected[..., actual.levels.index(0.5)], rtol=1e-5, atol=1e-5)
+    assert (np.diff(actual.quantiles().numpy(), axis=-1) >= 0).all()
 
 
 def test_an_even_number_is_halved_between_the_two_in_the_middle() -> None:
@@ -67,16 +67,16 @@ def test_a_large_level_does_not_swallow_small_deviations() -> None:
     """Prevents: combining in data units, where float32 has no digits left at a level of ten millions."""
     level, gap = 3e7, torch.tensor([0.1, 0.2, 0.4])
     values = [Quantiles(torch.full((1, 1, 1, 1), float(g)), _units(level), (0.5,)) for g in gap]
-    found = Ensemble([_Says(v) for v in values], (0.2, 0.3, 0.5))(draw_context(SHAPE, batch=1))
-    assert found.normalised.item() == pytest.approx(0.2 * 0.1 + 0.3 * 0.2 + 0.5 * 0.4, rel=1e-5)
+    actual = Ensemble([_Says(v) for v in values], (0.2, 0.3, 0.5))(draw_context(SHAPE, batch=1))
+    assert actual.normalised.item() == pytest.approx(0.2 * 0.1 + 0.3 * 0.2 + 0.5 * 0.4, rel=1e-5)
 
 
 def test_the_loss_reaches_every_member() -> None:
     context = draw_context(SHAPE, batch=2)
     network = build({"model.kind": "gru", "model.width": 8, "ensemble": 3}).network(SHAPE)
     network(context).normalised.square().mean().backward()
-    for one in network.members:
-        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in one.parameters())
+    for member in network.members:
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in member.parameters())
 
 
 def test_weights_sum_to_one_and_members_share_their_levels() -> None:

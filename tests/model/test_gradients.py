@@ -72,7 +72,7 @@ SIZES = (
 
 def combinations() -> list[tuple[Neural, WindowShape]]:
     """Every tokens × base × head, in windows of every size."""
-    found = []
+    cases = []
     for channels, seasonal, base, head, (C, covariates, season) in product(
         ("mixed", "shared"), (True, False), ("none", "seasonal"), HEADS, SIZES
     ):
@@ -82,8 +82,8 @@ def combinations() -> list[tuple[Neural, WindowShape]]:
         cycle = "none" if seasonal else 4
         config = Neural(kind="lstm", width=4, base=base, cycle=cycle, tokens=tokens, head=head)
         lags = tuple(sorted({2, season}))
-        found.append((config, WindowShape(L, H, C, *covariates, season=season, lags=lags)))
-    return found
+        cases.append((config, WindowShape(L, H, C, *covariates, season=season, lags=lags)))
+    return cases
 
 
 def built(config: Neural, shape: WindowShape) -> Network:

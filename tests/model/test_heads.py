@@ -92,18 +92,18 @@ def test_a_lower_centre_has_the_least_percentage_error(spread: float) -> None:
     levels = tuple(np.linspace(0.02, 0.98, 49))
     quantiles = (3 + spread * normal.icdf(torch.tensor(levels))).exp().view(1, 1, 1, -1)
     nothing = Scaling(torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
-    found = float(Quantiles(quantiles, nothing, levels, centre=level).point)
+    actual = float(Quantiles(quantiles, nothing, levels, centre=level).point)
     sample = np.exp(3 + spread * np.random.default_rng(0).normal(size=20_000))
     tried = np.exp(3 + np.linspace(-1, 1, 401))
     errors = [np.mean(np.abs(sample - f) / sample) for f in tried]
-    assert found == pytest.approx(tried[int(np.argmin(errors))], rel=0.02)
+    assert actual == pytest.approx(tried[int(np.argmin(errors))], rel=0.02)
 
 
 def test_the_centre_of_a_head_is_that_of_its_forecasts() -> None:
     """A setting that is read and not used."""
     features, base, scaling = inputs()
-    made = QuantileHead(centre=0.3).build(E)
-    forecast = made(features, base, scaling)
+    net = QuantileHead(centre=0.3).build(E)
+    forecast = net(features, base, scaling)
     torch.testing.assert_close(forecast.point, forecast.quantiles()[..., LEVELS.index(0.3)])
     with pytest.raises(ValidationError):
         QuantileHead(centre=1.0)

@@ -18,20 +18,20 @@ def test_side_by_side_is_one_after_the_other(kind: str, layers: int) -> None:
     contexts = [context(SHAPE, seed=10 + i) for i in range(3)]
     truths = [truth(SHAPE, seed=20 + i) for i in range(3)]
     for together in (False, True):
-        said = (
+        forecasts = (
             stacked.forward(members, contexts) if together else [m(c) for m, c in zip(members, contexts, strict=True)]
         )
-        losses = [s.loss(t) for s, t in zip(said, truths, strict=True)]
+        losses = [s.loss(t) for s, t in zip(forecasts, truths, strict=True)]
         torch.stack(losses).sum().backward()
-        found = [[p.grad.clone() if p.grad is not None else None for p in m.parameters()] for m in members]
+        grads = [[p.grad.clone() if p.grad is not None else None for p in m.parameters()] for m in members]
         for m in members:
             m.zero_grad()
         if not together:
-            alone, grads = said, found
-    for a, b in zip(alone, said, strict=True):
+            alone, own = forecasts, grads
+    for a, b in zip(alone, forecasts, strict=True):
         torch.testing.assert_close(b.quantiles(), a.quantiles(), rtol=1e-4, atol=1e-5)
-    for mine, own in zip(found, grads, strict=True):
-        for a, b in zip(mine, own, strict=True):
+    for stacked_grads, own_grads in zip(grads, own, strict=True):
+        for a, b in zip(stacked_grads, own_grads, strict=True):
             assert (a is None) == (b is None)
             if a is not None:
                 torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)

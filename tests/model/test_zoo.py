@@ -23,13 +23,13 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 @pytest.mark.parametrize("kind", [k for k in ZOO if k not in BASELINES])
 def test_a_name_builds_what_it_says(kind: str) -> None:
     """A row that names one architecture and builds another."""
-    made = build({"model.kind": kind}).model.build(SHAPE._replace(context=60))
+    net = build({"model.kind": kind}).model.build(SHAPE._replace(context=60))
     patches = kind in (*PATCH, *RELATIVE)
-    backbone, cell = made.backbone, CELLS.get(kind.removeprefix("patch-").removeprefix("growth-"))
+    backbone, cell = net.backbone, CELLS.get(kind.removeprefix("patch-").removeprefix("growth-"))
     if kind in (*FORMS, *RELATIVE):
-        assert isinstance(made.tokens, PatchEmbedding if patches else VariateEmbedding)
+        assert isinstance(net.tokens, PatchEmbedding if patches else VariateEmbedding)
     else:
-        assert isinstance(made.tokens, PointEmbedding)
+        assert isinstance(net.tokens, PointEmbedding)
     if cell is not None:
         assert type(backbone.encoder) is type(backbone.decoder) is cell
         assert backbone.parallel == patches
@@ -98,7 +98,7 @@ def test_weights_depend_on_the_seed_alone() -> None:
 
     def first() -> torch.Tensor:
         torch.manual_seed(3)
-        made = build({"model.width": 4}).model.build(SHAPE)
-        return torch.cat([p.flatten() for p in made.parameters()])
+        net = build({"model.width": 4}).model.build(SHAPE)
+        return torch.cat([p.flatten() for p in net.parameters()])
 
     assert torch.equal(first(), first())

@@ -165,7 +165,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
 
 def _warn_ragged(panel: Panel) -> None:
     """Warn where series are cut by their own ends and a common clock is crossed by that."""
-    last = panel.first + panel.ends - panel.offsets[:-1]
+    last = panel.first + panel.lengths
     last = last[panel.ends > panel.offsets[:-1]]
     if panel.schema.time_kind == "datetime" and len(np.unique(last)) > 1:
         log.warning(
@@ -240,7 +240,7 @@ def _seen(model: Model, panel: Panel) -> split.Ints:
 def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> Windows:
     """Those whose truth the model has not seen, with a warning of how many are left out."""
     H = model.shape.horizon
-    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    longest = int(panel.lengths.max(initial=0))
     if longest <= H:
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, a window of the model takes {H + 1}",

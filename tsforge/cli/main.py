@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = {
+STARTED = time.perf_counter() - 0.03  # when the process began: Python takes some 30 ms until it is here
+COMMANDS = {  # of each tsforge/cli/commands/NAME.py, which has a function NAME
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
@@ -46,12 +47,16 @@ Start here:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv, _age()))
+    sys.exit(run(sys.argv[1:] if argv is None else argv, STARTED))
 
 
-def run(argv: list[str], age: float = 0.0) -> int:
-    """Run one command and return its exit code. age: seconds that it has taken already."""
-    began = time.perf_counter() - age
+def run(argv: list[str], started: float | None = None) -> int:
+    """Run one command and return its exit code.
+
+    started: when it began, on the clock of `time.perf_counter`; now where None. The time that it may take counts from
+    there.
+    """
+    started = time.perf_counter() if started is None else started
     if not argv or argv in (["-h"], ["--help"], ["help"]):
         width = max(map(len, COMMANDS))
         print(
@@ -74,7 +79,7 @@ def run(argv: list[str], age: float = 0.0) -> int:
     from tsforge.errors import TsforgeError, nearest
 
     name = argv[0]
-    output.remember(argv, began)
+    output.start(argv, started)
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
@@ -106,15 +111,6 @@ def application(name: str) -> Callable[..., object]:
     for action in getattr(module, "ACTIONS", ()):
         app.command(action)
     return app
-
-
-def _age() -> float:
-    """Seconds since this process began, its imports included; 0 where the system does not say."""
-    try:
-        started = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK"))
-    except (OSError, AttributeError, ValueError, IndexError):  # not Linux
-        return 0.0
 
 
 def _fail(message: str, hint: str, code: int = 2) -> int:

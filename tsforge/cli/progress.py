@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tsforge.cli.output import duration, tell
+from tsforge.cli.output import status
+from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -30,7 +31,7 @@ class Line:
             sys.stderr.flush()
             self._open = True
         elif plain:
-            tell(text)
+            status(text)
 
     def close(self) -> None:
         """Leave the line as it stands and go on below it."""

@@ -23,7 +23,7 @@ MOST_CATEGORIES = 32  # the most frequent ones get a column each; the others sha
 
 
 class Encoding(Config):
-    """How one column becomes features: a z-score, or one column per category."""
+    """The encoding of one column as features: a z-score, or one column per category."""
 
     name: str
     mean: float = 0.0

@@ -184,6 +184,6 @@ def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, 
         context = least
     if config.context is None and context > longest:
         context = longest
-    elif context > int((panel.ends - panel.offsets[:-1]).max(initial=0)):
+    elif context > int(panel.lengths.max(initial=0)):
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
     return context

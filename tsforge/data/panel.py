@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.schema import Schema
+from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
 
 log = logging.getLogger("tsforge")
@@ -67,12 +67,17 @@ class Panel:
         content.update(json.dumps(self.labels).encode())
         return content.hexdigest()[:32]
 
+    @property
+    def lengths(self) -> Ints:
+        """Steps of each series up to its last observed target, (n,)."""
+        return self.ends - self.offsets[:-1]
+
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def between(self, stops: Ints, begins: Ints | None = None) -> NDArray[np.bool_]:
-        """Which rows (T,) lie before their series' stop, and from its beginning (its first row where None) on."""
+        """A mask (T,) of the rows from their series' beginning (its first row where None) up to its stop."""
         series, rows = self.row_series(), np.arange(len(self.values))
         before: NDArray[np.bool_] = rows < stops[series]
         return before if begins is None else before & (begins[series] <= rows)
@@ -104,9 +109,9 @@ def build(table: Table, extend: int = 0) -> Panel:
     observed = np.zeros(values.shape, dtype=np.bool_)
     values[rows] = np.nan_to_num(table.target, nan=0.0)
     observed[rows] = ~np.isnan(table.target)
-    past = _spread(table, [c.name for c in schema.past], rows, total)
-    future = _spread(table, [c.name for c in schema.future], rows, total)
-    static = _per_series(table, [c.name for c in schema.static], n)
+    past = _spread(table, schema.past, rows, total)
+    future = _spread(table, schema.future, rows, total)
+    static = _per_series(table, schema.static, n)
     ends = offsets[:-1] + last_seen - first + 1
     _report(observed, offsets, ends, table)
     _report_tail(table, first, last_seen)
@@ -116,24 +121,25 @@ def build(table: Table, extend: int = 0) -> Panel:
 
 
 def _span(table: Table, n: int) -> tuple[Ints, Ints]:
-    """(first, last) grid ordinal of each series; rows are sorted."""
+    """The first and the last grid ordinal of each series, whose rows are sorted."""
     starts = np.searchsorted(table.series, np.arange(n), side="left")
     stops = np.searchsorted(table.series, np.arange(n), side="right")
     return table.ordinal[starts], table.ordinal[stops - 1]
 
 
-def _spread(table: Table, names: list[str], rows: Ints, total: int) -> Floats:
-    out = np.full((total, len(names)), np.nan, dtype=np.float32)
-    for j, name in enumerate(names):
-        out[rows, j] = table.covariates[name].values
+def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
+    """Covariates (total, columns) that stand in some of the rows; NaN in the others."""
+    out = np.full((total, len(group)), np.nan, dtype=np.float32)
+    for j, covariate in enumerate(group):
+        out[rows, j] = table.covariates[covariate.name].values
     return out
 
 
-def _per_series(table: Table, names: list[str], n: int) -> Floats:
+def _per_series(table: Table, group: tuple[Covariate, ...], n: int) -> Floats:
     """The first value that a static column has in each series."""
-    out = np.full((n, len(names)), np.nan, dtype=np.float32)
-    for j, name in enumerate(names):
-        values = table.covariates[name].values
+    out = np.full((n, len(group)), np.nan, dtype=np.float32)
+    for j, covariate in enumerate(group):
+        values = table.covariates[covariate.name].values
         have = np.flatnonzero(~np.isnan(values))[::-1]  # reversed: the first one is written last
         out[table.series[have], j] = values[have]
     return out

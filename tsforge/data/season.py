@@ -87,7 +87,7 @@ class _Differences(NamedTuple):
     span: int
 
     def repeats(self, m: int) -> tuple[float, float]:
-        """(autocorrelation after m steps, pooled over series and targets; its sampling error where nothing repeats)."""
+        """Autocorrelation after m steps over all series and targets; and its sampling error where nothing repeats."""
         same = (self.series[m:] == self.series[:-m])[:, None]
         together = self.seen[m:] & self.seen[:-m] & same
         x, y = self.change[m:] * together, self.change[:-m] * together
@@ -120,7 +120,7 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
 
 
 def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Ints]:
-    """(rows, their series) up to the stops: the newest of every series until there are enough."""
+    """Rows up to the stops and their series: the newest of every series until they suffice."""
     most = max(most, least)
     lengths = np.minimum(stops - panel.offsets[:-1], most)
     lengths = np.where(np.cumsum(lengths) - lengths < most, lengths, 0)

@@ -25,7 +25,7 @@ _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "Y
 
 
 class Split(NamedTuple):
-    """(n,) rows: training is [begin, train), validation [train, validation), test [origin, test).
+    """Parts of every series: training [begin, train), validation [train, validation), test [origin, test), each (n,).
 
     origin lies behind validation by the gap, if there is one. Test windows are `stride` steps apart.
     held_out: steps behind the training part, as asked for; a series shorter than that has fewer.
@@ -41,7 +41,7 @@ class Split(NamedTuple):
 
 
 class Rolling(NamedTuple):
-    """How a backtest cuts: all in steps.
+    """The cuts of a backtest, in steps.
 
     stride: between test windows.
     gap: left out between what is trained on and the first origin.
@@ -66,7 +66,7 @@ class Parts(NamedTuple):
 def default_horizon(panel: Panel) -> int:
     """One short cycle of the calendar: a day of hours, two weeks of days, a year of months; at most 1/8."""
     frequency = panel.schema.frequency
-    longest = int((panel.ends - panel.offsets[:-1]).max(initial=0))
+    longest = int(panel.lengths.max(initial=0))
     usual = _HORIZONS.get(frequency.name) or next((s for s in frequency.seasons() if s >= 8), 24)
     return max(1, min(usual, longest // 8))
 
@@ -87,8 +87,8 @@ def long_context(usual: int, season: int, history: int) -> int:
 
 
 def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) -> tuple[int, int]:
-    """(validation, test) in steps: as asked for, else a tenth of the median series, at least one horizon."""
-    median = float(np.median(panel.ends - panel.offsets[:-1]))
+    """Steps of validation and test: as asked for, else a tenth of the median series, at least one horizon."""
+    median = float(np.median(panel.lengths))
     share = max(horizon, round(SHARE * median))
     for name, asked in (("validation", validation), ("test", test)):
         if asked and asked < horizon:
@@ -122,12 +122,11 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
     history: least number of steps before the origin of a training window, as in `windows.cut`.
     Raises DataError when no series is long enough, naming the rows that it takes.
     """
-    starts = panel.offsets[:-1]
     train = cut(panel, cuts.begin, cuts.train, context, horizon, history=history)
     validation = cut(panel, cuts.train, cuts.validation, context, horizon)
     test = cut(panel, cuts.origin, cuts.test, context, horizon, stride=cuts.stride)
     if not len(train.origins) or not len(validation.origins):
-        longest = int((panel.ends - starts).max(initial=0))
+        longest = int(panel.lengths.max(initial=0))
         needed = 1 + horizon + cuts.held_out
         if longest >= needed:
             raise DataError(

@@ -1,4 +1,4 @@
-"""What a table holds, as plain values: columns and roles, frequency, series, gaps, season."""
+"""The survey of a table as plain values: columns and roles, frequency, series, gaps, season."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tsforge.data.table.table import Table, arrange
 
 
 def survey(source: Any, config: DataConfig) -> dict[str, Any]:
-    """What `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
+    """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     Raises DataError for what would stop a fit.
     """
@@ -26,7 +26,6 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     asked = tuple(config.target) or (roles.target if len(roles.target) == 1 else ())
     table = arrange(frame, roles, config)
     panel = build(table)
-    lengths = panel.ends - panel.offsets[:-1]
     return {
         "name": frame.name,
         "rows": len(frame.data),
@@ -37,7 +36,7 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
         "frequency": table.schema.frequency.name,
         "timezone": table.schema.timezone,
         "start": table.time(int(panel.first.min())),
-        "end": table.time(int((panel.first + lengths).max()) - 1),
+        "end": table.time(int((panel.first + panel.lengths).max()) - 1),
         "season": detect_season(panel, panel.ends),
         "horizon": default_horizon(panel),
         "series": _series(panel, table),
@@ -46,18 +45,16 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
 
 
 def _series(panel: Panel, table: Table) -> dict[str, Any]:
-    lengths = panel.ends - panel.offsets[:-1]
-    stops = panel.first + lengths
-    gaps = _longest_gap(panel)
+    lengths = panel.lengths
     return {
         "count": len(panel),
         "shortest": int(lengths.min()),
         "median": float(np.median(lengths)),
         "longest": int(lengths.max()),
-        "ends_differ": bool(np.ptp(stops) > 0),
+        "ends_differ": bool(np.ptp(panel.first + lengths) > 0),
         "missing_steps": int(lengths.sum() * panel.observed.shape[1] - panel.observed.sum()),
         "steps": int(lengths.sum()),
-        "longest_gap": gaps,
+        "longest_gap": _longest_gap(panel),
         "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
         "names": [table.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
     }

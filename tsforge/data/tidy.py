@@ -34,7 +34,7 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     """
     n, H, C = point.shape
     schema = panel.schema
-    ends = panel.first + panel.ends - panel.offsets[:-1]
+    ends = panel.first + panel.lengths
     steps = (ends[:, None] + np.arange(H)).reshape(-1)
     columns: dict[str, object] = {}
     for name, values in zip(schema.id, panel.ids, strict=True):

@@ -5,8 +5,7 @@ Axes: B batch, L context, H horizon, C targets; S sequences, A attention heads, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -15,24 +14,14 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context
 from tsforge.errors import ModelError
-from tsforge.forecast import Scaling
+from tsforge.forecast import Forecast
 from tsforge.model.backbones.transformer import Attention
+from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
-from tsforge.model.transforms.scaling import Measure
 
 BATCH = 64  # forecast steps whose gradients are taken at once
 MOST = 2**29  # gradients: 2 GiB of them
-
-
-@contextmanager
-def hooked(network: nn.Module, kind: type[nn.Module], hook: Callable[..., Any]) -> Iterator[None]:
-    """Forward hooks on all modules of one type while inside; none is left behind, whatever happens."""
-    with ExitStack() as stack:
-        for module in network.modules():
-            if isinstance(module, kind):
-                stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
-        yield
 
 
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
@@ -64,7 +53,10 @@ def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
         kind = "cross" if given[0] is not given[1] else _kind(weights.shape[-1], N, M, options["causal"])
         layers.setdefault(kind, []).append(weights[..., N:, :] if kind == "joint" else weights)
 
-    with torch.no_grad(), hooked(network, Attention, look):
+    with torch.no_grad(), ExitStack() as hooks:  # none is left behind, whatever happens
+        for module in network.modules():
+            if isinstance(module, Attention):
+                hooks.callback(module.register_forward_hook(look, with_kwargs=True).remove)
         network(context)
     unread = L - N if isinstance(network, Network) and network.context == N else 0
     before = {"cross": unread, "joint": unread}
@@ -87,7 +79,7 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     ŷ (H, C) is the point forecast in data units and z (L, C) the normalised context, (y - loc) / scale, with loc and
     scale held fixed. To first order, each entry is what a past step and target adds to a forecast step and target,
     counted from the level of the window: a linear network's entries sum to ŷ - loc, but for a constant. 0 where
-    nothing was observed. A network without `WindowScaler` is differentiated as a whole.
+    nothing was observed.
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
 
@@ -116,14 +108,7 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
     R = len(outputs)
     many = Context(*(x.repeat(R, *[1] * (x.dim() - 1)) for x in context))
     target = many.target.requires_grad_()
-    levels: list[Tensor] = []
-
-    def held(_measure: nn.Module, _given: object, _options: object, scaling: Scaling) -> Scaling:
-        """What a window is normalised by, as a constant."""
-        levels.append(scaling.loc.detach())
-        return Scaling(scaling.loc.detach(), scaling.scale.detach())
-
-    with torch.enable_grad(), hooked(network, Measure, held):
+    with torch.enable_grad():
         forecast = network(many)
         chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
         slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None
@@ -132,5 +117,14 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
             "the forecast of this model has no gradient: nothing of the past but its level goes into it",
             "explain a model that looks at the steps of the past",
         )
-    gap = target.detach() - (levels[0] if levels else forecast.scaling.loc.detach())
+    gap = target.detach() - _level(network, many, forecast)
     return torch.where(many.observed, slope * gap, torch.zeros_like(gap))
+
+
+def _level(network: nn.Module, context: Context, forecast: Forecast) -> Tensor:
+    """The loc of each window, (B, 1, C), of the first member of an ensemble."""
+    while isinstance(network, Ensemble):
+        network = network.members[0]
+    if isinstance(network, BaselineForecaster):  # whose forecast moves its loc with the step
+        return network.scaler.scaling(context.target, context.observed).loc
+    return forecast.scaling.loc.detach()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
 from pydantic import field_validator
 
@@ -22,6 +22,8 @@ class Auto(Config):
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[str, ...] = CANDIDATES
+    levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
+    long_context: ClassVar[bool] = True  # whether a context of more than a few seasons is better: for some candidates
 
     @field_validator("candidates", mode="before")
     @classmethod
@@ -37,18 +39,8 @@ class Auto(Config):
                 raise ValueError(f"'{name}' is no network that can be a candidate; {hint}")
         return tuple(dict.fromkeys(names))
 
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """The quantile levels of all candidates."""
-        return LEVELS
-
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")
-
-    @property
-    def long_context(self) -> bool:
-        """Whether a context of more than a few seasons is better, by default: for some of the candidates."""
-        return True
 
     def least_context(self, season: int) -> int:
         """Steps of context that it needs: a season, for seasonal naive."""

@@ -20,19 +20,13 @@ from tsforge.model.zoo import ModelConfig
 
 
 class Member(Config):
-    """One model of a blend, and how it is trained; what is None is as the experiment has it.
-
-    weight: its part in the mean; the weights of all members are divided by their sum.
-    seed: of its weights and batches.
-    steps: its `train.max_steps`.
-    until: its `train.until`.
-    """
+    """One model of a blend, and how it is trained; what is None is as the experiment has it."""
 
     model: ModelConfig
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0)] = 1.0  # in the mean, divided by the sum over all members
     seed: Annotated[int, Field(ge=0)] | None = None
-    steps: Annotated[int, Field(ge=1)] | None = None
-    until: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None  # its `train.max_steps`
+    until: Annotated[int, Field(ge=1)] | None = None  # its `train.until`
 
 
 class Blend(Config):
@@ -100,7 +94,7 @@ def _in_units_of(scaling: Scaling, forecast: Forecast) -> Tensor:
     """
     loc, scale = forecast.scaling
     shift, factor = (loc - scaling.loc) / scaling.scale, scale / scaling.scale
-    return forecast.mapped(lambda values, shift, factor: shift + factor * values, shift, factor).normalised
+    return forecast.mapped(lambda n, shift, factor: shift + factor * n, shift, factor).normalised
 
 
 def _median(values: Tensor) -> Tensor:
@@ -111,7 +105,5 @@ def _median(values: Tensor) -> Tensor:
 
 def _mean(values: Tensor, weights: Sequence[float]) -> Tensor:
     """Over the first axis, member by member in their order, so that quantiles in order stay so when rounded."""
-    total = torch.zeros_like(values[0])
-    for value, weight in zip(values, weights, strict=True):
-        total = total + weight * value
-    return total
+    parts = (weight * value for value, weight in zip(values, weights, strict=True))
+    return sum(parts, start=torch.zeros_like(values[0]))

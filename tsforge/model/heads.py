@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Levels = Annotated[tuple[float, ...], AfterValidator(_levels)]
+RELATIVE = ("scaled-pinball", "scaled-mae")  # losses relative to the level of each window
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, and the bounds of 90 %
 
 
@@ -35,11 +36,6 @@ class QuantileHead(Config):
     levels: Levels = LEVELS
     loss: Literal["pinball", "scaled-pinball"] = "pinball"
     centre: Annotated[float, Field(gt=0, lt=1)] = 0.5
-
-    @property
-    def relative(self) -> bool:
-        """Whether the loss is relative to the level of each window."""
-        return self.loss == "scaled-pinball"
 
     def build(self, features: int) -> QuantileProjection:
         return QuantileProjection(self, features)
@@ -72,15 +68,7 @@ class PointHead(Config):
 
     type: Literal["point"] = "point"
     loss: Literal["mse", "mae", "huber", "scaled-mae"] = "mse"
-
-    @property
-    def relative(self) -> bool:
-        """Whether the loss is relative to the level of each window."""
-        return self.loss == "scaled-mae"
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return ()
+    levels: ClassVar[tuple[float, ...]] = ()
 
     def build(self, features: int) -> PointProjection:
         return PointProjection(self, features)
@@ -108,4 +96,4 @@ def _typed(value: Any) -> Any:
 
 
 HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
-__all__ = ["LEVELS", "HeadConfig", "Levels", "PointHead", "QuantileHead"]
+__all__ = ["LEVELS", "RELATIVE", "HeadConfig", "Levels", "PointHead", "QuantileHead"]

@@ -20,7 +20,7 @@ from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
-from tsforge.model.heads import HeadConfig, QuantileHead
+from tsforge.model.heads import RELATIVE, HeadConfig, QuantileHead
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
 from tsforge.model.tokens.variate import VariateTokens
@@ -51,18 +51,6 @@ def _cycle(value: Any) -> Any:
 class Neural(Config):
     """transforms × tokens × backbone × head.
 
-    width: D, the size of every token and hidden state.
-    tokens, backbone, head: the settings of each.
-
-    What is done to a window before its tokens, and undone in its forecast, in this order:
-    adjust: "season" for division by the seasonal indices of its own past (`season.Season`).
-    recent: how many of the newest steps of the context are read, all where None; `adjust` looks at the whole context.
-    scaling: what is subtracted and divided by (`scaling.WindowScaler`).
-    growth: whether the network works in logarithms of the ratio to the window's level, and is told how much these
-        change from step to step; a relative loss is then relative to that level (`growth.Growth`).
-    affine: whether each channel has a learned size and shift (`affine.Affine`).
-    cycle: steps of a cycle of which each channel has a learned table, "season" for the main season (`cycle.Cycle`).
-
     base: what the network's answer is added to. "seasonal" for the value one season before, weighted per step by a
         learned gate that begins at 1; "linear" for a learned map from each channel's context to its horizon, shared by
         all channels, which begins at 0 (as the linear forecast that a recurrent net refines in Kraus et al. 2024,
@@ -74,13 +62,13 @@ class Neural(Config):
         "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
         "cyclenet",
     ]  # fmt: skip
-    width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # multiples of every number of heads
-    recent: Annotated[int, Field(ge=1)] | None = None
+    width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # D, in multiples of every number of heads
+    recent: Annotated[int, Field(ge=1)] | None = None  # newest steps of the context that are read, all where None
     scaling: ScalingKind = "standard"
-    affine: bool = False
-    adjust: Literal["none", "season"] = "none"
-    growth: bool = False
-    cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"
+    affine: bool = False  # a learned size and shift of each channel
+    adjust: Literal["none", "season"] = "none"  # division by seasonal indices, which are taken from the whole context
+    growth: bool = False  # logarithms of the ratio to the window's level, to which a relative loss is then relative
+    cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"  # steps of a learned table
     base: Literal["none", "seasonal", "linear"] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
@@ -110,7 +98,7 @@ def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
     steps: dict[str, Transform | None] = {
         "season": Season(shape) if config.adjust == "season" else None,
         "recent": Recent(config.recent or shape.context),
-        "scaler": WindowScaler(shape.targets, config.scaling, relative=config.head.relative),
+        "scaler": WindowScaler(shape.targets, config.scaling, relative=config.head.loss in RELATIVE),
         "growth": Growth() if config.growth else None,
         "affine": Affine(shape.targets) if config.affine else None,
         "cycle": Cycle(cycle, shape) if isinstance(cycle, int) else None,

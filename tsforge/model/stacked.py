@@ -25,10 +25,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
 
 
 def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Forecast]:
-    """The forecast of each network for its own context: `Network.forward`, with the backbones side by side.
-
-    All have backbones of one shape.
-    """
+    """`Network.forward` of each network for its own context, with the backbones, all of one shape, side by side."""
     windows = [network.transform(context) for network, context in zip(networks, contexts, strict=True)]
     tokens = [network.tokens.embed(window.context) for network, (window, _) in zip(networks, windows, strict=True)]
     backbones, pasts, futures = [network.backbone for network in networks], *zip(*tokens, strict=True)
@@ -60,23 +57,21 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
 
 def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> tuple[Tensor, HiddenState]:
     """One stack over x (S, N, P·D), layer by layer: all members' weights in blocks, and the dropout of each."""
-    first = cells[0]
+    first, lstm = cells[0], cells[0].mode == "LSTM"
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
+    if state is None:
+        zeros = x.new_zeros(first.num_layers, x.shape[0], len(cells) * first.hidden_size)
+        state = (zeros, zeros) if lstm else zeros
     parts = state if isinstance(state, tuple) else (state,)
     ends: list[tuple[Tensor, ...]] = []
     for layer, weights in enumerate(_weights(cells)):
         if layer:
             x = _dropped(x, cells)
-        begin = tuple(
-            x.new_zeros(1, x.shape[0], len(cells) * first.hidden_size) if part is None else part[layer : layer + 1]
-            for part in (parts if state is not None or first.mode != "LSTM" else (None, None))
-        )
-        x, *end = function(
-            x, begin if first.mode == "LSTM" else begin[0], weights, True, 1, 0.0, first.training, False, True
-        )
+        begin = tuple(part[layer : layer + 1] for part in parts)
+        x, *end = function(x, begin if lstm else begin[0], weights, True, 1, 0.0, first.training, False, True)
         ends.append(tuple(end))
     joined = [torch.cat(part) for part in zip(*ends, strict=True)]
-    return x, (joined[0], joined[1]) if first.mode == "LSTM" else joined[0]
+    return x, (joined[0], joined[1]) if lstm else joined[0]
 
 
 def _dropped(x: Tensor, cells: Sequence[nn.RNNBase]) -> Tensor:
@@ -103,9 +98,8 @@ def _blocks(members: list[Tensor], gates: int) -> Tensor:
 
 def _stacked(backbones: Sequence[nn.Module], pasts: Sequence[Tensor], futures: Sequence[Tensor]) -> list[Tensor]:
     """Modules of one kind under vmap, each with its own weights."""
-    names = [name for name, _ in backbones[0].named_parameters()]
     members = [dict(backbone.named_parameters()) for backbone in backbones]
-    weights = {name: torch.stack([member[name] for member in members]) for name in names}
+    weights = {name: torch.stack([member[name] for member in members]) for name in members[0]}
 
     def added(parameters: dict[str, Tensor], past: Tensor, future: Tensor) -> Tensor:
         answer: Tensor = torch.func.functional_call(backbones[0], parameters, (past, future))

@@ -75,11 +75,9 @@ def complete(value: Any) -> Any:
     """A model's settings with everything its named row says and they do not."""
     if isinstance(value, str):
         value = {"kind": value}
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.get("kind") in MADE_OF_MODELS:
         return value
     kind = value.get("kind", DEFAULT)
-    if kind in MADE_OF_MODELS:
-        return value
     if kind not in ZOO:
         known = (*ZOO, *MADE_OF_MODELS)
         near = nearest(str(kind), known)

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """How many threads this process may use: OMP_NUM_THREADS, which torch heeds too, else the cores it may run on."""
+    """The number of threads to use: OMP_NUM_THREADS, which torch heeds too, else the cores this process may run on."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked) > 0:
         return int(asked)

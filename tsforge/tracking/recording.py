@@ -183,7 +183,7 @@ def described(panel: Panel, path: str | None) -> dict[str, str]:
     return {
         "name": panel.name, "digest": panel.digest(), "source": str(place or path or MEMORY),
         "schema": json.dumps({"mlflow_colspec": columns}),
-        "profile": json.dumps({"num_rows": int((panel.ends - panel.offsets[:-1]).sum()), "num_series": len(panel)}),
+        "profile": json.dumps({"num_rows": int(panel.lengths.sum()), "num_series": len(panel)}),
     }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def _facts(dataset: Dataset) -> DataFacts:
     return DataFacts(
         columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
         source=dataset.config.path or "", series=len(panel),
-        rows=int((panel.ends - panel.offsets[:-1]).sum()), seen=seen,
+        rows=int(panel.lengths.sum()), seen=seen,
     )  # fmt: skip
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers import synthetic
-from tsforge.cli.tables.comparison import show_table
+from tsforge.cli.tables.comparison import print_comparison
 from tsforge.comparison import verdicts
 from tsforge.comparison.table import ASPECTS, Table
 
 
 def shown(capsys: pytest.CaptureFixture[str], table: Table, *, definitions: bool = False) -> list[str]:
-    show_table(table, definitions=definitions)
+    print_comparison(table, definitions=definitions)
     return capsys.readouterr().out.splitlines()
 
 

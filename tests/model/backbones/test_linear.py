@@ -13,11 +13,11 @@ def test_each_future_token_is_a_weighted_sum_of_the_past() -> None:
     torch.manual_seed(0)
     backbone = Matrix().build(TokenShape(past=5, future=4, width=3))
     past, future = torch.randn(2, 5, 3), torch.randn(2, 4, 3)
-    found = backbone(past, future)
+    actual = backbone(past, future)
     for s in range(2):
         for m in range(4):
             expected = sum(backbone.mix.weight[m, n] * past[s, n] for n in range(5)) + backbone.mix.bias[m]
-            torch.testing.assert_close(found[s, m], expected)
+            torch.testing.assert_close(actual[s, m], expected)
 
 
 def test_without_a_past_it_adds_nothing() -> None:

@@ -23,11 +23,11 @@ def noise(*size: int, seed: int = 0) -> Tensor:
 
 def loop(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
     """h_t = a_t h_{t-1} + b_t, one after the other: a, b (S, T, D), h (S, 1, D)."""
-    found = []
+    results = []
     for t in range(a.shape[1]):
         h = a[:, t : t + 1] * h + b[:, t : t + 1]
-        found.append(h)
-    return torch.cat(found, dim=1)
+        results.append(h)
+    return torch.cat(results, dim=1)
 
 
 def step(cell: str, layer: Layer, x: Tensor, h: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def built(shape: TokenShape = SHAPE, **settings: object) -> nn.Module:
     return backbone
 
 
-def kept(gates: str, T: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def recurrence(gates: str, T: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """a and b of gates that are mixed, nearly closed or nearly open, and a state; in double precision."""
     k = noise(2, T, 3, seed=seed) * 3 + {"mixed": 0.0, "forgetting": 25.0, "keeping": -12.0}[gates]
     return torch.sigmoid(-k), torch.sigmoid(k) * noise(2, T, 3, seed=seed + 1), noise(2, 1, 3, seed=seed + 2)
@@ -73,26 +73,26 @@ def kept(gates: str, T: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("T", [*range(1, 18), 63, 64, 65])
 def test_the_scan_is_the_loop_at_every_length(T: int) -> None:
     """Prevents: a step lost or done twice where a half of the length is odd."""
-    a, b, state = kept("mixed", T)
+    a, b, state = recurrence("mixed", T)
     torch.testing.assert_close(scan(a, b, state), loop(a, b, state))
 
 
 @pytest.mark.parametrize("gates", ["mixed", "forgetting", "keeping"])
 def test_the_scan_has_the_gradients_of_the_loop(gates: str) -> None:
     """Prevents: a gradient that is lost between the halves, over 1,500 steps."""
-    found = []
+    results = []
     for way in (scan, loop):
-        given = [x.requires_grad_() for x in kept(gates, 1500)]
+        given = [x.requires_grad_() for x in recurrence(gates, 1500)]
         h = way(*given)
-        found.append((h.detach(), *torch.autograd.grad((h * noise(*h.shape, seed=9)).sum(), given)))
-    for ours, theirs in zip(*found, strict=True):
+        results.append((h.detach(), *torch.autograd.grad((h * noise(*h.shape, seed=9)).sum(), given)))
+    for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("gates", ["mixed", "forgetting", "keeping"])
 def test_single_precision_is_enough_for_long_sequences(gates: str) -> None:
     """Prevents: sums that lose their digits, products that become 0 or infinite, as in logarithms; 3,000 steps."""
-    exact = [x.requires_grad_() for x in kept(gates, 3000)]
+    exact = [x.requires_grad_() for x in recurrence(gates, 3000)]
     single = [x.detach().float().requires_grad_() for x in exact]
     true, ours = scan(*exact), scan(*single)
     theirs = loop(*(x.detach() for x in single))
@@ -103,8 +103,8 @@ def test_single_precision_is_enough_for_long_sequences(gates: str) -> None:
     assert off(ours) < max(2 * off(theirs), 4 * EPSILON)
     weights = noise(*true.shape, seed=9)
     right = torch.autograd.grad((true * weights).sum(), exact)
-    found = torch.autograd.grad((ours * weights.float()).sum(), single)
-    for a, b in zip(found, right, strict=True):
+    results = torch.autograd.grad((ours * weights.float()).sum(), single)
+    for a, b in zip(results, right, strict=True):
         torch.testing.assert_close(a.double(), b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
 
 
@@ -140,7 +140,7 @@ def test_extreme_gates_stay_numbers(cell: str, gates: tuple[float, float]) -> No
     x = noise(1, 4, 3).float().requires_grad_()
     a, b = layer.coefficients(x)
     (a.sum() + b.sum()).backward()
-    assert all(found.isfinite().all() for found in (a, b, x.grad, layer.project.weight.grad))
+    assert all(results.isfinite().all() for results in (a, b, x.grad, layer.project.weight.grad))
     if cell == "lstm" and gates[0] == gates[1]:
         torch.testing.assert_close(a, torch.full_like(a, 0.5))
 
@@ -228,7 +228,7 @@ def test_operations_in_a_row_grow_with_the_logarithm() -> None:
     """Prevents: a loop in disguise: twice the length may add a constant, and no more."""
     depths = []
     for T in (16, 32, 64, 128, 256):
-        a, b, state = (x.requires_grad_() for x in kept("mixed", T))
+        a, b, state = (x.requires_grad_() for x in recurrence("mixed", T))
         depths.append(_depth(scan(a, b, state).sum().grad_fn))
     more = [later - earlier for earlier, later in pairwise(depths)]
     assert len(set(more)) == 1

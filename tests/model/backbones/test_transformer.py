@@ -57,9 +57,9 @@ def test_attention_is_the_equation(heads: int, kind: str) -> None:
     attention = stir(Attention(SHAPE.width, heads))
     past, future = tokens()
     memory = past if kind == "cross" else future
-    found = attention(future, memory, causal=kind == "causal")
+    actual = attention(future, memory, causal=kind == "causal")
     with torch.no_grad():
-        torch.testing.assert_close(found.detach(), attention_loop(attention, future, memory, causal=kind == "causal"))
+        torch.testing.assert_close(actual.detach(), attention_loop(attention, future, memory, causal=kind == "causal"))
 
 
 def copy_attention(ours: Attention, theirs: nn.MultiheadAttention) -> None:

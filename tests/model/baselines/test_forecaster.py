@@ -54,8 +54,8 @@ VALUES = st.one_of(st.none(), st.floats(-100, 100, width=32))
 @pytest.mark.parametrize("kind", SIMPLE)
 def test_point_forecast_against_a_loop(kind: str, window: list[float | None], horizon: int, season: int) -> None:
     """A phase that is off by one, a horizon cut at one season, missing values taken for zeros."""
-    found = baseline(kind, one_window(window), horizon, season).flatten().tolist()
-    assert found == pytest.approx(slow(kind, window, horizon, season), rel=1e-5, abs=1e-3)
+    actual = baseline(kind, one_window(window), horizon, season).flatten().tolist()
+    assert actual == pytest.approx(slow(kind, window, horizon, season), rel=1e-5, abs=1e-3)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.5])
@@ -63,20 +63,20 @@ def test_point_forecast_against_a_loop(kind: str, window: list[float | None], ho
 def test_many_windows_are_forecast_as_one_by_one(kind: str, missing: float) -> None:
     """Windows or channels that borrow each other's last value, with and without something missing."""
     given_ = context(SHAPE, batch=30, missing=missing)
-    found = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
+    actual = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
     for b in range(30):
         for c in range(2):
             target, observed = given_.target[b, :, c].tolist(), given_.observed[b, :, c].tolist()
             window = [y if o else None for y, o in zip(target, observed, strict=True)]
             expected = slow(kind, window, SHAPE.horizon, SHAPE.season)
-            assert found[b, :, c].tolist() == pytest.approx(expected, rel=1e-5)
+            assert actual[b, :, c].tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def learned(kind: str, batches: list[Batch], levels: tuple[float, ...] = LEVELS) -> BaselineForecaster:
-    made = Baseline(kind=kind, levels=levels).build(SHAPE)
-    made.scaler.fit(CENTRE, SPREAD)
-    made.fit(batches)
-    return made
+    net = Baseline(kind=kind, levels=levels).build(SHAPE)
+    net.scaler.fit(CENTRE, SPREAD)
+    net.fit(batches)
+    return net
 
 
 def batches(missing: float = 0.3) -> list[Batch]:
@@ -86,7 +86,7 @@ def batches(missing: float = 0.3) -> list[Batch]:
 @pytest.mark.parametrize("kind", SIMPLE)
 def test_error_quantiles_against_numpy(kind: str) -> None:
     """Errors in the wrong units, of steps not observed, or pooled over steps, channels, batches."""
-    made = learned(kind, batches())
+    net = learned(kind, batches())
     for h in range(SHAPE.horizon):
         for c in range(2):
             errors = []
@@ -101,29 +101,29 @@ def test_error_quantiles_against_numpy(kind: str) -> None:
                     point = slow(kind, window, SHAPE.horizon, SHAPE.season)[h]
                     errors.append((float(after.target[b, h, c]) - point) / scale)
             expected = np.quantile(errors, LEVELS) - np.quantile(errors, 0.5)
-            np.testing.assert_allclose(made.errors[h, c].numpy(), expected, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(net.errors[h, c].numpy(), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_the_median_is_the_baseline_itself(kind: str) -> None:
     """A biased error quantile that moves the point forecast, so that no score is the baseline's own."""
-    made = learned(kind, batches())
+    net = learned(kind, batches())
     given_ = context(SHAPE, missing=0.2, seed=9)
-    if made.ridge is None:
+    if net.ridge is None:
         expected = baseline(kind, given_, SHAPE.horizon, SHAPE.season)
     else:
-        expected = made.ridge(given_, made.scaler.scaling(*given_[:2]))
+        expected = net.ridge(given_, net.scaler.scaling(*given_[:2]))
     with torch.no_grad():
-        torch.testing.assert_close(made(given_).point, expected, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(made(given_).quantiles()[..., 2], expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(net(given_).point, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(net(given_).quantiles()[..., 2], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize("levels", [(0.2,), (0.9, 0.1), (0.05, 0.3, 0.7)])
 def test_levels_need_no_median(kind: str, levels: tuple[float, ...]) -> None:
     """Quantiles at other levels than those asked for, or crossing ones."""
-    made = learned(kind, batches(), levels)
-    forecast = made(context(SHAPE, seed=9))
+    net = learned(kind, batches(), levels)
+    forecast = net(context(SHAPE, seed=9))
     assert forecast.levels == tuple(sorted(levels))
     assert forecast.quantiles().shape[-1] == len(levels)
     assert (forecast.quantiles().diff(dim=-1) >= 0).all()
@@ -135,30 +135,30 @@ def test_training_steps_without_any_truth_have_no_interval(kind: str) -> None:
     given_, after = batches()[0]
     blind = after.observed.clone()
     blind[:, 3] = False
-    made = learned(kind, [Batch(given_, after._replace(observed=blind))])
-    assert made.errors.isfinite().all()
-    assert (made.errors[3] == 0).all()
-    assert (made.errors[2].abs().sum(-1) > 0).all()
+    net = learned(kind, [Batch(given_, after._replace(observed=blind))])
+    assert net.errors.isfinite().all()
+    assert (net.errors[3] == 0).all()
+    assert (net.errors[2].abs().sum(-1) > 0).all()
 
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_a_window_with_nothing_observed_gets_the_training_level(kind: str) -> None:
     """A forecast of 0, which is far from a series at 40."""
-    made = learned(kind, batches())
+    net = learned(kind, batches())
     nothing = context(SHAPE, missing=1.0)
     expected = CENTRE.expand(4, SHAPE.horizon, 2)
-    torch.testing.assert_close(made(nothing).point, expected)
+    torch.testing.assert_close(net(nothing).point, expected)
 
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_state_can_be_stored_and_restored(kind: str) -> None:
     """Intervals that are lost with the model directory."""
-    made = learned(kind, batches())
+    net = learned(kind, batches())
     again = Baseline(kind=kind, levels=LEVELS).build(SHAPE)
-    again.load_state_dict(made.state_dict())
+    again.load_state_dict(net.state_dict())
     given_ = context(SHAPE, seed=9)
-    assert torch.equal(values(made, given_), values(again, given_))
-    assert not list(made.parameters())
+    assert torch.equal(values(net, given_), values(again, given_))
+    assert not list(net.parameters())
 
 
 @pytest.mark.parametrize("season", [1, 5])
@@ -173,7 +173,7 @@ def test_more_errors_than_torch_takes_at_once() -> None:
     shape = WindowShape(context=4, horizon=1100, targets=8, past=0, known=0, static=0)
     windows = 2000
     assert windows * shape.horizon * shape.targets > 2**24
-    made = Baseline(kind="naive", levels=(0.1, 0.5, 0.9)).build(shape)
+    net = Baseline(kind="naive", levels=(0.1, 0.5, 0.9)).build(shape)
     after = torch.randn(windows, shape.horizon, shape.targets)
     nothing = torch.zeros(windows, 4, 0)
     given_ = Context(
@@ -181,7 +181,7 @@ def test_more_errors_than_torch_takes_at_once() -> None:
         torch.ones(windows, 4, 8, dtype=torch.bool), nothing, nothing, torch.zeros(windows, 0),
         torch.arange(windows),
     )  # fmt: skip
-    made.fit([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
-    spread = (made.errors[..., 2] - made.errors[..., 0])[[0, 549, 1099]]
+    net.fit([Batch(given_, Truth(after, torch.ones_like(after, dtype=torch.bool)))])
+    spread = (net.errors[..., 2] - net.errors[..., 0])[[0, 549, 1099]]
     expected = np.quantile(after[:, [0, 549, 1099]], 0.9, axis=0) - np.quantile(after[:, [0, 549, 1099]], 0.1, axis=0)
     np.testing.assert_allclose(spread, expected, rtol=1e-3)

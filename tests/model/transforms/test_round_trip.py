@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.helpers.draw import CENTRE, SHAPE, SPREAD, context, network
+from tests.helpers.draw import CENTRE, SCALINGS, SHAPE, SPREAD, context, network
 from tsforge.forecast import Forecast, Point, Quantiles
 from tsforge.model.network import Network
 from tsforge.model.transforms.window import Window
@@ -16,10 +16,9 @@ EQUAL = SHAPE._replace(context=SHAPE.season * 3, horizon=SHAPE.season * 3)  # th
 
 def everything(**settings: object) -> Network:
     """A network with every transform, whose size, shift and cycle are random."""
-    on = {"adjust": "season", "growth": True, "affine": True, "cycle": SHAPE.season, "scaling": "change"}
-    made = network("gru", EQUAL, **on | settings)
-    made.scaler.fit(torch.tensor(CENTRE), torch.tensor(SPREAD))
-    return made
+    net = network("gru", EQUAL, adjust="season", growth=True, affine=True, cycle=SHAPE.season, **settings)
+    net.scaler.fit(torch.tensor(CENTRE), torch.tensor(SPREAD))
+    return net
 
 
 def forecasts(window: Window) -> tuple[Forecast, Forecast]:
@@ -35,20 +34,21 @@ def test_every_transform_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("name", [*STEPS, "all"])
-def test_what_is_done_to_a_window_is_undone_in_its_forecast(name: str, missing: float) -> None:
+def test_what_is_done_to_a_window_is_undone_in_its_forecast(name: str, scaling: str, missing: float) -> None:
     """Another order, phase, unit or channel on the way back; gaps that are taken for values; quantiles that cross."""
-    made, given = everything(**{"recent": 8} if name == "recent" else {}), context(EQUAL, 20, missing)
-    positive = given.target.abs() + 0.5
+    recent = {"recent": 8} if name == "recent" else {}
+    net, given = everything(scaling=scaling, **recent), context(EQUAL, 20, missing)
+    positive = (given.target.abs() + 0.5) * given.observed
     given = given._replace(target=torch.where(torch.arange(20)[:, None, None] < 15, positive, given.target))
-    given = given._replace(target=given.target * given.observed)
     if name == "all":
-        window, states = made.transform(given)
-        undone = [made.undo(forecast, states) for forecast in forecasts(window)]
+        window, states = net.transform(given)
+        undone = [net.undo(forecast, states) for forecast in forecasts(window)]
     else:
-        before = Window.of(given) if STEPS.index(name) <= STEPS.index("scaler") else made.scaler(Window.of(given))[0]
-        window, state = made.transforms[name](before)
-        undone = [made.transforms[name].undo(forecast, state) for forecast in forecasts(window)]
+        before = Window.of(given) if STEPS.index(name) <= STEPS.index("scaler") else net.scaler(Window.of(given))[0]
+        window, state = net.transforms[name](before)
+        undone = [net.transforms[name].undo(forecast, state) for forecast in forecasts(window)]
         assert missing or name == "recent" or (window.context.target != before.context.target).any()
     steps = window.context.target.shape[1]
     expected, seen = given.newest(steps).target, given.newest(steps).observed

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.draw import CENTRE, SHAPE, SPREAD, context, scaler
+from tests.helpers.draw import CENTRE, SCALINGS, SHAPE, SPREAD, context, scaler
 from tsforge.forecast import Scaling
 from tsforge.model.transforms.scaling import FLOOR, SLIGHT, WindowScaler, last_observed
-
-KINDS = ("none", "last", "standard", "change")
 
 
 def slow(kind: str, column: np.ndarray, c: int) -> tuple[float, float]:
@@ -29,7 +27,7 @@ def slow(kind: str, column: np.ndarray, c: int) -> tuple[float, float]:
     return seen.mean(), np.sqrt(seen.var() + (FLOOR * SPREAD[c]) ** 2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCALINGS)
 @pytest.mark.parametrize("missing", [0.0, 0.3, 0.9, 1.0])
 def test_against_slow_numpy(kind: str, missing: float) -> None:
     """Missing values that count as 0, statistics over the wrong axis, no fallback for an empty window."""
@@ -43,7 +41,7 @@ def test_against_slow_numpy(kind: str, missing: float) -> None:
             assert (float(loc[b, 0, c]), float(scale[b, 0, c])) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCALINGS)
 def test_round_trip(kind: str) -> None:
     """A forecast that comes back in other units than the data's."""
     given = context(SHAPE, batch=20, missing=0.5)
@@ -54,9 +52,9 @@ def test_round_trip(kind: str) -> None:
 def test_standard_windows_have_mean_0_and_deviation_1() -> None:
     """loc and scale that are swapped or applied the wrong way round."""
     given = context(SHAPE, batch=20, missing=0.3)
-    made = WindowScaler(2, "standard")
-    made.fit(torch.zeros(2), torch.full((2,), 1e-6))
-    normalised = made.scaling(given.target, given.observed).normalise(given.target)
+    net = WindowScaler(2, "standard")
+    net.fit(torch.zeros(2), torch.full((2,), 1e-6))
+    normalised = net.scaling(given.target, given.observed).normalise(given.target)
     for b in range(20):
         for c in range(2):
             seen = normalised[b, :, c][given.observed[b, :, c]].numpy()
@@ -73,7 +71,7 @@ def test_a_small_deviation_on_a_large_level_survives() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1e6])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCALINGS)
 def test_constant_windows_are_finite(kind: str, level: float) -> None:
     """A division by the deviation of a constant, which is 0."""
     target = torch.full((3, 12, 2), level)
@@ -89,15 +87,15 @@ def test_constant_windows_are_finite(kind: str, level: float) -> None:
 
 def test_a_spread_of_0_is_not_used() -> None:
     """A training part that never changed, dividing every window by 0."""
-    made = WindowScaler(2, "none")
-    made.fit(torch.zeros(2), torch.tensor([0.0, 3.0]))
-    assert made.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [
+    net = WindowScaler(2, "none")
+    net.fit(torch.zeros(2), torch.tensor([0.0, 3.0]))
+    assert net.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [
         1,
         3,
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCALINGS)
 def test_what_was_not_observed_has_no_say(kind: str) -> None:
     """A placeholder taken for a value."""
     given = context(SHAPE, batch=20, missing=0.8)
@@ -108,38 +106,38 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCALINGS)
 @pytest.mark.parametrize("missing", [0.0, 0.5, 0.95])
 def test_weights_take_errors_to_shares_of_the_level(kind: str, missing: float) -> None:
     """Placeholders that lower the level, a sign that cancels, or windows at level 0 whose weight is infinite."""
-    given, made = context(SHAPE, batch=20, missing=missing), scaler(kind)
+    given, net = context(SHAPE, batch=20, missing=missing), scaler(kind)
     target = given.target.clone()
     target[:4] = 0.0
     target[4:8] *= 1e-6
-    scaling = made.scaling(target, given.observed)
-    found = made.weight(target, given.observed, scaling)
-    assert found.shape == (20, 1, 2)
-    assert (found > 0).all()
+    scaling = net.scaling(target, given.observed)
+    actual = net.weight(target, given.observed, scaling)
+    assert actual.shape == (20, 1, 2)
+    assert (actual > 0).all()
     for b in range(20):
         for c in range(2):
             seen = np.abs(target[b, :, c][given.observed[b, :, c]].double().numpy())
             small = not len(seen) or seen.mean() < FLOOR * SPREAD[c]
             assert small or b >= 8
             expected = 1.0 if small else float(scaling.scale[b, 0, c]) / seen.mean()
-            assert float(found[b, 0, c]) == pytest.approx(expected, rel=1e-5)
+            assert float(actual[b, 0, c]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_last_observed_against_a_loop() -> None:
     """The oldest observed value, or the newest whether observed or not."""
     given = context(SHAPE, batch=50, missing=0.8)
-    found = last_observed(given.target, given.observed)
+    actual = last_observed(given.target, given.observed)
     for b in range(50):
         for c in range(2):
             expected = 0.0
             for t in range(SHAPE.context):
                 if given.observed[b, t, c]:
                     expected = float(given.target[b, t, c])
-            assert float(found[b, 0, c]) == expected
+            assert float(actual[b, 0, c]) == expected
 
 
 def test_scaling_is_affine_per_window_and_channel() -> None:

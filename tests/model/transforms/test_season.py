@@ -11,7 +11,7 @@ import torch
 from statsmodels.tsa.seasonal import seasonal_decompose
 from torch import nn
 
-from tests.helpers.draw import SHAPE, context, network, values
+from tests.helpers.draw import SCALINGS, SHAPE, context, network, values
 from tests.helpers.walks import air, walk
 from tsforge.batch import Context, WindowShape
 from tsforge.data.dataset import prepare
@@ -90,10 +90,10 @@ def test_windows_and_targets_have_their_own_indices() -> None:
     """Indices of one series used for another, or of one target for all."""
     many = np.stack([noisy(40, 6, 0.3, seed) for seed in range(8)]).reshape(4, 2, 40)
     target = torch.tensor(many).movedim(1, 2)
-    found = shrunken(target, torch.ones_like(target, dtype=torch.bool), 6)
+    actual = shrunken(target, torch.ones_like(target, dtype=torch.bool), 6)
     for b in range(4):
         for c in range(2):
-            np.testing.assert_allclose(found[b, :, c].numpy(), slow(many[b, c], 6), rtol=1e-9)
+            np.testing.assert_allclose(actual[b, :, c].numpy(), slow(many[b, c], 6), rtol=1e-9)
 
 
 @pytest.mark.parametrize("context_length", [36, 41, 48])
@@ -112,7 +112,7 @@ def test_what_is_divided_out_comes_back(context_length: int, horizon: int) -> No
     torch.testing.assert_close(flat[:, :1] * index, after)
 
 
-@pytest.mark.parametrize("kind", ["none", "last", "standard", "change"])
+@pytest.mark.parametrize("kind", SCALINGS)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_undone_in_the_units_of_any_scaling(kind: str, missing: float) -> None:
     """A forecast of y / s that is multiplied in normalised units, where only its deviation from loc would be."""
@@ -124,9 +124,9 @@ def test_undone_in_the_units_of_any_scaling(kind: str, missing: float) -> None:
     assert missing or (index != 1).any()
     scaling = WindowScaler(2, kind).scaling(window.context.target, given.observed)
     after = 5 + torch.rand(10, 6, 2, generator=torch.Generator().manual_seed(1))
-    said = scaling.normalise(after / index)
-    torch.testing.assert_close(step.undo(Point(said, scaling), index).point, after)
-    three = torch.stack([said - 0.1, said, said + 0.3], dim=-1)
+    divided = scaling.normalise(after / index)
+    torch.testing.assert_close(step.undo(Point(divided, scaling), index).point, after)
+    three = torch.stack([divided - 0.1, divided, divided + 0.3], dim=-1)
     quantiles = step.undo(Quantiles(three, scaling, (0.1, 0.5, 0.9)), index).quantiles()
     torch.testing.assert_close(quantiles[..., 1], after)
     assert (quantiles.diff(dim=-1) > 0).all()
@@ -137,16 +137,14 @@ def test_undone_in_the_units_of_any_scaling(kind: str, missing: float) -> None:
 def test_a_silent_network_repeats_the_season(growth: bool) -> None:
     """Steps around the network that are undone in another order than done."""
     shape = WindowShape(36, 20, 1, 0, 0, 0, season=12)
-    made = network(
-        "patch-gru", shape, adjust="season", growth=growth, scaling="change", base="none", head__type="point"
-    )
-    for parameter in made.head.parameters():
+    net = network("patch-gru", shape, adjust="season", growth=growth, scaling="change", base="none", head__type="point")
+    for parameter in net.head.parameters():
         nn.init.zeros_(parameter)
     target = torch.tensor(air()[:36], dtype=torch.float32).expand(4, 1, 36).mT
     given = context(shape, missing=0.0)._replace(target=target)
     index = torch.tensor(slow(air()[:36], 12), dtype=torch.float32)
     expected = air()[35] / index[-1] * index[torch.arange(20) % 12]
-    torch.testing.assert_close(values(made, given)[0, :, 0, 0], expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(values(net, given)[0, :, 0, 0], expected, rtol=1e-5, atol=1e-3)
 
 
 def test_a_context_too_short_for_indices_is_raised_and_said(caplog: pytest.LogCaptureFixture) -> None:

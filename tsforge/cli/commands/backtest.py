@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli import output as show
 from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_folder
+from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -61,15 +61,15 @@ def backtest(
     json
         Print one JSON document instead of tables.
     """
-    show.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     from tsforge.backtesting.scoreboard import Scoreboard, document
     from tsforge.cli.tables import backtest as scores
     from tsforge.tracking.recording import Recorder
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     _check(roll, output, plot)
-    show.keep([output, plot], [source, data, options.config])
-    with record.tracker() as tracker, Recorder(tracker, show.command()) as recorder:
+    check_overwrites([output, plot], [source, data, options.config])
+    with record.tracker() as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
         recorder.of_model(source)
@@ -86,19 +86,19 @@ def backtest(
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
         cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
         where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
-        show.document(document(board) | steps | cover | where)
+        print_json(document(board) | steps | cover | where)
     else:
-        show.where(tracker, run)
+        print_run(tracker, run)
     return 0
 
 
 def _say(texts: list[Text], written: list[str | None]) -> None:
     for text in texts:
-        show.say(text.terminal())
-    show.say()
+        echo(text.terminal())
+    echo()
     for name in written:
         if name is not None:
-            show.say(f"written {name}")
+            echo(f"written {name}")
 
 
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
@@ -191,7 +191,7 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
         for line in open_lines:
             line.close()
         of = f"{group}: " if group else ""
-        show.tell(f"{of}fit {number + 1} of {count} on {len(dataset.parts.train):,} windows")
+        status(f"{of}fit {number + 1} of {count} on {len(dataset.parts.train):,} windows")
         open_lines.append(following(experiment, dataset))
         return open_lines[-1]
 

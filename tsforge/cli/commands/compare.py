@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
 from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
@@ -52,31 +52,31 @@ def compare(
     json
         Print one JSON document instead of tables.
     """
-    output.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     equal, options, record = equal or CompareOptions(), options or FitOptions(), record or TrackOptions()
     plan = _plan(source, options, equal.settings())
     with record.tracker() as tracker:
-        from tsforge.cli.tables.comparison import show_table
+        from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
 
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
         lines = _Lines(quiet=quiet)
         setting = running.Setting(
-            folder, tracker, output.command(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
+            folder, tracker, command_line(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
         )
         try:
             done = running.run(plan, setting)
         finally:
             lines.close()
         if not json:
-            show_table(done.table, definitions=definitions)
+            print_comparison(done.table, definitions=definitions)
             _say_written(done.files, quick=quick)
     if json:
         where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}
-        output.document(report.document(done.measured, done.table) | where)
+        print_json(report.document(done.measured, done.table) | where)
     else:
-        output.where(tracker, done.run)
+        print_run(tracker, done.run)
     return 0
 
 
@@ -96,12 +96,12 @@ def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Pla
 
 
 def _say_written(files: list[Path], *, quick: bool) -> None:
-    output.say()
+    echo()
     if quick:
-        output.say("quick: everything was run with tiny budgets; none of these figures is a result")
+        echo("quick: everything was run with tiny budgets; none of these figures is a result")
     page = next(path for path in files if path.suffix == ".html")
-    output.say(f"page    {page}")
-    output.say(f"tables  {', '.join(path.name for path in files if path.suffix in ('.md', '.csv', '.json'))} beside it")
+    echo(f"page    {page}")
+    echo(f"tables  {', '.join(path.name for path in files if path.suffix in ('.md', '.csv', '.json'))} beside it")
 
 
 class _Lines:
@@ -114,7 +114,7 @@ class _Lines:
     def say(self, text: str) -> None:
         self.close()
         if not self.quiet:
-            output.tell(text)
+            status(text)
 
     def watch(self, title: str, experiment: Experiment, dataset: Dataset) -> Report | None:
         from tsforge.cli.progress import following

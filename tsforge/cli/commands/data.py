@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
+from tsforge.cli.output import echo, print_json, print_table
 
 
 def data(
@@ -34,9 +34,7 @@ def data(
     if action == "list":
         places = {n: locate(card) for n, card in known.items()}
         if json:
-            output.document(
-                [c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()]
-            )
+            print_json([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()])
             return 0
         rows = [
             [
@@ -49,7 +47,7 @@ def data(
             ]
             for n, c in known.items()
         ]
-        output.table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))
+        print_table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))
         return 0
     if name is None:
         raise DataError(f"data {action} needs the name of a data set", f"one of {listing(known, 20)}")
@@ -58,7 +56,7 @@ def data(
         raise DataError(f"there is no data set '{name}'", near or f"one of {listing(known, 20)}")
     path = str(get(known[name])) if action == "get" else find(name)
     if json:
-        output.document(known[name].model_dump() | {"path": path})
+        print_json(known[name].model_dump() | {"path": path})
     else:
-        output.say(path)
+        echo(path)
     return 0

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli import output as show
 from tsforge.cli.options import model_folder
+from tsforge.cli.output import check_overwrites, echo, print_json, print_notes, print_table
+from tsforge.runtime.numbers import figure
 
 if TYPE_CHECKING:
     from tsforge.fitted.explanation import Explanation, Method
@@ -61,7 +62,7 @@ def explain(
     json
         Print one JSON document instead of tables.
     """
-    show.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
     from tsforge.plotting.style import check_path
@@ -71,7 +72,7 @@ def explain(
         files.check_path(Path(output), (".npz", ".csv", ".parquet"))
     if plot is not None:
         check_path(Path(plot))
-    show.keep([output, plot], [data])
+    check_overwrites([output, plot], [data])
     found = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
     c, way = found.target(target), method or found.methods[0]
     summary = _summary(found, way, c, step)
@@ -80,7 +81,7 @@ def explain(
     if plot is not None:
         maps.draw(found, Path(plot), method=way, target=c, step=step)
     if json:
-        show.document({"model": model, **summary, "output": output, "plot": plot})
+        print_json({"model": model, **summary, "output": output, "plot": plot})
     else:
         _print(found, summary, [name for name in (output, plot) if name is not None])
     return 0
@@ -126,24 +127,24 @@ def _print(found: Explanation, summary: dict[str, Any], files: list[str]) -> Non
     if summary["method"] == "attention":
         layers, heads = found.heads().shape[:2]
         what = f"attention, mean over {layers} layers x {heads} heads"
-    show.say(f"{series}{summary['target']}: forecast from {summary['origin']}, {summary['context']} steps back")
-    show.say(f"{what}; {whose}")
+    echo(f"{series}{summary['target']}: forecast from {summary['origin']}, {summary['context']} steps back")
+    echo(f"{what}; {whose}")
     steps = sorted(summary["past"], key=lambda row: -row["mean"])[:SHOWN]
     lags = sorted(summary["lags"], key=lambda row: -row["mean"])[:SHOWN]
     total = sum(row["mean"] for row in summary["past"]) or 1.0
-    show.say()
-    show.table(
+    echo()
+    print_table(
         ["past step", "value", "mean", "share"],
         [
-            [row["time"], show.number(row["value"]), show.number(row["mean"]), f"{100 * row['mean'] / total:.1f} %"]
+            [row["time"], figure(row["value"]), figure(row["mean"]), f"{100 * row['mean'] / total:.1f} %"]
             for row in steps
         ],
     )
-    show.say()
-    show.table(
+    echo()
+    print_table(
         ["lag", "mean", "autocorrelation"],
-        [[str(row["lag"]), show.number(row["mean"]), show.number(row["autocorrelation"])] for row in lags],
+        [[str(row["lag"]), figure(row["mean"]), figure(row["autocorrelation"])] for row in lags],
         left=(),
     )
     for name in files:
-        show.say(f"written to {name}")
+        echo(f"written to {name}")

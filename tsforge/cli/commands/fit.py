@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
 from tsforge.cli.options import FitOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import following
+from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -59,7 +60,7 @@ def fit(
     json
         Print one JSON document instead of tables.
     """
-    output.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
     with record.tracker() as tracker:
@@ -74,9 +75,9 @@ def fit(
         asked = build(options.overrides(), options.config)
         if data is None and asked.data.path is None:
             options.refuse_swallowed_table("fit")
-        dataset = replace(fitting.prepare(asked, data), began=output.began())
+        dataset = replace(fitting.prepare(asked, data), began=started())
         experiment = asked.on(dataset.config)
-        start = time.perf_counter() - output.began()
+        start = time.perf_counter() - started()
         folder = Path(out or f"models/{experiment.title}")
         directory.check_target(folder)
         if not quiet:
@@ -84,7 +85,7 @@ def fit(
         progress = None if quiet else following(experiment, dataset)
         try:
             result, run = recorded(
-                experiment, dataset, folder, tracker, wish=Wish(output.command(), register, alias), report=progress
+                experiment, dataset, folder, tracker, wish=Wish(command_line(), register, alias), report=progress
             )
         finally:
             if progress is not None:
@@ -95,7 +96,7 @@ def fit(
             tracker, folder, tournament.left(experiment, dataset, start) if isinstance(asked.model, Auto) else math.inf
         )
     if json:
-        output.document(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
+        print_json(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
         _say_next(tracker, run, folder, data)
     return 130 if result.stop == "interrupt" else 0
@@ -115,21 +116,21 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
     try:
         tracker.close(limit)
     except KeyboardInterrupt:
-        output.tell(f"note: not waiting for MLflow; the model is in {folder}")
+        status(f"note: not waiting for MLflow; the model is in {folder}")
 
 
 def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
     if folder.exists() and any(folder.iterdir()):
-        output.tell(f"note: the model in {folder} will be replaced")
+        status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
-    output.tell(
+    status(
         f"{_model(experiment)} on {', '.join(data.target)}: {series}, "
-        f"{int((panel.ends - panel.offsets[:-1]).sum()):,} steps of {data.freq}, season {data.season}, "
+        f"{int(panel.lengths.sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
-    output.tell(
+    status(
         f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
         f"{len(parts.test.origins):,} held out to test (the last {data.test} steps)"
     )
@@ -147,52 +148,53 @@ def _print(result: Fit, folder: Path) -> None:
     note = f"; {why}" if why else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
-    output.say(f"trained {result.parameters:,} parameters{of} in {output.duration(result.seconds)}{note}")
+    echo(f"trained {result.parameters:,} parameters{of} in {duration(result.seconds)}{note}")
     if result.stop == "interrupt":
         several = count > 1 or result.standings
-        output.say(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
+        echo(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
     if result.outcomes:
         _scores(result)
-    output.say()
-    output.say(f"model   {folder}")
+    echo()
+    echo(f"model   {folder}")
 
 
 def _tournament(result: Fit) -> None:
     """All candidates, and the part that each has in the model."""
-    output.say()
+    echo()
     rows = []
     for s in result.standings:
         score = s.note or f"{s.score:.4g}"
         trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
         rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
-    output.table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
-    output.say()
+    print_table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
+    echo()
 
 
 def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
-    output.where(tracker, run)
+    print_run(tracker, run)
     version = tracker.version(run)
     if version is not None:
-        output.say(f"model   {version} in the registry")
+        echo(f"model   {version} in the registry")
     words = ["tsforge", "predict", str(folder), *([data] if data else [])]
-    output.say(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
+    echo(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
 
 
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against seasonal naive."""
+    from tsforge.cli.tables.backtest import score_rows
     from tsforge.evaluation.metrics import SHOWN
 
     scores = result.scores
     names = list(scores)
     data = result.model.experiment.data
-    output.say()
-    output.say(
+    echo()
+    echo(
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
         f"pooled; season {data.season}"
     )
-    shown = {name: {metric: found[metric] for metric in SHOWN} for name, found in scores.items()}
-    output.table(["", *names, "skill"], output.score_rows(shown, "seasonal-naive"))
-    output.say("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
+    shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
+    print_table(["", *names, "skill"], score_rows(shown))
+    echo("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:

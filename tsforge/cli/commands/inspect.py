@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
 from tsforge.cli.options import Columns
+from tsforge.cli.output import echo, print_json, print_notes, print_table
 
 
 def inspect(
@@ -38,7 +38,7 @@ def inspect(
     json
         Print one JSON document.
     """
-    output.notes(quiet=True)
+    print_notes(quiet=True)
     from tsforge.data import survey
     from tsforge.data.catalog import find
     from tsforge.data.schema import DataConfig
@@ -48,7 +48,7 @@ def inspect(
     given = {"--time": [time] if time else [], "--id": list(id), "--freq": [freq] if freq else []}
     command = _command(data, seen, given)
     if json:
-        output.document(seen | {"command": command})
+        print_json(seen | {"command": command})
     else:
         _print(seen, command)
     return 0
@@ -57,27 +57,25 @@ def inspect(
 def _print(seen: dict[str, Any], command: str) -> None:
     series = seen["series"]
     zone = f" ({seen['timezone']})" if seen["timezone"] else ""
-    output.say(f"{seen['name']}: {seen['rows']:,} rows")
-    output.say()
+    echo(f"{seen['name']}: {seen['rows']:,} rows")
+    echo()
     rows = [
         [c["name"], _role(c, seen), c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]]
         for c in seen["columns"]
     ]
-    output.table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
-    output.say()
-    output.say(f"time       {seen['start']} to {seen['end']}{zone}, frequency {seen['frequency']}")
-    output.say(f"series     {_lengths(series)}")
-    output.say(f"gaps       {_gaps(series)}")
+    print_table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
+    echo()
+    echo(f"time       {seen['start']} to {seen['end']}{zone}, frequency {seen['frequency']}")
+    echo(f"series     {_lengths(series)}")
+    echo(f"gaps       {_gaps(series)}")
     season = seen["season"]
-    output.say(f"season     {f'{season} steps' if season > 1 else 'none found'}")
+    echo(f"season     {f'{season} steps' if season > 1 else 'none found'}")
     if series["rows_ahead"]:
-        output.say(
-            f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance"
-        )
+        echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
     if seen["could_be_target"]:
-        output.say("target     any of the columns marked target?; name one or more with --target")
-    output.say()
-    output.say(f"next       {command}")
+        echo("target     any of the columns marked target?; name one or more with --target")
+    echo()
+    echo(f"next       {command}")
 
 
 def _role(column: dict[str, Any], seen: dict[str, Any]) -> str:

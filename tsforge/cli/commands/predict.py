@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tsforge.cli import output as show
 from tsforge.cli.options import model_folder
+from tsforge.cli.output import check_overwrites, echo, print_json, print_notes
 
 
 def predict(
@@ -47,7 +47,7 @@ def predict(
     json
         Print one JSON document instead of a table.
     """
-    show.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     from tsforge.data import tidy as tables
     from tsforge.fitted import prediction
     from tsforge.plotting import forecasts
@@ -58,9 +58,9 @@ def predict(
         files.check_path(Path(output), tables.ENDINGS)
     if plot is not None:
         check_path(Path(plot))
-    show.keep([output, plot], [data])
+    check_overwrites([output, plot], [data])
     folder = model_folder(model, tracking_uri)
-    result = prediction.predict(folder, data, horizon=horizon, quantiles=show.levels(quantiles))
+    result = prediction.predict(folder, data, horizon=horizon, quantiles=_levels(quantiles))
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))
@@ -68,17 +68,29 @@ def predict(
         forecasts.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
     n, H, C = result.point.shape
     if json:
-        show.document(
+        print_json(
             {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
              "rows": len(frame), "forecast": tables.records(frame)}
         )  # fmt: skip
         return 0
     if output is None:
-        show.say(frame.head(24).to_string(index=False))
+        echo(frame.head(24).to_string(index=False))
         if len(frame) > 24:
-            show.say(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
+            echo(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
     else:
-        show.say(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
+        echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
-        show.say(f"picture in {plot}")
+        echo(f"picture in {plot}")
     return 0
+
+
+def _levels(text: str | None) -> list[float] | None:
+    """Quantile levels from text, as "0.1,0.5,0.9"; None where none was given. Raises ConfigError."""
+    from tsforge.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ConfigError(f"--quantiles {text}: not all of these are numbers", "as 0.1,0.5,0.9") from None

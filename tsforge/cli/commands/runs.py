@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
 from tsforge.cli.hints import translated
 from tsforge.cli.options import TrackOptions
+from tsforge.cli.output import echo, print_json, print_notes, print_table, status
+from tsforge.runtime.numbers import duration, figure
+from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded
@@ -40,14 +42,14 @@ def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json
     found = recorded.listing(store.reading(uri), name)
     link = view.experiment_link(view.base(uri), found[0].experiment) if found else None
     if json:
-        output.document({"experiment": name, "url": link, "runs": [_plain(run) for run in found]})
+        print_json({"experiment": name, "url": link, "runs": [_plain(run) for run in found]})
         return 0
     if not found:
-        output.say(f"experiment '{name}' has no runs")
+        echo(f"experiment '{name}' has no runs")
         return 0
-    output.table(*_columns(found))
-    output.say()
-    output.say(f"{len(found)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
+    print_table(*_columns(found))
+    echo()
+    echo(f"{len(found)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
     _say_waiting()
     return 0
 
@@ -79,14 +81,14 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
     experiments = list(dict.fromkeys(run.experiment for run in found))
     link = view.compare_link(view.base(uri), experiments, [run.id for run in found])
     if json:
-        output.document({"runs": [_plain(run) for run in found], "params": params, "metrics": metrics, "url": link})
+        print_json({"runs": [_plain(run) for run in found], "params": params, "metrics": metrics, "url": link})
         return 0
     rows = [[name, *(value or "-" for value in values)] for name, values in params.items()]
     rows += [["", *[""] * len(found)]] if rows else []
     rows += [[name, *map(_figure, values)] for name, values in metrics.items() if not name.startswith("baseline/")]
-    output.table(["", *(run.name for run in found)], rows)
-    output.say()
-    output.say(f"settings that are the same are left out; in the UI: {link}{view.how_to_open(uri)}")
+    print_table(["", *(run.name for run in found)], rows)
+    echo()
+    echo(f"settings that are the same are left out; in the UI: {link}{view.how_to_open(uri)}")
     return 0
 
 
@@ -106,7 +108,7 @@ def reproduce(
     json
         Print one JSON document.
     """
-    output.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     record = record or TrackOptions()
     with record.tracker() as tracker:
         from tsforge.tracking import reproduction
@@ -114,20 +116,20 @@ def reproduce(
         found = reproduction.reproduce(run, data, uri=record.tracking_uri, tracker=tracker)
     if json:
         scores = {name: {"recorded": a, "again": b} for name, (a, b) in found.scores.items()}
-        output.document(
+        print_json(
             {"run": found.recorded.id, "name": found.recorded.name, "agrees": found.agrees,
              "largest_difference": found.largest, "scores": scores}
         )  # fmt: skip
         return 0 if found.agrees else 3
     rows = [[name, f"{a:.6g}", f"{b:.6g}", f"{abs(a - b):.1g}"] for name, (a, b) in found.scores.items()]
-    output.table([found.recorded.name, "recorded", "again", "apart"], rows)
-    output.say()
+    print_table([found.recorded.name, "recorded", "again", "apart"], rows)
+    echo()
     if not found.scores:
-        output.say("nothing to compare: the run has no scores")
+        echo("nothing to compare: the run has no scores")
     elif found.agrees:
-        output.say(f"the scores agree (largest relative difference {found.largest:.1g})")
+        echo(f"the scores agree (largest relative difference {found.largest:.1g})")
     else:
-        output.say(f"the scores do not agree: largest relative difference {found.largest:.2g}")
+        echo(f"the scores do not agree: largest relative difference {found.largest:.2g}")
         _say_versions(found.recorded)
     return 0 if found.agrees else 3
 
@@ -154,17 +156,17 @@ def sync(folder: str | None = None, /, *, json: Flag = False) -> int:
     left = {name: state for name, state in found.items() if not state.done}
     if json:
         rows = {name: {"delivered": s.done, "run": s.run, "problem": s.problem} for name, s in found.items()}
-        output.document({"delivered": len(found) - len(left), "waiting": len(left), "runs": rows})
+        print_json({"delivered": len(found) - len(left), "waiting": len(left), "runs": rows})
         return 2 if left else 0
     for name, state in found.items():
         why = f"still waits: {state.problem} ({store.shown(state.uri)})" if name in left else "delivered"
-        output.say(f"{name}  {why}")
+        echo(f"{name}  {why}")
         for problem in state.refused:
-            output.say(f"  MLflow refused part of it: {problem}")
+            echo(f"  MLflow refused part of it: {problem}")
     if not found:
-        output.say("nothing waits to be delivered")
+        echo("nothing waits to be delivered")
     for hint in dict.fromkeys(state.hint for state in left.values() if state.hint):
-        output.tell(f"hint: {translated(hint, 'runs')}")
+        status(f"hint: {translated(hint, 'runs')}")
     return 2 if left else 0
 
 
@@ -186,7 +188,7 @@ def register(run: str, name: str, /, *, alias: str | None = None, tracking_uri: 
 
     client = store.reading(store.address(tracking_uri))
     version = registry.register_run(client, run, name, alias)
-    output.say(f"{name}/{version}" + (f", now {name}@{alias}" if alias else ""))
+    echo(f"{name}/{version}" + (f", now {name}@{alias}" if alias else ""))
     return 0
 
 
@@ -205,7 +207,7 @@ def _columns(found: list[Recorded]) -> tuple[list[str], list[list[str]]]:
     header = ["run", *(["status"] if odd else []), *scores, "time", "started"]
     rows = [
         [run.name, *([run.status.lower()] if odd else []), *(_figure(run.metrics.get(n)) for n in scores),
-         output.duration(run.seconds) if run.seconds is not None else "-",
+         duration(run.seconds) if run.seconds is not None else "-",
          time.strftime("%m-%d %H:%M", time.localtime(run.started))]
         for run in found
     ]  # fmt: skip
@@ -214,14 +216,14 @@ def _columns(found: list[Recorded]) -> tuple[list[str], list[list[str]]]:
         column = [run.params.get(name, "-") for run in found]
         wide = [[row[0], *row[1:place], value, *row[place:]] for row, value in zip(rows, column, strict=True)]
         head = [*header[:place], name, *header[place:]]
-        if len(output.aligned(head, wide)[0]) > room and place > 1:
+        if len(aligned(head, wide)[0]) > room and place > 1:
             break
         header, rows = head, wide
     return header, rows
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else output.number(value)
+    return "-" if value is None else figure(value)
 
 
 def _plain(run: Recorded) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def _say_versions(run: Recorded) -> None:
     now |= {f"hardware.{k}": v for k, v in provenance.hardware().items()}
     for name, value in now.items():
         if run.tags.get(name, value) != value:
-            output.say(f"  {name}: then {run.tags[name]}, now {value}")
+            echo(f"  {name}: then {run.tags[name]}, now {value}")
 
 
 def _say_waiting() -> None:
@@ -247,4 +249,4 @@ def _say_waiting() -> None:
 
     count = len([folder for folder in journal.waiting(journal.ROOT) if journal.abandoned(folder)])
     if count:
-        output.tell(f"note: {count} more runs wait to be delivered: tsforge runs sync")
+        status(f"note: {count} more runs wait to be delivered: tsforge runs sync")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsforge.cli import output
 from tsforge.cli.options import model_folder
+from tsforge.cli.output import echo, print_notes, status
 
 if TYPE_CHECKING:
     from tsforge.data.schema import Schema
@@ -45,11 +45,11 @@ def serve(
 
     for name in (signal.SIGINT, signal.SIGTERM):  # by hand: a job in the background is started deaf to Ctrl-C
         signal.signal(name, signal.default_int_handler)
-    output.notes(quiet=False)
+    print_notes(quiet=False)
     _check(host, port, workers, timeout)
     # Before MLflow is imported; the workers read them too.
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
-    output.tell(f"starting the server for {model} ...")
+    status(f"starting the server for {model} ...")
     try:
         folder = Path(model_folder(model, tracking_uri))
         from tsforge.fitted import directory
@@ -62,13 +62,13 @@ def serve(
 
             def ready() -> None:
                 where = f"http://{listening.reachable}:{port}"
-                output.tell(f"serving {model} at {where}; Ctrl-C ends it. Try")
-                output.say(_curl(where, facts.columns, facts.source))
+                status(f"serving {model} at {where}; Ctrl-C ends it. Try")
+                echo(_curl(where, facts.columns, facts.source))
 
             serving.serve(Path(temporary) / "model", listening, ready)
     except KeyboardInterrupt:
         pass
-    output.tell("the server has ended")
+    status("the server has ended")
     return 0
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
 from tsforge.cli.options import FitOptions, SweepOptions, TrackOptions
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def sweep(
     json
         Print one JSON document instead of tables.
     """
-    output.notes(quiet=quiet)
+    print_notes(quiet=quiet)
     search, options, record = search or SweepOptions(), options or FitOptions(), record or TrackOptions()
     if source is not None and source.endswith(".toml"):
         options = replace(options, config=source)
@@ -79,9 +79,9 @@ def sweep(
         progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
         try:
             with _dashboard(settled, where) if dashboard else nullcontext():
-                done, run = running.sweep(settled, where, tracker, Wish(output.command()), progress)
+                done, run = running.sweep(settled, where, tracker, Wish(command_line()), progress)
         except KeyboardInterrupt:
-            output.tell("stopped; the same command goes on with what was finished")
+            status("stopped; the same command goes on with what was finished")
             return 130
         finally:
             if progress is not None:
@@ -90,7 +90,7 @@ def sweep(
             _print(done)
         tracker.close()
     if json:
-        output.document(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
+        print_json(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
         _say_next(done, tracker, run)
     return 130 if done.stopped else 0
@@ -101,7 +101,7 @@ def _dashboard(plan: Plan, where: Where) -> Iterator[None]:
     from tsforge.sweeping import dashboard
 
     with dashboard.serving(where.place(plan.title)) as url:
-        output.tell(f"dashboard  {url}")
+        status(f"dashboard  {url}")
         yield
 
 
@@ -110,13 +110,13 @@ def _say_plan(plan: Plan, folder: Path) -> None:
     sweep, first = plan.sweep, next(iter(plan.bases.values()))
     varied = [s for s in plan.made.settings if not s.fixed]
     processes = f"{sweep.workers} workers" if sweep.workers > 1 else "1 worker"
-    output.tell(
+    status(
         f"{', '.join(plan.bases)} on {', '.join(first.data.target)}: {sweep.trials} trials, {processes}; "
         f"{' and '.join(sweep.objectives)}, sampler {sweep.sampler}, pruner {sweep.pruner}"
     )
-    output.tell("space: " + ", ".join(f"{s.name} {s.text}" for s in varied))
+    status("space: " + ", ".join(f"{s.name} {s.text}" for s in varied))
     if (folder / "sweep.json").exists():
-        output.tell(f"note: going on with {folder}")
+        status(f"note: going on with {folder}")
 
 
 def _print(done: Sweep) -> None:
@@ -125,30 +125,30 @@ def _print(done: Sweep) -> None:
     head = leaderboard.header(done.plan)[:-1]
     lines = [leaderboard.cells(i + 1, row, done.plan)[:-1] for i, row in enumerate(done.rows[:ROWS])]
     if lines:
-        output.table(head, lines, left=(2, len(head) - 1))
+        print_table(head, lines, left=(2, len(head) - 1))
     if len(done.rows) > ROWS:
-        output.say(f"  {len(done.rows) - ROWS} more in {done.folder / 'leaderboard.csv'}")
+        echo(f"  {len(done.rows) - ROWS} more in {done.folder / 'leaderboard.csv'}")
     if done.candidates:
-        output.say()
-        output.say("fitted again, mean ± standard deviation over seeds of the validation score")
-        output.table(*report.refits(done.candidates, done.default, done.plan), left=(0, 1))
+        echo()
+        echo("fitted again, mean ± standard deviation over seeds of the validation score")
+        print_table(*report.refits(done.candidates, done.default, done.plan), left=(0, 1))
         head, lines = report.tests(done.candidates)
         if lines:
-            output.say()
-            output.say("the held-out end, forecast once")
-            output.table(head, lines)
+            echo()
+            echo("the held-out end, forecast once")
+            print_table(head, lines)
 
 
 def _say_next(done: Sweep, tracker: Tracker, run: Run) -> None:
-    output.say()
+    echo()
     if done.stopped:
-        output.say("stopped; the same command goes on with what was finished")
+        echo("stopped; the same command goes on with what was finished")
     if done.best is not None:
-        output.say(f"best    {done.folder / 'best.toml'}")
-    output.where(tracker, run)
+        echo(f"best    {done.folder / 'best.toml'}")
+    print_run(tracker, run)
     if done.fit is not None:
-        output.say(f"model   {done.folder / 'model'}")
-        output.say(f"next    tsforge predict {done.folder / 'model'} --output forecast.csv --plot forecast.png")
+        echo(f"model   {done.folder / 'model'}")
+        echo(f"next    tsforge predict {done.folder / 'model'} --output forecast.csv --plot forecast.png")
 
 
 def _document(done: Sweep) -> dict[str, Any]:

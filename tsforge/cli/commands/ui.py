@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tsforge.cli import output
+from tsforge.cli.output import echo, print_notes, status
 
 
 def ui(
@@ -31,7 +31,7 @@ def ui(
     browser
         Whether to open a browser.
     """
-    output.notes(quiet=False)
+    print_notes(quiet=False)
     from tsforge.tracking import store, ui_server, view
 
     uri = store.address(tracking_uri)
@@ -41,7 +41,7 @@ def ui(
         return 0
     with ui_server.serving(uri, port) as root:
         _open(view.experiment_link(root, number), browser=browser)
-        output.tell("Ctrl-C ends it")
+        status("Ctrl-C ends it")
         ui_server.wait()
     return 0
 
@@ -49,6 +49,6 @@ def ui(
 def _open(link: str, *, browser: bool) -> None:
     import webbrowser
 
-    output.say(link)
+    echo(link)
     if browser:
         webbrowser.open(link)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
-from tsforge.cli.output import aligned, number, score_rows
-from tsforge.evaluation.metrics import REFERENCE
-from tsforge.runtime.tables import markdown
+from tsforge.evaluation.metrics import REFERENCE, lower_is_better
+from tsforge.evaluation.scores import skill
+from tsforge.runtime import files
+from tsforge.runtime.numbers import figure, percent
+from tsforge.runtime.tables import aligned, csv, markdown
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
 MOST_SERIES = 40
@@ -21,7 +22,7 @@ MOST_SERIES = 40
 
 @dataclass(frozen=True)
 class Text:
-    """One table with what is said above and below it."""
+    """One table with its title above and notes below it."""
 
     title: str
     header: list[str]
@@ -40,18 +41,28 @@ class Text:
 
 
 def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
-    """Everything that was asked for, in the order in which it is read."""
-    found = [_main(board)] if len(board.tests) == 1 else _groups(board)
-    found.append(_paired(board))
+    """All tables that the options ask for, in the order in which they are read."""
+    texts = [_main(board)] if len(board.tests) == 1 else _groups(board)
+    texts.append(_paired(board))
     if by is not None:
-        found.append(_by(board, by))
+        texts.append(_by(board, by))
     if coverage:
-        found.append(_coverage(board))
-    return found
+        texts.append(_coverage(board))
+    return texts
+
+
+def score_rows(scores: dict[str, dict[str, float]], reference: str = REFERENCE) -> list[list[str]]:
+    """A row per metric: its name, its value for each model, and the skill of the first model against the reference."""
+    first, *_ = scores
+    rows = []
+    for name, value in scores[first].items():
+        gain = skill(value, scores[reference][name]) if lower_is_better(name) else math.nan
+        rows.append([name, *(figure(values[name]) for values in scores.values()), percent(gain)])
+    return rows
 
 
 def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:
-    """The scores shown, one row per model and step or series."""
+    """The scores shown: a row per model and step, or per model and series."""
     names = board.shown
     if by == "step":
         values = board.by_step(names)
@@ -75,9 +86,8 @@ def cover(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
 def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> None:
     """The tables as Markdown; or all scores as CSV, one row per model (and group, step or series)."""
     if path.suffix == ".md":
-        path.write_text("\n".join(text.markdown() for text in texts) + "\n", encoding="utf-8")
+        files.write(path, "\n".join(text.markdown() for text in texts) + "\n")
         return
-    lines: list[dict[str, Any]]
     if by is not None:
         lines = rows(board, by)
     else:
@@ -85,33 +95,30 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
         if len(board.tests) > 1:
             for group in board.tests:
                 lines += [{"group": group, "model": m, **s} for m, s in board.table(board.names, group).items()]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
+    files.write(path, csv(list(lines[0]), [list(line.values()) for line in lines]))
 
 
 def _main(board: Scoreboard) -> Text:
     """Metric by model, with the skill against seasonal naive."""
-    lines = score_rows(board.table(board.shown), REFERENCE)
+    lines = score_rows(board.table(board.shown))
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
-                lines.append([f"  {n} static", *(number(board.coverage(m, "static", n)) for m in board.models), ""])
+                lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.models), ""])
     return Text(_title(board), ["", *board.models, "skill"], lines, _notes(board))
 
 
 def _groups(board: Scoreboard) -> list[Text]:
     """For each metric, group by model."""
-    found = []
+    texts = []
     for i, name in enumerate(board.shown):
-        lines = [[g, *(number(board.score(m, name, g)) for m in board.models)] for g in board.tests]
+        lines = [[g, *(figure(board.score(m, name, g)) for m in board.models)] for g in board.tests]
         for average, label in (("points", "all, points"), ("series", "all, series")):
-            lines.append([label, *(number(board.score(m, name, None, average)) for m in board.models)])  # type: ignore[arg-type]
-        found.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
-    last = found[-1]
+            lines.append([label, *(figure(board.score(m, name, None, average)) for m in board.models)])  # type: ignore[arg-type]
+        texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
+    last = texts[-1]
     more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
-    return [*found[:-1], Text(last.title, last.header, last.rows, (more, *_notes(board)[1:]))]
+    return [*texts[:-1], Text(last.title, last.header, last.rows, (more, *_notes(board)[1:]))]
 
 
 _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
@@ -176,11 +183,11 @@ def _by(board: Scoreboard, by: str) -> Text:
         labels = [str(h + 1) for h in range(len(values[board.models[0]]))]
         shown = _spaced(len(labels), MOST_STEPS)
     else:
-        parts, found = board.by_series([name])
-        values = found[name]
+        parts, series = board.by_series([name])
+        values = series[name]
         labels = [" ".join(str(v) for v in part.values() if v) for part in parts]
         shown = list(range(min(len(labels), MOST_SERIES)))
-    lines = [[labels[k], *(number(values[m][k]) for m in board.models)] for k in shown]
+    lines = [[labels[k], *(figure(values[m][k]) for m in board.models)] for k in shown]
     more = () if len(shown) == len(labels) else (f"{len(shown)} of {len(labels)}; --output scores.csv has all",)
     return Text(f"{name} by {by}", [by, *board.models], lines, more)
 
@@ -189,10 +196,10 @@ def _coverage(board: Scoreboard) -> Text:
     """Nominal against actual, by step."""
     model = board.models[0]
     header = [f"{n} {kind}" for n in NOMINAL for kind in INTERVALS]
-    whole = [number(board.coverage(model, kind, n)) for n in NOMINAL for kind in INTERVALS]
+    whole = [figure(board.coverage(model, kind, n)) for n in NOMINAL for kind in INTERVALS]
     columns = [board.coverage_by_step(model, kind, n) for n in NOMINAL for kind in INTERVALS]
     shown = _spaced(len(columns[0]), 12)
-    lines = [["all", *whole], *([str(h + 1), *(number(c[h]) for c in columns)] for h in shown)]
+    lines = [["all", *whole], *([str(h + 1), *(figure(c[h]) for c in columns)] for h in shown)]
     note = (
         "raw: as the network says; static: corrected on held-out windows, as predict gives them; "
         "adaptive: also moved after every origin" + ("" if board.first.rolls else " (one origin a series: as static)")

@@ -2,160 +2,169 @@
 
 from __future__ import annotations
 
-import io
+import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 
-from tsforge.cli import output
+from tsforge.cli.output import echo
 from tsforge.comparison.rules import NO, PARTLY, YES
 from tsforge.comparison.table import ASPECTS, Cell, Row, Table
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-WIDTH = 100  # where nobody's terminal says how wide it is
+WIDTH = 100  # columns of a line in a file or a pipe
 _TITLES = 30  # columns that titles have at least; longer ones are wrapped where there is no more room
 _GAP = 2
-
-_COLOURS = {
-    YES: "green", "excellent": "green", "good": "green", "fast": "green", "low": "green", "best": "green",
-    "level": "green", PARTLY: "yellow", "fair": "yellow", "medium": "yellow",
-    NO: "red", "none": "red", "weak": "red", "slow": "red", "high": "red", "worse": "red",
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = 1, 2, 31, 32, 33  # styles of a terminal
+_STYLES = {
+    YES: _GREEN, "excellent": _GREEN, "good": _GREEN, "fast": _GREEN, "low": _GREEN, "best": _GREEN, "level": _GREEN,
+    PARTLY: _YELLOW, "fair": _YELLOW, "medium": _YELLOW,
+    NO: _RED, "none": _RED, "weak": _RED, "slow": _RED, "high": _RED, "worse": _RED,
 }  # fmt: skip
 
 
-def show_table(table: Table, *, definitions: bool) -> None:
+@dataclass(frozen=True)
+class _Screen:
+    """What is printed on: its columns, and whether it shows colours."""
+
+    width: int
+    colours: bool
+
+    def styled(self, text: str, style: int | None) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colours and style and text else text
+
+
+def print_comparison(table: Table, *, definitions: bool) -> None:
     """Verdicts, then every aspect's figures with models as columns, then what was chosen, and a textbook's words.
 
     definitions: also how each row is measured, and the rule that its words follow.
     """
-    console, text = _console()
-    _verdicts(console, table)
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
+    screen = _Screen(width, terminal and "NO_COLOR" not in os.environ)
+    lines = _verdicts(screen, table)
     for aspect in ASPECTS:
         rows = table.of(aspect)
         if not rows:
             continue
-        columns = [c for c in table.columns if any(c in row.cells for row in rows)]
-        _figures(console, aspect, columns, rows, table.models)
+        lines += _figures(screen, table, aspect, rows)
         if definitions:
-            _definitions(console, table, aspect)
-    _said(console, "Settings that tuning chose", table.settings)
-    _said(console, "Against the textbook", table.agreement)
-    for line in text.getvalue().splitlines():
-        output.say(line.rstrip())
-
-
-def _verdicts(console: Console, table: Table) -> None:
-    """Aspect by model."""
-    lines = [
-        [_text(aspect), *(_word(words.get(model, "")) for model in table.models)]
-        for aspect, words in table.verdicts.items()
-    ]
-    _print(console, ["", *table.models], lines)
-
-
-def _figures(console: Console, aspect: str, columns: Sequence[str], rows: Sequence[Row], models: Sequence[str]) -> None:
-    """Row by model; words stand below their figures, or columns below each other, where there is no room beside."""
-    titles = [row.title for row in rows]
-    room = console.width - min(_TITLES, max(map(len, (aspect, *titles)))) - _GAP
-    ways = []
-    for between in (" ", "\n"):
-        cells = {column: [_cell(row.cells.get(column), between) for row in rows] for column in columns}
-        widths = {c: _GAP + max(map(_wide, (c, *(cell.plain for cell in cells[c])))) for c in columns}
-        ways.append((_parts(widths, room, models), cells))
-    parts, cells = min(ways, key=lambda way: len(way[0]))
-    for part in parts:
-        lines = [[_text(title), *(cells[column][i] for column in part)] for i, title in enumerate(titles)]
-        _print(console, [aspect, *part], lines)
-
-
-def _definitions(console: Console, table: Table, aspect: str) -> None:
-    """Of each row, and where the aspect's verdict comes from."""
-    said = table.explained(aspect)
-    if aspect in table.rules:
-        said.append(("verdict", f"{table.rules[aspect]}."))
-    console.print()
-    for title, text in said:
-        _indented(console, _text(f"{title}: ").append(text, "dim"))
-
-
-def _said(console: Console, title: str, lines: Mapping[str, str]) -> None:
-    """Sentences under a title; nothing where there are none."""
-    if not lines:
-        return
-    console.print()
-    _indented(console, _text(title, "bold"))
-    for name, said in lines.items():
-        _indented(console, _text(f"{name}: {said}"))
-
-
-def _indented(console: Console, text: Text) -> None:
-    """A first line as far in as the tables are, and the others a little further."""
-    lines = text.wrap(console, console.width - 2 * _GAP)
-    for i, line in enumerate(lines):
-        console.print(_text(" " * (_GAP if i == 0 else 2 * _GAP)).append_text(line))
-
-
-def _print(console: Console, header: Sequence[str], lines: Sequence[Sequence[Text]]) -> None:
-    from rich.table import Table as Grid
-
-    grid = Grid(box=None, padding=(0, 0, 0, _GAP), show_edge=False)
-    title, *columns = header
-    grid.add_column(_text(title, "bold"), overflow="fold")
-    for column in columns:
-        grid.add_column(_text(column, "bold"), justify="right", no_wrap=True)
+            lines += _definitions(screen, table, aspect)
+    lines += _sentences(screen, "Settings that tuning chose", table.settings)
+    lines += _sentences(screen, "Against the textbook", table.agreement)
     for line in lines:
-        grid.add_row(*line)
-    console.print()
-    console.print(grid)
+        echo(line)
 
 
-def _wide(text: str) -> int:
-    """Of the longest line."""
+def _verdicts(screen: _Screen, table: Table) -> list[str]:
+    """Aspect by model."""
+    cells = {model: [words.get(model, "") for words in table.verdicts.values()] for model in table.models}
+    return _columns(screen, ["", *table.verdicts], [cells], table.models)
+
+
+def _figures(screen: _Screen, table: Table, aspect: str, rows: Sequence[Row]) -> list[str]:
+    """Row by model; words stand below their figures where there is no room beside."""
+    names = [c for c in table.columns if any(c in row.cells for row in rows)]
+    ways = [{name: [_cell(row.cells.get(name), gap) for row in rows] for name in names} for gap in (" ", "\n")]
+    return _columns(screen, [aspect, *(row.title for row in rows)], ways, table.models)
+
+
+def _columns(
+    screen: _Screen, titles: Sequence[str], ways: Sequence[Mapping[str, Sequence[str]]], models: Sequence[str]
+) -> list[str]:
+    """One table, or several below each other where the columns have no room beside each other.
+
+    titles: the corner, and the title of each row.
+    ways: cells by column, in different shapes; that which needs the fewest tables is printed.
+    """
+    room = screen.width - min(_TITLES, max(map(len, titles))) - _GAP
+    cuts = []
+    for cells in ways:
+        widths = {column: _GAP + max(map(_width, (column, *texts))) for column, texts in cells.items()}
+        cuts.append((_parts(widths, room, models), cells))
+    parts, cells = min(cuts, key=lambda cut: len(cut[0]))
+    lines = []
+    for part in parts:
+        rows = zip(titles[1:], *(cells[column] for column in part), strict=True)
+        lines += _grid(screen, [titles[0], *part], list(rows))
+    return lines
+
+
+def _definitions(screen: _Screen, table: Table, aspect: str) -> list[str]:
+    """How each row is measured, and where the aspect's verdict comes from."""
+    texts = table.explained(aspect)
+    if aspect in table.rules:
+        texts.append(("verdict", f"{table.rules[aspect]}."))
+    return ["", *(line for title, text in texts for line in _paragraph(screen, f"{title}: ", text, _DIM))]
+
+
+def _sentences(screen: _Screen, title: str, texts: Mapping[str, str]) -> list[str]:
+    """Sentences under a title; nothing where there are none."""
+    if not texts:
+        return []
+    lines = ["", *_paragraph(screen, "", title, _BOLD)]
+    return lines + [line for name, text in texts.items() for line in _paragraph(screen, "", f"{name}: {text}")]
+
+
+def _paragraph(screen: _Screen, lead: str, text: str, style: int | None = None) -> list[str]:
+    """Lines of a lead and a text, which has the style; the first as far in as the tables are, the others further."""
+    lines, plain = [], len(lead)
+    for i, line in enumerate(_wrapped(lead + text, screen.width - 2 * _GAP)):
+        lines.append(" " * (_GAP if i == 0 else 2 * _GAP) + line[:plain] + screen.styled(line[plain:], style))
+        plain = max(0, plain - len(line) - 1)
+    return lines
+
+
+def _grid(screen: _Screen, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table under an empty one; titles are wrapped where the columns leave them too little room."""
+    widths = [max(map(_width, column)) for column in zip(header, *rows, strict=True)]
+    widths[0] = min(widths[0], max(1, screen.width - _GAP - sum(_GAP + width for width in widths[1:])))
+    lines = [""]
+    for i, (title, *cells) in enumerate([header, *rows]):
+        parts = [_wrapped(title, widths[0]), *(cell.split("\n") for cell in cells)]
+        for first, *others in zip_longest(*parts, fillvalue=""):
+            texts = [first.ljust(widths[0]), *(t.rjust(width) for t, width in zip(others, widths[1:], strict=True))]
+            if i == 0:
+                texts = [screen.styled(text, _BOLD) for text in texts]
+            else:
+                texts[1:] = [_coloured(screen, text) for text in texts[1:]]
+            lines.append((" " * _GAP + (" " * _GAP).join(texts)).rstrip())
+    return lines
+
+
+def _coloured(screen: _Screen, text: str) -> str:
+    """A cell whose word, its last part, has a colour."""
+    figure, space, word = text.rpartition(" ")
+    return figure + space + screen.styled(word, _STYLES.get(word))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of whole words; only what is too long for a line of its own is broken."""
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [line[i : i + width] for line in lines for i in range(0, len(line), width)]
+
+
+def _width(text: str) -> int:
+    """Columns of the longest line."""
     return max(map(len, text.split("\n")))
 
 
-def _cell(cell: Cell | None, between: str) -> Text:
-    """A figure and its word, which has a colour."""
+def _cell(cell: Cell | None, between: str) -> str:
+    """A figure and its word."""
     if cell is None:
-        return _text("")
-    text = _text(cell.text)
-    if cell.shown != cell.text:
-        text.append(between).append_text(_word(cell.word))
-    return text
-
-
-def _word(word: str) -> Text:
-    return _text(word, _COLOURS.get(word, ""))
-
-
-def _text(text: str, style: str = "") -> Text:
-    """As it is: names are the user's, and brackets in them no markup."""
-    from rich.text import Text
-
-    return Text(text, style=style)
+        return ""
+    return cell.text if cell.shown == cell.text else f"{cell.text}{between}{cell.word}"
 
 
 def _parts(widths: dict[str, int], room: int, models: Sequence[str]) -> list[list[str]]:
     """All columns beside each other where there is room; else models and baselines apart, each in even parts."""
     if sum(widths.values()) <= room:
         return [list(widths)]
-    found = []
+    parts = []
     for group in ([c for c in widths if c in models], [c for c in widths if c not in models]):
-        many = max(1, -(-sum(widths[c] for c in group) // max(room, 1)))
-        size = max(1, -(-len(group) // many))
-        found += [group[i : i + size] for i in range(0, len(group), size)]
-    return found
-
-
-def _console() -> tuple[Console, io.StringIO]:
-    """(for what is drawn, what it has drawn). As wide as the terminal; in a file or a pipe a line has room."""
-    from rich.console import Console
-
-    text, terminal = io.StringIO(), sys.stdout.isatty()
-    width = Console().width if terminal else WIDTH
-    return Console(
-        file=text, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False
-    ), text  # fmt: skip
+        count = max(1, -(-sum(widths[c] for c in group) // max(room, 1)))
+        size = max(1, -(-len(group) // count))
+        parts += [group[i : i + size] for i in range(0, len(group), size)]
+    return parts

@@ -99,7 +99,7 @@ class Rows:
         raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
 
     def _why_twice(self, twice: NDArray[np.intp]) -> str:
-        """What most likely made times repeat."""
+        """A hint at what most likely made times repeat."""
         schema, data = self.schema, self.frame.data
         taken = (schema.time, *schema.id, *schema.target)
         free = [c for c in data.columns if c not in taken and not types.is_float_dtype(data[c])]

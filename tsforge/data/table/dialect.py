@@ -60,7 +60,7 @@ def sniff(path: Path) -> Dialect:
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """(line it begins at, fields) of every row that is not empty, the header first."""
+    """The first line and the fields of every row that is not empty, the header first."""
     with gzip.open(path) if dialect.compression else path.open("rb") as file:
         text = io.TextIOWrapper(cast("IO[bytes]", file), dialect.encoding, errors="replace", newline="")
         reader = csv.reader(text, delimiter=dialect.delimiter, skipinitialspace=True)

@@ -189,13 +189,9 @@ def _needed(data: pd.DataFrame, time: str, names: list[str], most: int) -> tuple
 
 def _constant_names(data: pd.DataFrame, free: list[str]) -> list[str]:
     """Columns named as an id with one value in all rows: a name whatever its type, if numbers are left beside it."""
-    alike = [c for c in free if _names_series(c) and _constant(data[c])]
+    alike = [c for c in free if _names_series(c) and data[c].notna().all() and (data[c] == data[c].iloc[0]).all()]
     beside = any(types.is_numeric_dtype(data[c]) or _amounts(data[c]) for c in free if c not in alike)
     return alike if beside else [c for c in alike if not types.is_numeric_dtype(data[c])]
-
-
-def _constant(column: pd.Series) -> bool:
-    return bool(column.notna().all() and (column == column.iloc[0]).all())
 
 
 def _names_series(name: str) -> bool:

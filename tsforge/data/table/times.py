@@ -158,7 +158,11 @@ def _best(name: str, text: pd.Series, usual: str) -> tuple[pd.Series, str]:
     readings = [(read_as(text, f), f) for f in formats.candidates(str(text.iloc[0]))]
     whole = [r for r in readings if r[0].notna().all()]
     if not whole:
-        return _mixed(text) if not readings or text.str.match(r"\d{4}-").all() else max(readings, key=_count)
+        return (
+            _mixed(text)
+            if not readings or text.str.match(r"\d{4}-").all()
+            else max(readings, key=lambda r: r[0].notna().sum())
+        )
     if len(whole) > 1:  # 02/01/2020 reads both ways: the right one makes the times regular
         regular = [r for r in whole if _regular(r[0])] or whole
         others = [f for d, f in regular if not d.equals(regular[0][0])]
@@ -168,10 +172,6 @@ def _best(name: str, text: pd.Series, usual: str) -> tuple[pd.Series, str]:
     dates, written = whole[0]
     exact = (f for f in formats.unpadded(written) if _written(dates, f).equals(text))
     return dates, next(exact, written)
-
-
-def _count(reading: tuple[pd.Series, str]) -> int:
-    return int(reading[0].notna().sum())
 
 
 def share_read(text: pd.Series) -> float:

@@ -25,19 +25,12 @@ GATES = {"gru": 1, "lstm": 2}
 
 
 class Minimal(Config):
-    """Settings of minimal recurrent stacks.
-
-    cell: which recurrence.
-    layers: how many are stacked; gates depend on what came before only from the second one on.
-    dropout: of what a layer adds.
-    decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
-        state in which the past ended.
-    """
+    """Stacks of minimal cells; "parallel" decodes every future token from the last state of the past."""
 
     type: Literal["minimal"] = "minimal"
     cell: Literal["gru", "lstm"] = "gru"
-    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
+    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1  # gates depend on earlier tokens from the second one on
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # of what a layer adds
     decode: Literal["sequence", "parallel"] = "sequence"
 
     def build(self, shape: TokenShape) -> MinimalStacks:

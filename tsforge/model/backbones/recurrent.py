@@ -23,23 +23,20 @@ from tsforge.config import Config, Range
 from tsforge.model.tokens.point import TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
+Change = Callable[[Tensor], Tensor]
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """Settings of a recurrent encoder and decoder.
+    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past.
 
-    cell: which recurrence.
-    layers: how many are stacked.
-    dropout: between the layers.
-    decode: "sequence" runs from future token to future token; "parallel" takes one step for each of them, all from the
-        state in which the past ended (SegRNN; Lin et al. 2023).
+    (as SegRNN does; Lin et al. 2023)
     """
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
     layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # between the layers
     decode: Literal["sequence", "parallel"] = "sequence"
 
     def build(self, shape: TokenShape) -> EncoderDecoder:
@@ -75,11 +72,7 @@ class EncoderDecoder(nn.Module):
 
 
 def single_steps(
-    mode: str,
-    layers: Sequence[Sequence[Tensor]],
-    x: Tensor,
-    state: HiddenState | None,
-    between: Callable[[Tensor], Tensor],
+    mode: str, layers: Sequence[Sequence[Tensor]], x: Tensor, state: HiddenState | None, between: Change
 ) -> Tensor:
     """One step for each of M inputs, all from the same state: x (S, M, D), state (layers, S, D) -> (S, M, D).
 

@@ -28,19 +28,13 @@ Part = Callable[[Tensor], Tensor]
 
 
 class Transformer(Config):
-    """Settings of a Transformer.
-
-    layers: blocks in each stack.
-    heads: must divide the width.
-    expansion: inner width of the feed-forward part, in widths.
-    norm: "post" normalises after each residual sum, as in 2017; "pre" before each part, which trains deeper stacks.
-    """
+    """One of the arrangements; normalised after each residual sum ("post", as in 2017) or before each part ("pre")."""
 
     type: Literal["transformer"] = "transformer"
     arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"
-    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 2
-    heads: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4
-    expansion: Annotated[int, Field(ge=1), Range(1, 4)] = 2
+    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 2  # in each stack
+    heads: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # must divide the width
+    expansion: Annotated[int, Field(ge=1), Range(1, 4)] = 2  # inner width of the feed-forward part, in widths
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     norm: Annotated[Literal["pre", "post"], Choice(("pre", "post"))] = "post"
 

@@ -6,6 +6,7 @@ Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +25,10 @@ class Baseline(Config):
 
     kind: BaselineKind
     levels: Levels = LEVELS
+    long_context: ClassVar[bool] = False  # whether a context of more than a few seasons is better, by default
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
-
-    @property
-    def long_context(self) -> bool:
-        """Whether a context of more than a few seasons is better, by default."""
-        return False
 
     def reading(self, shape: WindowShape) -> WindowShape:
         """The windows it reads beside a model: those of the model, with a context that is long enough for it."""

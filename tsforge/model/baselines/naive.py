@@ -34,16 +34,14 @@ def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) 
 
     A phase without any observed value falls back to the last observed value of the window.
     """
-    L = target.shape[1]
+    L, times = target.shape[1], -(-horizon // season)
     if season <= L and observed[:, -season:].all():  # mostly, at no cost
-        newest = target[:, -season:]
-        return newest.repeat(1, -(-horizon // season), 1)[:, :horizon]
+        return target[:, -season:].repeat(1, times, 1)[:, :horizon]
     newest = last_observed(target, observed).expand(-1, season, -1).clone()
     for start in range(L % season - season, L, season):  # oldest season first; newer ones overwrite
         a = max(start, 0)
         phase = slice(a - start, a - start + min(start + season, L) - a)
         newest[:, phase] = torch.where(observed[:, a : start + season], target[:, a : start + season], newest[:, phase])
-    times = -(-horizon // season)
     return newest.repeat(1, times, 1)[:, :horizon]
 
 

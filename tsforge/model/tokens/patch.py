@@ -21,26 +21,20 @@ from tsforge.model.tokens.point import TokenShape, along, sinusoids
 
 
 class PatchTokens(Config):
-    """One token for several steps.
+    """One token per `length` steps, which "season" sets to a season and at least two; a new one every `stride` steps.
 
-    length: steps of a token; "season" for one season and at least two steps.
-    stride: steps from one token to the next; `length` where None.
     readout: "future" has one token for each `length` steps of the horizon, read out to these; "flatten" reads the whole
         horizon out of all past tokens together, by one matrix.
-    activation: of the past tokens.
-    channel_embedding: whether each channel has a learned vector, in all its tokens.
-    features: E, what the head sees of each step and channel.
-    dropout: of what is read out.
     """
 
     type: Literal["patch"] = "patch"
     length: Annotated[Annotated[int, Field(ge=1)] | Literal["season"], Choice((8, 12, 16, 24, 48, "season"))] = 24
-    stride: Annotated[int, Field(ge=1)] | None = None
+    stride: Annotated[int, Field(ge=1)] | None = None  # `length` where None
     readout: Literal["future", "flatten"] = "future"
-    activation: Literal["none", "relu"] = "none"
-    channel_embedding: bool = False
-    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4
-    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0
+    activation: Literal["none", "relu"] = "none"  # of the past tokens
+    channel_embedding: bool = False  # whether each channel has a learned vector, in all its tokens
+    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # E, what the head sees of each step and channel
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0  # of what is read out
 
     @model_validator(mode="after")
     def _no_step_is_left_out(self) -> PatchTokens:

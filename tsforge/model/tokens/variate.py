@@ -20,17 +20,12 @@ from tsforge.model.tokens.point import TokenShape
 
 
 class VariateTokens(Config):
-    """One token per channel.
-
-    channel_embedding: whether each target has a learned vector.
-    features: E, what the head sees of each step and channel.
-    dropout: of what is read out.
-    """
+    """One token per channel."""
 
     type: Literal["variate"] = "variate"
-    channel_embedding: bool = False
-    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4
-    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0
+    channel_embedding: bool = False  # whether each target has a learned vector
+    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # E, what the head sees of each step and channel
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0  # of what is read out
 
     def build(self, shape: WindowShape, width: int) -> VariateEmbedding:
         return VariateEmbedding(self, shape, width)

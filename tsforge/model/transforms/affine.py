@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tsforge.forecast import Forecast
 from tsforge.model.transforms.window import Transform, Window
@@ -26,8 +26,4 @@ class Affine(Transform):
 
     def undo(self, forecast: Forecast, _state: None) -> Forecast:
         """Less the shift of its channel, divided by its size."""
-        return forecast.mapped(_before, self.shift, (-self.size).exp())
-
-
-def _before(normalised: Tensor, shift: Tensor, size: Tensor) -> Tensor:
-    return (normalised - shift) * size
+        return forecast.mapped(lambda y, shift, size: (y - shift) * size, self.shift, (-self.size).exp())

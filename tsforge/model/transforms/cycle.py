@@ -28,8 +28,8 @@ class Cycle(Transform):
     def forward(self, window: Window) -> tuple[Window, Tensor]:
         """Less the cycle. State: the cycle of the horizon, (B, H, C)."""
         target, first = window.context.target, window.context.ordinal
-        less = target - self._at(first, target.shape[1])
-        return window.with_target(less), self._at(first + target.shape[1], self.horizon)
+        window = window.with_target(target - self._at(first, target.shape[1]))
+        return window, self._at(first + target.shape[1], self.horizon)
 
     def undo(self, forecast: Forecast, ahead: Tensor) -> Forecast:
         """Plus the cycle of the horizon."""

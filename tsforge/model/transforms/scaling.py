@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsforge.forecast import Scaling
 from tsforge.model.transforms.window import Transform, Window
@@ -34,7 +34,7 @@ class WindowScaler(Transform):
 
     def __init__(self, targets: int, kind: ScalingKind, *, relative: bool = False) -> None:
         super().__init__()
-        self.measure, self.relative = Measure(kind), relative
+        self.kind, self.relative = kind, relative
         self.register_buffer("centre", torch.zeros(targets))
         self.register_buffer("spread", torch.ones(targets))
         self.register_buffer("least", torch.ones(targets))
@@ -58,10 +58,24 @@ class WindowScaler(Transform):
         weight = self.weight(target, observed, scaling) if self.relative else None
         return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
 
+    @torch.no_grad()
     def scaling(self, target: Tensor, observed: Tensor) -> Scaling:
-        """target, observed (B, L, C) -> Scaling."""
-        scaling: Scaling = self.measure(target, observed, self.centre, self.spread, self.least)
-        return scaling
+        """target, observed (B, L, C) -> Scaling, a constant for gradients."""
+        centre = self.centre.expand(target.shape[0], 1, -1)
+        spread = self.spread.expand_as(centre)
+        if self.kind == "none":
+            return Scaling(centre, spread)
+        some = any_observed(observed)
+        last = last_observed(target, observed)
+        if self.kind == "last":
+            return Scaling(torch.where(some, last, centre), spread)
+        if self.kind == "change":
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
+            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
+        # Relative to the last value first: a large level would swallow a small deviation in float32.
+        mean, variance = _moments(target - last, observed)
+        scale = (variance + (FLOOR * self.least).square()).sqrt()
+        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
     def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
         """What takes errors from normalised units to shares of each window's level, (B, 1, C).
@@ -71,32 +85,6 @@ class WindowScaler(Transform):
         """
         level = _mean(target.abs(), observed)
         return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
-
-
-class Measure(nn.Module):
-    """Location and scale of windows: a module of its own, so that a hook can hold them constant (`attribution`)."""
-
-    def __init__(self, kind: ScalingKind) -> None:
-        super().__init__()
-        self.kind = kind
-
-    def forward(self, target: Tensor, observed: Tensor, centre: Tensor, spread: Tensor, least: Tensor) -> Scaling:
-        """target, observed (B, L, C); centre, spread, least (C,) of the training part -> Scaling."""
-        centre = centre.expand(target.shape[0], 1, -1)
-        spread = spread.expand_as(centre)
-        if self.kind == "none":
-            return Scaling(centre, spread)
-        some = any_observed(observed)
-        last = last_observed(target, observed)
-        if self.kind == "last":
-            return Scaling(torch.where(some, last, centre), spread)
-        if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
-            return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
-        # Relative to the last value first: a large level would swallow a small deviation in float32.
-        mean, variance = _moments(target - last, observed)
-        scale = (variance + (FLOOR * least).square()).sqrt()
-        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
 
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,11 +53,7 @@ class Season(Transform):
         y = s (loc + scale n) is loc + scale n' with n' = s n + (s - 1) loc / scale.
         """
         loc, scale = forecast.scaling
-        return forecast.mapped(_multiplied, index, (index - 1) * loc / scale)
-
-
-def _multiplied(normalised: Tensor, index: Tensor, shift: Tensor) -> Tensor:
-    return index * normalised + shift
+        return forecast.mapped(lambda n, s, shift: s * n + shift, index, (index - 1) * loc / scale)
 
 
 def shrunken(target: Tensor, observed: Tensor, m: int) -> Tensor:

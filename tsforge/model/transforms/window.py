@@ -1,7 +1,4 @@
-"""What passes through the transforms of a network, and what every transform can do.
-
-Axes: B batch, L context, H horizon, C targets.
-"""
+"""What passes through the transforms of a network, and what every transform can do. Axes: B batch, C targets."""
 
 from __future__ import annotations
 
