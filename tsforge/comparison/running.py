@@ -24,7 +24,7 @@ from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training.events import Report
 
@@ -74,12 +74,12 @@ def run(plan: Plan, setting: Setting) -> Compared:
     """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
     start = time.perf_counter()
     contests = _prepare(plan)
-    wish = Wish(setting.command)
-    with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
+    options = RunOptions(setting.command)
+    with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", options)) as parent:
         probed = probing.probe(plan.compare, setting.say, setting.workers)
         early = verdicts.build(_measured(plan, probed, [], start))
         wishes = {
-            model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
+            model: RunOptions(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
             for model in plan.compare.models
         }
         watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
@@ -117,7 +117,7 @@ def _prepare(plan: Plan) -> list[Contest]:
 def _tuned(one: Contest, plan: Plan, setting: Setting, parent: Run) -> Contest:
     """The same with settings that each model has searched, where that is asked for."""
     bench = Bench(
-        setting.folder / "tuning" / one.name, setting.tracker, Wish(setting.command, parent=parent), plan.fixed,
+        setting.folder / "tuning" / one.name, setting.tracker, RunOptions(setting.command, parent=parent), plan.fixed,
         setting.follow, setting.say, plan.frame,
     )  # fmt: skip
     return replace(one, tuned=tuning.tune(one, plan.compare, bench))

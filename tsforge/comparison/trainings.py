@@ -25,7 +25,7 @@ from tsforge.experiment import Experiment, single
 from tsforge.model.network import Neural
 from tsforge.settings import override
 from tsforge.tracking import recording
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 from tsforge.training.events import Report, Stop
@@ -37,14 +37,14 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a comparison takes place. wish: of every model, what is recorded of its runs beside their results.
+    """Where a comparison takes place. options: of every model, what is recorded of its runs beside their results.
 
     folder: models are kept there. watch: called with a training's name and steps before it begins; gives its report.
     """
 
     folder: Path
     tracker: Tracker
-    wish: dict[str, Wish]
+    options: dict[str, RunOptions]
     watch: Callable[[str, Experiment, Dataset], Report | None]
 
 
@@ -93,7 +93,7 @@ def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
             experiment = override(ready, {"seed": seed, "name": title})
             folder = stage.folder / name / f"{model}-seed{seed}"
             fit, _ = recording.fit(
-                experiment, dataset, folder, stage.tracker, wish=stage.wish[model],
+                experiment, dataset, folder, stage.tracker, options=stage.options[model],
                 report=stage.watch(title, experiment, dataset),
             )  # fmt: skip
             if fit.stop == Stop.INTERRUPT:

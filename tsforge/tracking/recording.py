@@ -34,7 +34,7 @@ MEMORY = "memory"  # the source of data that was in no file
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunOptions:
     """What is recorded of a run beside its results."""
 
     command: str = ""  # the line that makes it again
@@ -51,45 +51,45 @@ def fit(
     folder: Path,
     tracker: Tracker,
     *,
-    wish: Wish | None = None,
+    options: RunOptions | None = None,
     report: Report | None = None,
 ) -> tuple[fitting.Fit, Run]:
     """Train, save the model directory, and record it all while it happens.
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    experiment, wish = experiment.on(dataset.config), wish or Wish()
-    with _run(experiment, dataset, tracker, wish) as run:
+    experiment, options = experiment.on(dataset.config), options or RunOptions()
+    with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
         result = fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
-        return _save(result, run, folder, wish), run
+        return _save(result, run, folder, options), run
 
 
-def keep(
-    trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, wish: Wish
+def finish(
+    trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, options: RunOptions
 ) -> tuple[fitting.Fit, Run]:
     """Score and record a model that was trained before, and save its directory."""
-    with _run(trained.experiment, dataset, tracker, wish) as run:
+    with _run(trained.experiment, dataset, tracker, options) as run:
         _replay(run, trained.rounds)
-        return _save(fitting.score(trained, model, dataset), run, folder, wish), run
+        return _save(fitting.score(trained, model, dataset), run, folder, options), run
 
 
 @contextmanager
-def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wish) -> Iterator[Run]:
+def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, options: RunOptions) -> Iterator[Run]:
     """The run of a fit, with its settings and its data."""
-    labels = tags("fit", wish, experiment.model.kind)
-    with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
+    labels = tags("fit", options, experiment.model.kind)
+    with tracker.run(experiment.title, experiment.flat(), labels, options.parent) as run:
         run.text("experiment.toml", experiment.toml())
         run.dataset(described(dataset.panel, experiment.data.path))
         yield run
 
 
-def _save(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fit:
+def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> fitting.Fit:
     """Save the model directory and record it, with its scores, curves and pictures."""
     if result.standings:
         _chosen(run, result)
     fitting.save(result, folder)
-    _fitted(run, result, folder, wish)
+    _fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
         run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
     return result
@@ -117,18 +117,18 @@ class Recorder(ExitStack):
     def __init__(self, tracker: Tracker, command: str) -> None:
         super().__init__()
         self.tracker = tracker
-        self.wish = Wish(command)
+        self.options = RunOptions(command)
         self.run: Run | None = None
 
     def of_model(self, folder: str | None) -> None:
         """Note that a fitted model is backtested, where `folder` is one."""
         if folder is not None and Path(folder).is_dir():
-            self.wish = replace(self.wish, tags=(("tsforge.model", str(Path(folder).absolute())),))
+            self.options = replace(self.options, tags=(("tsforge.model", str(Path(folder).absolute())),))
 
     def begin(self, experiment: Experiment) -> Run:
         """The run, which is the same for all fits and groups."""
         if self.run is None:
-            labels = tags("backtest", self.wish, experiment.model.kind)
+            labels = tags("backtest", self.options, experiment.model.kind)
             run = self.tracker.run(f"backtest-{experiment.title}", experiment.flat(), labels)
             self.run = self.enter_context(run)
         return self.run
@@ -137,11 +137,11 @@ class Recorder(ExitStack):
         """Record the scores, the pictures, and what it was run on."""
         run = self.begin(board.first.experiment)
         if run.folder is not None:
-            _backtested(run, board, self.wish)
+            _backtested(run, board, self.options)
         return run
 
 
-def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
+def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
     test = board.first
     run.text("experiment.toml", test.experiment.toml())
     run.dataset(described(test.panel, test.experiment.data.path))
@@ -158,10 +158,10 @@ def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
     shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
     windows = sum(len(t.forecasts.windows) for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
-    run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish)} | groups)
+    run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
 
 
-def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
+def tags(kind: str, options: RunOptions, model: str = "") -> dict[str, str]:
     """Where and how a run came about, under MLflow's own names where it has some."""
     labels = {f"versions.{name}": value for name, value in provenance.versions().items()}
     labels |= {f"hardware.{name}": value for name, value in provenance.hardware().items()}
@@ -169,11 +169,11 @@ def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
         "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
         "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, view.GREY),
     }  # fmt: skip
-    if wish.command:
-        labels["tsforge.command"] = wish.command
+    if options.command:
+        labels["tsforge.command"] = options.command
     if commit := provenance.commit(Path()):
         labels["mlflow.source.git.commit"] = commit
-    return labels | dict(wish.tags)
+    return labels | dict(options.tags)
 
 
 def described(panel: Panel, path: str | None) -> dict[str, str]:
@@ -198,7 +198,7 @@ def scores(by_model: Scores) -> dict[str, float]:
     return numbers.rounded(values)
 
 
-def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
+def note(shown: Scores, primary: str, windows: int, options: RunOptions) -> str:
     """The result and the command, in Markdown."""
     lines = []
     if shown:
@@ -210,8 +210,8 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
         lines += [f"{result}, over {windows:,} held-out windows.", ""]
         rows = [[name, *(numbers.figure(values[name]) for values in shown.values())] for name in shown[model]]
         lines += [*tables.markdown(["", *shown], rows), ""]
-    if wish.command:
-        lines.append(f"    {wish.command}")
+    if options.command:
+        lines.append(f"    {options.command}")
     return "\n".join(lines)
 
 
@@ -235,14 +235,14 @@ def _record(run: Run, event: Event) -> None:
         run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
 
 
-def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
-    run.model(folder, wish.register, wish.alias)
+def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
+    run.model(folder, options.register, options.alias)
     run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in provenance.peak_memory().items()}
-    run.metrics(numbers.rounded(figures | dict(wish.figures)))
+    run.metrics(numbers.rounded(figures | dict(options.figures)))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv", "tournament.csv"):
@@ -252,7 +252,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
         run.file(picture, "plots")
     shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
     primary = "mase" if shown and math.isfinite(next(iter(shown.values()))["mase"]) else "mae"
-    text = note(shown, primary, len(result.dataset.parts.test), wish)
+    text = note(shown, primary, len(result.dataset.parts.test), options)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 

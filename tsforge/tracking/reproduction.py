@@ -22,7 +22,7 @@ from tsforge.errors import DataError, TrackingError
 from tsforge.experiment import Experiment
 from tsforge.runtime.threads import threads
 from tsforge.tracking import recording, runs, store
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.runs import Recorded
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -93,9 +93,9 @@ def reproduce(
 def _fit(
     experiment: Experiment, dataset: Dataset, run: Recorded, tracker: Tracker, report: Report | None
 ) -> dict[str, float]:
-    wish = Wish(tags=(("tsforge.reproduces", run.id),))
+    options = RunOptions(tags=(("tsforge.reproduces", run.id),))
     with TemporaryDirectory() as place:
-        result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, wish=wish, report=report)
+        result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, options=options, report=report)
     return recording.scores(result.scores)
 
 
