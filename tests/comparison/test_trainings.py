@@ -20,7 +20,7 @@ from tsforge.evaluation import forecasting
 from tsforge.evaluation.scores import by_window, score
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 
@@ -54,7 +54,7 @@ def _stage(folder: Path, models: tuple[str, ...], seen: list[Seen] | None = None
         if seen is not None:
             seen.append(what)
 
-    return Stage(folder, Tracker(on=False), {model: Wish() for model in models}, watch)
+    return Stage(folder, Tracker(on=False), {model: RunOptions() for model in models}, watch)
 
 
 @pytest.fixture(scope="module")

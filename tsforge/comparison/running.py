@@ -24,7 +24,7 @@ from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training.events import Report
 
@@ -77,16 +77,17 @@ def run(plan: Comparison, session: Session) -> Compared:
     """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
     start = time.perf_counter()
     setups = _prepare(plan)
-    wish = Wish(session.command)
-    with session.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
+    with session.tracker.run(
+        plan.name, _params(plan), recording.tags("comparison", RunOptions(session.command))
+    ) as parent:
         probed = probing.probe(plan.compare, session.say, session.workers)
         early = verdicts.build(_measured(plan, probed, [], start))
-        wishes = {
-            model: Wish(session.command, parent=parent, figures=tuple(early.figures(model).items()))
+        options = {
+            model: RunOptions(session.command, parent=parent, figures=tuple(early.figures(model).items()))
             for model in plan.compare.models
         }
         watch = _counted(session, len(setups) * len(plan.compare.models) * plan.compare.seeds)
-        stage = Stage(session.folder / "models", session.tracker, wishes, watch)
+        stage = Stage(session.folder / "models", session.tracker, options, watch)
         with threads(plan.compare.threads):
             data = [trainings.train(_tuned(setup, plan, session, parent), plan.compare, stage) for setup in setups]
         measured = _measured(plan, probed, data, start)
@@ -120,7 +121,7 @@ def _prepare(plan: Comparison) -> list[Setup]:
 def _tuned(setup: Setup, plan: Comparison, session: Session, parent: Run) -> Setup:
     """A setup with settings that each model has searched, where that is asked for."""
     bench = Bench(
-        session.folder / "tuning" / setup.name, session.tracker, Wish(session.command, parent=parent), plan.fixed,
+        session.folder / "tuning" / setup.name, session.tracker, RunOptions(session.command, parent=parent), plan.fixed,
         session.follow, session.say, plan.frame,
     )  # fmt: skip
     return replace(setup, tuned=tuning.tune(setup, plan.compare, bench))

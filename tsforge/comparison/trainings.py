@@ -25,7 +25,7 @@ from tsforge.experiment import Experiment, single
 from tsforge.model.network import Neural
 from tsforge.settings import override
 from tsforge.tracking import recording
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 from tsforge.training.events import Report, Stop
@@ -40,13 +40,13 @@ class Stage:
     """Where trainings are kept and recorded.
 
     folder: for the models.
-    wish: of every model, what is recorded of its runs beside their results.
+    options: of every model, what is recorded of its runs beside their results.
     watch: called before a training begins, with its title, experiment and windows; gives its report.
     """
 
     folder: Path
     tracker: Tracker
-    wish: dict[str, Wish]
+    options: dict[str, RunOptions]
     watch: Callable[[str, Experiment, Dataset], Report | None]
 
 
@@ -99,7 +99,7 @@ def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:
             experiment = override(own, {"seed": seed, "name": title})
             folder = stage.folder / name / f"{model}-seed{seed}"
             fit, _ = recording.fit(
-                experiment, dataset, folder, stage.tracker, wish=stage.wish[model],
+                experiment, dataset, folder, stage.tracker, options=stage.options[model],
                 report=stage.watch(title, experiment, dataset),
             )  # fmt: skip
             if fit.stop == Stop.INTERRUPT:

@@ -27,7 +27,7 @@ from tsforge.sweeping import running, storing
 from tsforge.sweeping.config import FILE, Plan, SweepConfig, checked, load
 from tsforge.sweeping.running import Progress, Sweep, Where
 from tsforge.sweeping.space import Setting, space
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 
 TERMS = ("model.width", "train.batch_size")  # solved for, and what a budget of steps or time is counted in
@@ -38,7 +38,7 @@ class Bench:
     """Where the searches on a data set take place.
 
     folder: theirs, by model.
-    wish: of their runs.
+    options: of their runs.
     fixed: dotted settings that the user has fixed.
     watch: told what is searched; gives who follows its trials.
     say: told what is not searched.
@@ -47,7 +47,7 @@ class Bench:
 
     folder: Path
     tracker: Tracker
-    wish: Wish
+    options: RunOptions
     fixed: tuple[str, ...]
     watch: Callable[[str], Progress | None]
     say: Callable[[str], None]
@@ -72,7 +72,7 @@ def _search(plan: Plan, bench: Bench, threads: int) -> Tuned:
     (model,) = plan.bases
     progress = bench.watch(f"tuning {plan.title}")
     where = Where(bench.folder / model, threads=threads)
-    done, _ = running.sweep(plan, where, bench.tracker, bench.wish, progress)
+    done, _ = running.sweep(plan, where, bench.tracker, bench.options, progress)
     if done.stopped:
         raise KeyboardInterrupt
     return _tuned(done, model)

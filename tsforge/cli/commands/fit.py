@@ -67,7 +67,7 @@ def fit(
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
         from tsforge.tracking.recording import fit as recorded
         from tsforge.training import fitting
         from tsforge.training.auto import tournament
@@ -84,9 +84,8 @@ def fit(
             _print_plan(experiment, dataset, folder)
         progress = None if quiet else training_progress(experiment, dataset)
         try:
-            result, run = recorded(
-                experiment, dataset, folder, tracker, wish=Wish(command_line(), register, alias), report=progress
-            )
+            wanted = RunOptions(command_line(), register, alias)
+            result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
         finally:
             if progress is not None:
                 progress.close()
