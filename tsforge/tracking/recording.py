@@ -18,9 +18,9 @@ from tsforge.evaluation.scores import by_step, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
-from tsforge.plotting.style import COLOURS
+from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, tables
-from tsforge.tracking import provenance, view
+from tsforge.tracking import provenance
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -167,7 +167,7 @@ def tags(kind: str, options: RunOptions, model: str = "") -> dict[str, str]:
     labels |= {f"hardware.{name}": value for name, value in provenance.hardware().items()}
     labels |= {
         "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
-        "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, view.GREY),
+        "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, PLAIN),
     }  # fmt: skip
     if options.command:
         labels["tsforge.command"] = options.command
