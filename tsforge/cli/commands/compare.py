@@ -15,7 +15,7 @@ from tsforge.cli.output import command_line, echo, print_json, print_notes, prin
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import SweepProgress
-    from tsforge.comparison.config import Plan
+    from tsforge.comparison.config import Comparison
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.training.events import Report
@@ -63,10 +63,10 @@ def compare(
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
         with closing(_Lines(quiet=quiet)) as lines:
-            setting = running.Setting(
+            session = running.Session(
                 folder, tracker, command_line(), os.cpu_count() or 1, lines.write, lines.watch, lines.follow
             )
-            done = running.run(plan, setting)
+            done = running.run(plan, session)
         if not json:
             print_comparison(done.table, definitions=definitions)
             _print_written(done.files, quick=quick)
@@ -78,7 +78,7 @@ def compare(
     return 0
 
 
-def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> Plan:
+def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> Comparison:
     """Raises ConfigError for what does not go together."""
     from tsforge.comparison import config
     from tsforge.errors import ConfigError

@@ -68,7 +68,7 @@ def fit(
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
         from tsforge.tracking.recording import fit as recorded
         from tsforge.training import fitting
         from tsforge.training.auto import tournament
@@ -83,10 +83,9 @@ def fit(
         directory.check_target(folder)
         if not quiet:
             _print_plan(experiment, dataset, folder)
+        wanted = RunOptions(command_line(), register, alias)
         with nullcontext() if quiet else closing(training_progress(experiment, dataset)) as progress:
-            result, run = recorded(
-                experiment, dataset, folder, tracker, wish=Wish(command_line(), register, alias), report=progress
-            )
+            result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
         if not json:
             _print(result, folder)
         limit = tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf

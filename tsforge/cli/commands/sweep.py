@@ -67,7 +67,7 @@ def sweep(
     with record.tracker() as tracker:
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
 
         draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
         if data is None and next(iter(draft.bases.values())).data.path is None:
@@ -79,7 +79,7 @@ def sweep(
         line = nullcontext() if quiet else closing(SweepProgress(settled.sweep.objectives[0]))
         try:
             with _dashboard(settled, where) if dashboard else nullcontext(), line as progress:
-                done, run = running.sweep(settled, where, tracker, Wish(command_line()), progress)
+                done, run = running.sweep(settled, where, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
             return 130
