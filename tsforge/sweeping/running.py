@@ -24,7 +24,7 @@ from tsforge.sweeping.trials import Tally
 from tsforge.sweeping.workers import launch
 from tsforge.sweeping.workers.job import Job, Record
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import Wish, keep
+from tsforge.tracking.recording import RunOptions, finish
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 
@@ -126,12 +126,16 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
 
 
 def run(
-    plan: Plan, workspace: Workspace, tracker: Tracker, wish: Wish | None = None, progress: Progress | None = None
+    plan: Plan,
+    workspace: Workspace,
+    tracker: Tracker,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Sweep, Run]:
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
     plan: as `settle` gives it; with `refit` 0 it ends with the search.
-    wish: what is to be recorded of its run, and the run that it is shown under.
+    options: what is recorded of its run, and the run that it is shown under.
     progress: called every second or so.
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
@@ -142,7 +146,7 @@ def run(
     agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
-    with recording.sweep(tracker, plan, wish or Wish()) as mlflow_run:
+    with recording.sweep(tracker, plan, options or RunOptions()) as mlflow_run:
         stopped = _search(study, plan, workspace, recording.record_for(tracker, mlflow_run), progress)
         results = Sweep(plan, folder, leaderboard.rows(study, plan), stopped)
         try:
@@ -221,7 +225,7 @@ def _refit(results: Sweep, tracker: Tracker, parent: Run, progress: Progress) ->
     model, trained = refit.winner(candidates[0], folder)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
     dataset = fitting.prepare(model.experiment)
-    fit, _ = keep(trained, model, dataset, folder / "model", tracker, Wish(parent=parent))
+    fit, _ = finish(trained, model, dataset, folder / "model", tracker, RunOptions(parent=parent))
     return replace(results, fit=fit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from cyclopts import Parameter
 
 from tsforge.cli.options import FitOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
-from tsforge.cli.progress import following
+from tsforge.cli.progress import training_progress
 from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
@@ -67,38 +68,32 @@ def fit(
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
         from tsforge.tracking.recording import fit as recorded
         from tsforge.training import fitting
         from tsforge.training.auto import tournament
 
-        asked = build(options.overrides(), options.config)
-        if data is None and asked.data.path is None:
+        draft = build(options.overrides(), options.config)
+        if data is None and draft.data.path is None:
             options.refuse_swallowed_table("fit")
-        dataset = replace(fitting.prepare(asked, data), began=started())
-        experiment = asked.on(dataset.config)
+        dataset = replace(fitting.prepare(draft, data), began=started())
+        experiment = draft.on(dataset.config)
         start = time.perf_counter() - started()
         folder = Path(out or f"models/{experiment.title}")
         directory.check_target(folder)
         if not quiet:
-            _say_plan(experiment, dataset, folder)
-        progress = None if quiet else following(experiment, dataset)
-        try:
-            result, run = recorded(
-                experiment, dataset, folder, tracker, wish=Wish(command_line(), register, alias), report=progress
-            )
-        finally:
-            if progress is not None:
-                progress.close()
+            _print_plan(experiment, dataset, folder)
+        wanted = RunOptions(command_line(), register, alias)
+        with nullcontext() if quiet else closing(training_progress(experiment, dataset)) as progress:
+            result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
         if not json:
             _print(result, folder)
-        _wait(
-            tracker, folder, tournament.left(experiment, dataset, start) if isinstance(asked.model, Auto) else math.inf
-        )
+        limit = tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
+        _wait(tracker, folder, limit)
     if json:
         print_json(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
-        _say_next(tracker, run, folder, data)
+        _print_next(tracker, run, folder, data)
     return 130 if result.stop == "interrupt" else 0
 
 
@@ -119,14 +114,15 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
         status(f"note: not waiting for MLflow; the model is in {folder}")
 
 
-def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
+def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
     if folder.exists() and any(folder.iterdir()):
         status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
+    several = f"{experiment.ensemble} × " if experiment.ensemble > 1 else ""
     status(
-        f"{_model(experiment)} on {', '.join(data.target)}: {series}, "
+        f"{several}{experiment.model.kind} on {', '.join(data.target)}: {series}, "
         f"{int(panel.lengths.sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
@@ -134,11 +130,6 @@ def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
         f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
         f"{len(parts.test.origins):,} held out to test (the last {data.test} steps)"
     )
-
-
-def _model(experiment: Experiment) -> str:
-    """The model in words: its name, and how many there are of it."""
-    return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
 
 
 def _print(result: Fit, folder: Path) -> None:
@@ -170,7 +161,7 @@ def _tournament(result: Fit) -> None:
     echo()
 
 
-def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
+def _print_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
     print_run(tracker, run)
     version = tracker.version(run)
     if version is not None:

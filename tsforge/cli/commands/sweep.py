@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,32 +69,29 @@ def sweep(
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
         from tsforge.sweeping.place import Workspace
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
 
-        asked = plan(options.overrides(), options.config, search.settings(), search.ranges())
-        if data is None and next(iter(asked.bases.values())).data.path is None:
+        draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
+        if data is None and next(iter(draft.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
-        settled = running.settle(asked, data)
+        settled = running.settle(draft, data)
         workspace = Workspace.at(out or f"sweeps/{settled.title}", storage)
         if not quiet:
-            _say_plan(settled, workspace.folder)
-        progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
+            _print_plan(settled, workspace.folder)
+        line = nullcontext() if quiet else closing(SweepProgress(settled.sweep.objectives[0]))
         try:
-            with _dashboard(settled, workspace) if dashboard else nullcontext():
-                done, run = running.run(settled, workspace, tracker, Wish(command_line()), progress)
+            with _dashboard(settled, workspace) if dashboard else nullcontext(), line as progress:
+                done, run = running.run(settled, workspace, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
             return 130
-        finally:
-            if progress is not None:
-                progress.close()
         if not json:
             _print(done)
         tracker.close()
     if json:
         print_json(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
-        _say_next(done, tracker, run)
+        _print_next(done, tracker, run)
     return 130 if done.stopped else 0
 
 
@@ -107,7 +104,7 @@ def _dashboard(plan: Plan, workspace: Workspace) -> Iterator[None]:
         yield
 
 
-def _say_plan(plan: Plan, folder: Path) -> None:
+def _print_plan(plan: Plan, folder: Path) -> None:
     """What will be done, in two lines."""
     sweep, first = plan.sweep, next(iter(plan.bases.values()))
     varied = [s for s in plan.search_space.settings if not s.fixed]
@@ -141,7 +138,7 @@ def _print(done: Sweep) -> None:
             print_table(head, lines)
 
 
-def _say_next(done: Sweep, tracker: Tracker, run: Run) -> None:
+def _print_next(done: Sweep, tracker: Tracker, run: Run) -> None:
     echo()
     if done.stopped:
         echo("stopped; the same command goes on with what was finished")
