@@ -126,12 +126,9 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
 
 
 def run(
-    plan: Plan,
-    workspace: Workspace,
-    tracker: Tracker,
-    options: RunOptions | None = None,
+    plan: Plan, workspace: Workspace, tracker: Tracker, options: RunOptions | None = None,
     progress: Progress | None = None,
-) -> tuple[Sweep, Run]:
+) -> tuple[Sweep, Run]:  # fmt: skip
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
     plan: as `settle` gives it; with `refit` 0 it ends with the search.

@@ -111,17 +111,13 @@ class Space:
     bases: Mapping[str, Experiment]
     settings: tuple[Setting, ...]
 
-    @property
-    def models(self) -> list[str]:
-        return list(self.bases)
-
     def of(self, model: str) -> list[Setting]:
         """The settings that an architecture has."""
         return [s for s in self.settings if s.model in (None, model)]
 
     def suggest(self, trial: Trial) -> Experiment:
         """Ask a trial for an architecture, then for that one's settings alone, and put them together."""
-        models = self.models
+        models = list(self.bases)
         model = trial.suggest_categorical(KIND, models) if len(models) > 1 else models[0]
         return override(self.bases[model], {s.path: s.suggest(trial) for s in self.of(model)})
 
@@ -173,9 +169,8 @@ def _settings(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Se
     """The settings of one line of a space: one, or one for each architecture that has the path."""
     model, _, path = name.rpartition("/")
     if model and model not in bases:
-        raise ConfigError(
-            f"space: {name}: the sweep has no model '{model}'", nearest(model, bases) or f"it has {listing(bases)}"
-        )
+        hint = nearest(model, bases) or f"it has {listing(bases)}"
+        raise ConfigError(f"space: {name}: the sweep has no model '{model}'", hint)
     if path == KIND:
         raise ConfigError(f"space: {KIND} is chosen among the models", "pass sweep.models=rnn,lstm,gru")
     leaves = {kind: _leaves(bases[kind]) for kind in ([model] if model else bases)}
@@ -254,7 +249,7 @@ def _check(whole: Space) -> None:
     for setting in whole.settings:
         values = setting.values
         ends = values.values if isinstance(values, Choice) else (values.low, values.high)
-        for model in [setting.model] if setting.model else whole.models:
+        for model in [setting.model] if setting.model else whole.bases:
             for value in ends:
                 try:
                     override(whole.bases[model], {setting.path: value})
