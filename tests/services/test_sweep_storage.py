@@ -71,13 +71,13 @@ def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
             assert time.monotonic() < end, states()
 
         pool.watch(look)
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * TOTAL
-    assert before.items() <= {t.number: t.values for t in kept}.items()
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * TOTAL
+    assert before.items() <= {t.number: t.values for t in ended}.items()
     dead = [t for t in study.trials if t.state.name == "FAIL"]
     assert dead
-    for one in dead:  # whoever was killed while its settings were drawn had some of them
-        assert [t for t in kept if one.params.items() <= t.params.items()]
+    for trial in dead:  # whoever was killed while its settings were drawn had some of them
+        assert [t for t in ended if trial.params.items() <= t.params.items()]
 
 
 def test_one_too_many_gives_its_trial_back(url: str, tmp_path: Path) -> None:

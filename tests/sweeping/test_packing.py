@@ -42,26 +42,26 @@ def test_packed_trials_have_the_values_of_each_alone(make: Make, sizes: list[int
     """Prevents: values, states or counts that belong to another trial of the pack."""
     plan = make(settings=GRU, pack=3, pruner="none")
     begin_with(opened(plan, tmp_path / "s"), plan)
-    found = run_here(plan, tmp_path / "s", 7).trials
-    assert [t.state.name for t in found] == ["COMPLETE"] * 7
+    history = run_here(plan, tmp_path / "s", 7).trials
+    assert [t.state.name for t in history] == ["COMPLETE"] * 7
     assert max(sizes) == 3
     assert sum(sizes) == 6  # the last is alone
     objective = Objective(plan, SweepData.read(plan))
-    for trial in found:
+    for trial in history:
         alone = evaluate(objective, plan.search_space.experiment(trial.params), Watcher(lambda: False))
         assert trial.values == pytest.approx(alone.values, rel=5e-3)
-    assert len({t.params["train.lr"] for t in found}) == 7
+    assert len({t.params["train.lr"] for t in history}) == 7
     assert not list((tmp_path / "s" / "kept").iterdir())
 
 
 def test_pruned_ones_leave_the_others(make: Make, sizes: list[int], tmp_path: Path) -> None:
     plan = make(settings={**GRU, "train.max_steps": 40}, pack=4, pruner="asha")
     begin_with(opened(plan, tmp_path / "s"), plan)
-    found = run_here(plan, tmp_path / "s", 12).trials
-    states = [t.state.name for t in found]
+    history = run_here(plan, tmp_path / "s", 12).trials
+    states = [t.state.name for t in history]
     assert set(states) == {"COMPLETE", "PRUNED"}
     assert max(sizes) > 1
-    assert all(t.user_attrs["reason"] for t in found if t.state.name == "PRUNED")
+    assert all(t.user_attrs["reason"] for t in history if t.state.name == "PRUNED")
 
 
 def test_automatic_is_what_was_measured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

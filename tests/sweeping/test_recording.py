@@ -17,14 +17,14 @@ from tsforge.training.events import Round
 
 def lines(folder: Path) -> dict[str, Any]:
     """All that is said of the one run under a folder, later lines winning."""
-    found: dict[str, Any] = {"tags": {}, "metrics": []}
+    content: dict[str, Any] = {"tags": {}, "metrics": []}
     (path,) = folder.glob("*/journal.jsonl")
     for line in map(json.loads, path.read_text().splitlines()):
-        found["tags"] |= line.get("tags", {})
+        content["tags"] |= line.get("tags", {})
         if "metrics" in line:
-            found["metrics"].append((line["step"], line["metrics"]))
-        found |= {k: line[k] for k in ("end", "reason") if k in line}
-    return found
+            content["metrics"].append((line["step"], line["metrics"]))
+        content |= {k: line[k] for k in ("end", "reason") if k in line}
+    return content
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_a_trial_says_how_it_ended_and_why(state: str, status: str, tmp_path: Pa
     run.validated(Round(20, 0.5, 0.4, 1.0, 640, True))
     run.sized({"parameters": 1234.0, "latency": 2.5})
     run.ended(state, "" if state == "COMPLETE" else "others were better")
-    found = lines(tmp_path)
-    assert found["end"] == status
-    assert found["tags"]["tsforge.state"] == state
-    assert found["tags"].get("tsforge.state.reason", "") == found["reason"]
-    assert (20, {"train/loss": 0.5, "val/loss": 0.4}) in found["metrics"]
-    assert (0, {"model/parameters": 1234.0, "speed/latency_ms": 2.5}) in found["metrics"]
+    content = lines(tmp_path)
+    assert content["end"] == status
+    assert content["tags"]["tsforge.state"] == state
+    assert content["tags"].get("tsforge.state.reason", "") == content["reason"]
+    assert (20, {"train/loss": 0.5, "val/loss": 0.4}) in content["metrics"]
+    assert (0, {"model/parameters": 1234.0, "speed/latency_ms": 2.5}) in content["metrics"]
 
 
 def test_a_job_and_its_record_survive_a_line() -> None:

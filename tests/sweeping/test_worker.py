@@ -28,22 +28,22 @@ def test_trials_end_as_they_should_and_say_why(make: Make, tmp_path: Path) -> No
     study = opened(plan, tmp_path / "s")
     for width, lr in ((8, 0.001), (10, 0.001), (160, 0.001), (8, 1e9)):
         study.enqueue_trial({"model.width": width, "train.lr": lr})
-    found = run_here(plan, tmp_path / "s", 4).trials
-    assert [t.state.name for t in found][:3] == ["COMPLETE", "FAIL", "PRUNED"]
-    assert "not a multiple" in found[1].user_attrs["reason"]
-    assert "beyond the constraint: parameters" in found[2].user_attrs["reason"]
-    assert found[2].constraints["parameters"] > 0 >= found[0].constraints["parameters"]
-    assert found[3].state.name in ("COMPLETE", "FAIL")  # a rate of 10⁹ may leave weights from before it blew up
-    assert set(found[0].user_attrs["scores"]) >= {"val/mase", "val/wql", "val/loss", "parameters"}
+    history = run_here(plan, tmp_path / "s", 4).trials
+    assert [t.state.name for t in history][:3] == ["COMPLETE", "FAIL", "PRUNED"]
+    assert "not a multiple" in history[1].user_attrs["reason"]
+    assert "beyond the constraint: parameters" in history[2].user_attrs["reason"]
+    assert history[2].constraints["parameters"] > 0 >= history[0].constraints["parameters"]
+    assert history[3].state.name in ("COMPLETE", "FAIL")  # a rate of 10⁹ may leave weights from before it blew up
+    assert set(history[0].user_attrs["scores"]) >= {"val/mase", "val/wql", "val/loss", "parameters"}
 
 
 def test_the_total_is_over_all_starts(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"seed": 987_654}, pruner="none")
     assert len(run_here(plan, tmp_path / "s", 2).trials) == 2
-    found = run_here(plan, tmp_path / "s", 3).trials
-    assert [t.state.name for t in found] == ["COMPLETE"] * 3
+    history = run_here(plan, tmp_path / "s", 3).trials
+    assert [t.state.name for t in history] == ["COMPLETE"] * 3
     assert len(run_here(plan, tmp_path / "s", 3).trials) == 3
-    assert len({t.params["train.lr"] for t in found}) == 3  # another start does not draw the same again
+    assert len({t.params["train.lr"] for t in history}) == 3  # another start does not draw the same again
 
 
 def test_the_defaults_of_every_architecture_come_first(make: Make, tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_the_defaults_of_every_architecture_come_first(make: Make, tmp_path: Pat
     study = opened(plan, tmp_path / "s")
     begin_with(study, plan)
     begin_with(study, plan)
-    found = run_here(plan, tmp_path / "s", 3).trials
-    assert [t.params["model.kind"] for t in found[:2]] == ["lstm", "gru"]
-    assert [t.params["train.lr"] for t in found[:2]] == [0.001, 0.001]
+    history = run_here(plan, tmp_path / "s", 3).trials
+    assert [t.params["model.kind"] for t in history[:2]] == ["lstm", "gru"]
+    assert [t.params["train.lr"] for t in history[:2]] == [0.001, 0.001]
 
 
 def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path)
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
     with WorkerPool(jobs) as pool:
         pool.watch(lambda: None)
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * total
-    assert before.items() <= {t.number: t.values for t in kept}.items()
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * total
+    assert before.items() <= {t.number: t.values for t in ended}.items()
     for dead in (t for t in study.trials if t.state.name == "FAIL"):
         # Whoever was killed while its settings were drawn had some of them; those it had are run again.
         after = [t for t in study.trials if dead.number in t.system_attrs.get("retry_history", ())]

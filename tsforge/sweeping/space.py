@@ -143,16 +143,20 @@ def space(bases: Mapping[str, Experiment], ranges: Mapping[str, Any]) -> Space:
     settings: dict[str, Setting] = {}
     several = len(bases) > 1
     for model, base in bases.items():
-        for path, field in (*_fields(base.model, "model."), *_fields(base.train, "train.")):
-            for values in field.metadata:
-                if isinstance(values, Range | Choice):
-                    setting = Setting(path, values, model if several and path.startswith("model.") else None)
-                    settings[setting.name] = setting
+        for path, values in (*_ranges(base.model, "model."), *_ranges(base.train, "train.")):
+            setting = Setting(path, values, model if several and path.startswith("model.") else None)
+            settings[setting.name] = setting
     for name, value in ranges.items():
         settings |= {setting.name: setting for setting in _settings(name, value, bases)}
     whole = Space(bases, tuple(settings.values()))
     _check(whole)
     return whole
+
+
+def _ranges(config: Config, prefix: str) -> Iterator[tuple[str, Range | Choice]]:
+    """Dotted path and range of every field that has one."""
+    for path, field in _fields(config, prefix):
+        yield from ((path, note) for note in field.metadata if isinstance(note, Range | Choice))
 
 
 def _fields(config: Config, prefix: str) -> Iterator[tuple[str, FieldInfo]]:

@@ -21,10 +21,10 @@ def test_workers_take_gpus_in_turn_and_share_their_memory() -> None:
     """Prevents: all workers on the first GPU, and two that together take more than it has."""
     two = [Device("4", 70 * GB, 80 * GB), Device("7", 40 * GB, 40 * GB)]
     placed = gpus.spread(jobs(5), two)
-    assert [one.device for one in placed] == ["4", "7", "4", "7", "4"]
-    assert [one.memory for one in placed] == pytest.approx([70 / 80 / 3, 0.5, 70 / 80 / 3, 0.5, 70 / 80 / 3])
+    assert [job.device for job in placed] == ["4", "7", "4", "7", "4"]
+    assert [job.memory for job in placed] == pytest.approx([70 / 80 / 3, 0.5, 70 / 80 / 3, 0.5, 70 / 80 / 3])
     for device in two:
-        used = sum(one.memory * device.total for one in placed if one.device == device.name)
+        used = sum(job.memory * device.total for job in placed if job.device == device.name)
         assert used <= device.free * (1 + 1e-9)
     assert placed[1].environment()["CUDA_VISIBLE_DEVICES"] == "7"
     assert read(placed[1].text()) == placed[1]

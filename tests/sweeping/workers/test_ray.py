@@ -40,16 +40,16 @@ def test_two_workers_run_eight_trials_and_one_may_die(make: Make, tmp_path: Path
     study = opened(plan, tmp_path / "s")
 
     def running() -> list[int]:
-        found = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
-        return [t.user_attrs["owner"]["pid"] for t in found if "owner" in t.user_attrs]
+        history = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+        return [t.user_attrs["owner"]["pid"] for t in history if "owner" in t.user_attrs]
 
     with launch.workers(plan, jobs(tmp_path, 8)) as pool:
         os.kill(wait_for(lambda: len(running()) == 2 and running(), "two trials")[0], signal.SIGKILL)
         pool.watch(lambda: None)
         assert pool.restarts == 1
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * 8
-    owners = {t.user_attrs["owner"]["pid"] for t in kept}
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * 8
+    owners = {t.user_attrs["owner"]["pid"] for t in ended}
     assert len(owners) <= 3  # the first two and the one that took the place of the first: each runs many trials
 
 
