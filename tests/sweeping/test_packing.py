@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.helpers.plans import Make, evaluate, opened, run_here
 from tsforge.errors import ConfigError
-from tsforge.sweeping import running
+from tsforge.settings import override
+from tsforge.sweeping import evaluating, running
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.data import SweepData
-from tsforge.sweeping.evaluating import Watcher
-from tsforge.sweeping.objective import Objective
+from tsforge.sweeping.evaluating import Evaluation, HandedOverError, StoppedEarlyError, Watcher
+from tsforge.sweeping.objective import Objective, Result
 from tsforge.sweeping.packing import Packing, common
 from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.study import begin_with
@@ -62,6 +64,29 @@ def test_pruned_ones_leave_the_others(make: Make, sizes: list[int], tmp_path: Pa
     assert set(states) == {"COMPLETE", "PRUNED"}
     assert max(sizes) > 1
     assert all(t.user_attrs["reason"] for t in history if t.state.name == "PRUNED")
+
+
+def test_what_ends_one_of_a_pack_ends_no_other(make: Make, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a pack that is lost, or goes on in step with nobody, when one of it is pruned, fails or hands over."""
+    plan = make(settings=GRU, folds=2)
+    objective = Objective(plan, SweepData.read(plan))
+    watchers = [Watcher(lambda: False) for _ in range(4)]
+    monkeypatch.setattr(watchers[1], "pruned", lambda _value, step: step > 5)
+    monkeypatch.setattr(watchers[2], "validated", lambda _event: 1 / 0)
+    watchers[3].stopping = lambda: bool(sizes)
+    short, batches = [MemoryError()], []
+    whole = stacked.run
+    monkeypatch.setattr(stacked, "run", lambda loops: whole(loops) if not short else _raise(short.pop()))
+    monkeypatch.setattr(watchers[0], "halved", batches.append)
+    ends = dict(evaluating.run([Evaluation(objective, plan.bases["gru"], watcher) for watcher in watchers]))
+    assert [type(ends[i]) for i in range(4)] == [Result, StoppedEarlyError, ZeroDivisionError, HandedOverError]
+    assert (batches, sizes) == ([8], [4])  # all again with half a batch; the second fold has one alone
+    halved = override(plan.bases["gru"], {"train.batch_size": 8})
+    assert ends[0].values == pytest.approx(evaluate(objective, halved, watchers[0]).values, rel=5e-3)
+
+
+def _raise(problem: BaseException) -> NoReturn:
+    raise problem
 
 
 def test_automatic_is_what_was_measured(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
