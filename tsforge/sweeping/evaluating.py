@@ -31,7 +31,7 @@ LEAST_BATCH = 4  # windows of a step below which a trial fails for want of memor
 class Watcher:
     """Follows a trial, and lets it go on until it is told to stop.
 
-    stopping: asked every few steps: whether the trial is to be left to somebody else.
+    stopping: asked every few steps: whether the trial is to be left to another worker.
     """
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
@@ -52,7 +52,7 @@ class Watcher:
 
 
 class HandedOverError(Exception):
-    """The trial was told to stop; somebody goes on with it later."""
+    """The trial was told to stop; another worker goes on with it later."""
 
 
 class StoppedEarlyError(Exception):

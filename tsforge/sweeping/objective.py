@@ -50,7 +50,7 @@ class Result:
 class Objective:
     """How good experiments are on validation: their scores and sizes.
 
-    folder: where trainings keep their state, so that somebody else can go on with them; None for nowhere.
+    folder: where trainings keep their state, so that another worker can go on with them; None for nowhere.
     """
 
     plan: Plan
@@ -58,7 +58,7 @@ class Objective:
     folder: Path | None = None
 
     def checkpoints(self, experiment: Experiment, folds: int) -> list[Checkpoint | None]:
-        """Of each fold, by what is trained: whoever is given the same settings goes on, whatever the trial's number."""
+        """Of each fold, named by what is trained: a trial with equal settings goes on, whatever its number."""
         if self.folder is None:
             return [None] * folds
         text = experiment.toml()

@@ -88,7 +88,7 @@ def sweep(
     experiment: where it starts, or the path of a TOML file that may have [sweep] and [space].
     data: a path, the name of a data set, or a frame, which is kept as a file in `out`; the experiment's own where None.
     settings: of the search (`SweepConfig`), as {"models": ("lstm", "gru"), "trials": 20, "workers": 2}.
-    space: ranges by dotted path, as {"train.lr": "log(1e-4,1e-2)"}; each setting's own where nothing is said.
+    space: ranges by dotted path, as {"train.lr": "log(1e-4,1e-2)"}; each setting's own where none is given.
     out: folder for the study, the leaderboard, best.toml and the model.
     Raises TsforgeError.
     """

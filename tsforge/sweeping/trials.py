@@ -153,7 +153,7 @@ def retry(study: Study, trial: FrozenTrial) -> None:
 
 
 def hand_over(study: Study, trial: Trial) -> None:
-    """Queue a trial of ours for whoever comes next: it was stopped, which is no fault of its own."""
+    """Queue a trial of ours again for the next worker: it was stopped, which is no fault of its own."""
     import optuna
 
     mine = study.get_trials(deepcopy=False)[trial.number]
