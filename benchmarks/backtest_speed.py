@@ -5,16 +5,14 @@
 ETTh1 (TSFORGE_DATA or the cache), 7 columns, the protocol's test part: 2,785 windows at horizon 96. The forward passes
 run over batches that lie ready in memory and keep nothing, once in large ones and once in those that the backtest takes
 (its ratio to either is shown); the backtest reads the same windows from the table's panel, keeps the forecasts, and
-scores them. The last line is all that `tsforge backtest MODEL DATA` does to print its tables,
-from reading the table on, but for the interpreter's start and loading the model. Alternating in one process; the
-smallest of the repeats counts.
+scores them. The last line is all that `tsforge backtest MODEL DATA` does to print its tables, from reading the table
+on: neither the interpreter's start nor loading the model. In turns in one process; the smallest of the repeats counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +27,7 @@ from tsforge.evaluation import forecasting
 from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.scores import scores
 from tsforge.fitted.model import Model
+from tsforge.runtime.timing import rounds
 from tsforge.settings import groups
 from tsforge.training import fitting
 
@@ -62,12 +61,7 @@ def main() -> None:
         "backtest of the model: windows, forecasts, static intervals, scores": model,
         "the whole backtest, beside four baselines, all intervals adaptive": lambda: _whole(fitted),
     }
-    best = dict.fromkeys(ways, float("inf"))
-    for _ in range(args.repeats):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
+    best = {name: min(seconds) for name, seconds in rounds(ways, args.repeats).items()}
     print(
         f"{args.model}, {len(windows):,} windows of {args.horizon} steps x 7 columns, {torch.get_num_threads()} threads"
     )

@@ -20,7 +20,6 @@ HOMES = {
     "optuna_dashboard": ("sweeping/dashboard.py",),
     "ray": ("sweeping/workers/ray.py",),
     "cyclopts": ("cli/",),
-    "rich": ("cli/",),
     "pytorch_lightning": ("training/learner.py", "training/loop.py"),
     "safetensors": ("fitted/", "training/checkpoint.py"),
     "scipy": ("evaluation/significance.py", "training/auto/selection.py"),

@@ -86,11 +86,11 @@ def _agree(path: Path, reference: Path, rel: float = 1e-5) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(reference), rtol=rel, atol=rel)
 
 
-def _agree_scores(scores: Any, reference: Any) -> None:
-    if SAME:
+def _agree_scores(scores: Any, reference: Any, *, exact: bool) -> None:
+    if SAME and exact:
         assert json.dumps(scores) == json.dumps(reference)
     for model, values in reference.items():
-        assert scores[model] == pytest.approx(values, rel=1e-3, nan_ok=True), model
+        assert scores[model] == pytest.approx(values, rel=1e-12 if SAME else 1e-3, nan_ok=True), model
 
 
 @pytest.mark.usefixtures("here")
@@ -116,7 +116,7 @@ def test_a_fit_learns_what_it_learned_then(name: str) -> None:
     )
     pictures = {"forecast.png", "loss.png"} if (before / "history.csv").exists() else {"forecast.png"}
     assert {path.name for path in Path("again").iterdir()} - pictures == {path.name for path in before.iterdir()}
-    _agree_scores(fitted.scores, json.loads((before / "scores.json").read_text()))
+    _agree_scores(fitted.scores, json.loads((before / "scores.json").read_text()), exact=True)
     for file in ("weights.safetensors", "baselines.safetensors"):
         weights, known = load_file(Path("again", file)), load_file(before / file)
         assert {key: value.shape for key, value in weights.items()} == {key: v.shape for key, v in known.items()}
@@ -139,7 +139,8 @@ def test_a_model_of_then_is_judged_and_explained_as_then() -> None:
     """Prevents: baselines, corrections or attention of an older model that are lost or read as others."""
     for name, scores in json.loads((HERE / "backtested.json").read_text()).items():
         words = ["backtest", f"models/{name}", f"tables/{MADE['FITS'][name]['table']}", "--no-track", "--quiet"]
-        _agree_scores(json.loads(_said(*words, "--json"))["scores"], scores)
+        summed = json.loads(_said(*words, "--json"))["scores"]  # window by window: 0.1 went in the order of time
+        _agree_scores(summed, scores, exact=False)
     _said("explain", "models/transformer-encoder", "tables/pair.csv", "--output", "explained.csv", "--quiet")
     _agree(Path("explained.csv"), HERE / "explained.csv")
 

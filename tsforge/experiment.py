@@ -157,7 +157,7 @@ class Experiment(Config):
         return tomli_w.dumps(self.plain())
 
     def flat(self) -> dict[str, Any]:
-        """Dotted path to value, as in `--set` and in MLflow; what stands in a list of tables by its number."""
+        """Dotted path to value, as in MLflow; what stands in a list of tables by its number."""
         return _flatten(self.plain())
 
 
@@ -165,7 +165,7 @@ def single(experiment: Experiment, where: str) -> Experiment:
     """The experiment of one member, with a warning where others are left out. where: who trains single networks."""
     if experiment.ensemble > 1:
         log.warning(
-            "%s trains single networks: ensemble = %d is left out; fit what it finds with --ensemble %d",
+            "%s trains single networks: ensemble = %d is left out; fit what it finds with ensemble=%d",
             where, experiment.ensemble, experiment.ensemble,
         )  # fmt: skip
     return experiment.model_copy(update={"ensemble": 1})

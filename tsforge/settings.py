@@ -110,7 +110,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
-        raise ConfigError(f"{path}: no such file", near or "check the path given with --config")
+        raise ConfigError(f"{path}: no such file", near or "check the path")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:

@@ -58,6 +58,14 @@ def test_settings_named_in_errors_exist() -> None:
     assert [t for t in texts if t[1] not in SETTINGS and not t[1].endswith((".csv", ".toml"))] == []
 
 
+def test_the_library_names_no_flags() -> None:
+    """Prevents: a hint that a caller from Python, or a user of another command, cannot follow."""
+    others = ("ray start", "mlflow server")  # commands of others
+    library = [(place, text) for place, text in raised() if not place.startswith(str(SOURCES / "cli"))]
+    flagged = [(place, text) for place, text in library if re.search(r"(?<![\w-])--[a-z]", text)]
+    assert [place for place, text in flagged if not any(command in text for command in others)] == []
+
+
 @pytest.mark.parametrize(
     ("command", "hint", "shown"),
     [

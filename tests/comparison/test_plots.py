@@ -15,7 +15,7 @@ from tests.helpers.synthetic import LENGTHS, MODELS, with_probe
 from tsforge.comparison import plots
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured
-from tsforge.comparison.table import ASPECTS
+from tsforge.comparison.rules import Aspect
 from tsforge.plotting.style import COLOURS
 
 FILES = ("overview", "step-time", "dependent-operations", "lags", "gradients", "saved-memory", "losses", "accuracy")
@@ -47,13 +47,13 @@ def labelled(axis: Any) -> dict[str, Any]:
 def test_pictures_are_written_and_belong_to_an_aspect(tmp_path: Path) -> None:
     """Prevents: an empty file, or a picture that the page cannot place."""
     made = plots.draw(synthetic.measured(data=("demand", "sales")), tmp_path / "new")
-    assert {path.name for path in made.values()} == {f"{name}.png" for name in FILES}
-    assert set((tmp_path / "new").iterdir()) == set(made.values())
-    for title, path in made.items():
-        content = path.read_bytes()
+    assert {picture.path.name for picture in made} == {f"{name}.png" for name in FILES}
+    assert set((tmp_path / "new").iterdir()) == {picture.path for picture in made}
+    for picture in made:
+        content = picture.path.read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 10_000
-        assert title.startswith(("Overview", *ASPECTS))
+        assert picture.title.startswith(("Overview", *Aspect))
 
 
 def test_pictures_have_pixels_for_a_sharp_screen(tmp_path: Path) -> None:

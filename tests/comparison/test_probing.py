@@ -47,9 +47,9 @@ def test_two_processes_find_the_same_as_none() -> None:
 
 ENDLESS = """
 import os, sys, time
-from tsforge.comparison import measuring
+from tsforge.comparison import probing
 if __name__ == "__main__":
-    with measuring._pool(2) as pool:
+    with probing._pool(2) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600).result()
 """

@@ -14,8 +14,10 @@ import pytest
 
 from tests.helpers import synthetic
 from tsforge.comparison import report, verdicts
+from tsforge.comparison.plots import Picture
 from tsforge.comparison.results import Measured
-from tsforge.comparison.table import Table
+from tsforge.comparison.rules import Aspect
+from tsforge.comparison.table import ComparisonTable
 
 # The smallest PNG: 1 × 1.
 PNG = bytes.fromhex(
@@ -42,25 +44,26 @@ class Page(HTMLParser):
             self.texts.append(data.strip())
 
 
-def written(folder: Path, measured: Measured) -> tuple[Table, dict[str, str]]:
+def written(folder: Path, measured: Measured) -> tuple[ComparisonTable, dict[str, str]]:
     """(the table, the text of every file by ending)."""
     folder.mkdir(exist_ok=True)
     picture = folder / "one.png"
     picture.write_bytes(PNG)
     table = verdicts.build(measured)
-    paths = report.write(measured, table, {f"Memory: of {measured.name}": picture, "Overview": picture}, folder)
+    pictures = [Picture(Aspect.MEMORY, f"of {measured.name}", picture), Picture(None, "Overview", picture)]
+    paths = report.write(measured, table, pictures, folder)
     return table, {path.suffix: path.read_text(encoding="utf-8") for path in paths}
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, dict[str, str]]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[ComparisonTable, dict[str, str]]:
     return written(tmp_path_factory.mktemp("report"), synthetic.measured(data=("demand", "sales")))
 
 
 def test_four_files_and_nothing_else(tmp_path: Path) -> None:
     """Prevents: drafts left behind, or a file that is written in place."""
     measured = synthetic.measured()
-    paths = report.write(measured, verdicts.build(measured), {}, tmp_path / "new" / "folder")
+    paths = report.write(measured, verdicts.build(measured), [], tmp_path / "new" / "folder")
     assert [path.name for path in paths] == [f"comparison.{e}" for e in ("md", "csv", "json", "html")]
     assert sorted(paths) == sorted((tmp_path / "new" / "folder").iterdir())
 
@@ -77,11 +80,11 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monke
     monkeypatch.setattr(Path, "write_bytes", full)
     measured = synthetic.measured(seeds=1)
     with pytest.raises(OSError, match="no space"):
-        report.write(measured, verdicts.build(measured), {}, tmp_path)
+        report.write(measured, verdicts.build(measured), [], tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_the_page_needs_nothing_but_itself(files: tuple[Table, dict[str, str]]) -> None:
+def test_the_page_needs_nothing_but_itself(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: a page that is empty without a network, or that asks somebody for something."""
     text = files[1][".html"]
     page = Page(text)
@@ -97,7 +100,7 @@ def test_the_page_needs_nothing_but_itself(files: tuple[Table, dict[str, str]]) 
     assert [a for tag, a in page.tags if tag == "meta" and a.get("name") == "viewport"]
 
 
-def test_the_page_shows_every_figure_word_and_rule(files: tuple[Table, dict[str, str]]) -> None:
+def test_the_page_shows_every_figure_word_and_rule(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: a page that says less than the table."""
     table, texts = files
     shown = Page(texts[".html"]).texts
@@ -116,7 +119,7 @@ def test_the_page_shows_every_figure_word_and_rule(files: tuple[Table, dict[str,
         assert f"{aspect}: {said}" in shown
 
 
-def test_every_cell_says_what_it_is_when_pointed_at(files: tuple[Table, dict[str, str]]) -> None:
+def test_every_cell_says_what_it_is_when_pointed_at(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: a figure far from its headings that nobody can place."""
     tags = Page(files[1][".html"]).tags
     cells = [attributes.get("title") for tag, attributes in tags if tag == "td" and attributes]
@@ -125,7 +128,7 @@ def test_every_cell_says_what_it_is_when_pointed_at(files: tuple[Table, dict[str
     assert all(cells)
 
 
-def test_a_picture_is_in_the_page_with_its_name(files: tuple[Table, dict[str, str]]) -> None:
+def test_a_picture_is_in_the_page_with_its_name(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: pictures that a screen reader cannot name, or that stand under another aspect."""
     text = files[1][".html"]
     images = [attributes for tag, attributes in Page(text).tags if tag == "img"]
@@ -166,7 +169,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-def test_markdown_reads_back_to_the_same_cells(files: tuple[Table, dict[str, str]]) -> None:
+def test_markdown_reads_back_to_the_same_cells(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: a column that moves, a row that is lost."""
     table, texts = files
     first, *others, facts = tables(texts[".md"])
@@ -180,12 +183,13 @@ def test_markdown_reads_back_to_the_same_cells(files: tuple[Table, dict[str, str
             seen[title] = {c: text for c, text in zip(columns, cells, strict=True) if text}
     assert set(seen) == {row.title for row in table.rows}
     for row in table.rows:
-        assert seen[row.title] == {m: " ".join(dict.fromkeys((c.full, c.word))).strip() for m, c in row.cells.items()}
+        texts = {m: dict.fromkeys((c.full, c.word or "")) for m, c in row.cells.items()}
+        assert seen[row.title] == {m: " ".join(text).strip() for m, text in texts.items()}
     assert ["seeds", "3"] in facts
     assert ["the whole comparison", "754 s"] in facts
 
 
-def test_markdown_states_definitions_and_rules(files: tuple[Table, dict[str, str]]) -> None:
+def test_markdown_states_definitions_and_rules(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: a figure whose meaning only the page explains."""
     table, texts = files
     after = texts[".md"].split("## How each row is measured")[1]
@@ -197,7 +201,7 @@ def test_markdown_states_definitions_and_rules(files: tuple[Table, dict[str, str
     assert "![Overview](<one.png>)" in texts[".md"]
 
 
-def test_csv_reads_back(files: tuple[Table, dict[str, str]]) -> None:
+def test_csv_reads_back(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     """Prevents: digits lost on the way, or an infinity that another program reads as text."""
     table, texts = files
     lines = list(csv.DictReader(texts[".csv"].splitlines(keepends=True)))
@@ -207,7 +211,7 @@ def test_csv_reads_back(files: tuple[Table, dict[str, str]]) -> None:
     for row in table.rows:
         for model, cell in row.cells.items():
             line = found[row.key, model]
-            assert (line["aspect"], line["text"], line["word"]) == (row.aspect, cell.full, cell.word)
+            assert (line["aspect"], line["text"], line["word"]) == (row.aspect, cell.full, cell.word or "")
             assert (float(line["value"]) if line["value"] else None) == (
                 cell.value if math.isfinite(cell.value) else None
             )

@@ -12,7 +12,7 @@ import pytest
 import tsforge
 from tsforge.comparison import config, trainings
 from tsforge.comparison.results import OnData
-from tsforge.comparison.trainings import Contest, Stage
+from tsforge.comparison.trainings import Setup, Stage
 from tsforge.data import statistics
 from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError
@@ -20,7 +20,7 @@ from tsforge.evaluation import forecasting
 from tsforge.evaluation.scores import by_window, score
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 
@@ -46,7 +46,7 @@ def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Seen] |
     ((name, experiment),) = plan.experiments.items()
     ready = trainings.prepare(name, experiment, plan.compare)
     stage = _stage(folder, plan.compare.models, seen)
-    return trainings.hold(ready, plan.compare, stage)
+    return trainings.train(ready, plan.compare, stage)
 
 
 def _stage(folder: Path, models: tuple[str, ...], seen: list[Seen] | None = None) -> Stage:
@@ -54,7 +54,7 @@ def _stage(folder: Path, models: tuple[str, ...], seen: list[Seen] | None = None
         if seen is not None:
             seen.append(what)
 
-    return Stage(folder, Tracker(on=False), {model: Wish() for model in models}, watch)
+    return Stage(folder, Tracker(on=False), {model: RunOptions() for model in models}, watch)
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +144,11 @@ def test_a_budget_of_time_gives_each_its_own_steps(table: str, monkeypatch: pyte
 
     monkeypatch.setattr(fitting, "train", train)
     plan = config.read(table, QUICK | {"train.max_time": "60s"}, COMPARE | {"budget": "time"})
-    ready: Contest = trainings.prepare("load", plan.experiments["load"], plan.compare)
+    ready: Setup = trainings.prepare("load", plan.experiments["load"], plan.compare)
     for model, steps in (("gru", 500), ("transformer", 250)):
-        rival = trainings.rival(ready, plan.compare, model)
-        assert rival.train.max_steps == steps
-        assert rival.train.max_time == 60
+        own = trainings.experiment_of(ready, plan.compare, model)
+        assert own.train.max_steps == steps
+        assert own.train.max_time == 60
     plan = config.read(table, QUICK, COMPARE | {"budget": "time"})
     with pytest.raises(ConfigError, match="a budget of time needs the time"):
         trainings.prepare("load", plan.experiments["load"], plan.compare)

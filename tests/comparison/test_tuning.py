@@ -122,4 +122,4 @@ def test_nothing_left_to_search_is_said(tmp_path: Path) -> None:
             {"train.lr": 0.004, "train.weight_decay": 0.0, "model.backbone.layers": 1, "model.backbone.dropout": 0.0},
             models=["gru", "lstm"], tune=1,
         )  # fmt: skip
-    assert "--tune" in caught.value.hint
+    assert "compare.tune" in caught.value.hint

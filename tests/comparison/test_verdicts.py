@@ -13,8 +13,8 @@ from tsforge.comparison import rows, rules, verdicts
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.probes.memory_tasks import TASKS
 from tsforge.comparison.results import Measured
-from tsforge.comparison.rules import UNKNOWN
-from tsforge.comparison.table import ASPECTS, Cell, Table
+from tsforge.comparison.rules import UNKNOWN, Aspect
+from tsforge.comparison.table import Cell, ComparisonTable
 
 
 def words(measured: Measured, aspect: str) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_the_shorter_of_both_tasks_counts() -> None:
     measured = with_probe(synthetic.measured(), "gru", attempts={"adding": attempts(1000), "recall": attempts(30)})
     table = verdicts.build(measured)
     assert table.verdicts["Long-range dependencies"]["gru"] == "fair"
-    cells = {row.key: row.cells["gru"] for row in table.of("Long-range dependencies")}
+    cells = {row.key: row.cells["gru"] for row in table.rows if row.aspect == Aspect.REACH}
     assert cells["reach/adding_lag"] == Cell(1000.0, "1000", "excellent", "1000: 3/3")
     assert cells["reach/recall_lag"] == Cell(30.0, "30", "fair", "30: 3/3, 100: 1/3")
 
@@ -152,17 +152,18 @@ def test_a_deviation_ends_at_the_digit_of_its_mean(values: list[float], text: st
 
 def test_every_verdict_has_a_rule_and_rows_and_every_row_an_aspect() -> None:
     """Prevents: a figure that no table shows, or a verdict that nobody can follow."""
-    table: Table = verdicts.build(synthetic.measured())
-    assert list(table.verdicts) == list(ASPECTS) == list(table.rules)
-    assert {row.aspect for row in table.rows} == set(ASPECTS)
+    table: ComparisonTable = verdicts.build(synthetic.measured())
+    assert list(table.verdicts) == list(Aspect) == list(table.rules)
+    assert {row.aspect for row in table.rows} == set(Aspect)
     assert len({row.key for row in table.rows}) == len(table.rows)
-    for aspect in ASPECTS:
+    for aspect in Aspect:
         titles = "; ".join(titles for titles, _ in table.explained(aspect))
-        assert all(row.title in titles for row in table.of(aspect))
+        assert all(row.title in titles for row in table.rows if row.aspect == aspect)
 
 
 def test_without_probes_only_trainings_are_judged() -> None:
     """Prevents: words about what was not measured."""
     table = verdicts.build(synthetic.measured(probes=False))
     assert list(table.verdicts) == ["Training speed", "Accuracy"]
-    assert verdicts.build(replace(synthetic.measured(), data=())).of("Accuracy") == []
+    table = verdicts.build(replace(synthetic.measured(), data=()))
+    assert Aspect.ACCURACY not in [aspect for aspect, _, _ in table.sections]

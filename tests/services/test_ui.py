@@ -18,7 +18,7 @@ from tests.helpers.server import environment, free_port
 from tsforge.plotting.style import COLOURS
 from tsforge.settings import build
 from tsforge.tracking import recording, runs, store, view
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.runs import Recorded
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -76,8 +76,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 settings = {"model.kind": kind, "model.width": 8, "data.horizon": 12, "train.max_steps": 5 + i}
                 experiment = build(settings)
                 dataset = fitting.prepare(experiment, "load.csv")
-                wish = Wish(f"tsforge fit load.csv --model {kind}")
-                recording.fit(experiment, dataset, Path(f"models/{kind}"), tracker, wish=wish)
+                options = RunOptions(f"tsforge fit load.csv --model {kind}")
+                recording.fit(experiment, dataset, Path(f"models/{kind}"), tracker, options=options)
     return place
 
 

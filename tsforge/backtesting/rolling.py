@@ -126,7 +126,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     _, test = split.sizes(panel, horizon, asked.validation, asked.test)
     count = config.windows or (test - horizon) // stride + 1
     if count < 1:
-        raise ConfigError("data.test = 0 leaves nothing to score", "pass --windows, or a larger data.test")
+        raise ConfigError("data.test = 0 leaves nothing to score", "set backtest.windows, or a larger data.test")
     if config.windows or config.refit:
         test = (count - 1) * stride + horizon
     first = split.Rolling(stride, config.gap, config.train_window)
@@ -159,7 +159,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         parts.append(forecast(forecaster, experiment, dataset))
         units = units or _units(dataset, config)
     if not parts:
-        raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more --windows")
+        raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more backtest.windows")
     return Backtest(experiment, panel, joined(parts, units), stride, len(parts))
 
 
@@ -196,7 +196,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     if config.refit or config.gap or config.train_window:
         raise ConfigError(
             "a fitted model is not trained again: refit, gap and train_window do not go with it",
-            "backtest the data with --config MODEL/experiment.toml to fit on the way",
+            "backtest MODEL/experiment.toml itself, which fits on the way",
         )
     source = data if data is not None else model.experiment.data.path
     if source is None or (data is None and not Path(source).exists()):

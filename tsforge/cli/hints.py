@@ -28,7 +28,7 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
     "compare": SETTINGS | _named("compare", CompareOptions),
 }
 SETTABLE = ("fit", "backtest", "sweep", "compare")  # commands with --set
-ARGUMENTS = ("alias", "config", "out", "port", "register", "space", "storage", "tracking_uri")
+ARGUMENTS = ("out", "port", "space", "storage", "tracking_uri")
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"
 )

@@ -1,6 +1,6 @@
 """The entry point: root help and version without the CLI library, errors as two lines, exit codes.
 
-0 success; 2 something the user can mend; 1 a bug of ours, with traceback; 130 on Ctrl-C.
+0 success; 2 something the user can fix; 1 a bug of ours, with traceback; 130 on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STARTED = time.perf_counter() - 0.03  # when the process began: Python takes some 30 ms until it is here
-COMMANDS = {  # of each tsforge/cli/commands/NAME.py, which has a function NAME
+COMMANDS = {  # each is the function NAME in commands/NAME.py
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
@@ -85,7 +85,7 @@ def run(argv: list[str], started: float | None = None) -> int:
     try:
         code = application(name)(argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as problem:
-        return _fail(_one_line(problem), f"see tsforge {name} --help")
+        return _fail(str(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
         return _fail(problem.message, translated(problem.hint, name))
     except KeyboardInterrupt:
@@ -114,11 +114,8 @@ def application(name: str) -> Callable[..., object]:
 
 
 def _fail(message: str, hint: str, code: int = 2) -> int:
+    """Print an error, and a hint if there is one, as a line each; returns the exit code."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     if hint:
         print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
     return code
-
-
-def _one_line(problem: Exception) -> str:
-    return " ".join(str(problem).split())

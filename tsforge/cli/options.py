@@ -33,14 +33,14 @@ class TrackOptions:
     "Whether to record the run in MLflow."
 
     def tracker(self) -> Tracker:
-        """To be entered before anything that takes long: its courier starts meanwhile."""
+        """The tracker of the run; enter it before anything slow, as its courier starts meanwhile."""
         from tsforge.tracking.tracker import Tracker
 
         return Tracker(self.tracking_uri, self.experiment, on=self.track)
 
 
 def model_folder(word: str, uri: str | None) -> str:
-    """The folder of a model: itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies or was fetched to."""
+    """The folder of a model: the word itself, or where a recorded one (runs:/RUN, models:/NAME@ALIAS) lies."""
     from tsforge.tracking import registry
 
     return str(registry.local(word, uri))
@@ -64,7 +64,7 @@ class FitOptions:
     model: str | None = None
     "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2. (default: gru)"  # noqa: E501
     ensemble: int | None = None
-    "Train so many of the model, with seeds of their own; the forecast is their median. (default: 1)"
+    "Networks to train, with seeds of their own; the forecast is their median. (default: 1)"
     past: Columns = field(default_factory=list)
     "Covariates known up to the present."
     future: Columns = field(default_factory=list)
@@ -89,7 +89,7 @@ class FitOptions:
     "Any setting, as train.lr=0.01; may be repeated."
 
     def refuse_swallowed_table(self, command: str) -> None:
-        """Raises ConfigError where the table stands behind a flag that takes several columns, which then has it."""
+        """Raises ConfigError where a flag that takes several columns has taken the table behind it as one of them."""
         from pathlib import Path
 
         from tsforge.errors import ConfigError
@@ -123,7 +123,7 @@ class RollOptions:
     gap: int | None = None
     "Steps left out between what is trained on and the first origin. (default: 0)"
     refit: int | None = None
-    "Fit anew every so many origins; 0 for once, before the first. (default: 0)"
+    "Origins after which the model is fitted again; 0 for once, before the first. (default: 0)"
     train_window: int | None = None
     "Steps to train on before each fit (sliding). (default: all there are, expanding)"
     intervals: Literal["adaptive", "static", "raw"] | None = None
@@ -155,17 +155,17 @@ class SweepOptions:
     space: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
     "A range, as train.lr=log(1e-4,1e-2), lstm/model.width=int(16,64,16), float(a,b), choice(a,b); one value fixes it."
     objectives: Columns = field(default_factory=list)
-    "What is to be small: val/mase, val/wql, ...; with latency or parameters too, a Pareto front. (default: val/mase)"
+    "What to minimise: val/mase, val/wql, ...; with latency or parameters too, a Pareto front. (default: val/mase)"
     folds: int | None = None
     "Rolling origins that a validation score is the mean of. (default: 1)"
     sampler: Literal["tpe", "gp", "cmaes", "qmc", "random"] | None = None
-    "Who proposes settings. (default: tpe)"
+    "Optuna sampler that proposes settings. (default: tpe)"
     pruner: Literal["asha", "median", "hyperband", "wilcoxon", "none"] | None = None
-    "Who ends trials early; wilcoxon compares folds. (default: asha)"
+    "Optuna pruner that ends trials early; wilcoxon compares folds. (default: asha)"
     max_parameters: str | None = None
-    "Models with more are not trained, as 100k."
+    "Parameters at most, as 100k; larger models are not trained."
     max_latency: str | None = None
-    "Models that take longer for one forecast are not trained, as 5ms."
+    "Time of one forecast at most, as 5ms; slower models are not trained."
     refit: int | None = None
     "How many of the best are fitted again, beside the default; 0 for none. (default: 3)"
     seeds: int | None = None
@@ -177,7 +177,7 @@ class SweepOptions:
     engine: Literal["processes", "ray"] | None = None
     "Where workers run: as processes of this machine, or as tasks of a Ray cluster. (default: processes)"
     address: str | None = None
-    "Of a running Ray cluster; auto finds it. (default: one is started on this machine)"
+    "Address of a running Ray cluster; auto finds it. (default: one is started on this machine)"
     study: str | None = None
     "Name of the study, by which machines share it. (default: from models and data)"
 
@@ -204,9 +204,9 @@ class CompareOptions:
     budget: Literal["steps", "time"] | None = None
     "Give all the same optimiser steps (--max-steps), or the same time (--max-time). (default: steps)"
     parameters: int | None = None
-    "Of each network; widths are solved for. (default: as many as the first has by itself)"
+    "Parameters of each network, which its width follows from. (default: those of the first model)"
     threads: int | None = None
-    "That each training computes with. (default: 1)"
+    "CPU threads of each training. (default: 1)"
     tune: int | None = None
     "Trials in which each finds settings of its own on validation windows, before it is compared. (default: 0)"
     probes: Annotated[bool, Parameter(negative="--no-probes")] = True

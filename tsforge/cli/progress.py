@@ -25,7 +25,7 @@ class Line:
         self._open = False  # whether the terminal's line still has to be ended
 
     def write(self, text: str, *, plain: bool) -> None:
-        """Show it; in a pipe only where `plain` says so."""
+        """Show a text; in a pipe only where `plain`."""
         if self.live:
             sys.stderr.write("\r\x1b[K" + text)
             sys.stderr.flush()
@@ -41,7 +41,11 @@ class Line:
 
 
 class Progress:
-    """Prints losses, windows per second and the time left, from what training reports. steps: of each member."""
+    """Prints losses, windows per second and the time left, from what training reports.
+
+    steps: of each member.
+    max_time: seconds after which training ends by itself, if any.
+    """
 
     def __init__(self, steps: Sequence[int], max_time: float | None) -> None:
         self.steps, self.max_time = steps, max_time
@@ -78,7 +82,7 @@ class Progress:
 
 
 class AutoProgress:
-    """Prints a line per candidate of a tournament, and how far the one in training is."""
+    """Prints a line per candidate of a tournament, and how far the present training is."""
 
     def __init__(self) -> None:
         self._line = Line()
@@ -100,8 +104,8 @@ class AutoProgress:
         self._line.close()
 
 
-def following(experiment: Experiment, dataset: Dataset) -> AutoProgress | Progress:
-    """What shows a training that begins now: of one network, of members in turn, or a tournament."""
+def training_progress(experiment: Experiment, dataset: Dataset) -> AutoProgress | Progress:
+    """The progress line of a training that begins now: of one network, of members in turn, or of a tournament."""
     from tsforge.model.auto import Auto
     from tsforge.training.ensemble import planned
 
@@ -116,13 +120,13 @@ class SweepProgress:
         self.objective = objective
         self._line = Line()
         self.close = self._line.close
-        self._said = ""
+        self._text_before = ""
         self._began: dict[str, tuple[float, int]] = {}  # by phase: when, and how many were finished by then
 
     def __call__(self, phase: str, tally: Tally, total: int) -> None:
         text = self._text(phase, tally, total)
-        self._line.write(text + self._left(phase, tally, total), plain=text != self._said)
-        self._said = text
+        self._line.write(text + self._left(phase, tally, total), plain=text != self._text_before)
+        self._text_before = text
 
     def _text(self, phase: str, tally: Tally, total: int) -> str:
         if phase == "fit":
@@ -136,7 +140,7 @@ class SweepProgress:
         )
 
     def _left(self, phase: str, tally: Tally, total: int) -> str:
-        """From the pace of this start alone."""
+        """The time left, from the pace since this start."""
         began, before = self._began.setdefault(phase, (time.monotonic(), tally.finished))
         since = tally.finished - before
         if since < 2 or tally.finished >= total:

@@ -77,7 +77,7 @@ class CompareConfig(Config):
     tune: NotNegative = 0
 
     @model_validator(mode="after")
-    def _known(self) -> CompareConfig:
+    def _check_models(self) -> CompareConfig:
         networks = [name for name, row in ZOO.items() if row]
         for name in self.models:
             if name in ZOO and name not in networks:
@@ -86,7 +86,7 @@ class CompareConfig(Config):
                 near = nearest(name, networks) or f"known: {listing(networks, 20)}"
                 raise ConfigError(f"there is no model '{name}' to compare", near)
         if len(set(self.models)) < max(len(self.models), 1):
-            raise ConfigError("a model is named twice, or none is", f"for example --models {','.join(DEFAULTS)}")
+            raise ConfigError("a model is named twice, or none is", f"for example compare.models={','.join(DEFAULTS)}")
         for name in self.settings:
             if name not in (*self.models, ALL):
                 raise ConfigError(f"settings for '{name}', which is not compared", f"models: {listing(self.models)}")
@@ -100,11 +100,11 @@ class CompareConfig(Config):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A comparison and its experiments by data set; their model is that of the comparison.
+class Comparison:
+    """What is compared, with the experiments by data set; their model is that of the comparison.
 
-    frame: the data, where it comes from no file. fixed: dotted settings that were given beside the file, which tuning
-    leaves as they are.
+    frame: the data, where it comes from no file.
+    fixed: dotted settings that were given beside the file, which tuning leaves as they are.
     """
 
     name: str
@@ -114,11 +114,12 @@ class Plan:
     fixed: tuple[str, ...] = ()
 
 
-def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Plan:
-    """A plan from a TOML file, or from a table (a path, a catalogued name, a frame) with default settings.
+def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Comparison:
+    """A comparison as a TOML file describes it, or of a table (a path, a catalogued name, a frame) by default settings.
 
-    overrides: dotted settings of the experiments; those of a model hold for every model. compare: settings of the
-    comparison, which win over the file's. Raises ConfigError naming the setting.
+    overrides: dotted settings of the experiments; those of a model hold for every model.
+    compare: settings of the comparison, which win over the file's.
+    Raises ConfigError naming the setting.
     """
     source = str(source) if isinstance(source, Path) else source
     file = source if isinstance(source, str) and source.endswith(".toml") else None
@@ -130,16 +131,15 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Pla
     if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")
-    found = grouped(values, own, file or "settings")
-    found = {name or _title(e): e for name, e in found.items()}
+    groups = {name or _title(e): e for name, e in grouped(values, own, file or "settings").items()}
     for name in config.optional:
-        if name not in found:
-            raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(found)}")
+        if name not in groups:
+            raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(groups)}")
     frame = None if isinstance(source, str) else source
-    return Plan(values.get("name") or "-vs-".join(config.models), config, found, frame, tuple(overrides))
+    return Comparison(values.get("name") or "-vs-".join(config.models), config, groups, frame, tuple(overrides))
 
 
-def quick(plan: Plan) -> Plan:
+def quick(plan: Comparison) -> Comparison:
     """The same rows in about a minute, under another name: what it says is no result, only that everything works."""
     config = plan.compare
     update: dict[str, Any] = {"seeds": min(config.seeds, 2), "tune": min(config.tune, 2)}
@@ -160,14 +160,14 @@ def quick(plan: Plan) -> Plan:
 
 def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
     """Settings of every model, from the file's [model] and from overrides; which model it is comes from `models`."""
-    found = {key: value for key, value in table.items() if key != "kind"} if isinstance(table, dict) else {}
+    settings = {key: value for key, value in table.items() if key != "kind"} if isinstance(table, dict) else {}
     for path, value in overrides.items():
         head, _, rest = path.partition(".")
         if head == "model":
             if not rest or rest == "kind":
-                raise ConfigError("a comparison has several models", "name them: --models rnn,lstm,transformer")
-            found = merge(found, nest(rest, value))
-    return found
+                raise ConfigError("a comparison has several models", "name them: compare.models=rnn,lstm,transformer")
+            settings = merge(settings, nest(rest, value))
+    return settings
 
 
 def _title(experiment: Experiment) -> str:

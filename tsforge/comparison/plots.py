@@ -3,62 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from tsforge.comparison import subplots
 from tsforge.comparison.probes.memory_tasks import TASKS
 from tsforge.comparison.results import Measured
-from tsforge.comparison.subplots import GRID, INK, SOFT, Panel, Styles
+from tsforge.comparison.rules import Aspect
+from tsforge.comparison.subplots import Styles, Subplot
 from tsforge.evaluation.metrics import REFERENCE
-from tsforge.plotting.style import canvas, save
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tsforge.plotting.style import GRID, INK, SOFT, canvas, save
 
 _DPI = 150
-_ROW = 3  # panels beside each other, of data sets or tasks
+_ROW = 3  # subplots beside each other, of data sets or tasks
 
 
-def draw(measured: Measured, folder: Path) -> dict[str, Path]:
-    """Every picture that the measurements allow, as PNG; by title, which begins with the aspect it belongs to."""
+class Picture(NamedTuple):
+    """A PNG file. aspect: that it belongs to; None where it shows several."""
+
+    aspect: Aspect | None
+    caption: str
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The aspect and the caption."""
+        return f"{self.aspect}: {self.caption}" if self.aspect else self.caption
+
+
+def draw(measured: Measured, folder: Path) -> list[Picture]:
+    """Every picture that the measurements allow, as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     styles = subplots.styles_of(measured.models)
-    made: dict[str, Path] = {}
-    parts = _overview(measured, styles)
-    if parts:
-        made[f"Overview of {measured.name}"] = _written(parts, 2, folder / "overview.png", (6.2, 4.3))
-    for name, (title, parts) in _pictures(measured, styles).items():
-        size = (6.6, 4.4) if len(parts) == 1 else (5.2, 4.0)
-        made[title] = _written(parts, _ROW, folder / f"{name}.png", size)
-    return made
+    pictures = []
+    if parts := _overview(measured, styles):
+        path = _write(parts, 2, folder / "overview.png", (6.2, 4.3))
+        pictures.append(Picture(None, f"Overview of {measured.name}", path))
+    for name, aspect, caption, parts in _pictures(measured, styles):
+        if parts:
+            size = (6.6, 4.4) if len(parts) == 1 else (5.2, 4.0)
+            pictures.append(Picture(aspect, caption, _write(parts, _ROW, folder / f"{name}.png", size)))
+    return pictures
 
 
-def _pictures(measured: Measured, styles: Styles) -> dict[str, tuple[str, list[Panel]]]:
-    """File name to (title, parts)."""
-    found: dict[str, tuple[str, list[Panel]]] = {}
+def _pictures(measured: Measured, styles: Styles) -> list[tuple[str, Aspect, str, list[Subplot]]]:
+    """(file name, aspect, caption, parts)."""
+    pictures: list[tuple[str, Aspect, str, list[Subplot]]] = []
     if measured.probed:
         probed = measured.probed
         tasks = [task for task in TASKS if any(p.attempts.get(task) for p in probed.values())]
-        found["step-time"] = ("Parallelisation: time of a training step", [subplots.step_time(probed, styles)])
-        found["dependent-operations"] = ("Parallelisation: dependent operations", [subplots.chain(probed, styles)])
-        found["lags"] = (
-            "Long-range dependencies: lags solved",
-            [subplots.lags_solved(probed, task, styles) for task in tasks],
-        )
-        found["gradients"] = (
-            "Long-range dependencies: how far gradients reach",
-            [subplots.gradients(measured, styles)],
-        )
-        found["saved-memory"] = ("Memory: saved activations", [subplots.memory(probed, styles)])
-    if measured.data:
-        found["losses"] = ("Training speed: loss by seconds", [subplots.losses(data, styles) for data in measured.data])
-        found["accuracy"] = ("Accuracy: scores by model", [subplots.accuracy(data, styles) for data in measured.data])
-    return {name: (title, parts) for name, (title, parts) in found.items() if parts}
+        lags = [subplots.lags_solved(probed, task, styles) for task in tasks]
+        pictures += [
+            ("step-time", Aspect.PARALLEL, "time of a training step", [subplots.step_time(probed, styles)]),
+            ("dependent-operations", Aspect.PARALLEL, "dependent operations", [subplots.chain(probed, styles)]),
+            ("lags", Aspect.REACH, "lags solved", lags),
+            ("gradients", Aspect.REACH, "how far gradients reach", [subplots.gradients(measured, styles)]),
+            ("saved-memory", Aspect.MEMORY, "saved activations", [subplots.memory(probed, styles)]),
+        ]
+    losses = [subplots.losses(data, styles) for data in measured.data]
+    scores = [subplots.accuracy(data, styles) for data in measured.data]
+    pictures.append(("losses", Aspect.SPEED, "loss by seconds", losses))
+    pictures.append(("accuracy", Aspect.ACCURACY, "scores by model", scores))
+    return pictures
 
 
-def _overview(measured: Measured, styles: Styles) -> list[Panel]:
+def _overview(measured: Measured, styles: Styles) -> list[Subplot]:
     """What says most, four at a glance."""
-    parts: list[Panel] = []
+    parts: list[Subplot] = []
     if measured.probed:
         parts += [
             subplots.step_time(measured.probed, styles),
@@ -74,11 +84,11 @@ def _overview(measured: Measured, styles: Styles) -> list[Panel]:
     return parts
 
 
-def _written(parts: list[Panel], columns: int, path: Path, size: tuple[float, float]) -> Path:
-    """Panels in rows to a file; size: of each, in inches."""
+def _write(parts: list[Subplot], columns: int, path: Path, size: tuple[float, float]) -> Path:
+    """Subplots in rows to a file; size: of each, in inches."""
     columns = 2 if len(parts) == 4 else min(columns, len(parts))
     rows = -(-len(parts) // columns)
-    figure: Figure = canvas(rows * size[1], columns * size[0], _DPI)
+    figure = canvas(rows * size[1], columns * size[0], _DPI)
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg]

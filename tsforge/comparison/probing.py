@@ -25,11 +25,11 @@ from tsforge.runtime.threads import threads
 SEQUENCES = 64  # over which the norm of a gradient is averaged
 
 Say = Callable[[str], None]
-Found = dict[str, Probed]
+Probes = dict[str, Probed]
 Reach = dict[str, tuple[float, ...]]
 
 
-def probe(config: CompareConfig, say: Say, workers: int = 1) -> Found:
+def probe(config: CompareConfig, say: Say, workers: int = 1) -> Probes:
     """Every probe of every model; an empty result where probes are left out.
 
     workers: processes for the tasks, which are the long part and measure no time; what they find does not depend on it.
@@ -44,11 +44,11 @@ def probe(config: CompareConfig, say: Say, workers: int = 1) -> Found:
     chain = {name: cost.dependent_operations(c, asked.lengths) for name, c in configs.items()}
     saved = {name: cost.saved_bytes(c, asked.lengths, asked.sequences) for name, c in configs.items()}
     peak = {name: cost.peak_bytes(c, asked.lengths, asked.sequences) for name, c in configs.items()}
-    found = _tasks(configs, asked, say, workers)
+    tasks = _tasks(configs, asked, say, workers)
     say(f"probes: the time of a step at {len(asked.lengths)} lengths")
     seconds = cost.step_times(configs, asked.lengths, asked.tokens, asked.repeats)
     return {
-        name: Probed(*sizes[name], chain[name], seconds[name], saved[name], peak[name], *found[name])
+        name: Probed(*sizes[name], chain[name], seconds[name], saved[name], peak[name], *tasks[name])
         for name in config.models
     }
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import math
 import os
@@ -12,28 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tsforge.comparison.plots import Picture
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Fitted, Measured, OnData, Probed, Tuned
-from tsforge.comparison.rules import NO, PARTLY, YES
-from tsforge.comparison.table import ASPECTS, Row, Table
-from tsforge.runtime import files as writing
-from tsforge.runtime import tables
+from tsforge.comparison.rules import Word
+from tsforge.comparison.table import ComparisonTable, Measure
+from tsforge.runtime import files, tables
+from tsforge.runtime.numbers import between, plain
 from tsforge.runtime.tables import escaped
 
 COLUMNS = ("aspect", "key", "model", "value", "text", "word")
 TEMPLATES = Path(__file__).parent / "templates"
 _OPEN = "comparison.html"
 
-# How a word is coloured on the page: for what it says, not for whom it says it of.
-_TONES = {
-    YES: "good", "excellent": "good", "good": "good", "fast": "good", "low": "good", "best": "good", "level": "good",
-    PARTLY: "fair", "fair": "fair", "medium": "fair",
-    NO: "poor", "none": "poor", "weak": "poor", "slow": "poor", "high": "poor", "worse": "poor",
-}  # fmt: skip
 
-
-def write(measured: Measured, table: Table, pictures: dict[str, Path], folder: Path) -> list[Path]:
-    """comparison.md, .csv, .json and .html in a folder; each is whole or as it was before. pictures: by title."""
+def write(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture], folder: Path) -> list[Path]:
+    """comparison.md, .csv, .json and .html in a folder; each is whole or as it was before."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "comparison.md": _markdown(measured, table, pictures, folder),
@@ -41,12 +33,12 @@ def write(measured: Measured, table: Table, pictures: dict[str, Path], folder: P
         "comparison.json": json.dumps(document(measured, table), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         _OPEN: _page(measured, table, pictures),
     }
-    return [writing.write(folder / name, text) for name, text in texts.items()]
+    return [files.write(folder / name, text) for name, text in texts.items()]
 
 
-def document(measured: Measured, table: Table) -> dict[str, Any]:
+def document(measured: Measured, table: ComparisonTable) -> dict[str, Any]:
     """Words, figures, curves, attempts and scores as plain values; what is no finite number is None."""
-    found: dict[str, Any] = _plain(
+    values: dict[str, Any] = plain(
         {
             "name": measured.name, "models": measured.models, "seeds": measured.seeds, "budget": measured.budget,
             "seconds": measured.seconds, "machine": measured.machine,
@@ -55,15 +47,15 @@ def document(measured: Measured, table: Table) -> dict[str, Any]:
                 for aspect, words in table.verdicts.items()
             },
             "rows": [_row(row) for row in table.rows],
-            "probes": {model: _probed(found) for model, found in measured.probed.items()},
+            "probes": {model: _probed(probes) for model, probes in measured.probed.items()},
             "reach_lag": measured.lag,
             "data": [_data(data) for data in measured.data],
         }
     )  # fmt: skip
-    return found
+    return values
 
 
-def verdicts(table: Table) -> str:
+def verdicts(table: ComparisonTable) -> str:
     """The verdicts and what the textbook says of them, in Markdown."""
     lines = tables.markdown(
         ["", *table.models],
@@ -74,70 +66,52 @@ def verdicts(table: Table) -> str:
 
 def facts(measured: Measured) -> dict[str, str]:
     """On what terms the models were compared, in words."""
-    found = {
+    terms = {
         "models": ", ".join(measured.models),
         "seeds": str(measured.seeds),
         "budget": "the same optimiser steps" if measured.budget == "steps" else "the same time of training",
         "settings": _tuning(measured),
     }
     for data in measured.data:
-        found[f"data, {data.name}"] = (
+        terms[f"data, {data.name}"] = (
             f"{data.windows:,} held-out windows, horizon {data.horizon}, context {data.context}, season {data.season}"
         )
-        found[f"parameters, {data.name}"] = _span([fit.parameters for fit in data.fits])
+        terms[f"parameters, {data.name}"] = between([fit.parameters for fit in data.fits])
     if measured.probed:
-        found["parameters, probes"] = _span([p.parameters for p in measured.probed.values()])
-    found |= {_NAMES.get(key, key): value for key, value in measured.machine.items()}
-    return found | {"the whole comparison": f"{measured.seconds:,.0f} s"}
+        terms["parameters, probes"] = between([p.parameters for p in measured.probed.values()])
+    terms |= {_NAMES.get(key, key): value for key, value in measured.machine.items()}
+    return terms | {"the whole comparison": f"{measured.seconds:,.0f} s"}
 
 
 def _tuning(measured: Measured) -> str:
     """Whether settings were searched; of a comparison that did not, that others might have done better."""
-    trials = [one.trials for data in measured.data for one in data.tuned.values()]
+    trials = [search.trials for data in measured.data for search in data.tuned.values()]
     if not trials:
         return "as given, tuned for no model"
-    return f"tuned for each model on validation windows, {_span(trials)} trials each"
+    return f"tuned for each model on validation windows, {between(trials)} trials each"
 
 
 _NAMES = {"cpu": "processor", "threads": "torch threads", "memory_gb": "memory in GB", "gpu": "GPU"}
 
 
-def sections(table: Table) -> list[tuple[str, list[str], list[Row]]]:
-    """(aspect, columns, rows); baselines stand where they have figures."""
-    found = []
-    for aspect in ASPECTS:
-        rows = table.of(aspect)
-        columns = [c for c in table.columns if any(c in row.cells for row in rows)]
-        if rows:
-            found.append((aspect, columns, rows))
-    return found
-
-
-def _span(counts: Sequence[int]) -> str:
-    if not counts:
-        return "–"
-    low, high = min(counts), max(counts)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def _markdown(measured: Measured, table: Table, pictures: dict[str, Path], folder: Path) -> str:
+def _markdown(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture], folder: Path) -> str:
     """The parts in the order in which they are asked for."""
     lines = [f"# {escaped(measured.name)}", "", verdicts(table)]
-    lines += _images({title: path for title, path in pictures.items() if _aspect(title) is None}, folder)
-    for aspect, columns, rows in sections(table):
+    lines += _images([picture for picture in pictures if picture.aspect is None], folder)
+    for aspect, columns, rows in table.sections:
         lines += [f"## {aspect}", ""]
         cells = [[row.title, *(_cell(row, c) for c in columns)] for row in rows]
         lines += [*tables.markdown(["", *columns], cells), ""]
-        lines += _images({title: path for title, path in pictures.items() if _aspect(title) == aspect}, folder)
+        lines += _images([picture for picture in pictures if picture.aspect == aspect], folder)
     if table.settings:
         lines += ["## Settings that tuning chose", ""]
         lines += [f"- **{escaped(who)}**: {escaped(what)}" for who, what in table.settings.items()]
         lines.append("")
     lines += ["## How each row is measured", ""]
-    for aspect, _, _ in sections(table):
+    for aspect, _, _ in table.sections:
         lines += [f"### {aspect}", ""]
         if aspect in table.rules:
             lines += [f"Verdict: {escaped(table.rules[aspect])}.", ""]
@@ -147,43 +121,41 @@ def _markdown(measured: Measured, table: Table, pictures: dict[str, Path], folde
     return "\n".join(lines) + "\n"
 
 
-def _cell(row: Row, column: str) -> str:
+def _cell(row: Measure, column: str) -> str:
     cell = row.cells.get(column)
     if cell is None:
         return ""
     return f"{cell.full} {cell.word}" if cell.shown != cell.text else cell.full
 
 
-def _agreement(table: Table) -> list[str]:
-    return [f"- {aspect}: {escaped(said)}" for aspect, said in table.agreement.items()]
+def _agreement(table: ComparisonTable) -> list[str]:
+    return [f"- {aspect}: {escaped(sentence)}" for aspect, sentence in table.agreement.items()]
 
 
-def _images(pictures: dict[str, Path], folder: Path) -> list[str]:
+def _images(pictures: Sequence[Picture], folder: Path) -> list[str]:
     """Links that hold wherever the folder goes."""
     lines = []
-    for title, path in pictures.items():
-        place = Path(os.path.relpath(path, folder)).as_posix()
-        lines += [f"![{escaped(title)}](<{place}>)", ""]
+    for picture in pictures:
+        place = Path(os.path.relpath(picture.path, folder)).as_posix()
+        lines += [f"![{escaped(picture.title)}](<{place}>)", ""]
     return lines
 
 
 # --- CSV and JSON -----------------------------------------------------------------------------------------------------
 
 
-def _csv(table: Table) -> str:
+def _csv(table: ComparisonTable) -> str:
     """One line per figure; an infinite one or none at all has no value, and its text says which."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in table.rows:
-        for model, cell in row.cells.items():
-            value = repr(float(cell.value)) if math.isfinite(cell.value) else ""
-            writer.writerow([row.aspect, row.key, model, value, cell.full, cell.word])
-    return file.getvalue()
+    lines = [
+        [row.aspect, row.key, model, float(cell.value) if math.isfinite(cell.value) else None, cell.full, cell.word]
+        for row in table.rows
+        for model, cell in row.cells.items()
+    ]
+    return tables.csv(COLUMNS, lines)
 
 
-def _row(row: Row) -> dict[str, Any]:
-    cells = {m: {"value": c.value, "text": c.text, "word": c.word, "note": c.note} for m, c in row.cells.items()}
+def _row(row: Measure) -> dict[str, Any]:
+    cells = {m: {"value": c.value, "text": c.text, "word": c.word or "", "note": c.note} for m, c in row.cells.items()}
     return {
         "aspect": row.aspect, "key": row.key, "title": row.title, "definition": row.definition, "rule": row.rule,
         "cells": cells,
@@ -218,14 +190,14 @@ def _data(data: OnData) -> dict[str, Any]:
         "name": data.name, "horizon": data.horizon, "context": data.context, "season": data.season,
         "windows": data.windows, "primary": data.primary, "best": data.best, "against_best": against,
         "baselines": data.baselines, "trainings": [_training(fit) for fit in data.fits],
-        "tuning": {m: _tuned(one) for m, one in data.tuned.items()},
+        "tuning": {m: _tuned(search) for m, search in data.tuned.items()},
     }  # fmt: skip
 
 
-def _tuned(one: Tuned) -> dict[str, Any]:
+def _tuned(search: Tuned) -> dict[str, Any]:
     return {
-        "trials": one.trials, "objective": one.objective, "score": one.score, "before": one.before,
-        "settings": one.settings, "not_varied": one.fixed, "seconds": one.seconds, "folder": one.folder,
+        "trials": search.trials, "objective": search.objective, "score": search.score, "before": search.before,
+        "settings": search.settings, "not_varied": search.fixed, "seconds": search.seconds, "folder": search.folder,
     }  # fmt: skip
 
 
@@ -237,20 +209,10 @@ def _training(fit: Fitted) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item"):  # numpy's
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def _page(measured: Measured, table: Table, pictures: dict[str, Path]) -> str:
+def _page(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture]) -> str:
     """One file that opens offline: pictures inside, no script, everything escaped."""
     import jinja2
 
@@ -258,23 +220,17 @@ def _page(measured: Measured, table: Table, pictures: dict[str, Path]) -> str:
     environment = jinja2.Environment(
         loader=files, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    shown = [_picture(title, path) for title, path in pictures.items() if path.suffix == ".png"]
+    tones = {word: word.tone for word in Word}
     return environment.get_template(_OPEN).render(
-        name=measured.name, table=table, sections=sections(table), facts=facts(measured), pictures=shown, tones=_TONES,
+        name=measured.name, table=table, facts=facts(measured), pictures=[_picture(p) for p in pictures], tones=tones,
         seeds=measured.seeds,
     )  # fmt: skip
 
 
-def _picture(title: str, path: Path) -> dict[str, Any]:
-    content, aspect = path.read_bytes(), _aspect(title)
+def _picture(picture: Picture) -> dict[str, Any]:
+    content, caption = picture.path.read_bytes(), picture.caption
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of a PNG's header
-    caption = title.removeprefix(f"{aspect}: ") if aspect else title
     return {
-        "title": title, "caption": caption[:1].upper() + caption[1:], "aspect": aspect,
-        "wide": aspect is None or width > 1.8 * height, "data": base64.b64encode(content).decode(),
+        "title": picture.title, "caption": caption[:1].upper() + caption[1:], "aspect": picture.aspect,
+        "wide": picture.aspect is None or width > 1.8 * height, "data": base64.b64encode(content).decode(),
     }  # fmt: skip
-
-
-def _aspect(title: str) -> str | None:
-    """Of a picture: what its title begins with; None where it shows several."""
-    return next((aspect for aspect in ASPECTS if title.startswith(aspect)), None)

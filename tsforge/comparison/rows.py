@@ -11,12 +11,14 @@ from tsforge.comparison import rules
 from tsforge.comparison.probes.cost import half_life
 from tsforge.comparison.probes.memory_tasks import TASKS, solved_lag
 from tsforge.comparison.results import Measured, OnData, Probed
-from tsforge.comparison.table import Cell, Row
+from tsforge.comparison.rules import UNKNOWN, Aspect, Word
+from tsforge.comparison.table import Cell, Measure
 from tsforge.evaluation.metrics import REFERENCE
 from tsforge.evaluation.scores import skill
+from tsforge.runtime.numbers import four_digits, size, spread
 
 
-def parallel(probed: Mapping[str, Probed]) -> list[Row]:
+def parallel(probed: Mapping[str, Probed]) -> list[Measure]:
     """What allows the steps of a sequence to be computed at once, and what this machine makes of it."""
     lengths = next(iter(probed.values())).seconds.lengths
     span = f"L = {lengths[0]} … {lengths[-1]}"
@@ -35,7 +37,7 @@ def parallel(probed: Mapping[str, Probed]) -> list[Row]:
     def timed(p: Probed) -> Cell:
         return _cell(p.seconds.exponent, "{:z.2f}", rules.parallel(p.seconds.exponent))
 
-    aspect = "Parallelisation"
+    aspect = Aspect.PARALLEL
     return [
         _row(aspect, "parallel/chain_exponent", "dependent operations, exponent in L", chain, probed, chained,
              rules.PARALLEL),
@@ -48,9 +50,9 @@ def parallel(probed: Mapping[str, Probed]) -> list[Row]:
     ]  # fmt: skip
 
 
-def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
+def reach(probed: Mapping[str, Probed], lag: int) -> list[Measure]:
     """How far back a model can learn from. lag: at which the trained one was measured."""
-    aspect, rows = "Long-range dependencies", []
+    aspect, rows = Aspect.REACH, []
     budget = (
         "The longest lag that most seeds solve within the budget: test mean squared error below 0.01 and at least 95 % "
         "of errors below 0.04. A note as 10: 2/3 says that 2 of the 3 seeds tried solved a lag of 10"
@@ -58,7 +60,7 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
     for name, task in TASKS.items():
         cells = {model: _solved(p, name) for model, p in probed.items()}
         text = f"the task is {task.what}. {budget}"
-        rows.append(Row(aspect, f"reach/{name}_lag", f"longest lag solved, {name}", text, cells, rules.REACH))
+        rows.append(Measure(aspect, f"reach/{name}_lag", f"longest lag solved, {name}", text, cells, rules.REACH))
     gradient = (
         "how many steps back the norm of the answer's gradient with respect to the input takes to halve, of the "
         f"exponential that fits best; of the network as it is built and of the same one trained on recall at lag {lag}"
@@ -66,11 +68,11 @@ def reach(probed: Mapping[str, Probed], lag: int) -> list[Row]:
     for when, text in (("initial", "as built"), ("trained", "trained")):
         cells = {model: _half(p.reach[when]) for model, p in probed.items()}
         title = f"half-life of the gradient, {text}"
-        rows.append(Row(aspect, f"reach/half_life_{when}", title, gradient, cells))
+        rows.append(Measure(aspect, f"reach/half_life_{when}", title, gradient, cells))
     return rows
 
 
-def speed(measured: Measured, data: OnData) -> list[Row]:
+def speed(measured: Measured, data: OnData) -> list[Measure]:
     """How fast the trainings on a data set went."""
     loss = data.reachable
     trained = {model: fits for model in measured.models if (fits := data.of(model))}
@@ -80,60 +82,60 @@ def speed(measured: Measured, data: OnData) -> list[Row]:
     common = loss if math.isfinite(loss) else -math.inf  # a training without any loss: there is nothing to reach
     until = {m: _spread([fit.seconds_to(common) for fit in fits], "{:.1f}") for m, fits in trained.items()}
     whole = {m: _spread([fit.seconds for fit in fits], "{:.1f}") for m, fits in trained.items()}
-    size = {
+    counts = {
         m: Cell(fits[0].parameters, f"{fits[0].parameters:,}", note=f"width {fits[0].width}")
         for m, fits in trained.items()
     }
-    aspect, name, of = "Training speed", data.name, _of(measured, data)
+    aspect, name, of = Aspect.SPEED, data.name, _of(measured, data)
     reached = f"validation loss {loss:.3f}" if math.isfinite(loss) else "the same validation loss"
     return [
-        Row(aspect, f"{name}/parameters", f"parameters{of}", "numbers that training changes; widths are solved for "
-            "so that all models have the same number within 5 %", size),
-        Row(aspect, f"{name}/windows_per_s", f"windows per second{of}",
+        Measure(aspect, f"{name}/parameters", f"parameters{of}", "numbers that training changes; widths are solved for "
+            "so that all models have the same number within 5 %", counts),
+        Measure(aspect, f"{name}/windows_per_s", f"windows per second{of}",
             "training windows per second of training, validations included; all models with as many threads",
             windows, rules.FAST),
-        Row(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}{of}",
+        Measure(aspect, f"{name}/seconds_to_loss", f"seconds to {reached}{of}",
             "until validation first reached the lowest loss that every training reached", until),
-        Row(aspect, f"{name}/fit_s", f"seconds of training{of}", "until the budget was spent or patience ended",
+        Measure(aspect, f"{name}/fit_s", f"seconds of training{of}", "until the budget was spent or patience ended",
             whole),
     ]  # fmt: skip
 
 
-def memory(probed: Mapping[str, Probed]) -> list[Row]:
+def memory(probed: Mapping[str, Probed]) -> list[Measure]:
     """What a training step has to keep."""
     first = next(iter(probed.values()))
-    length, aspect = first.saved.lengths[-1], "Memory"
+    length, aspect = first.saved.lengths[-1], Aspect.MEMORY
     words = rules.lean({model: p.saved.values[-1] for model, p in probed.items()})
-    kept = {m: Cell(p.saved.values[-1], bytes_text(p.saved.values[-1]), words[m]) for m, p in probed.items()}
+    cells = {m: Cell(p.saved.values[-1], size(p.saved.values[-1]), words[m]) for m, p in probed.items()}
     saved = (
         "bytes that a training step keeps for its backward pass, counted where autograd saves them, without the "
         "weights; exact and the same on every machine"
     )
     rows = [
-        Row(aspect, "memory/saved_bytes", f"saved activations at L = {length}", saved, kept, rules.LEAN),
+        Measure(aspect, "memory/saved_bytes", f"saved activations at L = {length}", saved, cells, rules.LEAN),
         _row(aspect, "memory/saved_exponent", "saved activations, exponent in L", saved, probed,
              lambda p: _cell(p.saved.exponent, "{:z.2f}")),
     ]  # fmt: skip
     peaks = {model: p.peak for model, p in probed.items() if p.peak is not None}
     if peaks:
         text = "the most GPU memory that was allocated during a training step"
-        cells = {m: Cell(peak.values[-1], bytes_text(peak.values[-1])) for m, peak in peaks.items()}
+        most = {m: Cell(peak.values[-1], size(peak.values[-1])) for m, peak in peaks.items()}
         growth = {m: _cell(peak.exponent, "{:z.2f}") for m, peak in peaks.items()}
         rows += [
-            Row(aspect, "memory/peak_bytes", f"peak on the GPU at L = {length}", text, cells),
-            Row(aspect, "memory/peak_exponent", "peak on the GPU, exponent in L", text, growth),
+            Measure(aspect, "memory/peak_bytes", f"peak on the GPU at L = {length}", text, most),
+            Measure(aspect, "memory/peak_exponent", "peak on the GPU, exponent in L", text, growth),
         ]
     return rows
 
 
-def accuracy(measured: Measured, data: OnData) -> list[Row]:
+def accuracy(measured: Measured, data: OnData) -> list[Measure]:
     """Scores on a data set, baselines beside."""
     names = (*measured.models, *data.baselines)
-    rows, aspect, of = [], "Accuracy", _of(measured, data)
+    rows, aspect, of = [], Aspect.ACCURACY, _of(measured, data)
     for metric in (data.primary, *(m for m in ("mse", "wql") if m != data.primary)):
         cells = {}
         for model in names:
-            word = ""
+            word = None
             if metric == data.primary:
                 paired = data.against.get(model)
                 word = rules.accurate(model, data.best, paired.verdict if paired else None)
@@ -143,43 +145,43 @@ def accuracy(measured: Measured, data: OnData) -> list[Row]:
             "standard deviation over seeds"
         )
         rule = rules.ACCURATE if metric == data.primary else ""
-        rows.append(Row(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
+        rows.append(Measure(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
     if REFERENCE in data.baselines:
         floor = data.mean(REFERENCE, data.primary)
         cells = {m: _skill(skill(data.mean(m, data.primary), floor)) for m in names}
         text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
-        rows.append(Row(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
+        rows.append(Measure(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
     return rows
 
 
-def tuning(measured: Measured, data: OnData) -> list[Row]:
+def tuning(measured: Measured, data: OnData) -> list[Measure]:
     """How each model's settings were searched on a data set; none where they were not."""
     if not data.tuned:
         return []
-    found, aspect, of = data.tuned, "Accuracy", _of(measured, data)
-    fixed = ", ".join(dict.fromkeys(path for one in found.values() for path in one.fixed))
+    tuned, aspect, of = data.tuned, Aspect.ACCURACY, _of(measured, data)
+    fixed = ", ".join(dict.fromkeys(path for search in tuned.values() for path in search.fixed))
     text = (
         "before it was compared, each model searched settings of its own on the validation windows alone, from those "
         "it had: with the same number of trials, sampler, pruner, seed and budget of training. Not varied, since "
         f"they were given or keep the models equal: {fixed}"
     )
-    metric = next(iter(found.values())).objective.removeprefix("val/").upper()
-    trials = {m: Cell(float(one.trials), str(one.trials)) for m, one in found.items()}
-    chosen = {m: _spread([one.score], "") for m, one in found.items()}
-    before = {m: _spread([one.before], "") for m, one in found.items()}
+    metric = next(iter(tuned.values())).objective.removeprefix("val/").upper()
+    trials = {m: Cell(float(search.trials), str(search.trials)) for m, search in tuned.items()}
+    chosen = {m: _spread([search.score], "") for m, search in tuned.items()}
+    before = {m: _spread([search.before], "") for m, search in tuned.items()}
     return [
-        Row(aspect, f"{data.name}/tuning_trials", f"trials of tuning{of}", text, trials),
-        Row(aspect, f"{data.name}/tuning_score", f"{metric} on validation, tuned{of}", text, chosen),
-        Row(aspect, f"{data.name}/tuning_before", f"{metric} on validation, not tuned{of}", text, before),
+        Measure(aspect, f"{data.name}/tuning_trials", f"trials of tuning{of}", text, trials),
+        Measure(aspect, f"{data.name}/tuning_score", f"{metric} on validation, tuned{of}", text, chosen),
+        Measure(aspect, f"{data.name}/tuning_before", f"{metric} on validation, not tuned{of}", text, before),
     ]
 
 
 def settings(measured: Measured) -> dict[str, str]:
     """What tuning chose, in words, by model and data set."""
     return {
-        f"{model}{_of(measured, data)}": ", ".join(f"{path} {_value(value)}" for path, value in one.settings.items())
+        f"{model}{_of(measured, data)}": ", ".join(f"{path} {_value(value)}" for path, value in search.settings.items())
         for data in measured.data
-        for model, one in data.tuned.items()
+        for model, search in data.tuned.items()
     }
 
 
@@ -193,16 +195,16 @@ def _of(measured: Measured, data: OnData) -> str:
 
 
 def _row(
-    aspect: str, key: str, title: str, definition: str, probed: Mapping[str, Probed], cell: Callable[[Probed], Cell],
+    aspect: Aspect, key: str, title: str, definition: str, probed: Mapping[str, Probed], cell: Callable[[Probed], Cell],
     rule: str = "",
-) -> Row:  # fmt: skip
-    return Row(aspect, key, title, definition, {model: cell(p) for model, p in probed.items()}, rule)
+) -> Measure:  # fmt: skip
+    return Measure(aspect, key, title, definition, {model: cell(p) for model, p in probed.items()}, rule)
 
 
 def _solved(probed: Probed, task: str) -> Cell:
     attempts = probed.attempts.get(task, ())
     if not attempts:
-        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN)
+        return Cell(math.nan, UNKNOWN, UNKNOWN)
     lag = solved_lag(attempts)
     tried = sorted({a.lag for a in attempts if a.lag >= lag})
     counts = []
@@ -214,46 +216,24 @@ def _solved(probed: Probed, task: str) -> Cell:
 
 def _half(norms: Sequence[float]) -> Cell:
     if not len(norms) or not np.isfinite(norms).all():
-        return Cell(math.nan, rules.UNKNOWN)
+        return Cell(math.nan, UNKNOWN)
     steps = half_life(norms)
     return Cell(steps, f"{steps:,.1f}" if math.isfinite(steps) else "does not fall")
 
 
-def _cell(value: float, form: str, word: str = "") -> Cell:
-    return Cell(value, form.format(value) if math.isfinite(value) else rules.UNKNOWN, word)
+def _cell(value: float, form: str, word: Word | None = None) -> Cell:
+    return Cell(value, form.format(value) if math.isfinite(value) else UNKNOWN, word)
 
 
 def _skill(value: float) -> Cell:
-    return Cell(value, f"{value:+.1f}" if math.isfinite(value) else rules.UNKNOWN)
+    return Cell(value, f"{value:+.1f}" if math.isfinite(value) else UNKNOWN)
 
 
-def _spread(values: Sequence[float], form: str, word: str = "") -> Cell:
+def _spread(values: Sequence[float], form: str, word: Word | None = None) -> Cell:
     """Mean ± standard deviation over seeds, both to the same place: of `form`, or the fourth digit of the mean."""
     if not len(values) or not np.isfinite(values).all():
-        return Cell(math.nan, rules.UNKNOWN, rules.UNKNOWN if word else "")
+        return Cell(math.nan, UNKNOWN, UNKNOWN if word else None)
     mean = float(np.mean(values))
-    form = form or _four_digits(mean)
-    text = form.format(mean)
-    if len(values) > 1:
-        text += f" ± {form.format(float(np.std(values, ddof=1)))}"
-    return Cell(mean, text, word)
-
-
-def _four_digits(value: float) -> str:
-    size = math.floor(math.log10(abs(value))) if value else 0
-    return f"{{:,.{max(0, 3 - size)}f}}" if size >= -4 else "{:.3g}"
-
-
-def bytes_text(count: float) -> str:
-    """In the unit that fits."""
-    if not math.isfinite(count):
-        return rules.UNKNOWN
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{_three_digits(count)} {unit}"
-        count /= 1000
-    return f"{_three_digits(count)} GB"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:#.3g}".rstrip(".")
+    form = form or four_digits(mean)
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Cell(mean, spread(mean, deviation, form, form), word)

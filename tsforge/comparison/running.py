@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.comparison import config, plots, probing, report, trainings, tuning, verdicts
-from tsforge.comparison.config import Plan
+from tsforge.comparison.config import Comparison
 from tsforge.comparison.results import Measured, OnData
-from tsforge.comparison.table import Table
-from tsforge.comparison.trainings import Contest, Stage
+from tsforge.comparison.table import ComparisonTable
+from tsforge.comparison.trainings import Setup, Stage
 from tsforge.comparison.tuning import Bench
 from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
@@ -24,7 +24,7 @@ from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training.events import Report
 
@@ -32,10 +32,13 @@ log = logging.getLogger("tsforge")
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Where and how a comparison runs. folder: for what it writes. workers: processes for the probes' tasks.
+class Session:
+    """Where and how a comparison runs.
 
-    say: told what happens next. watch: told the same of each training before it begins; gives its report.
+    folder: for what it writes.
+    workers: processes for the probes' tasks.
+    say: told what happens next.
+    watch: told of each training before it begins; gives its report.
     follow: told of each search for settings before it begins; gives its progress.
     """
 
@@ -53,7 +56,7 @@ class Compared:
     """A comparison that was run, what was written, and what remembers it."""
 
     measured: Measured
-    table: Table
+    table: ComparisonTable
     files: list[Path]
     run: Run
 
@@ -67,69 +70,70 @@ def compare(
     experiments. settings: of the comparison (`CompareConfig`). out: folder for the page, the pictures and the models.
     Raises TsforgeError.
     """
-    return run(config.read(data, overrides or {}, settings or {}), Setting(Path(out), Tracker(on=False)))
+    return run(config.read(data, overrides or {}, settings or {}), Session(Path(out), Tracker(on=False)))
 
 
-def run(plan: Plan, setting: Setting) -> Compared:
+def run(plan: Comparison, session: Session) -> Compared:
     """Everything; what cannot be read is said before anything is measured. Raises TsforgeError."""
     start = time.perf_counter()
-    contests = _prepare(plan)
-    wish = Wish(setting.command)
-    with setting.tracker.run(plan.name, _params(plan), recording.tags("comparison", wish)) as parent:
-        probed = probing.probe(plan.compare, setting.say, setting.workers)
+    setups = _prepare(plan)
+    with session.tracker.run(
+        plan.name, _params(plan), recording.tags("comparison", RunOptions(session.command))
+    ) as parent:
+        probed = probing.probe(plan.compare, session.say, session.workers)
         early = verdicts.build(_measured(plan, probed, [], start))
-        wishes = {
-            model: Wish(setting.command, parent=parent, figures=tuple(early.figures(model).items()))
+        options = {
+            model: RunOptions(session.command, parent=parent, figures=tuple(early.figures(model).items()))
             for model in plan.compare.models
         }
-        watch = _counted(setting, len(contests) * len(plan.compare.models) * plan.compare.seeds)
-        stage = Stage(setting.folder / "models", setting.tracker, wishes, watch)
+        watch = _counted(session, len(setups) * len(plan.compare.models) * plan.compare.seeds)
+        stage = Stage(session.folder / "models", session.tracker, options, watch)
         with threads(plan.compare.threads):
-            data = [trainings.hold(_tuned(one, plan, setting, parent), plan.compare, stage) for one in contests]
+            data = [trainings.train(_tuned(setup, plan, session, parent), plan.compare, stage) for setup in setups]
         measured = _measured(plan, probed, data, start)
         table = verdicts.build(measured)
-        files = write(measured, table, setting.folder)
+        files = write(measured, table, session.folder)
         _record(parent, table, files)
     return Compared(measured, table, files, parent)
 
 
-def write(measured: Measured, table: Table, folder: Path) -> list[Path]:
+def write(measured: Measured, table: ComparisonTable, folder: Path) -> list[Path]:
     """The table as a page, as Markdown, as CSV and as JSON, and its pictures."""
     pictures = plots.draw(measured, folder)
-    return [*report.write(measured, table, pictures, folder), *pictures.values()]
+    return [*report.write(measured, table, pictures, folder), *(picture.path for picture in pictures)]
 
 
-def _prepare(plan: Plan) -> list[Contest]:
+def _prepare(plan: Comparison) -> list[Setup]:
     """Every data set, without those that may be missing and are."""
-    found = []
+    setups = []
     for name, experiment in plan.experiments.items():
         try:
-            found.append(trainings.prepare(name, experiment, plan.compare, plan.frame))
+            setups.append(trainings.prepare(name, experiment, plan.compare, plan.frame))
         except DataError as problem:
             if name not in plan.compare.optional:
                 raise
             log.warning("%s is left out: %s (%s)", name, problem.message, problem.hint)
-    if not found:
+    if not setups:
         raise DataError("none of the data sets is at hand", "fetch one: tsforge data")
-    return found
+    return setups
 
 
-def _tuned(one: Contest, plan: Plan, setting: Setting, parent: Run) -> Contest:
-    """The same with settings that each model has searched, where that is asked for."""
+def _tuned(setup: Setup, plan: Comparison, session: Session, parent: Run) -> Setup:
+    """A setup with settings that each model has searched, where that is asked for."""
     bench = Bench(
-        setting.folder / "tuning" / one.name, setting.tracker, Wish(setting.command, parent=parent), plan.fixed,
-        setting.follow, setting.say, plan.frame,
+        session.folder / "tuning" / setup.name, session.tracker, RunOptions(session.command, parent=parent), plan.fixed,
+        session.follow, session.say, plan.frame,
     )  # fmt: skip
-    return replace(one, tuned=tuning.tune(one, plan.compare, bench))
+    return replace(setup, tuned=tuning.tune(setup, plan.compare, bench))
 
 
-def _counted(setting: Setting, count: int) -> Callable[[str, Experiment, Dataset], Report | None]:
+def _counted(session: Session, count: int) -> Callable[[str, Experiment, Dataset], Report | None]:
     """The watch, told which of how many trainings begins."""
     numbers = itertools.count(1)
-    return lambda title, *what: setting.watch(f"training {next(numbers)} of {count}: {title}", *what)
+    return lambda title, *what: session.watch(f"training {next(numbers)} of {count}: {title}", *what)
 
 
-def _measured(plan: Plan, probed: probing.Found, data: list[OnData], start: float) -> Measured:
+def _measured(plan: Comparison, probed: probing.Probes, data: list[OnData], start: float) -> Measured:
     asked = plan.compare
     lag = asked.probes.reach if asked.probes else 0
     return Measured(
@@ -139,7 +143,7 @@ def _measured(plan: Plan, probed: probing.Found, data: list[OnData], start: floa
     )  # fmt: skip
 
 
-def _params(plan: Plan) -> dict[str, object]:
+def _params(plan: Comparison) -> dict[str, object]:
     asked = plan.compare
     return {
         "models": asked.models, "seeds": asked.seeds, "budget": asked.budget, "data": list(plan.experiments),
@@ -147,7 +151,7 @@ def _params(plan: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _record(parent: Run, table: Table, files: list[Path]) -> None:
+def _record(parent: Run, table: ComparisonTable, files: list[Path]) -> None:
     """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
     figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
     parent.metrics(rounded(figures))

@@ -1,6 +1,6 @@
-"""The panels that the pictures of a comparison consist of, each drawn onto an axis that it is given.
+"""The subplots that the pictures of a comparison consist of, each drawn onto an axis that it is given.
 
-Colour and marker are an architecture's own, the same in every panel. Axes of curves: L length (past tokens).
+Colour and marker are an architecture's own, the same in every picture. Axes of curves: L length (past tokens).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.evaluation.metrics import REFERENCE
-from tsforge.plotting.style import COLOURS
-from tsforge.tracking.view import GREY
+from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +23,12 @@ if TYPE_CHECKING:
 _MARKS = {
     "rnn": "o", "lstm": "s", "gru": "^", "transformer": "D", "transformer-encoder": "v", "transformer-decoder": "P",
 }  # fmt: skip
-_MORE = (("#17becf", "X"), ("#bcbd22", "*"), ("#e377c2", "<"), ("#393b79", ">"))  # of architectures added later
-INK, SOFT, GRID = "#333333", "#8a8a8a", "#e9e9e9"
+_MORE = tuple(zip(MORE_COLOURS, ("X", "*", "<", ">"), strict=True))  # of architectures added later
 
 Floats = NDArray[np.floating]
 Style = dict[str, str]
 Styles = dict[str, Style]
-Panel = tuple[str, Callable[["Axes"], None]]  # a title, and what draws it
+Subplot = tuple[str, Callable[["Axes"], None]]  # a title, and what draws it
 
 
 def styles_of(models: Iterable[str]) -> Styles:
@@ -47,19 +45,19 @@ def styles_of(models: Iterable[str]) -> Styles:
 # --- what grows with length -------------------------------------------------------------------------------------------
 
 
-def step_time(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+def step_time(probed: Mapping[str, Probed], styles: Styles) -> Subplot:
     """On this machine, at a constant number of tokens."""
     curves = {model: _scaled(p.seconds, 1000) for model, p in probed.items()}
     return "Time of a training step", lambda axis: _growth(axis, curves, styles, "milliseconds, same tokens per batch")
 
 
-def chain(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+def chain(probed: Mapping[str, Probed], styles: Styles) -> Subplot:
     """What must be computed one after another, on any machine."""
     curves = {model: p.chain for model, p in probed.items()}
     return "Dependent operations of a step", lambda axis: _growth(axis, curves, styles, "operations, one after another")
 
 
-def memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
+def memory(probed: Mapping[str, Probed], styles: Styles) -> Subplot:
     """Of a training step, without the weights."""
     curves = {model: _scaled(p.saved, 1e-6) for model, p in probed.items()}
     return "Saved for the backward pass", lambda axis: _growth(axis, curves, styles, "megabytes")
@@ -68,18 +66,18 @@ def memory(probed: Mapping[str, Probed], styles: Styles) -> Panel:
 def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) -> None:
     """Curves against L, both axes logarithmic, and a guide as steep as what grows in proportion to L."""
     for model, curve in curves.items():
-        known = f"  {curve.exponent:z.2f}" if math.isfinite(curve.exponent) else ""
+        exponent = f"  {curve.exponent:z.2f}" if math.isfinite(curve.exponent) else ""
         colour, marker = styles[model]["color"], styles[model]["marker"]
         axis.plot(
             curve.lengths, curve.values, color=colour, marker=marker, markersize=5.5, linewidth=1.8,
-            label=f"{text_of(model)}{known}",
+            label=f"{text_of(model)}{exponent}",
         )  # fmt: skip
     values = [value for curve in curves.values() for value in curve.values]
     lengths = next(iter(curves.values())).lengths
     axis.set_xscale("log", base=2)
     if _logarithmic(axis, values):
-        known_values = [value for value in values if math.isfinite(value)]
-        low, high = 0.55 * min(known_values), 1.8 * max(known_values)
+        finite = [value for value in values if math.isfinite(value)]
+        low, high = 0.55 * min(finite), 1.8 * max(finite)
         guide = low * 1.15 * np.array(lengths) / lengths[0]
         axis.plot(lengths, guide, color=SOFT, linestyle="--", linewidth=1, label="in proportion  1.00", zorder=1)
         axis.set_ylim(low, high)
@@ -97,7 +95,7 @@ def _scaled(curve: Curve, by: float) -> Curve:
 # --- how far back -----------------------------------------------------------------------------------------------------
 
 
-def lags_solved(probed: Mapping[str, Probed], task: str, styles: Styles) -> Panel:
+def lags_solved(probed: Mapping[str, Probed], task: str, styles: Styles) -> Subplot:
     """The share of seeds by lag, as bars with marks on them; of a lag that was not tried there is no mark."""
     lags = sorted({a.lag for p in probed.values() for a in p.attempts.get(task, ())})
 
@@ -127,7 +125,7 @@ def _share_solved(probed: Probed, task: str, lag: int) -> float:
     return sum(solved) / len(solved) if solved else math.nan
 
 
-def gradients(measured: Measured, styles: Styles) -> Panel:
+def gradients(measured: Measured, styles: Styles) -> Subplot:
     """Dashed as built, solid once trained."""
 
     def paint(axis: Axes) -> None:
@@ -157,7 +155,7 @@ def gradients(measured: Measured, styles: Styles) -> Panel:
 # --- trainings --------------------------------------------------------------------------------------------------------
 
 
-def losses(data: OnData, styles: Styles) -> Panel:
+def losses(data: OnData, styles: Styles) -> Subplot:
     """Every seed as a thin line, their mean as a thick one."""
     many = len({fit.seed for fit in data.fits}) > 1
 
@@ -189,7 +187,7 @@ def _mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> tuple[Floats
     return seconds, losses
 
 
-def accuracy(data: OnData, styles: Styles) -> Panel:
+def accuracy(data: OnData, styles: Styles) -> Subplot:
     """Mean ± standard deviation over seeds, every seed as a dot; the best on top, baselines grey."""
     names = [model for model in styles if data.of(model)]
     names += [name for name in data.baselines if name != REFERENCE and name not in names]
@@ -198,7 +196,7 @@ def accuracy(data: OnData, styles: Styles) -> Panel:
 
     def paint(axis: Axes) -> None:
         for y, name in enumerate(order):
-            style, values = styles.get(name, {"color": GREY, "marker": "o"}), data.values(name, data.primary)
+            style, values = styles.get(name, {"color": PLAIN, "marker": "o"}), data.values(name, data.primary)
             off = float(np.std(values, ddof=1)) if len(values) > 1 else None
             if len(values) > 1:
                 axis.plot(values, [y + 0.22] * len(values), linestyle="", marker=".", color=style["color"], alpha=0.6,
@@ -218,13 +216,13 @@ def accuracy(data: OnData, styles: Styles) -> Panel:
     return f"Accuracy, {data.name}", paint
 
 
-def relative(sets: Sequence[OnData], styles: Styles) -> Panel:
+def relative(sets: Sequence[OnData], styles: Styles) -> Subplot:
     """Of several data sets: the mean over that of seasonal naive, so that they have one axis."""
     names = [*styles, *(name for name in sets[0].baselines if name == "linear")]
 
     def paint(axis: Axes) -> None:
         for k, name in enumerate(names):
-            style = styles.get(name, {"color": GREY, "marker": "o"})
+            style = styles.get(name, {"color": PLAIN, "marker": "o"})
             shares = [_over_reference(data, name) for data in sets]
             at = np.arange(len(sets)) + 0.5 * ((k + 0.5) / len(names) - 0.5)
             axis.plot(shares, at, linestyle="", marker=style["marker"], color=style["color"], label=text_of(name))
@@ -241,7 +239,7 @@ def relative(sets: Sequence[OnData], styles: Styles) -> Panel:
 
 
 def _over_reference(data: OnData, name: str) -> float:
-    """NaN where seasonal naive makes no error, or none that is known."""
+    """NaN where seasonal naive makes no error, or none that is finite."""
     if name not in data.baselines and not data.of(name):
         return math.nan
     floor = data.mean(REFERENCE, data.primary)
@@ -255,11 +253,11 @@ def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0, along: L
     """A logarithmic axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    known = [value for value in values if math.isfinite(value)]
-    if not known or min(known) <= 0 or max(known) < least * min(known):
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite or min(finite) <= 0 or max(finite) < least * min(finite):
         return False
     axis.set(**{f"{along}scale": "log"})
-    if max(known) < 300 * min(known):  # powers of ten alone would be few
+    if max(finite) < 300 * min(finite):  # powers of ten alone would be few
         ticks = axis.yaxis if along == "y" else axis.xaxis
         ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ticks.set_major_formatter(lambda value, _: f"{value:,g}")
@@ -271,7 +269,7 @@ def _legend(axis: Axes, columns: int = 1, title: str | None = None) -> None:
     """On a ground of its own, which lines below it do not cross."""
     if axis.get_legend_handles_labels()[0]:
         axis.legend(
-            facecolor="white", edgecolor="none", framealpha=0.9, fontsize=8.5, labelcolor=INK, ncols=columns,
+            facecolor=PAPER, edgecolor="none", framealpha=0.9, fontsize=8.5, labelcolor=INK, ncols=columns,
             columnspacing=1.2, loc="best" if columns == 1 else "upper left", title=title, title_fontsize=8.5,
             alignment="left",
         )  # fmt: skip
@@ -287,7 +285,7 @@ def _columns(names: Sequence[str], room: int = 50) -> int:
 
 
 def short(title: str, most: int = 46) -> str:
-    """So that it stays within its panel."""
+    """So that it stays within its subplot."""
     return title if len(title) <= most else title[: most - 1] + "…"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-ASPECTS = ("Parallelisation", "Long-range dependencies", "Training speed", "Memory", "Accuracy")
+from tsforge.comparison.rules import Aspect, Word
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Cell:
 
     value: float
     text: str
-    word: str = ""
+    word: Word | None = None
     note: str = ""
 
     @property
     def shown(self) -> str:
         """The figure and its word, once where they are the same (no figure, no word)."""
-        return self.text if self.word in ("", self.text) else f"{self.text} {self.word}"
+        return self.text if self.word in (None, self.text) else f"{self.text} {self.word}"
 
     @property
     def full(self) -> str:
@@ -32,10 +32,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of every model. key: its name as a metric. rule: how words follow from it, if any do."""
+class Measure:
+    """One figure of every model: a row of the table.
 
-    aspect: str
+    key: its name as a metric.
+    rule: how words follow from it, if any do.
+    """
+
+    aspect: Aspect
     key: str
     title: str
     definition: str
@@ -44,34 +48,44 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
-    """verdicts: by aspect and model. rules: by aspect, from which row and how its verdict follows.
+class ComparisonTable:
+    """What a comparison says.
 
-    agreement: by aspect, a sentence on the textbook's words. columns: models, then baselines.
+    columns: models, then baselines.
+    verdicts: by aspect and model, in words.
+    rules: by aspect, from which row and how its verdict follows.
+    agreement: by aspect, a sentence on the textbook's words.
     settings: what tuning chose, in words, by model and data set; empty where nothing was tuned.
     """
 
     columns: tuple[str, ...]
     models: tuple[str, ...]
-    rows: tuple[Row, ...]
-    verdicts: dict[str, dict[str, str]]
-    rules: dict[str, str]
-    agreement: dict[str, str] = field(default_factory=dict)
+    rows: tuple[Measure, ...]
+    verdicts: dict[Aspect, dict[str, str]]
+    rules: dict[Aspect, str]
+    agreement: dict[Aspect, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
-    def of(self, aspect: str) -> list[Row]:
-        """The rows of an aspect."""
-        return [row for row in self.rows if row.aspect == aspect]
+    @property
+    def sections(self) -> list[tuple[Aspect, list[str], list[Measure]]]:
+        """(aspect, columns, rows) of each aspect that has rows; baselines stand where they have figures."""
+        by_aspect = {aspect: [row for row in self.rows if row.aspect == aspect] for aspect in Aspect}
+        return [
+            (aspect, [c for c in self.columns if any(c in row.cells for row in rows)], rows)
+            for aspect, rows in by_aspect.items()
+            if rows
+        ]
 
-    def explained(self, aspect: str) -> list[tuple[str, str]]:
+    def explained(self, aspect: Aspect) -> list[tuple[str, str]]:
         """(titles, how they are measured and the rule of their words); rows that share both stand together."""
-        found: dict[str, list[str]] = {}
-        for row in self.of(aspect):
-            text = f"{row.definition}. Words: {row.rule}." if row.rule else f"{row.definition}."
-            found.setdefault(text, []).append(row.title)
-        return [("; ".join(titles), text) for text, titles in found.items()]
+        titles: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.aspect == aspect:
+                text = f"{row.definition}. Words: {row.rule}." if row.rule else f"{row.definition}."
+                titles.setdefault(text, []).append(row.title)
+        return [("; ".join(names), text) for text, names in titles.items()]
 
     def figures(self, model: str) -> dict[str, float]:
         """Key to figure, of one model; without those that have no value."""
-        found = {row.key: float(row.cells[model].value) for row in self.rows if model in row.cells}
-        return {key: value for key, value in found.items() if math.isfinite(value)}
+        values = {row.key: float(row.cells[model].value) for row in self.rows if model in row.cells}
+        return {key: value for key, value in values.items() if math.isfinite(value)}

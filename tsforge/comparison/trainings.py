@@ -25,7 +25,7 @@ from tsforge.experiment import Experiment, single
 from tsforge.model.network import Neural
 from tsforge.settings import override
 from tsforge.tracking import recording
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 from tsforge.training.events import Report, Stop
@@ -37,20 +37,26 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a comparison takes place. wish: of every model, what is recorded of its runs beside their results.
+    """Where trainings are kept and recorded.
 
-    folder: models are kept there. watch: called with a training's name and steps before it begins; gives its report.
+    folder: for the models.
+    options: of every model, what is recorded of its runs beside their results.
+    watch: called before a training begins, with its title, experiment and windows; gives its report.
     """
 
     folder: Path
     tracker: Tracker
-    wish: dict[str, Wish]
+    options: dict[str, RunOptions]
     watch: Callable[[str, Experiment, Dataset], Report | None]
 
 
 @dataclass(frozen=True)
-class Contest:
-    """What all models are trained on. sizes: (width, parameters) by model. tuned: what was chosen for each."""
+class Setup:
+    """What all models are trained on, on one data set.
+
+    sizes: (width, parameters) by model.
+    tuned: the settings that were chosen for each model.
+    """
 
     name: str
     experiment: Experiment
@@ -63,7 +69,7 @@ class Contest:
         return config.model(model, self.sizes[model][0])
 
 
-def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Contest:
+def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any = None) -> Setup:
     """Read the table, cut it, and solve for the widths. Raises DataError or ConfigError for what can be mended.
 
     frame: the data; what the experiment names where None.
@@ -73,57 +79,57 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
     if not len(dataset.parts.test):
         raise ConfigError(f"{name}: nothing is held out to compare on", "set data.test")
     if config.budget == "time" and experiment.train.max_time is None:
-        raise ConfigError("a budget of time needs the time", "give --max-time 60s, or train.max_time in the TOML file")
+        raise ConfigError("a budget of time needs the time", "give train.max_time=60s")
     counts = {model: widths.of_windows(config.model(model), dataset.source.shape) for model in config.models}
     first = config.models[0]
     asked = config.parameters or counts[first](config.model(first).width)
-    return Contest(name, experiment.on(dataset.config), dataset, widths.widths(counts, asked))
+    return Setup(name, experiment.on(dataset.config), dataset, widths.widths(counts, asked))
 
 
-def hold(contest: Contest, config: CompareConfig, stage: Stage) -> OnData:
+def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:
     """Train every model with every seed on one data set, and score it."""
-    dataset, name = contest.dataset, contest.name
-    rivals = {model: rival(contest, config, model) for model in config.models}
+    dataset, name = setup.dataset, setup.name
+    experiments = {model: experiment_of(setup, config, model) for model in config.models}
     fits: list[Fitted] = []
-    judged = _Judged(contest)
+    scored = _Scores(setup)
     for number in range(config.seeds):
-        for model, ready in rivals.items():  # in turns, so that a busy hour of the machine hits all alike
-            seed = contest.experiment.seed + number
+        for model, own in experiments.items():  # in turns, so that a busy hour of the machine hits all alike
+            seed = setup.experiment.seed + number
             title = f"{model}-{name}-seed{seed}"
-            experiment = override(ready, {"seed": seed, "name": title})
+            experiment = override(own, {"seed": seed, "name": title})
             folder = stage.folder / name / f"{model}-seed{seed}"
             fit, _ = recording.fit(
-                experiment, dataset, folder, stage.tracker, wish=stage.wish[model],
+                experiment, dataset, folder, stage.tracker, options=stage.options[model],
                 report=stage.watch(title, experiment, dataset),
             )  # fmt: skip
             if fit.stop == Stop.INTERRUPT:
                 raise KeyboardInterrupt
-            fits.append(_fitted(fit, judged.take(model, fit), folder))
-    sizes, best = dataset.sizes, judged.best()
+            fits.append(_fitted(fit, scored.take(model, fit), folder))
+    sizes, best = dataset.sizes, scored.best()
     return OnData(
-        name, sizes.horizon, sizes.context, sizes.season, len(dataset.parts.test), tuple(fits), judged.baselines, best,
-        {model: judged.against(model, best) for model in judged.losses if model != best}, judged.primary,
-        contest.tuned,
+        name, sizes.horizon, sizes.context, sizes.season, len(dataset.parts.test), tuple(fits), scored.baselines, best,
+        {model: scored.against(model, best) for model in scored.losses if model != best}, scored.primary,
+        setup.tuned,
     )  # fmt: skip
 
 
-def rival(contest: Contest, config: CompareConfig, model: str, steps: int | None = None) -> Experiment:
+def experiment_of(setup: Setup, config: CompareConfig, model: str, steps: int | None = None) -> Experiment:
     """What a model is trained by: as all others, with its own network and with what tuning chose for it.
 
     Where time is given, with as many steps as that allows, unless they are known.
     """
-    experiment = contest.experiment.model_copy(update={"model": contest.network(config, model)})
-    if model in contest.tuned:
-        experiment = override(experiment, contest.tuned[model].settings)
+    experiment = setup.experiment.model_copy(update={"model": setup.network(config, model)})
+    if model in setup.tuned:
+        experiment = override(experiment, setup.tuned[model].settings)
     if config.budget == "steps":
         return experiment
     limit = experiment.train.max_time
     assert limit is not None
-    steps = steps or _steps_within(experiment, contest.dataset, limit)
+    steps = steps or _steps_within(experiment, setup.dataset, limit)
     return override(experiment, {"train.max_steps": steps})
 
 
-def _steps_within(rival: Experiment, dataset: Dataset, limit: float) -> int:
+def _steps_within(experiment: Experiment, dataset: Dataset, limit: float) -> int:
     """So many steps as take `limit` seconds, validations included: a schedule that ends when the time does.
 
     Both a short and a longer training have 20 validations, so that their difference is of steps alone.
@@ -131,7 +137,7 @@ def _steps_within(rival: Experiment, dataset: Dataset, limit: float) -> int:
 
     def seconds(steps: int) -> float:
         whole = {"train.max_steps": steps, "train.patience": steps, "train.max_time": None}
-        return fitting.train(override(rival, whole), dataset).rounds[-1].seconds
+        return fitting.train(override(experiment, whole), dataset).rounds[-1].seconds
 
     seconds(SHORT)  # the first one warms up
     short, long = seconds(SHORT), seconds(LONG)
@@ -139,13 +145,13 @@ def _steps_within(rival: Experiment, dataset: Dataset, limit: float) -> int:
     return max(1, round((limit - max(0.0, short - SHORT * step)) / step))
 
 
-class _Judged:
+class _Scores:
     """Errors of every window by model and seed, which is all that is kept of the forecasts."""
 
-    def __init__(self, contest: Contest) -> None:
-        self.contest = contest
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
         self.losses: dict[str, list[Floats]] = {}
-        self.scored: dict[str, list[float]] = {}
+        self.by_model: dict[str, list[float]] = {}
         self.baselines: dict[str, dict[str, float]] = {}
         self.primary = PRIMARY
         self._first: Outcome | None = None
@@ -162,7 +168,7 @@ class _Judged:
 
     def best(self) -> str:
         """Of networks and baselines, by the mean over seeds."""
-        means = {model: float(np.mean(values)) for model, values in self.scored.items()}
+        means = {model: float(np.mean(values)) for model, values in self.by_model.items()}
         return min((m for m in means if math.isfinite(means[m])), key=lambda m: means[m], default=next(iter(means)))
 
     def against(self, model: str, best: str) -> Paired:
@@ -173,26 +179,26 @@ class _Judged:
 
     def _score(self, name: str, outcome: Outcome) -> dict[str, float]:
         outcome = self._scaled(outcome)
-        found = scores(outcome, METRICS)
+        values = scores(outcome, METRICS)
         self.losses.setdefault(name, []).append(by_window(outcome, self.primary))
-        self.scored.setdefault(name, []).append(found[self.primary])
-        return found
+        self.by_model.setdefault(name, []).append(values[self.primary])
+        return values
 
     def _scaled(self, outcome: Outcome) -> Outcome:
         """In deviations of the training part where the experiment asks for it, as the long-horizon literature does."""
-        asked = self.contest.experiment.backtest
+        asked = self.setup.experiment.backtest
         if asked is None or asked.units != "standard":
             return outcome
-        dataset = self.contest.dataset
+        dataset = self.setup.dataset
         units = statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin)
         return forecasting.standardise({"": outcome}, units)[""]
 
 
-def _fitted(fit: fitting.Fit, found: dict[str, float], folder: Path) -> Fitted:
+def _fitted(fit: fitting.Fit, values: dict[str, float], folder: Path) -> Fitted:
     config = fit.model.experiment.model
     curve = tuple((r.seconds, r.validation) for r in fit.rounds)
     windows = fit.rounds[-1].windows if fit.rounds else 0
     return Fitted(
-        config.kind, fit.model.experiment.seed, getattr(config, "width", 0), fit.parameters, found, curve, windows,
+        config.kind, fit.model.experiment.seed, getattr(config, "width", 0), fit.parameters, values, curve, windows,
         fit.seconds, fit.stop, str(folder),
     )  # fmt: skip

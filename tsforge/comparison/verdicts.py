@@ -9,59 +9,60 @@ import numpy as np
 from tsforge.comparison import rows, rules
 from tsforge.comparison.probes.memory_tasks import TASKS
 from tsforge.comparison.results import Measured
-from tsforge.comparison.table import Row, Table
+from tsforge.comparison.rules import Aspect, Word
+from tsforge.comparison.table import ComparisonTable, Measure
 
 
-def build(measured: Measured) -> Table:
+def build(measured: Measured) -> ComparisonTable:
     """The table of a comparison."""
-    found: list[Row] = []
+    lines: list[Measure] = []
     if measured.probed:
-        found += [*rows.parallel(measured.probed), *rows.reach(measured.probed, measured.lag)]
-    found += [row for data in measured.data for row in rows.speed(measured, data)]
+        lines += [*rows.parallel(measured.probed), *rows.reach(measured.probed, measured.lag)]
+    lines += [row for data in measured.data for row in rows.speed(measured, data)]
     if measured.probed:
-        found += rows.memory(measured.probed)
+        lines += rows.memory(measured.probed)
     for data in measured.data:
-        found += [*rows.accuracy(measured, data), *rows.tuning(measured, data)]
-    by_key = {row.key: row for row in found}
-    verdicts, stated = _verdicts(measured, by_key)
+        lines += [*rows.accuracy(measured, data), *rows.tuning(measured, data)]
+    verdicts, stated = _verdicts(measured, {row.key: row for row in lines})
     baselines = [name for data in measured.data for name in data.baselines]
     columns = tuple(dict.fromkeys((*measured.models, *baselines)))
-    return Table(
-        columns, measured.models, tuple(found), verdicts, stated, _agreement(verdicts), rows.settings(measured)
+    return ComparisonTable(
+        columns, measured.models, tuple(lines), verdicts, stated, _agreement(verdicts), rows.settings(measured)
     )
 
 
-def _verdicts(measured: Measured, by_key: dict[str, Row]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+def _verdicts(measured: Measured, by_key: dict[str, Measure]) -> tuple[dict[Aspect, dict[str, str]], dict[Aspect, str]]:
     """(words by aspect and model; the rule of each)."""
-    verdicts: dict[str, dict[str, str]] = {}
-    stated: dict[str, str] = {}
+    words: dict[Aspect, dict[str, str]] = {}
+    stated: dict[Aspect, str] = {}
 
-    def take(aspect: str, words: dict[str, str], rule: str) -> None:
-        verdicts[aspect], stated[aspect] = words, rule
+    def of_row(aspect: Aspect, row: Measure, rule: str) -> None:
+        words[aspect] = {model: cell.word or "" for model, cell in row.cells.items()}
+        stated[aspect] = f"{row.title}: {rule}"
 
     if measured.probed:
-        chain = by_key["parallel/chain_exponent"]
-        take("Parallelisation", {m: c.word for m, c in chain.cells.items()}, f"{chain.title}: {rules.PARALLEL}")
+        of_row(Aspect.PARALLEL, by_key["parallel/chain_exponent"], rules.PARALLEL)
         lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in TASKS] for m in measured.probed}
-        words = {m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()}
-        tasks = " and in ".join(TASKS)
-        take("Long-range dependencies", words, f"the shorter of the longest lags solved in {tasks}: {rules.REACH}")
+        words[Aspect.REACH] = {
+            m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()
+        }
+        stated[Aspect.REACH] = f"the shorter of the longest lags solved in {' and in '.join(TASKS)}: {rules.REACH}"
     if measured.data:
-        speed = by_key[f"{measured.data[0].name}/windows_per_s"]
-        take("Training speed", {m: c.word for m, c in speed.cells.items()}, f"{speed.title}: {rules.FAST}")
+        of_row(Aspect.SPEED, by_key[f"{measured.data[0].name}/windows_per_s"], rules.FAST)
     if measured.probed:
-        saved = by_key["memory/saved_bytes"]
-        take("Memory", {m: c.word for m, c in saved.cells.items()}, f"{saved.title}: {rules.LEAN}")
+        of_row(Aspect.MEMORY, by_key["memory/saved_bytes"], rules.LEAN)
     if measured.data:
-        take("Accuracy", {m: _places(measured, by_key, m) for m in measured.models},
-             f"{_where(measured)}. {rules.ACCURATE}")  # fmt: skip
-    return verdicts, stated
+        words[Aspect.ACCURACY] = {m: _places(measured, by_key, m) for m in measured.models}
+        stated[Aspect.ACCURACY] = f"{_where(measured)}. {rules.ACCURATE}"
+    return words, stated
 
 
-def _places(measured: Measured, by_key: dict[str, Row], model: str) -> str:
+def _places(measured: Measured, by_key: dict[str, Measure], model: str) -> str:
     """The word itself where there is one data set, else on how many it is best or level."""
     words = [by_key[f"{data.name}/{data.primary}"].cells[model].word for data in measured.data]
-    return words[0] if len(words) == 1 else f"{sum(word in ('best', 'level') for word in words)} of {len(words)}"
+    if len(words) == 1:
+        return words[0] or ""
+    return f"{sum(word in (Word.BEST, Word.LEVEL) for word in words)} of {len(words)}"
 
 
 def _where(measured: Measured) -> str:
@@ -71,14 +72,14 @@ def _where(measured: Measured) -> str:
     return f"{first.primary.upper()}, {first.name}, baselines among the others"
 
 
-def _agreement(verdicts: dict[str, dict[str, str]]) -> dict[str, str]:
+def _agreement(verdicts: dict[Aspect, dict[str, str]]) -> dict[Aspect, str]:
     """By aspect, whether the textbook says the same of every model that it knows and that was measured."""
-    found = {}
+    agreement = {}
     for aspect, words in verdicts.items():
-        said = {model: rules.book(aspect, model) for model in words}
-        told = {model: word for model, word in said.items() if word is not None and words[model] != rules.UNKNOWN}
+        books = {model: rules.book(aspect, model) for model in words}
+        told = {model: word for model, word in books.items() if word is not None and words[model] != Word.UNKNOWN}
         if not told:
             continue
         off = [f"{m} ({words[m]} where it says {word})" for m, word in told.items() if words[m] != word]
-        found[aspect] = f"differs from the textbook in {', '.join(off)}" if off else "as the textbook says"
-    return found
+        agreement[aspect] = f"differs from the textbook in {', '.join(off)}" if off else "as the textbook says"
+    return agreement

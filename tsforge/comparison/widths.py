@@ -45,12 +45,12 @@ def widths(counts: Mapping[str, Count], asked: int) -> dict[str, tuple[int, int]
     Raises ConfigError where no widths make them alike.
     """
     possible = {model: _possible(count, asked) for model, count in counts.items()}
-    for model, found in possible.items():
-        if not found:
-            raise ConfigError(f"{model}: no width gives about {asked:,} parameters", "ask for more --parameters")
+    for model, sizes in possible.items():
+        if not sizes:
+            raise ConfigError(f"{model}: no width gives about {asked:,} parameters", "ask for more compare.parameters")
     choices = [
-        {model: min(found, key=lambda wc: abs(math.log(wc[1] / target))) for model, found in possible.items()}
-        for target in sorted({count for found in possible.values() for _, count in found})
+        {model: min(sizes, key=lambda wc: abs(math.log(wc[1] / target))) for model, sizes in possible.items()}
+        for target in sorted({count for sizes in possible.values() for _, count in sizes})
     ]
     alike = [choice for choice in choices if _spread(choice) <= WITHIN]
     if not alike:
@@ -58,7 +58,7 @@ def widths(counts: Mapping[str, Count], asked: int) -> dict[str, tuple[int, int]
         raise ConfigError(
             f"no widths give {', '.join(counts)} the same number of parameters within 5 % near {asked:,}; the nearest "
             f"are {', '.join(f'{m} {w} ({c:,})' for m, (w, c) in best.items())}",
-            "ask for other --parameters, or for fewer heads, of which a width is a multiple",
+            "ask for other compare.parameters, or for fewer heads, of which a width is a multiple",
         )
     return min(alike, key=lambda choice: sum(abs(math.log(count / asked)) for _, count in choice.values()))
 
@@ -70,7 +70,7 @@ def _spread(choice: Mapping[str, tuple[int, int]]) -> float:
 
 def _possible(count: Count, asked: int) -> list[tuple[int, int]]:
     """Widths, and their counts, around what was asked for. Counts grow with the width."""
-    found = []
+    sizes = []
     for width in range(_below(count, asked / AROUND), MOST_WIDTH):
         try:
             now = count(width)
@@ -79,8 +79,8 @@ def _possible(count: Count, asked: int) -> list[tuple[int, int]]:
         if now > asked * AROUND:
             break
         if now >= asked / AROUND:
-            found.append((width, now))
-    return found
+            sizes.append((width, now))
+    return sizes
 
 
 def _below(count: Count, limit: float) -> int:

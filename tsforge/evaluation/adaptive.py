@@ -1,16 +1,16 @@
 """Intervals that move after every origin, with the truths that have come by then.
 
-The corrections of `calibration`, moved after every origin whose truth has come (Gibbs & Candès 2021, "Adaptive
-Conformal Inference"), by γ · unit · (missed - 2τ), where `missed` says whether the interval as issued missed it. The
-step is in the units of the scores (as in Angelopoulos, Candès & Tibshirani 2023, "Conformal PID Control") and not in
-those of τ: that reaches beyond the largest held-out score without infinite intervals. The long-run share of misses
-tends to 2τ, whatever the data do, unless the interval is closed and still never missed (a constant series): from a
-closed interval that was hit nothing is taken back, as it would only be saved up.
+Adaptive conformal inference (Gibbs & Candès 2021): the corrections of `conformal` change after every origin whose truth
+has come, by γ · unit · (missed - 2τ), where `missed` is 1 if the interval as issued missed the truth, else 0. The step
+is in the units of the scores (as in Angelopoulos, Candès & Tibshirani 2023, "Conformal PID Control") and not in those
+of τ: so it reaches beyond the largest held-out score without infinite intervals. The long-run share of misses tends to
+2τ, whatever the data do, unless the interval is closed and still never missed (a constant series): a closed interval
+that was hit narrows no further, as that would only be saved up.
 
-No interval has to be computed for it. On the truth's side of the middle of a forecast, a score says by how much a pair
-would have to be moved to reach the truth; a pair as issued is never narrower than those inside it, so it missed where
-every score from its own inwards is larger than the move of its pair. A closed interval can only be hit by a truth on
-the middle itself: with minus the distance of the pair as its score, the same comparison says that it is closed.
+Intervals need not be computed for it. A score is how far a pair would have to be moved apart to reach the truth; an
+interval as issued is never narrower than those inside it, so it missed where every score, from its own inwards, is
+larger than the correction of its pair. A closed interval can only be hit by a truth on the middle itself: there the
+score is minus the distance of the pair, and the same comparison tells whether the interval is closed.
 
 Axes: W windows, T origins, H horizon, C targets, P pairs of levels, the widest first.
 """
@@ -33,8 +33,11 @@ from tsforge.evaluation.quantiles import Floats, Ints, Widening, pairs_of
 def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
     """Quantiles corrected origin by origin, in the order of time, moved only by truths that had come by then.
 
-    o: uncorrected forecasts. Windows of several series at one origin count as one observation, their mean: the
-    corrections are shared by all series.
+    o: uncorrected forecasts.
+    start: the corrections of the first origin.
+    gamma: the size of a step.
+
+    Series share their corrections: windows of several series at one origin count as one observation, their mean.
     """
     o = with_levels(o, start.levels)
     times, origin = np.unique(o.time, return_inverse=True)
@@ -43,9 +46,9 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
 
 
 def _issued(o: Outcome, start: Calibration, gamma: float, times: Ints, origin: Ints) -> Floats:
-    """How far the pairs are apart at every origin, (P, T, H, C).
+    """How far the pairs are moved apart at every origin, (P, T, H, C).
 
-    times: (T,), ascending.
+    times: (T,), those of the origins, ascending.
     origin: (W,), which of them each window has.
     """
     first = np.array(start.widening, dtype=np.float32).transpose(2, 0, 1)

@@ -71,13 +71,13 @@ def check_target(folder: Path) -> None:
     """
     taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
     if taken and not (folder / manifest.NAME).is_file():
-        raise ModelError(f"{folder}: exists and is not a model directory", "choose another --out")
+        raise ModelError(f"{folder}: exists and is not a model directory", "choose another `out`")
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}."):
             pass
     except OSError as problem:
-        raise ModelError(f"{folder}: cannot be written: {problem.strerror}", "choose another --out") from None
+        raise ModelError(f"{folder}: cannot be written: {problem.strerror}", "choose another `out`") from None
 
 
 def load(folder: str | Path) -> Model:

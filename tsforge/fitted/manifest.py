@@ -39,7 +39,7 @@ def check(folder: Path) -> Manifest:
     """
     if not (folder / NAME).is_file():
         what = f"not a model directory (it has no {NAME})" if folder.exists() else "no such model directory"
-        raise ModelError(f"{folder}: {what}", "name the folder that `tsforge fit --out` wrote")
+        raise ModelError(f"{folder}: {what}", "name the folder of a fitted model")
     try:
         manifest = parse(Manifest, read_json(folder / NAME), NAME)
     except ConfigError as problem:

@@ -1,4 +1,4 @@
-"""Pictures of forecasts; the canvas and the file of every picture. All go to files, nothing opens a window."""
+"""Pictures of forecasts beside what was observed. All go to files, nothing opens a window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
 from tsforge.evaluation.outcome import Outcome
-from tsforge.plotting.style import BLUE, GREY, ORANGE, _figure, axis_times, heading, save
+from tsforge.plotting.style import BLUE, GREY, LINES, ORANGE, RULE, axis_times, heading, save, stacked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,13 +103,12 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
 
 def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     """A metric along the horizon, a line per model, the first one in front."""
-    figure, axes = _figure(1)
+    figure, axes = stacked(1)
     axis = axes[0]
-    colours = [BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888"]
     for k, (model, line) in enumerate(values.items()):
         steps = np.arange(1, len(line) + 1)
         axis.plot(
-            steps, line, color=colours[k % len(colours)], linewidth=2.2 if k == 0 else 1.2, zorder=3 if k == 0 else 2,
+            steps, line, color=LINES[k % len(LINES)], linewidth=2.2 if k == 0 else 1.2, zorder=3 if k == 0 else 2,
             marker="o" if len(line) == 1 else None, label=model,
         )  # fmt: skip
     lines = np.array(list(values.values()))
@@ -141,23 +140,16 @@ def _broken(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _draw(strips: list[Strip], total: int, path: Path) -> None:
-    figure, axes = _figure(len(strips))
+    figure, axes = stacked(len(strips))
     for axis, strip in zip(axes, strips, strict=True):
-        _bands(axis, strip)
+        _intervals(axis, strip)
         axis.plot(strip.times, strip.values, color=GREY, linewidth=1, label="observed")
         if strip.reference is not None:
-            axis.plot(
-                strip.ahead,
-                strip.reference,
-                color=ORANGE,
-                linewidth=1,
-                linestyle="--",
-                label="seasonal naive",
-            )
+            axis.plot(strip.ahead, strip.reference, color=ORANGE, linewidth=1, linestyle="--", label="seasonal naive")
         marker = "o" if len(strip.ahead) == 1 else None
         axis.plot(strip.ahead, strip.point, color=BLUE, linewidth=1.5, marker=marker, label="forecast")
         for origin in strip.origins or (strip.ahead[0],):
-            axis.axvline(origin, color="#bbbbbb", linewidth=0.8)
+            axis.axvline(origin, color=RULE, linewidth=0.8)
         axis.set_title(strip.title, loc="left", fontsize=10)
     figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=5, loc="outside lower left")
     if total > len(strips):
@@ -165,7 +157,7 @@ def _draw(strips: list[Strip], total: int, path: Path) -> None:
     save(figure, path)
 
 
-def _bands(axis: Axes, strip: Strip) -> None:
+def _intervals(axis: Axes, strip: Strip) -> None:
     """Central intervals, the wider the paler."""
     pairs = len(strip.levels) // 2
     for k in range(pairs):

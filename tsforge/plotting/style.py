@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"
+BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"  # a forecast, what was observed, what it is held against
+LINES = (BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888")  # of several models, in their order
+PALE, RULE, GRID_PALE = "#c9c9c9", "#bbbbbb", "#eeeeee"
+INK, SOFT, GRID, PAPER = "#333333", "#8a8a8a", "#e9e9e9", "white"  # text, what stands back, grid lines, ground
+AXIS = "#dddddd"
+COLOURS = {  # of the architectures, the same in every picture
+    "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
+    "transformer-decoder": "#8c564b",
+}  # fmt: skip
+PLAIN = "#7f7f7f"  # of baselines
+MORE_COLOURS = ("#17becf", "#bcbd22", "#e377c2", "#393b79")  # of architectures without their own
 
 
 def heading(panel: Panel, i: int, c: int) -> str:
@@ -45,13 +55,17 @@ def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
-def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+def stacked(rows: int) -> tuple[Figure, list[Axes]]:
+    """A figure of axes below each other."""
     figure = canvas(4.2 if rows == 1 else 1 + 2.2 * rows)
-    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="#eeeeee")
-    return figure, list(axes)
+    return figure, [clean(axis) for axis in figure.subplots(rows, 1, squeeze=False)[:, 0]]
+
+
+def clean(axis: Axes) -> Axes:
+    """An axis without a frame, with pale lines behind it."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color=GRID_PALE)
+    return axis
 
 
 def check_path(path: Path) -> None:
@@ -63,9 +77,3 @@ def save(figure: Figure, path: Path) -> None:
     """To a picture file, by its ending. Raises ConfigError as `check_path` does."""
     check_path(path)
     figure.savefig(path)
-
-
-COLOURS = {  # of the architectures, the same in every picture; baselines are grey
-    "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
-    "transformer-decoder": "#8c564b",
-}  # fmt: skip

@@ -1,19 +1,17 @@
-"""Pictures of a training."""
+"""Pictures of a training: losses by step, and the step whose weights were kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-from tsforge.plotting.style import BLUE, GREY, ORANGE, _figure, save
+from tsforge.plotting.style import BLUE, GREY, ORANGE, save, stacked
 
 
 def loss_curve(rounds: Sequence[Any], path: Path) -> None:
     """Training and validation loss by step, with the step whose weights were kept; a pair of lines per member."""
-    figure, axes = _figure(1)
+    figure, axes = stacked(1)
     axis = axes[0]
     members = sorted({r.member for r in rounds})
     for member in members:
@@ -25,10 +23,10 @@ def loss_curve(rounds: Sequence[Any], path: Path) -> None:
             steps, [r.validation for r in mine], color=BLUE, marker="o", markersize=3,
             label=f"validation{of}" if first else None,
         )  # fmt: skip
-        kept = [r for r in mine if r.best]
-        if kept:
-            where = f"weights kept (step {kept[-1].step})" if len(members) == 1 else "weights kept"
-            axis.axvline(kept[-1].step, color=ORANGE, linewidth=1, label=where if first else None)
+        best = [r for r in mine if r.best]
+        if best:
+            where = f"weights kept (step {best[-1].step})" if len(members) == 1 else "weights kept"
+            axis.axvline(best[-1].step, color=ORANGE, linewidth=1, label=where if first else None)
     axis.set_xlabel("optimiser step")
     axis.set_ylabel("loss")
     axis.legend(frameon=False)

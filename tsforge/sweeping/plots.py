@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.plotting.style import BLUE, GREY, ORANGE, canvas, save
+from tsforge.plotting.style import AXIS, BLUE, GREY, ORANGE, PALE, canvas, clean, save
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import Row
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LEAST = 4  # completed trials below which importance says nothing
 MOST = 12  # settings in one picture
-PALE = "#c9c9c9"
 
 
 def draw(study: Study, found: Sequence[Row], plan: Plan, folder: Path) -> None:
@@ -51,7 +50,7 @@ def importance(study: Study) -> dict[str, float]:
 def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
     """The first objective by trial, and the best so far."""
     figure = canvas(4.2)
-    axis = _clean(figure.subplots())
+    axis = clean(figure.subplots())
     ordered = sorted((r for r in found if r.state == "COMPLETE"), key=lambda r: r.number)
     for kept, colour, label in ((True, BLUE, "trial"), (False, PALE, "beyond a constraint")):
         part = [r for r in ordered if r.kept == kept]
@@ -75,7 +74,7 @@ def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
 def _importance(shares: dict[str, float], plan: Plan, path: Path) -> None:
     kept = list(shares.items())[:MOST][::-1]
     figure = canvas(1.2 + 0.32 * len(kept))
-    axis = _clean(figure.subplots())
+    axis = clean(figure.subplots())
     axis.grid(visible=False)
     axis.barh([name for name, _ in kept], [share for _, share in kept], color=BLUE)
     what = plan.sweep.objectives[0] if len(plan.sweep.objectives) == 1 else "the Pareto front"
@@ -96,7 +95,7 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
         part = [r for r in good if name in r.params]
         positions, labels = _positions([r.params[name] for r in part])
         shade = [r.number for r in part]
-        _clean(axis).scatter(positions, [r.values[0] for r in part], c=shade, cmap="Blues", edgecolors=GREY, s=22)
+        clean(axis).scatter(positions, [r.values[0] for r in part], c=shade, cmap="Blues", edgecolors=GREY, s=22)
         _ticks(axis, name, labels, plan)
         axis.set_title(name, loc="left", fontsize=9)
     figure.supylabel(plan.sweep.objectives[0], fontsize=9)
@@ -110,7 +109,7 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
     columns[plan.sweep.objectives[0]] = [r.values[0] for r in good]
     top = max(1, -(-len(good) // 10))
     figure = canvas(4.6)
-    axis = _clean(figure.subplots())
+    axis = clean(figure.subplots())
     axis.grid(visible=False)
     axis.set_yticks([])
     lines = []
@@ -121,7 +120,7 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
         if _is_log(name, plan):
             positions, ticks = np.log(positions), np.log(ticks)
         lines.append(_scaled(positions, positions))
-        axis.axvline(x, color="#dddddd", linewidth=0.8)
+        axis.axvline(x, color=AXIS, linewidth=0.8)
         for y, (_, text) in zip(_scaled(ticks, positions), marks, strict=True):
             axis.annotate(text, (x, y), fontsize=8, xytext=(4, 3), textcoords="offset points", color=GREY, zorder=5)
     for i, line in reversed(list(enumerate(np.stack(lines, axis=1)))):
@@ -136,7 +135,7 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
 def _pareto(good: Sequence[Row], plan: Plan, path: Path) -> None:
     """The second objective against the first, the front as a line."""
     figure = canvas(4.6)
-    axis = _clean(figure.subplots())
+    axis = clean(figure.subplots())
     rest = [r for r in good if not r.front]
     front = sorted((r for r in good if r.front), key=lambda r: r.values)
     axis.scatter([r.values[1] for r in rest], [r.values[0] for r in rest], color=PALE, s=20, label="dominated")
@@ -180,9 +179,3 @@ def _scaled(values: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[
     """To 0 ... 1 between the ends of `along`."""
     low, high = along.min(), along.max()
     return (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
-
-
-def _clean(axis: Axes) -> Axes:
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#eeeeee")
-    return axis

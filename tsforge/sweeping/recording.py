@@ -12,7 +12,7 @@ from tsforge.runtime.numbers import rounded
 from tsforge.sweeping.config import LATENCY, PARAMETERS, Plan
 from tsforge.sweeping.workers.job import Record
 from tsforge.tracking import journal
-from tsforge.tracking.recording import Wish, tags
+from tsforge.tracking.recording import RunOptions, tags
 from tsforge.tracking.tracker import Tracker
 from tsforge.training.events import Round
 
@@ -64,7 +64,7 @@ class Recorder:
         self.tracker = Tracker(uri, experiment, on=record is not None)
         self.parent = _Parent(record.name, record.key) if record else None
         base = next(iter(plan.bases.values()))
-        self._tags = tags("trial", Wish(), base.model.kind) if record else {}
+        self._tags = tags("trial", RunOptions(), base.model.kind) if record else {}
 
     def __enter__(self) -> Recorder:
         self.tracker.__enter__()
@@ -83,14 +83,14 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def sweep(tracker: Tracker, plan: Plan, wish: Wish) -> Iterator[journal.Run]:
+def sweep(tracker: Tracker, plan: Plan, options: RunOptions) -> Iterator[journal.Run]:
     """The run that all trials are shown under."""
     first = next(iter(plan.bases.values()))
     settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
     ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.made.settings}
     data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
-    found = tags("sweep", wish, first.model.kind)
-    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found, wish.parent) as run:
+    found = tags("sweep", options, first.model.kind)
+    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found, options.parent) as run:
         yield run
 
 

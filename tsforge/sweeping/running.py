@@ -26,7 +26,7 @@ from tsforge.sweeping.workers import launch
 from tsforge.sweeping.workers.job import Orders, Record
 from tsforge.tracking import recording
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 
@@ -114,12 +114,13 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
 
 
 def sweep(
-    plan: Plan, where: Where, tracker: Tracker, wish: Wish | None = None, progress: Progress | None = None
+    plan: Plan, where: Where, tracker: Tracker, options: RunOptions | None = None, progress: Progress | None = None
 ) -> tuple[Sweep, Run]:
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
-    plan: as `settle` gives it; with `refit` 0 it ends with the search. wish: what is said of its run, and the run that
-    it is shown under. progress: called every second or so.
+    plan: as `settle` gives it; with `refit` 0 it ends with the search.
+    options: what is recorded of its run, and the run that it is shown under.
+    progress: called every second or so.
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
     launch.check(plan)
@@ -129,7 +130,7 @@ def sweep(
     agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
-    with recorded.sweep(tracker, plan, wish or Wish()) as run:
+    with recorded.sweep(tracker, plan, options or RunOptions()) as run:
         record = recorded.record_for(tracker, run)
         stopped = _search(study, plan, where, record, progress or _silent)
         done = Sweep(plan, folder, leaderboard.rows(study, plan), stopped)
@@ -212,8 +213,8 @@ def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Swee
         refit.test(one, folder, table)
     model, trained = refit.winner(found[0], folder)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
-    fit, _ = recording.keep(
-        trained, model, fitting.prepare(model.experiment), folder / "model", tracker, Wish(parent=run)
+    fit, _ = recording.finish(
+        trained, model, fitting.prepare(model.experiment), folder / "model", tracker, RunOptions(parent=run)
     )
     return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
@@ -19,9 +18,9 @@ from tsforge.evaluation.scores import by_step, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
-from tsforge.plotting.style import COLOURS
+from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, tables
-from tsforge.tracking import provenance, view
+from tsforge.tracking import provenance
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -35,7 +34,7 @@ MEMORY = "memory"  # the source of data that was in no file
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunOptions:
     """What is recorded of a run beside its results."""
 
     command: str = ""  # the line that makes it again
@@ -52,107 +51,97 @@ def fit(
     folder: Path,
     tracker: Tracker,
     *,
-    wish: Wish | None = None,
+    options: RunOptions | None = None,
     report: Report | None = None,
 ) -> tuple[fitting.Fit, Run]:
     """Train, save the model directory, and record it all while it happens.
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    experiment = experiment.on(dataset.config)
-
-    def fit(run: Run) -> fitting.Fit:
+    experiment, options = experiment.on(dataset.config), options or RunOptions()
+    with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
-        return fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
-
-    with _run(experiment, dataset, tracker, wish or Wish()) as run:
-        return _save(fit(run), run, folder, wish or Wish()), run
+        result = fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
+        return _save(result, run, folder, options), run
 
 
-def keep(
-    trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, wish: Wish
+def finish(
+    trained: Trained, model: Model, dataset: Dataset, folder: Path, tracker: Tracker, options: RunOptions
 ) -> tuple[fitting.Fit, Run]:
     """Score and record a model that was trained before, and save its directory."""
-    with _run(trained.experiment, dataset, tracker, wish) as run:
-        _rounds(run, trained.rounds)
-        return _save(fitting.score(trained, model, dataset), run, folder, wish), run
+    with _run(trained.experiment, dataset, tracker, options) as run:
+        _replay(run, trained.rounds)
+        return _save(fitting.score(trained, model, dataset), run, folder, options), run
 
 
 @contextmanager
-def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, wish: Wish) -> Iterator[Run]:
+def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, options: RunOptions) -> Iterator[Run]:
     """The run of a fit, with its settings and its data."""
-    labels = tags("fit", wish, experiment.model.kind)
-    with tracker.run(experiment.title, experiment.flat(), labels, wish.parent) as run:
+    labels = tags("fit", options, experiment.model.kind)
+    with tracker.run(experiment.title, experiment.flat(), labels, options.parent) as run:
         run.text("experiment.toml", experiment.toml())
         run.dataset(described(dataset.panel, experiment.data.path))
         yield run
 
 
-def _save(result: fitting.Fit, run: Run, folder: Path, wish: Wish) -> fitting.Fit:
+def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> fitting.Fit:
     """Save the model directory and record it, with its scores, curves and pictures."""
     if result.standings:
         _chosen(run, result)
     fitting.save(result, folder)
-    _fitted(run, result, folder, wish)
+    _fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
         run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
     return result
 
 
-def _rounds(run: Run, rounds: Sequence[Round]) -> None:
+def _replay(run: Run, rounds: Sequence[Round]) -> None:
     """Record the losses of earlier validations."""
-    watch = _watching(run, None)
     for event in rounds:
-        watch(event)
+        _record(run, event)
 
 
 def _chosen(run: Run, result: fitting.Fit) -> None:
     """Record what a tournament chose: the experiment that repeats it, in place of the first one, and its losses."""
     run.text("experiment.toml", result.model.experiment.toml())
-    _rounds(run, result.rounds)
+    _replay(run, result.rounds)
     run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
 
 
-class Recorder:
+class Recorder(ExitStack):
     """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none.
 
     command: the line that makes it again.
     """
 
     def __init__(self, tracker: Tracker, command: str) -> None:
+        super().__init__()
         self.tracker = tracker
-        self.wish = Wish(command)
+        self.options = RunOptions(command)
         self.run: Run | None = None
-        self._open = ExitStack()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self._open.__exit__(kind, value, at)
 
     def of_model(self, folder: str | None) -> None:
         """Note that a fitted model is backtested, where `folder` is one."""
         if folder is not None and Path(folder).is_dir():
-            self.wish = replace(self.wish, tags=(("tsforge.model", str(Path(folder).absolute())),))
+            self.options = replace(self.options, tags=(("tsforge.model", str(Path(folder).absolute())),))
 
     def begin(self, experiment: Experiment) -> Run:
         """The run, which is the same for all fits and groups."""
         if self.run is None:
-            labels = tags("backtest", self.wish, experiment.model.kind)
+            labels = tags("backtest", self.options, experiment.model.kind)
             run = self.tracker.run(f"backtest-{experiment.title}", experiment.flat(), labels)
-            self.run = self._open.enter_context(run)
+            self.run = self.enter_context(run)
         return self.run
 
     def finish(self, board: Scoreboard) -> Run:
         """Record the scores, the pictures, and what it was run on."""
         run = self.begin(board.first.experiment)
         if run.folder is not None:
-            _backtested(run, board, self.wish)
+            _backtested(run, board, self.options)
         return run
 
 
-def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
+def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
     test = board.first
     run.text("experiment.toml", test.experiment.toml())
     run.dataset(described(test.panel, test.experiment.data.path))
@@ -169,22 +158,22 @@ def _backtested(run: Run, board: Scoreboard, wish: Wish) -> None:
     shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
     windows = sum(len(t.forecasts.windows) for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
-    run.tags({"mlflow.note.content": note(shown, board.primary, windows, wish)} | groups)
+    run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
 
 
-def tags(kind: str, wish: Wish, model: str = "") -> dict[str, str]:
+def tags(kind: str, options: RunOptions, model: str = "") -> dict[str, str]:
     """Where and how a run came about, under MLflow's own names where it has some."""
     labels = {f"versions.{name}": value for name, value in provenance.versions().items()}
     labels |= {f"hardware.{name}": value for name, value in provenance.hardware().items()}
     labels |= {
         "tsforge.kind": kind, "mlflow.source.name": f"tsforge {kind}", "mlflow.source.type": "LOCAL",
-        "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, view.GREY),
+        "mlflow.user": provenance.user(), "mlflow.runColor": COLOURS.get(model, PLAIN),
     }  # fmt: skip
-    if wish.command:
-        labels["tsforge.command"] = wish.command
+    if options.command:
+        labels["tsforge.command"] = options.command
     if commit := provenance.commit(Path()):
         labels["mlflow.source.git.commit"] = commit
-    return labels | dict(wish.tags)
+    return labels | dict(options.tags)
 
 
 def described(panel: Panel, path: str | None) -> dict[str, str]:
@@ -209,7 +198,7 @@ def scores(by_model: Scores) -> dict[str, float]:
     return numbers.rounded(values)
 
 
-def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
+def note(shown: Scores, primary: str, windows: int, options: RunOptions) -> str:
     """The result and the command, in Markdown."""
     lines = []
     if shown:
@@ -221,34 +210,39 @@ def note(shown: Scores, primary: str, windows: int, wish: Wish) -> str:
         lines += [f"{result}, over {windows:,} held-out windows.", ""]
         rows = [[name, *(numbers.figure(values[name]) for values in shown.values())] for name in shown[model]]
         lines += [*tables.markdown(["", *shown], rows), ""]
-    if wish.command:
-        lines.append(f"    {wish.command}")
+    if options.command:
+        lines.append(f"    {options.command}")
     return "\n".join(lines)
 
 
 def _watching(run: Run, report: Report | None) -> Report:
-    """Passes events on, and records the losses of each validation; those of later members as val/loss_2."""
+    """Passes events on and records them."""
 
     def watch(event: Event) -> None:
         if report is not None:
             report(event)
-        if isinstance(event, Round):
-            of = f"_{event.member}" if event.member > 1 else ""
-            run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
-        if isinstance(event, Standing):
-            run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
+        _record(run, event)
 
     return watch
 
 
-def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
-    run.model(folder, wish.register, wish.alias)
+def _record(run: Run, event: Event) -> None:
+    """Record the losses of a validation, those of later members as val/loss_2, or the score of a candidate."""
+    if isinstance(event, Round):
+        of = f"_{event.member}" if event.member > 1 else ""
+        run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
+    if isinstance(event, Standing):
+        run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
+
+
+def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
+    run.model(folder, options.register, options.alias)
     run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in provenance.peak_memory().items()}
-    run.metrics(numbers.rounded(figures | dict(wish.figures)))
+    run.metrics(numbers.rounded(figures | dict(options.figures)))
     if result.outcomes:
         _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv", "tournament.csv"):
@@ -258,7 +252,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, wish: Wish) -> None:
         run.file(picture, "plots")
     shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
     primary = "mase" if shown and math.isfinite(next(iter(shown.values()))["mase"]) else "mae"
-    text = note(shown, primary, len(result.dataset.parts.test), wish)
+    text = note(shown, primary, len(result.dataset.parts.test), options)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 

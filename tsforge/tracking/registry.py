@@ -159,9 +159,7 @@ def _registered(client: Any) -> str:
     """The hint that lists the registered models."""
     models = client.search_registered_models(max_results=8)
     names = [f"{m.name}@{a}" for m in models for a in m.aliases] or [m.name for m in models]
-    return (
-        f"registered: {', '.join(names)}" if names else "register one: tsforge fit ... --register NAME --alias champion"
-    )
+    return f"registered: {', '.join(names)}" if names else "register one: tsforge runs register RUN NAME"
 
 
 def _download(place: str, uri: str, word: str) -> Path:

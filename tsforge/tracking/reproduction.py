@@ -12,16 +12,17 @@ from typing import Any
 
 import torch
 
-from tsforge.backtesting.rolling import backtest
+from tsforge.backtesting.rolling import Backtest, backtest
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.config import parse
 from tsforge.data.catalog import cards
+from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
 from tsforge.errors import DataError, TrackingError
 from tsforge.experiment import Experiment
 from tsforge.runtime.threads import threads
 from tsforge.tracking import recording, runs, store
-from tsforge.tracking.recording import Wish
+from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.runs import Recorded
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
@@ -63,87 +64,73 @@ def reproduce(
     Computed with as many threads as then, on which the last digits depend.
     Raises TrackingError for a run that says too little, DataError where the data is not the recorded data.
     """
-    original = _read(store.reading(store.address(uri)), word)
-    source = data if data is not None else original.source()
-    _warn(original.run)
-    # As many threads as then: sums are rounded differently with another number.
-    with threads(int(original.run.tags.get("hardware.threads", torch.get_num_threads()))):
-        if original.run.tags["tsforge.kind"] == "fit":
-            scores = _fit(original, source, tracker or Tracker(on=False), report)
-        else:
-            scores = _backtest(original, source)
-    recorded = original.run.metrics
-    names = [name for name in recorded if name.startswith("test/") and name in scores]
-    return Reproduction(original.run, {name: (recorded[name], scores[name]) for name in names})
-
-
-@dataclass(frozen=True)
-class _Original:
-    """The recorded run, its experiment, and the name, digest and source of its data, where they are recorded."""
-
-    run: Recorded
-    experiment: Experiment
-    data: dict[str, str]
-
-    def source(self) -> str:
-        """Where the data lay; of a catalogued data set its name."""
-        path = self.run.params.get("data.path", "")
-        if path in cards():
-            return path
-        place = self.data.get("source", recording.MEMORY)
-        if place == recording.MEMORY or not Path(place).exists():
-            where = "it was in memory" if place == recording.MEMORY else place
-            raise DataError(
-                f"run {self.run.name}: its data is not at hand ({where})",
-                "name it: tsforge runs reproduce RUN DATA",
-            )
-        return place
-
-    def check(self, panel: Panel) -> None:
-        """Raises DataError for other data than the recorded."""
-        if self.data and panel.digest() != self.data["digest"]:
-            raise DataError(
-                f"{panel.name}: not the data of run {self.run.name}: its digest is {panel.digest()}, recorded is "
-                f"{self.data['digest']} of {self.data['name']}",
-                "name the file as it was: tsforge runs reproduce RUN DATA",
-            )
-
-
-def _read(client: Any, word: str) -> _Original:
-    """Raises TrackingError for a run that cannot be run again."""
+    client = store.reading(store.address(uri))
     run = runs.get(client, word)
-    if run.tags.get("tsforge.kind") not in ("fit", "backtest"):
+    kind = run.tags.get("tsforge.kind")
+    if kind not in ("fit", "backtest"):
         raise TrackingError(f"run {run.name}: no fit or backtest of tsforge", "tsforge runs lists them")
     if "tsforge.groups" in run.tags:
         again = run.tags.get("tsforge.command", "its command")
         raise TrackingError(f"run {run.name}: is of several groups of a protocol", f"run it again: {again}")
     experiment = parse(Experiment, tomllib.loads(runs.text(client, run, "experiment.toml")), "experiment.toml")
-    return _Original(run, experiment, runs.dataset(client, run))
+    recorded = runs.dataset(client, run)
+    source = data if data is not None else _source(run, recorded)
+    _warn(run)
+    # As many threads as then: sums are rounded differently with another number.
+    with threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
+        if kind == "fit":
+            dataset = fitting.prepare(experiment, source)
+            _check(dataset.panel, recorded, run)
+            scores = _fit(experiment, dataset, run, tracker or Tracker(on=False), report)
+        else:
+            test = _backtest(experiment, source, run)
+            _check(test.panel, recorded, run)
+            scores = recording.scores(Scoreboard({"": test}).scores)
+    names = [name for name in run.metrics if name.startswith("test/") and name in scores]
+    return Reproduction(run, {name: (run.metrics[name], scores[name]) for name in names})
 
 
-def _fit(original: _Original, source: Any, tracker: Tracker, report: Report | None) -> dict[str, float]:
-    dataset = fitting.prepare(original.experiment, source)
-    original.check(dataset.panel)
-    wish = Wish(tags=(("tsforge.reproduces", original.run.id),))
+def _fit(
+    experiment: Experiment, dataset: Dataset, run: Recorded, tracker: Tracker, report: Report | None
+) -> dict[str, float]:
+    options = RunOptions(tags=(("tsforge.reproduces", run.id),))
     with TemporaryDirectory() as place:
-        result, _ = recording.fit(
-            original.experiment, dataset, Path(place) / "model", tracker, wish=wish, report=report
-        )
+        result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, options=options, report=report)
     return recording.scores(result.scores)
 
 
-def _backtest(original: _Original, source: Any) -> dict[str, float]:
+def _backtest(experiment: Experiment, source: Any, run: Recorded) -> Backtest:
     """Of the model's folder where a fitted model was backtested, else with the fits that belong to it."""
-    run, experiment = original.run, original.experiment
     folder = run.tags.get("tsforge.model")
     if folder is None:
-        test = backtest(experiment, source)
-    elif Path(folder).is_dir():
-        test = backtest(folder, source, config=experiment.backtest)
-    else:
-        raise TrackingError(f"run {run.name}: its model is gone from {folder}", "reproduce the fit that made it")
-    original.check(test.panel)
-    return recording.scores(Scoreboard({"": test}).scores)
+        return backtest(experiment, source)
+    if Path(folder).is_dir():
+        return backtest(folder, source, config=experiment.backtest)
+    raise TrackingError(f"run {run.name}: its model is gone from {folder}", "reproduce the fit that made it")
+
+
+def _source(run: Recorded, recorded: dict[str, str]) -> str:
+    """Where the data lay; of a catalogued data set its name."""
+    path = run.params.get("data.path", "")
+    if path in cards():
+        return path
+    place = recorded.get("source", recording.MEMORY)
+    if place == recording.MEMORY or not Path(place).exists():
+        where = "it was in memory" if place == recording.MEMORY else place
+        raise DataError(
+            f"run {run.name}: its data is not at hand ({where})", "name it: tsforge runs reproduce RUN DATA"
+        )
+    return place
+
+
+def _check(panel: Panel, recorded: dict[str, str], run: Recorded) -> None:
+    """Raises DataError for other data than the recorded."""
+    if recorded and panel.digest() != recorded["digest"]:
+        raise DataError(
+            f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}, recorded is "
+            f"{recorded['digest']} of {recorded['name']}",
+            "name the file as it was: tsforge runs reproduce RUN DATA",
+        )
 
 
 def _warn(run: Recorded) -> None:

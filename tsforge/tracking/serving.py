@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,13 +92,10 @@ def app() -> FastAPI:
 
 def _params(body: bytes) -> dict[str, Any]:
     """The parameters in a request; none where it is no JSON with parameters, about which MLflow has its own words."""
-    if b'"params"' not in body:
-        return {}
-    try:
-        params = json.loads(body)["params"]
-    except (ValueError, TypeError, KeyError):
-        return {}
-    return params if isinstance(params, dict) else {}
+    with suppress(ValueError, TypeError, KeyError):
+        if b'"params"' in body:
+            return dict(json.loads(body)["params"])
+    return {}
 
 
 @dataclass(frozen=True)
@@ -149,14 +147,11 @@ def _announce(listening: Listening, ready: Callable[[], None], done: threading.E
     """Call `ready` once the server is healthy; give up when it is done."""
     from http.client import HTTPConnection, HTTPException
 
-    while not done.wait(0.1):
+    healthy = False
+    while not healthy and not done.wait(0.1):
         connection = HTTPConnection(listening.reachable, listening.port, timeout=5)
-        try:
+        with closing(connection), suppress(OSError, HTTPException):
             connection.request("GET", "/ping")
-            if connection.getresponse().status == 200:
-                ready()
-                return
-        except (OSError, HTTPException):
-            continue
-        finally:
-            connection.close()
+            healthy = connection.getresponse().status == 200
+    if healthy:
+        ready()

@@ -16,8 +16,6 @@ METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
 _SHARED = "tsforge"  # the name of the prepared view
 _ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than seasonal naive."  # noqa: E501
 
-GREY = "#7f7f7f"
-
 
 def prepare(client: Any, experiment: str) -> None:
     """Columns, order and primary metric of an experiment; tags that somebody has set stay as they are."""

@@ -140,7 +140,7 @@ class TrainingLoop:
         restored = monitor.restore(self.network)
         if monitor.stop == Stop.DIVERGED:
             step = monitor.rounds[-1].step
-            hint = f"lower the rate: --set train.lr={self.config.lr / 10:g}"
+            hint = f"lower the rate: train.lr={self.config.lr / 10:g}"
             if not restored:
                 raise TrainingError(f"training diverged: the loss is not a number at step {step}", hint)
             log.warning("training diverged at step %d; the best weights before that are kept (%s)", step, hint)

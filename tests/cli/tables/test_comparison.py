@@ -9,10 +9,11 @@ import pytest
 from tests.helpers import synthetic
 from tsforge.cli.tables.comparison import print_comparison
 from tsforge.comparison import verdicts
-from tsforge.comparison.table import ASPECTS, Table
+from tsforge.comparison.rules import Aspect
+from tsforge.comparison.table import ComparisonTable
 
 
-def shown(capsys: pytest.CaptureFixture[str], table: Table, *, definitions: bool = False) -> list[str]:
+def shown(capsys: pytest.CaptureFixture[str], table: ComparisonTable, *, definitions: bool = False) -> list[str]:
     print_comparison(table, definitions=definitions)
     return capsys.readouterr().out.splitlines()
 
@@ -61,7 +62,7 @@ def test_definitions_and_rules_on_request(capsys: pytest.CaptureFixture[str]) ->
         assert row.definition not in plain
         assert row.definition in told
         assert row.rule in told
-    for aspect in ASPECTS:
+    for aspect in Aspect:
         assert table.rules[aspect] in told
 
 

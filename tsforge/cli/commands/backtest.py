@@ -80,11 +80,11 @@ def backtest(
         if plot is not None:
             _draw(board, Path(plot))
         if not json:
-            _say(texts, [output, plot])
+            _print(texts, [output, plot])
         run = recorder.finish(board)
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
-        cover = {"coverage_by_step": scores.cover(board)} if coverage else {}
+        cover = {"coverage_by_step": scores.coverage_by_step(board)} if coverage else {}
         where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
         print_json(document(board) | steps | cover | where)
     else:
@@ -92,7 +92,7 @@ def backtest(
     return 0
 
 
-def _say(texts: list[Text], written: list[str | None]) -> None:
+def _print(texts: list[Text], written: list[str | None]) -> None:
     for text in texts:
         echo(text.terminal())
     echo()
@@ -102,7 +102,7 @@ def _say(texts: list[Text], written: list[str | None]) -> None:
 
 
 def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
-    """What can be refused before anything is read."""
+    """Refuse what is wrong before anything is read. Raises ConfigError."""
     from tsforge.backtesting.scoreboard import check_metrics
     from tsforge.plotting.style import check_path
     from tsforge.runtime import files
@@ -129,27 +129,27 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
     if source is not None and Path(source).suffix == ".toml":
         if options.config is not None:
             raise ConfigError("two TOML files are named", "leave out --config")
-        found: dict[str, Work] = {name: (e, data, None) for name, e in groups(given, source).items()}
-        if data is not None and len(found) > 1:
+        work: dict[str, Work] = {name: (e, data, None) for name, e in groups(given, source).items()}
+        if data is not None and len(work) > 1:
             raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
-        return found
+        return work
     if data is not None:
         raise ConfigError(f"{source}: no such folder of a model", "a table alone is backtested with: backtest DATA")
-    asked = build(given, options.config)
-    if source is None and asked.data.path is None:
+    experiment = build(given, options.config)
+    if source is None and experiment.data.path is None:
         options.refuse_swallowed_table("backtest")
         raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
-    return {"": (asked, source, None)}
+    return {"": (experiment, source, None)}
 
 
 def _chosen(work: dict[str, Work], names: list[str]) -> dict[str, Work]:
-    """The groups that were asked for; all where none was."""
+    """The groups that are named; all where none is."""
     from tsforge.errors import ConfigError, listing, nearest
 
     for name in names:
         if name not in work:
-            known = [known for known in work if known]
-            hint = nearest(name, known) or (f"groups: {listing(known, 20)}" if known else "leave out --group")
+            groups = [group for group in work if group]
+            hint = nearest(name, groups) or (f"groups: {listing(groups, 20)}" if groups else "leave out --group")
             raise ConfigError(f"there is no group '{name}'", hint)
     return {name: work[name] for name in names} or work
 
@@ -171,14 +171,14 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
             f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
             "leave these flags out, or backtest the table itself, which fits on the way",
         )
-    known = for_model(experiment.backtest).model_dump()
-    asked = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
-    return BacktestConfig.model_validate(known | (asked.model_dump(exclude_unset=True) if asked else {}))
+    own = for_model(experiment.backtest).model_dump()
+    rolling = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
+    return BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))
 
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.backtesting.rolling import backtest as run
-    from tsforge.cli.progress import AutoProgress, Progress, following
+    from tsforge.cli.progress import AutoProgress, Progress, training_progress
     from tsforge.model.baselines.forecaster import Baseline
 
     what, data, config = work
@@ -192,7 +192,7 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
             line.close()
         of = f"{group}: " if group else ""
         status(f"{of}fit {number + 1} of {count} on {len(dataset.parts.train):,} windows")
-        open_lines.append(following(experiment, dataset))
+        open_lines.append(training_progress(experiment, dataset))
         return open_lines[-1]
 
     try:

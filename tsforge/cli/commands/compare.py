@@ -14,7 +14,7 @@ from tsforge.cli.output import command_line, echo, print_json, print_notes, prin
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
-    from tsforge.comparison.config import Plan
+    from tsforge.comparison.config import Comparison
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.training.events import Report
@@ -24,7 +24,7 @@ def compare(
     source: str | None = None,
     /,
     *,
-    equal: CompareOptions | None = None,
+    compared: CompareOptions | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     options: FitOptions | None = None,
     record: TrackOptions | None = None,
@@ -53,8 +53,8 @@ def compare(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
-    equal, options, record = equal or CompareOptions(), options or FitOptions(), record or TrackOptions()
-    plan = _plan(source, options, equal.settings())
+    compared, options, record = compared or CompareOptions(), options or FitOptions(), record or TrackOptions()
+    plan = _plan(source, options, compared.settings())
     with record.tracker() as tracker:
         from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
@@ -62,16 +62,16 @@ def compare(
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
         lines = _Lines(quiet=quiet)
-        setting = running.Setting(
-            folder, tracker, command_line(), os.cpu_count() or 1, lines.say, lines.watch, lines.follow
+        session = running.Session(
+            folder, tracker, command_line(), os.cpu_count() or 1, lines.write, lines.watch, lines.follow
         )
         try:
-            done = running.run(plan, setting)
+            done = running.run(plan, session)
         finally:
             lines.close()
         if not json:
             print_comparison(done.table, definitions=definitions)
-            _say_written(done.files, quick=quick)
+            _print_written(done.files, quick=quick)
     if json:
         where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}
         print_json(report.document(done.measured, done.table) | where)
@@ -80,7 +80,7 @@ def compare(
     return 0
 
 
-def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Plan:
+def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> Comparison:
     """Raises ConfigError for what does not go together."""
     from tsforge.comparison import config
     from tsforge.errors import ConfigError
@@ -92,10 +92,10 @@ def _plan(source: str | None, options: FitOptions, asked: dict[str, Any]) -> Pla
     if source is None:
         options.refuse_swallowed_table("compare")
         raise ConfigError("no data is named", "tsforge compare DATA, or a TOML file with a comparison")
-    return config.read(source, options.overrides(), asked)
+    return config.read(source, options.overrides(), settings)
 
 
-def _say_written(files: list[Path], *, quick: bool) -> None:
+def _print_written(files: list[Path], *, quick: bool) -> None:
     echo()
     if quick:
         echo("quick: everything was run with tiny budgets; none of these figures is a result")
@@ -111,24 +111,24 @@ class _Lines:
         self.quiet = quiet
         self._line: AutoProgress | Progress | SweepProgress | None = None
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.close()
         if not self.quiet:
             status(text)
 
     def watch(self, title: str, experiment: Experiment, dataset: Dataset) -> Report | None:
-        from tsforge.cli.progress import following
+        from tsforge.cli.progress import training_progress
 
-        self.say(title)
+        self.write(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        line = self._line = following(experiment, dataset)
+        line = self._line = training_progress(experiment, dataset)
         return line
 
     def follow(self, title: str) -> SweepProgress | None:
         from tsforge.cli.progress import SweepProgress
 
-        self.say(title)
+        self.write(title)
         if self.quiet:
             return None
         line = self._line = SweepProgress("score on validation")

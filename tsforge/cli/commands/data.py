@@ -30,33 +30,26 @@ def data(
     from tsforge.data.catalog import cards, find, get, locate
     from tsforge.errors import DataError, listing, nearest
 
-    known = cards()
+    catalog = cards()
     if action == "list":
-        places = {n: locate(card) for n, card in known.items()}
+        places = {n: locate(card) for n, card in catalog.items()}
         if json:
-            print_json([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in known.items()])
+            print_json([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in catalog.items()])
             return 0
         rows = [
-            [
-                c.name,
-                f"{c.rows:,}",
-                f"{c.series:,}",
-                c.frequency,
-                "here" if places[n] else "to fetch",
-                c.title,
-            ]
-            for n, c in known.items()
+            [n, f"{c.rows:,}", f"{c.series:,}", c.frequency, "here" if places[n] else "to fetch", c.title]
+            for n, c in catalog.items()
         ]
         print_table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))
         return 0
     if name is None:
-        raise DataError(f"data {action} needs the name of a data set", f"one of {listing(known, 20)}")
-    if name not in known:
-        near = nearest(name, known)
-        raise DataError(f"there is no data set '{name}'", near or f"one of {listing(known, 20)}")
-    path = str(get(known[name])) if action == "get" else find(name)
+        raise DataError(f"data {action} needs the name of a data set", f"one of {listing(catalog, 20)}")
+    if name not in catalog:
+        near = nearest(name, catalog)
+        raise DataError(f"there is no data set '{name}'", near or f"one of {listing(catalog, 20)}")
+    path = str(get(catalog[name])) if action == "get" else find(name)
     if json:
-        print_json(known[name].model_dump() | {"path": path})
+        print_json(catalog[name].model_dump() | {"path": path})
     else:
         echo(path)
     return 0

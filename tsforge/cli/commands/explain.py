@@ -73,45 +73,45 @@ def explain(
     if plot is not None:
         check_path(Path(plot))
     check_overwrites([output, plot], [data])
-    found = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
-    c, way = found.target(target), method or found.methods[0]
-    summary = _summary(found, way, c, step)
+    result = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
+    c, way = result.target(target), method or result.methods[0]
+    summary = _summary(result, way, c, step)
     if output is not None:
-        _write(found, Path(output))
+        _write(result, Path(output))
     if plot is not None:
-        maps.draw(found, Path(plot), method=way, target=c, step=step)
+        maps.draw(result, Path(plot), method=way, target=c, step=step)
     if json:
         print_json({"model": model, **summary, "output": output, "plot": plot})
     else:
-        _print(found, summary, [name for name in (output, plot) if name is not None])
+        _print(result, summary, [name for name in (output, plot) if name is not None])
     return 0
 
 
-def _write(found: Explanation, path: Path) -> None:
+def _write(result: Explanation, path: Path) -> None:
     import numpy as np
 
     from tsforge.data import tidy as tables
 
     if path.suffix == ".npz":
-        arrays: dict[str, Any] = found.arrays()
+        arrays: dict[str, Any] = result.arrays()
         np.savez_compressed(path, **arrays)
     else:
-        tables.write(found.frame, path)
+        tables.write(result.frame, path)
 
 
-def _summary(found: Explanation, method: Method, target: int, step: int | None) -> dict[str, Any]:
+def _summary(result: Explanation, method: Method, target: int, step: int | None) -> dict[str, Any]:
     """What is looked at, along the past and by lag, as plain values."""
-    L, H, *_ = found.shape
-    past, ahead = ([str(time) for time in times] for times in found.times)
-    along, by_lag = found.along(method, target, step)
-    repeats = found.autocorrelation[:, target]
+    L, H, *_ = result.shape
+    past, ahead = ([str(time) for time in times] for times in result.times)
+    along, by_lag = result.along(method, target, step)
+    repeats = result.autocorrelation[:, target]
     return {
-        "series": found.panel.label(0) or None, "target": found.panel.schema.target[target], "origin": ahead[0],
-        "horizon": H, "context": L, "season": found.shape.season, "method": method, "step": step,
-        "attention": {kind: list(weights.shape) for kind, weights in found.attention.items()},
+        "series": result.panel.label(0) or None, "target": result.panel.schema.target[target], "origin": ahead[0],
+        "horizon": H, "context": L, "season": result.shape.season, "method": method, "step": step,
+        "attention": {kind: list(weights.shape) for kind, weights in result.attention.items()},
         "past": [
             {"time": time, "value": float(v), "mean": float(mean)}
-            for time, v, mean in zip(past, found.values[:, target], along, strict=True)
+            for time, v, mean in zip(past, result.values[:, target], along, strict=True)
         ],
         "lags": [
             {"lag": k, "mean": float(by_lag[k]), "autocorrelation": float(repeats[k])}
@@ -120,12 +120,12 @@ def _summary(found: Explanation, method: Method, target: int, step: int | None) 
     }  # fmt: skip
 
 
-def _print(found: Explanation, summary: dict[str, Any], files: list[str]) -> None:
+def _print(result: Explanation, summary: dict[str, Any], files: list[str]) -> None:
     series = f"series {summary['series']}, " if summary["series"] else ""
     whose = f"step {summary['step']}" if summary["step"] else f"mean over {summary['horizon']} steps"
     what = "gradient x input, absolute, in units of the forecast"
     if summary["method"] == "attention":
-        layers, heads = found.heads().shape[:2]
+        layers, heads = result.heads().shape[:2]
         what = f"attention, mean over {layers} layers x {heads} heads"
     echo(f"{series}{summary['target']}: forecast from {summary['origin']}, {summary['context']} steps back")
     echo(f"{what}; {whose}")

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from tsforge.cli.options import FitOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
-from tsforge.cli.progress import following
+from tsforge.cli.progress import training_progress
 from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
@@ -67,38 +67,37 @@ def fit(
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
         from tsforge.tracking.recording import fit as recorded
         from tsforge.training import fitting
         from tsforge.training.auto import tournament
 
-        asked = build(options.overrides(), options.config)
-        if data is None and asked.data.path is None:
+        draft = build(options.overrides(), options.config)
+        if data is None and draft.data.path is None:
             options.refuse_swallowed_table("fit")
-        dataset = replace(fitting.prepare(asked, data), began=started())
-        experiment = asked.on(dataset.config)
+        dataset = replace(fitting.prepare(draft, data), began=started())
+        experiment = draft.on(dataset.config)
         start = time.perf_counter() - started()
         folder = Path(out or f"models/{experiment.title}")
         directory.check_target(folder)
         if not quiet:
-            _say_plan(experiment, dataset, folder)
-        progress = None if quiet else following(experiment, dataset)
+            _print_plan(experiment, dataset, folder)
+        progress = None if quiet else training_progress(experiment, dataset)
         try:
-            result, run = recorded(
-                experiment, dataset, folder, tracker, wish=Wish(command_line(), register, alias), report=progress
-            )
+            wanted = RunOptions(command_line(), register, alias)
+            result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
         finally:
             if progress is not None:
                 progress.close()
         if not json:
             _print(result, folder)
         _wait(
-            tracker, folder, tournament.left(experiment, dataset, start) if isinstance(asked.model, Auto) else math.inf
+            tracker, folder, tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
         )
     if json:
         print_json(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
-        _say_next(tracker, run, folder, data)
+        _print_next(tracker, run, folder, data)
     return 130 if result.stop == "interrupt" else 0
 
 
@@ -119,7 +118,7 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
         status(f"note: not waiting for MLflow; the model is in {folder}")
 
 
-def _say_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
+def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
     if folder.exists() and any(folder.iterdir()):
         status(f"note: the model in {folder} will be replaced")
@@ -170,7 +169,7 @@ def _tournament(result: Fit) -> None:
     echo()
 
 
-def _say_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
+def _print_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
     print_run(tracker, run)
     version = tracker.version(run)
     if version is not None:

@@ -44,42 +44,42 @@ def inspect(
     from tsforge.data.schema import DataConfig
 
     config = DataConfig.model_validate({"target": target, "time": time, "id": id, "freq": freq})
-    seen = survey.survey(find(data), config) | {"target_given": bool(target)}
+    facts = survey.survey(find(data), config) | {"target_given": bool(target)}
     given = {"--time": [time] if time else [], "--id": list(id), "--freq": [freq] if freq else []}
-    command = _command(data, seen, given)
+    command = _command(data, facts, given)
     if json:
-        print_json(seen | {"command": command})
+        print_json(facts | {"command": command})
     else:
-        _print(seen, command)
+        _print(facts, command)
     return 0
 
 
-def _print(seen: dict[str, Any], command: str) -> None:
-    series = seen["series"]
-    zone = f" ({seen['timezone']})" if seen["timezone"] else ""
-    echo(f"{seen['name']}: {seen['rows']:,} rows")
+def _print(facts: dict[str, Any], command: str) -> None:
+    series = facts["series"]
+    zone = f" ({facts['timezone']})" if facts["timezone"] else ""
+    echo(f"{facts['name']}: {facts['rows']:,} rows")
     echo()
     rows = [
-        [c["name"], _role(c, seen), c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]]
-        for c in seen["columns"]
+        [c["name"], _role(c, facts), c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]]
+        for c in facts["columns"]
     ]
     print_table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
     echo()
-    echo(f"time       {seen['start']} to {seen['end']}{zone}, frequency {seen['frequency']}")
+    echo(f"time       {facts['start']} to {facts['end']}{zone}, frequency {facts['frequency']}")
     echo(f"series     {_lengths(series)}")
     echo(f"gaps       {_gaps(series)}")
-    season = seen["season"]
+    season = facts["season"]
     echo(f"season     {f'{season} steps' if season > 1 else 'none found'}")
     if series["rows_ahead"]:
         echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
-    if seen["could_be_target"]:
+    if facts["could_be_target"]:
         echo("target     any of the columns marked target?; name one or more with --target")
     echo()
     echo(f"next       {command}")
 
 
-def _role(column: dict[str, Any], seen: dict[str, Any]) -> str:
-    return "target?" if column["name"] in seen["could_be_target"] else str(column["role"])
+def _role(column: dict[str, Any], facts: dict[str, Any]) -> str:
+    return "target?" if column["name"] in facts["could_be_target"] else str(column["role"])
 
 
 def _lengths(series: dict[str, Any]) -> str:
@@ -99,13 +99,13 @@ def _gaps(series: dict[str, Any]) -> str:
     return f"{series['missing_steps']:,} values missing; longest stretch without any: {series['longest_gap']:,} steps"
 
 
-def _command(data: str, seen: dict[str, Any], given: dict[str, list[str]]) -> str:
-    """A fit that works as it stands: what was detected need not be said, what was given must be."""
+def _command(data: str, facts: dict[str, Any], given: dict[str, list[str]]) -> str:
+    """A fit that works as it stands: what was detected is left out, what was given is not."""
     words = ["tsforge", "fit", shlex.quote(data)]
-    target = seen["target"] or seen["could_be_target"][-1:]
-    if seen["could_be_target"] or seen["target_given"] or len(target) > 1:
+    target = facts["target"] or facts["could_be_target"][-1:]
+    if facts["could_be_target"] or facts["target_given"] or len(target) > 1:
         words += ["--target", shlex.quote(",".join(target))]
     for flag, values in given.items():
         words += [word for value in values for word in (flag, shlex.quote(value))]
-    words += ["--horizon", str(seen["horizon"])]
+    words += ["--horizon", str(facts["horizon"])]
     return " ".join(words)

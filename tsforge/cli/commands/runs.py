@@ -39,18 +39,18 @@ def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json
 
     uri = store.address(tracking_uri)
     name = experiment or store.EXPERIMENT
-    found = recorded.listing(store.reading(uri), name)
-    link = view.experiment_link(view.base(uri), found[0].experiment) if found else None
+    records = recorded.listing(store.reading(uri), name)
+    link = view.experiment_link(view.base(uri), records[0].experiment) if records else None
     if json:
-        print_json({"experiment": name, "url": link, "runs": [_plain(run) for run in found]})
+        print_json({"experiment": name, "url": link, "runs": [_plain(run) for run in records]})
         return 0
-    if not found:
+    if not records:
         echo(f"experiment '{name}' has no runs")
         return 0
-    print_table(*_columns(found))
+    print_table(*_columns(records))
     echo()
-    echo(f"{len(found)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
-    _say_waiting()
+    echo(f"{len(records)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
+    _print_waiting()
     return 0
 
 
@@ -74,19 +74,19 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
         raise TrackingError("compare needs two runs or more", "tsforge runs lists them")
     uri = store.address(tracking_uri)
     client = store.reading(uri)
-    found = [recorded.get(client, name) for name in names]
-    params = {name: [run.params.get(name) for run in found] for name in recorded.differing(found)}
-    shared = dict.fromkeys(name for run in found for name in run.metrics)
-    metrics = {name: [run.metrics.get(name) for run in found] for name in sorted(shared)}
-    experiments = list(dict.fromkeys(run.experiment for run in found))
-    link = view.compare_link(view.base(uri), experiments, [run.id for run in found])
+    records = [recorded.get(client, name) for name in names]
+    params = {name: [run.params.get(name) for run in records] for name in recorded.differing(records)}
+    shared = dict.fromkeys(name for run in records for name in run.metrics)
+    metrics = {name: [run.metrics.get(name) for run in records] for name in sorted(shared)}
+    experiments = list(dict.fromkeys(run.experiment for run in records))
+    link = view.compare_link(view.base(uri), experiments, [run.id for run in records])
     if json:
-        print_json({"runs": [_plain(run) for run in found], "params": params, "metrics": metrics, "url": link})
+        print_json({"runs": [_plain(run) for run in records], "params": params, "metrics": metrics, "url": link})
         return 0
     rows = [[name, *(value or "-" for value in values)] for name, values in params.items()]
-    rows += [["", *[""] * len(found)]] if rows else []
-    rows += [[name, *map(_figure, values)] for name, values in metrics.items() if not name.startswith("baseline/")]
-    print_table(["", *(run.name for run in found)], rows)
+    rows += [["", *[""] * len(records)]] if rows else []
+    rows += [[name, *map(figure, values)] for name, values in metrics.items() if not name.startswith("baseline/")]
+    print_table(["", *(run.name for run in records)], rows)
     echo()
     echo(f"settings that are the same are left out; in the UI: {link}{view.how_to_open(uri)}")
     return 0
@@ -113,25 +113,25 @@ def reproduce(
     with record.tracker() as tracker:
         from tsforge.tracking import reproduction
 
-        found = reproduction.reproduce(run, data, uri=record.tracking_uri, tracker=tracker)
+        result = reproduction.reproduce(run, data, uri=record.tracking_uri, tracker=tracker)
     if json:
-        scores = {name: {"recorded": a, "again": b} for name, (a, b) in found.scores.items()}
+        scores = {name: {"recorded": a, "again": b} for name, (a, b) in result.scores.items()}
         print_json(
-            {"run": found.recorded.id, "name": found.recorded.name, "agrees": found.agrees,
-             "largest_difference": found.largest, "scores": scores}
+            {"run": result.recorded.id, "name": result.recorded.name, "agrees": result.agrees,
+             "largest_difference": result.largest, "scores": scores}
         )  # fmt: skip
-        return 0 if found.agrees else 3
-    rows = [[name, f"{a:.6g}", f"{b:.6g}", f"{abs(a - b):.1g}"] for name, (a, b) in found.scores.items()]
-    print_table([found.recorded.name, "recorded", "again", "apart"], rows)
+        return 0 if result.agrees else 3
+    rows = [[name, f"{a:.6g}", f"{b:.6g}", f"{abs(a - b):.1g}"] for name, (a, b) in result.scores.items()]
+    print_table([result.recorded.name, "recorded", "again", "apart"], rows)
     echo()
-    if not found.scores:
+    if not result.scores:
         echo("nothing to compare: the run has no scores")
-    elif found.agrees:
-        echo(f"the scores agree (largest relative difference {found.largest:.1g})")
+    elif result.agrees:
+        echo(f"the scores agree (largest relative difference {result.largest:.1g})")
     else:
-        echo(f"the scores do not agree: largest relative difference {found.largest:.2g}")
-        _say_versions(found.recorded)
-    return 0 if found.agrees else 3
+        echo(f"the scores do not agree: largest relative difference {result.largest:.2g}")
+        _print_versions(result.recorded)
+    return 0 if result.agrees else 3
 
 
 def sync(folder: str | None = None, /, *, json: Flag = False) -> int:
@@ -152,18 +152,18 @@ def sync(folder: str | None = None, /, *, json: Flag = False) -> int:
     root = root if root.name == journal.ROOT.name and not (root / journal.ROOT).exists() else root / journal.ROOT
     if folder is not None and not root.exists():
         raise TrackingError(f"{folder}: no runs were made there", "name the folder in which tsforge ran")
-    found = deliver(root)
-    left = {name: state for name, state in found.items() if not state.done}
+    deliveries = deliver(root)
+    left = {name: state for name, state in deliveries.items() if not state.done}
     if json:
-        rows = {name: {"delivered": s.done, "run": s.run, "problem": s.problem} for name, s in found.items()}
-        print_json({"delivered": len(found) - len(left), "waiting": len(left), "runs": rows})
+        rows = {name: {"delivered": s.done, "run": s.run, "problem": s.problem} for name, s in deliveries.items()}
+        print_json({"delivered": len(deliveries) - len(left), "waiting": len(left), "runs": rows})
         return 2 if left else 0
-    for name, state in found.items():
+    for name, state in deliveries.items():
         why = f"still waits: {state.problem} ({store.shown(state.uri)})" if name in left else "delivered"
         echo(f"{name}  {why}")
         for problem in state.refused:
             echo(f"  MLflow refused part of it: {problem}")
-    if not found:
+    if not deliveries:
         echo("nothing waits to be delivered")
     for hint in dict.fromkeys(state.hint for state in left.values() if state.hint):
         status(f"hint: {translated(hint, 'runs')}")
@@ -195,35 +195,31 @@ def register(run: str, name: str, /, *, alias: str | None = None, tracking_uri: 
 ACTIONS = (compare, reproduce, sync, register)
 
 
-def _columns(found: list[Recorded]) -> tuple[list[str], list[list[str]]]:
-    """Name, what differs, scores, time and date; as many of what differs as the terminal is wide."""
+def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: name, settings that differ, scores, time and date; of the settings as many as have room."""
     from tsforge.tracking.runs import differing
 
-    names = [n for n in differing(found) if n != "data.path"]
-    names = list({tuple(run.params.get(n) for run in found): n for n in reversed(names)}.values())  # one that says it
-    names.sort(key=lambda n: (n != "model.kind", -sum(n in run.params for run in found), n))
-    odd = any(run.status != "FINISHED" for run in found)
-    scores = [n for n in SCORES if any(n in run.metrics for run in found)]
+    names = [n for n in differing(records) if n != "data.path"]
+    names = list({tuple(run.params.get(n) for run in records): n for n in reversed(names)}.values())  # no column twice
+    names.sort(key=lambda n: (n != "model.kind", -sum(n in run.params for run in records), n))
+    odd = any(run.status != "FINISHED" for run in records)
+    scores = [n for n in SCORES if any(n in run.metrics for run in records)]
     header = ["run", *(["status"] if odd else []), *scores, "time", "started"]
     rows = [
-        [run.name, *([run.status.lower()] if odd else []), *(_figure(run.metrics.get(n)) for n in scores),
+        [run.name, *([run.status.lower()] if odd else []), *(figure(run.metrics.get(n)) for n in scores),
          duration(run.seconds) if run.seconds is not None else "-",
          time.strftime("%m-%d %H:%M", time.localtime(run.started))]
-        for run in found
+        for run in records
     ]  # fmt: skip
     room = shutil.get_terminal_size((120, 24)).columns
     for place, name in enumerate(names, 1):
-        column = [run.params.get(name, "-") for run in found]
+        column = [run.params.get(name, "-") for run in records]
         wide = [[row[0], *row[1:place], value, *row[place:]] for row, value in zip(rows, column, strict=True)]
         head = [*header[:place], name, *header[place:]]
         if len(aligned(head, wide)[0]) > room and place > 1:
             break
         header, rows = head, wide
     return header, rows
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else figure(value)
 
 
 def _plain(run: Recorded) -> dict[str, Any]:
@@ -233,8 +229,8 @@ def _plain(run: Recorded) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _say_versions(run: Recorded) -> None:
-    """What is not as it was: the first place to look."""
+def _print_versions(run: Recorded) -> None:
+    """Versions and hardware that differ from the recorded ones: the first place to look."""
     from tsforge.tracking import provenance
 
     now = {f"versions.{k}": v for k, v in provenance.versions().items()}
@@ -244,7 +240,7 @@ def _say_versions(run: Recorded) -> None:
             echo(f"  {name}: then {run.tags[name]}, now {value}")
 
 
-def _say_waiting() -> None:
+def _print_waiting() -> None:
     from tsforge.tracking import journal
 
     count = len([folder for folder in journal.waiting(journal.ROOT) if journal.abandoned(folder)])

@@ -73,7 +73,7 @@ def serve(
 
 
 def _check(host: str, port: int, workers: int, timeout: int) -> None:
-    """Raises ConfigError for what cannot be: before anything heavy is loaded."""
+    """Raises ConfigError for impossible values, before anything heavy is loaded."""
     import socket
 
     from tsforge.errors import ConfigError

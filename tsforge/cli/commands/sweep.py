@@ -67,19 +67,19 @@ def sweep(
     with record.tracker() as tracker:
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
-        from tsforge.tracking.recording import Wish
+        from tsforge.tracking.recording import RunOptions
 
-        asked = plan(options.overrides(), options.config, search.settings(), search.ranges())
-        if data is None and next(iter(asked.bases.values())).data.path is None:
+        draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
+        if data is None and next(iter(draft.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
-        settled = running.settle(asked, data)
+        settled = running.settle(draft, data)
         where = running.Where.fresh(out or f"sweeps/{settled.title}", storage)
         if not quiet:
-            _say_plan(settled, where.folder)
+            _print_plan(settled, where.folder)
         progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
         try:
             with _dashboard(settled, where) if dashboard else nullcontext():
-                done, run = running.sweep(settled, where, tracker, Wish(command_line()), progress)
+                done, run = running.sweep(settled, where, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
             return 130
@@ -92,7 +92,7 @@ def sweep(
     if json:
         print_json(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
-        _say_next(done, tracker, run)
+        _print_next(done, tracker, run)
     return 130 if done.stopped else 0
 
 
@@ -105,7 +105,7 @@ def _dashboard(plan: Plan, where: Where) -> Iterator[None]:
         yield
 
 
-def _say_plan(plan: Plan, folder: Path) -> None:
+def _print_plan(plan: Plan, folder: Path) -> None:
     """What will be done, in two lines."""
     sweep, first = plan.sweep, next(iter(plan.bases.values()))
     varied = [s for s in plan.made.settings if not s.fixed]
@@ -139,7 +139,7 @@ def _print(done: Sweep) -> None:
             print_table(head, lines)
 
 
-def _say_next(done: Sweep, tracker: Tracker, run: Run) -> None:
+def _print_next(done: Sweep, tracker: Tracker, run: Run) -> None:
     echo()
     if done.stopped:
         echo("stopped; the same command goes on with what was finished")

@@ -77,7 +77,7 @@ def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:
     ]
 
 
-def cover(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
+def coverage_by_step(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
     """Coverage by horizon step of the model's intervals, by kind and nominal level."""
     model = board.models[0]
     return {kind: {str(n): board.coverage_by_step(model, kind, n) for n in NOMINAL} for kind in INTERVALS}
@@ -160,17 +160,17 @@ def _notes(board: Scoreboard) -> tuple[str, ...]:
 
 
 def _paired(board: Scoreboard) -> Text:
-    """The model against the others: difference, p-value, and what may be said."""
+    """The model against each other model: difference, p-value and verdict."""
     lines = []
     paired = board.against()
     for other, p in paired.items():
-        sure = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
+        chance = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
         gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
-        lines.append([other, gap, sure, p.verdict])
+        lines.append([other, gap, chance, p.verdict])
     some = max(paired.values(), key=lambda p: p.count)
-    test = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
+    method = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
     title = (
-        f"{board.models[0]} against others: mean difference in {board.primary} over {some.count:,} {some.of} ({test})"
+        f"{board.models[0]} against others: mean difference in {board.primary} over {some.count:,} {some.of} ({method})"
     )
     return Text(title, ["", "difference", "p", ""], lines)
 
@@ -208,7 +208,7 @@ def _coverage(board: Scoreboard) -> Text:
 
 
 def _spaced(count: int, most: int) -> list[int]:
-    """At most so many positions, evenly spaced, with the first and the last."""
+    """At most `most` of the positions below count, evenly spaced, with the first and the last."""
     if count <= most:
         return list(range(count))
     return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)})

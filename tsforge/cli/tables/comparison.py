@@ -11,18 +11,15 @@ from itertools import zip_longest
 from textwrap import wrap
 
 from tsforge.cli.output import echo
-from tsforge.comparison.rules import NO, PARTLY, YES
-from tsforge.comparison.table import ASPECTS, Cell, Row, Table
+from tsforge.comparison.rules import Aspect, Word
+from tsforge.comparison.table import Cell, ComparisonTable, Measure
 
 WIDTH = 100  # columns of a line in a file or a pipe
 _TITLES = 30  # columns that titles have at least; longer ones are wrapped where there is no more room
 _GAP = 2
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = 1, 2, 31, 32, 33  # styles of a terminal
-_STYLES = {
-    YES: _GREEN, "excellent": _GREEN, "good": _GREEN, "fast": _GREEN, "low": _GREEN, "best": _GREEN, "level": _GREEN,
-    PARTLY: _YELLOW, "fair": _YELLOW, "medium": _YELLOW,
-    NO: _RED, "none": _RED, "weak": _RED, "slow": _RED, "high": _RED, "worse": _RED,
-}  # fmt: skip
+_STYLES = {"good": _GREEN, "fair": _YELLOW, "poor": _RED, "plain": None}  # by tone
+_WORDS = {word.value: word for word in Word}
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class _Screen:
         return f"\x1b[{style}m{text}\x1b[0m" if self.colours and style and text else text
 
 
-def print_comparison(table: Table, *, definitions: bool) -> None:
+def print_comparison(table: ComparisonTable, *, definitions: bool) -> None:
     """Verdicts, then every aspect's figures with models as columns, then what was chosen, and a textbook's words.
 
     definitions: also how each row is measured, and the rule that its words follow.
@@ -45,11 +42,8 @@ def print_comparison(table: Table, *, definitions: bool) -> None:
     width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
     screen = _Screen(width, terminal and "NO_COLOR" not in os.environ)
     lines = _verdicts(screen, table)
-    for aspect in ASPECTS:
-        rows = table.of(aspect)
-        if not rows:
-            continue
-        lines += _figures(screen, table, aspect, rows)
+    for aspect, columns, rows in table.sections:
+        lines += _figures(screen, table.models, (aspect, columns, rows))
         if definitions:
             lines += _definitions(screen, table, aspect)
     lines += _sentences(screen, "Settings that tuning chose", table.settings)
@@ -58,17 +52,19 @@ def print_comparison(table: Table, *, definitions: bool) -> None:
         echo(line)
 
 
-def _verdicts(screen: _Screen, table: Table) -> list[str]:
+def _verdicts(screen: _Screen, table: ComparisonTable) -> list[str]:
     """Aspect by model."""
     cells = {model: [words.get(model, "") for words in table.verdicts.values()] for model in table.models}
     return _columns(screen, ["", *table.verdicts], [cells], table.models)
 
 
-def _figures(screen: _Screen, table: Table, aspect: str, rows: Sequence[Row]) -> list[str]:
+def _figures(
+    screen: _Screen, models: Sequence[str], section: tuple[Aspect, Sequence[str], Sequence[Measure]]
+) -> list[str]:
     """Row by model; words stand below their figures where there is no room beside."""
-    names = [c for c in table.columns if any(c in row.cells for row in rows)]
+    aspect, names, rows = section
     ways = [{name: [_cell(row.cells.get(name), gap) for row in rows] for name in names} for gap in (" ", "\n")]
-    return _columns(screen, [aspect, *(row.title for row in rows)], ways, table.models)
+    return _columns(screen, [aspect, *(row.title for row in rows)], ways, models)
 
 
 def _columns(
@@ -92,7 +88,7 @@ def _columns(
     return lines
 
 
-def _definitions(screen: _Screen, table: Table, aspect: str) -> list[str]:
+def _definitions(screen: _Screen, table: ComparisonTable, aspect: Aspect) -> list[str]:
     """How each row is measured, and where the aspect's verdict comes from."""
     texts = table.explained(aspect)
     if aspect in table.rules:
@@ -100,7 +96,7 @@ def _definitions(screen: _Screen, table: Table, aspect: str) -> list[str]:
     return ["", *(line for title, text in texts for line in _paragraph(screen, f"{title}: ", text, _DIM))]
 
 
-def _sentences(screen: _Screen, title: str, texts: Mapping[str, str]) -> list[str]:
+def _sentences(screen: _Screen, title: str, texts: Mapping[Aspect, str] | Mapping[str, str]) -> list[str]:
     """Sentences under a title; nothing where there are none."""
     if not texts:
         return []
@@ -120,7 +116,7 @@ def _paragraph(screen: _Screen, lead: str, text: str, style: int | None = None) 
 def _grid(screen: _Screen, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table under an empty one; titles are wrapped where the columns leave them too little room."""
     widths = [max(map(_width, column)) for column in zip(header, *rows, strict=True)]
-    widths[0] = min(widths[0], max(1, screen.width - _GAP - sum(_GAP + width for width in widths[1:])))
+    widths[0] = min(max(1, widths[0]), max(1, screen.width - _GAP - sum(_GAP + width for width in widths[1:])))
     lines = [""]
     for i, (title, *cells) in enumerate([header, *rows]):
         parts = [_wrapped(title, widths[0]), *(cell.split("\n") for cell in cells)]
@@ -137,12 +133,13 @@ def _grid(screen: _Screen, header: Sequence[str], rows: Sequence[Sequence[str]])
 def _coloured(screen: _Screen, text: str) -> str:
     """A cell whose word, its last part, has a colour."""
     figure, space, word = text.rpartition(" ")
-    return figure + space + screen.styled(word, _STYLES.get(word))
+    style = _STYLES[_WORDS[word].tone] if word in _WORDS else None
+    return figure + space + screen.styled(word, style)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of whole words; only what is too long for a line of its own is broken."""
-    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    lines = wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
     return [line[i : i + width] for line in lines for i in range(0, len(line), width)]
 
 

@@ -10,7 +10,6 @@ Axes: S sequences, L length (past tokens), I inputs, D width.
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from tsforge.model.network import Neural
 from tsforge.model.tokens.point import TokenShape, sinusoids
 from tsforge.runtime.seeds import seeded
+from tsforge.runtime.timing import rounds
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,9 @@ def step_times(configs: dict[str, Neural], lengths: Sequence[int], tokens: int, 
     for name, config in configs.items():
         for length in lengths:
             steps[name, length] = _step(config, length, max(1, tokens // length))
-    seconds: dict[tuple[str, int], list[float]] = {key: [] for key in steps}
-    for turn in range(repeats + 1):
-        for key, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if turn:  # the first one warms up
-                seconds[key].append(time.perf_counter() - start)
+    seconds = rounds(steps, repeats + 1)  # the first one warms up
     return {
-        name: Curve(tuple(lengths), tuple(float(np.median(seconds[name, length])) for length in lengths))
+        name: Curve(tuple(lengths), tuple(float(np.median(seconds[name, length][1:])) for length in lengths))
         for name in configs
     }
 
