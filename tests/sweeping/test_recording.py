@@ -53,6 +53,7 @@ def test_a_job_and_its_record_survive_a_line() -> None:
 def test_nothing_is_recorded_without_a_record(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = make()
-    with TrialRecorder(None, plan) as recorder, recorder.trial(1, plan.bases["lstm"]) as run:
+    recorder = TrialRecorder(None, plan)
+    with recorder.tracker, recorder.trial(1, plan.bases["lstm"]) as run:
         run.ended("COMPLETE", "")
     assert not (tmp_path / ".tsforge").exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from tsforge.runtime.numbers import rounded
@@ -56,7 +55,7 @@ class TrialRun:
 
 
 class TrialRecorder:
-    """Records the trials of a worker; nothing where it is told of no record."""
+    """Records the trials of a worker while its tracker is open; nothing where it is told of no record."""
 
     def __init__(self, record: Record | None, plan: Plan) -> None:
         self.record = record
@@ -65,13 +64,6 @@ class TrialRecorder:
         self.parent = _Parent(record.name, record.key) if record else None
         base = next(iter(plan.bases.values()))
         self._tags = tags("trial", RunOptions(), base.model.kind) if record else {}
-
-    def __enter__(self) -> TrialRecorder:
-        self.tracker.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.tracker.__exit__(kind, value, at)
 
     @contextlib.contextmanager
     def trial(self, number: int, experiment: Experiment) -> Iterator[TrialRun]:

@@ -195,7 +195,8 @@ def main() -> int:
         if job.refit:
             run_refits(Path(job.folder), plan, data, stop)
             return 0
-        with TrialRecorder(job.record, plan) as recorder:
+        recorder = TrialRecorder(job.record, plan)
+        with recorder.tracker:
             run_trials(job, Objective(plan, data, job.checkpoints), recorder, stop)
     except TsforgeError as problem:
         print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr, flush=True)
