@@ -162,13 +162,13 @@ def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # data may be named from there
     worker = Process(job)
-    told = False
+    stopping = False
     try:
         while (code := worker.poll()) is None:
             time.sleep(pool.LOOK)
-            if not told and ray.get(flag.up.remote()):
+            if not stopping and ray.get(flag.up.remote()):
                 worker.stop()
-                told = True
+                stopping = True
     except BaseException:  # the driver is gone, or the task was cancelled
         worker.stop()
         raise
