@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 
 QUICK = ["--max-steps", "4", "--set", "model.width=8"]
@@ -22,10 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh folder with one ordinary table, and the user in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    n = 24 * 12
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv("data.csv", index=False)
+    hourly(12).to_csv("data.csv", index=False)
     return tmp_path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tsforge
-from tests.helpers.plans import hourly
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 from tsforge.errors import ConfigError
 

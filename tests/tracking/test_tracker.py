@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
+from tests.helpers.tables import hourly
 from tsforge.tracking import courier, journal
 from tsforge.tracking import tracker as tracking
 from tsforge.tracking.delivery import Delivered
@@ -227,10 +226,7 @@ def test_a_run_that_is_written_is_left_alone_by_sync(place: Path) -> None:
 
 def test_the_process_that_trains_knows_nothing_of_mlflow(database: Path, place: Path) -> None:
     """Prevents: training that waits for MLflow, shares its interpreter with it, or writes something at every step."""
-    n = 24 * 12
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load}).to_csv("data.csv", index=False)
+    hourly(12).to_csv("data.csv", index=False)
     argv = ["fit", "data.csv", "--horizon", "6", "--model", "gru", "--max-steps", "60", "--set", "model.width=8"]
     done = subprocess.run(
         [sys.executable, "-c", FIT, *argv, "--quiet", "--json", "--out", "m"], cwd=place, env=environment(),
