@@ -84,19 +84,15 @@ def load(model: str | Path) -> Model:
 
 
 def predict(
-    model: Model | str | Path,
-    data: Any = None,
-    *,
-    horizon: int | None = None,
-    quantiles: Sequence[float] | None = None,
+    model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
 ) -> Prediction:
     """Forecast the steps after each series' last observed target.
 
     model: a fitted model, its directory or its address.
     data: path, pandas or Polars frame; the training data where None.
     horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
-    quantiles: levels, of those that the model has; all of them where None.
-    Raises TsforgeError for what does not fit together.
+    quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
+    Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
     from tsforge.fitted import prediction
     from tsforge.tracking import registry
@@ -122,19 +118,18 @@ def explain(
 
 
 def backtest(
-    what: Experiment | Model | str | Path,
-    data: Any = None,
-    *,
-    config: BacktestConfig | None = None,
+    what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
     on_fit: Fold | None = None,
-) -> Backtest:
+) -> Backtest:  # fmt: skip
     """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
 
-    what: an experiment, which is fitted before each (first) origin; or a fitted model, its directory or its address.
+    what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model, its directory or
+    its address, which forecasts every origin after what it has seen. Origins are counted back from the end of each series;
+    where series end at different times, a fit knows times of one that lie after the origins of another, with a warning.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
-    config: how to roll; the experiment's own where None.
+    config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     on_fit: called before each fit with what is fitted, which fit it is, and of how many.
-    Raises TsforgeError for what the user can mend.
+    Raises TsforgeError for what the user can fix.
     """
     from tsforge.backtesting import rolling
     from tsforge.tracking import registry

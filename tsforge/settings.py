@@ -114,7 +114,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path}: not valid TOML: {problem}", "mend the line it names") from None
+        raise ConfigError(f"{path}: not valid TOML: {problem}", "fix the line it names") from None
 
 
 def _experiments(file: str | Path) -> dict[str, Any]:

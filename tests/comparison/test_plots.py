@@ -26,15 +26,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """drawn(measured) -> every picture's visible axes, by file name; nothing is written."""
 
     def draw(measured: Measured) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
+        axes: dict[str, list[Any]] = {}
 
         def keep(figure: Any, path: Path) -> None:
             figure.canvas.draw()  # what cannot be drawn must fail here
-            found[path.stem] = [axis for axis in figure.axes if axis.get_visible()]
+            axes[path.stem] = [axis for axis in figure.axes if axis.get_visible()]
 
         monkeypatch.setattr(plots, "save", keep)
         plots.draw(measured, tmp_path)
-        return found
+        return axes
 
     return draw
 

@@ -20,11 +20,11 @@ ASKED = {
 def test_probes_are_those_of_each_alone() -> None:
     """Prevents: figures of one architecture in the column of another."""
     config = CompareConfig.model_validate({"models": ["lstm", "transformer-decoder"], "probes": ASKED})
-    said: list[str] = []
-    found = probing.probe(config, said.append)
-    assert list(found) == ["lstm", "transformer-decoder"]
+    messages: list[str] = []
+    probes = probing.probe(config, messages.append)
+    assert list(probes) == ["lstm", "transformer-decoder"]
     assert config.probes
-    for name, probed in found.items():
+    for name, probed in probes.items():
         model = config.model(name, probed.width)
         assert probed.chain == cost.dependent_operations(model, (8, 16))
         assert probed.saved == cost.saved_bytes(model, (8, 16), 2)
@@ -33,9 +33,9 @@ def test_probes_are_those_of_each_alone() -> None:
         assert len(probed.reach["initial"]) == len(probed.reach["trained"]) == 8
         assert probed.reach["initial"] != probed.reach["trained"]
         assert probed.seconds.lengths == (8, 16)
-    counts = [probed.parameters for probed in found.values()]
+    counts = [probed.parameters for probed in probes.values()]
     assert max(counts) / min(counts) <= 1.05
-    assert any("lstm" in text for text in said)
+    assert any("lstm" in text for text in messages)
 
 
 def test_two_processes_find_the_same_as_none() -> None:

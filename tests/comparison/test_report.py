@@ -156,17 +156,17 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
 
 def tables(text: str) -> list[list[list[str]]]:
     """The tables of a Markdown text, as cells, without the line below the header."""
-    found: list[list[list[str]]] = []
+    parts: list[list[list[str]]] = []
     before = ""
     for line in text.splitlines():
         if line.startswith("| "):
             cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
             if not before.startswith("| "):
-                found.append([])
+                parts.append([])
             if not set("".join(cells)) <= set("-:") or not any(cells):
-                found[-1].append([re.sub(r"\\([\\|*\[\]`])", r"\1", c).replace("&lt;", "<") for c in cells])
+                parts[-1].append([re.sub(r"\\([\\|*\[\]`])", r"\1", c).replace("&lt;", "<") for c in cells])
         before = line
-    return found
+    return parts
 
 
 def test_markdown_reads_back_to_the_same_cells(files: tuple[ComparisonTable, dict[str, str]]) -> None:
@@ -206,11 +206,11 @@ def test_csv_reads_back(files: tuple[ComparisonTable, dict[str, str]]) -> None:
     table, texts = files
     lines = list(csv.DictReader(texts[".csv"].splitlines(keepends=True)))
     assert tuple(lines[0]) == ("aspect", "key", "model", "value", "text", "word")
-    found = {(line["key"], line["model"]): line for line in lines}
-    assert len(found) == len(lines) == sum(len(row.cells) for row in table.rows)
+    by_cell = {(line["key"], line["model"]): line for line in lines}
+    assert len(by_cell) == len(lines) == sum(len(row.cells) for row in table.rows)
     for row in table.rows:
         for model, cell in row.cells.items():
-            line = found[row.key, model]
+            line = by_cell[row.key, model]
             assert (line["aspect"], line["text"], line["word"]) == (row.aspect, cell.full, cell.word or "")
             assert (float(line["value"]) if line["value"] else None) == (
                 cell.value if math.isfinite(cell.value) else None
@@ -226,19 +226,19 @@ def test_json_has_no_nan_and_all_that_was_measured(tmp_path: Path) -> None:
     def refuse(word: str) -> float:
         raise AssertionError(word)
 
-    found = json.loads(written(tmp_path, measured)[1][".json"], parse_constant=refuse)
-    assert found == report.document(measured, verdicts.build(measured))
-    losses = [point["loss"] for point in found["data"][0]["trainings"][0]["validation"]]
+    document = json.loads(written(tmp_path, measured)[1][".json"], parse_constant=refuse)
+    assert document == report.document(measured, verdicts.build(measured))
+    losses = [point["loss"] for point in document["data"][0]["trainings"][0]["validation"]]
     assert losses == [None, None, 0.5]
     probed = measured.probed["lstm"]
-    kept = found["probes"]["lstm"]
-    assert kept["dependent_operations"]["values"] == list(probed.chain.values)
-    assert kept["step_seconds"]["lengths"] == list(probed.seconds.lengths)
-    assert kept["gradient_norms"]["trained"] == list(probed.reach["trained"])
-    assert [a["solved"] for a in kept["attempts"]["recall"]] == [a.solved for a in probed.attempts["recall"]]
-    assert len(found["data"][0]["trainings"]) == 12
-    assert found["data"][0]["baselines"]["naive"]["mase"] == 1.31
-    cell = next(row for row in found["rows"] if row["key"] == "reach/half_life_initial")["cells"]["transformer"]
+    probe = document["probes"]["lstm"]
+    assert probe["dependent_operations"]["values"] == list(probed.chain.values)
+    assert probe["step_seconds"]["lengths"] == list(probed.seconds.lengths)
+    assert probe["gradient_norms"]["trained"] == list(probed.reach["trained"])
+    assert [a["solved"] for a in probe["attempts"]["recall"]] == [a.solved for a in probed.attempts["recall"]]
+    assert len(document["data"][0]["trainings"]) == 12
+    assert document["data"][0]["baselines"]["naive"]["mase"] == 1.31
+    cell = next(row for row in document["rows"] if row["key"] == "reach/half_life_initial")["cells"]["transformer"]
     assert cell == {"value": None, "text": "does not fall", "word": "", "note": ""}
 
 

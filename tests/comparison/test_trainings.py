@@ -125,10 +125,10 @@ def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[On
 def test_standard_units_are_deviations_of_the_training_part(
     table: str, tmp_path: Path, done: tuple[OnData, list[Seen]]
 ) -> None:
-    found = held(table, tmp_path, {"backtest.units": "standard"})
+    result = held(table, tmp_path, {"backtest.units": "standard"})
     _, dataset = done[1][0]
     deviation = statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin).deviation[0, 0]
-    for plain, standard in zip(done[0].fits, found.fits, strict=True):
+    for plain, standard in zip(done[0].fits, result.fits, strict=True):
         assert standard.scores["mse"] == pytest.approx(plain.scores["mse"] / deviation**2, rel=1e-4)
         assert standard.scores["mase"] == pytest.approx(plain.scores["mase"], rel=1e-4)
 
@@ -163,8 +163,8 @@ def test_nothing_held_out(table: str) -> None:
 def test_from_python_with_a_frame(table: str, tmp_path: Path) -> None:
     """Prevents: data that has to be written to a file before it can be compared on."""
     frame = pd.read_csv(table, parse_dates=["time"])
-    found = tsforge.compare(frame, QUICK, COMPARE | {"seeds": 1}, out=tmp_path)
+    result = tsforge.compare(frame, QUICK, COMPARE | {"seeds": 1}, out=tmp_path)
     again = tsforge.compare(table, QUICK, COMPARE | {"seeds": 1}, out=tmp_path)
-    assert found.measured.data[0].fits[0].scores == again.measured.data[0].fits[0].scores
+    assert result.measured.data[0].fits[0].scores == again.measured.data[0].fits[0].scores
     assert (tmp_path / "comparison.html").is_file()
-    assert found.table.verdicts.keys() == {"Training speed", "Accuracy"}
+    assert result.table.verdicts.keys() == {"Training speed", "Accuracy"}

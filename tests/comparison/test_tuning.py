@@ -62,10 +62,10 @@ def test_all_have_the_same_number_of_trials_and_the_best_is_compared(done: tuple
     (data,) = result.measured.data
     assert set(folders(place)) == {"gru", "transformer"}
     for model, folder in folders(place).items():
-        found = trials.counted(study(folder).trials)
-        assert len(found) == 3
-        assert {t.state.name for t in found} <= {"COMPLETE", "PRUNED"}
-        best = min((t for t in found if t.state.name == "COMPLETE"), key=lambda t: t.values[0])
+        counted = trials.counted(study(folder).trials)
+        assert len(counted) == 3
+        assert {t.state.name for t in counted} <= {"COMPLETE", "PRUNED"}
+        best = min((t for t in counted if t.state.name == "COMPLETE"), key=lambda t: t.values[0])
         tuned = data.tuned[model]
         assert (tuned.trials, tuned.score) == (3, best.values[0])
         expected = load(folder).made.experiment(best.params).flat()

@@ -21,9 +21,9 @@ def words(measured: Measured, aspect: str) -> dict[str, str]:
     return verdicts.build(measured).verdicts[aspect]
 
 
-def swapped(measured: Measured, one: str, other: str) -> Measured:
-    """The same figures under each other's names."""
-    names = {one: other, other: one}
+def swapped(measured: Measured, model: str, other: str) -> Measured:
+    """Figures under each other's names."""
+    names = {model: other, other: model}
     data = [
         replace(
             d, fits=tuple(replace(f, model=names.get(f.model, f.model)) for f in d.fits),
@@ -54,14 +54,14 @@ def test_what_differs_from_the_textbook_is_said_of_whom() -> None:
     assert "Accuracy" not in table.agreement
 
 
-@pytest.mark.parametrize(("one", "other"), [("rnn", "transformer"), ("lstm", "transformer"), ("rnn", "gru")])
-def test_figures_carry_their_words_to_whoever_has_them(one: str, other: str) -> None:
+@pytest.mark.parametrize(("model", "other"), [("rnn", "transformer"), ("lstm", "transformer"), ("rnn", "gru")])
+def test_figures_carry_their_words_to_whoever_has_them(model: str, other: str) -> None:
     """Prevents: a word that looks at a name and not at the figures."""
     before = verdicts.build(synthetic.measured())
-    after = verdicts.build(swapped(synthetic.measured(), one, other))
-    names = {one: other, other: one}
-    for aspect, found in before.verdicts.items():
-        assert after.verdicts[aspect] == {m: found[names.get(m, m)] for m in MODELS}, aspect
+    after = verdicts.build(swapped(synthetic.measured(), model, other))
+    names = {model: other, other: model}
+    for aspect, by_model in before.verdicts.items():
+        assert after.verdicts[aspect] == {m: by_model[names.get(m, m)] for m in MODELS}, aspect
     for row, again in zip(before.rows, after.rows, strict=True):
         assert again.cells == {m: row.cells[names.get(m, m)] for m in row.cells}, row.key
 
@@ -72,7 +72,7 @@ def test_an_architecture_that_the_textbook_does_not_know_gets_words_and_no_sente
     assert table.verdicts["Parallelisation"]["scan"] == rules.YES
     assert table.verdicts["Long-range dependencies"]["scan"] == "excellent"
     assert table.verdicts["Memory"]["scan"] == "low"
-    assert not [said for said in table.agreement.values() if "scan" in said]
+    assert not [text for text in table.agreement.values() if "scan" in text]
     assert verdicts.build(synthetic.measured(("scan",))).agreement == {}
 
 

@@ -23,9 +23,9 @@ CONFIG = CompareConfig()
 def test_parameters_are_alike_and_as_asked(asked: int) -> None:
     """Prevents: an architecture that wins by being larger."""
     counts = {name: widths.of_windows(CONFIG.model(name), SHAPE) for name in CONFIG.models}
-    found = widths.widths(counts, asked)
-    built = {name: parameters(CONFIG.model(name, width).build(SHAPE)) for name, (width, _) in found.items()}
-    assert built == {name: count for name, (_, count) in found.items()}
+    chosen = widths.widths(counts, asked)
+    built = {name: parameters(CONFIG.model(name, width).build(SHAPE)) for name, (width, _) in chosen.items()}
+    assert built == {name: count for name, (_, count) in chosen.items()}
     assert max(built.values()) / min(built.values()) <= 1.05
     assert all(abs(math.log(count / asked)) < math.log(2) for count in built.values())
 
@@ -34,7 +34,7 @@ def test_the_nearest_of_all_that_are_alike() -> None:
     """Against every combination of widths."""
     counts = {"coarse": lambda w: 40 * (w // 4) ** 2 + 3, "fine": lambda w: 7 * w * w + w}
     asked = 500
-    found = widths.widths(counts, asked)
+    chosen = widths.widths(counts, asked)
     possible = {
         name: [(w, count(w)) for w in range(2, 200) if asked / 2 <= count(w) <= asked * 2]
         for name, count in counts.items()
@@ -44,7 +44,7 @@ def test_the_nearest_of_all_that_are_alike() -> None:
         if max(c for _, c in pair) / min(c for _, c in pair) <= 1.05
     ]  # fmt: skip
     best = min(sum(abs(math.log(c / asked)) for _, c in pair) for pair in alike)
-    assert sum(abs(math.log(c / asked)) for _, c in found.values()) == pytest.approx(best)
+    assert sum(abs(math.log(c / asked)) for _, c in chosen.values()) == pytest.approx(best)
 
 
 def test_widths_that_heads_do_not_divide_are_passed_over() -> None:

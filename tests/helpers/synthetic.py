@@ -26,22 +26,22 @@ BASELINES = {"seasonal-naive": 1.0, "naive": 1.31, "drift": 1.42, "linear": 0.86
 
 
 def power(exponent: float, at_first: float = 1.0) -> Curve:
-    """A curve that grows so."""
+    """A curve that grows with this exponent."""
     return Curve(LENGTHS, tuple(at_first * (length / LENGTHS[0]) ** exponent for length in LENGTHS))
 
 
 def attempts(longest: int, seeds: int = 3, lags: tuple[int, ...] = (10, 30, 100, 300, 1000)) -> tuple[Attempt, ...]:
     """Every lag up to the longest solved by all seeds, the next by one of two."""
-    found = [Attempt(lag, seed, 0.001, 1.0, 400) for lag in lags if lag <= longest for seed in range(seeds)]
+    tries = [Attempt(lag, seed, 0.001, 1.0, 400) for lag in lags if lag <= longest for seed in range(seeds)]
     after = next((lag for lag in lags if lag > longest), None)
     if after is not None:
-        found += [Attempt(after, 0, 0.002, 0.99, 900), Attempt(after, 1, 0.08, 0.1, 1500)][-seeds:]
-        found.append(Attempt(after, 2, 0.09, 0.1, 1500))
-    return tuple(found)
+        tries += [Attempt(after, 0, 0.002, 0.99, 900), Attempt(after, 1, 0.08, 0.1, 1500)][-seeds:]
+        tries.append(Attempt(after, 2, 0.09, 0.1, 1500))
+    return tuple(tries)
 
 
 def reach(half_life: float, length: int = 100) -> tuple[float, ...]:
-    """Gradient norms that halve within so many steps."""
+    """Gradient norms that halve every `half_life` steps."""
     return tuple(float(0.3 * 0.5 ** (k / half_life)) for k in range(length))
 
 
@@ -58,7 +58,7 @@ def probed(name: str) -> Probed:
 
 
 def fitted(model: str, seed: int, score: float, pace: float) -> Fitted:
-    """A training whose loss falls to its score, at so many windows per second."""
+    """A training whose loss falls to its score, at `pace` windows per second."""
     random = np.random.default_rng([seed, int(1000 * score)])
     score *= 1 + 0.01 * (seed % 3 - 1)
     seconds = 6400 / pace * (1 + 0.02 * (seed % 3))
@@ -74,9 +74,7 @@ def on_data(name: str, models: tuple[str, ...], seeds: int) -> OnData:
     means = {"rnn": 0.84, "lstm": 0.75, "gru": 0.74, "transformer": 0.79}
     paces = {"rnn": 900.0, "lstm": 420.0, "gru": 480.0, "transformer": 1400.0}
     fits = tuple(fitted(m, s, means.get(m, 0.76), paces.get(m, 1000.0)) for s in range(seeds) for m in models)
-    baselines = {
-        b: {"mase": v, "mae": 120 * v, "mse": 30_000 * v, "wql": 0.05 * v} for b, v in BASELINES.items()
-    }  # fmt: skip
+    baselines = {b: {"mase": v, "mae": 120 * v, "mse": 30_000 * v, "wql": 0.05 * v} for b, v in BASELINES.items()}
     best = min(models, key=lambda m: means.get(m, 0.76))
     against = {m: Paired(0.01, 0.4 if m == "lstm" else 0.001, 80, "origins") for m in (*models, *baselines)}
     del against[best]
@@ -93,7 +91,7 @@ def measured(
     )  # fmt: skip
 
 
-def with_probe(found: Measured, model: str, **changes: object) -> Measured:
-    """The same comparison, with other figures of one architecture."""
-    one = replace(found.probed[model], **changes)  # type: ignore[arg-type]
-    return replace(found, probed={**found.probed, model: one})
+def with_probe(measured: Measured, model: str, **changes: object) -> Measured:
+    """A comparison with other figures of one architecture."""
+    probed = replace(measured.probed[model], **changes)  # type: ignore[arg-type]
+    return replace(measured, probed={**measured.probed, model: probed})

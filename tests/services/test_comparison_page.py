@@ -15,7 +15,7 @@ from tsforge.comparison import plots, report, verdicts
 pytestmark = pytest.mark.xdist_group("ui")
 
 WIDE = "return [...document.querySelectorAll('.wide:has(table)')].map(box => [box.clientWidth, box.scrollWidth]);"
-DEFINITIONS = "return [...document.querySelectorAll('dd')].map(one => one.checkVisibility() ? one.offsetHeight : 0);"
+DEFINITIONS = "return [...document.querySelectorAll('dd')].map(dd => dd.checkVisibility() ? dd.offsetHeight : 0);"
 
 
 @pytest.fixture

@@ -90,15 +90,7 @@ def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
     on_fit: Fold | None = None,
 ) -> Backtest:  # fmt: skip
-    """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
-
-    what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model or its directory,
-    which forecasts every origin after what it has seen. Origins are counted back from the end of each series; where
-    series end at different times, a fit knows times of one that lie after the origins of another, with a warning.
-    data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
-    config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
-    Raises TsforgeError for what the user can mend.
-    """
+    """Judge a forecaster on data it never saw: `tsforge.backtest` with a model or its directory."""
     start = time.perf_counter()
     if isinstance(what, Experiment):
         experiment = what.model_copy(update={"backtest": config or what.backtest or BacktestConfig()})

@@ -59,10 +59,7 @@ def run(argv: list[str], started: float | None = None) -> int:
     started = time.perf_counter() if started is None else started
     if not argv or argv in (["-h"], ["--help"], ["help"]):
         width = max(map(len, COMMANDS))
-        print(
-            USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())),
-            end="",
-        )
+        print(USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())), end="")
         return 0
     if argv in (["--version"], ["-V"]):
         from tsforge.version import __version__

@@ -22,9 +22,12 @@ PRIMARY = "mase"
 class Probed:
     """What the backbone of one architecture costs and can do (see `probes`).
 
-    width, parameters: of the probed network. chain: dependent operations. seconds: of a training step.
-    saved, peak: bytes; peak on a GPU alone. attempts: by task. reach: by when ("initial", "trained"), the gradient's
-    norm by distance.
+    width, parameters: of the probed network.
+    chain: dependent operations.
+    seconds: of a training step.
+    saved, peak: bytes; peak on a GPU alone.
+    attempts: by task.
+    reach: the gradient's norm by distance, "initial" and "trained".
     """
 
     width: int
@@ -39,9 +42,11 @@ class Probed:
 
 @dataclass(frozen=True)
 class Fitted:
-    """One training. curve: (seconds since its begin, validation loss) after each validation.
+    """One training.
 
-    windows: seen by training in `seconds`. folder: where the model lies, if it was kept.
+    curve: (seconds since its begin, validation loss) after each validation.
+    windows: seen by training in `seconds`.
+    folder: where the model lies; empty where it was not saved.
     """
 
     model: str
@@ -74,9 +79,13 @@ class Fitted:
 class Tuned:
     """What a search on the validation windows chose for one model.
 
-    trials: that ended, those that were stopped early among them. objective: as val/mase; score: of the chosen settings,
-    before: of those it had without tuning (NaN where that is no trial). settings: by dotted path. fixed: paths that
-    were not varied. seconds: of the trials that were completed. folder: of the search.
+    trials: that ended, those that were stopped early among them.
+    objective: as val/mase.
+    score, before: of the chosen settings, and of those without tuning (NaN where that is no trial).
+    settings: by dotted path.
+    fixed: paths that were not varied.
+    seconds: of the trials that were completed.
+    folder: of the search.
     """
 
     model: str
@@ -92,10 +101,13 @@ class Tuned:
 
 @dataclass(frozen=True)
 class OnData:
-    """All trainings on one data set. baselines: their scores by name. best: the lowest mean of `primary`.
+    """All trainings on one data set.
 
-    against: every other one against the best, over the same windows, the errors of its seeds averaged.
-    windows: held-out ones. tuned: by model; empty where settings were not.
+    windows: held-out ones.
+    baselines: their scores by name.
+    best: the model with the lowest mean of `primary`.
+    against: every other model and baseline against the best, over the same windows, errors averaged over seeds.
+    tuned: by model; empty where nothing was tuned.
     """
 
     name: str
@@ -133,9 +145,13 @@ class OnData:
 
 @dataclass(frozen=True)
 class Measured:
-    """A whole comparison. models: in the order asked for. probed: by model, empty where probes were left out.
+    """A whole comparison.
 
-    lag: at which the trained reach was measured. machine: what it ran on. seconds: all of it.
+    models: in the order asked for.
+    probed: by model, empty where probes were left out.
+    lag: at which the trained reach was measured.
+    machine: what it ran on.
+    seconds: all of it.
     """
 
     name: str

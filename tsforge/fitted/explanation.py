@@ -151,19 +151,9 @@ class Explanation:
 
 
 def explain(
-    model: Model | str | Path,
-    data: Any = None,
-    *,
-    series: object = None,
-    origin: object = None,
+    model: Model | str | Path, data: Any = None, *, series: object = None, origin: object = None
 ) -> Explanation:
-    """Which past steps the forecast of one window looks at.
-
-    model: a fitted model or its directory. data: path, pandas or Polars frame; the training data where None.
-    series: an id; the first one where None. origin: the time of the first step to forecast; the step after the last
-    observed target, as in `predict`, where None.
-    Raises DataError for a series or time that is not there, ModelError where the forecast has no gradient.
-    """
+    """Which past steps the forecast of one window looks at: `tsforge.explain` with a model or its directory."""
     model = model if isinstance(model, Model) else directory.load(model)
     L, H, *_ = model.shape
     whole = prediction.read(model, data, H)

@@ -46,19 +46,9 @@ class Prediction:
 
 
 def predict(
-    model: Model | str | Path,
-    data: Any = None,
-    *,
-    horizon: int | None = None,
-    quantiles: Sequence[float] | None = None,
+    model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
 ) -> Prediction:
-    """Forecast the steps after each series' last observed target.
-
-    model: a fitted model or its directory. data: path, pandas or Polars frame; the training data where None.
-    horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
-    quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
-    Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
-    """
+    """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
     if horizon is not None and horizon < 1:
         raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
     model = model if isinstance(model, Model) else directory.load(model)

@@ -27,8 +27,8 @@ def draw(
     """One target of an explanation to a picture file.
 
     On top the past and, over it, how much it is looked at; below that the map of forecast steps (rows) by past steps,
-    the mean over heads, with every head beside it; at the bottom the same by lag, against the autocorrelation of the
-    series. step: the curves are of this forecast step alone, from 1; means over all of them where None.
+    the mean over heads, with every head beside it; at the bottom the map by lag, and the autocorrelation of the series.
+    step: the curves are of this forecast step alone, from 1; means over all of them where None.
     Raises ConfigError and ModelError as `Explanation.along` and `Explanation.map` do.
     """
     method = method or explanation.methods[0]
@@ -90,8 +90,7 @@ def _heads(figure: SubFigure, heads: Floats) -> None:
     """heads (layers, A, H, L): one small map for each, each in its own shades."""
     layers, A = heads.shape[:2]
     shown = [(k, a) for k in range(layers) for a in range(A)][:MOST_HEADS]
-    columns = 2
-    axes = figure.subplots(-(-len(shown) // columns), columns, squeeze=False).reshape(-1)
+    axes = figure.subplots(-(-len(shown) // 2), 2, squeeze=False).reshape(-1)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     for axis, (k, a) in zip(axes, shown, strict=False):
@@ -123,8 +122,7 @@ def _lags(axis: Axes, explanation: Explanation, by_lag: Floats, target: int, lab
 
 def _marks(explanation: Explanation) -> NDArray[np.int64]:
     """The lags of one season, two, ... as far as the window shows them; none where there is no season."""
-    L, H, *_ = explanation.shape
-    season = explanation.shape.season
+    (L, H, *_), season = explanation.shape, explanation.shape.season
     return np.arange(season, L + H, season)[:_MOST_MARKS] if season > 1 else np.arange(0)
 
 

@@ -76,6 +76,9 @@ class Delivery:
         try:
             with FileLock(folder / "delivering"):
                 now = self._try(folder)
+                if now.done:  # under the lock, so that nobody who waits for it begins again while the rest goes
+                    with contextlib.suppress(OSError):
+                        (folder / journal.LINES).unlink()
         except FileNotFoundError:  # somebody else was done while this one waited for the lock
             return Delivered(done=True)
         if now.done:

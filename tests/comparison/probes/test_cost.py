@@ -48,9 +48,9 @@ def test_saved_bytes_are_those_a_person_counts(monkeypatch: pytest.MonkeyPatch) 
             return (z * y).sum(dim=(1, 2))  # saves z, and y once more
 
     monkeypatch.setattr(cost, "Sequences", Toy)
-    found = cost.saved_bytes(config("rnn"), (5, 50), sequences=3)
+    curve = cost.saved_bytes(config("rnn"), (5, 50), sequences=3)
     answer = 3 * 4  # the loss squares the answer (3,), which is saved
-    assert found.values == tuple(3 * (3 * length * 2 * 4) + answer for length in (5, 50))
+    assert curve.values == tuple(3 * (3 * length * 2 * 4) + answer for length in (5, 50))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,8 +83,8 @@ def test_dependent_operations_are_those_a_person_counts(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in MINIMAL])
 def test_recurrent_nets_have_a_chain_and_attention_has_not(kind: str) -> None:
     """As in table 1 of Vaswani et al. 2017."""
-    found = cost.dependent_operations(config(kind), (16, 64, 256))
-    more = np.diff(found.values) / np.diff(found.lengths)
+    curve = cost.dependent_operations(config(kind), (16, 64, 256))
+    more = np.diff(curve.values) / np.diff(curve.lengths)
     assert more[0] == more[1]  # so many for each step more
     assert (more[0] == 0) == kind.startswith("transformer")
 
@@ -92,10 +92,10 @@ def test_recurrent_nets_have_a_chain_and_attention_has_not(kind: str) -> None:
 @pytest.mark.parametrize("kind", MINIMAL)
 def test_the_chain_of_a_scan_grows_with_the_logarithm(kind: str) -> None:
     """Prevents: a scan that is counted as one operation, and one that is a chain and counted as attention."""
-    found = cost.dependent_operations(config(kind), (16, 64, 256, 1024))
-    more = np.diff(found.values)
+    curve = cost.dependent_operations(config(kind), (16, 64, 256, 1024))
+    more = np.diff(curve.values)
     assert more[0] == more[1] == more[2] > 0  # so many for each doubling
-    assert rules.parallel(found.exponent) == rules.YES
+    assert rules.parallel(curve.exponent) == rules.YES
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,9 +120,9 @@ def test_half_life_of_an_exponential() -> None:
 
 def test_step_times_measures_every_model_at_every_length() -> None:
     configs = {"rnn": config("rnn"), "transformer": config("transformer")}
-    found = cost.step_times(configs, (4, 16), tokens=64, repeats=2)
-    assert set(found) == set(configs)
-    for curve in found.values():
+    times = cost.step_times(configs, (4, 16), tokens=64, repeats=2)
+    assert set(times) == set(configs)
+    for curve in times.values():
         assert curve.lengths == (4, 16)
         assert min(curve.values) > 0
 

@@ -21,17 +21,17 @@ def config(kind: str, width: int = 8) -> Neural:
 
 
 @pytest.mark.parametrize(
-    ("make", "lag"), [(memory_tasks.draw_adding, 10), (memory_tasks.draw_adding, 100), (memory_tasks.draw_recall, 30)]
+    ("draw", "lag"), [(memory_tasks.draw_adding, 10), (memory_tasks.draw_adding, 100), (memory_tasks.draw_recall, 30)]
 )
-def test_tasks_are_as_defined(make: Any, lag: int) -> None:
+def test_tasks_are_as_defined(draw: Any, lag: int) -> None:
     """The answer is the sum of the marked values; the first mark is early, the last step of adding's second half."""
-    x, y = make(500, lag, torch.Generator().manual_seed(1))
+    x, y = draw(500, lag, torch.Generator().manual_seed(1))
     values, marks = x.numpy()[..., 0], x.numpy()[..., 1]
     np.testing.assert_allclose(y.numpy(), (values * marks).sum(axis=1), rtol=1e-6)
     assert ((values >= 0) & (values < 1)).all()
     first = marks.argmax(axis=1)
     assert (first < max(1, lag // 10)).all()
-    if make is memory_tasks.draw_adding:
+    if draw is memory_tasks.draw_adding:
         assert (marks.sum(axis=1) == 2).all()
         assert (marks[:, lag // 2 :].sum(axis=1) == 1).all()
         assert np.mean((y.numpy() - 1) ** 2) == pytest.approx(1 / 6, rel=0.15)  # what guessing the mean costs
@@ -62,7 +62,7 @@ def test_lags_end_where_most_seeds_fail(monkeypatch: pytest.MonkeyPatch) -> None
         return Attempt(lag, seed, 0.0 if good else 0.2, 1.0 if good else 0.1, 1), None
 
     monkeypatch.setattr(memory_tasks, "attempt", attempt)
-    found = memory_tasks.longest_lag(config("rnn"), "adding", (10, 30, 100, 300, 1000), 3, Budget(1))
+    attempts = memory_tasks.longest_lag(config("rnn"), "adding", (10, 30, 100, 300, 1000), 3, Budget(1))
     assert asked == [10] * 3 + [30] * 3 + [100] * 3
-    assert memory_tasks.solved_lag(found) == 30
+    assert memory_tasks.solved_lag(attempts) == 30
     assert memory_tasks.solved_lag([]) == 0

@@ -150,8 +150,15 @@ def test_a_silent_network_repeats_the_season(growth: bool) -> None:
 def test_a_context_too_short_for_indices_is_raised_and_said(caplog: pytest.LogCaptureFixture) -> None:
     """A season that nobody divides by, because no window ever holds two of them."""
     frame = pd.DataFrame({"t": range(200), "y": noisy(200, 7, 0.3)})
-    settings = {"data.horizon": 5, "data.season": 7, "data.context": 8, "model.kind": "gru"}
-    assert prepare(build({**settings, "model.adjust": "season"}), frame).experiment.data.context == 15
+
+    def settled(season: int, **settings: object) -> int:
+        settings |= {"data.horizon": 5, "data.season": season, "data.context": 8, "model.kind": "gru"}
+        experiment = build(settings)
+        dataset = prepare(experiment.data, frame, experiment.model)
+        assert dataset.source.shape.context == dataset.config.context
+        return dataset.source.shape.context
+
+    assert settled(7, **{"model.adjust": "season"}) == 15
     assert "context raised from 8 to 15" in caplog.text
-    assert prepare(build(settings), frame).experiment.data.context == 8
-    assert prepare(build({**settings, "model.adjust": "season", "data.season": 1}), frame).source.shape.context == 8
+    assert settled(7) == 8
+    assert settled(1, **{"model.adjust": "season"}) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -178,28 +179,22 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.backtesting.rolling import backtest as run
-    from tsforge.cli.progress import AutoProgress, Progress, training_progress
+    from tsforge.cli.progress import training_progress
     from tsforge.model.baselines.forecaster import Baseline
 
     what, data, config = work
-    open_lines: list[AutoProgress | Progress] = []
 
     def on_fit(experiment: Experiment, dataset: Dataset, number: int, count: int) -> Report | None:
         recorder.begin(experiment)
         if quiet or isinstance(experiment.model, Baseline):  # it needs no progress
             return None
-        for line in open_lines:
-            line.close()
+        lines.close()  # that of the fit before
         of = f"{group}: " if group else ""
         status(f"{of}fit {number + 1} of {count} on {len(dataset.parts.train):,} windows")
-        open_lines.append(training_progress(experiment, dataset))
-        return open_lines[-1]
+        return lines.enter_context(closing(training_progress(experiment, dataset)))
 
-    try:
+    with ExitStack() as lines:
         return run(what, data, config=config, on_fit=on_fit)
-    finally:
-        for line in open_lines:
-            line.close()
 
 
 def _draw(board: Any, path: Path) -> None:

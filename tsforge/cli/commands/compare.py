@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
-    from tsforge.cli.progress import AutoProgress, Progress, SweepProgress
+    from tsforge.cli.progress import SweepProgress
     from tsforge.comparison.config import Comparison
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
@@ -61,14 +62,11 @@ def compare(
 
         plan = config.quick(plan) if quick else plan
         folder = Path(out or f"comparisons/{plan.name}")
-        lines = _Lines(quiet=quiet)
-        session = running.Session(
-            folder, tracker, command_line(), os.cpu_count() or 1, lines.write, lines.watch, lines.follow
-        )
-        try:
+        with closing(_Lines(quiet=quiet)) as lines:
+            session = running.Session(
+                folder, tracker, command_line(), os.cpu_count() or 1, lines.write, lines.watch, lines.follow
+            )
             done = running.run(plan, session)
-        finally:
-            lines.close()
         if not json:
             print_comparison(done.table, definitions=definitions)
             _print_written(done.files, quick=quick)
@@ -109,7 +107,8 @@ class _Lines:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self._line: AutoProgress | Progress | SweepProgress | None = None
+        self._open = ExitStack()  # the line that still has to be ended
+        self.close = self._open.close
 
     def write(self, text: str) -> None:
         self.close()
@@ -122,19 +121,10 @@ class _Lines:
         self.write(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough
             return None
-        line = self._line = training_progress(experiment, dataset)
-        return line
+        return self._open.enter_context(closing(training_progress(experiment, dataset)))
 
     def follow(self, title: str) -> SweepProgress | None:
         from tsforge.cli.progress import SweepProgress
 
         self.write(title)
-        if self.quiet:
-            return None
-        line = self._line = SweepProgress("score on validation")
-        return line
-
-    def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        return None if self.quiet else self._open.enter_context(closing(SweepProgress("score on validation")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,18 +83,13 @@ def fit(
         directory.check_target(folder)
         if not quiet:
             _print_plan(experiment, dataset, folder)
-        progress = None if quiet else training_progress(experiment, dataset)
-        try:
-            wanted = RunOptions(command_line(), register, alias)
+        wanted = RunOptions(command_line(), register, alias)
+        with nullcontext() if quiet else closing(training_progress(experiment, dataset)) as progress:
             result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
-        finally:
-            if progress is not None:
-                progress.close()
         if not json:
             _print(result, folder)
-        _wait(
-            tracker, folder, tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
-        )
+        limit = tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
+        _wait(tracker, folder, limit)
     if json:
         print_json(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
@@ -124,8 +120,9 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
         status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
     series = f"{len(panel):,} series" if len(panel) > 1 else "1 series"
+    several = f"{experiment.ensemble} × " if experiment.ensemble > 1 else ""
     status(
-        f"{_model(experiment)} on {', '.join(data.target)}: {series}, "
+        f"{several}{experiment.model.kind} on {', '.join(data.target)}: {series}, "
         f"{int(panel.lengths.sum()):,} steps of {data.freq}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
@@ -133,11 +130,6 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
         f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
         f"{len(parts.test.origins):,} held out to test (the last {data.test} steps)"
     )
-
-
-def _model(experiment: Experiment) -> str:
-    """The model in words: its name, and how many there are of it."""
-    return f"{experiment.ensemble} × {experiment.model.kind}" if experiment.ensemble > 1 else experiment.model.kind
 
 
 def _print(result: Fit, folder: Path) -> None:

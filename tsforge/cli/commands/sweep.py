@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,16 +76,13 @@ def sweep(
         where = running.Where.fresh(out or f"sweeps/{settled.title}", storage)
         if not quiet:
             _print_plan(settled, where.folder)
-        progress = None if quiet else SweepProgress(settled.sweep.objectives[0])
+        line = nullcontext() if quiet else closing(SweepProgress(settled.sweep.objectives[0]))
         try:
-            with _dashboard(settled, where) if dashboard else nullcontext():
+            with _dashboard(settled, where) if dashboard else nullcontext(), line as progress:
                 done, run = running.sweep(settled, where, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
             return 130
-        finally:
-            if progress is not None:
-                progress.close()
         if not json:
             _print(done)
         tracker.close()

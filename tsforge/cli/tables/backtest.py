@@ -147,11 +147,8 @@ def _notes(board: Scoreboard) -> tuple[str, ...]:
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
     for name, count in board.left_out().items():
-        why = (
-            ""
-            if math.isfinite(board.score(board.models[0], name))
-            else "; are the levels or scales there that it needs?"
-        )
+        scored = math.isfinite(board.score(board.models[0], name))
+        why = "" if scored else "; are the levels or scales there that it needs?"
         notes.append(f"{name} leaves out {count:,} observed points that it has no value for{why}")
     relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
     if units and relative:

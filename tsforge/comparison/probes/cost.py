@@ -74,7 +74,7 @@ def dependent_operations(config: Neural, lengths: Sequence[int]) -> Curve:
     Counted in autograd's graph, with the recurrences as the operations they consist of and not as one fused kernel:
     exact, and the same on every machine. (The "sequential operations" of Vaswani et al. 2017, table 1.)
     """
-    found = []
+    values = []
     for length in lengths:
         with seeded(0):
             network, x = Sequences(config, length, 2), torch.randn(1, length, 2)
@@ -82,8 +82,8 @@ def dependent_operations(config: Neural, lengths: Sequence[int]) -> Curve:
             warnings.simplefilter("ignore")  # about hardware that is not here
             with torch.backends.mkldnn.flags(enabled=False):
                 answer = network(x)
-        found.append(float(_depth(answer.grad_fn)))
-    return Curve(tuple(lengths), tuple(found))
+        values.append(float(_depth(answer.grad_fn)))
+    return Curve(tuple(lengths), tuple(values))
 
 
 def step_times(configs: dict[str, Neural], lengths: Sequence[int], tokens: int, repeats: int) -> dict[str, Curve]:
@@ -104,41 +104,41 @@ def step_times(configs: dict[str, Neural], lengths: Sequence[int], tokens: int, 
 
 
 def saved_bytes(config: Neural, lengths: Sequence[int], sequences: int) -> Curve:
-    """Bytes that a training step keeps for its backward pass, by length, for so many sequences.
+    """Bytes that a training step keeps for its backward pass, by length, for a number of sequences.
 
     Counted where autograd saves them, each storage once, without the weights: exact, and the same on every machine.
     """
-    found = []
+    values = []
     for length in lengths:
         with seeded(0):
             network, x = Sequences(config, length, 2), torch.randn(sequences, length, 2)
         weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
-        kept: dict[int, int] = {}
+        sizes: dict[int, int] = {}
 
-        def note(tensor: Tensor, weights: set[int] = weights, kept: dict[int, int] = kept) -> Tensor:
+        def note(tensor: Tensor, weights: set[int] = weights, sizes: dict[int, int] = sizes) -> Tensor:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in weights:
-                kept[storage.data_ptr()] = storage.nbytes()
+                sizes[storage.data_ptr()] = storage.nbytes()
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             loss = network(x).square().mean()
         loss.backward()
-        found.append(float(sum(kept.values())))
-    return Curve(tuple(lengths), tuple(found))
+        values.append(float(sum(sizes.values())))
+    return Curve(tuple(lengths), tuple(values))
 
 
 def peak_bytes(config: Neural, lengths: Sequence[int], sequences: int) -> Curve | None:
     """Peak of allocated GPU memory over one training step, by length; None without a GPU."""
     if not torch.cuda.is_available():
         return None
-    found = []
+    values = []
     for length in lengths:
         network, x = Sequences(config, length, 2).cuda(), torch.randn(sequences, length, 2, device="cuda")
         torch.cuda.reset_peak_memory_stats()
         network(x).square().mean().backward()
-        found.append(float(torch.cuda.max_memory_allocated()))
-    return Curve(tuple(lengths), tuple(found))
+        values.append(float(torch.cuda.max_memory_allocated()))
+    return Curve(tuple(lengths), tuple(values))
 
 
 def gradient_reach(network: Sequences, x: Tensor) -> tuple[float, ...]:

@@ -17,15 +17,19 @@ from tsforge.model.network import Neural
 from tsforge.runtime.seeds import seeded
 
 SOLVED_ERROR = 0.01  # test mean squared error of a solved task
-SOLVED_SHARE, SOLVED_WITHIN = 0.95, 0.04  # and so many of its errors below this
+SOLVED_SHARE, SOLVED_WITHIN = 0.95, 0.04  # and the share of its absolute errors that is below a limit
 TEST = 2000  # sequences of a task's test
-FIRST = 250  # of them that are looked at first: the others are only asked where these are solved
-CHECK = 50  # steps between looks at whether a task is solved
+FIRST = 250  # of them that come first: the others are only tested where these are solved
+CHECK = 50  # training steps between tests
 
 
 @dataclass(frozen=True)
-class Task:
-    """draw: so many sequences of a length and their answers, x (n, lag, 2) and y (n,). what: to do, in words."""
+class MemoryTask:
+    """A task whose answer lies far back.
+
+    draw: n sequences of a length and their answers, x (n, lag, 2) and y (n,).
+    what: to do, in words.
+    """
 
     draw: Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
     what: str
@@ -33,9 +37,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One training on a task. error: test mean squared error; within: share of absolute errors below 0.04.
+    """One training on a task.
 
-    Both over 2,000 sequences where it is solved, over the first 250 of them where it is not.
+    error, within: mean squared error of the test, and the share of its absolute errors below 0.04; over 2,000 sequences
+    where the task is solved, over the first 250 of them where it is not.
     """
 
     lag: int
@@ -51,7 +56,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Budget:
-    """Of one attempt: training steps and tokens at most, sequences per step, learning rate.
+    """What one attempt may spend: training steps and tokens at most; with sequences per step and a learning rate.
 
     A count and not seconds, so that the same seeds solve the same lags on every machine.
     """
@@ -67,10 +72,7 @@ class Budget:
 
 
 def longest_lag(config: Neural, task: str, lags: Sequence[int], seeds: int, budget: Budget) -> list[Attempt]:
-    """Attempts at a task over ascending lags, each with several seeds, until a lag that most seeds do not solve.
-
-    Once most seeds have failed the others are not asked.
-    """
+    """Attempts at a task over ascending lags, up to a lag that most seeds fail; its other seeds are not tried."""
     attempts: list[Attempt] = []
     for lag in sorted(lags):
         failed = 0
@@ -90,27 +92,27 @@ def solved_lag(attempts: Sequence[Attempt]) -> int:
 
 def attempt(config: Neural, task: str, lag: int, seed: int, budget: Budget) -> tuple[Attempt, Sequences]:
     """Train on fresh sequences of a task until it is solved or the budget is spent; how it went, and the network."""
-    make = TASKS[task].draw
+    draw = TASKS[task].draw
     random = torch.Generator().manual_seed(1_000_003 * seed + lag)
     with seeded(seed):
         network = Sequences(config, lag, 2)
     optimiser = torch.optim.Adam(network.parameters(), lr=budget.lr)
-    test = make(TEST, lag, torch.Generator().manual_seed(-1 - seed))
-    found, steps = (math.inf, 0.0), budget.of(lag)
+    test = draw(TEST, lag, torch.Generator().manual_seed(-1 - seed))
+    result, steps = (math.inf, 0.0), budget.of(lag)
     for step in range(1, steps + 1):
-        x, y = make(budget.batch, lag, random)
+        x, y = draw(budget.batch, lag, random)
         loss = (network(x) - y).square().mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         if step % CHECK == 0 or step == steps:
-            found = _test(network, test, FIRST)
-            if _solves(*found):
-                found = _test(network, test, TEST)
-                if _solves(*found):
+            result = _test(network, test, FIRST)
+            if _solves(*result):
+                result = _test(network, test, TEST)
+                if _solves(*result):
                     break
-    return Attempt(lag, seed, *found, step), network
+    return Attempt(lag, seed, *result, step), network
 
 
 def draw_adding(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -137,12 +139,12 @@ def draw_recall(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tens
 
 
 TASKS = {
-    "adding": Task(
+    "adding": MemoryTask(
         draw_adding,
         "to add two marked numbers, the first among the first tenth of a noisy sequence, the second in its last half "
         "(guessing the mean has an error of 1/6)",
     ),
-    "recall": Task(
+    "recall": MemoryTask(
         draw_recall,
         "to recall the first number of a sequence, all others being noise (guessing the mean has an error of 1/12)",
     ),
@@ -154,7 +156,7 @@ def _solves(error: float, within: float) -> bool:
 
 
 def _test(network: Sequences, test: tuple[Tensor, Tensor], count: int) -> tuple[float, float]:
-    """(mean squared error, share of errors below 0.04) of the first so many sequences."""
+    """(mean squared error, share of errors below 0.04) of the first `count` sequences."""
     with torch.inference_mode():
         x, y = (part[:count] for part in test)
         error = torch.cat([network(x[i : i + FIRST]) for i in range(0, count, FIRST)]) - y
