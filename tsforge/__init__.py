@@ -124,8 +124,9 @@ def backtest(
     """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
 
     what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model, its directory or
-    its address, which forecasts every origin after what it has seen. Origins are counted back from the end of each series;
-    where series end at different times, a fit knows times of one that lie after the origins of another, with a warning.
+    its address, which forecasts every origin after what it has seen. Origins are counted back from the end of each
+    series; where series end at different times, a fit knows times of one that lie after the origins of another, with a
+    warning.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     on_fit: called before each fit with what is fitted, which fit it is, and of how many.

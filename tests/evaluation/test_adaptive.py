@@ -11,7 +11,7 @@ from tsforge.evaluation import adaptive, outcome
 from tsforge.evaluation.adaptive import adapt
 from tsforge.evaluation.conformal import Calibration, apply_all
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import by_series, by_step, by_window, scores
 
 W, H, C = 60, 12, 2  # more steps than are moved origin by origin
@@ -35,7 +35,7 @@ def random_outcome(
     place = np.arange(n)
     return Outcome(
         np.where(observed, truth, 0), observed, point,
-        Quantiles.of_values(point[..., None] + offset, levels, point, spread),
+        Distribution.of_values(point[..., None] + offset, levels, point, spread),
         np.ones((n, C)), np.ones((n, C)), place % series, 5 + stride * (place // series),
     )  # fmt: skip
 

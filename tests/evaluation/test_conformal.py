@@ -18,7 +18,7 @@ from tsforge.evaluation import conformal
 from tsforge.evaluation.adaptive import adapt
 from tsforge.evaluation.conformal import Calibration, fit
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import score
 from tsforge.model.heads import LEVELS
 
@@ -42,7 +42,7 @@ def outcome(
     ones = np.ones((windows, targets))
     return Outcome(
         np.where(observed, truth, 0), observed, point,
-        Quantiles.of_values(quantiles.astype(np.float32), levels, point, spread),
+        Distribution.of_values(quantiles.astype(np.float32), levels, point, spread),
         scale=ones, square=ones, series=place % series, time=7 + stride * (place // series),
     )  # fmt: skip
 
@@ -197,7 +197,7 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     o, new = outcome(60, width=0.5), outcome(20, width=0.5, seed=3)
 
     def scaled(part: Outcome) -> Outcome:
-        distribution = Quantiles.of_values(
+        distribution = Distribution.of_values(
             factor * part.quantiles, part.levels, factor * part.point, factor * part.spread
         )
         return replace(part, truth=factor * part.truth, point=factor * part.point, distribution=distribution)
@@ -469,7 +469,7 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
         truth = noise[:, None, None].astype(np.float32)
         seen = np.ones(truth.shape, dtype=bool)
         return Outcome(
-            truth, seen, point, Quantiles.of_values(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)),
+            truth, seen, point, Distribution.of_values(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)),
             ones, ones,
             np.zeros(W, dtype=np.int64), begin + np.arange(W),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tsforge.evaluation import metrics
 from tsforge.evaluation.metrics import METRICS, SHOWN, find, lower_is_better
 from tsforge.evaluation.outcome import Outcome, concatenated
-from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import (
     Average,
     averaged,
@@ -58,13 +58,13 @@ def outcome(missing: float = 0.3, seed: int = 0, levels: tuple[float, ...] = LEV
     gap = past()[:, SEASON:] - past()[:, :-SEASON]
     return Outcome(
         truth, observed, point,
-        Quantiles.of_values(point[..., None] + spread, levels, point, np.ones((W, C), np.float32)),
+        Distribution.of_values(point[..., None] + spread, levels, point, np.ones((W, C), np.float32)),
         scale=np.abs(gap).mean(axis=1)[series], square=(gap**2).mean(axis=1)[series], series=series, time=np.arange(W),
     )  # fmt: skip
 
 
 def with_quantiles(o: Outcome, quantiles: np.ndarray, levels: tuple[float, ...]) -> Outcome:
-    return replace(o, distribution=Quantiles.of_values(quantiles, levels, o.point, o.spread))
+    return replace(o, distribution=Distribution.of_values(quantiles, levels, o.point, o.spread))
 
 
 def frame(o: Outcome, by: str) -> pd.DataFrame:
@@ -422,7 +422,7 @@ def test_large_levels_are_scored_in_double_precision() -> None:
     truth, point = ((1e6 + rng.normal(0, 1, (2000, 3, 1))).astype(np.float32) for _ in range(2))
     ones, zeros = np.ones((2000, 1)), np.zeros(2000, dtype=np.int64)
     o = Outcome(
-        truth, np.ones(truth.shape, dtype=bool), point, Quantiles.of_point((), point, ones),
+        truth, np.ones(truth.shape, dtype=bool), point, Distribution.of_point((), point, ones),
         scale=ones, square=ones, series=zeros, time=zeros,
     )  # fmt: skip
     exact = truth.astype(np.float64) - point.astype(np.float64)

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from scipy.stats import t, ttest_1samp
 
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import by_window
 from tsforge.evaluation.significance import Paired, diebold_mariano, paired
 
@@ -22,7 +22,7 @@ def outcome(errors: np.ndarray, series: np.ndarray, time: np.ndarray) -> Outcome
     ones = np.ones((W, 1))
     return Outcome(
         truth=np.zeros_like(point), observed=np.ones(point.shape, dtype=bool), point=point,
-        distribution=Quantiles.of_point((), point, ones), scale=ones, square=ones, series=series, time=time,
+        distribution=Distribution.of_point((), point, ones), scale=ones, square=ones, series=series, time=time,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ BY: dict[Average, By] = {"points": "step", "series": "series"}  # the sums that 
 Combine = Callable[[list[Ratio]], Floats]
 
 
-class Place(NamedTuple):
+class Key(NamedTuple):
     """Where a scoreboard keeps a sum."""
 
     group: str
@@ -44,7 +44,7 @@ class Scoreboard:
     """
 
     tests: dict[str, Backtest]
-    _sums: dict[Place, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
+    _sums: dict[Key, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
 
     @property
     def first(self) -> Backtest:
@@ -175,7 +175,7 @@ class Scoreboard:
         test, places = self.tests[group], {}
         for name in names:  # without quantiles, all kinds of intervals have the same value
             kind = intervals or test.intervals if metrics.metric(name).needs_quantiles else "raw"
-            places[name] = Place(group, model, kind, name, by)
+            places[name] = Key(group, model, kind, name, by)
         for kind in INTERVALS:
             if missing := [n for n, place in places.items() if place.intervals == kind and place not in self._sums]:
                 fresh = sums(test.outcome(model, kind), missing, by)

@@ -91,7 +91,7 @@ def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:
     dataset, name = setup.dataset, setup.name
     experiments = {model: experiment_of(setup, config, model) for model in config.models}
     fits: list[Fitted] = []
-    scored = _Scores(setup)
+    scored = _Scorer(setup)
     for number in range(config.seeds):
         for model, own in experiments.items():  # in turns, so that a busy hour of the machine hits all alike
             seed = setup.experiment.seed + number
@@ -145,7 +145,7 @@ def _steps_within(experiment: Experiment, dataset: Dataset, limit: float) -> int
     return max(1, round((limit - max(0.0, short - SHORT * step)) / step))
 
 
-class _Scores:
+class _Scorer:
     """Errors of every window by model and seed, which is all that is kept of the forecasts."""
 
     def __init__(self, setup: Setup) -> None:

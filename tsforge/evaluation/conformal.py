@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tsforge.config import Config
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Floats, Quantiles, Widening, pairs_of
+from tsforge.evaluation.quantiles import Distribution, Floats, Widening, pairs_of
 
 log = logging.getLogger("tsforge")
 
@@ -57,9 +57,9 @@ class Calibration(Config):
         spread: (W, C), one normalised unit.
         """
         if quantiles.shape[-1]:
-            raw = Quantiles.of_values(quantiles, self.levels, point, spread)
+            raw = Distribution.of_values(quantiles, self.levels, point, spread)
         else:
-            raw = Quantiles.of_point(self.levels, point, spread)
+            raw = Distribution.of_point(self.levels, point, spread)
         return np.moveaxis(raw.widened(_widening([(len(point), self)])).values(), 0, -1)
 
 
@@ -123,7 +123,7 @@ def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
     """A point forecast with quantiles that all lie on it; any other outcome as it is."""
     if o.levels or not levels:
         return o
-    return replace(o, distribution=Quantiles.of_point(levels, o.point, o.spread))
+    return replace(o, distribution=Distribution.of_point(levels, o.point, o.spread))
 
 
 def _scores(o: Outcome) -> Floats:

@@ -18,7 +18,7 @@ from tsforge.data.windows import Windows
 from tsforge.evaluation import conformal
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Quantiles, scaled
+from tsforge.evaluation.quantiles import Distribution, scaled
 from tsforge.forecast import Forecast
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
@@ -135,7 +135,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     return {
         name: Outcome(
             truth=truth, observed=observed, point=k.point,
-            distribution=Quantiles(k.levels, k.centre, k.spread, k.offset),
+            distribution=Distribution(k.levels, k.centre, k.spread, k.offset),
             scale=dataset.in_sample.mean[series], square=dataset.in_sample.square[series], series=series,
             time=panel.first[series] + windows.origins - panel.offsets[series],
         )

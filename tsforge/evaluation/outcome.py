@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.evaluation import quantiles
-from tsforge.evaluation.quantiles import Floats, Ints, Quantiles, Rows, spread_out
+from tsforge.evaluation.quantiles import Distribution, Floats, Ints, Rows, spread_out
 
 BLOCK = 65536  # points of a block: few enough that what is computed of them stays in the processor's cache
 
@@ -35,7 +35,7 @@ class Outcome:
     truth: Floats
     observed: NDArray[np.bool_]
     point: Floats
-    distribution: Quantiles
+    distribution: Distribution
     scale: Floats
     square: Floats
     series: Ints

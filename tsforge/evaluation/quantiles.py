@@ -44,7 +44,7 @@ class Widening(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Quantiles:
+class Distribution:
     """The quantiles at `levels`, ascending, of W windows.
 
     centre: (W, 1 or H, C), in data units.
@@ -60,32 +60,32 @@ class Quantiles:
     widenings: tuple[Widening, ...] = ()
 
     @classmethod
-    def of_values(cls, values: Floats, levels: tuple[float, ...], point: Floats, spread: Floats) -> Quantiles:
+    def of_values(cls, values: Floats, levels: tuple[float, ...], point: Floats, spread: Floats) -> Distribution:
         """From values (W, H, C, Q) in data units; point (W, H, C), spread (W, C)."""
         offset = np.moveaxis(values, -1, 0) - point
         offset /= spread[:, None]
         return cls(levels, point, spread, offset)
 
     @classmethod
-    def of_point(cls, levels: tuple[float, ...], point: Floats, spread: Floats) -> Quantiles:
+    def of_point(cls, levels: tuple[float, ...], point: Floats, spread: Floats) -> Distribution:
         """All levels on the point forecast (W, H, C)."""
         return cls(levels, point, spread, np.zeros((len(levels), 1, *point.shape[1:]), dtype=np.float32))
 
-    def part(self, windows: Rows) -> Quantiles:
+    def part(self, windows: Rows) -> Distribution:
         """Some of the windows."""
         offset = self.offset if self.offset.shape[1] == 1 else self.offset[:, windows]
         widenings = tuple(w._replace(row=w.row[windows]) for w in self.widenings)
-        return Quantiles(self.levels, self.centre[windows], self.spread[windows], offset, widenings)
+        return Distribution(self.levels, self.centre[windows], self.spread[windows], offset, widenings)
 
-    def without_levels(self) -> Quantiles:
+    def without_levels(self) -> Distribution:
         """Those of a point forecast: none."""
-        return Quantiles((), self.centre, self.spread, self.offset[:0])
+        return Distribution((), self.centre, self.spread, self.offset[:0])
 
-    def widened(self, widening: Widening) -> Quantiles:
+    def widened(self, widening: Widening) -> Distribution:
         """With each pair moved further apart."""
         return replace(self, widenings=(*self.widenings, widening))
 
-    def scaled(self, mean: Floats, deviation: Floats) -> Quantiles:
+    def scaled(self, mean: Floats, deviation: Floats) -> Distribution:
         """In units of `deviation` about `mean`, (W, C) each."""
         return replace(self, centre=scaled(self.centre, mean, deviation), spread=self.spread / deviation)
 
@@ -185,13 +185,13 @@ def scaled(values: Floats, mean: Floats, deviation: Floats) -> Floats:
     return result
 
 
-def concatenated(parts: list[Quantiles]) -> Quantiles:
+def concatenated(parts: list[Distribution]) -> Distribution:
     """Those of the same levels, steps and targets as one; before they are widened."""
     assert not any(part.widenings for part in parts)
     shape = parts[0].offset.shape[2:]
     centres = [np.broadcast_to(part.centre, (len(part.centre), *shape)) for part in parts]
     offsets = [np.broadcast_to(part.offset, (len(part.levels), len(part.centre), *shape)) for part in parts]
-    return Quantiles(
+    return Distribution(
         parts[0].levels, np.concatenate(centres), np.concatenate([part.spread for part in parts]),
         np.concatenate(offsets, axis=1),
     )  # fmt: skip

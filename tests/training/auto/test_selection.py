@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Quantiles
+from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import by_window
 from tsforge.training.auto import selection
 from tsforge.training.auto.selection import Yardstick
@@ -21,7 +21,8 @@ def outcome(W: int = 12, H: int = 5, C: int = 2, series: int = 3, seed: int = 0)
     scale = rng.uniform(0.5, 2.0, size=(series, C))
     which = np.sort(rng.integers(0, series, W))
     return Outcome(
-        truth, rng.random((W, H, C)) > 0.1, truth * 0, Quantiles.of_point((), truth * 0, np.ones((W, C))), scale[which],
+        truth, rng.random((W, H, C)) > 0.1, truth * 0, Distribution.of_point((), truth * 0, np.ones((W, C))),
+        scale[which],
         scale[which] ** 2, which, np.arange(W),
     )  # fmt: skip
 
