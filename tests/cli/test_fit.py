@@ -19,12 +19,10 @@ QUICK = ["--max-steps", "4", "--set", "model.width=8"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(home: Path) -> Path:
     """A fresh folder with one ordinary table, and the user in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     hourly(12).to_csv("data.csv", index=False)
-    return tmp_path
+    return home
 
 
 def test_fit_in_a_pipe(folder: Path) -> None:
@@ -97,6 +95,7 @@ def test_the_same_command_twice_gives_the_same_numbers(folder: Path, capsys: pyt
     assert (folder / "models").is_dir()
 
 
+@pytest.mark.usefixtures("store_at_home")
 def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from mlflow.tracking import MlflowClient
 

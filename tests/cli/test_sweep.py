@@ -24,14 +24,13 @@ QUICK = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(home: Path) -> Path:
     """A fresh folder with one ordinary table, and the user in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     hourly(14).to_csv("data.csv", index=False)
-    return tmp_path
+    return home
 
 
+@pytest.mark.usefixtures("store_at_home")
 def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a promise of the command that is not kept; what it says is held against its files and MLflow."""
     asked = "--models lstm,gru --trials 4 --refit 1 --seeds 2 --out s --pruner none"

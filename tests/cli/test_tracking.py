@@ -297,22 +297,19 @@ def test_nothing_waits(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -
     assert document(capsys, "runs", "sync") == {"delivered": 0, "waiting": 0, "runs": {}}
 
 
-def test_not_tracked_leaves_no_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_not_tracked_leaves_no_trace(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a database or a journal that nobody asked for."""
-    monkeypatch.chdir(tmp_path)
-    hourly(10).to_csv(tmp_path / "data.csv", index=False)
+    hourly(10).to_csv("data.csv", index=False)
     argv = ["data.csv", "--model", "naive", "--horizon", "6", "--no-track", "--quiet"]
     found = document(capsys, "fit", *argv, "--out", "m")
     assert (found["run"], found["url"]) == (None, None)
     assert document(capsys, "backtest", *argv, "--windows", "3")["run"] is None
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "m"]
+    assert sorted(p.name for p in home.iterdir()) == ["data.csv", "m"]
 
 
-def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path, empty_store: Path) -> None:
+@pytest.mark.usefixtures("store_at_home")
+def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path) -> None:
     """Prevents: an interrupted fit that MLflow shows as finished, or one that loses its best weights."""
-    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
     hourly(10).to_csv(tmp_path / "data.csv", index=False)
     argv = ["fit", "data.csv", "--model", "gru", *QUICK, "--out", "m"]
     with subprocess.Popen(

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import math
-import shutil
 import signal
 import subprocess
 import sys
@@ -64,20 +63,17 @@ print(json.dumps({"code": code, "loaded": loaded, "calls": {name: n for (name, o
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
+def place(home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
     """A fresh folder with the user in it, and the notes of the library kept."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(logging.getLogger("tsforge"), "propagate", True)
     caplog.set_level(logging.WARNING, "tsforge")
-    return tmp_path
+    return home
 
 
 @pytest.fixture
-def database(place: Path, empty_store: Path) -> Path:
+def database(place: Path, store_at_home: Path) -> Path:
     """The store of that folder, which is there already."""
-    shutil.copyfile(empty_store, place / "mlflow.db")
-    return place / "mlflow.db"
+    return place / store_at_home.name
 
 
 def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any) -> None:

@@ -185,17 +185,15 @@ def test_checkpoints_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "blend"])
-def test_a_recorded_ensemble_is_reproduced(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_recorded_ensemble_is_reproduced(kind: str, store_at_home: Path) -> None:
     hourly().to_csv("data.csv", index=False)
     experiment = small(ensemble=2) if kind == "ensemble" else tsforge.build(_common() | blend(1, 1, 2))
     with Tracker() as store:
-        recording.fit(experiment, fitting.prepare(experiment, "data.csv"), tmp_path / "m", store)
-    assert {n for (n,) in query(Path("mlflow.db"), "select distinct key from metrics")} >= {
+        recording.fit(experiment, fitting.prepare(experiment, "data.csv"), Path("m"), store)
+    assert {n for (n,) in query(store_at_home, "select distinct key from metrics")} >= {
         "val/loss", "val/loss_2" if kind == "ensemble" else "val/loss_3"
     }  # fmt: skip
-    found = reproduction.reproduce(runs(Path("mlflow.db"))[0][1])
+    found = reproduction.reproduce(runs(store_at_home)[0][1])
     assert found.largest < 1e-9
 
 
