@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 # Before torch is imported: waiting threads spin, so two test processes on two cores would slow each other twentyfold.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -35,3 +36,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     store.connect(f"sqlite:///{file}")
     return file
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh folder with the user in it, and no other store named."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def store_at_home(home: Path, empty_store: Path) -> Path:
+    """The store of that folder, which is there already."""
+    return Path(shutil.copyfile(empty_store, home / "mlflow.db"))

@@ -39,13 +39,11 @@ ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(home: Path) -> Path:
     """A folder with the tables, the models and the study, and the user in it."""
     for name in ("tables", "models", "study"):
-        shutil.copytree(HERE / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
+        shutil.copytree(HERE / name, home / name)
+    return home
 
 
 @pytest.fixture
@@ -198,10 +196,10 @@ def test_a_model_recorded_then_forecasts_as_then(store: Path) -> None:
         np.testing.assert_allclose(served.iloc[:, 1:].to_numpy(float), plain.iloc[:, 1:], rtol=1e-6)
 
 
-def test_runs_are_recorded_as_then(store: Path) -> None:
+def test_runs_are_recorded_as_then(store: Path, empty_store: Path) -> None:
     """Prevents: a parameter, tag or metric that a dashboard or a query of then no longer finds under its name."""
     known = _recorded(store)
-    store.unlink()
+    shutil.copyfile(empty_store, store)
     for words in MADE["RECORDED"]:
         _said(*words)
     runs = _recorded(store)
@@ -213,10 +211,10 @@ def test_runs_are_recorded_as_then(store: Path) -> None:
         assert {name: names[name] for name in numbers} == pytest.approx(numbers, rel=0 if SAME else 1e-3), key
 
 
-def test_a_run_that_waited_is_delivered(store: Path) -> None:
+def test_a_run_that_waited_is_delivered(store: Path, empty_store: Path) -> None:
     """Prevents: runs of then that a later version leaves on the disk, or delivers in part."""
     ((_, known),) = [run for run in _recorded(store) if run[0] == "linear-load-h6"]
-    store.unlink()
+    shutil.copyfile(empty_store, store)
     _extract("waiting.tar.gz", store.parent)
     (lines,) = store.parent.glob(".tsforge/runs/*/journal.jsonl")
     lines.write_text(lines.read_text().replace(MADE["NOWHERE"], f"sqlite:///{store}"))

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.helpers.stores import query
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 
 SMALL = """
@@ -49,10 +48,7 @@ data.path = "m3-yearly"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("compare")
-    n = 24 * 20
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv(place / "load.csv", index=False)
+    hourly(20).to_csv(place / "load.csv", index=False)
     (place / "two.toml").write_text(SMALL)
     return place
 

@@ -12,21 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 
 QUICK = ["--max-steps", "4", "--set", "model.width=8"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(home: Path) -> Path:
     """A fresh folder with one ordinary table, and the user in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    n = 24 * 12
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv("data.csv", index=False)
-    return tmp_path
+    hourly(12).to_csv("data.csv", index=False)
+    return home
 
 
 def test_fit_in_a_pipe(folder: Path) -> None:
@@ -99,6 +95,7 @@ def test_the_same_command_twice_gives_the_same_numbers(folder: Path, capsys: pyt
     assert (folder / "models").is_dir()
 
 
+@pytest.mark.usefixtures("store_at_home")
 def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from mlflow.tracking import MlflowClient
 

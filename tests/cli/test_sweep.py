@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.helpers.stores import environment, query, runs, wait_for
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 
 QUICK = [
@@ -25,18 +24,13 @@ QUICK = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(home: Path) -> Path:
     """A fresh folder with one ordinary table, and the user in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    n = 24 * 14
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    pd.DataFrame({"time": pd.date_range("2024-03-01", periods=n, freq="h"), "load": load.round(3)}).to_csv(
-        "data.csv", index=False
-    )
-    return tmp_path
+    hourly(14).to_csv("data.csv", index=False)
+    return home
 
 
+@pytest.mark.usefixtures("store_at_home")
 def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a promise of the command that is not kept; what it says is held against its files and MLflow."""
     asked = "--models lstm,gru --trials 4 --refit 1 --seeds 2 --out s --pruner none"

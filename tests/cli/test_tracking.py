@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import tsforge
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
+from tests.helpers.tables import hourly
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.cli.main import run
 
@@ -63,13 +63,6 @@ print(*(process.exitcode for process in processes))
 """
 
 
-def table(path: Path, seed: int = 0) -> None:
-    n = 24 * 10
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(seed).normal(size=n)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv(path, index=False)
-
-
 @dataclass(frozen=True)
 class Recorded:
     """A folder in which a gru was fitted and registered, a naive model fitted, and a linear one backtested."""
@@ -94,7 +87,7 @@ def recorded(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        table(folder / "data.csv")
+        hourly(10).to_csv(folder / "data.csv", index=False)
         yield Recorded(
             folder,
             _first("fit", "data.csv", "--model", "gru", *QUICK, "--register", "shop", "--alias", "champion"),
@@ -216,7 +209,7 @@ def test_runs_reproduce(recorded: Recorded, capsys: pytest.CaptureFixture[str]) 
         assert "tsforge runs reproduce RUN DATA" in gone
         assert run(["runs", "reproduce", name, str(moved), "--no-track", "--quiet"]) == 0
         assert "the scores agree" in capsys.readouterr().out
-        table(data, seed=1)
+        hourly(10, seed=1).to_csv(data, index=False)
         changed = refused(capsys, "runs", "reproduce", name, "--no-track", "--quiet")
         digest = query(recorded.database, "select digest from datasets where name = 'data.csv'")[0][0]
         assert f"recorded is {digest}" in changed
@@ -304,23 +297,20 @@ def test_nothing_waits(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -
     assert document(capsys, "runs", "sync") == {"delivered": 0, "waiting": 0, "runs": {}}
 
 
-def test_not_tracked_leaves_no_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_not_tracked_leaves_no_trace(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a database or a journal that nobody asked for."""
-    monkeypatch.chdir(tmp_path)
-    table(tmp_path / "data.csv")
+    hourly(10).to_csv("data.csv", index=False)
     argv = ["data.csv", "--model", "naive", "--horizon", "6", "--no-track", "--quiet"]
     found = document(capsys, "fit", *argv, "--out", "m")
     assert (found["run"], found["url"]) == (None, None)
     assert document(capsys, "backtest", *argv, "--windows", "3")["run"] is None
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "m"]
+    assert sorted(p.name for p in home.iterdir()) == ["data.csv", "m"]
 
 
-def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path, empty_store: Path) -> None:
+@pytest.mark.usefixtures("store_at_home")
+def test_ctrl_c_ends_the_run_as_killed(tmp_path: Path) -> None:
     """Prevents: an interrupted fit that MLflow shows as finished, or one that loses its best weights."""
-    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
-    table(tmp_path / "data.csv")
+    hourly(10).to_csv(tmp_path / "data.csv", index=False)
     argv = ["fit", "data.csv", "--model", "gru", *QUICK, "--out", "m"]
     with subprocess.Popen(
         [sys.executable, "-c", GATED, *argv], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True,
@@ -351,7 +341,7 @@ def _points(database: Path, count: int) -> bool:
 
 def test_fits_at_once_in_a_new_folder(tmp_path: Path) -> None:
     """Prevents: fits that fail, or runs that are lost, because they begin together where no database is yet."""
-    table(tmp_path / "data.csv")
+    hourly(10).to_csv(tmp_path / "data.csv", index=False)
     argv = ["fit", "data.csv", "--model", "naive", "--horizon", "6", "--quiet"]
     command = [sys.executable, "-c", SEVERAL, *argv]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
@@ -365,7 +355,7 @@ def test_fits_at_once_in_a_new_folder(tmp_path: Path) -> None:
 
 def test_a_server_that_is_killed_in_the_middle_of_a_fit(tmp_path: Path) -> None:
     """Prevents: a training lost with its server, points of its curve lost, or there twice once it is back."""
-    table(tmp_path / "data.csv")
+    hourly(10).to_csv(tmp_path / "data.csv", index=False)
     server = Server(tmp_path / "server")
     server.start()
     argv = ["fit", "data.csv", "--model", "gru", *QUICK, "--out", "m", "--tracking-uri", server.uri]

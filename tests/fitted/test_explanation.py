@@ -10,24 +10,13 @@ import pytest
 from statsmodels.tsa.stattools import acf
 
 import tsforge
+from tests.helpers.tables import daily
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.fitted import explanation
 from tsforge.plotting import explanation as maps
 
 H, L = 7, 28
 SMALL = {"data.horizon": H, "data.context": L, "model.width": 8, "model.backbone.heads": 2, "train.max_steps": 5}
-
-
-def daily(names: tuple[str, ...] = ("north", "south"), n: int = 90, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    parts = [
-        pd.DataFrame({
-            "item": name, "date": pd.date_range("2024-01-01", periods=n, freq="D").strftime("%d/%m/%Y"),
-            "sold": (50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + rng.normal(size=n)).round(2),
-        })
-        for name in names
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
 
 
 @pytest.fixture(scope="module")

@@ -13,22 +13,13 @@ import polars as pl
 import pytest
 
 import tsforge
+from tests.helpers.tables import daily
 from tsforge.cli.main import run
 from tsforge.data import tidy
 from tsforge.fitted import directory
 from tsforge.model.heads import LEVELS
 
-
-def daily(names: tuple[str, ...] = ("b", "a"), n: int = 90, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    parts = [
-        pd.DataFrame({
-            "item": name, "date": pd.date_range("2024-01-01", periods=n, freq="D").strftime("%d/%m/%Y"),
-            "sold": 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + rng.normal(size=n),
-        })
-        for name in names
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+NAMES = ("b", "a")  # not in the order of the alphabet
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +28,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     experiment = tsforge.build(
         {"data.horizon": 7, "data.context": 28, "model.kind": "gru", "model.width": 8, "train.max_steps": 30}
     )
-    tsforge.fit(experiment, daily(), out=out)
+    tsforge.fit(experiment, daily(NAMES), out=out)
     return out
 
 
 def test_columns_types_and_order_of_the_input(model: Path) -> None:
-    frame = tsforge.predict(model, daily()).frame
+    frame = tsforge.predict(model, daily(NAMES)).frame
     assert list(frame.columns) == ["item", "date", "forecast", *(f"q{level}" for level in LEVELS)]
     assert frame["item"].tolist() == ["b"] * 7 + ["a"] * 7
     assert frame["date"].tolist()[:7] == [f"{d:02d}/03/2024" for d in range(31, 32)] + [
@@ -51,7 +42,7 @@ def test_columns_types_and_order_of_the_input(model: Path) -> None:
 
 
 def test_int_ids_and_datetimes_keep_their_types(tmp_path: Path) -> None:
-    data = daily()
+    data = daily(NAMES)
     data["item"] = data["item"].map({"b": 7, "a": 3})
     data["date"] = pd.to_datetime(data["date"], format="%d/%m/%Y").dt.tz_localize("Europe/Berlin")
     data.to_parquet(tmp_path / "data.parquet")
@@ -67,7 +58,7 @@ def test_int_ids_and_datetimes_keep_their_types(tmp_path: Path) -> None:
 
 
 def test_roll_out_equals_feeding_forecasts_back_by_hand(model: Path) -> None:
-    data = daily()
+    data = daily(NAMES)
     rolled = tsforge.predict(model, data, horizon=17).frame
     fed = data
     blocks = []
@@ -81,7 +72,7 @@ def test_roll_out_equals_feeding_forecasts_back_by_hand(model: Path) -> None:
 
 
 def test_shorter_horizon_is_the_beginning_of_the_longer_one(model: Path) -> None:
-    full, short = tsforge.predict(model, daily()), tsforge.predict(model, daily(), horizon=3)
+    full, short = tsforge.predict(model, daily(NAMES)), tsforge.predict(model, daily(), horizon=3)
     np.testing.assert_array_equal(full.point[:, :3], short.point)
 
 
@@ -94,13 +85,13 @@ def test_a_series_never_seen_and_a_polars_frame(model: Path) -> None:
 
 
 def test_forecast_of_one_series_does_not_depend_on_the_others(model: Path) -> None:
-    both = tsforge.predict(model, daily()).frame
+    both = tsforge.predict(model, daily(NAMES)).frame
     alone = tsforge.predict(model, daily(("b",))).frame
     np.testing.assert_allclose(both.loc[both["item"] == "b", "forecast"], alone["forecast"], rtol=1e-5)
 
 
 def test_series_end_where_their_own_data_ends(model: Path) -> None:
-    data = daily()
+    data = daily(NAMES)
     data = data.drop(data[data["item"] == "a"].index[-10:])
     frame = tsforge.predict(model, data).frame
     assert frame.loc[frame["item"] == "a", "date"].iloc[0] == "21/03/2024"
@@ -108,7 +99,7 @@ def test_series_end_where_their_own_data_ends(model: Path) -> None:
 
 
 def test_quantiles_ascend_and_the_middle_one_is_the_forecast(model: Path) -> None:
-    result = tsforge.predict(model, daily())
+    result = tsforge.predict(model, daily(NAMES))
     assert (np.diff(result.quantiles, axis=-1) >= 0).all()  # a corrected level may stop at its neighbour
     assert (np.diff(result.quantiles[..., [0, 5, 10]], axis=-1) > 0).all()
     np.testing.assert_array_equal(result.quantiles[..., result.levels.index(0.5)], result.point)
@@ -116,15 +107,15 @@ def test_quantiles_ascend_and_the_middle_one_is_the_forecast(model: Path) -> Non
 
 def test_chosen_quantiles_are_columns_of_all_of_them(model: Path) -> None:
     """Prevents: levels cut before intervals are corrected in pairs, columns in another order than their names."""
-    full = tsforge.predict(model, daily()).frame
-    few = tsforge.predict(model, daily(), quantiles=[0.9, 0.1, 0.1]).frame
+    full = tsforge.predict(model, daily(NAMES)).frame
+    few = tsforge.predict(model, daily(NAMES), quantiles=[0.9, 0.1, 0.1]).frame
     pd.testing.assert_frame_equal(few, full[["item", "date", "forecast", "q0.1", "q0.9"]])
-    assert list(tsforge.predict(model, daily(), quantiles=[]).frame.columns) == ["item", "date", "forecast"]
+    assert list(tsforge.predict(model, daily(NAMES), quantiles=[]).frame.columns) == ["item", "date", "forecast"]
 
 
 def test_quantiles_on_the_command_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "d.csv"
-    daily().to_csv(path, index=False)
+    daily(NAMES).to_csv(path, index=False)
     assert run(["predict", str(model), str(path), "--quantiles", "0.5,0.95", "--output", str(tmp_path / "f.csv")]) == 0
     assert list(pd.read_csv(tmp_path / "f.csv").columns) == ["item", "date", "forecast", "q0.5", "q0.95"]
     capsys.readouterr()
@@ -152,9 +143,9 @@ def test_quantiles_are_the_networks_own_apart_by_the_corrections(model: Path) ->
     """Prevents: corrections in other units than they were learned in, of another step, or not applied at all."""
     loaded = directory.load(model)
     assert loaded.calibration is not None
-    found, raw = (tsforge.predict(m, daily()) for m in (loaded, replace(loaded, calibration=None)))
+    found, raw = (tsforge.predict(m, daily(NAMES)) for m in (loaded, replace(loaded, calibration=None)))
     np.testing.assert_array_equal(found.point, raw.point)
-    sold = daily()["sold"].to_numpy().reshape(2, 90)
+    sold = daily(NAMES)["sold"].to_numpy().reshape(2, 90)
     least = 0.01 * float(loaded.network.scaler.least[0])
     moved = 0
     for i in range(2):
@@ -175,7 +166,7 @@ def test_quantiles_are_the_networks_own_apart_by_the_corrections(model: Path) ->
 def test_every_block_of_a_roll_out_is_corrected(model: Path) -> None:
     """Prevents: corrected intervals that end where the trained horizon does."""
     loaded = directory.load(model)
-    found, raw = (tsforge.predict(m, daily(), horizon=14) for m in (loaded, replace(loaded, calibration=None)))
+    found, raw = (tsforge.predict(m, daily(NAMES), horizon=14) for m in (loaded, replace(loaded, calibration=None)))
     np.testing.assert_array_equal(found.point, raw.point)
     apart = np.abs(found.quantiles - raw.quantiles)[..., [0, 10]].max(axis=(0, 2, 3))
     assert (apart[:7] > 0).all()
@@ -188,18 +179,18 @@ def test_a_point_forecast_comes_with_ranges() -> None:
         "data.horizon": 7, "data.context": 28, "model.kind": "rnn", "model.width": 4, "train.max_steps": 3,
         "model.head.type": "point",
     })  # fmt: skip
-    model = tsforge.fit(experiment, daily()).model
-    found = tsforge.predict(model, daily())
+    model = tsforge.fit(experiment, daily(NAMES)).model
+    found = tsforge.predict(model, daily(NAMES))
     assert found.levels == LEVELS
     assert (np.diff(found.quantiles, axis=-1) >= 0).all()
     np.testing.assert_array_equal(found.quantiles[..., LEVELS.index(0.5)], found.point)
     assert list(found.frame.columns[2:]) == ["forecast", *(f"q{level}" for level in LEVELS)]
-    assert tsforge.predict(replace(model, calibration=None), daily()).levels == ()
+    assert tsforge.predict(replace(model, calibration=None), daily(NAMES)).levels == ()
 
 
 def test_json_is_one_document_on_stdout(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "d.csv"
-    daily().to_csv(path, index=False)
+    daily(NAMES).to_csv(path, index=False)
     assert run(["predict", str(model), str(path), "--json", "--horizon", "2"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["series"] == 2
@@ -208,7 +199,7 @@ def test_json_is_one_document_on_stdout(model: Path, tmp_path: Path, capsys: pyt
 
 def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
-    daily().to_csv(path, index=False)
+    daily(NAMES).to_csv(path, index=False)
     assert run(["predict", str(model), str(path), "--output", str(tmp_path / "f.csv")]) == 0
     written = pd.read_csv(tmp_path / "f.csv")
     expected = tsforge.predict(model, path).frame
@@ -218,7 +209,7 @@ def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) 
 
 def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them() -> None:
     """Prevents: zeros, or another series' value, as the covariate of steps that nobody knows yet."""
-    data = daily()
+    data = daily(NAMES)
     data["rain"] = np.arange(len(data), dtype=float)
     data.loc[data["item"] == "b", "rain"] = np.where(np.arange(90) == 88, 5.0, np.nan)
     experiment = tsforge.build({

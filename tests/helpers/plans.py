@@ -1,12 +1,10 @@
-"""A small table, and the type of the fixture that makes plans over it."""
+"""Settings of small trials, and the type of the fixture that makes plans over a small table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from optuna import Study
 
 from tsforge.data.dataset import read, resolve
@@ -24,13 +22,6 @@ from tsforge.sweeping.workers.job import Job
 Make = Callable[..., Plan]
 
 SMALL = {"model.width": "choice(8,16)", "model.backbone.layers": 1, "model.backbone.dropout": 0.0}
-
-
-def hourly(days: int = 16) -> pd.DataFrame:
-    """A day's wave with noise."""
-    n = 24 * days
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    return pd.DataFrame({"time": pd.date_range("2024-03-01", periods=n, freq="h"), "load": load.round(3)})
 
 
 def resolved(experiment: Experiment) -> Experiment:

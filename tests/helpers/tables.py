@@ -1,4 +1,4 @@
-"""Small tables for the tests of the data layer."""
+"""Small tables."""
 
 from __future__ import annotations
 
@@ -38,4 +38,23 @@ def walk(lengths: tuple[int, ...] = (60,), freq: str = "D", seed: int = 0) -> pd
         })
         for i, n in enumerate(lengths)
     ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def hourly(days: int = 16, seed: int = 0, *, gap: bool = False) -> pd.DataFrame:
+    """A day's wave with noise: time, load. With a gap three values are missing on the second day."""
+    n = 24 * days
+    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(seed).normal(size=n)
+    load[30 : 33 if gap else 30] = np.nan
+    return pd.DataFrame({"time": pd.date_range("2024-03-01", periods=n, freq="h"), "load": load.round(3)})
+
+
+def daily(names: tuple[str, ...] = ("north", "south"), n: int = 90, seed: int = 0) -> pd.DataFrame:
+    """A week's wave with noise for each name: item, date as text with the day first, sold."""
+    rng = np.random.default_rng(seed)
+    dates = pd.date_range("2024-01-01", periods=n, freq="D").strftime("%d/%m/%Y")
+    wave = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7)
+    parts = [
+        pd.DataFrame({"item": name, "date": dates, "sold": (wave + rng.normal(size=n)).round(2)}) for name in names
+    ]
     return pd.concat(parts, ignore_index=True)

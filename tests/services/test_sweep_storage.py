@@ -11,9 +11,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.helpers.plans import SMALL, hourly, resolved
+from tests.helpers.plans import SMALL, resolved
 from tests.helpers.server import Postgres
 from tests.helpers.stores import wait_for
+from tests.helpers.tables import hourly
 from tsforge.settings import build
 from tsforge.sweeping import trials
 from tsforge.sweeping.config import Plan, SweepConfig

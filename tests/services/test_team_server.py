@@ -13,7 +13,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from mlflow.entities import LoggedModelStatus, Metric, Param
@@ -21,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tests.helpers.server import Server, environment
+from tests.helpers.tables import hourly
 from tests.helpers.team import Team, unavailable
 
 COLLEAGUE = ("colleague", "quite another password")
@@ -230,10 +230,7 @@ QUICK = ["--horizon", "6", "--max-steps", "4", "--set", "model.width=8"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one ordinary table."""
     place = tmp_path_factory.mktemp("user")
-    n = 24 * 12
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24) + np.random.default_rng(0).normal(size=n)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load.round(3)}).to_csv(place / "data.csv", index=False)
+    hourly(12).to_csv(place / "data.csv", index=False)
     return place
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.plans import SMALL, Make, hourly, resolved
+from tests.helpers.plans import SMALL, Make, resolved
+from tests.helpers.tables import hourly
 from tsforge.sweeping.config import Plan, plan
 
 

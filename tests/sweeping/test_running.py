@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tsforge
-from tests.helpers.plans import hourly
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 from tsforge.errors import ConfigError
 
@@ -17,11 +17,9 @@ SPACE = {"model.width": "choice(8,16)", "model.backbone.layers": 1, "train.batch
 SEARCH = {"trials": 3, "refit": 1, "seeds": 2, "pruner": "none", "sampler": "random"}
 
 
-def test_a_frame_a_path_and_the_command_agree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_frame_a_path_and_the_command_agree(capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a second way of sweeping that means something else."""
-    monkeypatch.chdir(tmp_path)
     hourly().to_csv("data.csv", index=False)
     experiment = tsforge.build(SETTINGS)
     by_frame = tsforge.sweep(experiment, hourly(), SEARCH, SPACE, out="frame")

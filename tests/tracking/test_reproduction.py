@@ -7,25 +7,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 import tsforge
 from tests.helpers.stores import content, query, runs
+from tests.helpers.tables import hourly
 from tsforge.errors import DataError, TrackingError
 from tsforge.model.zoo import ZOO
 from tsforge.plotting import forecasts, training
 from tsforge.tracking import recording, reproduction, store
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
-
-
-def hourly(seed: int = 0) -> pd.DataFrame:
-    n = 24 * 14
-    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * np.random.default_rng(seed).normal(size=n)
-    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load.round(3)})
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +31,7 @@ def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.setattr(forecasts, "held_out", lambda *_: None)
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        hourly().to_csv("data.csv", index=False)
+        hourly(14).to_csv("data.csv", index=False)
         with Tracker() as tracker:
             for kind in [*ZOO, "memory"]:
                 model = "linear" if kind == "memory" else kind
@@ -46,7 +39,7 @@ def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 if "backbone" in ZOO[model]:
                     values["model.width"] = 16
                 experiment = tsforge.build(values | {"name": f"{kind}-fit"})
-                dataset = fitting.prepare(experiment, hourly() if kind == "memory" else "data.csv")
+                dataset = fitting.prepare(experiment, hourly(14) if kind == "memory" else "data.csv")
                 recording.fit(experiment, dataset, folder / "models" / kind, tracker)
         assert len(runs(folder / "mlflow.db")) == len(ZOO) + 1
         shutil.rmtree(folder / "models")  # what is reproduced comes from the store
@@ -72,10 +65,10 @@ def test_every_named_model_gives_the_same_scores_again(kind: str, folder: Path) 
 def test_other_data_is_refused(folder: Path, tmp_path: Path) -> None:
     """Prevents: scores of other data called a reproduction."""
     digest = query(folder / "mlflow.db", "select digest from datasets where name = 'data.csv'")[0][0]
-    hourly(seed=1).to_csv(tmp_path / "other.csv", index=False)
-    changed = hourly()
+    hourly(14, seed=1).to_csv(tmp_path / "other.csv", index=False)
+    changed = hourly(14)
     changed.loc[5, "load"] += 0.001
-    for other in (tmp_path / "other.csv", changed, hourly().iloc[:-1]):
+    for other in (tmp_path / "other.csv", changed, hourly(14).iloc[:-1]):
         with pytest.raises(DataError) as problem:
             reproduction.reproduce(name_of(folder, "naive"), other)
         assert f"recorded is {digest}" in problem.value.message
@@ -85,8 +78,8 @@ def test_other_data_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_the_same_data_from_elsewhere_is_the_same_data(folder: Path, tmp_path: Path) -> None:
     """Prevents: a copy, or a frame of the same values, that is refused for where it lies."""
     shutil.copy("data.csv", tmp_path / "moved.csv")
-    hourly().to_parquet(tmp_path / "data.parquet")
-    for same in (tmp_path / "moved.csv", tmp_path / "data.parquet", hourly()):
+    hourly(14).to_parquet(tmp_path / "data.parquet")
+    for same in (tmp_path / "moved.csv", tmp_path / "data.parquet", hourly(14)):
         assert reproduction.reproduce(name_of(folder, "naive"), same).agrees
 
 
@@ -95,7 +88,7 @@ def test_data_that_was_in_memory_must_be_named(folder: Path) -> None:
     name = name_of(folder, "memory")
     with pytest.raises(DataError, match="it was in memory"):
         reproduction.reproduce(name)
-    assert reproduction.reproduce(name, hourly()).agrees
+    assert reproduction.reproduce(name, hourly(14)).agrees
 
 
 def test_another_result_does_not_agree(folder: Path) -> None:

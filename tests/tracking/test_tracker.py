@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import math
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
+from tests.helpers.tables import hourly
 from tsforge.tracking import courier, journal
 from tsforge.tracking import tracker as tracking
 from tsforge.tracking.delivery import Delivered
@@ -65,20 +63,17 @@ print(json.dumps({"code": code, "loaded": loaded, "calls": {name: n for (name, o
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
+def place(home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
     """A fresh folder with the user in it, and the notes of the library kept."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(logging.getLogger("tsforge"), "propagate", True)
     caplog.set_level(logging.WARNING, "tsforge")
-    return tmp_path
+    return home
 
 
 @pytest.fixture
-def database(place: Path, empty_store: Path) -> Path:
+def database(place: Path, store_at_home: Path) -> Path:
     """The store of that folder, which is there already."""
-    shutil.copyfile(empty_store, place / "mlflow.db")
-    return place / "mlflow.db"
+    return place / store_at_home.name
 
 
 def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any) -> None:
@@ -227,10 +222,7 @@ def test_a_run_that_is_written_is_left_alone_by_sync(place: Path) -> None:
 
 def test_the_process_that_trains_knows_nothing_of_mlflow(database: Path, place: Path) -> None:
     """Prevents: training that waits for MLflow, shares its interpreter with it, or writes something at every step."""
-    n = 24 * 12
-    load = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    pd.DataFrame({"time": times, "load": load}).to_csv("data.csv", index=False)
+    hourly(12).to_csv("data.csv", index=False)
     argv = ["fit", "data.csv", "--horizon", "6", "--model", "gru", "--max-steps", "60", "--set", "model.width=8"]
     done = subprocess.run(
         [sys.executable, "-c", FIT, *argv, "--quiet", "--json", "--out", "m"], cwd=place, env=environment(),

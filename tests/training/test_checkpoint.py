@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 import tsforge
+from tests.helpers.tables import hourly
 from tsforge.data.dataset import Dataset, prepare
 from tsforge.experiment import Experiment
 from tsforge.training.checkpoint import Checkpoint
@@ -24,14 +23,6 @@ class KilledError(Exception):
     """What a test does to a training."""
 
 
-def hourly() -> pd.DataFrame:
-    """A day's wave with noise and a few gaps."""
-    n = 24 * 12
-    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * np.random.default_rng(3).normal(size=n)
-    load[30:33] = np.nan
-    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
-
-
 def prepared(kind: str, **settings: object) -> tuple[Experiment, Dataset]:
     """60 steps of some six epochs, with dropout, validated every third step."""
     quick = {
@@ -39,7 +30,7 @@ def prepared(kind: str, **settings: object) -> tuple[Experiment, Dataset]:
         "data.horizon": 6, "data.context": 24, "train.max_steps": 60, "train.batch_size": 16, "train.patience": 99,
     }  # fmt: skip
     experiment = tsforge.build(quick | settings)
-    return experiment, prepare(experiment.data, hourly(), experiment.model)
+    return experiment, prepare(experiment.data, hourly(12, seed=3, gap=True), experiment.model)
 
 
 def until(step: int) -> object:

@@ -12,6 +12,7 @@ import torch
 
 import tsforge
 from tests.helpers.stores import query, runs
+from tests.helpers.tables import hourly
 from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.sweeping.config import SweepConfig, of_experiment, plan
@@ -22,12 +23,6 @@ from tsforge.training import ensemble, fitting, single
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Round, Tick
 from tsforge.training.loop import TrainingLoop
-
-
-def hourly(days: int = 16, seed: int = 0) -> pd.DataFrame:
-    n = 24 * days
-    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * np.random.default_rng(seed).normal(size=n)
-    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load.round(3)})
 
 
 def small(**settings: object) -> tsforge.Experiment:
@@ -190,24 +185,22 @@ def test_checkpoints_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "blend"])
-def test_a_recorded_ensemble_is_reproduced(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_recorded_ensemble_is_reproduced(kind: str, store_at_home: Path) -> None:
     hourly().to_csv("data.csv", index=False)
     experiment = small(ensemble=2) if kind == "ensemble" else tsforge.build(_common() | blend(1, 1, 2))
     with Tracker() as store:
-        recording.fit(experiment, fitting.prepare(experiment, "data.csv"), tmp_path / "m", store)
-    assert {n for (n,) in query(Path("mlflow.db"), "select distinct key from metrics")} >= {
+        recording.fit(experiment, fitting.prepare(experiment, "data.csv"), Path("m"), store)
+    assert {n for (n,) in query(store_at_home, "select distinct key from metrics")} >= {
         "val/loss", "val/loss_2" if kind == "ensemble" else "val/loss_3"
     }  # fmt: skip
-    found = reproduction.reproduce(runs(Path("mlflow.db"))[0][1])
+    found = reproduction.reproduce(runs(store_at_home)[0][1])
     assert found.largest < 1e-9
 
 
 def test_a_sweep_trains_single_networks_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     made = plan({"ensemble": 5, "model.kind": "gru", "data.horizon": 6}, None, {}, [("train.lr", "log(1e-4,1e-2)")])
     assert made.bases["gru"].ensemble == 1
-    assert "--ensemble 5" in caplog.text
+    assert "ensemble=5" in caplog.text
     assert of_experiment(small(ensemble=5), SweepConfig(), {"train.lr": [0.1, 0.2]}).bases["gru"].ensemble == 1
     with pytest.raises(ConfigError, match="made of models"):
         plan({"model.kind": "auto"}, None, {}, [("train.lr", "log(1e-4,1e-2)")])

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import tsforge
+from tests.helpers.tables import hourly
 from tsforge.experiment import TrainConfig
 from tsforge.model.heads import LEVELS
 from tsforge.training.events import Round
@@ -29,15 +30,6 @@ NAMES = (
 )  # fmt: skip
 
 
-def hourly(days: int = 20, seed: int = 0) -> pd.DataFrame:
-    """A day's wave with noise and a few gaps."""
-    n = 24 * days
-    noise = np.random.default_rng(seed).normal(size=n)
-    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * noise
-    load[30:33] = np.nan
-    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
-
-
 def small(kind: str = "gru", **settings: object) -> tsforge.Experiment:
     values = {"model.kind": kind, "data.horizon": 6, "data.context": 24, "train.max_steps": 12}
     if kind in NAMES[:6]:
@@ -48,7 +40,7 @@ def small(kind: str = "gru", **settings: object) -> tsforge.Experiment:
 @pytest.mark.parametrize("kind", NAMES)
 def test_every_named_model_fits_saves_and_predicts_the_same_bits(kind: str, tmp_path: Path) -> None:
     """Prevents: weights or settings lost on the way to disk, and a model tied to the place it was written to."""
-    data = hourly()
+    data = hourly(20, gap=True)
     fitted = tsforge.fit(small(kind), data, out=tmp_path / "model")
     before = tsforge.predict(fitted.model, data)
     shutil.move(tmp_path / "model", tmp_path / "elsewhere")
@@ -67,12 +59,12 @@ def test_an_experiment_that_is_settled_stays_as_it_is(kind: str, context: int | 
     experiment = small(kind, **{"data.context": context} if context else {})
     if context is None:
         experiment = experiment.model_copy(update={"data": experiment.data.model_copy(update={"context": None})})
-    settled = experiment.on(prepare(experiment, hourly(14)).config)
-    assert settled.on(prepare(settled, hourly(14)).config) == settled
+    settled = experiment.on(prepare(experiment, hourly(14, gap=True)).config)
+    assert settled.on(prepare(settled, hourly(14, gap=True)).config) == settled
 
 
 def test_same_seed_same_bits_other_seed_other_bits() -> None:
-    data = hourly()
+    data = hourly(20, gap=True)
     a, b = (tsforge.fit(small(), data) for _ in range(2))
     c = tsforge.fit(small(seed=2), data)
     assert a.scores == b.scores
@@ -86,14 +78,14 @@ def test_global_random_state_is_left_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    tsforge.fit(small(), hourly())
+    tsforge.fit(small(), hourly(20, gap=True))
     assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("kind", ["gru", "transformer", "naive", "linear"])
 def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
     """Prevents: scalers, season, categories, or weights that have seen the test part."""
-    data = hourly()
+    data = hourly(20, gap=True)
     other = data.copy()
     fixed = {"data.validation": 48, "data.test": 48}
     other.loc[len(data) - 48 :, "load"] = 1e4 + np.arange(48) ** 2
@@ -116,7 +108,7 @@ def test_best_weights_are_put_back() -> None:
     settings = {"train.schedule": "constant", "train.lr": 0.3, "train.max_steps": 20, "train.patience": 20}
     fitted = tsforge.fit(
         small("lstm", **settings),
-        hourly(),
+        hourly(20, gap=True),
         report=lambda r: rounds.append(r) if isinstance(r, Round) else None,
     )
     best = min(r.validation for r in rounds)
@@ -130,19 +122,21 @@ def test_best_weights_are_put_back() -> None:
 
 
 def test_patience_stops_early() -> None:
-    fitted = tsforge.fit(small("lstm", **{"train.lr": 1.0, "train.patience": 1, "train.max_steps": 200}), hourly())
+    fitted = tsforge.fit(
+        small("lstm", **{"train.lr": 1.0, "train.patience": 1, "train.max_steps": 200}), hourly(20, gap=True)
+    )
     assert fitted.stop == "patience"
     assert fitted.rounds[-1].step < 200
     assert not fitted.rounds[-1].best
 
 
 def test_max_time_stops() -> None:
-    fitted = tsforge.fit(small("lstm", **{"train.max_time": 0.5, "train.max_steps": 100_000}), hourly())
+    fitted = tsforge.fit(small("lstm", **{"train.max_time": 0.5, "train.max_steps": 100_000}), hourly(20, gap=True))
     assert fitted.stop == "time"
 
 
 def test_epochs_bound_the_steps() -> None:
-    fitted = tsforge.fit(small("rnn", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly())
+    fitted = tsforge.fit(small("rnn", **{"train.epochs": 1, "train.max_steps": 10_000}), hourly(20, gap=True))
     windows = len(fitted.dataset.parts.train.origins)
     assert fitted.rounds[-1].step == -(-windows // TrainConfig().batch_size)
 
@@ -150,7 +144,9 @@ def test_epochs_bound_the_steps() -> None:
 def test_divergence_is_an_error_not_a_model_of_nan() -> None:
     """Prevents: NaN that trains to NaN without a word."""
     with pytest.raises(tsforge.TsforgeError, match="diverged") as caught:
-        tsforge.fit(small("rnn", **{"train.lr": 1e30, "train.warmup": 0.0, "model.scaling": "none"}), hourly())
+        tsforge.fit(
+            small("rnn", **{"train.lr": 1e30, "train.warmup": 0.0, "model.scaling": "none"}), hourly(20, gap=True)
+        )
     assert "train.lr" in caught.value.hint
 
 
@@ -217,7 +213,7 @@ def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    hourly().to_csv(path, index=False)
+    hourly(20, gap=True).to_csv(path, index=False)
     command = [
         sys.executable, "-m", "tsforge", "fit", str(path), "--horizon", "6", "--context", "24", "--model", "lstm",
         "--max-steps", "200000", "--set", "train.patience=100000", "--out", str(tmp_path / "m"), "--no-track",
@@ -240,7 +236,7 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber", "scaled-mae", "scaled-pinball"])
 def test_intervals_are_calibrated_whatever_the_loss(loss: str, tmp_path: Path) -> None:
     """Prevents: a model without intervals, or one whose loss is lost on the way to disk."""
-    data = hourly(40)
+    data = hourly(40, gap=True)
     settings = {"model.head.loss": loss, "train.max_steps": 150, "model.backbone.decode": "parallel"}
     fitted = tsforge.fit(small("lstm", **settings), data, out=tmp_path / "model")
     assert fitted.model.levels == LEVELS
@@ -255,7 +251,7 @@ def test_the_unit_of_a_series_does_not_matter(kind: str) -> None:
     """Prevents: small series flattened because others in the table are a million times larger."""
     parts = []
     for name, unit in (("large", 1e6), ("middle", 1.0), ("small", 1e-4)):
-        frame = hourly(seed=7)
+        frame = hourly(20, seed=7, gap=True)
         parts.append(frame.assign(name=name, load=frame["load"] * unit))
     data = pd.concat(parts, ignore_index=True)
     result = tsforge.predict(tsforge.fit(small(kind, **{"data.id": "name", "data.target": "load"}), data).model, data)
@@ -266,20 +262,20 @@ def test_the_unit_of_a_series_does_not_matter(kind: str) -> None:
 
 def test_time_up_before_the_first_validation_still_keeps_validated_weights() -> None:
     """Prevents: a --max-time too short for a validation that ends with weights nobody looked at."""
-    fitted = tsforge.fit(small("gru", **{"train.max_time": 1e-6, "train.max_steps": 1000}), hourly())
+    fitted = tsforge.fit(small("gru", **{"train.max_time": 1e-6, "train.max_steps": 1000}), hourly(20, gap=True))
     assert fitted.stop == "time"
     assert [(r.step, r.best) for r in fitted.rounds] == [(1, True)]
 
 
 def test_the_last_steps_are_validated_too() -> None:
     """Prevents: a number of steps that is no multiple of the interval leaving the last ones unjudged."""
-    fitted = tsforge.fit(small("rnn", **{"train.max_steps": 43, "train.patience": 99}), hourly())
+    fitted = tsforge.fit(small("rnn", **{"train.max_steps": 43, "train.patience": 99}), hourly(20, gap=True))
     assert [r.step for r in fitted.rounds][-2:] == [42, 43]
 
 
 def test_ctrl_c_while_the_data_is_read_says_that_nothing_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    hourly().to_csv(path, index=False)
+    hourly(20, gap=True).to_csv(path, index=False)
     code = (
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell runs behind itself

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 import tsforge
+from tests.helpers.tables import hourly
 from tsforge.data.dataset import Dataset, prepare
 from tsforge.experiment import Experiment
 from tsforge.training import fitting, single, stacked
@@ -16,21 +16,13 @@ from tsforge.training.events import Round
 from tsforge.training.loop import Trained
 
 
-def hourly() -> pd.DataFrame:
-    """A day's wave with noise and a few gaps."""
-    n = 24 * 12
-    load = 100 + 20 * np.sin(2 * np.pi * np.arange(n) / 24) + 2 * np.random.default_rng(3).normal(size=n)
-    load[30:33] = np.nan
-    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=n, freq="h"), "load": load})
-
-
 def prepared(kind: str = "gru", **settings: object) -> tuple[Experiment, Dataset]:
     quick = {
         "model.kind": kind, "model.width": 8, "data.horizon": 6, "data.context": 24, "train.max_steps": 40,
         "train.batch_size": 16, "train.patience": 99,
     }  # fmt: skip
     experiment = tsforge.build(quick | settings)
-    return experiment, prepare(experiment.data, hourly(), experiment.model)
+    return experiment, prepare(experiment.data, hourly(12, seed=3, gap=True), experiment.model)
 
 
 def together(*several: tuple[Experiment, Dataset]) -> list[Trained]:

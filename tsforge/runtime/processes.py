@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = str(Path(__file__).parents[1])  # where this package lies, which need not be installed
+ROOT = str(Path(__file__).parents[2])  # where this package lies, which need not be installed
 
 
 def start(

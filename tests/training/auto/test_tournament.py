@@ -157,29 +157,21 @@ def test_it_beats_the_baselines_and_is_made_again_bit_by_bit(tmp_path: Path) -> 
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
 
 
-def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(store_at_home: Path) -> None:
     """Prevents: a run that holds the question, so that another tournament is held on another machine's clock."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     waves(300).to_csv("data.csv", index=False)
     with Tracker() as tracker:
-        fitted, _ = recording.fit(
-            auto("nlinear"), fitting.prepare(auto("nlinear"), "data.csv"), tmp_path / "m", tracker
-        )
-    found = reproduction.reproduce(runs(Path("mlflow.db"))[0][1])
+        fitted, _ = recording.fit(auto("nlinear"), fitting.prepare(auto("nlinear"), "data.csv"), Path("m"), tracker)
+    found = reproduction.reproduce(runs(store_at_home)[0][1])
     assert found.recorded.params["model.kind"] == "auto"
     assert found.largest < 1e-9
     assert found.scores["test/mase"][1] == pytest.approx(next(iter(fitted.scores.values()))["mase"], rel=1e-5)
-    kept = {name.rpartition("/")[2] for name in content(Path("mlflow.db"), found.recorded.id)["files"]}
+    kept = {name.rpartition("/")[2] for name in content(store_at_home, found.recorded.id)["files"]}
     assert "tournament.csv" in kept
 
 
-def test_the_command_line_ends_with_a_table_or_a_document(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("home")
+def test_the_command_line_ends_with_a_table_or_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     waves(300).to_csv("data.csv", index=False)
     argv = ["fit", "data.csv", "--horizon", "6", "--model", "auto", "--set", "model.candidates=nlinear", "--max-time",
             "1000s", "--max-steps", "30", "--no-track"]  # fmt: skip
