@@ -74,9 +74,7 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
             log.warning(
-                "model settings of %s belong to another model and are left out: %s",
-                source,
-                listing(sorted(dropped)),
+                "model settings of %s belong to another model and are left out: %s", source, listing(sorted(dropped))
             )
     values = merge(values, given)
     return parse(Experiment, values, source=source)

@@ -107,10 +107,8 @@ def _check(card: Card, content: bytes, what: str) -> None:
     """Raises DataError for a file that is not the one the card describes."""
     digest = hashlib.sha256(content).hexdigest()
     if card.sha256 and digest != card.sha256:
-        raise DataError(
-            f"data set '{card.name}': {what} has sha256 {digest}, the card says {card.sha256}",
-            "it changed or was damaged on the way: place the right file in a folder that TSFORGE_DATA names",
-        )
+        hint = "it changed or was damaged on the way: place the right file in a folder that TSFORGE_DATA names"
+        raise DataError(f"data set '{card.name}': {what} has sha256 {digest}, the card says {card.sha256}", hint)
 
 
 def _download(card: Card) -> bytes:
@@ -118,10 +116,8 @@ def _download(card: Card) -> bytes:
         with urlopen(card.address, timeout=60) as answer:
             return bytes(answer.read())
     except (URLError, HTTPException, TimeoutError, OSError, ValueError) as problem:
-        raise DataError(
-            f"data set '{card.name}' cannot be fetched from {card.address}: {problem}",
-            f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names",
-        ) from None
+        hint = f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names"
+        raise DataError(f"data set '{card.name}' cannot be fetched from {card.address}: {problem}", hint) from None
 
 
 def _from_package(card: Card) -> bytes:

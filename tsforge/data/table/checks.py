@@ -41,10 +41,8 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
     infinite = np.flatnonzero(np.abs(values) > LARGEST)
     if len(infinite):
         i = int(infinite[0])
-        raise DataError(
-            f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})",
-            "leave the field empty where the value is missing",
-        )
+        hint = "leave the field empty where the value is missing"
+        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})", hint)
     return values
 
 
@@ -129,17 +127,14 @@ class Rows:
         if inferred is not None:
             return inferred
         if off < 0:
-            raise DataError(
-                f"{self.frame.name}: every series has one row, so the frequency cannot be seen",
-                "pass data.freq (as h, D, MS), or check data.id",
-            )
+            hint = "pass data.freq (as h, D, MS), or check data.id"
+            raise DataError(f"{self.frame.name}: every series has one row, so the frequency cannot be seen", hint)
         before = show_time(self.stamps[off - 1], self.schema)
         hint = "pass data.freq for the grid you mean, or resample the table to one"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         raise DataError(
-            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid",
-            hint,
+            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid", hint
         )
 
     def _check_same(self, inferred: Frequency | None, fitted: Frequency) -> None:

@@ -137,10 +137,8 @@ def _columns(path: Path, sample: list[str], delimiter: str) -> tuple[str, ...]:
     numbers = [bool(_NUMBER.fullmatch(n)) for n in names]
     every = all(d or n for d, n in zip(dates, numbers, strict=True))
     if len(names) > 1 and (every or (any(dates) and any(numbers))):
-        raise DataError(
-            f"{path}: the first line holds values, not column names: {listing(names, 4)}",
-            "add a header line, such as time,value",
-        )
+        hint = "add a header line, such as time,value"
+        raise DataError(f"{path}: the first line holds values, not column names: {listing(names, 4)}", hint)
     return tuple(name or f"Unnamed: {i}" for i, name in enumerate(names))
 
 

@@ -47,10 +47,8 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     lenient: take every column that could be the target, to look at them all.
     """
     if len(frame.data.columns) == 1:
-        raise DataError(
-            f"{frame.name}: only one column, '{frame.data.columns[0]}'",
-            "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar",
-        )
+        hint = "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar"
+        raise DataError(f"{frame.name}: only one column, '{frame.data.columns[0]}'", hint)
     named = [c for c in (config.time,) if c]
     named += [*config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, named)
@@ -103,10 +101,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass data.time=COLUMN")
     numbers = [c for c in named if types.is_numeric_dtype(data[c])]
     if len(numbers) > 1:
-        raise DataError(
-            f"{frame.name}: several columns could be the time: {listing(numbers)}",
-            "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00",
-        )
+        hint = "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00"
+        raise DataError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint)
     counting = [c for c in free if types.is_numeric_dtype(data[c]) and _counts(data[c])]
     for choice in (numbers, counting, counted):
         if len(choice) == 1:
@@ -114,10 +110,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     text = [c for c in named if not types.is_numeric_dtype(data[c])]
     if len(text) == 1:  # a column of that name whose values are no dates: the reader will say which
         return text[0]
-    raise DataError(
-        f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}",
-        "pass data.time=COLUMN (dates, or numbers that count the steps)",
-    )
+    hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
+    raise DataError(f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}", hint)
 
 
 def _counts(column: pd.Series) -> bool:
@@ -142,10 +136,8 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
         if types.is_numeric_dtype(column) or text.empty or not text.str.fullmatch(formats.CLOCK_ALONE).all():
             continue
         if frame.data[time].duplicated().any():
-            raise DataError(
-                f"{frame.name}: '{time}' holds the days and '{name}' the hours",
-                "join them into one column, as 2024-01-31 13:00",
-            )
+            hint = "join them into one column, as 2024-01-31 13:00"
+            raise DataError(f"{frame.name}: '{time}' holds the days and '{name}' the hours", hint)
 
 
 def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
@@ -221,10 +213,8 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if types.is_numeric_dtype(data[c]))
-    raise DataError(
-        f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}",
-        f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}",
-    )
+    hint = f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}"
+    raise DataError(f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}", hint)
 
 
 def _amounts(column: pd.Series) -> bool:

@@ -107,10 +107,8 @@ def load_like(source: Any, schema: Schema) -> Table:
             "write the times as in the training data",
         )
     if times.timezone is not None and schema.timezone is None:
-        raise DataError(
-            f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})",
-            "the training data had none: write the times as there",
-        )
+        hint = "the training data had none: write the times as there"
+        raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
     return _arrange(frame, roles, times, None, schema)
 
 
@@ -188,10 +186,8 @@ def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tu
         part, distinct = pd.factorize(column)
         missing = np.flatnonzero(part < 0)
         if len(missing):
-            raise DataError(
-                f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'",
-                "fill in the id or delete the row",
-            )
+            hint = "fill in the id or delete the row"
+            raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
         codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
