@@ -18,7 +18,7 @@ from tsforge.data import split, statistics
 from tsforge.data.catalog import find
 from tsforge.data.dataset import Dataset, Sizes
 from tsforge.data.loader import pick_device
-from tsforge.data.panel import Panel, build
+from tsforge.data.panel import Ints, Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
@@ -221,15 +221,15 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
 
 
-def _seen(model: Model, panel: Panel) -> split.Ints:
+def _seen(model: Model, panel: Panel) -> Ints:
     """The first row of each series that the model was neither trained on nor chosen by; of a new series its first."""
     starts = panel.offsets[:-1]
     ordinals = np.array([model.facts.seen.get(panel.key(i), panel.first[i]) for i in range(len(panel))])
-    rows: split.Ints = np.clip(starts + ordinals - panel.first, starts, panel.ends)
+    rows: Ints = np.clip(starts + ordinals - panel.first, starts, panel.ends)
     return rows
 
 
-def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> Windows:
+def _unseen(windows: Windows, seen: Ints, model: Model, panel: Panel) -> Windows:
     """Those whose truth the model has not seen, with a warning of how many are left out."""
     H = model.shape.horizon
     longest = int(panel.lengths.max(initial=0))

@@ -6,15 +6,12 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsforge.data.panel import Panel
+from tsforge.data.panel import Ints, Panel
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
-
-Ints = NDArray[np.int64]
 
 SHARE = 0.1  # of the median series, for validation and for test
 MOST_VALIDATION = 1024  # windows per validation: enough to choose weights by, cheap enough to do often
@@ -80,7 +77,6 @@ def long_context(usual: int, season: int, history: int) -> int:
     """The default context of tokens of stretches or channels: 14 seasons, 336 steps at most.
 
     usual: what a model of single steps has by default, and the least.
-    season: steps of one season.
     history: steps of the median training part, of which a context takes a quarter at most.
     """
     return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))
@@ -117,7 +113,6 @@ def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = No
 def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | None = None) -> Parts:
     """The windows of every part.
 
-    panel, cuts: what is cut, and where.
     context, horizon: steps before and behind the origin of a window.
     history: least number of steps before the origin of a training window, as in `windows.cut`.
     Raises DataError when no series is long enough, naming the rows that it takes.

@@ -73,8 +73,8 @@ def check_columns(frame: Frame, names: list[str] | tuple[str, ...]) -> None:
     columns = [str(c) for c in frame.data.columns]
     for name in names:
         if name not in columns:
-            near = nearest(name, columns)
-            raise DataError(f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}")
+            hint = nearest(name, columns) or f"columns: {listing(columns, 20)}"
+            raise DataError(f"{frame.name}: there is no column '{name}'", hint)
 
 
 def looks_like_dates(column: pd.Series) -> bool:
@@ -82,9 +82,7 @@ def looks_like_dates(column: pd.Series) -> bool:
     if types.is_datetime64_any_dtype(column):
         return True
     sample = column.dropna().head(_SAMPLE)
-    if types.is_numeric_dtype(column) or sample.empty:
-        return False
-    return share_read(sample) > 0.8
+    return not (types.is_numeric_dtype(column) or sample.empty) and share_read(sample) > 0.8
 
 
 def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
@@ -133,9 +131,8 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
     for name in free:
         column = frame.data[name]
         text = column.dropna().head(_SAMPLE).astype(str).str.strip()
-        if types.is_numeric_dtype(column) or text.empty or not text.str.fullmatch(formats.CLOCK_ALONE).all():
-            continue
-        if frame.data[time].duplicated().any():
+        number = types.is_numeric_dtype(column) or text.empty
+        if not number and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.data[time].duplicated().any():
             hint = "join them into one column, as 2024-01-31 13:00"
             raise DataError(f"{frame.name}: '{time}' holds the days and '{name}' the hours", hint)
 
@@ -160,12 +157,11 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
-        raise DataError(
-            f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass data.id=COLUMN"
-        )
-    for several in (named, candidates):
-        if len(several) > 1 and data.duplicated([*several, time]).sum() <= most:
-            return _needed(data, time, several, most)
+        several = listing(preferred)
+        raise DataError(f"{frame.name}: several columns could name the series: {several}", "pass data.id=COLUMN")
+    for names in (named, candidates):
+        if len(names) > 1 and data.duplicated([*names, time]).sum() <= most:
+            return _needed(data, time, names, most)
     return ()
 
 
