@@ -155,9 +155,7 @@ def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
         return
     which = np.unique(table.series[late])
     of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
-    log.warning(
-        "the last %d rows%s have no target; the forecast begins after the last one that has", int(late.sum()), of
-    )
+    log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)
 
 
 def _report_precision(table: Table) -> None:

@@ -88,10 +88,8 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
     share = max(horizon, round(SHARE * median))
     for name, asked in (("validation", validation), ("test", test)):
         if asked and asked < horizon:
-            raise DataError(
-                f"{panel.name}: data.{name} of {asked} steps is shorter than the horizon of {horizon}",
-                f"ask for {horizon} steps or more, or a shorter data.horizon",
-            )
+            short = f"data.{name} of {asked} steps is shorter than the horizon of {horizon}"
+            raise DataError(f"{panel.name}: {short}", f"ask for {horizon} steps or more, or a shorter data.horizon")
     asked_for = (share if validation is None else validation) + (share if test is None else test)
     default = share if median >= 2 * horizon + asked_for else horizon
     return (default if validation is None else validation), (default if test is None else test)
@@ -124,15 +122,14 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         longest = int(panel.lengths.max(initial=0))
         needed = 1 + horizon + cuts.held_out
         if longest >= needed:
-            raise DataError(
-                f"{panel.name}: no window of {context}+{horizon} steps has an observed target on both sides",
-                "too much is missing: fill gaps before, or take a shorter horizon",
-            )
+            window = f"no window of {context}+{horizon} steps"
+            hint = "too much is missing: fill gaps before, or take a shorter horizon"
+            raise DataError(f"{panel.name}: {window} has an observed target on both sides", hint)
+        less = " or data.test=0" if np.any(cuts.test > cuts.origin) else ""
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
-            f"bring {needed} rows, or take a shorter data.horizon"
-            + (" or data.test=0" if np.any(cuts.test > cuts.origin) else ""),
+            f"bring {needed} rows, or take a shorter data.horizon{less}",
         )
     unused = np.setdiff1d(np.arange(len(panel)), train.series)
     if len(unused):

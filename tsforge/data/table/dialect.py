@@ -79,8 +79,6 @@ def _head(path: Path, compression: str | None) -> bytes:
     try:
         with gzip.open(path) if compression else path.open("rb") as file:
             head = file.read(SAMPLE)
-    except PermissionError:
-        raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
     except (OSError, EOFError) as problem:
         raise DataError(f"{path}: damaged {compression or ''} file: {problem}", "write the file again") from None
     if not head.strip():
