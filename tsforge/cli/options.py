@@ -17,6 +17,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "seed": "seed", "ensemble": "ensemble",
 }  # fmt: skip
 
+Flag = Annotated[bool, Parameter(negative="")]
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_folder
+from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
 from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
@@ -21,21 +21,12 @@ if TYPE_CHECKING:
 
 
 def backtest(
-    source: str | None = None,
-    data: str | None = None,
-    /,
-    *,
-    roll: RollOptions | None = None,
-    options: FitOptions | None = None,
-    record: TrackOptions | None = None,
+    source: str | None = None, data: str | None = None, /, *, roll: RollOptions | None = None,
+    options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    by: Literal["step", "series"] | None = None,
-    coverage: Annotated[bool, Parameter(negative="")] = False,
-    output: str | None = None,
-    plot: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
+    plot: str | None = None, quiet: Flag = False, json: Flag = False,
+) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
 
     MODEL [DATA] rolls a fitted model; DATA fits on the way; PROTOCOL.toml runs what it says.

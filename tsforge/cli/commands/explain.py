@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import model_folder
+from tsforge.cli.options import Flag, model_folder
 from tsforge.cli.output import check_overwrites, echo, print_json, print_notes, print_table
 from tsforge.runtime.numbers import figure
 
@@ -18,21 +16,11 @@ SHOWN = 5  # past steps, and lags, that are printed
 
 
 def explain(
-    model: str,
-    data: str | None = None,
-    /,
-    *,
-    plot: str | None = None,
-    output: str | None = None,
-    method: Literal["attention", "gradient"] | None = None,
-    series: str | None = None,
-    origin: str | None = None,
-    target: str | None = None,
-    step: int | None = None,
-    tracking_uri: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    model: str, data: str | None = None, /, *, plot: str | None = None, output: str | None = None,
+    method: Literal["attention", "gradient"] | None = None, series: str | None = None, origin: str | None = None,
+    target: str | None = None, step: int | None = None, tracking_uri: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Show which steps of the past a forecast looks at.
 
     Parameters

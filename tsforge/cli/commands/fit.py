@@ -8,11 +8,9 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import FitOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
 from tsforge.runtime.numbers import duration
@@ -31,17 +29,10 @@ STOPS = {
 
 
 def fit(
-    data: str | None = None,
-    /,
-    *,
-    options: FitOptions | None = None,
-    out: str | None = None,
-    record: TrackOptions | None = None,
-    register: str | None = None,
-    alias: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    data: str | None = None, /, *, options: FitOptions | None = None, out: str | None = None,
+    record: TrackOptions | None = None, register: str | None = None, alias: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
     Columns, frequency and season are detected where they are unambiguous.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import Columns
+from tsforge.cli.options import Columns, Flag
 from tsforge.cli.output import echo, print_json, print_notes, print_table
 
 
@@ -19,7 +17,7 @@ def inspect(
     time: str | None = None,
     id: Columns = (),  # type: ignore[assignment]  # noqa: A002
     freq: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Show what tsforge sees in a table, and a command to start with.
 

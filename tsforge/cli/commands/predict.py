@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import model_folder
+from tsforge.cli.options import Flag, model_folder
 from tsforge.cli.output import check_overwrites, echo, print_json, print_notes
 
 
 def predict(
-    model: str,
-    data: str | None = None,
-    /,
-    *,
-    output: str | None = None,
-    plot: str | None = None,
-    horizon: int | None = None,
-    quantiles: str | None = None,
-    tracking_uri: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
+    horizon: int | None = None, quantiles: str | None = None, tracking_uri: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
     Parameters

@@ -13,15 +13,9 @@ if TYPE_CHECKING:
 
 
 def serve(
-    model: str,
-    /,
-    *,
-    port: int = 5001,
-    host: str = "127.0.0.1",
-    workers: int = 1,
-    timeout: int = 60,
+    model: str, /, *, port: int = 5001, host: str = "127.0.0.1", workers: int = 1, timeout: int = 60,
     tracking_uri: str | None = None,
-) -> int:
+) -> int:  # fmt: skip
     """Answer forecasts over HTTP with MLflow's scoring server, until Ctrl-C.
 
     Parameters

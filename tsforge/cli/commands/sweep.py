@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import FitOptions, SweepOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, SweepOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
 
@@ -25,19 +23,10 @@ ROWS = 15  # of the leaderboard on a terminal
 
 
 def sweep(
-    source: str | None = None,
-    data: str | None = None,
-    /,
-    *,
-    search: SweepOptions | None = None,
-    options: FitOptions | None = None,
-    out: str | None = None,
-    storage: str | None = None,
-    record: TrackOptions | None = None,
-    dashboard: Annotated[bool, Parameter(negative="")] = False,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    source: str | None = None, data: str | None = None, /, *, search: SweepOptions | None = None,
+    options: FitOptions | None = None, out: str | None = None, storage: str | None = None,
+    record: TrackOptions | None = None, dashboard: Flag = False, quiet: Flag = False, json: Flag = False,
+) -> int:  # fmt: skip
     """Search the settings, the architecture too, and fit a model with the best.
 
     The same command goes on with a search that was stopped. --set fixes a setting that the search would vary.
