@@ -22,6 +22,7 @@ from tsforge.sweeping.space import Space, space
 
 LATENCY, PARAMETERS = "latency", "parameters"
 FILE = "sweep.json"
+ROUNDS = 20  # reports of a training: what pruners count by, however long it is
 _UNITS = ("model.scaling", "model.head.")  # what changes the units or the kind of the loss
 
 
@@ -148,9 +149,6 @@ class Plan(Config):
         files.write(folder / FILE, self.json_text())
 
 
-ROUNDS = 20  # reports of a training: what pruners count by, however long it is
-
-
 def load(folder: Path) -> Plan:
     """The plan of a sweep's folder."""
     import json
@@ -176,11 +174,8 @@ def plan(
     sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
     first = single(build(overrides, file), "a sweep")
     overrides = overrides | {"ensemble": 1}
-    names = sweep.models or (first.model.kind,)
-    bases = {}
-    for name in names:
-        same = name == first.model.kind
-        bases[name] = first if same else build(overrides | {"model.kind": name}, file)
+    own = first.model.kind
+    bases = {n: first if n == own else build(overrides | {"model.kind": n}, file) for n in sweep.models or (own,)}
     asked = _flat(tables["space"])
     varied = {s.path for s in space(bases, asked).settings}
     asked |= {path: value for path, value in overrides.items() if path in varied}
@@ -193,8 +188,7 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
     ranges: of the space, by dotted path: an expression, a list of choices, or a value.
     """
     experiment = single(experiment, "a sweep")
-    names = sweep.models or (experiment.model.kind,)
-    bases = dict.fromkeys(names, experiment)
+    bases = dict.fromkeys(sweep.models or (experiment.model.kind,), experiment)
     for name in bases.keys() - {experiment.model.kind}:
         bases[name] = experiment.model_copy(update={"model": build({"model.kind": name}).model})
     return checked(Plan(bases=bases, space=_flat(ranges), sweep=sweep))
@@ -209,18 +203,14 @@ def checked(plan: Plan) -> Plan:
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:
         if setting.path.startswith(_UNITS) and (compares_losses or "val/loss" in sweep.objectives):
-            raise ConfigError(
-                f"{setting.name} changes the units of the loss, by which trials are "
-                + ("compared" if "val/loss" in sweep.objectives else "pruned"),
-                "fix it, or take sweep.pruner=none and an objective such as val/mase",
-            )
+            use = "compared" if "val/loss" in sweep.objectives else "pruned"
+            text = f"{setting.name} changes the units of the loss, by which trials are {use}"
+            raise ConfigError(text, "fix it, or take sweep.pruner=none and an objective such as val/mase")
     if sweep.pruner == "wilcoxon" and (sweep.folds < 2 or len(sweep.objectives) > 1):
         raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add sweep.folds=8, or take another")
     if sweep.sampler in ("gp", "cmaes") and len(plan.bases) > 1:
-        raise ConfigError(
-            f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
-            "take sweep.sampler=tpe, or one model",
-        )
+        text = f"the sampler {sweep.sampler} knows no conditional settings, which several models have"
+        raise ConfigError(text, "take sweep.sampler=tpe, or one model")
     if sweep.address is not None and sweep.engine != "ray":
         raise ConfigError("an address is that of a Ray cluster", "add sweep.engine=ray")
     if not varied and len(plan.bases) == 1:

@@ -88,9 +88,7 @@ def sweep(tracker: Tracker, plan: Plan, options: RunOptions) -> Iterator[journal
 
 def record_for(tracker: Tracker, run: journal.Run) -> Record | None:
     """What a worker is told of the run."""
-    if run.folder is None:
-        return None
-    return Record(tracker.uri, tracker.experiment, run.name, run.key)
+    return None if run.folder is None else Record(tracker.uri, tracker.experiment, run.name, run.key)
 
 
 def finished(run: journal.Run, folder: Path, rows: list[Row], plan: Plan) -> None:

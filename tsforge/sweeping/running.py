@@ -173,10 +173,8 @@ def _search(study: Study, plan: Plan, workspace: Workspace, record: Record | Non
         progress("search", tally, total)
         if tally.failed >= FAILURES and tally.failed == tally.finished:
             last = [t for t in trials.counted(history) if t.state.name == "FAIL"][-1]
-            raise TrainingError(
-                f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}",
-                f"read {workspace.folder / 'logs'}, mend it, and name another `out`",
-            )
+            text = f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}"
+            raise TrainingError(text, f"read {workspace.folder / 'logs'}, mend it, and name another `out`")
 
     return _work(study, plan, job, look)
 

@@ -35,7 +35,7 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class PastTrial:
     """Answers a space with the values that a trial once had."""
 
     params: Mapping[str, Any]
@@ -123,7 +123,7 @@ class Space:
 
     def experiment(self, params: Mapping[str, Any]) -> Experiment:
         """The experiment of a trial."""
-        return self.suggest(Recorded(params))
+        return self.suggest(PastTrial(params))
 
     def defaults(self, model: str) -> dict[str, Any]:
         """The values by name with which an architecture starts, so far as they lie in the space."""

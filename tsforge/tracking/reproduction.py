@@ -117,20 +117,17 @@ def _source(run: Recorded, recorded: dict[str, str]) -> str:
     place = recorded.get("source", recording.MEMORY)
     if place == recording.MEMORY or not Path(place).exists():
         where = "it was in memory" if place == recording.MEMORY else place
-        raise DataError(
-            f"run {run.name}: its data is not at hand ({where})", "name it: tsforge runs reproduce RUN DATA"
-        )
+        text = f"run {run.name}: its data is not at hand ({where})"
+        raise DataError(text, "name it: tsforge runs reproduce RUN DATA")
     return place
 
 
 def _check(panel: Panel, recorded: dict[str, str], run: Recorded) -> None:
     """Raises DataError for other data than the recorded."""
     if recorded and panel.digest() != recorded["digest"]:
-        raise DataError(
-            f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}, recorded is "
-            f"{recorded['digest']} of {recorded['name']}",
-            "name the file as it was: tsforge runs reproduce RUN DATA",
-        )
+        text = f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}"
+        text += f", recorded is {recorded['digest']} of {recorded['name']}"
+        raise DataError(text, "name the file as it was: tsforge runs reproduce RUN DATA")
 
 
 def _warn(run: Recorded) -> None:

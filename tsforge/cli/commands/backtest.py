@@ -159,10 +159,8 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
     if given.get("data.horizon") == experiment.data.horizon:
         extra.remove("data.horizon")
     if extra:
-        raise ConfigError(
-            f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
-            "leave these flags out, or backtest the table itself, which fits on the way",
-        )
+        text = f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed"
+        raise ConfigError(text, "leave these flags out, or backtest the table itself, which fits on the way")
     own = for_model(experiment.backtest).model_dump()
     rolling = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
     return BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))

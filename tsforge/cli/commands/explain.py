@@ -121,18 +121,10 @@ def _print(result: Explanation, summary: dict[str, Any], files: list[str]) -> No
     lags = sorted(summary["lags"], key=lambda row: -row["mean"])[:SHOWN]
     total = sum(row["mean"] for row in summary["past"]) or 1.0
     echo()
-    print_table(
-        ["past step", "value", "mean", "share"],
-        [
-            [row["time"], figure(row["value"]), figure(row["mean"]), f"{100 * row['mean'] / total:.1f} %"]
-            for row in steps
-        ],
-    )
+    rows = [[s["time"], figure(s["value"]), figure(s["mean"]), f"{100 * s['mean'] / total:.1f} %"] for s in steps]
+    print_table(["past step", "value", "mean", "share"], rows)
     echo()
-    print_table(
-        ["lag", "mean", "autocorrelation"],
-        [[str(row["lag"]), figure(row["mean"]), figure(row["autocorrelation"])] for row in lags],
-        left=(),
-    )
+    rows = [[str(lag["lag"]), figure(lag["mean"]), figure(lag["autocorrelation"])] for lag in lags]
+    print_table(["lag", "mean", "autocorrelation"], rows, left=())
     for name in files:
         echo(f"written to {name}")

@@ -29,11 +29,9 @@ def workers(plan: Plan, jobs: Sequence[Job]) -> Iterator[WorkerPool]:
     if plan.sweep.engine == "ray" and not jobs[0].refit:
         with ray.connected(plan.sweep.address, len(jobs), plan.json_text()) as cluster:
             if cluster.elsewhere and jobs[0].url is None:
-                raise ConfigError(
-                    f"the cluster has other machines ({listing(cluster.elsewhere)}), "
-                    "and a study in a folder is for this one alone",
-                    "name a database with `storage` postgresql+psycopg://...",
-                )
+                text = f"the cluster has other machines ({listing(cluster.elsewhere)})"
+                hint = "name a database with `storage` postgresql+psycopg://..."
+                raise ConfigError(f"{text}, and a study in a folder is for this one alone", hint)
             with WorkerPool(jobs, cluster.start) as pool:
                 yield pool
         return

@@ -134,10 +134,8 @@ class WorkerPool:
             if code < 0 and not self.stopping:
                 self.restarts += 1
                 if self.restarts > RESTARTS:
-                    raise TrainingError(
-                        f"workers were killed {self.restarts} times, the last by signal {-code}",
-                        "there may be too little memory for so many: take fewer sweep.workers",
-                    )
+                    text = f"workers were killed {self.restarts} times, the last by signal {-code}"
+                    raise TrainingError(text, "there may be too little memory for so many: take fewer sweep.workers")
                 self.running[index] = self.start(self.jobs[index])
 
 
