@@ -123,12 +123,16 @@ class Plan(Config):
         return space(self.bases, self.space)
 
     @property
+    def first(self) -> Experiment:
+        """Of the bases the first, whose data and seed are those of all."""
+        return next(iter(self.bases.values()))
+
+    @property
     def title(self) -> str:
         """The study's name, else as "lstm-gru-demand-h48"; a folder can have it."""
-        first = next(iter(self.bases.values()))
         kinds = "-".join(self.bases) if len(self.bases) <= 4 else f"{len(self.bases)}-models"
-        rest = first.model_copy(update={"name": None}).title.removeprefix(first.model.kind)
-        return re.sub(r"[^\w.-]+", "_", self.sweep.study or first.name or kinds + rest)
+        rest = self.first.model_copy(update={"name": None}).title.removeprefix(self.first.model.kind)
+        return re.sub(r"[^\w.-]+", "_", self.sweep.study or self.first.name or kinds + rest)
 
     def decisive(self) -> dict[str, Any]:
         """By path, everything that a trial's value depends on: what two starts of one study must share."""

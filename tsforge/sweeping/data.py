@@ -30,10 +30,9 @@ class SweepData:
     @classmethod
     def read(cls, plan: Plan) -> SweepData:
         """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
-        base = next(iter(plan.bases.values()))
-        _, panel = datasets.read(base.data, None)
+        _, panel = datasets.read(plan.first.data, None)
         if plan.digest and panel.digest() != plan.digest:
-            text = f"{base.data.path} has changed since the sweep began"
+            text = f"{plan.first.data.path} has changed since the sweep began"
             raise DataError(text, "name another `out` for another sweep")
         return cls(panel, plan.sweep.folds)
 

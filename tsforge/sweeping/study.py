@@ -97,10 +97,7 @@ def storage(place: Place) -> BaseStorage:
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
-    """A sampler by name.
-
-    seed: another one in every worker and at every start, or all would draw the same.
-    """
+    """A sampler by name; its seed is another one in every worker and at every start, or all would draw the same."""
     from importlib.metadata import PackageNotFoundError, version
 
     from optuna import samplers

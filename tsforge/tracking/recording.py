@@ -95,10 +95,7 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
 
 
 class Recorder(ExitStack):
-    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none.
-
-    command: the line that makes it again.
-    """
+    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none."""
 
     def __init__(self, tracker: Tracker, command: str) -> None:
         super().__init__()

@@ -61,7 +61,7 @@ def reproduce(
     uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
     tracker: records the second time too, with a tag that names the first.
     report: called with the events of the fit.
-    Computed with as many threads as then, on which the last digits depend.
+    Computed with as many threads as then: sums are rounded differently with another number.
     Raises TrackingError for a run that says too little, DataError where the data is not the recorded data.
     """
     client = store.reading(store.address(uri))
@@ -76,7 +76,6 @@ def reproduce(
     recorded = runs.dataset(client, run)
     source = data if data is not None else _source(run, recorded)
     _warn(run)
-    # As many threads as then: sums are rounded differently with another number.
     with threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
         if kind == "fit":
             dataset = fitting.prepare(experiment, source)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
-from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
+from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -54,13 +54,14 @@ def backtest(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
-    from tsforge.backtesting.scoreboard import Scoreboard, document
+    from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
     from tsforge.cli.tables import backtest as scores
     from tsforge.tracking.recording import Recorder
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
-    _check(roll, output, plot)
-    check_overwrites([output, plot], [source, data, options.config])
+    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
+    check_metrics(roll.metrics)
+    check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
     with record.tracker() as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
@@ -91,20 +92,6 @@ def _print(texts: list[Text], written: list[str | None]) -> None:
     for name in written:
         if name is not None:
             echo(f"written {name}")
-
-
-def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
-    """Refuse what is wrong before anything is read. Raises ConfigError."""
-    from tsforge.backtesting.scoreboard import check_metrics
-    from tsforge.plotting.style import check_path
-    from tsforge.runtime import files
-
-    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
-    check_metrics(roll.metrics)
-    if output is not None:
-        files.check_path(Path(output), (".csv", ".md"))
-    if plot is not None:
-        check_path(Path(plot))
 
 
 Work = tuple["Experiment | str", str | None, "BacktestConfig | None"]

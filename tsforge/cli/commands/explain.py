@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tsforge.cli.options import Flag, model_folder
-from tsforge.cli.output import check_overwrites, echo, print_json, print_notes, print_table
+from tsforge.cli.output import check_targets, echo, print_json, print_notes, print_table
 from tsforge.runtime.numbers import figure
 
 if TYPE_CHECKING:
@@ -53,14 +53,8 @@ def explain(
     print_notes(quiet=quiet)
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
-    from tsforge.plotting.style import check_path
-    from tsforge.runtime import files
 
-    if output is not None:
-        files.check_path(Path(output), (".npz", ".csv", ".parquet"))
-    if plot is not None:
-        check_path(Path(plot))
-    check_overwrites([output, plot], [data])
+    check_targets(output, (".npz", ".csv", ".parquet"), plot, [data])
     result = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
     c, way = result.target(target), method or result.methods[0]
     summary = _summary(result, way, c, step)

@@ -61,7 +61,7 @@ def sweep(
         from tsforge.tracking.recording import RunOptions
 
         draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
-        if data is None and next(iter(draft.bases.values())).data.path is None:
+        if data is None and draft.first.data.path is None:
             options.refuse_swallowed_table("sweep")
         settled = running.settle(draft, data)
         workspace = Workspace.at(out or f"sweeps/{settled.title}", storage)
@@ -95,11 +95,11 @@ def _dashboard(plan: Plan, workspace: Workspace) -> Iterator[None]:
 
 def _print_plan(plan: Plan, folder: Path) -> None:
     """What will be done, in two lines."""
-    sweep, first = plan.sweep, next(iter(plan.bases.values()))
+    sweep = plan.sweep
     varied = [s for s in plan.search_space.settings if not s.fixed]
     processes = f"{sweep.workers} workers" if sweep.workers > 1 else "1 worker"
     status(
-        f"{', '.join(plan.bases)} on {', '.join(first.data.target)}: {sweep.trials} trials, {processes}; "
+        f"{', '.join(plan.bases)} on {', '.join(plan.first.data.target)}: {sweep.trials} trials, {processes}; "
         f"{' and '.join(sweep.objectives)}, sampler {sweep.sampler}, pruner {sweep.pruner}"
     )
     status("space: " + ", ".join(f"{s.name} {s.text}" for s in varied))

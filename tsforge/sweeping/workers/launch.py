@@ -37,6 +37,5 @@ def workers(plan: Plan, jobs: Sequence[Job]) -> Iterator[WorkerPool]:
         return
     threads = share(len(jobs), os.cpu_count() or 1)
     threaded = [replace(job, threads=job.threads or threads) for job in jobs]
-    device = next(iter(plan.bases.values())).train.device
-    with WorkerPool(gpus.spread(threaded, gpus.available(device))) as pool:
+    with WorkerPool(gpus.spread(threaded, gpus.available(plan.first.train.device))) as pool:
         yield pool

@@ -70,10 +70,7 @@ class Process:
 
 
 class WorkerPool:
-    """Workers that run side by side.
-
-    start: makes a worker of its job; by default a process of this machine.
-    """
+    """Workers that run side by side; `start` makes one of its job, by default a process of this machine."""
 
     def __init__(self, jobs: Sequence[Job], start: Callable[[Job], Worker] = Process) -> None:
         self.jobs = {job.index: job for job in jobs}
