@@ -25,6 +25,8 @@ from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
 from tsforge.sweeping.workers.job import Orders
 from tsforge.sweeping.workers.pool import Crew
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 def opened(plan: Plan, folder: Path) -> optuna.Study:
     """The study of a plan as Optuna reads it, its plan written beside it."""
