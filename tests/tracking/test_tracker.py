@@ -62,6 +62,9 @@ print(json.dumps({"code": code, "loaded": loaded, "calls": {name: n for (name, o
 """
 
 
+pytestmark = pytest.mark.usefixtures("forked")
+
+
 @pytest.fixture
 def place(home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Path:
     """A fresh folder with the user in it, and the notes of the library kept."""
@@ -122,7 +125,7 @@ def test_where_nothing_is_begun_nothing_is_left(place: Path, monkeypatch: pytest
     assert process is not None
     assert process.wait() == -signal.SIGKILL
     assert list(place.iterdir()) == []
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.setattr(processes, "start", None)
     with Tracker(on=False) as tracker, tracker.run("off", {}, {}) as run:
         run.metrics({"a": 1.0})
     assert (run.name, tracker.id(run), tracker.link(run)) == ("", None, None)
