@@ -18,6 +18,7 @@ import pytest
 
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
 from tests.helpers.tables import hourly
+from tsforge.runtime import processes
 from tsforge.tracking import courier, journal
 from tsforge.tracking import tracker as tracking
 from tsforge.tracking.delivery import Delivered
