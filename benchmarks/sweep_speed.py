@@ -20,7 +20,7 @@ from pathlib import Path
 from tsforge.settings import build
 from tsforge.sweeping import running
 from tsforge.sweeping.config import SweepConfig, of_experiment
-from tsforge.sweeping.running import Where
+from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.study import open_study, pruner, sampler
 from tsforge.tracking.tracker import Tracker
 
@@ -59,9 +59,9 @@ def per_hour(model: str, workers: int, pack: str, args: argparse.Namespace) -> f
     space = {"model.width": args.width, "model.backbone.layers": 1, "train.batch_size": 32}
     plan = running.settle(of_experiment(experiment, settings, space))
     with tempfile.TemporaryDirectory() as folder:
-        where = Where(Path(folder))
-        running.sweep(plan, where, Tracker(on=False))
-        study = open_study(where.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
+        workspace = Workspace(Path(folder))
+        running.run(plan, workspace, Tracker(on=False))
+        study = open_study(workspace.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
         begun = [t.datetime_start for t in study.trials if t.datetime_start is not None]
         ended = [t.datetime_complete for t in study.trials if t.datetime_complete is not None]
     return 3600 * args.trials / (max(ended) - min(begun)).total_seconds()

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from tsforge.fitted.model import Model
     from tsforge.fitted.prediction import Prediction
     from tsforge.settings import build
-    from tsforge.sweeping.entry import sweep
-    from tsforge.sweeping.running import Sweep
+    from tsforge.sweeping.running import Sweep, sweep
     from tsforge.training.fitting import Fit, fit
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
@@ -36,7 +35,7 @@ _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
     "Model": "fitted.model", "Prediction": "fitted.prediction", "Explanation": "fitted.explanation",
     "TsforgeError": "errors", "Backtest": "backtesting.rolling", "compare": "comparison.running",
-    "Compared": "comparison.running", "sweep": "sweeping.entry", "Sweep": "sweeping.running",
+    "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
 }  # fmt: skip
 
 __all__ = [

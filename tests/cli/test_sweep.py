@@ -70,14 +70,14 @@ def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture
 
 def _check_runs(folder: Path, document: dict[str, object]) -> None:
     """One run for the sweep, and under it one for each trial and one for the winner's fit."""
-    found = runs(folder / "mlflow.db")
+    recorded = runs(folder / "mlflow.db")
     parents = query(folder / "mlflow.db", "select run_uuid, value from tags where key = 'mlflow.parentRunId'")
-    assert len(found) == 6
+    assert len(recorded) == 6
     assert len(parents) == 5
     assert {parent for _, parent in parents} == {document["run"]}
     states = query(folder / "mlflow.db", "select value from tags where key = 'tsforge.state'")
     assert states == [("COMPLETE",)] * 4
-    assert {status for _, _, status in found} == {"FINISHED"}
+    assert {status for _, _, status in recorded} == {"FINISHED"}
     measured = query(folder / "mlflow.db", "select value from latest_metrics where key = 'val/mase' and run_uuid != ?",
                      document["run"])  # fmt: skip
     values = [r["values"][0] for r in document["leaderboard"]]  # type: ignore[index, attr-defined]

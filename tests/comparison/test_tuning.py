@@ -70,7 +70,7 @@ def test_all_have_the_same_number_of_trials_and_the_best_is_compared(done: tuple
         best = min((t for t in counted if t.state.name == "COMPLETE"), key=lambda t: t.values[0])
         tuned = data.tuned[model]
         assert (tuned.trials, tuned.score) == (3, best.values[0])
-        expected = load(folder).made.experiment(best.params).flat()
+        expected = load(folder).search_space.experiment(best.params).flat()
         trained = next(path for path in (place / "c" / "models").rglob("experiment.toml") if f"{model}-" in str(path))
         flat = build({}, trained).flat()
         for path, value in tuned.settings.items():
@@ -82,7 +82,7 @@ def test_what_makes_them_equal_is_not_varied(done: tuple[Compared, Path]) -> Non
     result, place = done
     (data,) = result.measured.data
     for model, folder in folders(place).items():
-        varied = {s.path for s in load(folder).made.settings if not s.fixed}
+        varied = {s.path for s in load(folder).search_space.settings if not s.fixed}
         assert "train.lr" in varied
         assert not varied & {"model.width", "train.batch_size"}
         assert {"model.width", "train.batch_size"} <= set(data.tuned[model].fixed)

@@ -20,8 +20,8 @@ from tsforge.sweeping import trials
 from tsforge.sweeping.config import Plan, SweepConfig
 from tsforge.sweeping.place import Place
 from tsforge.sweeping.study import open_study, pruner, sampler
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool
 
 TOTAL = 5
 
@@ -53,32 +53,32 @@ def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
     """Prevents: trials lost, repeated or stuck when workers of a shared study are killed, one and then all."""
     places = [tmp_path / "one", tmp_path / "two"]
     plan, _ = (machine(folder, 120) for folder in places)
-    orders = [Orders(str(folder), "s", TOTAL, i, url, heartbeat=1) for i, folder in enumerate(places)]
+    jobs = [Job(str(folder), "s", TOTAL, i, url, heartbeat=1) for i, folder in enumerate(places)]
     study = open_study(Place(places[0], "s", url, 1), ["val/mase"], sampler("random", 0), pruner(plan))
 
     def states() -> list[str]:
         return [t.state.name for t in study.get_trials(deepcopy=False)]
 
-    with Crew(orders) as crew:
+    with WorkerPool(jobs) as pool:
         wait_for(lambda: states().count("RUNNING") == 2, "a trial on each machine")
-        os.kill(crew.running[0].pid, signal.SIGKILL)
+        os.kill(pool.running[0].pid, signal.SIGKILL)
         wait_for(lambda: states().count("COMPLETE") >= 1, "a trial of the other")
-        crew.kill()
+        pool.kill()
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
-    with Crew(orders[1:]) as crew:
+    with WorkerPool(jobs[1:]) as pool:
         end = time.monotonic() + 240
 
         def look() -> None:
             assert time.monotonic() < end, states()
 
-        crew.watch(look)
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * TOTAL
-    assert before.items() <= {t.number: t.values for t in kept}.items()
+        pool.watch(look)
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * TOTAL
+    assert before.items() <= {t.number: t.values for t in ended}.items()
     dead = [t for t in study.trials if t.state.name == "FAIL"]
     assert dead
-    for one in dead:  # whoever was killed while its settings were drawn had some of them
-        assert [t for t in kept if one.params.items() <= t.params.items()]
+    for trial in dead:  # whoever was killed while its settings were drawn had some of them
+        assert [t for t in ended if trial.params.items() <= t.params.items()]
 
 
 def test_one_too_many_gives_its_trial_back(url: str, tmp_path: Path) -> None:

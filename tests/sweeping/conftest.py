@@ -16,7 +16,7 @@ from tsforge.sweeping.config import Plan, plan
 def make(tmp_path: Path) -> Make:
     """make(space, settings, trials=..., ...) -> a plan over a table in the test's folder, its data resolved."""
 
-    def made(ranges: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **sweep: Any) -> Plan:
+    def small(ranges: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **sweep: Any) -> Plan:
         path = tmp_path / "data.csv"
         if not path.exists():
             hourly().to_csv(path, index=False)
@@ -25,8 +25,8 @@ def make(tmp_path: Path) -> Make:
         }  # fmt: skip
         if "models" not in sweep:
             quick["model.kind"] = "lstm"
-        found = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
-        bases = {kind: resolved(base) for kind, base in found.bases.items()}
-        return Plan(bases=bases, space=found.space, sweep=found.sweep)
+        draft = plan(quick | (settings or {}), None, sweep, list((SMALL | (ranges or {})).items()))
+        bases = {kind: resolved(base) for kind, base in draft.bases.items()}
+        return Plan(bases=bases, space=draft.space, sweep=draft.sweep)
 
-    return made
+    return small

@@ -29,10 +29,10 @@ def test_it_answers_while_it_is_open_and_knows_new_trials(tmp_path: Path) -> Non
     study = open_study(place, ["val/mase"], optuna.samplers.RandomSampler(seed=0), optuna.pruners.NopPruner())
     with dashboard.serving(place) as url:
         assert "<title>" in ask(url)
-        (known,) = json.loads(ask(url.replace("/dashboard/", "/api/studies")))["study_summaries"]
-        assert known["study_name"] == "demand"
+        (summary,) = json.loads(ask(url.replace("/dashboard/", "/api/studies")))["study_summaries"]
+        assert summary["study_name"] == "demand"
         study.optimize(lambda trial: trial.suggest_float("train.lr", 0, 1), n_trials=3)
-        detail = json.loads(ask(url.replace("/dashboard/", f"/api/studies/{known['study_id']}?after=0")))
+        detail = json.loads(ask(url.replace("/dashboard/", f"/api/studies/{summary['study_id']}?after=0")))
         assert [t["values"] for t in detail["trials"]] == [t.values for t in study.trials]
     with pytest.raises(urllib.error.URLError):
         ask(url)

@@ -42,10 +42,10 @@ def bases(*models: str) -> dict[str, Experiment]:
 
 def test_each_architecture_is_a_branch_of_its_own() -> None:
     """Prevents: settings of one architecture sampled for another, or heads for an LSTM."""
-    made = space(bases("lstm", "transformer"), {})
+    whole = space(bases("lstm", "transformer"), {})
     for kind, other in (("lstm", "transformer"), ("transformer", "lstm")):
         asked = Asked(model_kind=kind)
-        experiment = made.suggest(asked)
+        experiment = whole.suggest(asked)
         assert experiment.model.kind == kind
         assert not [n for n in asked.names if n.startswith(f"{other}/")]
         assert {"model.kind", "train.lr", f"{kind}/model.width", f"{kind}/model.backbone.layers"} <= set(asked.names)
@@ -54,8 +54,8 @@ def test_each_architecture_is_a_branch_of_its_own() -> None:
 
 def test_one_architecture_has_plain_names_and_no_choice_of_kind() -> None:
     asked = Asked()
-    made = space(bases("gru"), {}).suggest(asked)
-    assert made.model.kind == "gru"
+    experiment = space(bases("gru"), {}).suggest(asked)
+    assert experiment.model.kind == "gru"
     assert "model.width" in asked.names
     assert "model.kind" not in asked.names
 
@@ -65,15 +65,15 @@ def test_whatever_is_drawn_is_an_experiment_that_can_be_built(seed: int) -> None
     """Prevents: trials that fail for a width that the heads do not divide."""
     from tsforge.batch import WindowShape
 
-    made = space(bases(*ZOO), {})
-    made.suggest(Asked(seed)).model.build(WindowShape(12, 4, 1, 0, 0, 0, 1, ()))
+    whole = space(bases(*ZOO), {})
+    whole.suggest(Asked(seed)).model.build(WindowShape(12, 4, 1, 0, 0, 0, 1, ()))
 
 
 @pytest.mark.parametrize("model", ZOO)
 def test_every_default_lies_in_its_range(model: str) -> None:
     """Prevents: a sweep that cannot begin with the named model as it is."""
-    made = space(bases(model), {})
-    assert set(made.defaults(model)) == {s.name for s in made.of(model) if not s.fixed}
+    whole = space(bases(model), {})
+    assert set(whole.defaults(model)) == {s.name for s in whole.of(model) if not s.fixed}
 
 
 def test_a_new_configuration_has_a_space_without_more_code() -> None:
@@ -86,49 +86,49 @@ def test_a_new_configuration_has_a_space_without_more_code() -> None:
 
     base = build({})
     model = base.model.model_copy(update={"backbone": Novel()})
-    made = space({"lstm": base}, {})
+    whole = space({"lstm": base}, {})
     from tsforge.sweeping.space import _ranges
 
-    found = dict(_ranges(model, "model."))
-    assert found["model.backbone.rank"] == Range(2, 9)
-    assert found["model.backbone.form"] == Choice(("a", "b"))
-    assert "model.backbone.layers" in {s.path for s in made.settings}
+    ranges = dict(_ranges(model, "model."))
+    assert ranges["model.backbone.rank"] == Range(2, 9)
+    assert ranges["model.backbone.form"] == Choice(("a", "b"))
+    assert "model.backbone.layers" in {s.path for s in whole.settings}
 
 
-def named(made: Space) -> dict[str, Any]:
-    return {s.name: s.values for s in made.settings}
+def named(whole: Space) -> dict[str, Any]:
+    return {s.name: s.values for s in whole.settings}
 
 
 def test_expressions_narrow_widen_and_fix() -> None:
-    said = {
+    ranges = {
         "train.lr": "log(1e-3, 5e-3)", "model.width": [16, 32], "gru/model.backbone.layers": "int(1,2)",
         "train.batch_size": 64, "train.average": "float(0.9, 0.999)", "train.schedule": "choice(cosine, constant)",
         "data.context": "choice(24,48)", "gru/model.width": "int(8,24,8)",
     }  # fmt: skip
-    made = named(space(bases("lstm", "gru"), said))
-    assert made["train.lr"] == Range(1e-3, 5e-3, log=True)
-    assert made["lstm/model.width"] == Choice((16, 32))
-    assert made["gru/model.width"] == Range(8, 24, step=8)
-    assert made["gru/model.backbone.layers"] == Range(1, 2)
-    assert made["lstm/model.backbone.layers"] == Range(1, 3)
-    assert made["train.batch_size"] == Choice((64,))
-    assert made["train.average"] == Range(0.9, 0.999)
-    assert made["train.schedule"] == Choice(("cosine", "constant"))
-    assert made["data.context"] == Choice((24, 48))
+    values = named(space(bases("lstm", "gru"), ranges))
+    assert values["train.lr"] == Range(1e-3, 5e-3, log=True)
+    assert values["lstm/model.width"] == Choice((16, 32))
+    assert values["gru/model.width"] == Range(8, 24, step=8)
+    assert values["gru/model.backbone.layers"] == Range(1, 2)
+    assert values["lstm/model.backbone.layers"] == Range(1, 3)
+    assert values["train.batch_size"] == Choice((64,))
+    assert values["train.average"] == Range(0.9, 0.999)
+    assert values["train.schedule"] == Choice(("cosine", "constant"))
+    assert values["data.context"] == Choice((24, 48))
 
 
 def test_a_fixed_setting_is_not_asked_for() -> None:
     asked = Asked()
-    made = space(bases("lstm"), {"train.lr": 0.005}).suggest(asked)
-    assert made.train.lr == 0.005
+    experiment = space(bases("lstm"), {"train.lr": 0.005}).suggest(asked)
+    assert experiment.train.lr == 0.005
     assert "train.lr" not in asked.names
 
 
 def test_log_of_whole_numbers_stays_whole_and_of_a_rate_does_not() -> None:
-    made = named(space(bases("lstm"), {"model.width": "log(8,64)", "train.lr": "log(1,10)"}))
-    assert made["model.width"] == Range(8, 64, log=True)
-    assert isinstance(made["model.width"].low, int)
-    assert isinstance(made["train.lr"].low, float)
+    values = named(space(bases("lstm"), {"model.width": "log(8,64)", "train.lr": "log(1,10)"}))
+    assert values["model.width"] == Range(8, 64, log=True)
+    assert isinstance(values["model.width"].low, int)
+    assert isinstance(values["train.lr"].low, float)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_errors_teach(name: str, value: str, says: str, hint: str) -> None:
 
 
 def test_defaults_are_those_that_lie_in_the_space() -> None:
-    made = space(bases("lstm", "transformer"), {"lstm/model.width": "int(8,24,8)"})
-    assert made.defaults("transformer")["transformer/model.width"] == 64
-    assert made.defaults("transformer")["model.kind"] == "transformer"
-    assert "lstm/model.width" not in made.defaults("lstm")
-    assert made.defaults("lstm")["train.lr"] == 1e-3
+    whole = space(bases("lstm", "transformer"), {"lstm/model.width": "int(8,24,8)"})
+    assert whole.defaults("transformer")["transformer/model.width"] == 64
+    assert whole.defaults("transformer")["model.kind"] == "transformer"
+    assert "lstm/model.width" not in whole.defaults("lstm")
+    assert whole.defaults("lstm")["train.lr"] == 1e-3

@@ -51,9 +51,9 @@ def test_pruning_saves_half_and_keeps_the_best(make: Make, tmp_path: Path) -> No
     whole, best = steps_and_best(named(plan, pruner="none"), tmp_path / "none")
     assert whole == 60 * ROUNDS
     for name, most in (("asha", 0.5), ("median", 0.75), ("hyperband", 0.75)):
-        taken, found = steps_and_best(named(plan, pruner=name), tmp_path / name)
+        taken, lowest = steps_and_best(named(plan, pruner=name), tmp_path / name)
         assert taken <= most * whole, name
-        assert found == best, name
+        assert lowest == best, name
 
 
 def test_wilcoxon_prunes_over_folds(make: Make, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_every_sampler_asks_over_conditional_settings_and_constraints(name: str,
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler(name, 1), pruner(plan))
     for i in range(16):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         trial.set_constraint("parameters", experiment.train.lr - 0.005)
         trial.report(1.0, 1)
         if experiment.train.lr > 0.005 or i % 5 == 4:
@@ -105,26 +105,26 @@ def test_constraints_decide_who_can_win_and_the_front_is_not_dominated(make: Mak
     study = open_study(Place(tmp_path / "s", "s"), plan.sweep.objectives, sampler("tpe", 1), pruner(plan))
     for _ in range(30):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         size = experiment.model.width * experiment.train.batch_size / 4
         trial.set_constraint("parameters", size - 100)
         if size > 100:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, [abs(math.log(experiment.train.lr / 0.002)), size])
-    found = leaderboard.rows(study, plan)
-    good = [r for r in found if r.good]
+    rows = leaderboard.rows(study, plan)
+    good = [r for r in rows if r.good]
     assert good
     assert all(r.values[1] <= 100 for r in good)
-    assert all(not r.kept for r in found if not r.good)
+    assert all(not r.kept for r in rows if not r.good)
     dominated = {
         b.number for a in good for b in good
         if all(x <= y for x, y in zip(a.values, b.values, strict=True)) and a.values != b.values
     }  # fmt: skip
     assert {r.number for r in good if r.front} == {r.number for r in good} - dominated
-    assert {r.number for r in leaderboard.chosen(found, 99)} == {r.number for r in good} - dominated
+    assert {r.number for r in leaderboard.chosen(rows, 99)} == {r.number for r in good} - dominated
     assert {t.number for t in study.best_trials} == {r.number for r in good if r.front}  # Optuna's own
-    plots.draw(study, found, plan, tmp_path)
+    plots.draw(study, rows, plan, tmp_path)
     assert all((tmp_path / f"{n}.png").stat().st_size > 5_000 for n in ("history", "slice", "parallel", "pareto"))
 
 
@@ -134,7 +134,7 @@ def test_importance_finds_the_setting_that_matters(make: Make, tmp_path: Path) -
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler("random", 1), pruner(plan))
     for _ in range(60):
         trial = study.ask()
-        experiment = plan.made.suggest(trial)
+        experiment = plan.search_space.suggest(trial)
         study.tell(trial, abs(math.log(experiment.train.lr / 0.002)))
     shares = plots.importance(study)
     assert max(shares, key=lambda n: shares[n]) == "train.lr"
@@ -142,8 +142,8 @@ def test_importance_finds_the_setting_that_matters(make: Make, tmp_path: Path) -
 
 
 def test_a_study_remembers_what_its_trials_mean(make: Make, tmp_path: Path) -> None:
-    made = make()
-    plan = Plan(bases=made.bases, space=made.space, sweep=made.sweep, digest="d")
+    small = make()
+    plan = Plan(bases=small.bases, space=small.space, sweep=small.sweep, digest="d")
     study = open_study(Place(tmp_path / "s", "s"), ["x"], sampler("random", 1), pruner(plan))
     agree(study, plan)
     agree(study, named(plan, trials=9, workers=2, refit=1, timeout=5.0))  # how long and where is free
@@ -157,8 +157,8 @@ def test_a_study_remembers_what_its_trials_mean(make: Make, tmp_path: Path) -> N
 
 
 def test_a_plan_comes_back_from_its_file(make: Make, tmp_path: Path) -> None:
-    said = {"models": ["lstm", "transformer"], "max_parameters": "1.5k", "max_latency": "5ms", "timeout": "2h"}
-    plan = make({"train.lr": "log(1e-3,1e-2)"}, **said)
+    settings = {"models": ["lstm", "transformer"], "max_parameters": "1.5k", "max_latency": "5ms", "timeout": "2h"}
+    plan = make({"train.lr": "log(1e-3,1e-2)"}, **settings)
     plan.write(tmp_path)
     again = load(tmp_path)
     assert again == plan

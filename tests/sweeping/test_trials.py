@@ -74,11 +74,11 @@ def test_killing_one_worker_and_all_loses_nothing_and_counts_nothing_twice(tmp_p
     kill(*again)
     assert worker(tmp_path, 14, 0.0).wait() == 0
     study, place = study_at(tmp_path)
-    kept = trials.counted(study.trials)
-    assert len(kept) == 14
-    assert all(t.state == TrialState.COMPLETE for t in kept)
-    assert before.items() <= {t.number: t.value for t in kept}.items()
-    assert held.params in [t.params for t in kept]
+    ended = trials.counted(study.trials)
+    assert len(ended) == 14
+    assert all(t.state == TrialState.COMPLETE for t in ended)
+    assert before.items() <= {t.number: t.value for t in ended}.items()
+    assert held.params in [t.params for t in ended]
     assert place.local
 
 
@@ -93,8 +93,8 @@ def test_a_trial_is_retried_twice_with_the_same_parameters_and_then_has_failed(t
         trial.set_user_attr(trials.OWNER, {**trials.owner(), "started": "0"})  # as another process's
     assert drawn == [drawn[0]] * 3
     assert trials.begin(study, place, 1) is None
-    (kept,) = trials.counted(study.trials)
-    assert kept.state == TrialState.FAIL
+    (last,) = trials.counted(study.trials)
+    assert last.state == TrialState.FAIL
     assert trials.tally(study.trials) == trials.Tally(0, 0, 1, 0, None)
 
 

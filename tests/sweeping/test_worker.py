@@ -9,38 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
 
-from tests.helpers.plans import Make
+from tests.helpers.plans import Make, opened, run_here
 from tests.helpers.stores import environment, wait_for
 from tsforge.errors import TrainingError
-from tsforge.sweeping import trials, worker
-from tsforge.sweeping.config import Plan
-from tsforge.sweeping.data import Table
-from tsforge.sweeping.objective import Judge
-from tsforge.sweeping.place import Place
-from tsforge.sweeping.recording import Recorder
-from tsforge.sweeping.study import begin_with, open_study, pruner, sampler
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew
+from tsforge.sweeping import trials
+from tsforge.sweeping.study import begin_with
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.usefixtures("forked")
-
-
-def opened(plan: Plan, folder: Path) -> optuna.Study:
-    """The study of a plan as Optuna reads it, its plan written beside it."""
-    folder.mkdir(exist_ok=True)
-    plan.write(folder)
-    return open_study(Place(folder, "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
-
-
-def run_here(plan: Plan, folder: Path, total: int) -> optuna.Study:
-    """What a worker does, in this process."""
-    study = opened(plan, folder)
-    orders = Orders(str(folder), "s", total)
-    worker.run_trials(orders, Judge(plan, Table.read(plan)), Recorder(None, plan), lambda: False)
-    return study
 
 
 def test_trials_end_as_they_should_and_say_why(make: Make, tmp_path: Path) -> None:
@@ -51,22 +30,22 @@ def test_trials_end_as_they_should_and_say_why(make: Make, tmp_path: Path) -> No
     study = opened(plan, tmp_path / "s")
     for width, lr in ((8, 0.001), (10, 0.001), (160, 0.001), (8, 1e9)):
         study.enqueue_trial({"model.width": width, "train.lr": lr})
-    found = run_here(plan, tmp_path / "s", 4).trials
-    assert [t.state.name for t in found][:3] == ["COMPLETE", "FAIL", "PRUNED"]
-    assert "not a multiple" in found[1].user_attrs["reason"]
-    assert "beyond the constraint: parameters" in found[2].user_attrs["reason"]
-    assert found[2].constraints["parameters"] > 0 >= found[0].constraints["parameters"]
-    assert found[3].state.name in ("COMPLETE", "FAIL")  # a rate of 10⁹ may leave weights from before it blew up
-    assert set(found[0].user_attrs["scores"]) >= {"val/mase", "val/wql", "val/loss", "parameters"}
+    history = run_here(plan, tmp_path / "s", 4).trials
+    assert [t.state.name for t in history][:3] == ["COMPLETE", "FAIL", "PRUNED"]
+    assert "not a multiple" in history[1].user_attrs["reason"]
+    assert "beyond the constraint: parameters" in history[2].user_attrs["reason"]
+    assert history[2].constraints["parameters"] > 0 >= history[0].constraints["parameters"]
+    assert history[3].state.name in ("COMPLETE", "FAIL")  # a rate of 10⁹ may leave weights from before it blew up
+    assert set(history[0].user_attrs["scores"]) >= {"val/mase", "val/wql", "val/loss", "parameters"}
 
 
 def test_the_total_is_over_all_starts(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"seed": 987_654}, pruner="none")
     assert len(run_here(plan, tmp_path / "s", 2).trials) == 2
-    found = run_here(plan, tmp_path / "s", 3).trials
-    assert [t.state.name for t in found] == ["COMPLETE"] * 3
+    history = run_here(plan, tmp_path / "s", 3).trials
+    assert [t.state.name for t in history] == ["COMPLETE"] * 3
     assert len(run_here(plan, tmp_path / "s", 3).trials) == 3
-    assert len({t.params["train.lr"] for t in found}) == 3  # another start does not draw the same again
+    assert len({t.params["train.lr"] for t in history}) == 3  # another start does not draw the same again
 
 
 def test_the_defaults_of_every_architecture_come_first(make: Make, tmp_path: Path) -> None:
@@ -75,9 +54,9 @@ def test_the_defaults_of_every_architecture_come_first(make: Make, tmp_path: Pat
     study = opened(plan, tmp_path / "s")
     begin_with(study, plan)
     begin_with(study, plan)
-    found = run_here(plan, tmp_path / "s", 3).trials
-    assert [t.params["model.kind"] for t in found[:2]] == ["lstm", "gru"]
-    assert [t.params["train.lr"] for t in found[:2]] == [0.001, 0.001]
+    history = run_here(plan, tmp_path / "s", 3).trials
+    assert [t.params["model.kind"] for t in history[:2]] == ["lstm", "gru"]
+    assert [t.params["train.lr"] for t in history[:2]] == [0.001, 0.001]
 
 
 def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path) -> None:
@@ -85,22 +64,22 @@ def test_killing_a_worker_and_then_all_loses_nothing(make: Make, tmp_path: Path)
     plan = make(settings={"train.max_steps": 120}, pruner="none")
     folder, total = tmp_path / "s", 3
     study = opened(plan, folder)
-    orders = [Orders(str(folder), "s", total, index=i) for i in range(2)]
+    jobs = [Job(str(folder), "s", total, index=i) for i in range(2)]
 
     def states() -> list[str]:
         return [t.state.name for t in study.get_trials(deepcopy=False)]
 
-    with Crew(orders) as crew:
+    with WorkerPool(jobs) as pool:
         wait_for(lambda: states().count("RUNNING") == 2, "two trials")
-        os.kill(crew.running[0].pid, signal.SIGKILL)
-        wait_for(lambda: crew.check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew")
-        crew.kill()
+        os.kill(pool.running[0].pid, signal.SIGKILL)
+        wait_for(lambda: pool.check() or states().count("COMPLETE"), "a trial of the other, or of the one started anew")
+        pool.kill()
     before = {t.number: t.values for t in study.trials if t.state.name == "COMPLETE"}
-    with Crew(orders) as crew:
-        crew.watch(lambda: None)
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * total
-    assert before.items() <= {t.number: t.values for t in kept}.items()
+    with WorkerPool(jobs) as pool:
+        pool.watch(lambda: None)
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * total
+    assert before.items() <= {t.number: t.values for t in ended}.items()
     for dead in (t for t in study.trials if t.state.name == "FAIL"):
         # Whoever was killed while its settings were drawn had some of them; those it had are run again.
         after = [t for t in study.trials if dead.number in t.system_attrs.get("retry_history", ())]
@@ -112,12 +91,12 @@ def test_a_worker_whose_starter_is_gone_hands_over_and_ends(make: Make, tmp_path
     """Prevents: workers that go on in the background after the terminal was closed."""
     plan = make(settings={"train.max_steps": 100_000})
     study = opened(plan, tmp_path / "s")
-    orders = Orders(str(tmp_path / "s"), "s", 5)
+    job = Job(str(tmp_path / "s"), "s", 5)
     process = subprocess.Popen(
         [sys.executable, "-m", "tsforge.sweeping.worker"], stdin=subprocess.PIPE, text=True, env=environment()
     )
     assert process.stdin is not None
-    process.stdin.write(orders.text() + "\n")
+    process.stdin.write(job.text() + "\n")
     process.stdin.flush()
     wait_for(lambda: [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"], "a trial")
     process.stdin.close()
@@ -129,18 +108,18 @@ def test_a_worker_whose_starter_is_gone_hands_over_and_ends(make: Make, tmp_path
 def test_the_end_of_the_time_hands_over_too(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"train.max_steps": 100_000})
     study = opened(plan, tmp_path / "s")
-    with Crew([Orders(str(tmp_path / "s"), "s", 5, until=time.time() + 1)]) as crew:
-        crew.watch(lambda: None)
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5, until=time.time() + 1)]) as pool:
+        pool.watch(lambda: None)
     assert not [t for t in study.trials if t.state.name == "RUNNING"]
-    assert not crew.stopping
+    assert not pool.stopping
 
 
 def test_a_worker_that_cannot_begin_says_why(make: Make, tmp_path: Path) -> None:
     plan = make()
     opened(plan, tmp_path / "s")
     (tmp_path / "data.csv").unlink()
-    with Crew([Orders(str(tmp_path / "s"), "s", 5)]) as crew, pytest.raises(TrainingError, match=r"data\.csv"):
-        crew.watch(lambda: None)
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5)]) as pool, pytest.raises(TrainingError, match=r"data\.csv"):
+        pool.watch(lambda: None)
 
 
 def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) -> None:
@@ -151,9 +130,9 @@ def test_a_second_ctrl_c_ends_the_workers_at_once(make: Make, tmp_path: Path) ->
     def impatient() -> None:
         raise KeyboardInterrupt
 
-    with Crew([Orders(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as crew:
-        pids = [worker.pid for worker in crew.running.values()]
+    with WorkerPool([Job(str(tmp_path / "s"), "s", 5, index=i) for i in range(2)]) as pool:
+        pids = [worker.pid for worker in pool.running.values()]
         with pytest.raises(KeyboardInterrupt):
-            crew.watch(impatient)
-    assert crew.stopping
+            pool.watch(impatient)
+    assert pool.stopping
     assert [trials._started(pid) for pid in pids] == [None, None]

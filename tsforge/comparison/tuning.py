@@ -23,9 +23,11 @@ from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, TrainingError, listing
 from tsforge.experiment import Experiment
 from tsforge.settings import override
-from tsforge.sweeping import running, storing
+from tsforge.sweeping import running
 from tsforge.sweeping.config import FILE, Plan, SweepConfig, checked, load
-from tsforge.sweeping.running import Progress, Sweep, Where
+from tsforge.sweeping.data import write_frame
+from tsforge.sweeping.place import Workspace
+from tsforge.sweeping.running import Progress, Sweep
 from tsforge.sweeping.space import Setting, space
 from tsforge.tracking.recording import RunOptions
 from tsforge.tracking.tracker import Tracker
@@ -71,8 +73,8 @@ def _search(plan: Plan, bench: Bench, threads: int) -> Tuned:
     """One model's search, from its beginning or from where it was stopped."""
     (model,) = plan.bases
     progress = bench.watch(f"tuning {plan.title}")
-    where = Where(bench.folder / model, threads=threads)
-    done, _ = running.sweep(plan, where, bench.tracker, bench.options, progress)
+    workspace = Workspace(bench.folder / model, threads=threads)
+    done, _ = running.run(plan, workspace, bench.tracker, bench.options, progress)
     if done.stopped:
         raise KeyboardInterrupt
     return _tuned(done, model)
@@ -80,7 +82,7 @@ def _search(plan: Plan, bench: Bench, threads: int) -> Tuned:
 
 def _tuned(done: Sweep, model: str) -> Tuned:
     """Of the first so many trials, where an earlier start has made more of them."""
-    plan, made = done.plan, done.plan.made
+    plan, made = done.plan, done.plan.search_space
     rows = sorted(done.rows, key=lambda row: row.number)[: plan.sweep.trials]
     best = min((row for row in rows if row.good), key=lambda row: row.values[0], default=None)
     if best is None:
@@ -106,7 +108,7 @@ def _plan(setup: Setup, config: CompareConfig, model: str, bench: Bench) -> Plan
     empty = Plan(bases={model: setup.experiment}, sweep=sweep, digest=setup.dataset.panel.digest())
     base = experiment_of(setup, config, model, _steps_before(bench.folder / model, model))
     if base.data.path is None:
-        path = storing.keep(bench.frame, bench.folder, empty.digest)
+        path = write_frame(bench.frame, bench.folder, empty.digest)
         base = override(base, {"data.path": str(path)})
     ranges = {}
     for setting in space({model: base}, {}).settings:
@@ -151,7 +153,7 @@ def _alike(experiment: Experiment, setup: Setup) -> bool:
 
 def _fixed(plan: Plan) -> tuple[str, ...]:
     """What a plan does not vary."""
-    return tuple(setting.path for setting in plan.made.settings if setting.fixed)
+    return tuple(setting.path for setting in plan.search_space.settings if setting.fixed)
 
 
 def _objective(dataset: Dataset) -> str:

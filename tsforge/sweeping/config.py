@@ -33,26 +33,32 @@ def count(value: Any) -> Any:
     return round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
 
 
-def several(value: Any) -> Any:
+def number(value: Any) -> Any:
     """A number that was written as text."""
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
-Pack = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=2)], BeforeValidator(several)]
+Pack = Annotated[Literal["auto", "off"] | Annotated[int, Field(ge=2)], BeforeValidator(number)]
 Count = Annotated[int, BeforeValidator(count), Field(ge=1)]
 
 
 class SweepConfig(Config):
     """How to search.
 
-    models: architectures that are part of the space. trials: in total, over all starts. timeout: of one start.
+    models: architectures that are part of the space.
+    trials: in total, over all starts.
+    timeout: of one start.
     objectives: val/METRIC or val/loss on the validation windows, "latency" (ms of a forecast), "parameters"; lower is
-    better. folds: rolling origins that a score is the mean of. sampler, pruner: Optuna's, by name.
-    max_parameters, max_latency (seconds): trials beyond are not trained. refit: so many of the best are fitted again,
-    with `seeds` seeds each. workers: processes. study: its name where several share a storage.
+    better.
+    folds: rolling origins that a score is the mean of.
+    sampler, pruner: Optuna's, by name.
+    max_parameters, max_latency (seconds): trials beyond are not trained.
+    refit: how many of the best are fitted again, with `seeds` seeds each.
+    workers: processes.
+    study: its name where several share a storage.
     pack: trials of one shape that a worker trains side by side; "auto" where that is measured to be faster.
-    engine: where workers run, as processes of this machine or as tasks of the Ray cluster at `address` ("auto" finds a
-    running one; None starts one on this machine).
+    engine: where workers run, as processes of this machine or as tasks of a Ray cluster.
+    address: of the cluster; "auto" finds a running one, None starts one on this machine.
     """
 
     models: Names = ()
@@ -74,7 +80,7 @@ class SweepConfig(Config):
 
     @field_validator("objectives")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_objectives(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             check_objective(name)
         if not names or len(set(names)) < len(names):
@@ -90,15 +96,18 @@ def check_objective(name: str) -> None:
     if name in (LATENCY, PARAMETERS, "val/loss"):
         return
     if not name.startswith("val/") or find(metric) is None:
-        known = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if lower_is_better(m))]
-        raise ConfigError(f"there is no objective '{name}'", nearest(name, known) or f"known: {listing(known, 99)}")
+        names = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if lower_is_better(m))]
+        raise ConfigError(f"there is no objective '{name}'", nearest(name, names) or f"known: {listing(names, 99)}")
     if not lower_is_better(metric):
         raise ConfigError(f"{name} is no objective: lower is not better", "take an error, as val/mase or val/wql")
 
 
 class Plan(Config):
-    """bases: the experiment of each architecture, its data resolved. space: what was said of ranges, by name.
+    """A sweep as a value.
 
+    bases: the experiment of each architecture, its data resolved.
+    space: ranges other than those of the configurations, by name.
+    sweep: how to search.
     digest: of the data; empty before they were read.
     """
 
@@ -108,8 +117,8 @@ class Plan(Config):
     digest: str = ""
 
     @cached_property
-    def made(self) -> Space:
-        """The space itself."""
+    def search_space(self) -> Space:
+        """What is searched: every setting with its values."""
         return space(self.bases, self.space)
 
     @property
@@ -122,13 +131,13 @@ class Plan(Config):
 
     def decisive(self) -> dict[str, Any]:
         """By path, everything that a trial's value depends on: what two starts of one study must share."""
-        found: dict[str, Any] = {}
+        meaning: dict[str, Any] = {}
         for kind, base in self.bases.items():
             flat = base.flat()
-            found |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
-        found |= {f"space: {s.name}": s.text for s in self.made.settings}
-        kept = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
-        return found | {f"sweep.{k}": v for k, v in kept.items()} | {"data": self.digest}
+            meaning |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
+        meaning |= {f"space: {s.name}": s.text for s in self.search_space.settings}
+        sweep = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
+        return meaning | {f"sweep.{k}": v for k, v in sweep.items()} | {"data": self.digest}
 
     def json_text(self) -> str:
         """As a document that `load` takes back."""
@@ -153,15 +162,17 @@ def load(folder: Path) -> Plan:
 
 
 def plan(
-    overrides: dict[str, Any], file: str | Path | None, said: Mapping[str, Any], ranges: Sequence[tuple[str, Any]]
+    overrides: dict[str, Any], file: str | Path | None, settings: Mapping[str, Any], ranges: Sequence[tuple[str, Any]]
 ) -> Plan:
-    """A plan from a TOML file, dotted settings, and what was said of the sweep and of its space.
+    """A plan from a TOML file, dotted settings of the experiment, settings of the sweep, and ranges of its space.
 
-    overrides: as of `experiment.build`; one that the space has is thereby fixed. said: fields of SweepConfig, which
-    win over the file's [sweep]. ranges: (name, expression) pairs, which win over the file's [space].
+    overrides: as of `settings.build`; one that the space has is thereby fixed.
+    file: an experiment, with [sweep] and [space] perhaps.
+    settings: fields of SweepConfig, which win over the file's [sweep].
+    ranges: (name, expression) pairs, which win over the file's [space].
     """
     tables = of_sweep(file) if file is not None else {"sweep": {}, "space": {}}
-    given = {name: value for name, value in said.items() if value not in (None, [], ())}
+    given = {name: value for name, value in settings.items() if value not in (None, [], ())}
     sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
     first = single(build(overrides, file), "a sweep")
     overrides = overrides | {"ensemble": 1}
@@ -170,16 +181,16 @@ def plan(
     for name in names:
         same = name == first.model.kind
         bases[name] = first if same else build(overrides | {"model.kind": name}, file)
-    spoken = _flat(tables["space"])
-    varied = {s.path for s in space(bases, spoken).settings}
-    spoken |= {path: value for path, value in overrides.items() if path in varied}
-    return checked(Plan(bases=bases, space=spoken | dict(ranges), sweep=sweep))
+    asked = _flat(tables["space"])
+    varied = {s.path for s in space(bases, asked).settings}
+    asked |= {path: value for path, value in overrides.items() if path in varied}
+    return checked(Plan(bases=bases, space=asked | dict(ranges), sweep=sweep))
 
 
 def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[str, Any]) -> Plan:
     """A plan from an experiment; other models than its own start from their named rows.
 
-    ranges: what is said of the space, by dotted path; an expression, a list of choices, or a value.
+    ranges: of the space, by dotted path: an expression, a list of choices, or a value.
     """
     experiment = single(experiment, "a sweep")
     names = sweep.models or (experiment.model.kind,)
@@ -190,11 +201,11 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
 
 
 def checked(plan: Plan) -> Plan:
-    """The same plan. Raises ConfigError for what does not go together."""
+    """A plan whose parts go together. Raises ConfigError for one whose parts do not."""
     for kind in plan.bases:
         if kind in MADE_OF_MODELS:
             raise ConfigError(f"{kind} is made of models of its own, which a sweep does not vary", "sweep one of them")
-    sweep, varied = plan.sweep, [s for s in plan.made.settings if not s.fixed]
+    sweep, varied = plan.sweep, [s for s in plan.search_space.settings if not s.fixed]
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:
         if setting.path.startswith(_UNITS) and (compares_losses or "val/loss" in sweep.objectives):
@@ -219,7 +230,7 @@ def checked(plan: Plan) -> Plan:
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Tables in tables as dotted paths."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

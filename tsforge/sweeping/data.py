@@ -1,8 +1,10 @@
-"""The data of a sweep: read and cut once per process, however many trials it runs."""
+"""The data of a sweep: read and cut once per process, however many trials it runs; a frame is kept as a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from tsforge.data import dataset as datasets
 from tsforge.data import split
@@ -13,11 +15,12 @@ from tsforge.errors import ConfigError, DataError
 from tsforge.experiment import Experiment
 from tsforge.sweeping.config import Plan
 
-KEPT = 4  # cuts of the data that are held: one for each context that is tried
+CUTS = 4  # that are held: one for each context that is tried
+FRAME = "data-"  # begins the names of files that hold a frame
 
 
 @dataclass
-class Table:
+class SweepData:
     """The data of a sweep: read once, cut once for each context and kind of model that asks."""
 
     panel: Panel
@@ -25,7 +28,7 @@ class Table:
     _cut: dict[tuple[str, str], list[Dataset]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, plan: Plan) -> Table:
+    def read(cls, plan: Plan) -> SweepData:
         """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
         base = next(iter(plan.bases.values()))
         _, panel = datasets.read(base.data, None)
@@ -41,7 +44,7 @@ class Table:
         kind: str = experiment.model.kind
         key = (experiment.data.model_dump_json(), kind if experiment.model.least_context(2) > 1 else "")
         if key not in self._cut:
-            if len(self._cut) >= KEPT:
+            if len(self._cut) >= CUTS:
                 self._cut.pop(next(iter(self._cut)))
             self._cut[key] = self._folds(experiment)
         return self._cut[key]
@@ -62,3 +65,31 @@ class Table:
                     f"the data are too short for {self.folds} folds: {problem.message}", f"ask for sweep.folds={k}"
                 ) from None
         return folds
+
+
+def write_frame(frame: Any, folder: Path, digest: str) -> Path:
+    """Write a pandas or Polars frame as Parquet, where the workers of a sweep can read it; its path.
+
+    digest: of its content, which the file is named by, so that another start finds it and other data never replace it.
+    Raises DataError where the frame cannot be written.
+    """
+    path = folder / f"{FRAME}{digest[:12]}.parquet"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    try:
+        if hasattr(frame, "collect"):  # Polars' lazy one
+            frame = frame.collect()
+        elif hasattr(frame, "to_frame"):  # pandas' series
+            frame = frame.to_frame()
+        if hasattr(frame, "write_parquet"):
+            frame.write_parquet(draft)
+        else:
+            frame.to_parquet(draft)
+        draft.replace(path)
+    except Exception as problem:
+        raise DataError(f"the data frame cannot be written to {path}: {problem}", "name a file instead") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

@@ -15,18 +15,17 @@ from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import Row
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from optuna import Study
 
 LEAST = 4  # completed trials below which importance says nothing
 MOST = 12  # settings in one picture
 
 
-def draw(study: Study, found: Sequence[Row], plan: Plan, folder: Path) -> None:
-    """Every picture that there is enough for."""
+def draw(study: Study, rows: Sequence[Row], plan: Plan, folder: Path) -> None:
+    """Draw every plot that the trials suffice for."""
     folder.mkdir(exist_ok=True)
-    good = [r for r in found if r.good]
-    _history(found, plan, folder / "history.png")
+    good = [r for r in rows if r.good]
+    _history(rows, plan, folder / "history.png")
     if good:
         _slices(good, plan, folder / "slice.png")
         _parallel(good, plan, folder / "parallel.png")
@@ -37,23 +36,26 @@ def draw(study: Study, found: Sequence[Row], plan: Plan, folder: Path) -> None:
 
 
 def importance(study: Study) -> dict[str, float]:
-    """How much each setting decides whether a trial is among the best tenth, as shares; settings of one architecture
-    count where it is chosen. (Watanabe, Bansal & Hutter 2023, "PED-ANOVA", with its conditional form)"""
+    """How much each setting decides whether a trial is among the best tenth, as shares.
+
+    Settings of one architecture count where it is chosen. (Watanabe, Bansal & Hutter 2023, "PED-ANOVA", with its
+    conditional form)
+    """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found: dict[str, float] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    return found
+        shares: dict[str, float] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return shares
 
 
-def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
+def _history(rows: Sequence[Row], plan: Plan, path: Path) -> None:
     """The first objective by trial, and the best so far."""
     figure = canvas(4.2)
     axis = clean(figure.subplots())
-    ordered = sorted((r for r in found if r.state == "COMPLETE"), key=lambda r: r.number)
-    for kept, colour, label in ((True, BLUE, "trial"), (False, PALE, "beyond a constraint")):
-        part = [r for r in ordered if r.kept == kept]
+    ordered = sorted((r for r in rows if r.state == "COMPLETE"), key=lambda r: r.number)
+    for feasible, colour, label in ((True, BLUE, "trial"), (False, PALE, "beyond a constraint")):
+        part = [r for r in ordered if r.kept == feasible]
         if part:
             axis.scatter([r.number for r in part], [r.values[0] for r in part], color=colour, s=18, label=label)
     good = [r for r in ordered if r.kept]
@@ -61,7 +63,7 @@ def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
         best = np.minimum.accumulate([r.values[0] for r in good])
         axis.step([r.number for r in good], best, where="post", color=ORANGE, label="best so far")
     for state, marker, label in (("PRUNED", "|", "pruned"), ("FAIL", "x", "failed")):
-        ended = [r.number for r in found if r.state == state]
+        ended = [r.number for r in rows if r.state == state]
         if ended:
             base = axis.get_ylim()[0]
             axis.scatter(ended, [base] * len(ended), marker=marker, color=GREY, s=22, label=label)
@@ -72,11 +74,11 @@ def _history(found: Sequence[Row], plan: Plan, path: Path) -> None:
 
 
 def _importance(shares: dict[str, float], plan: Plan, path: Path) -> None:
-    kept = list(shares.items())[:MOST][::-1]
-    figure = canvas(1.2 + 0.32 * len(kept))
+    largest = list(shares.items())[:MOST][::-1]
+    figure = canvas(1.2 + 0.32 * len(largest))
     axis = clean(figure.subplots())
     axis.grid(visible=False)
-    axis.barh([name for name, _ in kept], [share for _, share in kept], color=BLUE)
+    axis.barh([name for name, _ in largest], [share for _, share in largest], color=BLUE)
     what = plan.sweep.objectives[0] if len(plan.sweep.objectives) == 1 else "the Pareto front"
     axis.set_xlabel(f"importance for {what} (PED-ANOVA)")
     save(figure, path)
@@ -96,14 +98,17 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
         positions, labels = _positions([r.params[name] for r in part])
         shade = [r.number for r in part]
         clean(axis).scatter(positions, [r.values[0] for r in part], c=shade, cmap="Blues", edgecolors=GREY, s=22)
-        _ticks(axis, name, labels, plan)
+        if labels:
+            axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
+        elif _is_log(name, plan):
+            axis.set_xscale("log")
         axis.set_title(name, loc="left", fontsize=9)
     figure.supylabel(plan.sweep.objectives[0], fontsize=9)
     save(figure, path)
 
 
 def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
-    """A line per trial through its settings to its value; the best tenth in front. Settings it lacks are left out."""
+    """A line per trial through its settings to its value, the best tenth in front; without settings that some lack."""
     names = [n for n in _names(good) if all(n in r.params for r in good)]
     columns = {name: [r.params[name] for r in good] for name in names}
     columns[plan.sweep.objectives[0]] = [r.values[0] for r in good]
@@ -163,16 +168,8 @@ def _positions(values: list[Any]) -> tuple[NDArray[np.float64], list[str]]:
     return np.array([labels.index(str(v)) for v in values], dtype=np.float64), labels
 
 
-def _ticks(axis: Axes, name: str, labels: list[str], plan: Plan) -> None:
-    if labels:
-        axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
-        return
-    if _is_log(name, plan):
-        axis.set_xscale("log")
-
-
 def _is_log(name: str, plan: Plan) -> bool:
-    return any(getattr(s.values, "log", False) for s in plan.made.settings if s.name == name)
+    return any(getattr(s.values, "log", False) for s in plan.search_space.settings if s.name == name)
 
 
 def _scaled(values: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from tsforge.runtime.numbers import rounded
@@ -19,7 +18,7 @@ from tsforge.training.events import Round
 if TYPE_CHECKING:
     from tsforge.experiment import Experiment
     from tsforge.sweeping.leaderboard import Row
-    from tsforge.sweeping.objective import Judgement
+    from tsforge.sweeping.objective import Result
 
 _NAMES = {LATENCY: "speed/latency_ms", PARAMETERS: "model/parameters"}
 
@@ -32,21 +31,21 @@ class _Parent:
         self.folder = journal.ROOT.absolute() / name
 
 
-class Run:
+class TrialRun:
     """The run of one trial: its curve while it trains, its scores and how it ended."""
 
     def __init__(self, run: journal.Run) -> None:
         self.run = run
 
-    def heard(self, event: Round) -> None:
+    def validated(self, event: Round) -> None:
         self.run.metrics({"train/loss": event.train, "val/loss": event.validation}, event.step)
 
     def sized(self, sizes: dict[str, float]) -> None:
         self.run.metrics(_rounded(sizes))
 
-    def judged(self, judged: Judgement) -> None:
-        kept = {name: value for name, value in judged.scores.items() if name != "val/loss"}  # that has its curve
-        self.run.metrics(_rounded(kept | {"speed/fit_s": judged.facts["seconds"]}))
+    def scored(self, result: Result) -> None:
+        scores = {name: value for name, value in result.scores.items() if name != "val/loss"}  # that has its curve
+        self.run.metrics(_rounded(scores | {"speed/fit_s": result.facts["seconds"]}))
 
     def ended(self, state: str, reason: str) -> None:
         """COMPLETE, PRUNED, FAIL, or WAITING for somebody to go on with it; and why."""
@@ -55,8 +54,8 @@ class Run:
         self.run.end(statuses.get(state, "FINISHED"), reason)
 
 
-class Recorder:
-    """Records the trials of a worker; nothing where nothing was ordered."""
+class TrialRecorder:
+    """Records the trials of a worker while its tracker is open; nothing where it is told of no record."""
 
     def __init__(self, record: Record | None, plan: Plan) -> None:
         self.record = record
@@ -66,20 +65,13 @@ class Recorder:
         base = next(iter(plan.bases.values()))
         self._tags = tags("trial", RunOptions(), base.model.kind) if record else {}
 
-    def __enter__(self) -> Recorder:
-        self.tracker.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.tracker.__exit__(kind, value, at)
-
     @contextlib.contextmanager
-    def trial(self, number: int, experiment: Experiment) -> Iterator[Run]:
+    def trial(self, number: int, experiment: Experiment) -> Iterator[TrialRun]:
         """The run of a trial, which shows its settings under the names that `--set` takes."""
         parent = cast("journal.Run | None", self.parent)
-        found = self._tags | {"tsforge.trial": str(number)}
-        with self.tracker.run(f"trial-{number}", experiment.flat(), found, parent) as run:
-            yield Run(run)
+        trial_tags = self._tags | {"tsforge.trial": str(number)}
+        with self.tracker.run(f"trial-{number}", experiment.flat(), trial_tags, parent) as run:
+            yield TrialRun(run)
 
 
 @contextlib.contextmanager
@@ -87,10 +79,10 @@ def sweep(tracker: Tracker, plan: Plan, options: RunOptions) -> Iterator[journal
     """The run that all trials are shown under."""
     first = next(iter(plan.bases.values()))
     settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
-    ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.made.settings}
+    ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.search_space.settings}
     data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
-    found = tags("sweep", options, first.model.kind)
-    with tracker.run(f"sweep-{plan.title}", data | settings | ranges, found, options.parent) as run:
+    name, sweep_tags = f"sweep-{plan.title}", tags("sweep", options, first.model.kind)
+    with tracker.run(name, data | settings | ranges, sweep_tags, options.parent) as run:
         yield run
 
 
@@ -101,11 +93,11 @@ def record_for(tracker: Tracker, run: journal.Run) -> Record | None:
     return Record(tracker.uri, tracker.experiment, run.name, run.key)
 
 
-def finished(run: journal.Run, folder: Path, found: list[Row], plan: Plan) -> None:
+def finished(run: journal.Run, folder: Path, rows: list[Row], plan: Plan) -> None:
     """The leaderboard, the plots and the best experiment of the sweep."""
-    states = [r.state for r in found]
+    states = [r.state for r in rows]
     counts = {f"trials/{s.lower()}": float(states.count(s)) for s in ("COMPLETE", "PRUNED", "FAIL")}
-    best = next((r for r in found if r.good), None)
+    best = next((r for r in rows if r.good), None)
     scores = dict(zip(plan.sweep.objectives, best.values, strict=True)) if best else {}
     run.metrics(_rounded(counts | scores))
     for name in ("leaderboard.md", "leaderboard.csv", "best.toml"):

@@ -1,4 +1,4 @@
-"""After the search: the best are fitted again with several seeds, the mean decides, and the test part speaks once."""
+"""After the search: the best are fitted again with several seeds, the mean decides, and the test part is scored."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
@@ -21,12 +21,13 @@ from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 from tsforge.settings import build, override
-from tsforge.sweeping import leaderboard, trials
+from tsforge.sweeping import evaluating, leaderboard, trials
 from tsforge.sweeping.config import Plan
-from tsforge.sweeping.data import Table
-from tsforge.sweeping.meeting import together
-from tsforge.sweeping.objective import HandedOverError, Judge
-from tsforge.sweeping.packing import Packs
+from tsforge.sweeping.data import SweepData
+from tsforge.sweeping.evaluating import Evaluation, HandedOverError, Watcher
+from tsforge.sweeping.leaderboard import Row
+from tsforge.sweeping.objective import Objective, Result
+from tsforge.sweeping.packing import Packing
 from tsforge.sweeping.place import Place
 from tsforge.sweeping.study import open_study
 from tsforge.sweeping.workers.job import CHECKPOINTS
@@ -73,81 +74,65 @@ def open_refits(folder: Path) -> Study:
     return open_study(place(folder), [""], samplers.RandomSampler(seed=0), pruners.NopPruner())
 
 
-def queue(folder: Path, found: Sequence[leaderboard.Row], plan: Plan) -> int:
+def queue(folder: Path, rows: Sequence[Row], plan: Plan) -> int:
     """Queue what is to be fitted again and is not yet; how many there are in all.
 
     The best trials, and for comparison the best of the architectures' defaults, which may be one of them.
     """
     study = open_refits(folder)
-    wanted = {row.name: plan.made.experiment(row.params) for row in leaderboard.chosen(found, plan.sweep.refit)}
-    default = next((row for row in found if row.default and row.good), None)
+    wanted = {row.name: plan.search_space.experiment(row.params) for row in leaderboard.chosen(rows, plan.sweep.refit)}
+    default = next((row for row in rows if row.default and row.good), None)
     if default is None:
         wanted[DEFAULT] = next(iter(plan.bases.values()))
     elif default.name not in wanted:
-        wanted[DEFAULT] = plan.made.experiment(default.params)
-    known = {_key(t.user_attrs) for t in study.get_trials(deepcopy=False)}
+        wanted[DEFAULT] = plan.search_space.experiment(default.params)
+    queued = [{k: t.user_attrs.get(k) for k in ("name", "seed", "text")} for t in study.get_trials(deepcopy=False)]
     for name, experiment in wanted.items():
         text = experiment.toml()
-        path = folder / FOLDER / f"{name}.toml"
-        path.write_text(text, encoding="utf-8")
+        (folder / FOLDER / f"{name}.toml").write_text(text, encoding="utf-8")
         for k in range(plan.sweep.seeds):
-            said = {"name": name, "seed": experiment.seed + k, "text": text}
-            if _key(said) not in known:
-                study.enqueue_trial({}, user_attrs=said)
+            attributes = {"name": name, "seed": experiment.seed + k, "text": text}
+            if attributes not in queued:
+                study.enqueue_trial({}, user_attrs=attributes)
     return len(trials.counted(study.get_trials(deepcopy=False)))
 
 
-def _key(said: dict[str, Any]) -> tuple[Any, ...]:
-    return said.get("name"), said.get("seed"), said.get("text")
-
-
-class _Calm:
-    """Follows a refit, which ends early only where it is told to."""
-
-    def __init__(self, stop: Callable[[], bool]) -> None:
-        self.stopping = stop
-
-    def halved(self, _batch_size: int) -> None: ...
-
-    def sized(self, _sizes: dict[str, float], _broken: dict[str, float]) -> None: ...
-    def heard(self, _event: Round) -> None: ...
-    def pruned(self, _value: float, _step: int) -> bool:
-        return False
-
-
-def run_refits(folder: Path, plan: Plan, table: Table, stop: Callable[[], bool]) -> None:
+def run_refits(folder: Path, plan: Plan, data: SweepData, stop: Callable[[], bool]) -> None:
     """A worker's part: fit what is queued until nothing is, and keep the models."""
     study, where = open_refits(folder), place(folder)
-    calm = {"pruner": "none", "max_parameters": None, "max_latency": None}
-    judge = Judge(plan.model_copy(update={"sweep": plan.sweep.model_copy(update=calm)}), table, folder / CHECKPOINTS)
-    packs = Packs(judge)
+    free = {"pruner": "none", "max_parameters": None, "max_latency": None}
+    plan = plan.model_copy(update={"sweep": plan.sweep.model_copy(update=free)})
+    objective = Objective(plan, data, folder / CHECKPOINTS)
+    packing = Packing(objective)
     while not stop():
         with where.asking():
             trials.reap(study, where)
-        found = _next(study, where, folder, packs)
-        if found:
-            together([lambda train, t=t: _refit(study, t, folder, replace(judge, train=train), stop) for t in found])  # type: ignore[misc]
+        pack = _next(study, where, folder, packing)
+        if pack:
+            evaluations = [Evaluation(objective, _experiment(t, folder), Watcher(stop)) for t in pack]
+            for i, end in evaluating.run(evaluations):
+                _tell(study, pack[i], folder, end)
         elif "RUNNING" in _states(study):
             time.sleep(WAIT)
         else:
             return
 
 
-def _next(study: Study, where: Place, folder: Path, packs: Packs) -> list[Trial]:
+def _next(study: Study, where: Place, folder: Path, packing: Packing) -> list[Trial]:
     """The next refits to be done at once: none, one, or some whose networks have one shape."""
-    found: list[Trial] = []
+    pack: list[Trial] = []
     count = 1
-    while len(found) < count and "WAITING" in _states(study):
+    while len(pack) < count and "WAITING" in _states(study):
         trial = trials.begin(study, where, sys.maxsize)
         if trial is None or "name" not in trial.user_attrs:  # somebody else took the last one
             if trial is not None:
                 trial.set_user_attr(trials.WITHDRAWN, True)
-                study.tell(trial, state=_state("FAIL"))
+                trials.end(study, trial, "FAIL")
             break
-        found.append(trial)
-        if len(found) == 1:
-            count = packs.count(_experiment(trial, folder), 1 + _states(study).count("WAITING"))
-    return found
+        pack.append(trial)
+        if len(pack) == 1:
+            count = packing.count(_experiment(trial, folder), 1 + _states(study).count("WAITING"))
+    return pack
 
 
 def _states(study: Study) -> list[str]:
@@ -160,20 +145,17 @@ def _experiment(trial: Trial, folder: Path) -> Experiment:
     return override(build({}, folder / FOLDER / f"{name}.toml"), {"seed": seed})
 
 
-def _refit(study: Study, trial: Trial, folder: Path, judge: Judge, stop: Callable[[], bool]) -> None:
-    name, seed = trial.user_attrs["name"], trial.user_attrs["seed"]
-    try:
-        judged = judge.judge(_experiment(trial, folder), _Calm(stop))
-    except HandedOverError:
+def _tell(study: Study, trial: Trial, folder: Path, end: Result | Exception) -> None:
+    """Keep the model of a refit, or record why it has none."""
+    if isinstance(end, Result):
+        path = _model(folder, trial.user_attrs["name"], trial.user_attrs["seed"])
+        directory.save(end.model, path, lambda draft: _remember(end.trained, draft))
+        trials.end(study, trial, "COMPLETE", values=[end.values[0]])
+    elif isinstance(end, HandedOverError):
         trials.hand_over(study, trial)
-        study.tell(trial, state=_state("FAIL"), skip_if_finished=True)
-        return
-    except Exception as problem:  # a seed that diverges says something of the settings, and does not end the sweep
-        trial.set_user_attr(trials.REASON, f"{type(problem).__name__}: {problem}")
-        study.tell(trial, state=_state("FAIL"), skip_if_finished=True)
-        return
-    directory.save(judged.model, _model(folder, name, seed), lambda draft: _remember(judged.trained, draft))
-    study.tell(trial, judged.values[0], skip_if_finished=True)
+        trials.end(study, trial, "FAIL")
+    else:  # a seed that diverges says something of the settings, and does not end the sweep
+        trials.end(study, trial, "FAIL", f"{type(end).__name__}: {end}")
 
 
 def _remember(trained: Trained, folder: Path) -> None:
@@ -181,58 +163,42 @@ def _remember(trained: Trained, folder: Path) -> None:
     (folder / HOW).write_text(json.dumps(how), encoding="utf-8")
 
 
-def _state(name: str) -> Any:
-    from optuna.trial import TrialState
-
-    return TrialState[name]
-
-
 def _model(folder: Path, name: str, seed: int) -> Path:
     return folder / FOLDER / "models" / f"{name}-seed-{seed}"
 
 
-def candidates(folder: Path, found: Sequence[leaderboard.Row], plan: Plan) -> list[Candidate]:
+def candidates(folder: Path, rows: Sequence[Row], plan: Plan) -> list[Candidate]:
     """The refits, the one with the lowest mean first; the default last unless it is better."""
-    names = {row.name: row for row in leaderboard.chosen(found, plan.sweep.refit)}
-    made: dict[str, Candidate] = {}
+    names = {row.name for row in leaderboard.chosen(rows, plan.sweep.refit)}
+    fitted: dict[str, Candidate] = {}
     for trial in trials.counted(open_refits(folder).get_trials(deepcopy=False)):
         name = trial.user_attrs.get("name", "")
         path = folder / FOLDER / f"{name}.toml"
         current = (name in names or name == DEFAULT) and path.is_file()
         if current and trial.state.name == "COMPLETE" and path.read_text("utf-8") == trial.user_attrs["text"]:
-            one = made.setdefault(name, Candidate(name, build({}, path), {}, {}))
-            one.validation[trial.user_attrs["seed"]] = float(trial.values[0])
-    most = max((len(c.validation) for c in made.values()), default=0)  # fewer where a seed failed
-    return sorted((c for c in made.values() if len(c.validation) == most), key=lambda c: c.mean)
+            candidate = fitted.setdefault(name, Candidate(name, build({}, path), {}, {}))
+            candidate.validation[trial.user_attrs["seed"]] = float(trial.values[0])
+    most = max((len(c.validation) for c in fitted.values()), default=0)  # fewer where a seed failed
+    return sorted((c for c in fitted.values() if len(c.validation) == most), key=lambda c: c.mean)
 
 
-def test(one: Candidate, folder: Path, table: Table) -> None:
+def test(candidate: Candidate, folder: Path, data: SweepData) -> None:
     """Score a candidate's models, one per seed, on the test part."""
-    dataset = table.datasets(one.experiment)[0]
+    dataset = data.datasets(candidate.experiment)[0]
     windows = thin_test(dataset.parts).test
     if not len(windows):
         return
-    for seed in sorted(one.validation):
-        model = directory.load(_model(folder, one.name, seed))
+    for seed in sorted(candidate.validation):
+        model = directory.load(_model(folder, candidate.name, seed))
         forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
-        one.test[seed] = scores(forecaster.outcome(dataset, windows), SHOWN)
+        candidate.test[seed] = scores(forecaster.outcome(dataset, windows), SHOWN)
 
 
-def winner(one: Candidate, folder: Path) -> tuple[Model, Trained]:
+def winner(candidate: Candidate, folder: Path) -> tuple[Model, Trained]:
     """The best seed's model as it came out of its training, which need not be done again."""
-    path = _model(folder, one.name, one.seed)
+    path = _model(folder, candidate.name, candidate.seed)
     model = directory.load(path)
     how = json.loads((path / HOW).read_text("utf-8"))
     network = model.network.to(pick_device(model.experiment.train.device))
     rounds = tuple(Round(*values) for values in how["rounds"])
     return model, Trained(model.experiment, network, rounds, Stop(how["stop"]), how["started"], how["seconds"])
-
-
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds; NaN where one alone has none."""
-    return fmean(values), stdev(values) if len(values) > 1 else math.nan
-
-
-def tested(one: Candidate, metric: str) -> tuple[float, float]:
-    """Mean and deviation of a test score over seeds."""
-    return spread([found[metric] for found in one.test.values()]) if one.test else (math.nan, math.nan)

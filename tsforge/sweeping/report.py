@@ -1,83 +1,75 @@
-"""The end of a sweep in tables: what was fitted again, and what the test part says of it."""
+"""A sweep's report: the leaderboard, what was fitted again, and its scores on the test part; as tables and files."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
-from tsforge.runtime import files, tables
+from tsforge.runtime import files, numbers, tables
 from tsforge.sweeping import refit
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import SHOWN, Row, cells, header
 from tsforge.sweeping.refit import Candidate
 
-Table = tuple[list[str], list[list[str]]]  # header, rows
+Lines = tuple[list[str], list[list[str]]]  # header, rows
 
 
-def markdown(candidates: Sequence[Candidate], default: Candidate | None, plan: Plan) -> list[str]:
-    """Both tables as lines; none where nothing was fitted again."""
-    if not candidates:
-        return []
-    found = ["## Fitted again", "", *tables.markdown(*refits(candidates, default, plan), left=2)]
-    head, lines = tests(candidates)
-    if lines:
-        said = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
-        found += ["", "## Test part", "", said, "", *tables.markdown(head, lines)]
-    return found
-
-
-def refits(candidates: Sequence[Candidate], default: Candidate | None, plan: Plan) -> Table:
+def refits(candidates: Sequence[Candidate], default: Candidate | None, plan: Plan) -> Lines:
     """Validation score by candidate, over seeds."""
     rows = []
-    for one in candidates:
-        label = one.name + (" (default)" if default is one and one.name != refit.DEFAULT else "")
-        rows.append([label, one.experiment.model.kind, _score(list(one.validation.values())), str(len(one.validation))])
+    for c in candidates:
+        label = c.name + (" (default)" if default is c and c.name != refit.DEFAULT else "")
+        rows.append([label, c.experiment.model.kind, _score(list(c.validation.values())), str(len(c.validation))])
     return ["", "model", plan.sweep.objectives[0], "seeds"], rows
 
 
-def tests(candidates: Sequence[Candidate]) -> Table:
+def tests(candidates: Sequence[Candidate]) -> Lines:
     """Test scores of the winner and of the default it is held against, over seeds."""
     tested = [c for c in candidates if c.test]
     if not tested:
         return [], []
     names = list(next(iter(tested[0].test.values())))
     head = ["", f"winner ({tested[0].name})", *(f"default ({c.experiment.model.kind})" for c in tested[1:])]
-    return head, [[name, *(_score([found[name] for found in c.test.values()]) for c in tested)] for name in names]
+    return head, [[name, *(_score([scores[name] for scores in c.test.values()]) for c in tested)] for name in names]
 
 
 def _score(values: Sequence[float]) -> str:
-    """As 0.51 ± 0.02; without a deviation where there is one value."""
-    mean, deviation = refit.spread(values)
-    return f"{mean:.4g} ± {deviation:.2g}" if len(values) > 1 else f"{mean:.4g}"
+    """As "0.51 ± 0.02"; without a deviation where there is one value."""
+    return numbers.spread(fmean(values), stdev(values) if len(values) > 1 else None)
 
 
-def as_csv(found: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[Row]) -> str:
     """All trials with all their settings and scores, every digit."""
-    settings = list(dict.fromkeys(name for r in found for name in r.params))
-    scores = list(dict.fromkeys(name for r in found for name in r.scores))
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(["rank", "trial", "model", "state", "kept", "front", "seconds", *scores, *settings, "reason"])
-    for i, r in enumerate(found):
-        out.writerow(
-            [i + 1 if r.good else "", r.number, r.model, r.state, int(r.kept), int(r.front), r.seconds,
-             *(r.scores.get(name, "") for name in scores), *(r.params.get(name, "") for name in settings), r.reason]
-        )  # fmt: skip
-    return text.getvalue()
+    settings = list(dict.fromkeys(name for r in rows for name in r.params))
+    scores = list(dict.fromkeys(name for r in rows for name in r.scores))
+    head = ["rank", "trial", "model", "state", "kept", "front", "seconds", *scores, *settings, "reason"]
+    lines = [
+        [i + 1 if r.good else "", r.number, r.model, r.state, int(r.kept), int(r.front), r.seconds,
+         *(r.scores.get(name, "") for name in scores), *(r.params.get(name, "") for name in settings), r.reason]
+        for i, r in enumerate(rows)
+    ]  # fmt: skip
+    return tables.csv(head, lines)
 
 
-def as_markdown(found: Sequence[Row], plan: Plan, more: str = "") -> str:
-    """The best rows, and what the finale says of them."""
-    best = [cells(i + 1, r, plan)[:-1] for i, r in enumerate(found[:SHOWN])]
+def as_markdown(rows: Sequence[Row], plan: Plan, candidates: Sequence[Candidate], default: Candidate | None) -> str:
+    """The best rows, and the tables of what was fitted again."""
+    best = [cells(i + 1, r, plan)[:-1] for i, r in enumerate(rows[:SHOWN])]
     lines = [f"# {plan.title}", "", *tables.markdown(header(plan)[:-1], best, left=3)]
-    rest = len(found) - min(len(found), SHOWN)
-    lines += ["", f"{rest} more in leaderboard.csv." if rest else f"{len(found)} trials."]
-    return "\n".join([*lines, *(["", more] if more else [])]) + "\n"
+    rest = len(rows) - len(best)
+    lines += ["", f"{rest} more in leaderboard.csv." if rest else f"{len(rows)} trials."]
+    if candidates:
+        lines += ["", "## Fitted again", "", *tables.markdown(*refits(candidates, default, plan), left=2)]
+    head, scores = tests(candidates)
+    if scores:
+        note = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
+        lines += ["", "## Test part", "", note, "", *tables.markdown(head, scores)]
+    return "\n".join(lines) + "\n"
 
 
-def write(found: Sequence[Row], plan: Plan, folder: Path, more: str = "") -> None:
+def write(
+    rows: Sequence[Row], plan: Plan, folder: Path, candidates: Sequence[Candidate], default: Candidate | None
+) -> None:
     """leaderboard.csv and leaderboard.md."""
-    files.write(folder / "leaderboard.csv", as_csv(found))
-    files.write(folder / "leaderboard.md", as_markdown(found, plan, more))
+    files.write(folder / "leaderboard.csv", as_csv(rows))
+    files.write(folder / "leaderboard.md", as_markdown(rows, plan, candidates, default))

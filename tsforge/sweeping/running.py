@@ -1,71 +1,51 @@
-"""A sweep from beginning to end: the workers search, the best are fitted again, what came of it is written."""
+"""A sweep from beginning to end: workers search, the best are fitted again, the results are written."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsforge.config import parse
 from tsforge.data import dataset as datasets
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.settings import override
-from tsforge.sweeping import leaderboard, plots, refit, report, storing, trials
-from tsforge.sweeping import recording as recorded
-from tsforge.sweeping.config import FILE, Plan
-from tsforge.sweeping.data import Table
+from tsforge.sweeping import leaderboard, plots, recording, refit, report, trials
+from tsforge.sweeping.config import Plan, SweepConfig, of_experiment, plan
+from tsforge.sweeping.data import SweepData, write_frame
 from tsforge.sweeping.leaderboard import Row
-from tsforge.sweeping.place import Place
+from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.refit import Candidate
-from tsforge.sweeping.report import write
 from tsforge.sweeping.study import agree, begin_with, open_study, pruner, sampler
 from tsforge.sweeping.trials import Tally
 from tsforge.sweeping.workers import launch
-from tsforge.sweeping.workers.job import Orders, Record
-from tsforge.tracking import recording
+from tsforge.sweeping.workers.job import Job, Record
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import RunOptions
+from tsforge.tracking.recording import RunOptions, finish
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 
 if TYPE_CHECKING:
     from optuna import Study
 
-ROWS = 5  # failures in a row at the beginning after which it makes no sense to go on
+FAILURES = 5  # in a row at the beginning, after which it makes no sense to go on
 Progress = Callable[[str, Tally, int], None]  # (phase, how far it is, of how many)
 
 
 @dataclass(frozen=True)
-class Where:
-    """folder: for everything that is written. url: of the study's server; None for a journal in the folder.
-
-    threads: that each worker computes with; None for its share of the cores.
-    """
-
-    folder: Path
-    url: str | None = None
-    heartbeat: int = 30
-    threads: int | None = None
-
-    def place(self, name: str) -> Place:
-        """Where the study of that name lies."""
-        return Place(self.folder, name, self.url, self.heartbeat)
-
-    @classmethod
-    def fresh(cls, folder: str | Path, url: str | None = None) -> Where:
-        """A folder that is new, empty, or a sweep's. Raises ConfigError where something else lies there."""
-        place = Path(folder)
-        others = place.is_dir() and any(not path.name.startswith(storing.KEPT) for path in place.iterdir())
-        if place.exists() and (not place.is_dir() or (others and not (place / FILE).exists())):
-            raise ConfigError(f"{place} holds something that is no sweep", "name another folder with `out`")
-        return cls(place, url)
-
-
-@dataclass(frozen=True)
 class Sweep:
-    """What came of it. candidates: fitted again, the winner first. fit: the winner's, with its test scores."""
+    """The results of a sweep.
+
+    plan: with every setting of its data resolved.
+    folder: for everything that was written.
+    rows: of the leaderboard.
+    stopped: whether it is to be gone on with.
+    candidates: what was fitted again, the winner first.
+    fit: the winner's, with its test scores.
+    """
 
     plan: Plan
     folder: Path
@@ -90,32 +70,65 @@ class Sweep:
         if self.winner is not None:
             return override(self.winner.experiment, {"seed": self.winner.seed})
         row = next((r for r in self.rows if r.good), None)
-        return self.plan.made.experiment(row.params) if row else None
+        return self.plan.search_space.experiment(row.params) if row else None
+
+
+def sweep(
+    experiment: Experiment | str | Path,
+    data: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    space: Mapping[str, Any] | None = None,
+    *,
+    out: str | Path,
+) -> Sweep:
+    """Search the settings of an experiment, and fit a model with the best; not recorded.
+
+    The same call goes on with a search that was stopped: see `Sweep.stopped`.
+
+    experiment: where it starts, or the path of a TOML file that may have [sweep] and [space].
+    data: a path, the name of a data set, or a frame, which is kept as a file in `out`; the experiment's own where None.
+    settings: of the search (`SweepConfig`), as {"models": ("lstm", "gru"), "trials": 20, "workers": 2}.
+    space: ranges by dotted path, as {"train.lr": "log(1e-4,1e-2)"}; each setting's own where none is given.
+    out: folder for the study, the leaderboard, best.toml and the model.
+    Raises TsforgeError.
+    """
+    settings, space = dict(settings or {}), dict(space or {})
+    workspace = Workspace.at(out)
+    if isinstance(experiment, Experiment):
+        search = of_experiment(experiment, parse(SweepConfig, settings, "settings"), space)
+    elif Path(experiment).suffix == ".toml":
+        search = plan({}, experiment, settings, list(space.items()))
+    else:
+        hint = 'tsforge.sweep(tsforge.build({...}), "data.csv", out="sweeps/a")'
+        raise ConfigError(f"{experiment}: no experiment, and no TOML file", hint)
+    results, _ = run(settle(search, data, workspace.folder), workspace, Tracker(on=False))
+    return results
 
 
 def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
     """The plan with every setting of its data resolved.
 
-    data: a path, the name of a data set or a frame; what the plan names where None. folder: a frame is kept there.
+    data: a path, the name of a data set or a frame; what the plan names where None.
+    folder: where a frame is kept as a file.
     """
     bases, digest = {}, ""
     for kind, base in plan.bases.items():
         config, panel = datasets.read(base.data, data)
         if config.path is None:
             if folder is None:
-                raise ConfigError(
-                    "a sweep reads its data in several processes", "write the table to a file, and name it"
-                )
-            data = str(storing.keep(data, folder, panel.digest()))
+                text = "a sweep reads its data in several processes"
+                raise ConfigError(text, "write the table to a file, and name it")
+            data = str(write_frame(data, folder, panel.digest()))
             config, panel = datasets.read(base.data, data)
         bases[kind] = base.on(datasets.resolve(config, panel, base.model).config)
         digest = panel.digest()
     return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 
 
-def sweep(
-    plan: Plan, where: Where, tracker: Tracker, options: RunOptions | None = None, progress: Progress | None = None
-) -> tuple[Sweep, Run]:
+def run(
+    plan: Plan, workspace: Workspace, tracker: Tracker, options: RunOptions | None = None,
+    progress: Progress | None = None,
+) -> tuple[Sweep, Run]:  # fmt: skip
     """Search until the plan's trials are done, or go on with a search that was stopped.
 
     plan: as `settle` gives it; with `refit` 0 it ends with the search.
@@ -124,122 +137,100 @@ def sweep(
     Raises ConfigError where another sweep lies there, TrainingError where no trial succeeds.
     """
     launch.check(plan)
-    folder = where.folder
+    folder, progress = workspace.folder, progress or (lambda *_: None)
     folder.mkdir(parents=True, exist_ok=True)
-    study = open_study(where.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
+    study = open_study(workspace.place(plan.title), plan.sweep.objectives, sampler("random", 0), pruner(plan))
     agree(study, plan)
     begin_with(study, plan)
     plan.write(folder)
-    with recorded.sweep(tracker, plan, options or RunOptions()) as run:
-        record = recorded.record_for(tracker, run)
-        stopped = _search(study, plan, where, record, progress or _silent)
-        done = Sweep(plan, folder, leaderboard.rows(study, plan), stopped)
+    with recording.sweep(tracker, plan, options or RunOptions()) as mlflow_run:
+        stopped = _search(study, plan, workspace, recording.record_for(tracker, mlflow_run), progress)
+        results = Sweep(plan, folder, leaderboard.rows(study, plan), stopped)
         try:
-            _check(done)
+            _check(results)
             if not stopped and plan.sweep.refit:
-                done = _finale(done, tracker, run, progress or _silent)
+                results = _refit(results, tracker, mlflow_run, progress)
         finally:
-            _write(study, done)
-            recorded.finished(run, folder, done.rows, plan)
-        if done.stopped:
-            run.end("KILLED", "stopped by Ctrl-C; the same command goes on")
-    return done, run
+            _write(study, results)
+            recording.finished(mlflow_run, folder, results.rows, plan)
+        if results.stopped:
+            mlflow_run.end("KILLED", "stopped by Ctrl-C; the same command goes on")
+    return results, mlflow_run
 
 
-def _search(study: Study, plan: Plan, where: Where, record: Record | None, progress: Progress) -> bool:
+def _search(study: Study, plan: Plan, workspace: Workspace, record: Record | None, progress: Progress) -> bool:
     """Let the workers run the trials; whether they were stopped."""
-    until = time.time() + plan.sweep.timeout if plan.sweep.timeout else None
-    first = Orders(
-        str(where.folder.absolute()), study.study_name, plan.sweep.trials, url=where.url, heartbeat=where.heartbeat,
-        until=until, record=record, threads=where.threads or 0,
+    total = plan.sweep.trials
+    job = Job(
+        str(workspace.folder.absolute()), study.study_name, total, url=workspace.url, heartbeat=workspace.heartbeat,
+        until=time.time() + plan.sweep.timeout if plan.sweep.timeout else None, record=record,
+        threads=workspace.threads or 0,
     )  # fmt: skip
 
     def look() -> None:
-        found = study.get_trials(deepcopy=False)
-        tally = trials.tally(found)
-        progress("search", tally, plan.sweep.trials)
-        if tally.failed >= ROWS and tally.failed == tally.finished:
-            last = [t for t in trials.counted(found) if t.state.name == "FAIL"][-1]
+        history = study.get_trials(deepcopy=False)
+        tally = trials.tally(history)
+        progress("search", tally, total)
+        if tally.failed >= FAILURES and tally.failed == tally.finished:
+            last = [t for t in trials.counted(history) if t.state.name == "FAIL"][-1]
             raise TrainingError(
                 f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}",
-                f"read {where.folder / 'logs'}, mend it, and name another `out`",
+                f"read {workspace.folder / 'logs'}, mend it, and name another `out`",
             )
 
-    if trials.tally(study.get_trials(deepcopy=False)).finished >= plan.sweep.trials:
+    return _work(study, plan, job, look)
+
+
+def _work(study: Study, plan: Plan, job: Job, look: Callable[[], None]) -> bool:
+    """Let the workers do what a study lacks of a job's total, looking at it now and then; whether they were stopped."""
+    if trials.tally(study.get_trials(deepcopy=False)).finished >= job.total:
         return False
-    with launch.crew(plan, _each(first, plan)) as crew:
-        crew.watch(_seldom(look))
+    with launch.workers(plan, [replace(job, index=i) for i in range(plan.sweep.workers)]) as pool:
+        pool.watch(look)
         look()
-    return crew.stopping
+    return pool.stopping
 
 
-def _each(orders: Orders, plan: Plan) -> list[Orders]:
-    """The same for every worker."""
-    return [replace(orders, index=i) for i in range(plan.sweep.workers)]
-
-
-def _check(done: Sweep) -> None:
+def _check(results: Sweep) -> None:
     """Raises TrainingError where there is nothing to choose from."""
-    if done.stopped or any(row.good for row in done.rows):
+    if results.stopped or any(row.good for row in results.rows):
         return
-    if any(row.state == "COMPLETE" or not row.kept for row in done.rows):
+    if any(row.state == "COMPLETE" or not row.kept for row in results.rows):
         raise TrainingError("no trial keeps the constraints", "loosen them, or widen the space with `space`")
-    why = done.rows[-1].reason if done.rows else "the time was up before the first was done"
+    why = results.rows[-1].reason if results.rows else "the time was up before the first was done"
     raise TrainingError(f"no trial was completed: {why}", "raise sweep.trials or sweep.timeout, or mend what it says")
 
 
-def _finale(done: Sweep, tracker: Tracker, run: Run, progress: Progress) -> Sweep:
+def _refit(results: Sweep, tracker: Tracker, parent: Run, progress: Progress) -> Sweep:
     """Refits in the workers, then the winner, its test scores beside the default's, and its model."""
-    plan, folder = done.plan, done.folder
-    total = refit.queue(folder, done.rows, plan)
+    plan, folder = results.plan, results.folder
+    total = refit.queue(folder, results.rows, plan)
     study = refit.open_refits(folder)
-    orders = _each(Orders(str(folder.absolute()), "", total, refit=True), plan)
 
     def look() -> None:
         progress("refit", trials.tally(study.get_trials(deepcopy=False)), total)
 
-    if trials.tally(study.get_trials(deepcopy=False)).finished < total:
-        with launch.crew(plan, orders) as crew:
-            crew.watch(_seldom(look))
-            look()
-        if crew.stopping:
-            return Sweep(plan, folder, done.rows, stopped=True)
-    found = refit.candidates(folder, done.rows, plan)
-    if not found:
+    if _work(study, plan, Job(str(folder.absolute()), "", total, refit=True), look):
+        return replace(results, stopped=True)
+    candidates = refit.candidates(folder, results.rows, plan)
+    if not candidates:
         raise TrainingError("none of the best could be fitted again", f"read {folder / 'logs'}")
-    made = Sweep(plan, folder, done.rows, candidates=found)
-    table = Table.read(plan)
-    for one in {c.name: c for c in (made.winner, made.default) if c is not None}.values():
-        refit.test(one, folder, table)
-    model, trained = refit.winner(found[0], folder)
+    results = replace(results, candidates=candidates)
+    data = SweepData.read(plan)
+    for candidate in {c.name: c for c in (results.winner, results.default) if c is not None}.values():
+        refit.test(candidate, folder, data)
+    model, trained = refit.winner(candidates[0], folder)
     progress("fit", Tally(0, 0, 0, 1, None), 1)
-    fit, _ = recording.finish(
-        trained, model, fitting.prepare(model.experiment), folder / "model", tracker, RunOptions(parent=run)
-    )
-    return Sweep(plan, folder, done.rows, candidates=found, fit=fit)
+    dataset = fitting.prepare(model.experiment)
+    fit, _ = finish(trained, model, dataset, folder / "model", tracker, RunOptions(parent=parent))
+    return replace(results, fit=fit)
 
 
-def _write(study: Study, done: Sweep) -> None:
-    """What stays of it, as files; what a person stops here has been written before or will be by the next start."""
-    if not done.rows:
+def _write(study: Study, results: Sweep) -> None:
+    """The results as files; what a person stops here has been written before or will be by the next start."""
+    if not results.rows:
         return
-    more = "\n".join(report.markdown(done.candidates, done.default, done.plan))
-    write(done.rows, done.plan, done.folder, more)
-    if done.best is not None:
-        (done.folder / "best.toml").write_text(done.best.toml(), encoding="utf-8")
-    plots.draw(study, done.rows, done.plan, done.folder / "plots")
-
-
-def _seldom(look: Callable[[], None], every: float = 1.0) -> Callable[[], None]:
-    """The same, at most once a second."""
-    last = [0.0]
-
-    def now_and_then() -> None:
-        if time.monotonic() >= last[0] + every:
-            look()
-            last[0] = time.monotonic()
-
-    return now_and_then
-
-
-def _silent(_phase: str, _tally: Tally, _total: int) -> None: ...
+    report.write(results.rows, results.plan, results.folder, results.candidates, results.default)
+    if results.best is not None:
+        (results.folder / "best.toml").write_text(results.best.toml(), encoding="utf-8")
+    plots.draw(study, results.rows, results.plan, results.folder / "plots")

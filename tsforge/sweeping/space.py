@@ -1,4 +1,4 @@
-"""The space of a sweep: what the ranges beside the fields of the configurations say, and what was said otherwise.
+"""The space of a sweep: the ranges beside the fields of the configurations, and those that replace them.
 
 A setting of a model is a branch of its own for each architecture, named lstm/model.width; with one architecture alone
 it is model.width. Nothing here knows any architecture: a configuration with ranges has a space.
@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from pydantic.fields import FieldInfo
 
 from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError, listing, nearest
@@ -33,8 +35,8 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
-class Known:
-    """Answers a space with what a trial was once given."""
+class Recorded:
+    """Answers a space with the values that a trial once had."""
 
     params: Mapping[str, Any]
 
@@ -50,7 +52,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Setting:
-    """A dotted path with its values. model: the architecture that alone has it; None where all share it."""
+    """A dotted path with its values.
+
+    model: the architecture that alone has it; None where all share it.
+    """
 
     path: str
     values: Range | Choice
@@ -97,14 +102,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Space:
-    """bases: the experiment that each architecture starts from, by name. settings: what varies, or is fixed."""
+    """What a sweep searches.
+
+    bases: the experiment that each architecture starts from, by name.
+    settings: what varies, or is fixed.
+    """
 
     bases: Mapping[str, Experiment]
     settings: tuple[Setting, ...]
-
-    @property
-    def models(self) -> list[str]:
-        return list(self.bases)
 
     def of(self, model: str) -> list[Setting]:
         """The settings that an architecture has."""
@@ -112,13 +117,13 @@ class Space:
 
     def suggest(self, trial: Trial) -> Experiment:
         """Ask a trial for an architecture, then for that one's settings alone, and put them together."""
-        models = self.models
+        models = list(self.bases)
         model = trial.suggest_categorical(KIND, models) if len(models) > 1 else models[0]
         return override(self.bases[model], {s.path: s.suggest(trial) for s in self.of(model)})
 
     def experiment(self, params: Mapping[str, Any]) -> Experiment:
         """The experiment of a trial."""
-        return self.suggest(Known(params))
+        return self.suggest(Recorded(params))
 
     def defaults(self, model: str) -> dict[str, Any]:
         """The values by name with which an architecture starts, so far as they lie in the space."""
@@ -128,50 +133,54 @@ class Space:
         return kind | {s.name: flat[s.path] for s in varied if s.path in flat and s.holds(flat[s.path])}
 
 
-def space(bases: Mapping[str, Experiment], said: Mapping[str, Any]) -> Space:
-    """The ranges beside the fields of each architecture's experiment, and what is said of some by path or name.
+def space(bases: Mapping[str, Experiment], ranges: Mapping[str, Any]) -> Space:
+    """The ranges beside the fields of each architecture's experiment, and others in place of some of them.
 
-    said: dotted path, or model/path for one architecture, to an expression ("log(1e-4,1e-2)"), a list of choices, or
-    a value. Raises ConfigError for a path that is not known, or a value that the setting cannot have.
+    ranges: by dotted path, or model/path for one architecture: an expression ("log(1e-4,1e-2)"), a list of choices, or
+    a value.
+    Raises ConfigError for a path that is not known, or a value that the setting cannot have.
     """
-    found: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     several = len(bases) > 1
     for model, base in bases.items():
         for path, values in (*_ranges(base.model, "model."), *_ranges(base.train, "train.")):
-            one = Setting(path, values, model if several and path.startswith("model.") else None)
-            found[one.name] = one
-    for name, value in said.items():
-        for setting in _said(name, value, bases):
-            found[setting.name] = setting
-    made = Space(bases, tuple(found.values()))
-    _check(made)
-    return made
+            setting = Setting(path, values, model if several and path.startswith("model.") else None)
+            settings[setting.name] = setting
+    for name, value in ranges.items():
+        settings |= {setting.name: setting for setting in _settings(name, value, bases)}
+    whole = Space(bases, tuple(settings.values()))
+    _check(whole)
+    return whole
 
 
 def _ranges(config: Config, prefix: str) -> Iterator[tuple[str, Range | Choice]]:
-    """Dotted path and range of every field that has one; of a union, the member that is there."""
+    """Dotted path and range of every field that has one."""
+    for path, field in _fields(config, prefix):
+        yield from ((path, note) for note in field.metadata if isinstance(note, Range | Choice))
+
+
+def _fields(config: Config, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted path and field of every value; of a union, those of the member that is there."""
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Config):
-            yield from _ranges(value, f"{prefix}{name}.")
-        for note in field.metadata:
-            if isinstance(note, Range | Choice):
-                yield prefix + name, note
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
 
 
-def _said(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Setting]:
-    """What one line of a space means: a setting, or one for each architecture that has the path."""
+def _settings(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Setting]:
+    """The settings of one line of a space: one, or one for each architecture that has the path."""
     model, _, path = name.rpartition("/")
     if model and model not in bases:
-        raise ConfigError(
-            f"space: {name}: the sweep has no model '{model}'", nearest(model, bases) or f"it has {listing(bases)}"
-        )
+        hint = nearest(model, bases) or f"it has {listing(bases)}"
+        raise ConfigError(f"space: {name}: the sweep has no model '{model}'", hint)
     if path == KIND:
         raise ConfigError(f"space: {KIND} is chosen among the models", "pass sweep.models=rnn,lstm,gru")
-    known = {kind: list(_leaves(bases[kind])) for kind in ([model] if model else bases)}
-    having = [kind for kind, paths in known.items() if path in paths]
+    leaves = {kind: _leaves(bases[kind]) for kind in ([model] if model else bases)}
+    having = [kind for kind, paths in leaves.items() if path in paths]
     if not having:
-        every = dict.fromkeys(p for paths in known.values() for p in paths)
+        every = dict.fromkeys(p for paths in leaves.values() for p in paths)
         refused = "it would change what is scored" if path.startswith(("data.", "backtest.")) or path == "seed" else ""
         hint = refused or nearest(path, every) or f"known: {listing(every, 40)}"
         raise ConfigError(f"space: '{path}' is no setting that a sweep can vary", hint)
@@ -181,26 +190,18 @@ def _said(name: str, value: Any, bases: Mapping[str, Experiment]) -> list[Settin
     return [Setting(path, read(name, value, kind, bases), kind if several else None) for kind in having]
 
 
-def _leaves(experiment: Experiment) -> Iterator[str]:
+def _leaves(experiment: Experiment) -> list[str]:
     """Every dotted path that a sweep may vary."""
-    for prefix, config in (("model.", experiment.model), ("train.", experiment.train)):
-        for path in _paths(config, prefix):
-            if path not in (KIND, "train.device"):
-                yield path
-    yield from _DATA
-
-
-def _paths(config: Config, prefix: str) -> Iterator[str]:
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, Config):
-            yield from _paths(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+    fields = (*_fields(experiment.model, "model."), *_fields(experiment.train, "train."))
+    return [path for path, _ in fields if path not in (KIND, "train.device")] + list(_DATA)
 
 
 def read(name: str, value: Any, model: str, bases: Mapping[str, Experiment]) -> Range | Choice:
-    """A range from what was written for it."""
+    """The range that an expression, a list of choices or a value stands for.
+
+    name: of the setting.
+    model: whose default says whether numbers are whole.
+    """
     if isinstance(value, list | tuple):
         return _choice(name, list(value))
     match = _FORM.fullmatch(value) if isinstance(value, str) else None
@@ -247,15 +248,15 @@ def _whole(values: Range) -> bool:
     return isinstance(values.low, int) and isinstance(values.high, int)
 
 
-def _check(made: Space) -> None:
+def _check(whole: Space) -> None:
     """Raises ConfigError where an end of a range or a choice is no value of its setting."""
-    for setting in made.settings:
+    for setting in whole.settings:
         values = setting.values
         ends = values.values if isinstance(values, Choice) else (values.low, values.high)
-        for model in [setting.model] if setting.model else made.models:
+        for model in [setting.model] if setting.model else whole.bases:
             for value in ends:
                 try:
-                    override(made.bases[model], {setting.path: value})
+                    override(whole.bases[model], {setting.path: value})
                 except ConfigError as problem:
                     what = problem.message.removeprefix("settings: ")
                     raise ConfigError(f"space: {what}", f"say it otherwise: `space` {setting.name}=...") from None

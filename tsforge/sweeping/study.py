@@ -1,4 +1,4 @@
-"""The Optuna study of a sweep: where it lies, who samples, who prunes, and that two starts mean the same."""
+"""The Optuna study of a sweep: its storage, sampler and pruner, and a check that all its starts mean one thing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Lock:
 
 
 def open_study(place: Place, objectives: Sequence[str], sampler: BaseSampler, pruner: BasePruner) -> Study:
-    """The study at a place, made where there is none; all objectives are to be small."""
+    """The study at a place, made where there is none; lower is better in all objectives."""
     import optuna
 
     _quiet()
@@ -97,7 +97,10 @@ def storage(place: Place) -> BaseStorage:
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
-    """A sampler by name. seed: another one in every worker and at every start, or all would draw the same."""
+    """A sampler by name.
+
+    seed: another one in every worker and at every start, or all would draw the same.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     from optuna import samplers
@@ -141,7 +144,7 @@ def pruner(plan: Plan) -> BasePruner:
 
 
 def agree(study: Study, plan: Plan) -> None:
-    """Say what the study's trials mean, or raise ConfigError where it was said otherwise before."""
+    """Record what the study's trials mean. Raises ConfigError where they meant something else before."""
     now = {name: _plain(value) for name, value in plan.decisive().items()}
     before = study.user_attrs.get(MEANING)
     if before is None:
@@ -162,7 +165,7 @@ def begin_with(study: Study, plan: Plan) -> None:
     if study.get_trials(deepcopy=False):
         return
     for model in plan.bases:
-        study.enqueue_trial(plan.made.defaults(model), user_attrs={trials.DEFAULT: True})
+        study.enqueue_trial(plan.search_space.defaults(model), user_attrs={trials.DEFAULT: True})
 
 
 def _plain(value: Any) -> str:

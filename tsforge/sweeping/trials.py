@@ -37,18 +37,18 @@ class Tally(NamedTuple):
         return self.done + self.pruned + self.failed
 
 
-def counted(found: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that have no successor and were not withdrawn; in order."""
-    found = list(found)
-    gone = {n for t in found for n in (*t.system_attrs.get("retry_history", ()), *t.user_attrs.get(INSTEAD, ()))}
-    return [t for t in found if t.number not in gone and not t.user_attrs.get(WITHDRAWN)]
+def counted(history: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Those of a study's trials that have no successor and were not withdrawn; in order."""
+    history = list(history)
+    gone = {n for t in history for n in (*t.system_attrs.get("retry_history", ()), *t.user_attrs.get(INSTEAD, ()))}
+    return [t for t in history if t.number not in gone and not t.user_attrs.get(WITHDRAWN)]
 
 
-def tally(found: Iterable[FrozenTrial]) -> Tally:
-    """Counts by state."""
-    kept = counted(found)
-    states = [t.state.name for t in kept]
-    good = [t.values[0] for t in kept if t.state.name == "COMPLETE" and t.values and feasible(t)]
+def tally(history: Iterable[FrozenTrial]) -> Tally:
+    """How far a study has come, by its trials."""
+    ours = counted(history)
+    states = [t.state.name for t in ours]
+    good = [t.values[0] for t in ours if t.state.name == "COMPLETE" and t.values and feasible(t)]
     done, pruned, failed, running = (states.count(name) for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))
     return Tally(done, pruned, failed, running, min(good, default=None))
 
@@ -61,9 +61,10 @@ def feasible(trial: FrozenTrial) -> bool:
 def begin(study: Study, place: Place, total: int, like: dict[str, Any] | None = None) -> Trial | None:
     """The next trial, after those of dead workers were queued again; None where `total` have been begun.
 
-    like: settings that it is to have; None too where others wait for whoever is free.
-
     Where the workers are on one machine they take turns here; elsewhere one that is too many gives its trial back.
+
+    total: of the study.
+    like: settings that the trial is to have; with them there is none while others wait for whoever is free.
     """
     from optuna.trial import TrialState
 
@@ -86,7 +87,7 @@ def begin(study: Study, place: Place, total: int, like: dict[str, Any] | None = 
         hand_over(study, trial)
     else:
         trial.set_user_attr(WITHDRAWN, True)
-    study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+    end(study, trial, "FAIL")
     return None
 
 
@@ -96,8 +97,17 @@ def beat(study: Study, trial: Trial) -> None:
     storage.record_heartbeat(trial._trial_id)
 
 
+def end(study: Study, trial: Trial, state: str, reason: str = "", values: list[float] | None = None) -> None:
+    """Tell the study how a trial of ours ended, and why."""
+    from optuna.trial import TrialState
+
+    if reason:
+        trial.set_user_attr(REASON, reason)
+    study.tell(trial, values, TrialState[state], skip_if_finished=True)
+
+
 def left(study: Study, total: int) -> int:
-    """How many of so many have not been begun."""
+    """How many of a total of trials have not been begun."""
     return max(0, total - len(_begun(study)))
 
 
@@ -115,12 +125,12 @@ def reap(study: Study, place: Place) -> None:
     from optuna.trial import TrialState
 
     fail_stale_trials(study)
-    found = study.get_trials(deepcopy=True)
-    kept = {t.number for t in counted(found)}
-    for trial in found:
+    history = study.get_trials(deepcopy=True)
+    current = {t.number for t in counted(history)}
+    for trial in history:
         if trial.state != TrialState.RUNNING or not _dead(trial, place):
             continue
-        if trial.number in kept:  # else its successor is queued, and who did that was killed before the next line
+        if trial.number in current:  # else its successor is queued, and who did that was killed before the next line
             retry(study, trial)
         study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
@@ -143,16 +153,16 @@ def retry(study: Study, trial: FrozenTrial) -> None:
 
 
 def hand_over(study: Study, trial: Trial) -> None:
-    """Queue a trial of ours for whoever comes next: it was stopped, which is no fault of its own."""
+    """Queue a trial of ours again for the next worker: it was stopped, which is no fault of its own."""
     import optuna
 
     mine = study.get_trials(deepcopy=False)[trial.number]
-    kept = {k: v for k, v in mine.system_attrs.items() if k in ("fixed_params", "retry_history", "failed_trial")}
-    said = {k: v for k, v in mine.user_attrs.items() if k not in (OWNER, REASON)}
+    system = {k: v for k, v in mine.system_attrs.items() if k in ("fixed_params", "retry_history", "failed_trial")}
+    attributes = {k: v for k, v in mine.user_attrs.items() if k not in (OWNER, REASON)}
     study.add_trial(
         optuna.create_trial(
             state=optuna.trial.TrialState.WAITING, params=mine.params, distributions=mine.distributions,
-            system_attrs=kept, user_attrs=said | {INSTEAD: [*said.get(INSTEAD, []), trial.number]},
+            system_attrs=system, user_attrs=attributes | {INSTEAD: [*attributes.get(INSTEAD, []), trial.number]},
         )
     )  # fmt: skip
 
@@ -180,7 +190,7 @@ def _started(pid: int) -> str | None:
 
 
 def _signalled(pid: int) -> str | None:
-    """The same where there is no /proc, without telling apart two processes of one number."""
+    """Whether a process runs, where there is no /proc: without telling apart two processes of one number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -193,11 +203,11 @@ def _signalled(pid: int) -> str | None:
 def front(values: Sequence[Sequence[float]]) -> list[int]:
     """Positions of the points that no other is better than in one objective and as good in all, by the first."""
     order = sorted(range(len(values)), key=lambda i: tuple(values[i]))
-    kept: list[int] = []
+    best: list[int] = []
     for i in order:  # whatever comes later is not better in all
-        if not any(_beats(values[k], values[i]) for k in kept):
-            kept.append(i)
-    return kept
+        if not any(_beats(values[k], values[i]) for k in best):
+            best.append(i)
+    return best
 
 
 def _beats(a: Sequence[float], b: Sequence[float]) -> bool:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -14,17 +13,14 @@ import pytest
 import ray
 import ray.cluster_utils
 
-from tests.helpers.plans import Make
+from tests.helpers.plans import Make, opened
 from tests.helpers.stores import ROOT, wait_for
 from tsforge.errors import ConfigError
-from tsforge.sweeping import running as conductor
-from tsforge.sweeping import trials
-from tsforge.sweeping.config import Plan
-from tsforge.sweeping.place import Place
-from tsforge.sweeping.study import open_study, pruner, sampler
+from tsforge.sweeping import running, trials
+from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.workers import launch
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool
 from tsforge.tracking.tracker import Tracker
 
 
@@ -34,75 +30,61 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Callable[[Plan], optuna.Study]:
-    def open_one(plan: Plan) -> optuna.Study:
-        (tmp_path / "s").mkdir()
-        plan.write(tmp_path / "s")
-        return open_study(Place(tmp_path / "s", "s"), plan.sweep.objectives, sampler("random", 0), pruner(plan))
-
-    return open_one
+def jobs(folder: Path, total: int, count: int = 2) -> list[Job]:
+    return [Job(str(folder / "s"), "s", total, i) for i in range(count)]
 
 
-def orders(folder: Path, total: int, count: int = 2) -> list[Orders]:
-    return [Orders(str(folder / "s"), "s", total, i) for i in range(count)]
-
-
-def test_two_workers_run_eight_trials_and_one_may_die(
-    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
-) -> None:
+def test_two_workers_run_eight_trials_and_one_may_die(make: Make, tmp_path: Path) -> None:
     """Prevents: trials lost or counted twice on a cluster, where a worker is killed too."""
     plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray")
-    study = opened(plan)
+    study = opened(plan, tmp_path / "s")
 
     def running() -> list[int]:
-        found = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
-        return [t.user_attrs["owner"]["pid"] for t in found if "owner" in t.user_attrs]
+        history = [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+        return [t.user_attrs["owner"]["pid"] for t in history if "owner" in t.user_attrs]
 
-    with launch.crew(plan, orders(tmp_path, 8)) as crew:
+    with launch.workers(plan, jobs(tmp_path, 8)) as pool:
         os.kill(wait_for(lambda: len(running()) == 2 and running(), "two trials")[0], signal.SIGKILL)
-        crew.watch(lambda: None)
-        assert crew.restarts == 1
-    kept = trials.counted(study.trials)
-    assert [t.state.name for t in kept] == ["COMPLETE"] * 8
-    owners = {t.user_attrs["owner"]["pid"] for t in kept}
+        pool.watch(lambda: None)
+        assert pool.restarts == 1
+    ended = trials.counted(study.trials)
+    assert [t.state.name for t in ended] == ["COMPLETE"] * 8
+    owners = {t.user_attrs["owner"]["pid"] for t in ended}
     assert len(owners) <= 3  # the first two and the one that took the place of the first: each runs many trials
 
 
-def test_stopped_workers_hand_over(make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path) -> None:
+def test_stopped_workers_hand_over(make: Make, tmp_path: Path) -> None:
     plan = make(settings={"train.max_steps": 100_000}, pruner="none", engine="ray")
-    study = opened(plan)
+    study = opened(plan, tmp_path / "s")
 
-    def look(crew: Crew) -> None:
-        if not crew.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
+    def look(pool: WorkerPool) -> None:
+        if not pool.stopping and [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]:
             raise KeyboardInterrupt
 
-    with launch.crew(plan, orders(tmp_path, 8, count=1)) as crew:
-        crew.watch(lambda: look(crew))
-        assert crew.stopping
+    with launch.workers(plan, jobs(tmp_path, 8, count=1)) as pool:
+        pool.watch(lambda: look(pool))
+        assert pool.stopping
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
     assert study.trials[1].params == study.trials[0].params
 
 
-def test_a_machine_that_is_lost_takes_no_trial_with_it(
-    make: Make, opened: Callable[[Plan], optuna.Study], tmp_path: Path
-) -> None:
+def test_a_machine_that_is_lost_takes_no_trial_with_it(make: Make, tmp_path: Path) -> None:
     """Prevents: a sweep that ends, or miscounts, when a node of its cluster goes; and two nodes of one machine that are
     taken for two machines."""
     cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         second = cluster.add_node(num_cpus=1)
         plan = make(settings={"train.max_steps": 60}, pruner="none", engine="ray", address=cluster.address)
-        study = opened(plan)
+        study = opened(plan, tmp_path / "s")
 
         def running() -> list[optuna.trial.FrozenTrial]:
             return [t for t in study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
 
-        with launch.crew(plan, orders(tmp_path, 6)) as crew:
+        with launch.workers(plan, jobs(tmp_path, 6)) as pool:
             wait_for(lambda: len(running()) == 2, "a trial on each node")
             cluster.remove_node(second, allow_graceful=False)
-            crew.watch(lambda: None)
-            assert crew.restarts == 1
+            pool.watch(lambda: None)
+            assert pool.restarts == 1
     finally:
         cluster.shutdown()
     assert [t.state.name for t in trials.counted(study.trials)] == ["COMPLETE"] * 6
@@ -118,7 +100,7 @@ def test_a_study_in_a_folder_is_for_this_machine(
     monkeypatch.setattr(ray, "nodes", lambda: [*nodes, {"Alive": False, "NodeManagerHostname": "gone"}])
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
     plan = make(engine="ray")
-    with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.crew(plan, orders(tmp_path, 1)):
+    with pytest.raises(ConfigError, match=r"\(elsewhere\)") as caught, launch.workers(plan, jobs(tmp_path, 1)):
         pass
     assert "`storage`" in caught.value.hint
 
@@ -126,7 +108,7 @@ def test_a_study_in_a_folder_is_for_this_machine(
 def test_without_ray_nothing_is_begun(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
-        conductor.sweep(make(engine="ray"), conductor.Where(tmp_path / "new"), Tracker(on=False))
+        running.run(make(engine="ray"), Workspace(tmp_path / "new"), Tracker(on=False))
     assert caught.value.hint == "in a checkout: pip install '.[ray]'"
     assert not (tmp_path / "new").exists()
 
@@ -137,7 +119,7 @@ def test_an_address_where_nothing_answers(make: Make, monkeypatch: pytest.Monkey
         port.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{port.getsockname()[1]}"
     plan = make(engine="ray", address=nobody)
-    with pytest.raises(ConfigError, match="no Ray cluster") as caught, launch.crew(plan, orders(tmp_path, 1)):
+    with pytest.raises(ConfigError, match="no Ray cluster") as caught, launch.workers(plan, jobs(tmp_path, 1)):
         pass
     assert "ray start --head" in caught.value.hint
     with pytest.raises(ConfigError, match="Ray"):

@@ -16,7 +16,8 @@ from tsforge.cli.progress import SweepProgress
 
 if TYPE_CHECKING:
     from tsforge.sweeping.config import Plan
-    from tsforge.sweeping.running import Sweep, Where
+    from tsforge.sweeping.place import Workspace
+    from tsforge.sweeping.running import Sweep
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
 
@@ -67,19 +68,20 @@ def sweep(
     with record.tracker() as tracker:
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
+        from tsforge.sweeping.place import Workspace
         from tsforge.tracking.recording import RunOptions
 
         draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
         if data is None and next(iter(draft.bases.values())).data.path is None:
             options.refuse_swallowed_table("sweep")
         settled = running.settle(draft, data)
-        where = running.Where.fresh(out or f"sweeps/{settled.title}", storage)
+        workspace = Workspace.at(out or f"sweeps/{settled.title}", storage)
         if not quiet:
-            _print_plan(settled, where.folder)
+            _print_plan(settled, workspace.folder)
         line = nullcontext() if quiet else closing(SweepProgress(settled.sweep.objectives[0]))
         try:
-            with _dashboard(settled, where) if dashboard else nullcontext(), line as progress:
-                done, run = running.sweep(settled, where, tracker, RunOptions(command_line()), progress)
+            with _dashboard(settled, workspace) if dashboard else nullcontext(), line as progress:
+                done, run = running.run(settled, workspace, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
             return 130
@@ -94,10 +96,10 @@ def sweep(
 
 
 @contextmanager
-def _dashboard(plan: Plan, where: Where) -> Iterator[None]:
+def _dashboard(plan: Plan, workspace: Workspace) -> Iterator[None]:
     from tsforge.sweeping import dashboard
 
-    with dashboard.serving(where.place(plan.title)) as url:
+    with dashboard.serving(workspace.place(plan.title)) as url:
         status(f"dashboard  {url}")
         yield
 
@@ -105,7 +107,7 @@ def _dashboard(plan: Plan, where: Where) -> Iterator[None]:
 def _print_plan(plan: Plan, folder: Path) -> None:
     """What will be done, in two lines."""
     sweep, first = plan.sweep, next(iter(plan.bases.values()))
-    varied = [s for s in plan.made.settings if not s.fixed]
+    varied = [s for s in plan.search_space.settings if not s.fixed]
     processes = f"{sweep.workers} workers" if sweep.workers > 1 else "1 worker"
     status(
         f"{', '.join(plan.bases)} on {', '.join(first.data.target)}: {sweep.trials} trials, {processes}; "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tsforge.errors import ConfigError
-from tsforge.sweeping.workers.job import Orders
+from tsforge.sweeping.workers.job import Job
 
 LEAST = 2**30  # bytes that a worker needs: CUDA itself takes half of them
 
@@ -21,7 +21,7 @@ class Device(NamedTuple):
     total: int
 
 
-def found(device: str) -> list[Device]:
+def available(device: str) -> list[Device]:
     """The GPUs that workers can have, where `train.device` lets them have any."""
     import torch
 
@@ -33,25 +33,25 @@ def found(device: str) -> list[Device]:
     return [Device(name, *torch.cuda.mem_get_info(i)) for i, name in enumerate(names)]
 
 
-def spread(orders: Sequence[Orders], devices: Sequence[Device]) -> list[Orders]:
-    """The orders with a GPU each, in turn, and an equal share of what is free of its memory.
+def spread(jobs: Sequence[Job], devices: Sequence[Device]) -> list[Job]:
+    """Jobs with a GPU each, in turn, and an equal share of what is free of its memory.
 
-    Raises ConfigError where that is too little for as many.
+    Raises ConfigError where that is too little.
     """
     if not devices:
-        return list(orders)
+        return list(jobs)
     placed = []
-    for i, one in enumerate(orders):
+    for i, job in enumerate(jobs):
         device = devices[i % len(devices)]
-        on_it = len(range(i % len(devices), len(orders), len(devices)))
-        share = device.free // on_it
+        neighbours = len(range(i % len(devices), len(jobs), len(devices)))
+        share = device.free // neighbours
         if share < LEAST:
             raise ConfigError(
-                f"{on_it} workers share {device.free / 2**30:.1f} GB that are free on GPU {device.name}, "
+                f"{neighbours} workers share {device.free / 2**30:.1f} GB that are free on GPU {device.name}, "
                 f"{LEAST / 2**30:.0f} GB are the least for one",
                 "take fewer sweep.workers, or train.device=cpu",
             )
-        placed.append(replace(one, device=device.name, memory=share / device.total))
+        placed.append(replace(job, device=device.name, memory=share / device.total))
     return placed
 
 

@@ -1,4 +1,4 @@
-"""What a worker is told when it is started, as one line of JSON."""
+"""A worker's job: what it is told when it is started, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,21 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Orders:
-    """folder: of the sweep. total: trials over all workers and starts. until: when it ends, in seconds since the epoch.
+class Job:
+    """What a worker is to do.
 
-    refit: it fits the chosen again, instead of searching. url: of the study's server; None for a journal in the folder.
-    threads: that it computes with; 0 where whoever starts it decides. device: the GPU that it sees, by number, as None
-    all. memory: the share of its memory that it may take.
+    folder: of the sweep.
+    study: its name.
+    total: trials over all workers and starts.
+    index: which of the workers it is.
+    url: of the study's server; None for a journal in the folder.
+    heartbeat: seconds between signs of life at `url`.
+    until: when it ends, in seconds since the epoch.
+    refit: fit the best again, instead of searching.
+    record: where its trials are recorded.
+    threads: that it computes with; 0 where whoever starts it decides.
+    device: the GPU that it sees, by number; None for all.
+    memory: the share of that GPU's memory that it may take.
     """
 
     folder: str
@@ -43,7 +52,7 @@ class Orders:
 
     @property
     def log(self) -> Path:
-        """Where it writes what it has to say."""
+        """Where it writes notes and errors."""
         return Path(self.folder) / "logs" / f"worker-{self.index + 1}.log"
 
     @property
@@ -53,15 +62,15 @@ class Orders:
 
     def environment(self) -> dict[str, str]:
         """Variables that its process needs before it imports anything."""
-        found = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
-        return found | ({"CUDA_VISIBLE_DEVICES": self.device} if self.device is not None else {})
+        threads = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
+        return threads | ({"CUDA_VISIBLE_DEVICES": self.device} if self.device is not None else {})
 
     def text(self) -> str:
         return json.dumps(asdict(self))
 
 
-def read(line: str) -> Orders:
-    """The orders of a line."""
+def read(line: str) -> Job:
+    """The job of a line that `text` wrote."""
     values = json.loads(line)
     record = values.pop("record")
-    return Orders(**values, record=Record(**record) if record else None)
+    return Job(**values, record=Record(**record) if record else None)

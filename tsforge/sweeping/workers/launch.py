@@ -10,8 +10,8 @@ from dataclasses import replace
 from tsforge.errors import ConfigError, listing
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.workers import gpus, ray
-from tsforge.sweeping.workers.job import Orders
-from tsforge.sweeping.workers.pool import Crew, share
+from tsforge.sweeping.workers.job import Job
+from tsforge.sweeping.workers.pool import WorkerPool, share
 
 
 def check(plan: Plan) -> None:
@@ -21,24 +21,24 @@ def check(plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def crew(plan: Plan, orders: Sequence[Orders]) -> Iterator[Crew]:
+def workers(plan: Plan, jobs: Sequence[Job]) -> Iterator[WorkerPool]:
     """Workers that have begun, each with its share of the cores and of a GPU; they are gone when this ends.
 
     Refits are done on this machine, where their study lies. Raises ConfigError where an engine cannot be had.
     """
-    if plan.sweep.engine == "ray" and not orders[0].refit:
-        with ray.connected(plan.sweep.address, len(orders), plan.json_text()) as found:
-            if found.elsewhere and orders[0].url is None:
+    if plan.sweep.engine == "ray" and not jobs[0].refit:
+        with ray.connected(plan.sweep.address, len(jobs), plan.json_text()) as cluster:
+            if cluster.elsewhere and jobs[0].url is None:
                 raise ConfigError(
-                    f"the cluster has other machines ({listing(found.elsewhere)}), "
+                    f"the cluster has other machines ({listing(cluster.elsewhere)}), "
                     "and a study in a folder is for this one alone",
                     "name a database with `storage` postgresql+psycopg://...",
                 )
-            with Crew(orders, found.start) as made:
-                yield made
+            with WorkerPool(jobs, cluster.start) as pool:
+                yield pool
         return
-    threads = share(len(orders), os.cpu_count() or 1)
-    threaded = [replace(one, threads=one.threads or threads) for one in orders]
+    threads = share(len(jobs), os.cpu_count() or 1)
+    threaded = [replace(job, threads=job.threads or threads) for job in jobs]
     device = next(iter(plan.bases.values())).train.device
-    with Crew(gpus.spread(threaded, gpus.found(device))) as made:
-        yield made
+    with WorkerPool(gpus.spread(threaded, gpus.available(device))) as pool:
+        yield pool

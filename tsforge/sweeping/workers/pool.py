@@ -11,10 +11,10 @@ from typing import Protocol
 
 from tsforge.errors import TrainingError
 from tsforge.runtime import processes
-from tsforge.sweeping.workers.job import Orders
+from tsforge.sweeping.workers.job import Job
 
 RESTARTS = 10  # of workers that were killed, by the system for its memory perhaps
-LOOK = 0.2  # seconds between looks at the workers
+LOOK, EVERY = 0.2, 1.0  # seconds between looks at the workers, and at what they have done
 
 
 class Worker(Protocol):
@@ -29,7 +29,7 @@ class Worker(Protocol):
     def kill(self) -> None:
         """End it at once; what it ran is found dead by the next start."""
 
-    def said(self) -> list[str]:
+    def output(self) -> list[str]:
         """The lines of its log."""
 
 
@@ -37,12 +37,12 @@ class Process:
     """A worker as a process of this machine, in a session of its own, which a Ctrl-C at the terminal does not reach:
     it reaches us, and we tell it. Where its starter is gone it hands its trial over and ends."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.log = orders.log
+    def __init__(self, job: Job) -> None:
+        self.log = job.log
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as file:
-            self._process = processes.start("tsforge.sweeping.worker", err=file, env=orders.environment())
-        self._tell(orders.text())
+            self._process = processes.start("tsforge.sweeping.worker", err=file, env=job.environment())
+        self._tell(job.text())
 
     @property
     def pid(self) -> int:
@@ -59,7 +59,7 @@ class Process:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def said(self) -> list[str]:
+    def output(self) -> list[str]:
         return self.log.read_text(encoding="utf-8").splitlines()
 
     def _tell(self, line: str) -> None:
@@ -69,33 +69,39 @@ class Process:
             self._process.stdin.flush()
 
 
-class Crew:
-    """Workers that run side by side. start: makes one of its orders; by default a process of this machine."""
+class WorkerPool:
+    """Workers that run side by side.
 
-    def __init__(self, orders: Sequence[Orders], start: Callable[[Orders], Worker] = Process) -> None:
-        self.orders = {one.index: one for one in orders}
+    start: makes a worker of its job; by default a process of this machine.
+    """
+
+    def __init__(self, jobs: Sequence[Job], start: Callable[[Job], Worker] = Process) -> None:
+        self.jobs = {job.index: job for job in jobs}
         self.start = start
         self.restarts = 0
         self.stopping = False
         self.running: dict[int, Worker] = {}
 
-    def __enter__(self) -> Crew:
-        for orders in self.orders.values():
-            self.running[orders.index] = self.start(orders)
+    def __enter__(self) -> WorkerPool:
+        for job in self.jobs.values():
+            self.running[job.index] = self.start(job)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Return when all have ended; `look` is called every so often. One that was killed is started again.
+        """Return when all have ended; one that was killed is started again. `look` is called once a second.
 
         The first Ctrl-C lets them hand over what they run, the second ends them at once and is raised.
         Raises TrainingError where one ended with an error.
         """
+        last = 0.0
         while self.running:
             try:
-                look()
+                if time.monotonic() >= last + EVERY:
+                    last = time.monotonic()
+                    look()
                 time.sleep(LOOK)
                 self.check()
             except KeyboardInterrupt:
@@ -124,7 +130,7 @@ class Crew:
                 continue
             del self.running[index]
             if code > 0:
-                raise TrainingError(*_why(worker.said(), self.orders[index]))
+                raise TrainingError(*_why(worker.output(), self.jobs[index]))
             if code < 0 and not self.stopping:
                 self.restarts += 1
                 if self.restarts > RESTARTS:
@@ -132,7 +138,7 @@ class Crew:
                         f"workers were killed {self.restarts} times, the last by signal {-code}",
                         "there may be too little memory for so many: take fewer sweep.workers",
                     )
-                self.running[index] = self.start(self.orders[index])
+                self.running[index] = self.start(self.jobs[index])
 
 
 def share(workers: int, cores: int) -> int:
@@ -141,8 +147,8 @@ def share(workers: int, cores: int) -> int:
     return int(asked) if asked.isdigit() and int(asked) else max(1, cores // workers)
 
 
-def _why(lines: list[str], orders: Orders) -> tuple[str, str]:
-    """What a worker said last: its error and hint, or where to read more."""
+def _why(lines: list[str], job: Job) -> tuple[str, str]:
+    """The error and the hint that a worker wrote last; or where to read more."""
     if len(lines) >= 2 and lines[-2].startswith("error: ") and lines[-1].startswith("hint: "):
         return lines[-2].removeprefix("error: "), lines[-1].removeprefix("hint: ")
-    return f"a worker failed: {lines[-1] if lines else 'it said nothing'}", f"read {orders.log}"
+    return f"a worker failed: {lines[-1] if lines else 'it said nothing'}", f"read {job.log}"

@@ -17,7 +17,7 @@ from tsforge.errors import ConfigError
 from tsforge.runtime import files
 from tsforge.sweeping.config import FILE
 from tsforge.sweeping.workers import pool
-from tsforge.sweeping.workers.job import Orders, read
+from tsforge.sweeping.workers.job import Job, read
 from tsforge.sweeping.workers.pool import Process
 
 log = logging.getLogger("tsforge")
@@ -54,9 +54,9 @@ class Cluster:
         if count > cores:
             log.warning("%d workers on a cluster of %d cores: some wait until others have ended", count, cores)
 
-    def start(self, orders: Orders) -> Task:
+    def start(self, job: Job) -> Task:
         """A worker somewhere in the cluster, with its share of the cores."""
-        return Task(replace(orders, threads=orders.threads or self.threads), self._plan, self._needs)
+        return Task(replace(job, threads=job.threads or self.threads), self._plan, self._needs)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _knock(address: str) -> None:
 class Task:
     """A worker that a Ray task looks after."""
 
-    def __init__(self, orders: Orders, plan: str, needs: dict[str, Any]) -> None:
+    def __init__(self, job: Job, plan: str, needs: dict[str, Any]) -> None:
         ray = package()
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
@@ -106,15 +106,15 @@ class Task:
         self._flag = ray.remote(num_cpus=0, scheduling_strategy=here)(_Flag).remote()
         # Ray must not start it again by itself: who is restarted how often is counted in one place.
         work = ray.remote(max_retries=0, **needs)(_work)
-        self._task = work.remote(orders.text(), plan, str(Path.cwd()), self._flag)
-        self._said: list[str] = []
+        self._task = work.remote(job.text(), plan, str(Path.cwd()), self._flag)
+        self._output: list[str] = []
 
     def poll(self) -> int | None:
         ray = package()
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
-            code, self._said = ray.get(self._task)
+            code, self._output = ray.get(self._task)
         except (
             ray.exceptions.WorkerCrashedError,
             ray.exceptions.NodeDiedError,
@@ -122,7 +122,7 @@ class Task:
         ):
             return -signal.SIGKILL
         except ray.exceptions.RayError as problem:
-            self._said = [str(problem).strip().splitlines()[-1]]
+            self._output = [str(problem).strip().splitlines()[-1]]
             return 1
         return int(code)
 
@@ -134,8 +134,8 @@ class Task:
         ray = package()
         ray.cancel(self._task, force=True)
 
-    def said(self) -> list[str]:
-        return self._said
+    def output(self) -> list[str]:
+        return self._output
 
 
 class _Flag:
@@ -154,22 +154,22 @@ class _Flag:
 def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
     ray = package()
-    orders = read(text)
-    folder = Path(orders.folder)
+    job = read(text)
+    folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / FILE).exists() or (folder / FILE).read_text("utf-8") != plan:  # a machine that shares no folder
         files.write(folder / FILE, plan)
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # data may be named from there
-    worker = Process(orders)
-    told = False
+    worker = Process(job)
+    stopping = False
     try:
         while (code := worker.poll()) is None:
             time.sleep(pool.LOOK)
-            if not told and ray.get(flag.up.remote()):
+            if not stopping and ray.get(flag.up.remote()):
                 worker.stop()
-                told = True
+                stopping = True
     except BaseException:  # the driver is gone, or the task was cancelled
         worker.stop()
         raise
-    return code, worker.said()[-2:]
+    return code, worker.output()[-2:]
