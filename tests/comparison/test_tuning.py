@@ -23,6 +23,8 @@ QUICK = {"data.horizon": 4, "data.context": 12, "data.season": 24, "train.max_st
 COMPARE = {"models": ["gru", "transformer"], "seeds": 1, "parameters": 6000, "probes": False, "tune": 3}
 TEST = 72
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 def table(path: Path, *, poisoned: bool = False) -> str:
     """Two weeks of hours; the last 72 of them absurd where poisoned."""
