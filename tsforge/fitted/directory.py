@@ -49,8 +49,7 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
         names = list(manifest.ALWAYS)
         if model.calibration is not None:
-            text = model.calibration.model_dump_json() + "\n"
-            (draft / manifest.CALIBRATION).write_text(text, encoding="utf-8")
+            (draft / manifest.CALIBRATION).write_text(model.calibration.model_dump_json() + "\n", encoding="utf-8")
             names.append(manifest.CALIBRATION)
         if model.baselines:
             (draft / manifest.BASELINES).write_bytes(_baselines_bytes(model.baselines))
@@ -93,11 +92,11 @@ def load(folder: str | Path) -> Model:
         network = experiment.network(facts.window_shape)
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
+        baselines: Baselines = {}
         if manifest.CALIBRATION in files:
-            values = manifest.read_json(folder / manifest.CALIBRATION)
-            calibration = parse(Calibration, values, manifest.CALIBRATION)
-        kept = manifest.BASELINES in files
-        baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape) if kept else {}
+            calibration = parse(Calibration, manifest.read_json(folder / manifest.CALIBRATION), manifest.CALIBRATION)
+        if manifest.BASELINES in files:
+            baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape)
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval(), calibration, baselines)

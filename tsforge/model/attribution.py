@@ -27,11 +27,8 @@ MOST = 2**29  # gradients: 2 GiB of them
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
     """The weights of every `Attention` in a network, by what attends to what; empty where it has none.
 
-    "past" (layers, S, A, N, N): within the past.
-    "future" (layers, S, A, M, M): within the future.
-    "cross" (layers, S, A, M, N): the future to the past.
-    "joint" (layers, S, A, M, N+M): in one stack over both, the future's rows.
-    "other": over tokens that are none of these.
+    Within the "past" (layers, S, A, N, N) and the "future" (.., M, M); "cross" (.., M, N) of the future to the past;
+    "joint" (.., M, N+M) in one stack over both, the future's rows; "other" over tokens that are none of these.
 
     Every row sums to 1. For an ensemble: the weights of the member with the largest weight that has attention, the
     first of equals. For a network that reads only the newest steps, as a token each, "cross" and "joint" have all steps

@@ -96,4 +96,3 @@ def _typed(value: Any) -> Any:
 
 
 HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
-__all__ = ["LEVELS", "RELATIVE", "HeadConfig", "Levels", "PointHead", "QuantileHead"]

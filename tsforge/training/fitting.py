@@ -123,11 +123,7 @@ def fit(
 
 
 def prepare(experiment: Experiment, data: Any = None) -> Dataset:
-    """The windows of an experiment, with no more of them to test than it takes to tell how good a model is.
-
-    data: path, pandas or Polars frame; the experiment's data.path where None.
-    Raises TsforgeError for what the user can fix.
-    """
+    """The windows of an experiment, with no more of them to test than it takes to tell how good a model is."""
     dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
     return replace(dataset, parts=thin_test(dataset.parts))
 
@@ -153,7 +149,14 @@ def train(
 def calibrate(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with its intervals corrected on the validation windows."""
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
-    return Model(trained.experiment, _facts(dataset), trained.network, corrections)
+    panel = dataset.panel
+    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    facts = DataFacts(
+        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
+        source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
+        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)},
+    )  # fmt: skip
+    return Model(trained.experiment, facts, trained.network, corrections)
 
 
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
@@ -163,17 +166,6 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     for network in (model.network, *(network for network, _ in baselines.values())):
         network.cpu()  # where they are kept and predict from
     return Fit(model, dataset, trained, outcomes)
-
-
-def _facts(dataset: Dataset) -> DataFacts:
-    panel = dataset.panel
-    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
-    seen = {panel.key(i): int(stop) for i, stop in enumerate(stops)}
-    return DataFacts(
-        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
-        source=dataset.config.path or "", series=len(panel),
-        rows=int(panel.lengths.sum()), seen=seen,
-    )  # fmt: skip
 
 
 def _scored(model: Model, dataset: Dataset) -> tuple[Baselines, dict[str, Outcome]]:

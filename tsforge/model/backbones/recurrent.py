@@ -48,13 +48,11 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
-        cell = CELLS[config.cell]
         self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        self.encoder = (
-            cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between) if shape.past else None
-        )
-        self.decoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        stack = partial(CELLS[config.cell], shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        self.encoder = stack() if shape.past else None
+        self.decoder = stack()
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
         """past (S, N, D), future (S, M, D) -> (S, M, D).
@@ -78,7 +76,6 @@ def single_steps(
 
     mode: of the cell, as torch names it.
     layers: both matrices and both biases of each layer.
-    state: 0 where None.
     between: what is done from layer to layer.
 
     What the state adds to the gates is the same for all inputs and computed once: at M = 30 a third of the products of

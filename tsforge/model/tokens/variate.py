@@ -60,17 +60,11 @@ class VariateEmbedding(nn.Module):
         targets = self.target(torch.cat([context.target, seen], dim=1).transpose(1, 2))
         if self.channel is not None:
             targets = targets + self.channel
-        beside = [
-            embed(x)
-            for embed, x in (
-                (self.past, context.past.transpose(1, 2)),
-                (self.known, context.known.transpose(1, 2)),
-                (self.static, context.static.unsqueeze(1)),
-            )
-            if embed is not None
-        ]
         if self.which is None:
             return targets[:, :0], targets
+        maps = (self.past, self.known, self.static)
+        values = (context.past.transpose(1, 2), context.known.transpose(1, 2), context.static.unsqueeze(1))
+        beside = [embed(x) for embed, x in zip(maps, values, strict=True) if embed is not None]
         return torch.cat(beside, dim=1) + self.which, targets
 
     def readout(self, h: Tensor) -> Tensor:

@@ -74,10 +74,7 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
 
 
 def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
-    """Seconds until the time of a tournament is up, without those that the end of the process takes.
-
-    start: what its beginning took, which tells how fast the machine is.
-    """
+    """Seconds until a tournament's time is up, less those of the process's end, which are told from its `start`."""
     return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
 
 
@@ -172,12 +169,11 @@ class Tournament:
     def compete(self, names: list[str]) -> None:
         """Rung by rung, then the best again."""
         sizes = time_budget.rungs(len(names))
-        finalists: list[Entrant] = []
         for rung, size in enumerate(sizes):
             names = names[:size]
             over = now() + (self.end - now()) * time_budget.share(sizes, rung)
             most = max(1, self.experiment.train.max_steps >> (len(sizes) - 1 - rung))
-            finalists = []
+            finalists: list[Entrant] = []
             for i, name in enumerate(names):
                 member = _member(name, self.experiment.seed + rung, most)
                 entrant = self._train(member, rung + 1, (over - now()) / (len(names) - i))
