@@ -64,10 +64,7 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
 
 
 def check_target(folder: Path) -> None:
-    """Raises ModelError when `folder` exists and is not a model directory, or could not be written there.
-
-    Nothing but a model is ever overwritten, and it is said before the training, not after it.
-    """
+    """Before a training: ModelError when `folder` exists and is not a model directory, or cannot be written there."""
     taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
     if taken and not (folder / manifest.NAME).is_file():
         raise ModelError(f"{folder}: exists and is not a model directory", "choose another `out`")
@@ -80,10 +77,7 @@ def check_target(folder: Path) -> None:
 
 
 def load(folder: str | Path) -> Model:
-    """Read a model directory, checking every file against the manifest.
-
-    Raises ModelError naming the file that is missing, damaged or from a newer version.
-    """
+    """Read a model directory; ModelError naming the file that is missing, damaged or from a newer version."""
     folder = Path(folder)
     files = manifest.check(folder).sha256
     try:

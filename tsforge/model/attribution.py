@@ -79,7 +79,6 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     nothing was observed.
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
-
     Raises ModelError where the forecast has no gradient, one that is not finite, or too many of them.
     """
     _, L, C = context.target.shape

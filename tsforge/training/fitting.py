@@ -21,7 +21,7 @@ from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting
-from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
+from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
@@ -112,13 +112,12 @@ def fit(
     Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
     dataset = prepare(experiment, data)
-    folder = Path(out) if out is not None else None
-    if folder is not None:
-        directory.check_target(folder)
+    if out is not None:
+        directory.check_target(Path(out))
     trained = train(experiment, dataset, report)
     fitted = score(trained, calibrate(trained, dataset), dataset)
-    if folder is not None:
-        save(fitted, folder)
+    if out is not None:
+        save(fitted, Path(out))
     return fitted
 
 
@@ -161,28 +160,18 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
 
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
-    baselines, outcomes = _scored(model, dataset)
-    model = replace(model, baselines=baselines)
-    for network in (model.network, *(network for network, _ in baselines.values())):
-        network.cpu()  # where they are kept and predict from
-    return Fit(model, dataset, trained, outcomes)
-
-
-def _scored(model: Model, dataset: Dataset) -> tuple[Baselines, dict[str, Outcome]]:
-    """The baselines that were fitted beside the model, and the test windows as forecast by it and by them."""
-    test = dataset.parts.test
-    if not len(test):
-        return {}, {}
-    kind: str = model.experiment.model.kind
-    others = forecasting.baselines([name for name in forecasting.BASELINES if name != kind], dataset)
+    test, kind = dataset.parts.test, model.experiment.model.kind
+    others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: Forecaster(Reader(model.network, dataset.source), model.calibration)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items()}
+    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
     baselines = {
         name: (other.reader.network, other.calibration)
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }
-    return baselines, outcomes
+    for network in (model.network, *(network for network, _ in baselines.values())):
+        network.cpu()  # where they are kept and predict from
+    return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
 
 
 def save(fitted: Fit, folder: Path) -> None:

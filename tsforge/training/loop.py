@@ -87,8 +87,7 @@ class TrainingLoop:
 
     def begin(self) -> None:
         """Go on from what was kept, if anything was; the random numbers are seeded before."""
-        state = self._checkpoint.read() if self._checkpoint else None
-        if state is not None:
+        if self._checkpoint is not None and (state := self._checkpoint.read()) is not None:
             self.learner.resume(state)
             self.loader.skip(self.learner.steps)
 

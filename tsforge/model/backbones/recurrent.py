@@ -4,8 +4,9 @@
     lstm  i, f, o = sigmoid(W x_t + U h_{t-1} + b);  c_t = f c_{t-1} + i tanh(W x_t + U h_{t-1} + b);  h_t = o tanh(c_t)
     gru   r, z = sigmoid(W x_t + U h_{t-1} + b);  h_t = z h_{t-1} + (1 - z) tanh(W x_t + r (U h_{t-1} + b))
 
-(Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the
-encoder and decoder of Sutskever et al. 2014.) Axes: S sequences, N past and M future tokens, D width.
+(Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the encoder and
+decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023.)
+Axes: S sequences, N past and M future tokens, D width.
 """
 
 from __future__ import annotations
@@ -28,10 +29,7 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past.
-
-    (as SegRNN does; Lin et al. 2023)
-    """
+    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past."""
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"

@@ -1,7 +1,6 @@
 """Variate tokens: one for each channel, of its whole context; a backbone then relates channels, not steps.
 
 (Liu et al. 2024, "iTransformer")
-
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features; N past
 tokens (covariates), M = C future tokens (targets), D width, E features.
 """

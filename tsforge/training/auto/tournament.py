@@ -220,12 +220,11 @@ class Tournament:
 
     def _again(self, finalists: list[Entrant], rung: int) -> None:
         """The best of the last rung with other seeds, in turn, as long as a whole training fits."""
-        for number in range(MOST_AGAIN):
-            if not finalists or self.interrupted:
-                return
+        for number in range(MOST_AGAIN if finalists else 0):
             entrant = finalists[number % len(finalists)]
             name, steps = entrant.standing.name, entrant.standing.steps
-            if self.paces[name].seconds(steps, LOOKS) > self.end - now() or steps < time_budget.LEAST_STEPS:
+            fits = steps >= time_budget.LEAST_STEPS and self.paces[name].seconds(steps, LOOKS) <= self.end - now()
+            if self.interrupted or not fits:
                 return
             seed = self.experiment.seed + rung + number
             self._train(_member(name, seed, entrant.member.steps or steps), rung, self.end - now())
