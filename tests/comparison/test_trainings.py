@@ -63,9 +63,7 @@ def done(table: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnData, 
     return held(table, tmp_path_factory.mktemp("models"), {}, seen), seen
 
 
-def test_every_training_sees_the_same_but_for_its_network_and_seed(
-    done: tuple[OnData, list[Seen]],
-) -> None:
+def test_every_training_sees_the_same_but_for_its_network_and_seed(done: tuple[OnData, list[Seen]]) -> None:
     """Prevents: an unfair comparison."""
     _, seen = done
     assert [(experiment.model.kind, experiment.seed) for experiment, _ in seen] == [
@@ -89,9 +87,7 @@ def test_scores_are_those_of_the_kept_models(done: tuple[OnData, list[Seen]]) ->
         assert fit.scores["wql"] == pytest.approx(score(outcome, "wql"), rel=1e-5)
 
 
-def test_the_best_is_named_and_the_others_are_held_against_it(
-    done: tuple[OnData, list[Seen]],
-) -> None:
+def test_the_best_is_named_and_the_others_are_held_against_it(done: tuple[OnData, list[Seen]]) -> None:
     data, seen = done
     dataset = seen[0][1]
     everyone = ["gru", "transformer", *data.baselines]

@@ -274,10 +274,7 @@ def test_steps_windows_and_series_against_loops(name: str) -> None:
     kinds = (
         (by_step(o, name), [loop(o, name, h=k) for k in range(H)]),
         (by_window(o, name), [loop(o, name, w=k) for k in range(W)]),
-        (
-            by_series(o, name).ravel(),
-            [loop(o, name, series=i, c=k) for i in range(N) for k in range(C)],
-        ),
+        (by_series(o, name).ravel(), [loop(o, name, series=i, c=k) for i in range(N) for k in range(C)]),
         (np.array([score(o, name)]), [loop(o, name)]),
     )
     for actual, expected in kinds:
