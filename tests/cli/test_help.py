@@ -10,17 +10,7 @@ import pytest
 from tsforge.cli.main import COMMANDS, HELP
 from tsforge.cli.render import rendered
 
-HEAVY = (
-    "torch",
-    "pandas",
-    "numpy",
-    "mlflow",
-    "optuna",
-    "sklearn",
-    "matplotlib",
-    "pytorch_lightning",
-    "pydantic",
-)
+HEAVY = ("torch", "pandas", "numpy", "mlflow", "optuna", "sklearn", "matplotlib", "pytorch_lightning", "pydantic")
 
 CODE = """
 import sys

@@ -130,14 +130,7 @@ def test_newest_rows_are_looked_at() -> None:
     assert rows.tolist() == list(range(15, 40))
     assert series.tolist() == [0] * 25
     rows, series = _sample(panel, panel.offsets[:-1] + 8, 5, 25)
-    assert (
-        rows.tolist()
-        == [
-            *range(8),
-            *range(40, 48),
-            *range(50, 58),
-        ][:24]
-    )
+    assert rows.tolist() == [*range(8), *range(40, 48), *range(50, 58)][:24]
     assert series.tolist() == [0] * 8 + [1] * 8 + [2] * 8
 
 

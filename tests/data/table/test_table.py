@@ -97,14 +97,7 @@ def csv_rows() -> list[str]:
 
 @pytest.mark.parametrize(
     ("value", "hint"),
-    [
-        ("abc", "fix"),
-        ('"1,234"', "thousands"),
-        ("12%", "%"),
-        ("$3", "$"),
-        ('"1,5"', "decimal point"),
-        ("1.2.3", "fix"),
-    ],
+    [("abc", "fix"), ('"1,234"', "thousands"), ("12%", "%"), ("$3", "$"), ('"1,5"', "decimal point"), ("1.2.3", "fix")],
 )
 def test_text_in_the_target(write_csv, value: str, hint: str) -> None:
     """Row, line and value are named, and the hint fits what was written."""

@@ -89,10 +89,7 @@ def test_a_spread_of_0_is_not_used() -> None:
     """A training part that never changed, dividing every window by 0."""
     net = WindowScaler(2, "none")
     net.fit(torch.zeros(2), torch.tensor([0.0, 3.0]))
-    assert net.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [
-        1,
-        3,
-    ]
+    assert net.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("kind", SCALINGS)
