@@ -120,21 +120,18 @@ def test_files_and_pictures(capsys: pytest.CaptureFixture[str]) -> None:
         assert int.from_bytes(head[16:20], "big") == 1200
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        ([], "no data is named"),
-        (["data.csv", "--metrics", "maes"], "there is no metric 'maes'"),
-        (["data.csv", "--output", "s.xlsx"], "ends in .csv or .md"),
-        (["data.csv", "other.csv"], "data.csv: no such folder of a model"),
-        (["nowhere.csv"], "nowhere.csv"),
-        (["data.csv", "--windows", "0"], "must be 1 or more"),
-        (["data.csv", "--horizon", "6", "--windows", "60"], "too short"),
-        (["m", "--model", "gru"], "a fitted model keeps its experiment: model.kind"),
-        (["m", "--refit", "2"], "a fitted model is not trained again"),
-        (["folder"], "not a model directory"),
-    ],
-)
+@pytest.mark.parametrize(("argv", "words"), [
+    ([], "no data is named"),
+    (["data.csv", "--metrics", "maes"], "there is no metric 'maes'"),
+    (["data.csv", "--output", "s.xlsx"], "ends in .csv or .md"),
+    (["data.csv", "other.csv"], "data.csv: no such folder of a model"),
+    (["nowhere.csv"], "nowhere.csv"),
+    (["data.csv", "--windows", "0"], "must be 1 or more"),
+    (["data.csv", "--horizon", "6", "--windows", "60"], "too short"),
+    (["m", "--model", "gru"], "a fitted model keeps its experiment: model.kind"),
+    (["m", "--refit", "2"], "a fitted model is not trained again"),
+    (["folder"], "not a model directory"),
+])  # fmt: skip
 def test_refusals(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
     """A traceback, or a flag that is taken and ignored."""
     Path("folder").mkdir()

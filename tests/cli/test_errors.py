@@ -72,23 +72,20 @@ def test_missing_file_names_a_near_one(table: Path, capsys: pytest.CaptureFixtur
     assert "data.csv" in said
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--target", "laod"], ["'laod'", "'load'"]),
-        (["--model", "ltsm"], ["'ltsm'", "'lstm'"]),
-        (["--horizon", "0"], ["horizon"]),
-        (["--horizon", "-3"], ["horizon"]),
-        (["--horizon", "many"], ["horizon", "many"]),
-        (["--set", "train.lrr=1"], ["train.lrr", "train.lr"]),
-        (["--set", "train.lr"], ["train.lr", "dotted.path=value"]),
-        (["--freq", "hourz"], ["hourz"]),
-        (["--max-time", "soon"], ["train.max_time", "soon"]),
-        (["--horizn", "4"], ["--horizn", "--horizon"]),
-        (["--config", "nothing.toml"], ["nothing.toml", "no such file"]),
-        (["--past", "nothing"], ["'nothing'"]),
-    ],
-)
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--target", "laod"], ["'laod'", "'load'"]),
+    (["--model", "ltsm"], ["'ltsm'", "'lstm'"]),
+    (["--horizon", "0"], ["horizon"]),
+    (["--horizon", "-3"], ["horizon"]),
+    (["--horizon", "many"], ["horizon", "many"]),
+    (["--set", "train.lrr=1"], ["train.lrr", "train.lr"]),
+    (["--set", "train.lr"], ["train.lr", "dotted.path=value"]),
+    (["--freq", "hourz"], ["hourz"]),
+    (["--max-time", "soon"], ["train.max_time", "soon"]),
+    (["--horizn", "4"], ["--horizn", "--horizon"]),
+    (["--config", "nothing.toml"], ["nothing.toml", "no such file"]),
+    (["--past", "nothing"], ["'nothing'"]),
+])  # fmt: skip
 def test_bad_settings(argv: list[str], expected: list[str], table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, "fit", str(table), *argv)
     for part in expected:
@@ -179,15 +176,12 @@ def test_a_folder_that_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no such model" in fails(capsys, "predict", str(tmp_path / "none"), "x.csv")
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--horizon", "0"], "horizon"),
-        (["--output", "forecast.xlsx"], ".csv"),
-        (["--output", "nowhere/forecast.csv"], "nowhere"),
-        (["--plot", "forecast.bmp"], ".png"),
-    ],
-)
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--horizon", "0"], "horizon"),
+    (["--output", "forecast.xlsx"], ".csv"),
+    (["--output", "nowhere/forecast.csv"], "nowhere"),
+    (["--plot", "forecast.bmp"], ".png"),
+])  # fmt: skip
 def test_bad_options_of_predict(
     argv: list[str], expected: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

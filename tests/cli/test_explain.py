@@ -65,18 +65,15 @@ def test_files_and_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "a.png").stat().st_size > 20_000
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--series", "nroth"], ["'nroth'", "'north'"]),
-        (["--origin", "2024-03-05 12:20"], ["2024-03-05 12:20", "2024-03-05 12:00:00"]),
-        (["--target", "laod"], ["'laod'", "'load'"]),
-        (["--step", "7"], ["step 7", "1 to 6"]),
-        (["--output", "a.txt"], [".npz", ".csv", ".parquet"]),
-        (["--plot", "a.txt"], [".png"]),
-        (["--method", "attention"], ["no attention", "gradient"]),
-    ],
-)
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--series", "nroth"], ["'nroth'", "'north'"]),
+    (["--origin", "2024-03-05 12:20"], ["2024-03-05 12:20", "2024-03-05 12:00:00"]),
+    (["--target", "laod"], ["'laod'", "'load'"]),
+    (["--step", "7"], ["step 7", "1 to 6"]),
+    (["--output", "a.txt"], [".npz", ".csv", ".parquet"]),
+    (["--plot", "a.txt"], [".png"]),
+    (["--method", "attention"], ["no attention", "gradient"]),
+])  # fmt: skip
 def test_mistakes(folder: Path, argv: list[str], expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", str(folder / "lstm"), str(folder / "data.csv"), *argv]) == 2
     out, err = capsys.readouterr()

@@ -186,13 +186,10 @@ def test_mistakes_of_the_sender_are_status_400(server: Server) -> None:
     check_refusals(server)
 
 
-@pytest.mark.parametrize(
-    ("params", "said"),
-    [
-        ({"horizonn": 3}, "'horizonn'; did you mean 'horizon'?"),
-        ({"horizon": 3, "level": [0.5]}, "'level'; the parameters are horizon and quantiles"),
-    ],
-)
+@pytest.mark.parametrize(("params", "said"), [
+    ({"horizonn": 3}, "'horizonn'; did you mean 'horizon'?"),
+    ({"horizon": 3, "level": [0.5]}, "'level'; the parameters are horizon and quantiles"),
+])  # fmt: skip
 def test_unknown_parameters_are_status_400(server: Server, params: dict[str, Any], said: str) -> None:
     """Prevents: a misspelt parameter that is dropped, with a warning in a log that the sender never sees."""
     status, answer = server.ask({"dataframe_records": rows(server.folder), "params": params})
@@ -257,16 +254,13 @@ def test_mlflow_models_serve(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("handlers")
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["nothing"], "no such model directory"),
-        ([".", "--port", "0"], "--port 0"),
-        ([".", "--workers", "0"], "--workers 0"),
-        ([".", "--timeout", "0"], "--timeout 0"),
-        ([".", "--host", "no.such.host.invalid"], "no.such.host.invalid"),
-    ],
-)
+@pytest.mark.parametrize(("argv", "said"), [
+    (["nothing"], "no such model directory"),
+    ([".", "--port", "0"], "--port 0"),
+    ([".", "--workers", "0"], "--workers 0"),
+    ([".", "--timeout", "0"], "--timeout 0"),
+    ([".", "--host", "no.such.host.invalid"], "no.such.host.invalid"),
+])  # fmt: skip
 def test_what_cannot_be_served(
     argv: list[str], said: str, capsys: pytest.CaptureFixture[str],
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

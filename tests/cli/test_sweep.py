@@ -124,24 +124,21 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path, capsys: pyt
     assert [r["state"] for r in json.loads(capsys.readouterr().out)["leaderboard"]] == ["COMPLETE"]
 
 
-@pytest.mark.parametrize(
-    ("words", "says", "hint"),
-    [
-        ("--objectives val/mses", "there is no objective 'val/mses'", "val/mse"),
-        ("--objectives val/coverage_80", "lower is not better", "val/mase"),
-        ("--objectives latency", "the first objective is a validation score", ""),
-        ("--sampler gp --models lstm,gru", "knows no conditional settings", "--sampler tpe"),
-        ("--pruner wilcoxon", "compares one objective over folds", "--folds"),
-        ("--space model.scaling=choice(last,standard)", "changes the units of the loss", "--pruner none"),
-        ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
-        ("--space train.lr", "--space train.lr: not of the form", "--space"),
-        ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
-        ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),
-        ("--out data.csv", "holds something that is no sweep", "--out"),
-        ("--max-parameters few", "max_parameters", ""),
-        ("--storage postgresql+psycopg://nobody@127.0.0.1:1/x", "the database cannot be used", "address"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "says", "hint"), [
+    ("--objectives val/mses", "there is no objective 'val/mses'", "val/mse"),
+    ("--objectives val/coverage_80", "lower is not better", "val/mase"),
+    ("--objectives latency", "the first objective is a validation score", ""),
+    ("--sampler gp --models lstm,gru", "knows no conditional settings", "--sampler tpe"),
+    ("--pruner wilcoxon", "compares one objective over folds", "--folds"),
+    ("--space model.scaling=choice(last,standard)", "changes the units of the loss", "--pruner none"),
+    ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
+    ("--space train.lr", "--space train.lr: not of the form", "--space"),
+    ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
+    ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),
+    ("--out data.csv", "holds something that is no sweep", "--out"),
+    ("--max-parameters few", "max_parameters", ""),
+    ("--storage postgresql+psycopg://nobody@127.0.0.1:1/x", "the database cannot be used", "address"),
+])  # fmt: skip
 def test_errors_teach(words: str, says: str, hint: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sweep", "data.csv", "--no-track", "--horizon", "6", "--context", "24", *shlex.split(words)]) == 2
     err = capsys.readouterr().err

@@ -21,10 +21,9 @@ def wave(period: int, n: int, freq: str | None = "h", noise: float = 0.3, seed: 
     return pd.DataFrame({"ds": times, "y": y})
 
 
-@pytest.mark.parametrize(
-    ("period", "freq", "n"),
-    [(24, "h", 400), (168, "h", 1000), (96, "15min", 500), (7, "D", 100), (12, "MS", 80), (4, "QS", 40), (5, "B", 90)],
-)
+@pytest.mark.parametrize(("period", "freq", "n"), [
+    (24, "h", 400), (168, "h", 1000), (96, "15min", 500), (7, "D", 100), (12, "MS", 80), (4, "QS", 40), (5, "B", 90),
+])  # fmt: skip
 def test_season_of_the_calendar(period: int, freq: str, n: int) -> None:
     panel = lay(wave(period, n, freq))
     assert detect_season(panel, panel.ends) == period

