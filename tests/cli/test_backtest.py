@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 
 import tsforge
+from tests.helpers import commands
 from tsforge.cli.main import run
 from tsforge.evaluation.metrics import METRICS
 from tsforge.evaluation.scores import score
@@ -27,21 +27,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     n = 24 * 12
     times = pd.date_range("2024-03-01", periods=n, freq="h")
     rng = np.random.default_rng(0)
-    parts = [
-        pd.DataFrame({"shop": f"s{i}", "time": times, "load": 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)})
-        for i in range(2)
-    ]
-    frame = pd.concat(parts)
+    wave = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)
+    frame = pd.concat([pd.DataFrame({"shop": shop, "time": times, "load": wave}) for shop in ("s0", "s1")])
     frame["load"] = (frame["load"] + rng.normal(size=len(frame))).round(3)
     frame.to_csv("data.csv", index=False)
     return tmp_path
 
 
 def document(capsys: pytest.CaptureFixture[str], *argv: str) -> dict:
-    assert run(["backtest", *argv, "--json", "--quiet", "--no-track"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return json.loads(out)
+    return commands.document(capsys, "backtest", *argv, "--quiet", "--no-track")
 
 
 def test_the_document_holds_every_score_by_the_names_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,10 +58,8 @@ def test_a_model_a_table_and_a_protocol_agree(capsys: pytest.CaptureFixture[str]
     """Three ways to ask that come to three answers."""
     assert run(["fit", "data.csv", "--horizon", "12", "--model", "gru", *QUICK, "--no-track", "--out", "m"]) == 0
     capsys.readouterr()
-    Path("p.toml").write_text(
-        '[data]\npath = "data.csv"\nhorizon = 12\n[model]\nkind = "gru"\nwidth = 8\n[train]\nmax_steps = 4\n',
-        encoding="utf-8",
-    )
+    protocol = '[data]\npath = "data.csv"\nhorizon = 12\n[model]\nkind = "gru"\nwidth = 8\n[train]\nmax_steps = 4\n'
+    Path("p.toml").write_text(protocol, encoding="utf-8")
     asked = (["m"], ["m", "data.csv"], ["data.csv", "--horizon", "12", "--model", "gru", *QUICK], ["p.toml"])
     scores = [document(capsys, *argv)["scores"] for argv in asked]
     for other in scores[1:]:
@@ -139,11 +131,7 @@ def test_refusals(capsys: pytest.CaptureFixture[str], argv: list[str], words: st
         fit = ["fit", "data.csv", "--horizon", "12", "--model", "naive", "--no-track", "--out", "m", "--quiet"]
         assert run(fit) == 0
         capsys.readouterr()
-    assert run(["backtest", *argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert words in err
-    assert "hint:" in err
+    assert words in commands.fails(capsys, "backtest", *argv)
 
 
 @pytest.mark.parametrize("flag", ["--output", "--plot"])

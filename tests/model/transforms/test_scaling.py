@@ -97,9 +97,8 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
     """A placeholder taken for a value."""
     given = context(SHAPE, batch=20, missing=0.8)
     other = torch.where(given.observed, given.target, torch.full_like(given.target, 1e4))
-    for a, b in zip(
-        scaler(kind).scaling(given.target, given.observed), scaler(kind).scaling(other, given.observed), strict=True
-    ):
+    ours, theirs = (scaler(kind).scaling(target, given.observed) for target in (given.target, other))
+    for a, b in zip(ours, theirs, strict=True):
         assert torch.equal(a, b)
 
 
