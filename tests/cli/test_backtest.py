@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import tsforge
 from tests.helpers import commands
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 from tsforge.evaluation.metrics import METRICS
 from tsforge.evaluation.scores import score
@@ -24,13 +24,7 @@ QUICK = ["--max-steps", "4", "--set", "model.width=8"]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh folder with two hourly series, and the user in it."""
     monkeypatch.chdir(tmp_path)
-    n = 24 * 12
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    rng = np.random.default_rng(0)
-    wave = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)
-    frame = pd.concat([pd.DataFrame({"shop": shop, "time": times, "load": wave}) for shop in ("s0", "s1")])
-    frame["load"] = (frame["load"] + rng.normal(size=len(frame))).round(3)
-    frame.to_csv("data.csv", index=False)
+    pd.concat([hourly(12, seed).assign(shop=f"s{seed}") for seed in range(2)]).to_csv("data.csv", index=False)
     return tmp_path
 
 

@@ -18,12 +18,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import tsforge
 from tests.helpers.commands import fails
+from tests.helpers.tables import daily
 from tsforge.cli.main import run
 from tsforge.tracking import export
 
@@ -110,11 +110,7 @@ def tsforge_serve(folder: Path, *more: str) -> tuple[list[str], Path, int]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data.csv, a model fitted on it, and forecast.csv, what `tsforge predict` writes."""
     folder = tmp_path_factory.mktemp("serve")
-    n = 60
-    wave = 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + np.random.default_rng(0).normal(size=n)
-    days = pd.date_range("2024-01-01", periods=n).strftime("%Y-%m-%d")
-    shops = [pd.DataFrame({"shop": name, "day": days, "sold": wave.round(2)}) for name in ("north", "south")]
-    pd.concat(shops).to_csv(folder / "data.csv", index=False)
+    daily(n=60).rename(columns={"item": "shop", "date": "day"}).to_csv(folder / "data.csv", index=False)
     settings = {"data.horizon": 4, "data.context": 12, "model.kind": "rnn", "model.width": 4, "train.max_steps": 3}
     tsforge.fit(tsforge.build(settings), folder / "data.csv", out=folder / "model")
     argv = ["predict", str(folder / "model"), str(folder / "data.csv"), "--quiet"]
