@@ -50,3 +50,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def store_at_home(home: Path, empty_store: Path) -> Path:
     """The store of that folder, which is there already."""
     return Path(shutil.copyfile(empty_store, home / "mlflow.db"))
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers and couriers do not import everything anew: for tests that prove something else than how they start."""
+    from tests.helpers.forked import start
+    from tsforge.runtime import processes
+
+    monkeypatch.setattr(processes, "start", start)

@@ -84,11 +84,11 @@ def test_pages_are_listed() -> None:
         assert page.name == "index.md" or f"({page.name})" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("home", "forked")
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
-def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_run(page: Path) -> None:
     """One after the other in a fresh folder, as a reader would."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "datasets" / "electricity-demand.csv", tmp_path / "data.csv")
+    shutil.copy(ROOT / "datasets" / "electricity-demand.csv", "data.csv")
     elsewhere = [command for other in PAGES if other != README for command in commands(other)]
     for command in commands(page):
         argv = shlex.split(command)[1:]

@@ -37,6 +37,8 @@ SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # w
 SINCE: tuple[str, ...] = ()  # settings, tags and metrics that later versions have added: to be named here, each
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 @pytest.fixture
 def here(home: Path) -> Path:

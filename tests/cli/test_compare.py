@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,9 @@ data.path = "m3-yearly"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     place = tmp_path_factory.mktemp("compare")
+    shutil.copyfile(empty_store, place / "mlflow.db")
     hourly(20).to_csv(place / "load.csv", index=False)
     (place / "two.toml").write_text(SMALL)
     return place
@@ -73,9 +75,8 @@ def _values(document: dict[str, Any], key: str) -> dict[str, float]:
     return {model: cell["value"] for model, cell in row["cells"].items()}
 
 
-def test_a_comparison_is_written_down_and_recorded(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prevents: a table in the UI that is not the one on the terminal, runs without their parent."""
-    found = _document(capsys, "two.toml", "--out", "first")
+def _check_what_is_written(found: dict[str, Any], here: Path) -> None:
+    """Files, and in the store a parent with a run for each training."""
     assert list(found["verdicts"]) == [
         "Parallelisation", "Long-range dependencies", "Training speed", "Memory", "Accuracy",
     ]  # fmt: skip
@@ -111,13 +112,16 @@ def test_a_comparison_is_written_down_and_recorded(here: Path, capsys: pytest.Ca
     assert (Path(place) / "comparison.html").read_bytes() == (here / "first" / "comparison.html").read_bytes()
 
 
-@pytest.mark.usefixtures("here")
-def test_the_same_seeds_give_the_same_accuracies_and_bytes(capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = (_document(capsys, "two.toml", "--no-track", "--out", name) for name in ("first", "second"))
-    same = [row["key"] for row in one["rows"] if row["aspect"] == "Accuracy"]
+@pytest.mark.usefixtures("forked")
+def test_a_comparison_is_recorded_and_comes_to_the_same_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a table in the UI that is not the one on the terminal, or another table the next time."""
+    found = _document(capsys, "two.toml", "--out", "first")
+    _check_what_is_written(found, here)
+    other = _document(capsys, "two.toml", "--no-track", "--out", "second")
+    same = [row["key"] for row in found["rows"] if row["aspect"] == "Accuracy"]
     assert "load/mase" in same
     for key in (*same, "memory/saved_bytes", "parallel/chain", "reach/recall_lag", "reach/half_life_trained"):
-        assert _values(one, key) == _values(other, key)
+        assert _values(found, key) == _values(other, key)
 
 
 @pytest.mark.usefixtures("here")

@@ -88,7 +88,7 @@ def test_the_same_command_twice_gives_the_same_numbers(folder: Path, capsys: Cap
     assert (folder / "models").is_dir()
 
 
-@pytest.mark.usefixtures("store_at_home")
+@pytest.mark.usefixtures("store_at_home", "forked")
 def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: Capsys) -> None:
     from mlflow.tracking import MlflowClient
 

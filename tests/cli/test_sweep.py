@@ -24,6 +24,8 @@ QUICK = [
     "model.backbone.layers=1", "--space", "train.batch_size=16",
 ]  # fmt: skip
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 @pytest.fixture
 def folder(home: Path) -> Path:

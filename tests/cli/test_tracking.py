@@ -19,10 +19,12 @@ import numpy as np
 import pytest
 
 import tsforge
+from tests.helpers import forked
 from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
 from tests.helpers.tables import hourly
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.cli.main import run
+from tsforge.runtime import processes
 
 QUICK = ["--horizon", "6", "--max-steps", "40", "--set", "model.width=8"]
 
@@ -48,7 +50,7 @@ main(sys.argv[1:])
 """
 
 # `tsforge` several times at once, by processes that have imported it already.
-AT_ONCE = 4  # each with a courier that imports MLflow; the tests of the store open one ten times at once
+AT_ONCE = 3  # each with a courier that imports MLflow; the tests of the store open one ten times at once
 SEVERAL = f"""
 import multiprocessing, sys
 import tsforge.cli.commands.fit, tsforge.tracking.recording, tsforge.training.fitting, pytorch_lightning
@@ -87,6 +89,7 @@ def recorded(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(processes, "start", forked.start)
         hourly(10).to_csv(folder / "data.csv", index=False)
         yield Recorded(
             folder,

@@ -16,6 +16,8 @@ SETTINGS = {"data.horizon": 6, "data.context": 24, "train.max_steps": 6, "train.
 SPACE = {"model.width": "choice(8,16)", "model.backbone.layers": 1, "train.batch_size": 16}
 SEARCH = {"trials": 3, "refit": 1, "seeds": 2, "pruner": "none", "sampler": "random"}
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 @pytest.mark.usefixtures("home")
 def test_a_frame_a_path_and_the_command_agree(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,8 @@ from tsforge.sweeping.study import begin_with
 from tsforge.sweeping.workers.job import Job
 from tsforge.sweeping.workers.pool import WorkerPool
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 
 def test_trials_end_as_they_should_and_say_why(make: Make, tmp_path: Path) -> None:
     """Prevents: a failing trial that ends the sweep, and states or reasons that are lost."""

@@ -18,6 +18,7 @@ import pytest
 
 from tests.helpers.stores import Server, content, environment, history, python, query, runs, wait_for
 from tests.helpers.tables import hourly
+from tsforge.runtime import processes
 from tsforge.tracking import courier, journal
 from tsforge.tracking import tracker as tracking
 from tsforge.tracking.delivery import Delivered
@@ -60,6 +61,9 @@ code = run(sys.argv[1:])
 loaded = [m for m in ("mlflow", "sqlalchemy", "alembic") if m in sys.modules]
 print(json.dumps({"code": code, "loaded": loaded, "calls": {name: n for (name, on), n in calls.items() if on}}))
 """
+
+
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 @pytest.fixture
@@ -119,7 +123,7 @@ def test_where_nothing_is_begun_nothing_is_left(place: Path, monkeypatch: pytest
     assert process is not None
     assert process.wait() == -signal.SIGKILL
     assert list(place.iterdir()) == []
-    monkeypatch.setattr(subprocess, "Popen", None)
+    monkeypatch.setattr(processes, "start", None)
     with Tracker(on=False) as tracker, tracker.run("off", {}, {}) as run:
         run.metrics({"a": 1.0})
     assert (run.name, tracker.id(run), tracker.link(run)) == ("", None, None)

@@ -184,6 +184,7 @@ def test_checkpoints_are_refused(tmp_path: Path) -> None:
         fitting.train(experiment, fitting.prepare(experiment, hourly()), checkpoint=Checkpoint.of(tmp_path, "x"))
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize("kind", ["ensemble", "blend"])
 def test_a_recorded_ensemble_is_reproduced(kind: str, store_at_home: Path) -> None:
     hourly().to_csv("data.csv", index=False)

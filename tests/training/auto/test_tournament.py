@@ -157,6 +157,7 @@ def test_it_beats_the_baselines_and_is_made_again_bit_by_bit(tmp_path: Path) -> 
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(store_at_home: Path) -> None:
     """Prevents: a run that holds the question, so that another tournament is held on another machine's clock."""
     waves(300).to_csv("data.csv", index=False)
