@@ -39,25 +39,9 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "Backtest",
-    "Compared",
-    "Experiment",
-    "Explanation",
-    "Fit",
-    "Model",
-    "Prediction",
-    "Sweep",
-    "TsforgeError",
-    "__version__",
-    "backtest",
-    "build",
-    "compare",
-    "explain",
-    "fit",
-    "load",
-    "predict",
-    "sweep",
-]
+    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Sweep", "TsforgeError",
+    "__version__", "backtest", "build", "compare", "explain", "fit", "load", "predict", "sweep",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

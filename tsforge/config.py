@@ -44,8 +44,7 @@ class Choice:
 def parse(cls: type[C], values: dict[str, Any], source: str) -> C:
     """Validate nested plain values as `cls`.
 
-    source: where the values come from, for the message.
-    Raises ConfigError naming the dotted path and, for an unknown key, the nearest that exists.
+    Raises ConfigError naming their source, the dotted path and, for an unknown key, the nearest that exists.
     """
     try:
         return cls.model_validate(values)
@@ -105,10 +104,8 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     text = template.format(**first.get("ctx", {})) if template else first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return ConfigError(
-        f"{source}: {path or 'the experiment'}: {text}{shown}",
-        f"give another value, as with {path}=VALUE" if path else "",
-    )
+    hint = f"give another value, as with {path}=VALUE" if path else ""
+    return ConfigError(f"{source}: {path or 'the experiment'}: {text}{shown}", hint)
 
 
 def _dotted(loc: tuple[str | int, ...], settings: list[str], *, unknown: bool) -> str:

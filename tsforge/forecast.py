@@ -87,7 +87,7 @@ class Point:
 
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
-        return masked_mean(_weighed(POINT_LOSSES[self.kind](gap), self.weight), truth.observed)
+        return masked_mean(POINT_LOSSES[self.kind](gap), truth.observed, self.weight)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Point:
         return replace(self, normalised=change(self.normalised, *given))
@@ -119,7 +119,7 @@ class Quantiles:
         level = torch.tensor(self.levels, dtype=self.normalised.dtype, device=self.normalised.device)
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
         pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
-        return masked_mean(_weighed(pinball.mean(-1), self.weight), truth.observed)
+        return masked_mean(pinball.mean(-1), truth.observed, self.weight)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
         return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
@@ -143,14 +143,10 @@ def middle(levels: tuple[float, ...]) -> int:
     return min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
 
 
-def masked_mean(values: Tensor, observed: Tensor) -> Tensor:
-    """Mean over the observed entries; 0, with a gradient of 0, where nothing was observed."""
+def masked_mean(values: Tensor, observed: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over the observed entries, times their weight; 0, with a gradient of 0, where nothing was observed."""
+    values = values if weight is None else values * weight
     return torch.where(observed, values, torch.zeros_like(values)).sum() / observed.sum().clamp(min=1)
-
-
-def _weighed(loss: Tensor, weight: Tensor | None) -> Tensor:
-    """loss (B, H, C) by the weight of each window (B, 1, C)."""
-    return loss if weight is None else loss * weight
 
 
 def _interpolate(quantiles: Tensor, levels: tuple[float, ...], level: float) -> Tensor:

@@ -57,9 +57,8 @@ def grouped(values: dict[str, Any], overrides: dict[str, Any], source: str) -> d
     experiments: dict[str, Experiment] = {}
     for i, part in enumerate(parts):
         if not isinstance(part, dict) or not isinstance(part.get("name"), str) or part["name"] in experiments:
-            raise ConfigError(
-                f"{source}: group {i + 1} has no name of its own", 'write name = "..." in each [[groups]]'
-            )
+            hint = 'write name = "..." in each [[groups]]'
+            raise ConfigError(f"{source}: group {i + 1} has no name of its own", hint)
         rest = {key: value for key, value in part.items() if key != "name"}
         experiments[part["name"]] = _build(merge(values, rest), overrides, source)
     return experiments
@@ -73,13 +72,9 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
     if _kind(given) not in (None, _kind(values) or DEFAULT):
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
-            log.warning(
-                "model settings of %s belong to another model and are left out: %s",
-                source,
-                listing(sorted(dropped)),
-            )
-    values = merge(values, given)
-    return parse(Experiment, values, source=source)
+            names = listing(sorted(dropped))
+            log.warning("model settings of %s belong to another model and are left out: %s", source, names)
+    return parse(Experiment, merge(values, given), source=source)
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:

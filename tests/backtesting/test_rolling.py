@@ -52,11 +52,9 @@ def test_every_fit_sees_only_what_lies_before_its_origins(refit: int, gap: int, 
     seen: list[Dataset] = []
     config = BacktestConfig(windows=5, stride=7, refit=refit, gap=gap, train_window=sliding)
     test = tsforge.backtest(
-        experiment(),
-        table((240, 200)),
-        config=config,
+        experiment(), table((240, 200)), config=config,
         on_fit=lambda _e, dataset, _n, _of: seen.append(dataset),  # type: ignore[func-returns-value]
-    )
+    )  # fmt: skip
     per_fit = refit or 5
     firsts = [[n - H - 7 * k for k in range(4, -1, -1)] for n in (240, 200)]
     assert test.fits == len(seen) == -(-5 // per_fit)
@@ -133,22 +131,7 @@ def test_a_new_series_has_not_been_seen(tmp_path: Path) -> None:
 
 
 def test_rows_without_history_still_score(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A crash where nothing is left for the baselines to learn from, and none learned with the model."""
-    tsforge.fit(experiment("gru", **{"train.max_steps": 3, "model.width": 4}), table((240,)), out=tmp_path / "m")
-    alone = replace(directory.load(tmp_path / "m"), baselines={})
-    late = table((280,)).iloc[215:].reset_index(drop=True)
-    with caplog.at_level(logging.WARNING, "tsforge"):
-        test = tsforge.backtest(alone, late, config=BacktestConfig(windows=2))
-    assert "linear is left out" in caplog.text
-    assert np.isfinite(score(test.outcomes["gru"], "coverage_80"))
-    assert np.isnan(score(test.outcomes["naive"], "coverage_80"))
-    assert np.isfinite(score(test.outcomes["naive"], "mae"))
-
-
-def test_baselines_that_learned_with_the_model_need_no_history(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Baselines without intervals, or without linear, beside a model that brought them along."""
+    """Baselines without intervals beside a model that brought them along; a crash where none learned with it."""
     tsforge.fit(experiment("gru", **{"train.max_steps": 3, "model.width": 4}), table((240,)), out=tmp_path / "m")
     late = table((280,)).iloc[215:].reset_index(drop=True)
     caplog.clear()
@@ -158,6 +141,13 @@ def test_baselines_that_learned_with_the_model_need_no_history(
     assert list(test.outcomes) == ["gru", "seasonal-naive", "naive", "drift", "linear"]
     for o in test.outcomes.values():
         assert np.isfinite(score(o, "wql"))
+    alone = replace(directory.load(tmp_path / "m"), baselines={})
+    with caplog.at_level(logging.WARNING, "tsforge"):
+        test = tsforge.backtest(alone, late, config=BacktestConfig(windows=2))
+    assert "linear is left out" in caplog.text
+    assert np.isfinite(score(test.outcomes["gru"], "coverage_80"))
+    assert np.isnan(score(test.outcomes["naive"], "coverage_80"))
+    assert np.isfinite(score(test.outcomes["naive"], "mae"))
 
 
 def test_baselines_of_a_model_are_those_that_its_data_would_give(tmp_path: Path) -> None:

@@ -41,12 +41,8 @@ def test_intervals_adapt_once_for_all_metrics_shown_and_not_for_others(monkeypat
     adapted = []
     adapt = forecasts.adapt
     monkeypatch.setattr(forecasts, "adapt", lambda *given: adapted.append(given) or adapt(*given))
-    plain, usual = (
-        Scoreboard(
-            {"": tsforge.backtest(experiment(), table(), config=BacktestConfig(windows=5, stride=3, metrics=names))}
-        )
-        for names in (("mae", "rmse"), ())
-    )
+    configs = (BacktestConfig(windows=5, stride=3, metrics=names) for names in (("mae", "rmse"), ()))
+    plain, usual = (Scoreboard({"": tsforge.backtest(experiment(), table(), config=config)}) for config in configs)
     for board in (plain, usual):
         for name in board.shown:
             board.table([name])

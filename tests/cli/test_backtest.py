@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import tsforge
+from tests.helpers import commands
+from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 from tsforge.evaluation.metrics import METRICS
 from tsforge.evaluation.scores import score
@@ -24,24 +24,12 @@ QUICK = ["--max-steps", "4", "--set", "model.width=8"]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh folder with two hourly series, and the user in it."""
     monkeypatch.chdir(tmp_path)
-    n = 24 * 12
-    times = pd.date_range("2024-03-01", periods=n, freq="h")
-    rng = np.random.default_rng(0)
-    parts = [
-        pd.DataFrame({"shop": f"s{i}", "time": times, "load": 50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 24)})
-        for i in range(2)
-    ]
-    frame = pd.concat(parts)
-    frame["load"] = (frame["load"] + rng.normal(size=len(frame))).round(3)
-    frame.to_csv("data.csv", index=False)
+    pd.concat([hourly(12, seed).assign(shop=f"s{seed}") for seed in range(2)]).to_csv("data.csv", index=False)
     return tmp_path
 
 
 def document(capsys: pytest.CaptureFixture[str], *argv: str) -> dict:
-    assert run(["backtest", *argv, "--json", "--quiet", "--no-track"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return json.loads(out)
+    return commands.document(capsys, "backtest", *argv, "--quiet", "--no-track")
 
 
 def test_the_document_holds_every_score_by_the_names_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,10 +52,8 @@ def test_a_model_a_table_and_a_protocol_agree(capsys: pytest.CaptureFixture[str]
     """Three ways to ask that come to three answers."""
     assert run(["fit", "data.csv", "--horizon", "12", "--model", "gru", *QUICK, "--no-track", "--out", "m"]) == 0
     capsys.readouterr()
-    Path("p.toml").write_text(
-        '[data]\npath = "data.csv"\nhorizon = 12\n[model]\nkind = "gru"\nwidth = 8\n[train]\nmax_steps = 4\n',
-        encoding="utf-8",
-    )
+    protocol = '[data]\npath = "data.csv"\nhorizon = 12\n[model]\nkind = "gru"\nwidth = 8\n[train]\nmax_steps = 4\n'
+    Path("p.toml").write_text(protocol, encoding="utf-8")
     asked = (["m"], ["m", "data.csv"], ["data.csv", "--horizon", "12", "--model", "gru", *QUICK], ["p.toml"])
     scores = [document(capsys, *argv)["scores"] for argv in asked]
     for other in scores[1:]:
@@ -120,21 +106,18 @@ def test_files_and_pictures(capsys: pytest.CaptureFixture[str]) -> None:
         assert int.from_bytes(head[16:20], "big") == 1200
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        ([], "no data is named"),
-        (["data.csv", "--metrics", "maes"], "there is no metric 'maes'"),
-        (["data.csv", "--output", "s.xlsx"], "ends in .csv or .md"),
-        (["data.csv", "other.csv"], "data.csv: no such folder of a model"),
-        (["nowhere.csv"], "nowhere.csv"),
-        (["data.csv", "--windows", "0"], "must be 1 or more"),
-        (["data.csv", "--horizon", "6", "--windows", "60"], "too short"),
-        (["m", "--model", "gru"], "a fitted model keeps its experiment: model.kind"),
-        (["m", "--refit", "2"], "a fitted model is not trained again"),
-        (["folder"], "not a model directory"),
-    ],
-)
+@pytest.mark.parametrize(("argv", "words"), [
+    ([], "no data is named"),
+    (["data.csv", "--metrics", "maes"], "there is no metric 'maes'"),
+    (["data.csv", "--output", "s.xlsx"], "ends in .csv or .md"),
+    (["data.csv", "other.csv"], "data.csv: no such folder of a model"),
+    (["nowhere.csv"], "nowhere.csv"),
+    (["data.csv", "--windows", "0"], "must be 1 or more"),
+    (["data.csv", "--horizon", "6", "--windows", "60"], "too short"),
+    (["m", "--model", "gru"], "a fitted model keeps its experiment: model.kind"),
+    (["m", "--refit", "2"], "a fitted model is not trained again"),
+    (["folder"], "not a model directory"),
+])  # fmt: skip
 def test_refusals(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
     """A traceback, or a flag that is taken and ignored."""
     Path("folder").mkdir()
@@ -142,11 +125,7 @@ def test_refusals(capsys: pytest.CaptureFixture[str], argv: list[str], words: st
         fit = ["fit", "data.csv", "--horizon", "12", "--model", "naive", "--no-track", "--out", "m", "--quiet"]
         assert run(fit) == 0
         capsys.readouterr()
-    assert run(["backtest", *argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert words in err
-    assert "hint:" in err
+    assert words in commands.fails(capsys, "backtest", *argv)
 
 
 @pytest.mark.parametrize("flag", ["--output", "--plot"])

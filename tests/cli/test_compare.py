@@ -140,17 +140,14 @@ def test_the_terminal_shows_it_and_explains_on_request(capsys: pytest.CaptureFix
     assert "MASE" in plain
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        ([], "no data is named"),
-        (["load.csv", "--model", "lstm"], "a comparison has several models"),
-        (["load.csv", "--models", "lstmm,gru"], "there is no model 'lstmm'"),
-        (["load.csv", "--budget", "time"], "a budget of time needs the time"),
-        (["lod.csv"], "lod.csv"),
-        (["two.toml", "--config", "two.toml"], "one file or one table"),
-    ],
-)
+@pytest.mark.parametrize(("argv", "said"), [
+    ([], "no data is named"),
+    (["load.csv", "--model", "lstm"], "a comparison has several models"),
+    (["load.csv", "--models", "lstmm,gru"], "there is no model 'lstmm'"),
+    (["load.csv", "--budget", "time"], "a budget of time needs the time"),
+    (["lod.csv"], "lod.csv"),
+    (["two.toml", "--config", "two.toml"], "one file or one table"),
+])  # fmt: skip
 def test_refusals(here: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str) -> None:
     assert run(["compare", *argv, "--no-track", "--quiet"]) == 2
     assert said in capsys.readouterr().err

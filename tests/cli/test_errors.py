@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import Capsys, document, fails
 from tsforge.cli.main import run
 
 HOURS = [f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00" for i in range(24 * 14)]
@@ -16,19 +16,6 @@ HOURS = [f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00" for i in range(24 * 14)]
 
 def hourly(n: int = 24 * 14, value: str = "{i}", header: str = "time,load") -> str:
     return header + "\n" + "".join(f"{HOURS[i]},{value.format(i=i)}\n" for i in range(n))
-
-
-def fails(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """Run, expect the contract of a user's mistake, and return the two lines."""
-    assert run(list(argv)) == 2
-    out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if not line.startswith("note: ")]
-    assert out == ""
-    assert len(lines) == 2, err
-    assert lines[0].startswith("error: ")
-    assert lines[1].startswith("hint: ")
-    assert "Traceback" not in err
-    return "\n".join(lines)
 
 
 TEXTS = {
@@ -49,7 +36,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_bad_tables(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_tables(kind: str, tmp_path: Path, capsys: Capsys) -> None:
     content, expected = TEXTS[kind]
     path = tmp_path / "data.csv"
     path.write_bytes(content)
@@ -66,46 +53,43 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_missing_file_names_a_near_one(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_file_names_a_near_one(table: Path, capsys: Capsys) -> None:
     said = fails(capsys, "fit", str(table.with_name("dat.csv")), "--horizon", "8")
     assert "no such file" in said
     assert "data.csv" in said
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--target", "laod"], ["'laod'", "'load'"]),
-        (["--model", "ltsm"], ["'ltsm'", "'lstm'"]),
-        (["--horizon", "0"], ["horizon"]),
-        (["--horizon", "-3"], ["horizon"]),
-        (["--horizon", "many"], ["horizon", "many"]),
-        (["--set", "train.lrr=1"], ["train.lrr", "train.lr"]),
-        (["--set", "train.lr"], ["train.lr", "dotted.path=value"]),
-        (["--freq", "hourz"], ["hourz"]),
-        (["--max-time", "soon"], ["train.max_time", "soon"]),
-        (["--horizn", "4"], ["--horizn", "--horizon"]),
-        (["--config", "nothing.toml"], ["nothing.toml", "no such file"]),
-        (["--past", "nothing"], ["'nothing'"]),
-    ],
-)
-def test_bad_settings(argv: list[str], expected: list[str], table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--target", "laod"], ["'laod'", "'load'"]),
+    (["--model", "ltsm"], ["'ltsm'", "'lstm'"]),
+    (["--horizon", "0"], ["horizon"]),
+    (["--horizon", "-3"], ["horizon"]),
+    (["--horizon", "many"], ["horizon", "many"]),
+    (["--set", "train.lrr=1"], ["train.lrr", "train.lr"]),
+    (["--set", "train.lr"], ["train.lr", "dotted.path=value"]),
+    (["--freq", "hourz"], ["hourz"]),
+    (["--max-time", "soon"], ["train.max_time", "soon"]),
+    (["--horizn", "4"], ["--horizn", "--horizon"]),
+    (["--config", "nothing.toml"], ["nothing.toml", "no such file"]),
+    (["--past", "nothing"], ["'nothing'"]),
+])  # fmt: skip
+def test_bad_settings(argv: list[str], expected: list[str], table: Path, capsys: Capsys) -> None:
     said = fails(capsys, "fit", str(table), *argv)
     for part in expected:
         assert part in said
 
 
-def test_ambiguous_target_is_asked_for_by_its_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ambiguous_target_is_asked_for_by_its_flag(tmp_path: Path, capsys: Capsys) -> None:
     path = tmp_path / "wide.csv"
     path.write_text("time,a,b\n" + "".join(f"{t},{i},{-i}\n" for i, t in enumerate(HOURS)))
     assert "--target" in fails(capsys, "fit", str(path), "--horizon", "4")
 
 
-def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command(capsys: Capsys) -> None:
     assert "'fit'" in fails(capsys, "fti", "data.csv")
 
 
-def test_out_is_not_overwritten_when_it_is_no_model(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_is_not_overwritten_when_it_is_no_model(table: Path, capsys: Capsys) -> None:
     precious = table.parent / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("all of it")
@@ -114,7 +98,7 @@ def test_out_is_not_overwritten_when_it_is_no_model(table: Path, capsys: pytest.
 
 
 @pytest.fixture
-def model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+def model(tmp_path: Path, capsys: Capsys) -> Path:
     """A model with a covariate known in advance."""
     path = tmp_path / "train.csv"
     path.write_text("time,load,sun\n" + "".join(f"{t},{i % 24},{i % 7}\n" for i, t in enumerate(HOURS)))
@@ -125,33 +109,27 @@ def model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return out
 
 
-def test_missing_future_covariates_name_the_first_time(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_future_covariates_name_the_first_time(model: Path, tmp_path: Path, capsys: Capsys) -> None:
     said = fails(capsys, "predict", str(model), str(tmp_path / "train.csv"))
     assert "'sun'" in said
     assert "2024-01-15 00:00" in said
 
 
-def test_future_covariates_given_in_rows_without_a_target(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_future_covariates_given_in_rows_without_a_target(model: Path, tmp_path: Path, capsys: Capsys) -> None:
     more = tmp_path / "more.csv"
     ahead = "".join(f"2024-01-15 {h:02d}:00,,{h % 7}\n" for h in range(4))
     more.write_text((tmp_path / "train.csv").read_text() + ahead)
-    assert run(["predict", str(model), str(more), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["forecast"]
+    rows = document(capsys, "predict", str(model), str(more))["forecast"]
     assert [r["time"] for r in rows] == [f"2024-01-15 {h:02d}:00" for h in range(4)]
 
 
-def test_another_frequency_at_predict(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_frequency_at_predict(model: Path, tmp_path: Path, capsys: Capsys) -> None:
     path = tmp_path / "daily.csv"
     path.write_text("time,load,sun\n" + "".join(f"2024-02-{d:02d} 00:00,{d},1\n" for d in range(1, 29)))
-    said = fails(capsys, "predict", str(model), str(path))
-    assert re.search(r"frequency D\b.* fitted on h", said)
+    assert re.search(r"frequency D\b.* fitted on h", fails(capsys, "predict", str(model), str(path)))
 
 
-def test_column_missing_at_predict(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_column_missing_at_predict(model: Path, tmp_path: Path, capsys: Capsys) -> None:
     path = tmp_path / "other.csv"
     path.write_text(hourly(header="time,load"))
     assert "'sun'" in fails(capsys, "predict", str(model), str(path))
@@ -159,9 +137,7 @@ def test_column_missing_at_predict(model: Path, tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("name", ["manifest.json", "experiment.json", "schema.json", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["cut", "gone", "changed"])
-def test_damaged_model_directory(
-    name: str, damage: str, model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_damaged_model_directory(name: str, damage: str, model: Path, capsys: Capsys, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(model, copy)
     content = (copy / name).read_bytes()
@@ -170,53 +146,43 @@ def test_damaged_model_directory(
     else:
         changed = content[: len(content) // 2] if damage == "cut" else content[:-3] + b"xyz"
         (copy / name).write_bytes(changed)
-    said = fails(capsys, "predict", str(copy), str(tmp_path / "train.csv"))
-    assert str(copy) in said
+    assert str(copy) in fails(capsys, "predict", str(copy), str(tmp_path / "train.csv"))
 
 
-def test_a_folder_that_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_model(tmp_path: Path, capsys: Capsys) -> None:
     assert "model directory" in fails(capsys, "predict", str(tmp_path), "x.csv")
     assert "no such model" in fails(capsys, "predict", str(tmp_path / "none"), "x.csv")
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--horizon", "0"], "horizon"),
-        (["--output", "forecast.xlsx"], ".csv"),
-        (["--output", "nowhere/forecast.csv"], "nowhere"),
-        (["--plot", "forecast.bmp"], ".png"),
-    ],
-)
-def test_bad_options_of_predict(
-    argv: list[str], expected: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--horizon", "0"], "horizon"),
+    (["--output", "forecast.xlsx"], ".csv"),
+    (["--output", "nowhere/forecast.csv"], "nowhere"),
+    (["--plot", "forecast.bmp"], ".png"),
+])  # fmt: skip
+def test_bad_options_of_predict(argv: list[str], expected: str, model: Path, tmp_path: Path, capsys: Capsys) -> None:
     assert expected in fails(capsys, "predict", str(model), str(tmp_path / "train.csv"), *argv)
 
 
-def test_a_place_that_cannot_be_written_is_said_before_training(
-    table: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_place_that_cannot_be_written_is_said_before_training(table: Path, capsys: Capsys) -> None:
     """Prevents: an hour of training that ends in FileNotFoundError."""
     (table.parent / "file").write_text("")
     said = fails(capsys, "fit", str(table), "--horizon", "8", "--out", str(table.parent / "file" / "model"))
     assert "cannot be written" in said
 
 
-def test_an_output_that_is_a_folder(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_that_is_a_folder(model: Path, tmp_path: Path, capsys: Capsys) -> None:
     (tmp_path / "dd.csv").mkdir()
     argv = ["predict", str(model), str(tmp_path / "train.csv"), "--output", str(tmp_path / "dd.csv")]
     assert "cannot be written" in fails(capsys, *argv)
 
 
 @pytest.mark.parametrize("content", ['{"format": 1, "sha256": "x"}', "[1]", "{"])
-def test_a_manifest_of_another_shape(
-    content: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_manifest_of_another_shape(content: str, model: Path, tmp_path: Path, capsys: Capsys) -> None:
     (model / "manifest.json").write_text(content)
     assert "damaged" in fails(capsys, "predict", str(model), str(tmp_path / "train.csv"))
 
 
-def test_a_table_behind_a_flag_of_several_names(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_behind_a_flag_of_several_names(table: Path, capsys: Capsys) -> None:
     said = fails(capsys, "fit", "--horizon", "8", "--target", "load", str(table))
     assert f"tsforge fit {table} --target load" in said

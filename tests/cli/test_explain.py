@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import document, fails
 from tsforge.cli.main import run
 
 H, L = 6, 24
@@ -44,48 +44,37 @@ def test_what_it_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_files_and_json(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One document on stdout, and files that hold what it says."""
-    argv = ["explain", str(folder / "transformer"), "--json", "--quiet"]
     for name in ("a.csv", "a.npz", "a.parquet"):
-        assert run([*argv, "--output", str(tmp_path / name), "--plot", str(tmp_path / "a.png")]) == 0
-        said, err = capsys.readouterr()
-        assert err == ""
-        document = json.loads(said)
-    assert document["method"] == "attention"
-    assert document["attention"] == {"past": [2, 1, 4, L, L], "future": [2, 1, 4, H, H], "cross": [2, 1, 4, H, L]}
-    assert [row["lag"] for row in document["lags"]] == list(range(1, L + H))
-    assert sum(row["mean"] for row in document["past"]) == pytest.approx(1, abs=1e-4)
+        places = ["--output", str(tmp_path / name), "--plot", str(tmp_path / "a.png")]
+        found = document(capsys, "explain", str(folder / "transformer"), "--quiet", *places)
+    assert found["method"] == "attention"
+    assert found["attention"] == {"past": [2, 1, 4, L, L], "future": [2, 1, 4, H, H], "cross": [2, 1, 4, H, L]}
+    assert [row["lag"] for row in found["lags"]] == list(range(1, L + H))
+    assert sum(row["mean"] for row in found["past"]) == pytest.approx(1, abs=1e-4)
     frame, same = pd.read_csv(tmp_path / "a.csv"), pd.read_parquet(tmp_path / "a.parquet")
     assert len(frame) == len(same) == H * L
     mean = frame.groupby("past_time", sort=False)["attention"].mean()
-    assert mean.tolist() == pytest.approx([row["mean"] for row in document["past"]], rel=1e-4)
-    assert mean.index.tolist() == [row["time"] for row in document["past"]]
+    assert mean.tolist() == pytest.approx([row["mean"] for row in found["past"]], rel=1e-4)
+    assert mean.index.tolist() == [row["time"] for row in found["past"]]
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["attention_cross"].shape == (2, 1, 4, H, L)
         assert arrays["saliency"].shape == (H, 1, L, 1)
     assert (tmp_path / "a.png").stat().st_size > 20_000
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--series", "nroth"], ["'nroth'", "'north'"]),
-        (["--origin", "2024-03-05 12:20"], ["2024-03-05 12:20", "2024-03-05 12:00:00"]),
-        (["--target", "laod"], ["'laod'", "'load'"]),
-        (["--step", "7"], ["step 7", "1 to 6"]),
-        (["--output", "a.txt"], [".npz", ".csv", ".parquet"]),
-        (["--plot", "a.txt"], [".png"]),
-        (["--method", "attention"], ["no attention", "gradient"]),
-    ],
-)
+@pytest.mark.parametrize(("argv", "expected"), [
+    (["--series", "nroth"], ["'nroth'", "'north'"]),
+    (["--origin", "2024-03-05 12:20"], ["2024-03-05 12:20", "2024-03-05 12:00:00"]),
+    (["--target", "laod"], ["'laod'", "'load'"]),
+    (["--step", "7"], ["step 7", "1 to 6"]),
+    (["--output", "a.txt"], [".npz", ".csv", ".parquet"]),
+    (["--plot", "a.txt"], [".png"]),
+    (["--method", "attention"], ["no attention", "gradient"]),
+])  # fmt: skip
 def test_mistakes(folder: Path, argv: list[str], expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", str(folder / "lstm"), str(folder / "data.csv"), *argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    lines = [line for line in err.splitlines() if not line.startswith("note: ")]
-    assert lines[0].startswith("error: ")
-    assert lines[1].startswith("hint: ")
+    said = fails(capsys, "explain", str(folder / "lstm"), str(folder / "data.csv"), *argv)
     for word in expected:
-        assert word in " ".join(lines)
+        assert word in said
 
 
 def test_the_table_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

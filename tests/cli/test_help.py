@@ -10,17 +10,7 @@ import pytest
 from tsforge.cli.main import COMMANDS, HELP
 from tsforge.cli.render import rendered
 
-HEAVY = (
-    "torch",
-    "pandas",
-    "numpy",
-    "mlflow",
-    "optuna",
-    "sklearn",
-    "matplotlib",
-    "pytorch_lightning",
-    "pydantic",
-)
+HEAVY = ("torch", "pandas", "numpy", "mlflow", "optuna", "sklearn", "matplotlib", "pytorch_lightning", "pydantic")
 
 CODE = """
 import sys
@@ -56,11 +46,10 @@ def test_help_says_what_the_signature_says(name: str, monkeypatch: pytest.Monkey
     assert (HELP / f"{name}.txt").read_text(encoding="utf-8") == rendered(name)
 
 
-@pytest.mark.parametrize(
-    "flag",
-    ["--target", "--time", "--id", "--horizon", "--context", "--model", "--past", "--future", "--static", "--freq",
-     "--max-steps", "--epochs", "--max-time", "--seed", "--device", "--out", "--experiment", "--tracking-uri",
-     "--no-track", "--config", "--set", "--quiet", "--json"],
-)  # fmt: skip
+@pytest.mark.parametrize("flag", [
+    "--target", "--time", "--id", "--horizon", "--context", "--model", "--past", "--future", "--static", "--freq",
+    "--max-steps", "--epochs", "--max-time", "--seed", "--device", "--out", "--experiment", "--tracking-uri",
+    "--no-track", "--config", "--set", "--quiet", "--json",
+])  # fmt: skip
 def test_fit_offers_every_flag_of_its_contract(flag: str) -> None:
     assert flag in _run("fit", "--help").stdout

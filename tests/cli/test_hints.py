@@ -66,25 +66,22 @@ def test_the_library_names_no_flags() -> None:
     assert [place for place, text in flagged if not any(command in text for command in others)] == []
 
 
-@pytest.mark.parametrize(
-    ("command", "hint", "shown"),
-    [
-        ("fit", "pass data.target=COLUMN", "pass --target COLUMN"),
-        ("fit", "bring 30 rows, or take a shorter data.horizon", "bring 30 rows, or take a shorter --horizon"),
-        ("fit", "a longer data.horizon.", "a longer --horizon."),
-        ("fit", "raise train.max_steps or train.patience", "raise --max-steps or train.patience"),
-        ("fit", "lower the rate: train.lr=0.001", "lower the rate: --set train.lr=0.001"),
-        ("fit", "as with --set train.lr=0.001", "as with --set train.lr=0.001"),
-        ("fit", "did you mean 'data.horizon'?", "did you mean 'data.horizon'?"),
-        ("fit", "choose another `out`; ensemble=3", "choose another --out; --ensemble 3"),
-        ("fit", "an ensemble from data.csv", "an ensemble from data.csv"),
-        ("backtest", "set backtest.windows, or a larger data.test", "set --windows, or a larger data.test"),
-        ("sweep", "take sweep.sampler=tpe, or fewer sweep.workers", "take --sampler tpe, or fewer --workers"),
-        ("sweep", "say it otherwise: `space` train.lr=...", "say it otherwise: --space train.lr=..."),
-        ("compare", "give train.max_time=60s, raise compare.tune", "give --max-time 60s, raise --tune"),
-        ("predict", "pass data.freq, or data.timezone=UTC", "pass data.freq, or data.timezone=UTC"),
-        ("runs", "name the store with `tracking_uri`", "name the store with --tracking-uri"),
-    ],
-)
+@pytest.mark.parametrize(("command", "hint", "shown"), [
+    ("fit", "pass data.target=COLUMN", "pass --target COLUMN"),
+    ("fit", "bring 30 rows, or take a shorter data.horizon", "bring 30 rows, or take a shorter --horizon"),
+    ("fit", "a longer data.horizon.", "a longer --horizon."),
+    ("fit", "raise train.max_steps or train.patience", "raise --max-steps or train.patience"),
+    ("fit", "lower the rate: train.lr=0.001", "lower the rate: --set train.lr=0.001"),
+    ("fit", "as with --set train.lr=0.001", "as with --set train.lr=0.001"),
+    ("fit", "did you mean 'data.horizon'?", "did you mean 'data.horizon'?"),
+    ("fit", "choose another `out`; ensemble=3", "choose another --out; --ensemble 3"),
+    ("fit", "an ensemble from data.csv", "an ensemble from data.csv"),
+    ("backtest", "set backtest.windows, or a larger data.test", "set --windows, or a larger data.test"),
+    ("sweep", "take sweep.sampler=tpe, or fewer sweep.workers", "take --sampler tpe, or fewer --workers"),
+    ("sweep", "say it otherwise: `space` train.lr=...", "say it otherwise: --space train.lr=..."),
+    ("compare", "give train.max_time=60s, raise compare.tune", "give --max-time 60s, raise --tune"),
+    ("predict", "pass data.freq, or data.timezone=UTC", "pass data.freq, or data.timezone=UTC"),
+    ("runs", "name the store with `tracking_uri`", "name the store with --tracking-uri"),
+])  # fmt: skip
 def test_hints_show_the_flags_of_the_command(command: str, hint: str, shown: str) -> None:
     assert translated(hint, command) == shown

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.helpers.commands import document
 from tests.helpers.stores import environment, query, runs, wait_for
 from tests.helpers.tables import hourly
 from tsforge.cli.main import run
@@ -36,66 +38,57 @@ def folder(home: Path) -> Path:
 def test_a_whole_sweep_with_its_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: a promise of the command that is not kept; what it says is held against its files and MLflow."""
     asked = "--models lstm,gru --trials 4 --refit 1 --seeds 2 --out s --pruner none"
-    line = ["sweep", "data.csv", *asked.split(), *QUICK]
-    assert run([*line, "--json", "--quiet"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    document = json.loads(out)
-    rows = document["leaderboard"]
+    found = document(capsys, "sweep", "data.csv", *asked.split(), *QUICK, "--quiet")
+    rows = found["leaderboard"]
     values = [r["values"][0] for r in rows]
     assert len(rows) == 4
     assert values == sorted(values)
     assert {r["model"] for r in rows} == {"lstm", "gru"}
-    assert document["winner"] == min(document["refits"], key=lambda c: c["mean"])["name"]
-    assert all(set(c["validation"]) == {"1", "2"} for c in document["refits"])
-    named = {c["name"] for c in document["refits"] if c["test"]}
-    assert named == {document["winner"], document["default"]}
+    assert found["winner"] == min(found["refits"], key=lambda c: c["mean"])["name"]
+    assert all(set(c["validation"]) == {"1", "2"} for c in found["refits"])
+    assert {c["name"] for c in found["refits"] if c["test"]} == {found["winner"], found["default"]}
     with (folder / "s" / "leaderboard.csv").open() as file:
         written = list(csv.DictReader(file))
     assert [float(r["val/mase"]) for r in written] == values
     assert [r["trial"] for r in written] == [str(r["trial"]) for r in rows]
-    assert {p.name for p in (folder / "s" / "plots").iterdir()} == {
-        "history.png", "slice.png", "parallel.png", "importance.png",
-    }  # fmt: skip
+    plots = {path.name for path in (folder / "s" / "plots").iterdir()}
+    assert plots == {"history.png", "slice.png", "parallel.png", "importance.png"}
     scores = json.loads((folder / "s" / "model" / "scores.json").read_text())
-    best = document["best"]
-    winner = next(c for c in document["refits"] if c["name"] == document["winner"])
+    best = found["best"]
+    winner = next(c for c in found["refits"] if c["name"] == found["winner"])
     kind = best["model"]["kind"]
     assert scores[kind]["mase"] == pytest.approx(winner["test"][str(best["seed"])]["mase"], rel=1e-4)
-    _check_runs(folder, document)
-    assert run(["fit", "--config", "s/best.toml", "--no-track", "--json", "--quiet"]) == 0
-    again = json.loads(capsys.readouterr().out)
+    _check_runs(folder, found)
+    again = document(capsys, "fit", "--config", "s/best.toml", "--no-track", "--quiet")
     assert again["scores"][kind]["mase"] == pytest.approx(scores[kind]["mase"], rel=1e-4)
 
 
-def _check_runs(folder: Path, document: dict[str, object]) -> None:
+def _check_runs(folder: Path, found: dict[str, Any]) -> None:
     """One run for the sweep, and under it one for each trial and one for the winner's fit."""
     recorded = runs(folder / "mlflow.db")
     parents = query(folder / "mlflow.db", "select run_uuid, value from tags where key = 'mlflow.parentRunId'")
     assert len(recorded) == 6
     assert len(parents) == 5
-    assert {parent for _, parent in parents} == {document["run"]}
+    assert {parent for _, parent in parents} == {found["run"]}
     states = query(folder / "mlflow.db", "select value from tags where key = 'tsforge.state'")
     assert states == [("COMPLETE",)] * 4
     assert {status for _, _, status in recorded} == {"FINISHED"}
-    measured = query(folder / "mlflow.db", "select value from latest_metrics where key = 'val/mase' and run_uuid != ?",
-                     document["run"])  # fmt: skip
-    values = [r["values"][0] for r in document["leaderboard"]]  # type: ignore[index, attr-defined]
+    of_trials = "select value from latest_metrics where key = 'val/mase' and run_uuid != ?"
+    measured = query(folder / "mlflow.db", of_trials, found["run"])
+    values = [r["values"][0] for r in found["leaderboard"]]
     assert sorted(v for (v,) in measured) == pytest.approx(sorted(values), rel=1e-5)
 
 
 def test_the_same_command_goes_on_and_another_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prevents: trials run again, and trials of different data or spaces in one leaderboard."""
     line = ["sweep", "data.csv", "--refit", "0", "--no-track", "--out", "s", *QUICK]
-    assert run([*line, "--trials", "1", "--json"]) == 0
-    first = json.loads(capsys.readouterr().out)["leaderboard"]
+    first = document(capsys, *line, "--trials", "1")["leaderboard"]
     assert run([*line, "--trials", "2"]) == 0
     out = capsys.readouterr()
     assert "going on with s" in out.err
     assert "trials 2/2" in out.err
     assert (folder / "s" / "best.toml").exists()
-    assert run([*line, "--trials", "2", "--json", "--quiet"]) == 0
-    rows = json.loads(capsys.readouterr().out)["leaderboard"]
+    rows = document(capsys, *line, "--trials", "2", "--quiet")["leaderboard"]
     assert len(rows) == 2
     assert first[0] in rows
     assert run([*line, "--trials", "3", "--space", "train.lr=log(1e-3,1e-2)"]) == 2
@@ -122,28 +115,24 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path, capsys: pyt
     assert "the same command goes on" in out
     assert "Traceback" not in err
     assert '"instead_of"' in journal.read_text()
-    assert run([*slow, "--json", "--quiet"]) == 0
-    assert [r["state"] for r in json.loads(capsys.readouterr().out)["leaderboard"]] == ["COMPLETE"]
+    assert [r["state"] for r in document(capsys, *slow, "--quiet")["leaderboard"]] == ["COMPLETE"]
 
 
-@pytest.mark.parametrize(
-    ("words", "says", "hint"),
-    [
-        ("--objectives val/mses", "there is no objective 'val/mses'", "val/mse"),
-        ("--objectives val/coverage_80", "lower is not better", "val/mase"),
-        ("--objectives latency", "the first objective is a validation score", ""),
-        ("--sampler gp --models lstm,gru", "knows no conditional settings", "--sampler tpe"),
-        ("--pruner wilcoxon", "compares one objective over folds", "--folds"),
-        ("--space model.scaling=choice(last,standard)", "changes the units of the loss", "--pruner none"),
-        ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
-        ("--space train.lr", "--space train.lr: not of the form", "--space"),
-        ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
-        ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),
-        ("--out data.csv", "holds something that is no sweep", "--out"),
-        ("--max-parameters few", "max_parameters", ""),
-        ("--storage postgresql+psycopg://nobody@127.0.0.1:1/x", "the database cannot be used", "address"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "says", "hint"), [
+    ("--objectives val/mses", "there is no objective 'val/mses'", "val/mse"),
+    ("--objectives val/coverage_80", "lower is not better", "val/mase"),
+    ("--objectives latency", "the first objective is a validation score", ""),
+    ("--sampler gp --models lstm,gru", "knows no conditional settings", "--sampler tpe"),
+    ("--pruner wilcoxon", "compares one objective over folds", "--folds"),
+    ("--space model.scaling=choice(last,standard)", "changes the units of the loss", "--pruner none"),
+    ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
+    ("--space train.lr", "--space train.lr: not of the form", "--space"),
+    ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
+    ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),
+    ("--out data.csv", "holds something that is no sweep", "--out"),
+    ("--max-parameters few", "max_parameters", ""),
+    ("--storage postgresql+psycopg://nobody@127.0.0.1:1/x", "the database cannot be used", "address"),
+])  # fmt: skip
 def test_errors_teach(words: str, says: str, hint: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sweep", "data.csv", "--no-track", "--horizon", "6", "--context", "24", *shlex.split(words)]) == 2
     err = capsys.readouterr().err
@@ -156,16 +145,9 @@ def test_a_file_says_it_all_and_flags_win(folder: Path, capsys: pytest.CaptureFi
     """Prevents: [sweep] and [space] that are read from flags alone, and a fit that stumbles over them."""
     (folder / "e.toml").write_text(
         """
-        [data]
-        path = "data.csv"
-        horizon = 6
-        context = 24
-        [model]
-        kind = "gru"
-        width = 8
-        [train]
-        max_steps = 4
-        batch_size = 16
+        data = { path = "data.csv", horizon = 6, context = 24 }
+        model = { kind = "gru", width = 8 }
+        train = { max_steps = 4, batch_size = 16 }
         [sweep]
         trials = 9
         refit = 0
@@ -178,12 +160,11 @@ def test_a_file_says_it_all_and_flags_win(folder: Path, capsys: pytest.CaptureFi
     )
     assert run(["sweep", "e.toml", "--trials", "3", "--no-track", "--json", "--set", "train.weight_decay=0.01"]) == 0
     out, err = capsys.readouterr()
-    document = json.loads(out)
-    assert len(document["leaderboard"]) == 3
-    assert document["objectives"] == ["val/mae", "parameters"]
+    found = json.loads(out)
+    assert len(found["leaderboard"]) == 3
+    assert found["objectives"] == ["val/mae", "parameters"]
     assert "train.weight_decay" not in err.split("space: ")[1].splitlines()[0]
-    assert all(set(r["params"]) <= {"model.width", "train.lr", "train.batch_size"} for r in document["leaderboard"])
-    assert any(r["front"] for r in document["leaderboard"])
-    assert (folder / document["folder"] / "plots" / "pareto.png").exists()
-    assert run(["fit", "--config", "e.toml", "--no-track", "--json", "--quiet"]) == 0
-    assert json.loads(capsys.readouterr().out)["kind"] == "gru"
+    assert all(set(r["params"]) <= {"model.width", "train.lr", "train.batch_size"} for r in found["leaderboard"])
+    assert any(r["front"] for r in found["leaderboard"])
+    assert (folder / found["folder"] / "plots" / "pareto.png").exists()
+    assert document(capsys, "fit", "--config", "e.toml", "--no-track", "--quiet")["kind"] == "gru"

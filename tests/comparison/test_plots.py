@@ -153,9 +153,7 @@ def test_losses_are_a_thin_line_per_training_and_a_thick_one_for_their_mean(draw
             assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == list(fit.curve)
             assert line.get_color() == COLOURS[fit.model]
         for model in MODELS:
-            expected = [
-                sum(losses) / 3 for losses in zip(*([y for _, y in f.curve] for f in data.of(model)), strict=True)
-            ]
+            expected = np.mean([[y for _, y in fit.curve] for fit in data.of(model)], axis=0)
             assert means[model].get_ydata() == pytest.approx(expected)
             assert means[model].get_linewidth() > thin[0].get_linewidth()
         assert [text.get_text() for text in axis.get_legend().get_texts()] == list(MODELS)
@@ -190,9 +188,8 @@ def test_accuracy_is_the_mean_of_the_seeds_beside_baselines(drawn: Any) -> None:
             (low, high) = sticks[0].get_segments()[0][:, 0]
             assert high - low == pytest.approx(2 * np.std(data.values(name, "mase"), ddof=1))
     dots = [line for line in axis.get_lines() if line.get_marker() == "."]
-    assert sorted(x for line in dots for x in line.get_xdata()) == pytest.approx(
-        sorted(fit.scores["mase"] for fit in data.fits)
-    )
+    scores = sorted(fit.scores["mase"] for fit in data.fits)
+    assert sorted(x for line in dots for x in line.get_xdata()) == pytest.approx(scores)
     assert labelled(axis)["seasonal naive"].get_xdata() == pytest.approx([1.0, 1.0])
 
 
@@ -239,9 +236,7 @@ def test_what_is_missing_is_left_out(drawn: Any, case: str, missing: set[str]) -
     full = synthetic.measured(data=("demand", "sales"))
     nothing = Curve(LENGTHS, (math.nan,) * len(LENGTHS))
     data = full.data[0]
-    broken = replace(
-        data, fits=tuple(replace(f, curve=(), scores=dict.fromkeys(f.scores, math.nan)) for f in data.fits)
-    )  # fmt: skip
+    broken = tuple(replace(f, curve=(), scores=dict.fromkeys(f.scores, math.nan)) for f in data.fits)
     one = {m: replace(p, chain=Curve((16,), (5.0,)), seconds=Curve((16,), (1.0,)), saved=Curve((16,), (9.0,)))
            for m, p in full.probed.items()}  # fmt: skip
     never = {m: replace(p, attempts={"adding": (), "recall": ()}) for m, p in full.probed.items()}
@@ -252,7 +247,7 @@ def test_what_is_missing_is_left_out(drawn: Any, case: str, missing: set[str]) -
         "nothing": replace(full, probed={}, data=()),
         "not a number": replace(
             with_probe(full, "gru", chain=nothing, seconds=nothing, saved=nothing,
-                       reach={"initial": (math.nan,) * 9, "trained": ()}), data=(broken,),
+                       reach={"initial": (math.nan,) * 9, "trained": ()}), data=(replace(data, fits=broken),),
         ),
         "one length": replace(full, probed=one),
         "no attempts": replace(full, probed=never),

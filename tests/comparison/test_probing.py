@@ -59,9 +59,8 @@ def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
     """Prevents: processes that go on computing for minutes after their comparison was killed."""
     script = tmp_path / "endless.py"
     script.write_text(ENDLESS)
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
         worker = int(process.stdout.readline())
         process.kill()

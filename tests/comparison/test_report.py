@@ -212,9 +212,8 @@ def test_csv_reads_back(files: tuple[ComparisonTable, dict[str, str]]) -> None:
         for model, cell in row.cells.items():
             line = by_cell[row.key, model]
             assert (line["aspect"], line["text"], line["word"]) == (row.aspect, cell.full, cell.word or "")
-            assert (float(line["value"]) if line["value"] else None) == (
-                cell.value if math.isfinite(cell.value) else None
-            )
+            expected = cell.value if math.isfinite(cell.value) else None
+            assert (float(line["value"]) if line["value"] else None) == expected
 
 
 def test_json_has_no_nan_and_all_that_was_measured(tmp_path: Path) -> None:

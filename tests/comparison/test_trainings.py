@@ -11,12 +11,13 @@ import pytest
 
 import tsforge
 from tsforge.comparison import config, trainings
-from tsforge.comparison.results import OnData
+from tsforge.comparison.results import Fitted, OnData
 from tsforge.comparison.trainings import Setup, Stage
 from tsforge.data import statistics
 from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError
 from tsforge.evaluation import forecasting
+from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import by_window, score
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
@@ -41,20 +42,20 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Seen] | None = None) -> OnData:
+def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Seen]) -> OnData:
     plan = config.read(table, QUICK | overrides, COMPARE)
     ((name, experiment),) = plan.experiments.items()
     ready = trainings.prepare(name, experiment, plan.compare)
-    stage = _stage(folder, plan.compare.models, seen)
+    options = {model: RunOptions() for model in plan.compare.models}
+    stage = Stage(folder, Tracker(on=False), options, lambda _title, *what: seen.append(what))
     return trainings.train(ready, plan.compare, stage)
 
 
-def _stage(folder: Path, models: tuple[str, ...], seen: list[Seen] | None = None) -> Stage:
-    def watch(_title: str, *what: Any) -> None:
-        if seen is not None:
-            seen.append(what)
-
-    return Stage(folder, Tracker(on=False), {model: RunOptions() for model in models}, watch)
+def rolled(fit: Fitted, dataset: Dataset) -> Outcome:
+    """The model of a training, loaded from its folder and rolled over the test windows by itself."""
+    model = directory.load(fit.folder)
+    reader = forecasting.Reader(model.network, dataset.source)
+    return forecasting.Forecaster(reader, model.calibration).outcome(dataset, dataset.parts.test)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,7 @@ def done(table: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[OnData, 
     return held(table, tmp_path_factory.mktemp("models"), {}, seen), seen
 
 
-def test_every_training_sees_the_same_but_for_its_network_and_seed(
-    done: tuple[OnData, list[Seen]],
-) -> None:
+def test_every_training_sees_the_same_but_for_its_network_and_seed(done: tuple[OnData, list[Seen]]) -> None:
     """Prevents: an unfair comparison."""
     _, seen = done
     assert [(experiment.model.kind, experiment.seed) for experiment, _ in seen] == [
@@ -82,33 +81,22 @@ def test_scores_are_those_of_the_kept_models(done: tuple[OnData, list[Seen]]) ->
     """Each model is loaded from its folder and rolled over the test windows by itself."""
     data, seen = done
     for fit in data.fits:
-        model, (_, dataset) = directory.load(fit.folder), seen[0]
-        reader = forecasting.Reader(model.network, dataset.source)
-        outcome = forecasting.Forecaster(reader, model.calibration).outcome(dataset, dataset.parts.test)
+        outcome = rolled(fit, seen[0][1])
         assert fit.scores["mase"] == pytest.approx(score(outcome, "mase"), rel=1e-5)
         assert fit.scores["wql"] == pytest.approx(score(outcome, "wql"), rel=1e-5)
 
 
-def test_the_best_is_named_and_the_others_are_held_against_it(
-    done: tuple[OnData, list[Seen]],
-) -> None:
+def test_the_best_is_named_and_the_others_are_held_against_it(done: tuple[OnData, list[Seen]]) -> None:
     data, seen = done
     dataset = seen[0][1]
     everyone = ["gru", "transformer", *data.baselines]
     assert {"seasonal-naive", "linear"} <= set(data.baselines)
     assert data.best == min(everyone, key=lambda model: data.mean(model, "mase"))
     assert set(data.against) == set(everyone) - {data.best}
-    one, other = (data.of(model) for model in ("gru", "transformer"))
-    losses = []
-    for fits in (one, other):
-        models = [directory.load(fit.folder) for fit in fits]
-        outcomes = [
-            forecasting.Forecaster(forecasting.Reader(m.network, dataset.source), m.calibration).outcome(
-                dataset, dataset.parts.test
-            )
-            for m in models
-        ]
-        losses.append(np.mean([by_window(o, "mase") for o in outcomes], axis=0))
+    losses = [
+        np.mean([by_window(rolled(fit, dataset), "mase") for fit in data.of(model)], axis=0)
+        for model in ("gru", "transformer")
+    ]
     if data.best in ("gru", "transformer"):
         loser = "transformer" if data.best == "gru" else "gru"
         sign = 1 if data.best == "gru" else -1
@@ -116,7 +104,7 @@ def test_the_best_is_named_and_the_others_are_held_against_it(
 
 
 def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[OnData, list[Seen]]) -> None:
-    again = held(table, tmp_path, {})
+    again = held(table, tmp_path, {}, [])
     for one, other in zip(done[0].fits, again.fits, strict=True):
         assert one.scores == other.scores
         assert [loss for _, loss in one.curve] == [loss for _, loss in other.curve]
@@ -125,7 +113,7 @@ def test_the_same_seeds_give_the_same(table: str, tmp_path: Path, done: tuple[On
 def test_standard_units_are_deviations_of_the_training_part(
     table: str, tmp_path: Path, done: tuple[OnData, list[Seen]]
 ) -> None:
-    result = held(table, tmp_path, {"backtest.units": "standard"})
+    result = held(table, tmp_path, {"backtest.units": "standard"}, [])
     _, dataset = done[1][0]
     deviation = statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin).deviation[0, 0]
     for plain, standard in zip(done[0].fits, result.fits, strict=True):

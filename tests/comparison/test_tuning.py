@@ -42,9 +42,8 @@ def compared(data: str, out: Path, overrides: dict[str, Any] | None = None, **mo
 
 
 def study(folder: Path) -> optuna.Study:
-    return open_study(
-        Place(folder, load(folder).title), ["x"], optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
-    )
+    place, sampler = Place(folder, load(folder).title), optuna.samplers.RandomSampler()
+    return open_study(place, ["x"], sampler, optuna.pruners.NopPruner())
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +102,8 @@ def test_the_same_call_makes_no_more_trials_and_says_what_was_found(done: tuple[
     again = compared(str(place / "load.csv"), place / "c")
     assert [len(study(folder).trials) for folder in folders(place).values()] == [3, 3]
     assert again.measured.data[0].tuned == result.measured.data[0].tuned
-    for name in ("comparison.md", "comparison.html"):
-        text = next((place / "c").glob("*" + Path(name).suffix)).read_text("utf-8")
+    for ending in ("md", "html"):
+        text = next((place / "c").glob(f"*.{ending}")).read_text("utf-8")
         assert "tuning" in text.lower()
         assert "train.lr" in text
 

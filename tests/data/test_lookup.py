@@ -24,10 +24,9 @@ def test_any_spelling_of_a_time(when: object) -> None:
     assert lookup.origin(lay(hourly()), 0, when) == 29
 
 
-@pytest.mark.parametrize(
-    ("when", "row"),
-    [("2024-03-31 05:00", 28), ("2024-03-31 05:00+02:00", 28), ("2024-03-31T03:00:00Z", 28), ("2024-03-31 01:00", 25)],
-)
+@pytest.mark.parametrize(("when", "row"), [
+    ("2024-03-31 05:00", 28), ("2024-03-31 05:00+02:00", 28), ("2024-03-31T03:00:00Z", 28), ("2024-03-31 01:00", 25),
+])  # fmt: skip
 def test_times_with_a_zone_across_the_change_of_the_clock(when: str, row: int) -> None:
     """An origin that is an hour off in summer: 02:00 to 03:00 does not exist on that day."""
     panel = lay(hourly(tz="Europe/Berlin"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 
 import numpy as np
@@ -125,15 +126,13 @@ def learned(seed: int | None) -> dict[str, object]:
     source = WindowSource(panel, features, window_shape(panel, features, 12, 4, 1))
     parts = split.parts(panel, cuts, 12, 4)
     batches = list(WindowLoader(source, parts.train, 16, seed=3))
-    return {
+    values = {name: torch.cat([getattr(b.context, name) for b in batches]) for name in ("target", "past", "known")}
+    return values | {
         "encodings": encodings,
         "level": [v.tolist() for v in statistics.level(panel, cuts.train)],
         "season": detect_season(panel, cuts.train),
         "seasonal_error": [v.tolist() for v in statistics.seasonal_error(panel, cuts.train, 24)],
-        "target": torch.cat([b.context.target for b in batches]),
         "truth": torch.cat([b.truth.target for b in batches]),
-        "past": torch.cat([b.context.past for b in batches]),
-        "known": torch.cat([b.context.known for b in batches]),
     }
 
 
@@ -144,10 +143,8 @@ def test_nothing_after_the_training_part_is_learned() -> None:
     for seed in (1, 2):
         after = learned(seed)
         for name, value in before.items():
-            if isinstance(value, torch.Tensor):
-                assert torch.equal(value, after[name]), name
-            else:
-                assert value == after[name], name
+            same = torch.equal if isinstance(value, torch.Tensor) else operator.eq
+            assert same(value, after[name]), name
 
 
 def test_the_change_would_show() -> None:

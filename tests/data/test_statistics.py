@@ -21,30 +21,26 @@ def wave(period: int, n: int, freq: str | None = "h", noise: float = 0.3, seed: 
     return pd.DataFrame({"ds": times, "y": y})
 
 
-@pytest.mark.parametrize(
-    ("period", "freq", "n"),
-    [(24, "h", 400), (168, "h", 1000), (96, "15min", 500), (7, "D", 100), (12, "MS", 80), (4, "QS", 40), (5, "B", 90)],
-)
-def test_season_of_the_calendar(period: int, freq: str, n: int) -> None:
-    panel = lay(wave(period, n, freq))
-    assert detect_season(panel, panel.ends) == period
+def season(frame: pd.DataFrame, **roles: str) -> int:
+    panel = lay(frame, **roles)
+    return detect_season(panel, panel.ends)
 
 
-@pytest.mark.parametrize("period", [3, 7, 11, 24, 60])
-def test_season_of_numbered_steps(period: int) -> None:
+@pytest.mark.parametrize(("period", "freq", "n"), [
+    (24, "h", 400), (168, "h", 1000), (96, "15min", 500), (7, "D", 100), (12, "MS", 80), (4, "QS", 40), (5, "B", 90),
+    *((period, None, 400) for period in (3, 7, 11, 24, 60)),
+])  # fmt: skip
+def test_season_of_the_calendar_and_of_numbered_steps(period: int, freq: str | None, n: int) -> None:
     """Without a calendar any length may be it, but neither twice the season nor the slope beside it."""
-    panel = lay(wave(period, 400, None))
-    assert detect_season(panel, panel.ends) == period
+    assert season(wave(period, n, freq)) == period
 
 
 def test_no_season_in_a_walk() -> None:
     """A random walk repeats nothing: its first differences are noise."""
     for seed in range(5):
-        panel = lay(walk((500,), freq="h", seed=seed))
-        assert detect_season(panel, panel.ends) == 1
+        assert season(walk((500,), freq="h", seed=seed)) == 1
     for n in (3, 4, 5):
-        panel = lay(walk((n,)))
-        assert detect_season(panel, panel.ends) == 1
+        assert season(walk((n,))) == 1
 
 
 def test_season_through_gaps_and_many_series() -> None:
@@ -53,8 +49,7 @@ def test_season_through_gaps_and_many_series() -> None:
     parts.append(walk((60,)).assign(id="big", y=lambda f: f["y"] * 1e6)[["ds", "y", "id"]])
     frame = pd.concat(parts, ignore_index=True)
     frame.loc[np.random.default_rng(0).random(len(frame)) < 0.3, "y"] = np.nan
-    panel = lay(frame)
-    assert detect_season(panel, panel.ends) == 7
+    assert season(frame) == 7
 
 
 def test_season_looks_no_further_than_the_stop() -> None:
@@ -64,26 +59,15 @@ def test_season_looks_no_further_than_the_stop() -> None:
     assert detect_season(panel, panel.offsets[:-1] + 300) == 24
 
 
-@pytest.mark.parametrize("n", [208, 260, 520])
-def test_a_slow_wave_under_noise(n: int) -> None:
-    """A year in weeks: its steps are smaller than the noise, so differences over one step do not show it."""
-    for seed in range(5):
-        panel = lay(wave(52, n, "W", noise=2, seed=seed))
-        assert detect_season(panel, panel.ends) == 52
-
-
-def test_a_smooth_day_under_noise() -> None:
-    """It was missed, and a week of such days is no better an answer than the day."""
-    for seed in range(5):
-        panel = lay(wave(24, 1000, "h", noise=3, seed=seed))
-        assert detect_season(panel, panel.ends) == 24
-
-
-def test_a_multiple_does_not_win_by_noise() -> None:
-    """Among hundreds of candidates some multiple always repeats best by chance."""
+@pytest.mark.parametrize(("period", "n", "freq", "noise", "seasons"), [
+    *((52, n, "W", 2, {52}) for n in (208, 260, 520)),  # a year in weeks: its steps are smaller than the noise
+    (24, 1000, "h", 3, {24}),  # a smooth day was missed, and a week of such days is no better an answer than the day
+    (20, 1000, None, 2, {19, 20, 21}),  # among hundreds of candidates some multiple always repeats best by chance
+])  # fmt: skip
+def test_a_season_under_noise(period: int, n: int, freq: str | None, noise: float, seasons: set[int]) -> None:
+    """Differences over one step that do not show a slow wave, or a multiple that wins by noise."""
     for seed in range(10):
-        panel = lay(wave(20, 1000, None, noise=2, seed=seed))
-        assert detect_season(panel, panel.ends) in (19, 20, 21)
+        assert season(wave(period, n, freq, noise, seed)) in seasons
 
 
 @pytest.mark.parametrize("freq", ["h", "D", "W", "MS", None])
@@ -93,8 +77,7 @@ def test_no_season_in_a_trend_or_in_noise(freq: str | None) -> None:
     shapes = [3.3 * t, 0.1 * t, t**2, np.exp(t / 100), np.full(400, 0.1)]
     shapes += [np.random.default_rng(seed).normal(size=400) for seed in range(3)]
     for y in shapes:
-        panel = lay(wave(7, 400, freq).assign(y=y), time="ds", target="y")
-        assert detect_season(panel, panel.ends) == 1
+        assert season(wave(7, 400, freq).assign(y=y), time="ds", target="y") == 1
 
 
 def test_season_of_the_shortest_series() -> None:
@@ -130,14 +113,7 @@ def test_newest_rows_are_looked_at() -> None:
     assert rows.tolist() == list(range(15, 40))
     assert series.tolist() == [0] * 25
     rows, series = _sample(panel, panel.offsets[:-1] + 8, 5, 25)
-    assert (
-        rows.tolist()
-        == [
-            *range(8),
-            *range(40, 48),
-            *range(50, 58),
-        ][:24]
-    )
+    assert rows.tolist() == [*range(8), *range(40, 48), *range(50, 58)][:24]
     assert series.tolist() == [0] * 8 + [1] * 8 + [2] * 8
 
 

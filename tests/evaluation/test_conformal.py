@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -45,6 +46,13 @@ def outcome(
         Distribution.of_values(quantiles.astype(np.float32), levels, point, spread),
         scale=ones, square=ones, series=place % series, time=7 + stride * (place // series),
     )  # fmt: skip
+
+
+def fitted(o: Outcome, levels: tuple[float, ...]) -> Calibration:
+    """Corrections where there must be some."""
+    calibration = fit(o, levels)
+    assert calibration is not None
+    return calibration
 
 
 def pairs(levels: tuple[float, ...]) -> list[tuple[int, int, Fraction]]:
@@ -96,23 +104,18 @@ def order_statistic(scores: list[float], nominal: Fraction) -> float:
 def test_corrections_against_a_loop(windows: int, width: float, missing: float) -> None:
     """A rank that is one too low, unobserved truths among the scores, another step's or target's correction."""
     o = outcome(windows if not missing else windows + 20, width=width, missing=missing)
-    calibration = fit(o, LEVELS)
-    assert calibration is not None
+    calibration = fitted(o, LEVELS)
     assert not calibration.pooled
     assert calibration.windows == len(o.truth)
-    for h in range(4):
-        for c in range(2):
-            places = [(w, h, c) for w in range(len(o.truth))]
-            for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
-                expected = order_statistic(sorted_scores(o, a, b, places), nominal)
-                assert calibration.widening[h][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-            errors = [
-                float(o.truth[w, h, c] - o.point[w, h, c]) / float(o.spread[w, c])
-                for w in range(len(o.truth))
-                if o.observed[w, h, c]
-            ]
-            reach = np.subtract(*np.quantile(errors, [0.9, 0.1], method="nearest"))
-            assert calibration.unit[h][c] == pytest.approx(reach, rel=1e-4)
+    for h, c in np.ndindex(4, 2):
+        places = [(w, h, c) for w in range(len(o.truth))]
+        for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
+            expected = order_statistic(sorted_scores(o, a, b, places), nominal)
+            assert calibration.widening[h][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        seen = np.flatnonzero(o.observed[:, h, c])
+        errors = [float(o.truth[w, h, c] - o.point[w, h, c]) / float(o.spread[w, c]) for w in seen]
+        reach = np.subtract(*np.quantile(errors, [0.9, 0.1], method="nearest"))
+        assert calibration.unit[h][c] == pytest.approx(reach, rel=1e-4)
 
 
 @pytest.mark.parametrize("n", [39, 50, 200])
@@ -124,8 +127,7 @@ def test_coverage_is_what_was_promised(n: int, width: float) -> None:
     one and 1 / (n + 1) above it. Each of the 600 columns is one draw of it.
     """
     columns, tested = (150, 4), 200
-    start = fit(outcome(n, *columns, FEW, seed=1, width=width), FEW)
-    assert start is not None
+    start = fitted(outcome(n, *columns, FEW, seed=1, width=width), FEW)
     new = start.apply(outcome(tested, *columns, FEW, seed=2, width=width))
     for (a, b, nominal), name in zip(pairs(FEW), ("coverage_90", "coverage_80"), strict=True):
         rank = math.ceil((n + 1) * nominal)
@@ -166,8 +168,7 @@ def test_applying_changes_nothing_but_quantiles() -> None:
     """A correction that writes into the outcome it was given, or into its truths."""
     o = outcome(40)
     before = o.quantiles.copy()
-    start = fit(o, LEVELS)
-    assert start is not None
+    start = fitted(o, LEVELS)
     actual = start.apply(o)
     np.testing.assert_array_equal(o.quantiles, before)
     for name in ("truth", "point", "observed", "spread", "series", "time"):
@@ -177,8 +178,7 @@ def test_applying_changes_nothing_but_quantiles() -> None:
 def test_a_point_forecast_gets_quantiles() -> None:
     """A forecast without any range, where held-out errors say how wide it should be."""
     o, new = outcome(300, levels=()), outcome(4000, levels=(), seed=5)
-    start = fit(o, LEVELS)
-    assert start is not None
+    start = fitted(o, LEVELS)
     assert start.levels == LEVELS
     actual = start.apply(new)
     assert actual.levels == LEVELS
@@ -197,26 +197,21 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     o, new = outcome(60, width=0.5), outcome(20, width=0.5, seed=3)
 
     def scaled(part: Outcome) -> Outcome:
-        distribution = Distribution.of_values(
-            factor * part.quantiles, part.levels, factor * part.point, factor * part.spread
-        )
-        return replace(part, truth=factor * part.truth, point=factor * part.point, distribution=distribution)
+        values, point = factor * part.quantiles, factor * part.point
+        distribution = Distribution.of_values(values, part.levels, point, factor * part.spread)
+        return replace(part, truth=factor * part.truth, point=point, distribution=distribution)
 
-    start, other = fit(o, LEVELS), fit(scaled(o), LEVELS)
-    assert start is not None
-    assert other is not None
+    start, other = fitted(o, LEVELS), fitted(scaled(o), LEVELS)
     np.testing.assert_allclose(np.array(other.widening), np.array(start.widening), rtol=1e-3, atol=1e-5)
-    actual, expected = other.apply(scaled(new)).quantiles, factor * start.apply(new).quantiles
-    np.testing.assert_allclose(actual, expected, rtol=1e-4)
-    wide = adapt(scaled(new), other).quantiles
+    actual, wide = other.apply(scaled(new)).quantiles, adapt(scaled(new), other).quantiles
+    np.testing.assert_allclose(actual, factor * start.apply(new).quantiles, rtol=1e-4)
     np.testing.assert_allclose(wide, factor * adapt(new, start).quantiles, rtol=1e-4)
 
 
 def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> None:
     """Corrections from a handful of windows of one step, or steps pooled without a word."""
     o = outcome(20, width=0.5, missing=0.2)
-    calibration = fit(o, LEVELS)
-    assert calibration is not None
+    calibration = fitted(o, LEVELS)
     assert calibration.pooled
     least = int(o.observed.sum(axis=0).min())
     assert f"only {least} held-out windows" in caplog.text
@@ -233,14 +228,12 @@ def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> N
 
 def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
     """A limit that is one off, or one step's missing truths that go unnoticed."""
-    calibration = fit(outcome(30), LEVELS)
-    assert calibration is not None
+    calibration = fitted(outcome(30), LEVELS)
     assert not calibration.pooled
     assert not caplog.text
     o = outcome(30)
     o.observed[3, 2, 1] = False
-    other = fit(o, LEVELS)
-    assert other is not None
+    other = fitted(o, LEVELS)
     assert other.pooled
     assert caplog.text
 
@@ -248,8 +241,7 @@ def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_pair_with_too_few_scores_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     """A promise of 90 % from five scores: the largest of them is passed off as the sixth."""
     o = outcome(1, horizon=5, targets=1, width=0.1)
-    calibration = fit(o, LEVELS)
-    assert calibration is not None
+    calibration = fitted(o, LEVELS)
     assert calibration.pooled
     assert "some intervals are left as they are" in caplog.text
     widening = calibration.widening[0][0]
@@ -265,8 +257,7 @@ def test_a_target_that_was_never_observed_is_left_as_it_is() -> None:
     """NaN intervals of a dead sensor beside a live one."""
     o = outcome(60)
     o.observed[:, :, 1] = False
-    calibration = fit(o, LEVELS)
-    assert calibration is not None
+    calibration = fitted(o, LEVELS)
     values = np.array(calibration.widening)
     assert np.isfinite(values).all()
     assert (values[:, 1] == 0).all()
@@ -286,8 +277,7 @@ def test_without_pairs_or_truths_there_is_nothing_to_learn() -> None:
 
 def test_round_trip_through_json() -> None:
     """A model directory that forecasts other intervals than the model that was saved."""
-    start = fit(outcome(50, missing=0.1, width=1 / 3), LEVELS)
-    assert start is not None
+    start = fitted(outcome(50, missing=0.1, width=1 / 3), LEVELS)
     assert Calibration.model_validate_json(start.model_dump_json()) == start
     again = parse(Calibration, json.loads(start.model_dump_json()), "calibration.json")
     assert again == start
@@ -307,35 +297,26 @@ def slow_adapt(o: Outcome, start: Calibration, gamma: float) -> np.ndarray:
     widening = np.array(start.widening, dtype=float)
     origins = sorted({int(t) for t in o.time})
     for now in origins:
-        for h in range(H):
-            for c in range(C):
-                for then in origins:
-                    if then + h >= now or (then, h, c) in used:
-                        continue
-                    used.add((then, h, c))
-                    here = [w for w in range(W) if o.time[w] == then and o.observed[w, h, c]]
-                    for p, (a, b, nominal) in enumerate(pairs(levels)):
-                        misses = [
-                            not quantiles[w, h, c, a] <= float(o.truth[w, h, c]) <= quantiles[w, h, c, b] for w in here
-                        ]
-                        if misses:
-                            gone = sum(misses) / len(misses) - float(1 - nominal)
-                            widening[h, c, p] += gamma * start.unit[h][c] * gone
-        for w in range(W):
-            if o.time[w] != now:
+        for h, c, then in itertools.product(range(H), range(C), origins):
+            if then + h >= now or (then, h, c) in used:
                 continue
-            for h in range(H):
-                for c in range(C):
-                    raw = o.quantiles[w, h, c].astype(float) if o.levels else [float(o.point[w, h, c])] * len(levels)
-                    moves = [float(o.spread[w, c]) * m for m in widening[h, c]]
-                    quantiles[w, h, c] = spread_apart(list(raw), levels, moves)
+            used.add((then, h, c))
+            here = [w for w in range(W) if o.time[w] == then and o.observed[w, h, c]]
+            for p, (a, b, nominal) in enumerate(pairs(levels)):
+                misses = [not quantiles[w, h, c, a] <= float(o.truth[w, h, c]) <= quantiles[w, h, c, b] for w in here]
+                if misses:
+                    gone = sum(misses) / len(misses) - float(1 - nominal)
+                    widening[h, c, p] += gamma * start.unit[h][c] * gone
+        for w, h, c in itertools.product(np.flatnonzero(o.time == now), range(H), range(C)):
+            raw = o.quantiles[w, h, c].astype(float) if o.levels else [float(o.point[w, h, c])] * len(levels)
+            moves = [float(o.spread[w, c]) * m for m in widening[h, c]]
+            quantiles[w, h, c] = spread_apart(list(raw), levels, moves)
     return quantiles
 
 
 def shuffled(o: Outcome, seed: int = 0) -> Outcome:
     """The windows in another order; some of some series left out."""
-    keep = np.random.default_rng(seed).permutation(len(o.truth))[: len(o.truth) * 5 // 6]
-    return o.part(keep)
+    return o.part(np.random.default_rng(seed).permutation(len(o.truth))[: len(o.truth) * 5 // 6])
 
 
 @pytest.mark.parametrize("stride", [1, 2, 5])
@@ -344,8 +325,7 @@ def shuffled(o: Outcome, seed: int = 0) -> Outcome:
 def test_adaptive_against_a_loop(stride: int, series: int, levels: tuple[float, ...]) -> None:
     """A truth used before it came or twice, a step of another size, series that count once each."""
     settings_ = {"width": 0.7, "missing": 0.25, "series": series, "stride": stride}
-    start = fit(outcome(60, 4, 2, levels, seed=9, width=0.7), FEW)
-    assert start is not None
+    start = fitted(outcome(60, 4, 2, levels, seed=9, width=0.7), FEW)
     o = shuffled(outcome(40 * series, 4, 2, levels, seed=series, noise=1.6, **settings_))
     actual = adapt(o, start, 0.1)
     assert actual.levels == FEW
@@ -361,16 +341,12 @@ def test_adaptive_against_a_loop(stride: int, series: int, levels: tuple[float, 
 def test_no_origin_looks_ahead(seed: int, stride: int, series: int, data: st.DataObject) -> None:
     """Intervals that know a truth of their own day or a later one: coverage that nobody could have had."""
     o = shuffled(outcome(15 * series, 4, 2, FEW, seed=seed, series=series, stride=stride, missing=0.1), seed)
-    start = fit(outcome(40, 4, 2, FEW, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(40, 4, 2, FEW, seed=1), FEW)
     now = data.draw(st.sampled_from(sorted(set(o.time.tolist()))))
     later = (o.time[:, None] + np.arange(4) >= now)[..., None]
     rng = np.random.default_rng(seed)
-    other = replace(
-        o,
-        truth=np.where(later, 1e3 * rng.normal(size=o.truth.shape), o.truth).astype(np.float32),
-        observed=np.where(later, rng.random(o.truth.shape) < 0.5, o.observed),
-    )
+    truth = np.where(later, 1e3 * rng.normal(size=o.truth.shape), o.truth).astype(np.float32)
+    other = replace(o, truth=truth, observed=np.where(later, rng.random(o.truth.shape) < 0.5, o.observed))
     a, b = adapt(o, start, 0.2).quantiles, adapt(other, start, 0.2).quantiles
     np.testing.assert_array_equal(a[o.time <= now], b[o.time <= now])
 
@@ -378,8 +354,7 @@ def test_no_origin_looks_ahead(seed: int, stride: int, series: int, data: st.Dat
 def test_the_change_would_show() -> None:
     """The other half of the test above: the newest truth that has come does move the next origin's intervals."""
     o = outcome(20, 4, 1, FEW, missing=0.0)
-    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(40, 4, 1, FEW, seed=1), FEW)
     before = adapt(o, start).quantiles
     for h in range(4):
         truth = o.truth.copy()
@@ -392,8 +367,7 @@ def test_the_change_would_show() -> None:
 @pytest.mark.parametrize("levels", [FEW, ()])
 def test_adaptive_recovers_where_static_fails(levels: tuple[float, ...]) -> None:
     """A correction in the wrong direction, or one too slow to matter, when the noise doubles."""
-    start = fit(outcome(200, 3, 1, levels, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(200, 3, 1, levels, seed=1), FEW)
     o = outcome(3000, 3, 1, levels, seed=2, noise=2.0)
     for name, nominal in (("coverage_80", 0.8), ("coverage_90", 0.9)):
         assert score(start.apply(o), name) < nominal - 0.15
@@ -404,8 +378,7 @@ def test_adaptive_recovers_where_static_fails(levels: tuple[float, ...]) -> None
 
 def test_adaptive_narrows_again() -> None:
     """Intervals that only ever grow: right in coverage after a storm, and useless."""
-    start = fit(outcome(200, 3, 1, FEW, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(200, 3, 1, FEW, seed=1), FEW)
     calm = outcome(3000, 3, 1, FEW, seed=2, noise=0.5)
     actual = adapt(calm, start).part(slice(1500, None))
     assert score(actual, "coverage_80") == pytest.approx(0.8, abs=0.02)
@@ -414,8 +387,7 @@ def test_adaptive_narrows_again() -> None:
 
 def test_missing_truths_move_nothing() -> None:
     """A gap in the data that counts as a hit, so that intervals shrink while nobody looks."""
-    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(40, 4, 1, FEW, seed=1), FEW)
     blind = outcome(200, 4, 1, FEW, missing=2.0)
     np.testing.assert_allclose(adapt(blind, start).quantiles, start.apply(blind).quantiles, rtol=1e-6)
 
@@ -423,8 +395,7 @@ def test_missing_truths_move_nothing() -> None:
 def test_to_start_from_corrected_intervals_is_to_start_from_the_corrections() -> None:
     """Corrections applied twice, or a step in other units, where a backtest adapts what was corrected before."""
     levels = (0.1, 0.5, 0.9)
-    start = fit(outcome(60, 4, 2, levels, seed=1, width=0.5), levels)
-    assert start is not None
+    start = fitted(outcome(60, 4, 2, levels, seed=1, width=0.5), levels)
     assert (np.array(start.cleared().widening) == 0).all()
     assert start.cleared().model_copy(update={"widening": start.widening}) == start
     o = outcome(100, 4, 2, levels, width=0.5, series=2)
@@ -436,8 +407,7 @@ def test_to_start_from_corrected_intervals_is_to_start_from_the_corrections() ->
 def test_adapting_changes_nothing_but_quantiles() -> None:
     """Corrections or scores written into the outcome that they came from, so that what is adapted next differs."""
     truths = outcome(90, 4, 2, FEW, seed=3, series=2, stride=2, missing=0.1)
-    start = fit(outcome(50, 4, 2, FEW, seed=5, width=0.3), FEW)
-    assert start is not None
+    start = fitted(outcome(50, 4, 2, FEW, seed=5, width=0.3), FEW)
     for seed, width, levels in ((1, 0.5, FEW), (2, 2.0, FEW), (3, 1, ())):
         other = outcome(90, 4, 2, levels, seed=seed, width=width)
         o = replace(truths, point=other.point, distribution=other.distribution)
@@ -450,8 +420,7 @@ def test_adapting_changes_nothing_but_quantiles() -> None:
 
 def test_one_origin_and_none() -> None:
     """A failure where there is nothing to adapt to."""
-    start = fit(outcome(40, 4, 1, FEW, seed=1), FEW)
-    assert start is not None
+    start = fitted(outcome(40, 4, 1, FEW, seed=1), FEW)
     for n in (0, 1):
         o = outcome(n, 4, 1, FEW)
         np.testing.assert_allclose(adapt(o, start).quantiles, start.apply(o).quantiles)
@@ -470,12 +439,10 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
         seen = np.ones(truth.shape, dtype=bool)
         return Outcome(
             truth, seen, point, Distribution.of_values(quantiles, (0.1, 0.5, 0.9), point, ones.astype(np.float32)),
-            ones, ones,
-            np.zeros(W, dtype=np.int64), begin + np.arange(W),
+            ones, ones, np.zeros(W, dtype=np.int64), begin + np.arange(W),
         )  # fmt: skip
 
-    start = fit(forecasts(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
-    assert start is not None
+    start = fitted(forecasts(rng.normal(size=500), 0), (0.1, 0.5, 0.9))
     actual = adapt(forecasts(np.r_[np.zeros(600), rng.normal(size=400)], 500), start, 0.05)
     low, high = actual.quantiles[600:, 0, 0, 0], actual.quantiles[600:, 0, 0, 2]
     truth = actual.truth[600:, 0, 0]

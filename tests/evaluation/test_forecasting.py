@@ -71,8 +71,7 @@ def test_an_outcome_against_a_loop_over_its_windows() -> None:
         np.testing.assert_allclose(found.quantiles[w], alone.quantiles()[0].numpy(), rtol=1e-5)
         np.testing.assert_allclose(found.spread[w], alone.scaling.scale[0, 0].numpy(), rtol=1e-5)
         # In-sample is all that lies before the test part, seen in the table itself.
-        before = frame.loc["ab"[series]].loc[: STARTS[series] + LENGTHS[series] - 15 - 1]
-        gap = before.diff(4)
+        gap = frame.loc["ab"[series]].loc[: STARTS[series] + LENGTHS[series] - 15 - 1].diff(4)
         np.testing.assert_allclose(found.scale[w], gap.abs().mean(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.square[w], (gap**2).mean(), rtol=1e-5, atol=1e-6)
 
@@ -93,17 +92,16 @@ def test_intervals_are_corrected_by_the_validation_windows() -> None:
     """Corrections learned from the windows that are scored with them, or learned and not applied."""
     made = prepared()
     judged = forecasting.baselines(("naive",), made)["naive"]
-    raw = {
-        name: forecasting.outcomes({"": judged.reader}, made, getattr(made.parts, name))[""]
-        for name in ("validation", "test")
-    }
-    expected = conformal.fit(raw["validation"], LEVELS)
+    validation, test = (
+        forecasting.outcomes({"": judged.reader}, made, w)[""] for w in (made.parts.validation, made.parts.test)
+    )
+    expected = conformal.fit(validation, LEVELS)
     assert judged.calibration == expected
     assert expected is not None
     found = judged.outcome(made, made.parts.test)
-    np.testing.assert_array_equal(found.quantiles, expected.apply(raw["test"]).quantiles)
-    assert not np.array_equal(found.quantiles, raw["test"].quantiles)
-    np.testing.assert_array_equal(found.point, raw["test"].point)
+    np.testing.assert_array_equal(found.quantiles, expected.apply(test).quantiles)
+    assert not np.array_equal(found.quantiles, test.quantiles)
+    np.testing.assert_array_equal(found.point, test.point)
 
 
 @pytest.mark.parametrize(
@@ -138,17 +136,13 @@ def test_networks_read_together_as_alone() -> None:
 # --- standard units ---------------------------------------------------------------------------------------------
 
 
-def copied(o: Outcome) -> Outcome:
-    return o.part(np.arange(len(o.truth)))  # type: ignore[arg-type]
-
-
 def test_standard_units_are_those_of_scikit_learn() -> None:
     """Deviations of the sample or of the test part, one series' or target's for another, quantiles left behind."""
     made = prepared()
     network = Baseline(kind="drift").build(made.source.shape)
     forecasting.fit_baseline(network, made.source, made)
     o = raw_outcome(network, made, made.parts.test)
-    found = forecasting.standardise({"": copied(o)}, statistics.moments(made.panel, made.cuts.train))[""]
+    found = forecasting.standardise({"": o}, statistics.moments(made.panel, made.cuts.train))[""]
     frame = table()
     for i, name in enumerate("ab"):
         part = frame[frame["id"] == name][["y", "z"]].to_numpy()[: LENGTHS[i] - 27]
@@ -173,7 +167,7 @@ def test_what_has_no_unit_is_the_same_in_standard_units() -> None:
     judged = forecasting.baselines(("naive",), made)["naive"]
     o = judged.outcome(made, made.parts.test)
     units = statistics.moments(made.panel, made.cuts.train)
-    found = forecasting.standardise({"": copied(o)}, units)[""]
+    found = forecasting.standardise({"": o}, units)[""]
     for name in ("mase", "rmsse", "coverage_80", "coverage_90"):
         assert score(found, name) == pytest.approx(score(o, name), rel=1e-4)
     for name, power in (("mae", 1), ("rmse", 1), ("width_80", 1), ("crps", 1), ("mse", 2)):

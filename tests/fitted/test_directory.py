@@ -191,10 +191,8 @@ def test_a_model_without_corrections_loads(model: Path) -> None:
 
 def test_a_model_knows_what_it_has_seen() -> None:
     """A backtest of a fitted model on the very steps it was trained or calibrated on."""
-    parts = [
-        pd.DataFrame({"who": name, "t": range(start, start + n), "y": np.sin(np.arange(n))})
-        for name, start, n in (("a", 0, 60), ("b", 25, 50))
-    ]
+    series = (("a", 0, 60), ("b", 25, 50))
+    parts = [pd.DataFrame({"who": who, "t": range(t, t + n), "y": np.sin(np.arange(n))}) for who, t, n in series]
     settings = {"data.id": "who", "data.target": "y", "data.time": "t", "data.horizon": 4, "data.test": 9}
     fitted = tsforge.fit(tsforge.build(settings | {"model.kind": "naive"}), pd.concat(parts))
     assert fitted.model.facts.seen == {"a": 60 - 9, "b": 75 - 9}

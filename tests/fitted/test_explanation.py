@@ -124,15 +124,12 @@ def test_a_series_shorter_than_the_context(model: Path) -> None:
     assert np.isnan(found.autocorrelation[12:]).all()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said", "hint"),
-    [
-        ({"series": "nroth"}, "no series 'nroth'", "'north'"),
-        ({"series": "x"}, "no series 'x'", "north, south"),
-        ({"origin": "15/03/2034"}, "from 02/01/2024 to 31/03/2024", "'31/03/2024'"),
-        ({"origin": "soon"}, "'soon' does not read as a time", "31/03/2024"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said", "hint"), [
+    ({"series": "nroth"}, "no series 'nroth'", "'north'"),
+    ({"series": "x"}, "no series 'x'", "north, south"),
+    ({"origin": "15/03/2034"}, "from 02/01/2024 to 31/03/2024", "'31/03/2024'"),
+    ({"origin": "soon"}, "'soon' does not read as a time", "31/03/2024"),
+])  # fmt: skip
 def test_what_is_not_there_is_named_with_what_is(model: Path, arguments: dict[str, str], said: str, hint: str) -> None:
     with pytest.raises(DataError, match=said) as problem:
         tsforge.explain(model, daily(), **arguments)

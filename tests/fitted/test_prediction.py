@@ -25,20 +25,22 @@ NAMES = ("b", "a")  # not in the order of the alphabet
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("m") / "model"
-    experiment = tsforge.build(
-        {"data.horizon": 7, "data.context": 28, "model.kind": "gru", "model.width": 8, "train.max_steps": 30}
-    )
-    tsforge.fit(experiment, daily(NAMES), out=out)
+    settings = {"data.horizon": 7, "data.context": 28, "model.kind": "gru", "model.width": 8, "train.max_steps": 30}
+    tsforge.fit(tsforge.build(settings), daily(NAMES), out=out)
     return out
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    daily(NAMES).to_csv(tmp_path / "d.csv", index=False)
+    return tmp_path / "d.csv"
 
 
 def test_columns_types_and_order_of_the_input(model: Path) -> None:
     frame = tsforge.predict(model, daily(NAMES)).frame
     assert list(frame.columns) == ["item", "date", "forecast", *(f"q{level}" for level in LEVELS)]
     assert frame["item"].tolist() == ["b"] * 7 + ["a"] * 7
-    assert frame["date"].tolist()[:7] == [f"{d:02d}/03/2024" for d in range(31, 32)] + [
-        f"{d:02d}/04/2024" for d in range(1, 7)
-    ]
+    assert frame["date"].tolist()[:7] == ["31/03/2024", *(f"{d:02d}/04/2024" for d in range(1, 7))]
 
 
 def test_int_ids_and_datetimes_keep_their_types(tmp_path: Path) -> None:
@@ -60,12 +62,10 @@ def test_int_ids_and_datetimes_keep_their_types(tmp_path: Path) -> None:
 def test_roll_out_equals_feeding_forecasts_back_by_hand(model: Path) -> None:
     data = daily(NAMES)
     rolled = tsforge.predict(model, data, horizon=17).frame
-    fed = data
-    blocks = []
+    fed, blocks = data, []
     for _ in range(3):
-        frame = tsforge.predict(model, fed).frame
-        blocks.append(frame)
-        fed = pd.concat([fed, frame.rename(columns={"forecast": "sold"})[["item", "date", "sold"]]])
+        blocks.append(tsforge.predict(model, fed).frame)
+        fed = pd.concat([fed, blocks[-1].rename(columns={"forecast": "sold"})[["item", "date", "sold"]]])
     for item in ("b", "a"):
         by_hand = pd.concat([b[b["item"] == item] for b in blocks])["forecast"].to_numpy()[:17]
         np.testing.assert_allclose(rolled.loc[rolled["item"] == item, "forecast"], by_hand, rtol=1e-5)
@@ -113,9 +113,9 @@ def test_chosen_quantiles_are_columns_of_all_of_them(model: Path) -> None:
     assert list(tsforge.predict(model, daily(NAMES), quantiles=[]).frame.columns) == ["item", "date", "forecast"]
 
 
-def test_quantiles_on_the_command_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "d.csv"
-    daily(NAMES).to_csv(path, index=False)
+def test_quantiles_on_the_command_line(
+    model: Path, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["predict", str(model), str(path), "--quantiles", "0.5,0.95", "--output", str(tmp_path / "f.csv")]) == 0
     assert list(pd.read_csv(tmp_path / "f.csv").columns) == ["item", "date", "forecast", "q0.5", "q0.95"]
     capsys.readouterr()
@@ -188,18 +188,14 @@ def test_a_point_forecast_comes_with_ranges() -> None:
     assert tsforge.predict(replace(model, calibration=None), daily(NAMES)).levels == ()
 
 
-def test_json_is_one_document_on_stdout(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "d.csv"
-    daily(NAMES).to_csv(path, index=False)
+def test_json_is_one_document_on_stdout(model: Path, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", str(model), str(path), "--json", "--horizon", "2"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["series"] == 2
     assert [r["item"] for r in document["forecast"]] == ["b", "b", "a", "a"]
 
 
-def test_csv_output_reads_back_to_the_same_numbers(model: Path, tmp_path: Path) -> None:
-    path = tmp_path / "d.csv"
-    daily(NAMES).to_csv(path, index=False)
+def test_csv_output_reads_back_to_the_same_numbers(model: Path, path: Path, tmp_path: Path) -> None:
     assert run(["predict", str(model), str(path), "--output", str(tmp_path / "f.csv")]) == 0
     written = pd.read_csv(tmp_path / "f.csv")
     expected = tsforge.predict(model, path).frame
@@ -220,9 +216,8 @@ def test_past_covariates_are_held_where_a_roll_out_reaches_beyond_them() -> None
     rolled = tsforge.predict(model, data, horizon=8).frame
     first = rolled.groupby("item", sort=False).head(4)
     fed = pd.concat([data, first.rename(columns={"forecast": "sold"})[["item", "date", "sold"]]])
-    fed["rain"] = fed.groupby("item", sort=False)["rain"].transform(
-        lambda r: r.where(np.arange(len(r)) < 90, r.iloc[:90].dropna().iloc[-1])
-    )
+    rain = fed.groupby("item", sort=False)["rain"]
+    fed["rain"] = rain.transform(lambda r: r.where(np.arange(len(r)) < 90, r.iloc[:90].dropna().iloc[-1]))
     by_hand = tsforge.predict(model, fed).frame
     later = rolled.groupby("item", sort=False).tail(4)
     np.testing.assert_allclose(later["forecast"].to_numpy(), by_hand["forecast"].to_numpy(), rtol=1e-5)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from functools import cache
 
-from tsforge.batch import Context, Truth, WindowShape
+import torch
+from torch import Tensor, nn
+
+from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.model.network import Network, Neural
 from tsforge.model.transforms.scaling import WindowScaler
 from tsforge.settings import build
 
@@ -23,6 +26,11 @@ NEURAL = (*POINT, *FORMS)
 SCALINGS = ("none", "last", "standard", "change")
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)  # what a scaler takes from a training part
 BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "linear")
+TINY = 1e-12  # in double precision: below what any reachable parameter has, above rounding errors
+
+
+def noise(*size: int, seed: int = 0) -> Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def context(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int = 0) -> Context:
@@ -78,3 +86,38 @@ def values(net: nn.Module, given: Context) -> torch.Tensor:
     with torch.no_grad():
         forecast = net(given)
         return forecast.quantiles() if forecast.levels else forecast.point.unsqueeze(-1)
+
+
+def in_motion(config: Neural, shape: WindowShape) -> Network:
+    """In double precision and away from the start, where symmetries can cancel a gradient."""
+    torch.manual_seed(0)
+    net = config.build(shape).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return net
+
+
+@cache
+def window_batch(shape: WindowShape) -> Batch:
+    """Seven windows with missing values; each step and target has five truths.
+
+    An odd number, as the gradients of absolute and pinball losses are counts that could cancel to 0.
+    """
+    given, after = context(shape, batch=7), truth(shape, batch=7, missing=0.0)
+    observed = torch.rand(7, shape.horizon, shape.targets, generator=torch.Generator().manual_seed(2)).argsort(dim=0)
+    doubles = {field: getattr(given, field).double() for field in ("target", "past", "known", "static")}
+    return Batch(given._replace(**doubles), Truth((after.target * (observed >= 2)).double(), observed >= 2))
+
+
+def check_gradients(net: Network, shape: WindowShape, off: dict[str, Tensor], case: object) -> None:
+    """Every entry of every parameter has a gradient, but for those that are `off`."""
+    batch = window_batch(shape)
+    net(batch.context).loss(batch.truth).backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None, (name, case)
+        alive = weight.grad.abs() > TINY
+        if ".feed.0." in name or ".feed.2.weight" in name:
+            assert alive.any(), (name, case)  # single ReLU units may be asleep
+        else:
+            assert torch.equal(alive, ~off[name]), (name, case)

@@ -37,6 +37,12 @@ def environment(**more: str) -> dict[str, str]:
     return known | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
 
 
+def python(code: str, *argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A program that must end well, with what it printed."""
+    command, env = [sys.executable, "-c", code, *argv], environment()
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=True)
+
+
 def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of a store's database, read by nothing but SQLite."""
     with contextlib.closing(sqlite3.connect(database)) as connection:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.helpers.draw import NEURAL, SHAPE, context, network
+from tests.helpers.draw import NEURAL, SHAPE, context, network, noise
 from tsforge.batch import Context, WindowShape
 from tsforge.errors import ModelError
 from tsforge.forecast import Point, Scaling
@@ -18,10 +18,6 @@ from tsforge.model.transforms.scaling import WindowScaler
 
 TRANSFORMERS = ("transformer", "transformer-encoder", "transformer-decoder")
 D = 6
-
-
-def noise(*size: int, seed: int = 0) -> Tensor:
-    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def attention(heads: int) -> Attention:
@@ -103,10 +99,8 @@ def test_steps_that_are_not_read_have_no_attention(kind: str, name: str) -> None
     long, given = network(kind, recent=8), context(SHAPE)
     short = network(kind, SHAPE._replace(context=8))
     cut = [part[:, 4:] for part in given[:4]]
-    left, actual = (
-        attribution.attention(short, Context(*cut, *given[4:]))[name],
-        attribution.attention(long, given)[name],
-    )
+    left = attribution.attention(short, Context(*cut, *given[4:]))[name]
+    actual = attribution.attention(long, given)[name]
     assert (actual[..., :4] == 0).all()
     torch.testing.assert_close(actual[..., 4:], left)
     assert actual.shape[-1] == SHAPE.context + (SHAPE.horizon if name == "joint" else 0)

@@ -9,7 +9,7 @@ import torch
 from tests.helpers.draw import context as draw_context
 from tsforge.batch import Context, WindowShape
 from tsforge.errors import ConfigError
-from tsforge.forecast import Point, Quantiles
+from tsforge.forecast import Point, Quantiles, Scaling
 from tsforge.model.ensemble import Blend, Ensemble, Member
 from tsforge.model.zoo import complete
 from tsforge.settings import build
@@ -58,8 +58,7 @@ def test_combined_level_by_level_as_a_loop_would(weights: tuple[float, ...] | No
 
 
 def test_an_even_number_is_halved_between_the_two_in_the_middle() -> None:
-    values = [Point(torch.full((1, 2, 1), float(v)), _units()) for v in (1, 2, 4, 100)]
-    network = Ensemble([_Says(v) for v in values])
+    network = Ensemble([_Says(Point(torch.full((1, 2, 1), float(v)), _units())) for v in (1, 2, 4, 100)])
     assert network(draw_context(SHAPE, batch=1)).point.flatten().tolist() == [3.0, 3.0]
 
 
@@ -94,9 +93,8 @@ def test_an_ensemble_of_what_has_no_seed_is_refused(kind: str) -> None:
 
 def test_a_blend_is_a_toml_file(tmp_path: object) -> None:
     """Prevents: members that are lost or changed on the way to disk."""
-    first = build(
-        {"model": {"kind": "blend", "members": [{"model": "gru", "weight": 2}, {"model": {"kind": "naive"}}]}}
-    )
+    members = [{"model": "gru", "weight": 2}, {"model": {"kind": "naive"}}]
+    first = build({"model": {"kind": "blend", "members": members}})
     path = tmp_path / "e.toml"  # type: ignore[operator]
     path.write_text(first.toml())
     assert build({}, path) == first
@@ -114,7 +112,5 @@ class _Says(torch.nn.Module):
         return self.value
 
 
-def _units(level: float = 0.0) -> object:
-    from tsforge.forecast import Scaling
-
+def _units(level: float = 0.0) -> Scaling:
     return Scaling(torch.full((1, 1, 1), level), torch.ones(1, 1, 1))

@@ -6,15 +6,14 @@ directions: what it names gets no gradient, everything else does.
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import product
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.draw import context, truth
-from tsforge.batch import Batch, Truth, WindowShape
+from tests.helpers.draw import check_gradients, in_motion
+from tsforge.batch import WindowShape
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
@@ -23,18 +22,15 @@ from tsforge.model.network import Network, Neural
 from tsforge.model.tokens.point import PointTokens
 
 L, H = 6, 5
-TINY = 1e-12  # in double precision: below what any reachable parameter has, above rounding errors
 
 BACKBONES = {
     **{f"{cell}-{n}": Recurrent(cell=cell, layers=n) for cell in ("rnn", "lstm", "gru") for n in (1, 2)},
     **{f"min-{cell}-{n}": Minimal(cell=cell, layers=n) for cell in ("gru", "lstm") for n in (1, 2)},
     **{
         f"{arrangement}-{norm}-{n}": Transformer(arrangement=arrangement, layers=n, heads=2, norm=norm)
-        for arrangement in ("encoder-decoder", "encoder", "decoder")
-        for norm in ("pre", "post")
-        for n in (1, 2)
+        for arrangement in ("encoder-decoder", "encoder", "decoder") for norm in ("pre", "post") for n in (1, 2)
     },
-}
+}  # fmt: skip
 HEADS = (QuantileHead(levels=(0.1, 0.5, 0.85)), PointHead())
 # 8 lies beyond the context, but some future steps are still whole seasons after a known one; 20 reaches none.
 SEASONS = (1, 3, 8, 20)
@@ -86,43 +82,12 @@ def combinations() -> list[tuple[Neural, WindowShape]]:
     return cases
 
 
-def built(config: Neural, shape: WindowShape) -> Network:
-    """In double precision and away from the start, where symmetries can cancel a gradient."""
-    torch.manual_seed(0)
-    network = config.build(shape).double()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return network
-
-
-@cache
-def window_batch(shape: WindowShape) -> Batch:
-    """Seven windows with missing values; each step and target has five truths.
-
-    An odd number, as the gradients of absolute and pinball losses are counts that could cancel to 0.
-    """
-    given, after = context(shape, batch=7), truth(shape, batch=7, missing=0.0)
-    observed = torch.rand(7, H, shape.targets, generator=torch.Generator().manual_seed(2)).argsort(dim=0) >= 2
-    doubles = {field: getattr(given, field).double() for field in ("target", "past", "known", "static")}
-    return Batch(given._replace(**doubles), Truth((after.target * observed).double(), observed))
-
-
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     """A layer that is built and never used, a token seen too late, a mask that hides a stream."""
     for config, shape in combinations():
-        network = built(config.model_copy(update={"backbone": BACKBONES[name]}), shape)
-        batch = window_batch(shape)
-        network(batch.context).loss(batch.truth).backward()
-        off = unreachable(network, shape)
-        for parameter, weight in network.named_parameters():
-            assert weight.grad is not None, (parameter, config, shape)
-            alive = weight.grad.abs() > TINY
-            if ".feed.0." in parameter or ".feed.2.weight" in parameter:
-                assert alive.any(), (parameter, config, shape)  # single ReLU units may be asleep
-            else:
-                assert torch.equal(alive, ~off[parameter]), (parameter, config, shape)
+        network = in_motion(config.model_copy(update={"backbone": BACKBONES[name]}), shape)
+        check_gradients(network, shape, unreachable(network, shape), (config, shape))
 
 
 @pytest.mark.parametrize("season", SEASONS)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.draw import context, truth
-from tsforge.batch import Batch, Truth, WindowShape
+from tests.helpers.draw import check_gradients, in_motion
+from tsforge.batch import WindowShape
 from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
@@ -22,7 +22,6 @@ from tsforge.model.network import Network, Neural
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.variate import VariateTokens
 
-TINY = 1e-12  # in double precision: below what any reachable parameter has, above rounding errors
 H = 5
 
 TOKENS = {
@@ -30,24 +29,16 @@ TOKENS = {
     "patches": PatchTokens(length=3, stride=2, readout="flatten", channel_embedding=True, features=2),
     "variates": VariateTokens(channel_embedding=True),
 }
+WAYS = ("sequence", "parallel")
 BACKBONES = {
-    **{
-        f"{cell}-{decode}": Recurrent(cell=cell, decode=decode, layers=2)
-        for cell in ("rnn", "lstm", "gru")
-        for decode in ("sequence", "parallel")
-    },
-    **{
-        f"min-{cell}-{decode}": Minimal(cell=cell, decode=decode, layers=2)
-        for cell in ("gru", "lstm")
-        for decode in ("sequence", "parallel")
-    },
+    **{f"{cell}-{way}": Recurrent(cell=cell, decode=way, layers=2) for cell in ("rnn", "lstm", "gru") for way in WAYS},
+    **{f"min-{cell}-{way}": Minimal(cell=cell, decode=way, layers=2) for cell in ("gru", "lstm") for way in WAYS},
     **{
         f"{arrangement}-{norm}": Transformer(arrangement=arrangement, heads=2, norm=norm)
-        for arrangement in ("encoder-decoder", "encoder", "decoder")
-        for norm in ("pre", "post")
+        for arrangement in ("encoder-decoder", "encoder", "decoder") for norm in ("pre", "post")
     },
     "matrix": Matrix(),
-}
+}  # fmt: skip
 SHAPES = tuple(
     WindowShape(7, H, C, *covariates, season=3) for C in (1, 3) for covariates in ((0, 0, 0), (2, 3, 1), (0, 2, 0))
 )
@@ -89,25 +80,6 @@ def test_every_parameter_gets_a_gradient(tokens: str, backbone: str, affine: boo
         backbone=BACKBONES[backbone], head=head,
     )  # fmt: skip
     for shape in shapes(tokens, backbone):
-        torch.manual_seed(0)
-        network = config.build(shape).double()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
-        batch = window_batch(shape)
-        network(batch.context).loss(batch.truth).backward()
-        for name, weight in network.named_parameters():
-            assert weight.grad is not None, (name, shape)
-            alive = weight.grad.abs() > TINY
-            if ".feed.0." in name or ".feed.2.weight" in name:
-                assert alive.any(), (name, shape)  # single ReLU units may be asleep
-            else:
-                assert torch.equal(alive, ~unreachable(network, name)), (name, shape)
-
-
-def window_batch(shape: WindowShape) -> Batch:
-    """Seven windows with missing values; each step and target has five truths, an odd number of them."""
-    given, after = context(shape, batch=7), truth(shape, batch=7, missing=0.0)
-    observed = torch.rand(7, H, shape.targets, generator=torch.Generator().manual_seed(2)).argsort(dim=0) >= 2
-    doubles = {field: getattr(given, field).double() for field in ("target", "past", "known", "static")}
-    return Batch(given._replace(**doubles), Truth((after.target * observed).double(), observed))
+        network = in_motion(config, shape)
+        off = {name: unreachable(network, name) for name, _ in network.named_parameters()}
+        check_gradients(network, shape, off, shape)

@@ -379,9 +379,7 @@ def test_a_scaled_loss_is_the_error_relative_to_the_level(loss: str, scaling: st
     """Errors in other units than those of sMAPE, MAPE and WAPE: a level of another window, or of the truth."""
     net, given, after = ready("nlinear", scaling=scaling, affine=affine, head__loss=loss), context(SHAPE), truth(SHAPE)
     forecast = net(given)
-    forecasts, levels = (
-        (forecast.quantiles(), forecast.levels) if forecast.levels else (forecast.point[..., None], (0.5,))
-    )
+    forecasts = forecast.quantiles() if forecast.levels else forecast.point[..., None]
     losses = []
     for b in range(4):
         for c in range(SHAPE.targets):
@@ -389,7 +387,7 @@ def test_a_scaled_loss_is_the_error_relative_to_the_level(loss: str, scaling: st
             for h in range(SHAPE.horizon):
                 if after.observed[b, h, c]:
                     gap = (after.target[b, h, c] - forecasts[b, h, c]) / level
-                    tau = torch.tensor(levels)
+                    tau = torch.tensor(forecast.levels or (0.5,))
                     losses.append((2 * torch.where(gap > 0, tau * gap, (tau - 1) * gap)).mean())
     torch.testing.assert_close(forecast.loss(after), torch.stack(losses).mean())
 

@@ -53,13 +53,9 @@ def postgres() -> Iterator[Postgres]:
 def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """Options and settings are those of mlflow/compose.yaml; only paths and addresses of containers are replaced."""
     folder = tmp_path_factory.mktemp("team")
-    values = {
-        name: secrets.token_hex(24) for name in ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY")
-    }
-    paths = {
-        inside: str(FOLDER / place) if place.startswith("./") else str(folder / place)
-        for inside, place in mounted().items()
-    }
+    names = ("POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY")
+    values = {name: secrets.token_hex(24) for name in names}
+    paths = {inside: str((FOLDER if place[:2] == "./" else folder) / place) for inside, place in mounted().items()}
 
     def here(text: str) -> str:
         for inside, place in paths.items():

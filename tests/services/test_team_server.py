@@ -23,6 +23,7 @@ from tests.helpers.server import Server, environment
 from tests.helpers.tables import hourly
 from tests.helpers.team import Team, unavailable
 
+Documents = dict[str, dict[str, Any]]  # of fits, by the kind of model
 COLLEAGUE = ("colleague", "quite another password")
 
 
@@ -242,7 +243,7 @@ def tsforge(*words: str, cwd: Path, env: dict[str, str]) -> subprocess.Completed
 
 
 @pytest.fixture(scope="module")
-def fits(team: Team, colleague: tuple[str, str], folder: Path) -> dict[str, dict[str, Any]]:
+def fits(team: Team, colleague: tuple[str, str], folder: Path) -> Documents:
     """Kind of model to what `tsforge fit --json` printed: the first by the admin, the second by a colleague."""
     documents = {}
     for kind, env in (("lstm", team.client()), ("gru", team.client(*colleague))):
@@ -256,9 +257,7 @@ def shown(document: dict[str, Any], kind: str) -> Any:
     return pytest.approx(document["scores"][kind]["mase"], rel=1e-5)
 
 
-def test_fits_are_recorded_there_and_nowhere_else(
-    fits: dict[str, dict[str, Any]], client: MlflowClient, folder: Path
-) -> None:
+def test_fits_are_recorded_there_and_nowhere_else(fits: Documents, client: MlflowClient, folder: Path) -> None:
     for kind, document in fits.items():
         run = client.get_run(document["run"])
         assert run.info.status == "FINISHED"
@@ -269,7 +268,7 @@ def test_fits_are_recorded_there_and_nowhere_else(
     assert not (folder / "mlartifacts").exists()
 
 
-def test_runs_are_listed(fits: dict[str, dict[str, Any]], team: Team, folder: Path) -> None:
+def test_runs_are_listed(fits: Documents, team: Team, folder: Path) -> None:
     listed = json.loads(tsforge("runs", "--experiment", "commands", "--json", cwd=folder, env=team.client()).stdout)
     assert listed["experiment"] == "commands"
     runs = {run["id"]: run for run in listed["runs"]}
@@ -282,7 +281,7 @@ def test_runs_are_listed(fits: dict[str, dict[str, Any]], team: Team, folder: Pa
         assert run["metrics"]["test/mase"] == shown(document, kind)
 
 
-def test_runs_are_compared(fits: dict[str, dict[str, Any]], team: Team, folder: Path) -> None:
+def test_runs_are_compared(fits: Documents, team: Team, folder: Path) -> None:
     ids = [fits[kind]["run"] for kind in ("lstm", "gru")]
     compared = json.loads(tsforge("runs", "compare", *ids, "--json", cwd=folder, env=team.client()).stdout)
     assert len(compared["runs"]) == 2
@@ -292,9 +291,7 @@ def test_runs_are_compared(fits: dict[str, dict[str, Any]], team: Team, folder: 
     assert all(run_id in compared["url"] for run_id in ids)
 
 
-def test_a_recorded_model_predicts_as_the_local_one(
-    fits: dict[str, dict[str, Any]], team: Team, folder: Path, tmp_path: Path
-) -> None:
+def test_a_recorded_model_predicts_as_the_local_one(fits: Documents, team: Team, folder: Path, tmp_path: Path) -> None:
     """On another machine, as it were: all it has is the table, the run's id and the server."""
     there = tmp_path / "elsewhere"
     there.mkdir()
@@ -307,9 +304,7 @@ def test_a_recorded_model_predicts_as_the_local_one(
         assert remote.read_bytes() == local.read_bytes()
 
 
-def test_a_wrong_password_costs_the_record_and_not_the_fit(
-    team: Team, client: MlflowClient, folder: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_password_costs_only_the_record(team: Team, client: MlflowClient, folder: Path, tmp_path: Path) -> None:
     env = team.client(password="not the password")
     words = ["fit", str(folder / "data.csv"), *QUICK, "--experiment", "refused", "--out", "model"]
     done = tsforge(*words, cwd=tmp_path, env=env)

@@ -131,24 +131,21 @@ def test_log_of_whole_numbers_stays_whole_and_of_a_rate_does_not() -> None:
     assert isinstance(values["train.lr"].low, float)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "says", "hint"),
-    [
-        ("train.lrr", "log(1e-4,1e-2)", "'train.lrr' is no setting", "train.lr"),
-        ("model.backbone.heads", "choice(1,2)", "no setting", ""),
-        ("gruu/model.width", "int(1,2)", "no model 'gruu'", "it has lstm"),
-        ("data.horizon", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
-        ("seed", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
-        ("model.kind", "choice(a,b)", "chosen among the models", "sweep.models"),
-        ("train.lr", "log(0,1)", "must be above 0", "log(1e-4"),
-        ("train.lr", "log(2,1)", "must be below", "log(1e-4"),
-        ("train.lr", "normal(0,1)", "not understood", "choice(16,32)"),
-        ("train.lr", "float(0,1)", "must be more than 0", "`space` train.lr"),
-        ("model.width", "choice(16,1)", "must be 2 or more", "`space` model.width"),
-        ("model.width", "int(16.5,32)", "whole", "int(1,4)"),
-        ("train.schedule", "choice(cosine,linear)", "must be 'cosine', 'step' or 'constant'", ""),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "says", "hint"), [
+    ("train.lrr", "log(1e-4,1e-2)", "'train.lrr' is no setting", "train.lr"),
+    ("model.backbone.heads", "choice(1,2)", "no setting", ""),
+    ("gruu/model.width", "int(1,2)", "no model 'gruu'", "it has lstm"),
+    ("data.horizon", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
+    ("seed", "int(1,2)", "no setting that a sweep can vary", "change what is scored"),
+    ("model.kind", "choice(a,b)", "chosen among the models", "sweep.models"),
+    ("train.lr", "log(0,1)", "must be above 0", "log(1e-4"),
+    ("train.lr", "log(2,1)", "must be below", "log(1e-4"),
+    ("train.lr", "normal(0,1)", "not understood", "choice(16,32)"),
+    ("train.lr", "float(0,1)", "must be more than 0", "`space` train.lr"),
+    ("model.width", "choice(16,1)", "must be 2 or more", "`space` model.width"),
+    ("model.width", "int(16.5,32)", "whole", "int(1,4)"),
+    ("train.schedule", "choice(cosine,linear)", "must be 'cosine', 'step' or 'constant'", ""),
+])  # fmt: skip
 def test_errors_teach(name: str, value: str, says: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         space(bases("lstm"), {name: value})

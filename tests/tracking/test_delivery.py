@@ -19,9 +19,8 @@ from tsforge.tracking import delivery, export, journal, registry, store
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
 
+Runs = Callable[..., Run]
 AT = 1_700_000_000.0
-
-
 EXPORT = export.export
 
 
@@ -37,7 +36,7 @@ def client(database: Path) -> Any:
 
 
 @pytest.fixture
-def begin(database: Path, tmp_path: Path) -> Callable[..., Run]:
+def begin(database: Path, tmp_path: Path) -> Runs:
     """begin(name, experiment) -> a run to be delivered to the store of this file."""
 
     def make(name: str = "run", experiment: str = "tsforge", tags: dict[str, str] | None = None) -> Run:
@@ -57,10 +56,8 @@ def write(run: Run, place: Path, register: str) -> None:
         (place / "curve.png").write_bytes(b"\x89PNG")
     run.params({"train.lr": 0.1, "data.target": ("load",), "model.kind": "lstm"})
     run.tags({"mlflow.note.content": "**0.5**", "tsforge.stop": "steps"})
-    run.dataset(
-        {"name": "load", "digest": "d" * 32, "source": "/data/load.csv", "schema": '{"mlflow_colspec": []}',
-         "profile": '{"num_rows": 3}'}
-    )  # fmt: skip
+    about = {"schema": '{"mlflow_colspec": []}', "profile": '{"num_rows": 3}'}
+    run.dataset({"name": "load", "digest": "d" * 32, "source": "/data/load.csv", **about})
     for step in (5, 10):
         run.metrics({"train/loss": 1 / step, "val/loss": 2 / step}, step, at=AT + step)
     run.text("experiment.toml", "seed = 1\n")
@@ -76,12 +73,19 @@ def delivered(run: Run, deliveries: Delivery | None = None) -> Delivered:
     return (deliveries or Delivery()).deliver(run.folder)
 
 
+def finished(run: Run) -> Delivered:
+    run.end("FINISHED")
+    state = delivered(run)
+    assert state.done
+    return state
+
+
 def lines(run: Run) -> list[dict[str, Any]]:
     assert run.folder is not None
     return [json.loads(line) for line in (run.folder / journal.LINES).read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_event_arrives(begin: Callable[..., Run], database: Path, tmp_path: Path) -> None:
+def test_every_event_arrives(begin: Runs, database: Path, tmp_path: Path) -> None:
     """Prevents: something that is written of a run and is not in MLflow, or under another time, step or name."""
     run = begin()
     write(run, tmp_path, "everything")
@@ -106,16 +110,11 @@ def test_every_event_arrives(begin: Callable[..., Run], database: Path, tmp_path
     ms = int(AT * 1000)
     assert stored["metrics"] == [
         ("test/mae", 0.25, ms + 20_000, 0, 0),
-        ("train/loss", 0.2, ms + 5_000, 5, 0),
-        ("train/loss", 0.1, ms + 10_000, 10, 0),
-        ("val/loss", 0.4, ms + 5_000, 5, 0),
-        ("val/loss", 0.2, ms + 10_000, 10, 0),
-    ]
-    assert [(key, step) for key, _, _, step, _ in stored["latest"]] == [
-        ("test/mae", 0),
-        ("train/loss", 10),
-        ("val/loss", 10),
-    ]
+        ("train/loss", 0.2, ms + 5_000, 5, 0), ("train/loss", 0.1, ms + 10_000, 10, 0),
+        ("val/loss", 0.4, ms + 5_000, 5, 0), ("val/loss", 0.2, ms + 10_000, 10, 0),
+    ]  # fmt: skip
+    newest = [(key, step) for key, _, _, step, _ in stored["latest"]]
+    assert newest == [("test/mae", 0), ("train/loss", 10), ("val/loss", 10)]
     assert [(row[0], row[1], json.loads(row[3]), *row[-2:]) for row in stored["data"]] == [
         ("load", "d" * 32, {"uri": "/data/load.csv"}, "mlflow.data.context", "training")
     ]
@@ -173,7 +172,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copies(begin: Callable[..., Run], written: Path, tmp_path: Path) -> Callable[[], Run]:
+def copies(begin: Runs, written: Path, tmp_path: Path) -> Runs:
     """copies() -> the same journal, of another run."""
     model = begin("same")
     write(model, written, "REGISTER")
@@ -197,9 +196,7 @@ def copies(begin: Callable[..., Run], written: Path, tmp_path: Path) -> Callable
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_cut_off_at_every_call_and_gone_on_with(
-    after: bool, copies: Callable[[], Run], client: Any, database: Path
-) -> None:
+def test_cut_off_at_every_call_and_gone_on_with(after: bool, copies: Runs, client: Any, database: Path) -> None:
     """Prevents: points, models or versions that are lost or there twice after a crash between any two calls."""
     counting = Failing(client, 0, Cut(), after=after)
     run = copies()
@@ -231,7 +228,7 @@ def with_client(client: Any, database: Path) -> Delivery:
 
 
 def test_any_older_note_of_how_far_it_came_gives_the_same(
-    copies: Callable[[], Run], client: Any, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copies: Runs, client: Any, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: doubles when the note on disk is behind what the store has, or damaged."""
     run = copies()
@@ -258,7 +255,7 @@ def test_any_older_note_of_how_far_it_came_gives_the_same(
         assert comparable(database, again, run) == expected, old
 
 
-def test_a_half_written_line_waits_for_its_other_half(copies: Callable[[], Run], client: Any, database: Path) -> None:
+def test_a_half_written_line_waits_for_its_other_half(copies: Runs, client: Any, database: Path) -> None:
     """Prevents: a line read while it is written, taken for the end or for damage."""
     run = copies()
     assert run.folder is not None
@@ -277,27 +274,23 @@ def test_a_half_written_line_waits_for_its_other_half(copies: Callable[[], Run],
     assert len(history(database, str(state.run), "val/loss")) == 2
 
 
-def test_many_metrics_arrive_in_calls_that_the_store_takes(begin: Callable[..., Run], database: Path) -> None:
+def test_many_metrics_arrive_in_calls_that_the_store_takes(begin: Runs, database: Path) -> None:
     """Prevents: a long training whose curve is refused as too much at once."""
     run = begin()
     for step in range(2500):
         run.metrics({"val/loss": step / 7}, step, at=AT)
     run.metrics({f"many/{i}": float(i) for i in range(1100)})
-    run.end("FINISHED")
-    state = delivered(run)
-    assert state.done
+    state = finished(run)
     assert history(database, str(state.run), "val/loss") == [(step, step / 7) for step in range(2500)]
     count = query(database, "select count(*) from metrics where run_uuid = ? and key like 'many/%'", state.run)
     assert count == [(1100,)]
 
 
-def test_values_that_are_no_numbers(begin: Callable[..., Run], database: Path) -> None:
+def test_values_that_are_no_numbers(begin: Runs, database: Path) -> None:
     """Prevents: a diverged training whose run cannot be delivered; MLflow shows infinity as the largest float."""
     run = begin()
     run.metrics({"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}, 3)
-    run.end("FINISHED")
-    state = delivered(run)
-    assert state.done
+    state = finished(run)
     assert state.refused == ()
     rows = query(database, "select key, value, is_nan from metrics where run_uuid = ? order by key", state.run)
     assert [(key, nan) for key, _, nan in rows] == [("a", 1), ("b", 0), ("c", 0), ("d", 0)]
@@ -309,18 +302,14 @@ def test_values_that_are_no_numbers(begin: Callable[..., Run], database: Path) -
 @pytest.mark.parametrize(
     ("name", "alias"), [("a/b", None), ("a:b", None), ("fine-1", "latest"), ("fine-2", "v1"), ("it's", "best")]
 )
-def test_a_name_that_the_registry_refuses(
-    name: str, alias: str | None, begin: Callable[..., Run], database: Path, tmp_path: Path
-) -> None:
+def test_a_name_the_registry_refuses(name: str, alias: str | None, begin: Runs, database: Path, tmp_path: Path) -> None:
     """Prevents: a slip in --register that keeps a whole run from arriving, or is passed over in silence."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"w")
     run = begin()
     run.model(tmp_path / "model", name, alias)
     run.metrics({"test/mae": 1.0}, of_model=True)
-    run.end("FINISHED")
-    state = delivered(run)
-    assert state.done
+    state = finished(run)
     if name == "it's":  # no reason to refuse it, and none to fail
         assert state.refused == ()
         assert state.version == "it's/1"
@@ -333,7 +322,7 @@ def test_a_name_that_the_registry_refuses(
 
 
 def test_a_damaged_model_costs_itself_alone(
-    begin: Callable[..., Run], database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Runs, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: a run that never arrives because its copy of the model was damaged on disk."""
     monkeypatch.setattr(export, "export", EXPORT)
@@ -342,9 +331,7 @@ def test_a_damaged_model_costs_itself_alone(
     run = begin()
     run.model(tmp_path / "model")
     run.metrics({"test/mae": 1.0}, of_model=True)
-    run.end("FINISHED")
-    state = delivered(run)
-    assert state.done
+    state = finished(run)
     assert len(state.refused) == 1
     assert "damaged" in state.refused[0]
     stored = content(database, str(state.run))
@@ -353,16 +340,14 @@ def test_a_damaged_model_costs_itself_alone(
     assert [row[0] for row in stored["latest"]] == ["test/mae"]
 
 
-def test_one_bad_name_costs_itself_alone(begin: Callable[..., Run], database: Path) -> None:
+def test_one_bad_name_costs_itself_alone(begin: Runs, database: Path) -> None:
     """Prevents: a hundred settings lost, or a run that never ends, because one name holds a character."""
     run = begin()
     run.params({"good.a": 1, "bad=name": 2, "good.b": 3})
     run.tags({"good": "1", "bad\tname": "2"})
     run.metrics({"good/a": 1.0, "bad=name": 2.0, "good/b": 3.0}, 1)
     run.metrics({"good/a": 1.5, "bad=name": 2.0}, 2)
-    run.end("FINISHED")
-    state = delivered(run)
-    assert state.done
+    state = finished(run)
     assert any("bad=name" in text for text in state.refused)
     stored = content(database, str(state.run))
     assert stored["params"] == [("good.a", "1"), ("good.b", "3")]
@@ -371,7 +356,7 @@ def test_one_bad_name_costs_itself_alone(begin: Callable[..., Run], database: Pa
     assert stored["run"][0][1] == "FINISHED"
 
 
-def test_long_and_foreign_words(begin: Callable[..., Run], database: Path, tmp_path: Path) -> None:
+def test_long_and_foreign_words(begin: Runs, database: Path, tmp_path: Path) -> None:
     """Prevents: a run that is refused for the length of a setting, of a command, or of what went wrong in it."""
     (tmp_path / "größe – 尺寸.txt").write_text("ß")
     run = begin("größe-尺寸", "Versuch Ä/1", {"tsforge.command": "x" * 20_000, "mlflow.user": "Jürgen"})
@@ -395,9 +380,7 @@ def test_long_and_foreign_words(begin: Callable[..., Run], database: Path, tmp_p
 
 
 @pytest.mark.parametrize("when", ["before", "between"])
-def test_a_deleted_experiment_costs_nothing(
-    when: str, begin: Callable[..., Run], client: Any, database: Path, tmp_path: Path
-) -> None:
+def test_a_deleted_experiment_is_no_loss(when: str, begin: Runs, client: Any, database: Path, tmp_path: Path) -> None:
     """Prevents: settings taken for refused, and a run that never ends, since its experiment is in the bin."""
     number = store.experiment(client, f"sqlite:///{database}", f"deleted {when}")
     run = begin("run", f"deleted {when}")
@@ -424,7 +407,7 @@ def test_a_deleted_experiment_costs_nothing(
     assert stored["run"][0][1] == "FAILED"
 
 
-def test_two_deliverers_at_one_journal(copies: Callable[[], Run], client: Any, database: Path) -> None:
+def test_two_deliverers_at_one_journal(copies: Runs, client: Any, database: Path) -> None:
     """Prevents: `runs sync` beside a courier that makes a second run, or an empty folder left behind."""
     alone = copies()
     expected = comparable(database, delivered(alone, with_client(client, database)), alone)
@@ -448,9 +431,7 @@ def _sound(database: Path) -> Iterator[None]:
     assert query(database, "pragma integrity_check") == [("ok",)]
 
 
-def test_a_run_is_shown_under_its_parent(
-    begin: Callable[..., Run], client: Any, tmp_path: Path, database: Path
-) -> None:
+def test_a_run_is_shown_under_its_parent(begin: Runs, client: Any, tmp_path: Path, database: Path) -> None:
     """Prevents: the runs of a comparison that lie about, and a run that is lost since its parent is."""
     parent = begin("parent")
     start = {"uri": f"sqlite:///{database}", "experiment": "tsforge", "tags": {}}

@@ -92,10 +92,8 @@ def test_git_does_not_see_journals(tmp_path: Path) -> None:
     run = begin(tmp_path)
     assert run.folder is not None
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    output = subprocess.run(
-        ["git", "-C", tmp_path, "status", "--porcelain"], capture_output=True, text=True, check=True
-    )
-    assert output.stdout == ""
+    command = ["git", "-C", tmp_path, "status", "--porcelain"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
     assert run.folder.stat().st_mode & 0o077 == 0
 
 
@@ -168,10 +166,8 @@ def test_a_journal_without_a_whole_line_is_left(tmp_path: Path) -> None:
 
 def test_a_journal_that_another_process_writes_is_not_closed(tmp_path: Path) -> None:
     """Prevents: `runs sync` that ends the runs of a training that is still going on."""
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    ) as writer:
+    command, pipe = [sys.executable, "-c", WRITER, str(tmp_path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment()) as writer:
         assert writer.stdout is not None
         folder = Path(writer.stdout.readline().strip())
         before = (folder / journal.LINES).read_bytes()

@@ -83,17 +83,14 @@ def test_a_word_for_several_runs_names_them(client: Any, ids: Ids) -> None:
     assert "id" in problem.value.hint
 
 
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("lstm-load-h6-aaab", "did you mean 'lstm-load-h6-aaaa'?"),
-        ("zzz", "tsforge runs lists them"),
-        ("0" * 32, "tsforge runs lists them"),
-        ("a", "tsforge runs lists them"),
-        ("'; drop", "tsforge runs lists them"),
-        ("both ' and \"", "tsforge runs lists them"),
-    ],
-)
+@pytest.mark.parametrize(("word", "hint"), [
+    ("lstm-load-h6-aaab", "did you mean 'lstm-load-h6-aaaa'?"),
+    ("zzz", "tsforge runs lists them"),
+    ("0" * 32, "tsforge runs lists them"),
+    ("a", "tsforge runs lists them"),
+    ("'; drop", "tsforge runs lists them"),
+    ("both ' and \"", "tsforge runs lists them"),
+])  # fmt: skip
 def test_an_unknown_run(word: str, hint: str, client: Any, ids: Ids) -> None:
     """Prevents: a traceback, or a run that merely begins alike."""
     assert ids
@@ -162,18 +159,15 @@ def test_registering_in_another_store_leaves_this_folder_alone(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("word", "message", "hint"),
-    [
-        ("models:/shpo", "no model of this name is registered", "here@best"),
-        ("models:/here@bset", "bset", "here@best"),
-        ("models:/here/7", "7", "here@best"),
-        ("models:/here/x", "here/x", "here@best"),
-        ("models:/m-" + "0" * 32, "m-000", "here@best"),
-        ("runs:/nowhere", "there is no run 'nowhere'", ""),
-        ("runs:/failed", "has no model", "choose another run"),
-    ],
-)
+@pytest.mark.parametrize(("word", "message", "hint"), [
+    ("models:/shpo", "no model of this name is registered", "here@best"),
+    ("models:/here@bset", "bset", "here@best"),
+    ("models:/here/7", "7", "here@best"),
+    ("models:/here/x", "here/x", "here@best"),
+    ("models:/m-" + "0" * 32, "m-000", "here@best"),
+    ("runs:/nowhere", "there is no run 'nowhere'", ""),
+    ("runs:/failed", "has no model", "choose another run"),
+])  # fmt: skip
 def test_a_model_that_is_not_there(word: str, message: str, hint: str, client: Any, uri: str, ids: Ids) -> None:
     """Prevents: a traceback of MLflow for a slip in a model's name."""
     registry.register_run(client, ids["lstm-load-h6-aaaa"], "here", "best")

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.helpers.stores import environment, query, runs, wait_for
+from tests.helpers.stores import environment, python, query, runs, wait_for
 from tsforge.errors import TrackingError
 from tsforge.tracking import store
 
@@ -48,9 +48,7 @@ print(*(process.exitcode for process in processes), flush=True)
 pytestmark = pytest.mark.usefixtures("home")
 
 
-def test_the_address_given_then_the_environment_then_this_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_address_given_then_environment_then_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: runs recorded somewhere else than was asked for, or elsewhere once the folder is another."""
     assert store.address() == f"sqlite:///{tmp_path}/mlflow.db"
     assert store.address("sqlite:///sub/x.db") == f"sqlite:///{tmp_path}/sub/x.db"
@@ -73,9 +71,7 @@ def test_what_is_a_local_database(tmp_path: Path) -> None:
 
 def test_ten_processes_that_open_a_new_store_at_once(tmp_path: Path) -> None:
     """Prevents: a database left unusable by two that make it at the same time, as MLflow's own opening leaves it."""
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN, "10"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
-    )
+    done = python(OPEN, "10", cwd=tmp_path)
     assert done.stdout.splitlines()[-1].split() == ["0"] * 10, done.stderr
     database = tmp_path / "mlflow.db"
     assert sorted(name for _, name, _ in runs(database)) == [f"run-{i}" for i in range(10)]
@@ -103,16 +99,13 @@ def test_killed_while_it_makes_the_database(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".mlflow.db.[0-9]*")), "what is left of the first try"
 
 
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
-        ("postgresql+psycopg://me:secret@host/db", "postgresql+psycopg://me:***@host/db"),
-        ("postgresql://me:s:e/cret@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me:sec@ret@host/db", "postgresql://me:***@host/db"),
-        ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db"),
-    ],
-)
+@pytest.mark.parametrize(("uri", "shown"), [
+    ("https://me:secret@host:5000/path", "https://me:***@host:5000/path"),
+    ("postgresql+psycopg://me:secret@host/db", "postgresql+psycopg://me:***@host/db"),
+    ("postgresql://me:s:e/cret@host/db", "postgresql://me:***@host/db"),
+    ("postgresql://me:sec@ret@host/db", "postgresql://me:***@host/db"),
+    ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db"),
+])  # fmt: skip
 def test_passwords_are_never_shown(uri: str, shown: str) -> None:
     """Prevents: a password on a terminal or in a log."""
     assert store.shown(uri) == shown
@@ -149,23 +142,18 @@ def test_an_old_schema_says_what_to_do(empty_store: Path, tmp_path: Path) -> Non
     assert query(old, "select version_num from alembic_version") == [("bd07f7e963c5",)]
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [
-        ("failed with error code 401 != 200", "MLFLOW_TRACKING_PASSWORD"),
-        ("failed with error code 403 != 200", "MLFLOW_TRACKING_PASSWORD"),
-        ("Run with id=84013fe0 not found", "is the server running"),
-        ("The experiment 4 must be in the 'active' state. Current state is deleted.", "restore"),
-    ],
-)
+@pytest.mark.parametrize(("text", "hint"), [
+    ("failed with error code 401 != 200", "MLFLOW_TRACKING_PASSWORD"),
+    ("failed with error code 403 != 200", "MLFLOW_TRACKING_PASSWORD"),
+    ("Run with id=84013fe0 not found", "is the server running"),
+    ("The experiment 4 must be in the 'active' state. Current state is deleted.", "restore"),
+])  # fmt: skip
 def test_hints(text: str, hint: str) -> None:
     """Prevents: advice about passwords for a run whose id happens to hold 401."""
     assert hint in store.hint(RuntimeError(text))
 
 
-def test_artifacts_lie_beside_the_database_whatever_the_folder(
-    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_artifacts_lie_beside_the_database(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: artifacts that go where the first command happened to run, and are lost from everywhere else."""
     home, elsewhere = tmp_path / "home of runs", tmp_path / "elsewhere"
     home.mkdir()
@@ -196,10 +184,7 @@ def test_plain_mlflow_in_the_folder_sees_the_same(empty_store: Path, tmp_path: P
         "from mlflow.tracking import MlflowClient; c = MlflowClient();"
         "e = c.get_experiment_by_name('tsforge'); print(*[r.info.run_id for r in c.search_runs([e.experiment_id])])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [run]
+    assert python(code, cwd=tmp_path).stdout.split() == [run]
 
 
 def test_an_experiment_made_by_another_meanwhile(empty_store: Path, tmp_path: Path) -> None:
@@ -209,9 +194,8 @@ def test_an_experiment_made_by_another_meanwhile(empty_store: Path, tmp_path: Pa
     client = store.connect(uri)
     other = client.create_experiment("both")
     answers = iter([None, client.get_experiment_by_name("both")])
-    late = SimpleNamespace(
-        get_experiment_by_name=lambda _: next(answers), create_experiment=MlflowClient(uri).create_experiment
-    )
+    create = MlflowClient(uri).create_experiment
+    late = SimpleNamespace(get_experiment_by_name=lambda _: next(answers), create_experiment=create)
     assert store.experiment(late, uri, "both") == other
 
 
@@ -223,12 +207,10 @@ def test_an_unknown_experiment_names_those_there_are(empty_store: Path, tmp_path
         store.existing(client, "tsforge")
     assert problem.value.hint == "fit something first"
     client.create_experiment("demand")
-    with pytest.raises(TrackingError) as problem:
-        store.existing(client, "demnad")
-    assert "did you mean 'demand'?" in problem.value.hint
-    with pytest.raises(TrackingError) as problem:
-        store.existing(client, "zzz")
-    assert "demand" in problem.value.hint
+    for wrong, hint in (("demnad", "did you mean 'demand'?"), ("zzz", "demand")):
+        with pytest.raises(TrackingError) as problem:
+            store.existing(client, wrong)
+        assert hint in problem.value.hint
 
 
 def test_the_users_own_settings_of_mlflow_stay(monkeypatch: pytest.MonkeyPatch) -> None:

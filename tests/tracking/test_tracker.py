@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.stores import Server, content, environment, history, query, runs, wait_for
+from tests.helpers.stores import Server, content, environment, history, python, query, runs, wait_for
 from tests.helpers.tables import hourly
 from tsforge.runtime import processes
 from tsforge.tracking import courier, journal
@@ -90,9 +90,8 @@ def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any)
         with pytest.raises(KeyboardInterrupt), tracker.run("stopped", {}, {}):
             raise KeyboardInterrupt
     stored = {name.rpartition("-")[0]: (status, run) for run, name, status in runs(database)}
-    assert {name: status for name, (status, _) in stored.items()} == {
-        "good": "FINISHED", "bad": "FAILED", "stopped": "KILLED"
-    }  # fmt: skip
+    states = {name: status for name, (status, _) in stored.items()}
+    assert states == {"good": "FINISHED", "bad": "FAILED", "stopped": "KILLED"}
     reasons = {name: dict(content(database, run)["tags"]).get("tsforge.reason") for name, (_, run) in stored.items()}
     assert reasons == {"good": None, "bad": "ZeroDivisionError: division by zero", "stopped": "stopped by Ctrl-C"}
     assert tracker.id(good) == stored["good"][1]
@@ -103,10 +102,8 @@ def test_a_run_ends_as_what_it_records(database: Path, place: Path, caplog: Any)
 
 def test_a_killed_process_leaves_a_run_that_says_so(database: Path, place: Path) -> None:
     """Prevents: a run that is shown as running for ever after its process was killed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place,
-        env=environment(),
-    ) as process:  # fmt: skip
+    command, pipe = [sys.executable, "-c", BEGIN], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=place, env=environment()) as process:
         assert process.stdout is not None
         name = process.stdout.readline().strip()
         wait_for(lambda: [r for r in runs(database) if r[1] == name], "the run")
@@ -165,7 +162,7 @@ def test_a_store_that_is_away_and_comes_back(place: Path, caplog: Any) -> None:
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_a_slow_store_is_waited_for_and_a_failing_one_is_not(
+def test_slow_stores_are_waited_for_failing_ones_not(
     place: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
 ) -> None:
     """Prevents: a run without a link since its server, or this machine, was busy for some seconds."""
@@ -228,10 +225,7 @@ def test_the_process_that_trains_knows_nothing_of_mlflow(database: Path, place: 
     """Prevents: training that waits for MLflow, shares its interpreter with it, or writes something at every step."""
     hourly(12).to_csv("data.csv", index=False)
     argv = ["fit", "data.csv", "--horizon", "6", "--model", "gru", "--max-steps", "60", "--set", "model.width=8"]
-    done = subprocess.run(
-        [sys.executable, "-c", FIT, *argv, "--quiet", "--json", "--out", "m"], cwd=place, env=environment(),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = python(FIT, *argv, "--quiet", "--json", "--out", "m", cwd=place)
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["code"] == 0
     assert report["loaded"] == []

@@ -105,7 +105,7 @@ def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
 def test_best_weights_are_put_back() -> None:
     """Prevents: the last weights instead of the best. A rate that explodes makes the last ones the worst."""
     rounds: list[Round] = []
-    settings = {"train.schedule": "constant", "train.lr": 0.3, "train.max_steps": 20, "train.patience": 20}
+    settings = {"train.schedule": "constant", "train.lr": 1.0, "train.max_steps": 20, "train.patience": 20}
     fitted = tsforge.fit(
         small("lstm", **settings),
         hourly(20, seed=1, gap=True),

@@ -51,7 +51,8 @@ class Forecasts:
 
 def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Forecasts:
     """The model and the baselines over the test windows. fitted: baselines that were fitted with the model."""
-    windows, fitted = _bounded(dataset), fitted or {}
+    fitted, shape = fitted or {}, dataset.source.shape
+    windows = split.thin_test(dataset.parts, MOST_VALUES // (shape.horizon * shape.targets * 11)).test
     kind: str = experiment.model.kind
     metrics = experiment.backtest.metrics if experiment.backtest else ()
     extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
@@ -66,13 +67,6 @@ def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}
     return Forecasts(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
-
-
-def _bounded(dataset: Dataset) -> Windows:
-    """The test windows, or as many of them as memory allows."""
-    shape = dataset.source.shape
-    most = MOST_VALUES // (shape.horizon * shape.targets * 11)
-    return split.thin_test(dataset.parts, most).test
 
 
 def joined(parts: list[Forecasts], units: statistics.Moments | None) -> Forecasts:

@@ -18,7 +18,7 @@ from tsforge.data import split, statistics
 from tsforge.data.catalog import find
 from tsforge.data.dataset import Dataset, Sizes
 from tsforge.data.loader import pick_device
-from tsforge.data.panel import Panel, build
+from tsforge.data.panel import Ints, Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
@@ -97,8 +97,7 @@ def backtest(
         result = _of_experiment(experiment, data, on_fit or (lambda *_: None))
     else:
         model = what if isinstance(what, Model) else directory.load(what)
-        asked = config or for_model(model.experiment.backtest)
-        result = _of_model(model, data, asked)
+        result = _of_model(model, data, config or for_model(model.experiment.backtest))
     return replace(result, seconds=time.perf_counter() - start)
 
 
@@ -122,9 +121,8 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     if config.windows or config.refit:
         test = (count - 1) * stride + horizon
     first = split.Rolling(stride, config.gap, config.train_window)
-    layout = datasets.resolve(
-        asked.model_copy(update={"test": test, "horizon": horizon}), panel, experiment.model, first
-    )
+    asked = asked.model_copy(update={"test": test, "horizon": horizon})
+    layout = datasets.resolve(asked, panel, experiment.model, first)
     experiment = experiment.on(layout.config)
     _check_history(layout.sizes, config)
     device = pick_device(experiment.train.device)
@@ -139,9 +137,8 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         cuts = split.split(panel, layout.sizes.validation, length, rolling)
         dataset = datasets.arrange(panel, layout._replace(cuts=cuts), device)
         if not len(dataset.parts.test):
-            log.warning(
-                "no truth was observed behind the origins of fit %d of %d: it is left out", number + 1, len(starts)
-            )
+            log.warning("no truth was observed behind the origins of fit %d of %d: it is left out",
+                        number + 1, len(starts))  # fmt: skip
             continue
         trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
         if trained.stop == Stop.INTERRUPT:
@@ -157,8 +154,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
 
 def _warn_ragged(panel: Panel) -> None:
     """Warn where series are cut by their own ends and a common clock is crossed by that."""
-    last = panel.first + panel.lengths
-    last = last[panel.ends > panel.offsets[:-1]]
+    last = (panel.first + panel.lengths)[panel.ends > panel.offsets[:-1]]
     if panel.schema.time_kind == "datetime" and len(np.unique(last)) > 1:
         log.warning(
             "%d series end at different times and each is cut by its own end: what is learned from one may lie after "
@@ -168,17 +164,15 @@ def _warn_ragged(panel: Panel) -> None:
 
 def _units(dataset: Dataset, config: BacktestConfig) -> statistics.Moments | None:
     """What scores are divided by, where they are asked for in deviations of the training part."""
-    if config.units != "standard":
-        return None
-    return statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin)
+    standard = config.units == "standard"
+    return statistics.moments(dataset.panel, dataset.cuts.train, dataset.cuts.begin) if standard else None
 
 
 def _check_history(sizes: Sizes, config: BacktestConfig) -> None:
-    least = sizes.validation + sizes.horizon + 1
-    if config.train_window is not None and config.train_window < least:
+    least, given = sizes.validation + sizes.horizon + 1, config.train_window
+    if given is not None and given < least:
         raise ConfigError(
-            f"a sliding window of {config.train_window} steps is too short: "
-            f"validation takes {sizes.validation} of them",
+            f"a sliding window of {given} steps is too short: validation takes {sizes.validation} of them",
             f"ask for {least} steps or more, or lower data.validation",
         )
 
@@ -190,46 +184,42 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
             "a fitted model is not trained again: refit, gap and train_window do not go with it",
             "backtest MODEL/experiment.toml itself, which fits on the way",
         )
-    source = data if data is not None else model.experiment.data.path
+    asked, shape = model.experiment.data, model.shape
+    source = data if data is not None else asked.path
     if source is None or (data is None and not Path(source).exists()):
         raise ModelError("the training data is not at hand", "name the table: backtest MODEL DATA")
     read_table = table.load_like(find(source) if isinstance(source, str) else source, model.facts.columns)
-    if model.experiment.data.rows is not None:
-        read_table = table.head(read_table, model.experiment.data.rows)
-    panel = build(read_table)
-    H, L = model.shape.horizon, model.shape.context
+    panel = build(read_table if asked.rows is None else table.head(read_table, asked.rows))
+    H, L = shape.horizon, shape.context
     stride = config.stride or (H if config.windows else 1)
     seen = _seen(model, panel)
     begin = seen if config.windows is None else panel.ends - H - (config.windows - 1) * stride
     windows = cut(panel, np.maximum(begin, panel.offsets[:-1]), panel.ends, L, H, stride=stride)
     windows = _unseen(windows, seen, model, panel)
-    origin = np.minimum.reduceat(windows.origins, np.flatnonzero(np.r_[True, np.diff(windows.series) > 0]))
     first = panel.ends.copy()
-    first[np.unique(windows.series)] = origin
+    np.minimum.at(first, windows.series, windows.origins)
     validated = np.minimum(np.where(seen > panel.offsets[:-1], seen, first), first)
-    config_of_data, shape = model.experiment.data, model.shape
-    validation = config_of_data.validation or H
+    validation = asked.validation or H
     trained = np.maximum(validated - validation, panel.offsets[:-1])
     cuts = split.Split(panel.offsets[:-1], trained, validated, first, panel.ends, 0, stride)
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    sizes = Sizes(L, H, shape.season, validation, config_of_data.test or 0)
-    dataset = datasets.encode(panel, datasets.Layout(config_of_data, sizes, cuts), parts, model.facts.encodings)
+    sizes = Sizes(L, H, shape.season, validation, asked.test or 0)
+    dataset = datasets.encode(panel, datasets.Layout(asked, sizes, cuts), parts, model.facts.encodings)
     forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
     forecasts = forecast(forecaster, experiment, dataset, model.baselines)
     return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
 
 
-def _seen(model: Model, panel: Panel) -> split.Ints:
+def _seen(model: Model, panel: Panel) -> Ints:
     """The first row of each series that the model was neither trained on nor chosen by; of a new series its first."""
     starts = panel.offsets[:-1]
     ordinals = np.array([model.facts.seen.get(panel.key(i), panel.first[i]) for i in range(len(panel))])
-    rows: split.Ints = np.clip(starts + ordinals - panel.first, starts, panel.ends)
-    return rows
+    return np.asarray(np.clip(starts + ordinals - panel.first, starts, panel.ends))
 
 
-def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> Windows:
+def _unseen(windows: Windows, seen: Ints, model: Model, panel: Panel) -> Windows:
     """Those whose truth the model has not seen, with a warning of how many are left out."""
     H = model.shape.horizon
     longest = int(panel.lengths.max(initial=0))
@@ -240,7 +230,8 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
         )
     keep = windows.origins >= seen[windows.series]
     unseen = Windows(windows.origins[keep], windows.series[keep])
-    when = _last_seen(model, panel)
+    last = max(model.facts.seen.values(), default=int(panel.first.min())) - 1  # that the model knows of any series
+    when = show_time(panel.schema.frequency.stamps(np.array([last]))[0], panel.schema)
     if not len(unseen):
         raise DataError(
             f"{panel.name}: no window of the data lies after what the model has seen (up to {when})",
@@ -252,9 +243,3 @@ def _unseen(windows: Windows, seen: split.Ints, model: Model, panel: Panel) -> W
             int((~keep).sum()), len(keep), when,
         )  # fmt: skip
     return unseen
-
-
-def _last_seen(model: Model, panel: Panel) -> str:
-    """The latest time that the model knows of any series."""
-    last = max(model.facts.seen.values(), default=int(panel.first.min())) - 1
-    return show_time(panel.schema.frequency.stamps(np.array([last]))[0], panel.schema)

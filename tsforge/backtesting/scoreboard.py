@@ -21,8 +21,6 @@ NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
 Scores = dict[str, dict[str, float]]
 BY: dict[Average, By] = {"points": "step", "series": "series"}  # the sums that an average is made of
-
-
 Combine = Callable[[list[Ratio]], Floats]
 
 
@@ -140,8 +138,7 @@ class Scoreboard:
 
     def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
         """Share of truths inside the nominal interval at every horizon step, with one kind of intervals."""
-        values: list[float] = stepwise(self._covers(model, kind, nominal)).tolist()
-        return values
+        return list(stepwise(self._covers(model, kind, nominal)).tolist())
 
     def _covers(self, model: str, kind: str, nominal: int) -> list[Ratio]:
         names = [f"coverage_{n}" for n in NOMINAL]
@@ -188,15 +185,12 @@ def check_metrics(names: Sequence[str]) -> None:
     usual = (*METRICS, "owa")
     for name in names:
         if name != "owa" and metrics.find(name) is None:
-            more = "; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"
-            raise ConfigError(
-                f"there is no metric '{name}'", nearest(name, usual) or f"known: {listing(usual, 99)}{more}"
-            )
+            others = f"known: {listing(usual, 99)}; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"
+            raise ConfigError(f"there is no metric '{name}'", nearest(name, usual) or others)
 
 
 def document(board: Scoreboard) -> dict[str, Any]:
     """Everything, as plain values."""
-    test = board.first
     against = {
         name: {"metric": board.primary, "difference": p.difference, "p": p.p, "verdict": p.verdict, "count": p.count,
                "of": p.of}
@@ -208,7 +202,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "series": sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values()),
         **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
         **board.fact("season", lambda t: t.experiment.data.season),
-        "average": board.average, "units": test.config.units, **board.fact("intervals", lambda t: t.intervals),
+        "average": board.average, "units": board.first.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
         "scores": board.scores, "skill": board.skills(), "against": against, "left_out": board.left_out(),
@@ -224,9 +218,8 @@ def document(board: Scoreboard) -> dict[str, Any]:
 
 def _labels(test: Backtest, group: str) -> list[dict[str, str]]:
     first = {"group": group} if group else {}
-    targets = test.panel.schema.target
     return [
         {**first, "series": test.panel.label(int(i)), "target": target}
         for i in np.unique(test.forecasts.windows.series)
-        for target in targets
+        for target in test.panel.schema.target
     ]

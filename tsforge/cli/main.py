@@ -53,8 +53,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def run(argv: list[str], started: float | None = None) -> int:
     """Run one command and return its exit code.
 
-    started: when it began, on the clock of `time.perf_counter`; now where None. The time that it may take counts from
-    there.
+    started: when it began, by `time.perf_counter`, from which the time that it may take counts; now where None.
     """
     started = time.perf_counter() if started is None else started
     if not argv or argv in (["-h"], ["--help"], ["help"]):

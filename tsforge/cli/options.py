@@ -17,6 +17,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "seed": "seed", "ensemble": "ensemble",
 }  # fmt: skip
 
+Flag = Annotated[bool, Parameter(negative="")]
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
 
 
@@ -97,10 +98,8 @@ class FitOptions:
         for flag in ("target", "id", "past", "future", "static"):
             values = getattr(self, flag)
             if values and Path(values[-1]).is_file():
-                raise ConfigError(
-                    f"--{flag} takes all the names that follow it, the table '{values[-1]}' too",
-                    f"put the table first: tsforge {command} {values[-1]} --{flag} {' '.join(values[:-1])}",
-                )
+                hint = f"put the table first: tsforge {command} {values[-1]} --{flag} {' '.join(values[:-1])}"
+                raise ConfigError(f"--{flag} takes all the names that follow it, the table '{values[-1]}' too", hint)
 
     def overrides(self) -> dict[str, Any]:
         """Dotted path to value, for everything that was given."""

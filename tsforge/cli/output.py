@@ -8,6 +8,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.hints import translated
@@ -91,13 +92,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tupl
         echo(line)
 
 
-def check_overwrites(written: Sequence[str | None], read: Sequence[str | None]) -> None:
-    """Raises ConfigError where a file to write is one to read: results must not replace the data."""
-    from pathlib import Path
-
+def check_targets(output: str | None, endings: tuple[str, ...], plot: str | None, read: Sequence[str | None]) -> None:
+    """Raises ConfigError where a file to write has an impossible ending or is one to read: results spare the data."""
     from tsforge.errors import ConfigError
+    from tsforge.plotting.style import check_path
+    from tsforge.runtime import files
 
+    if output is not None:
+        files.check_path(Path(output), endings)
+    if plot is not None:
+        check_path(Path(plot))
     sources = {Path(name).resolve() for name in read if name is not None}
-    for name in written:
+    for name in (output, plot):
         if name is not None and Path(name).resolve() in sources:
             raise ConfigError(f"{name} is the file that is read", "name another file for the output")

@@ -41,11 +41,7 @@ class Line:
 
 
 class Progress:
-    """Prints losses, windows per second and the time left, from what training reports.
-
-    steps: of each member.
-    max_time: seconds after which training ends by itself, if any.
-    """
+    """Prints losses, windows per second and the time left, from what training reports; `steps` are each member's."""
 
     def __init__(self, steps: Sequence[int], max_time: float | None) -> None:
         self.steps, self.max_time = steps, max_time

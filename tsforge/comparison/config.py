@@ -131,7 +131,8 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Com
     if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")
-    groups = {name or _title(e): e for name, e in grouped(values, own, file or "settings").items()}
+    experiments = grouped(values, own, file or "settings")
+    groups = {name or Path(e.data.path or "data").stem: e for name, e in experiments.items()}
     for name in config.optional:
         if name not in groups:
             raise ConfigError(f"{file}: optional names '{name}', which is no group", f"groups: {listing(groups)}")
@@ -142,20 +143,17 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Com
 def quick(plan: Comparison) -> Comparison:
     """The same rows in about a minute, under another name: what it says is no result, only that everything works."""
     config = plan.compare
-    update: dict[str, Any] = {"seeds": min(config.seeds, 2), "tune": min(config.tune, 2)}
+    update: dict[str, Any] = {"seeds": min(config.seeds, 2), "tune": min(config.tune, 2), "budget": "steps"}
     if config.probes:
-        update["probes"] = config.probes.model_copy(
-            update={
-                "lengths": (16, 64, 256), "lags": (10, 30), "steps": 150, "seeds": 1, "repeats": 2, "reach": 30,
-                "parameters": min(config.probes.parameters, 8000), "tokens": 1024,
-            }
-        )  # fmt: skip
+        update["probes"] = config.probes.model_copy(update={
+            "lengths": (16, 64, 256), "lags": (10, 30), "steps": 150, "seeds": 1, "repeats": 2, "reach": 30,
+            "parameters": min(config.probes.parameters, 8000), "tokens": 1024,
+        })  # fmt: skip
     small = {}
     for name, e in plan.experiments.items():
         less = {"data.context": min(e.data.context or 48, 48), "train.max_steps": min(e.train.max_steps, 40)}
         small[name] = override(e, less | {"train.max_time": None})
-    config = config.model_copy(update={**update, "budget": "steps"})
-    return replace(plan, name=f"{plan.name}-quick", compare=config, experiments=small)
+    return replace(plan, name=f"{plan.name}-quick", compare=config.model_copy(update=update), experiments=small)
 
 
 def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +166,3 @@ def _models(table: Any, overrides: dict[str, Any]) -> dict[str, Any]:
                 raise ConfigError("a comparison has several models", "name them: compare.models=rnn,lstm,transformer")
             settings = merge(settings, nest(rest, value))
     return settings
-
-
-def _title(experiment: Experiment) -> str:
-    """A data set's name: of its file."""
-    return Path(experiment.data.path).stem if experiment.data.path else "data"

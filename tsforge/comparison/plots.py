@@ -48,8 +48,7 @@ def draw(measured: Measured, folder: Path) -> list[Picture]:
 def _pictures(measured: Measured, styles: Styles) -> list[tuple[str, Aspect, str, list[Subplot]]]:
     """(file name, aspect, caption, parts)."""
     pictures: list[tuple[str, Aspect, str, list[Subplot]]] = []
-    if measured.probed:
-        probed = measured.probed
+    if probed := measured.probed:
         tasks = [task for task in TASKS if any(p.attempts.get(task) for p in probed.values())]
         lags = [subplots.lags_solved(probed, task, styles) for task in tasks]
         pictures += [
@@ -59,22 +58,19 @@ def _pictures(measured: Measured, styles: Styles) -> list[tuple[str, Aspect, str
             ("gradients", Aspect.REACH, "how far gradients reach", [subplots.gradients(measured, styles)]),
             ("saved-memory", Aspect.MEMORY, "saved activations", [subplots.memory(probed, styles)]),
         ]
-    losses = [subplots.losses(data, styles) for data in measured.data]
-    scores = [subplots.accuracy(data, styles) for data in measured.data]
-    pictures.append(("losses", Aspect.SPEED, "loss by seconds", losses))
-    pictures.append(("accuracy", Aspect.ACCURACY, "scores by model", scores))
-    return pictures
+    return [
+        *pictures,
+        ("losses", Aspect.SPEED, "loss by seconds", [subplots.losses(data, styles) for data in measured.data]),
+        ("accuracy", Aspect.ACCURACY, "scores by model", [subplots.accuracy(data, styles) for data in measured.data]),
+    ]
 
 
 def _overview(measured: Measured, styles: Styles) -> list[Subplot]:
     """What says most, four at a glance."""
     parts: list[Subplot] = []
-    if measured.probed:
-        parts += [
-            subplots.step_time(measured.probed, styles),
-            subplots.memory(measured.probed, styles),
-            subplots.gradients(measured, styles),
-        ]
+    if probed := measured.probed:
+        parts += [subplots.step_time(probed, styles), subplots.memory(probed, styles)]
+        parts.append(subplots.gradients(measured, styles))
     elif measured.data:
         parts.append(subplots.losses(measured.data[0], styles))
     if len(measured.data) > 1 and all(REFERENCE in data.baselines for data in measured.data):
@@ -89,9 +85,7 @@ def _write(parts: list[Subplot], columns: int, path: Path, size: tuple[float, fl
     columns = 2 if len(parts) == 4 else min(columns, len(parts))
     rows = -(-len(parts) // columns)
     figure = canvas(rows * size[1], columns * size[0], _DPI)
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg]
+    figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.15)
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes[len(parts) :]:
         axis.set_visible(False)

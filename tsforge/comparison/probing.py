@@ -71,9 +71,8 @@ def _tasks(
         # The last named first: the longest lags, and so the longest work, are with attention.
         for name, config in reversed(configs.items()):
             for task in TASKS:
-                attempts[name][task] = pool.submit(
-                    memory_tasks.longest_lag, config, task, asked.lags, asked.seeds, asked.budget
-                )
+                spend = (asked.lags, asked.seeds, asked.budget)
+                attempts[name][task] = pool.submit(memory_tasks.longest_lag, config, task, *spend)
                 attempts[name][task].add_done_callback(told(name, task))
         reaches = {name: pool.submit(reach, config, asked) for name, config in reversed(configs.items())}
         return {

@@ -61,7 +61,8 @@ def verdicts(table: ComparisonTable) -> str:
         ["", *table.models],
         [[aspect, *(words.get(m, "") for m in table.models)] for aspect, words in table.verdicts.items()],
     )
-    return "\n".join([*lines, "", *_agreement(table)]).strip() + "\n"
+    agreement = [f"- {aspect}: {escaped(sentence)}" for aspect, sentence in table.agreement.items()]
+    return "\n".join([*lines, "", *agreement]).strip() + "\n"
 
 
 def facts(measured: Measured) -> dict[str, str]:
@@ -126,10 +127,6 @@ def _cell(row: Measure, column: str) -> str:
     if cell is None:
         return ""
     return f"{cell.full} {cell.word}" if cell.shown != cell.text else cell.full
-
-
-def _agreement(table: ComparisonTable) -> list[str]:
-    return [f"- {aspect}: {escaped(sentence)}" for aspect, sentence in table.agreement.items()]
 
 
 def _images(pictures: Sequence[Picture], folder: Path) -> list[str]:
@@ -220,10 +217,9 @@ def _page(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture
     environment = jinja2.Environment(
         loader=files, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    tones = {word: word.tone for word in Word}
     return environment.get_template(_OPEN).render(
-        name=measured.name, table=table, facts=facts(measured), pictures=[_picture(p) for p in pictures], tones=tones,
-        seeds=measured.seeds,
+        name=measured.name, table=table, facts=facts(measured), pictures=[_picture(p) for p in pictures],
+        tones={word: word.tone for word in Word}, seeds=measured.seeds,
     )  # fmt: skip
 
 

@@ -82,10 +82,8 @@ class Tuned:
     trials: that ended, those that were stopped early among them.
     objective: as val/mase.
     score, before: of the chosen settings, and of those without tuning (NaN where that is no trial).
-    settings: by dotted path.
     fixed: paths that were not varied.
     seconds: of the trials that were completed.
-    folder: of the search.
     """
 
     model: str
@@ -104,7 +102,6 @@ class OnData:
     """All trainings on one data set.
 
     windows: held-out ones.
-    baselines: their scores by name.
     best: the model with the lowest mean of `primary`.
     against: every other model and baseline against the best, over the same windows, errors averaged over seeds.
     tuned: by model; empty where nothing was tuned.
@@ -147,11 +144,8 @@ class OnData:
 class Measured:
     """A whole comparison.
 
-    models: in the order asked for.
     probed: by model, empty where probes were left out.
     lag: at which the trained reach was measured.
-    machine: what it ran on.
-    seconds: all of it.
     """
 
     name: str

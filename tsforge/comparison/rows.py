@@ -31,20 +31,14 @@ def parallel(probed: Mapping[str, Probed]) -> list[Measure]:
         f"graph of the step without fused kernels; exact and the same on every machine; {span}"
     )
 
-    def chained(p: Probed) -> Cell:
-        return _cell(p.chain.exponent, "{:z.2f}", rules.parallel(p.chain.exponent))
-
-    def timed(p: Probed) -> Cell:
-        return _cell(p.seconds.exponent, "{:z.2f}", rules.parallel(p.seconds.exponent))
-
     aspect = Aspect.PARALLEL
     return [
-        _row(aspect, "parallel/chain_exponent", "dependent operations, exponent in L", chain, probed, chained,
-             rules.PARALLEL),
+        _row(aspect, "parallel/chain_exponent", "dependent operations, exponent in L", chain, probed,
+             lambda p: _cell(p.chain.exponent, "{:z.2f}", rules.parallel(p.chain.exponent)), rules.PARALLEL),
         _row(aspect, "parallel/chain", f"dependent operations at L = {lengths[-1]}", chain, probed,
              lambda p: _cell(p.chain.values[-1], "{:,.0f}")),
-        _row(aspect, "parallel/time_exponent", "time of a training step, exponent in L", step, probed, timed,
-             rules.PARALLEL),
+        _row(aspect, "parallel/time_exponent", "time of a training step, exponent in L", step, probed,
+             lambda p: _cell(p.seconds.exponent, "{:z.2f}", rules.parallel(p.seconds.exponent)), rules.PARALLEL),
         _row(aspect, "parallel/time_ratio", f"time at L = {lengths[-1]} over that at {lengths[0]}", step, probed,
              lambda p: _cell(p.seconds.ratio, "{:.1f}")),
     ]  # fmt: skip
@@ -82,10 +76,8 @@ def speed(measured: Measured, data: OnData) -> list[Measure]:
     common = loss if math.isfinite(loss) else -math.inf  # a training without any loss: there is nothing to reach
     until = {m: _spread([fit.seconds_to(common) for fit in fits], "{:.1f}") for m, fits in trained.items()}
     whole = {m: _spread([fit.seconds for fit in fits], "{:.1f}") for m, fits in trained.items()}
-    counts = {
-        m: Cell(fits[0].parameters, f"{fits[0].parameters:,}", note=f"width {fits[0].width}")
-        for m, fits in trained.items()
-    }
+    first = {m: fits[0] for m, fits in trained.items()}
+    counts = {m: Cell(fit.parameters, f"{fit.parameters:,}", note=f"width {fit.width}") for m, fit in first.items()}
     aspect, name, of = Aspect.SPEED, data.name, _of(measured, data)
     reached = f"validation loss {loss:.3f}" if math.isfinite(loss) else "the same validation loss"
     return [
@@ -116,8 +108,7 @@ def memory(probed: Mapping[str, Probed]) -> list[Measure]:
         _row(aspect, "memory/saved_exponent", "saved activations, exponent in L", saved, probed,
              lambda p: _cell(p.saved.exponent, "{:z.2f}")),
     ]  # fmt: skip
-    peaks = {model: p.peak for model, p in probed.items() if p.peak is not None}
-    if peaks:
+    if peaks := {model: p.peak for model, p in probed.items() if p.peak is not None}:
         text = "the most GPU memory that was allocated during a training step"
         most = {m: Cell(peak.values[-1], size(peak.values[-1])) for m, peak in peaks.items()}
         growth = {m: _cell(peak.exponent, "{:z.2f}") for m, peak in peaks.items()}
@@ -135,11 +126,9 @@ def accuracy(measured: Measured, data: OnData) -> list[Measure]:
     for metric in (data.primary, *(m for m in ("mse", "wql") if m != data.primary)):
         cells = {}
         for model in names:
-            word = None
-            if metric == data.primary:
-                paired = data.against.get(model)
-                word = rules.accurate(model, data.best, paired.verdict if paired else None)
-            cells[model] = _spread(data.values(model, metric), "", word)
+            paired = data.against.get(model)
+            word = rules.accurate(model, data.best, paired.verdict if paired else None)
+            cells[model] = _spread(data.values(model, metric), "", word if metric == data.primary else None)
         definition = (
             f"{metric.upper()} over {data.windows:,} held-out windows of {data.name}, horizon {data.horizon}; mean ± "
             "standard deviation over seeds"
@@ -148,7 +137,7 @@ def accuracy(measured: Measured, data: OnData) -> list[Measure]:
         rows.append(Measure(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
     if REFERENCE in data.baselines:
         floor = data.mean(REFERENCE, data.primary)
-        cells = {m: _skill(skill(data.mean(m, data.primary), floor)) for m in names}
+        cells = {m: _cell(skill(data.mean(m, data.primary), floor), "{:+.1f}") for m in names}
         text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
         rows.append(Measure(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
     return rows
@@ -207,11 +196,9 @@ def _solved(probed: Probed, task: str) -> Cell:
         return Cell(math.nan, UNKNOWN, UNKNOWN)
     lag = solved_lag(attempts)
     tried = sorted({a.lag for a in attempts if a.lag >= lag})
-    counts = []
-    for now in tried:
-        of = [a for a in attempts if a.lag == now]
-        counts.append(f"{now}: {sum(a.solved for a in of)}/{len(of)}")
-    return Cell(float(lag), str(lag), rules.reach(lag), ", ".join(counts))
+    solved = {now: [a.solved for a in attempts if a.lag == now] for now in tried}
+    note = ", ".join(f"{now}: {sum(seeds)}/{len(seeds)}" for now, seeds in solved.items())
+    return Cell(float(lag), str(lag), rules.reach(lag), note)
 
 
 def _half(norms: Sequence[float]) -> Cell:
@@ -223,10 +210,6 @@ def _half(norms: Sequence[float]) -> Cell:
 
 def _cell(value: float, form: str, word: Word | None = None) -> Cell:
     return Cell(value, form.format(value) if math.isfinite(value) else UNKNOWN, word)
-
-
-def _skill(value: float) -> Cell:
-    return Cell(value, f"{value:+.1f}" if math.isfinite(value) else UNKNOWN)
 
 
 def _spread(values: Sequence[float], form: str, word: Word | None = None) -> Cell:

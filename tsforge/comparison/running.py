@@ -35,7 +35,6 @@ log = logging.getLogger("tsforge")
 class Session:
     """Where and how a comparison runs.
 
-    folder: for what it writes.
     workers: processes for the probes' tasks.
     say: told what happens next.
     watch: told of each training before it begins; gives its report.
@@ -134,12 +133,10 @@ def _counted(session: Session, count: int) -> Callable[[str, Experiment, Dataset
 
 
 def _measured(plan: Comparison, probed: probing.Probes, data: list[OnData], start: float) -> Measured:
-    asked = plan.compare
-    lag = asked.probes.reach if asked.probes else 0
+    asked, machine = plan.compare, provenance.hardware() | {"threads": str(plan.compare.threads)}
     return Measured(
-        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data), lag,
-        provenance.hardware() | {"threads": str(asked.threads)},
-        time.perf_counter() - start,
+        plan.name, asked.models, asked.seeds, asked.budget, probed, tuple(data),
+        asked.probes.reach if asked.probes else 0, machine, time.perf_counter() - start,
     )  # fmt: skip
 
 
@@ -157,6 +154,4 @@ def _record(parent: Run, table: ComparisonTable, files: list[Path]) -> None:
     parent.metrics(rounded(figures))
     for path in files:
         parent.file(path, "plots" if path.suffix == ".png" else "")
-    note = next((path for path in files if path.suffix == ".md"), None)
-    if note is not None:
-        parent.tags({"mlflow.note.content": report.verdicts(table)})
+    parent.tags({"mlflow.note.content": report.verdicts(table)})

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.evaluation.metrics import REFERENCE
+from tsforge.evaluation.quantiles import Floats
 from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _MARKS = {
     "rnn": "o", "lstm": "s", "gru": "^", "transformer": "D", "transformer-encoder": "v", "transformer-decoder": "P",
 }  # fmt: skip
-_MORE = tuple(zip(MORE_COLOURS, ("X", "*", "<", ">"), strict=True))  # of architectures added later
+# Of architectures added later.
+_MORE = [{"color": colour, "marker": mark} for colour, mark in zip(MORE_COLOURS, ("X", "*", "<", ">"), strict=True)]
 
-Floats = NDArray[np.floating]
 Style = dict[str, str]
 Styles = dict[str, Style]
 Subplot = tuple[str, Callable[["Axes"], None]]  # a title, and what draws it
@@ -34,12 +34,8 @@ Subplot = tuple[str, Callable[["Axes"], None]]  # a title, and what draws it
 def styles_of(models: Iterable[str]) -> Styles:
     """Colour and marker by model; those without their own get the next that nobody has."""
     spare = iter(_MORE * 9)
-    return {
-        model: {"color": COLOURS[model], "marker": _MARKS.get(model, "o")}
-        if model in COLOURS
-        else dict(zip(("color", "marker"), next(spare), strict=True))
-        for model in models
-    }
+    own = {model: {"color": colour, "marker": _MARKS.get(model, "o")} for model, colour in COLOURS.items()}
+    return {model: own.get(model) or next(spare) for model in models}
 
 
 # --- what grows with length -------------------------------------------------------------------------------------------
@@ -83,8 +79,7 @@ def _growth(axis: Axes, curves: Mapping[str, Curve], styles: Styles, unit: str) 
         axis.set_ylim(low, high)
     axis.set_xticks(lengths, [str(length) for length in lengths])
     axis.xaxis.minorticks_off()
-    axis.set_xlabel("L, sequence length in tokens")
-    axis.set_ylabel(unit)
+    axis.set(xlabel="L, sequence length in tokens", ylabel=unit)
     _legend(axis, title="exponent in L")
 
 
@@ -113,8 +108,7 @@ def lags_solved(probed: Mapping[str, Probed], task: str, styles: Styles) -> Subp
         axis.set_ylim(0, 1.06 + 0.11 * -(-len(probed) // columns))  # room for the legend
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axis.grid(axis="x", visible=False)
-        axis.set_xlabel("lag in steps (no mark: not tried, a shorter one failed)")
-        axis.set_ylabel("seeds that solved it")
+        axis.set(xlabel="lag in steps (no mark: not tried, a shorter one failed)", ylabel="seeds that solved it")
         _legend(axis, columns)
 
     return f"Task: {task}", paint
@@ -135,8 +129,7 @@ def gradients(measured: Measured, styles: Styles) -> Subplot:
                 values = [norm if norm > 0 else math.nan for norm in p.reach.get(when, ())]  # 0: too small to be told
                 norms += values
                 steps = np.arange(1, len(values) + 1)
-                marker = styles[model]["marker"] if when == "trained" else ""
-                label = text_of(model) if when == "trained" else None
+                marker, label = (styles[model]["marker"], text_of(model)) if when == "trained" else ("", None)
                 every = (max(1, len(values) // 16), max(1, len(values) // 8))
                 axis.plot(
                     steps, values, color=styles[model]["color"], linestyle=dashes, linewidth=width, marker=marker,
@@ -145,8 +138,7 @@ def gradients(measured: Measured, styles: Styles) -> Subplot:
         _logarithmic(axis, norms)
         axis.plot([], [], color=SOFT, linestyle="--", linewidth=1.1, label="as built")
         axis.plot([], [], color=SOFT, linewidth=2.1, label=f"trained, lag {measured.lag}")
-        axis.set_xlabel("k, steps back from the last one")
-        axis.set_ylabel("norm of the answer's gradient")
+        axis.set(xlabel="k, steps back from the last one", ylabel="norm of the answer's gradient")
         _legend(axis)
 
     return "How far back gradients reach", paint
@@ -161,8 +153,7 @@ def losses(data: OnData, styles: Styles) -> Subplot:
 
     def paint(axis: Axes) -> None:
         for model, style in styles.items():
-            curves = [fit.curve for fit in data.of(model) if fit.curve]
-            if not curves:
+            if not (curves := [fit.curve for fit in data.of(model) if fit.curve]):
                 continue
             if len(curves) > 1:
                 for curve in curves:
@@ -173,8 +164,7 @@ def losses(data: OnData, styles: Styles) -> Subplot:
             )  # fmt: skip
         _logarithmic(axis, [loss for fit in data.fits for _, loss in fit.curve], least=4)
         axis.set_xlim(0, None)
-        axis.set_xlabel("seconds of training")
-        axis.set_ylabel("validation loss" + (", thin: each seed" if many else ""))
+        axis.set(xlabel="seconds of training", ylabel="validation loss" + (", thin: each seed" if many else ""))
         _legend(axis)
 
     return f"Loss while training, {data.name}", paint
@@ -228,11 +218,9 @@ def relative(sets: Sequence[OnData], styles: Styles) -> Subplot:
             axis.plot(shares, at, linestyle="", marker=style["marker"], color=style["color"], label=text_of(name))
         axis.axvline(1, color=INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
         axis.set_yticks(range(len(sets)), [text_of(short(data.name, 18)) for data in sets])
-        axis.set_ylim(len(sets) - 0.5, -0.5)
-        axis.set_xlabel("error over that of seasonal naive (lower is better)")
+        axis.set(ylim=(len(sets) - 0.5, -0.5), xlabel="error over that of seasonal naive (lower is better)")
         _legend(axis)
-        legend = axis.get_legend()
-        if legend is not None:
+        if legend := axis.get_legend():
             legend.set(loc="center left", bbox_to_anchor=(1.0, 0.5))  # inside it would hide figures
 
     return "Accuracy by data set", paint

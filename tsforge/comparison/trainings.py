@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsforge.comparison import widths
 from tsforge.comparison.config import CompareConfig
@@ -19,6 +18,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.quantiles import Floats
 from tsforge.evaluation.scores import by_window, scores
 from tsforge.evaluation.significance import Paired, paired
 from tsforge.experiment import Experiment, single
@@ -32,7 +32,6 @@ from tsforge.training.events import Report, Stop
 
 METRICS = ("mase", "mae", "mse", "rmse", "wql", "smape", "coverage_80")
 SHORT, LONG = 40, 120  # steps of the two trainings from which the pace of a model is found
-Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,7 @@ def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:
     sizes, best = dataset.sizes, scored.best()
     return OnData(
         name, sizes.horizon, sizes.context, sizes.season, len(dataset.parts.test), tuple(fits), scored.baselines, best,
-        {model: scored.against(model, best) for model in scored.losses if model != best}, scored.primary,
-        setup.tuned,
+        {model: scored.against(model, best) for model in scored.losses if model != best}, scored.primary, setup.tuned,
     )  # fmt: skip
 
 
@@ -125,8 +123,7 @@ def experiment_of(setup: Setup, config: CompareConfig, model: str, steps: int | 
         return experiment
     limit = experiment.train.max_time
     assert limit is not None
-    steps = steps or _steps_within(experiment, setup.dataset, limit)
-    return override(experiment, {"train.max_steps": steps})
+    return override(experiment, {"train.max_steps": steps or _steps_within(experiment, setup.dataset, limit)})
 
 
 def _steps_within(experiment: Experiment, dataset: Dataset, limit: float) -> int:

@@ -40,7 +40,6 @@ class Bench:
     """Where the searches on a data set take place.
 
     folder: theirs, by model.
-    options: of their runs.
     fixed: dotted settings that the user has fixed.
     watch: told what is searched; gives who follows its trials.
     say: told what is not searched.
@@ -72,9 +71,8 @@ def tune(setup: Setup, config: CompareConfig, bench: Bench) -> dict[str, Tuned]:
 def _search(plan: Plan, bench: Bench, threads: int) -> Tuned:
     """One model's search, from its beginning or from where it was stopped."""
     (model,) = plan.bases
-    progress = bench.watch(f"tuning {plan.title}")
     workspace = Workspace(bench.folder / model, threads=threads)
-    done, _ = running.run(plan, workspace, bench.tracker, bench.options, progress)
+    done, _ = running.run(plan, workspace, bench.tracker, bench.options, bench.watch(f"tuning {plan.title}"))
     if done.stopped:
         raise KeyboardInterrupt
     return _tuned(done, model)
@@ -86,9 +84,8 @@ def _tuned(done: Sweep, model: str) -> Tuned:
     rows = sorted(done.rows, key=lambda row: row.number)[: plan.sweep.trials]
     best = min((row for row in rows if row.good), key=lambda row: row.values[0], default=None)
     if best is None:
-        raise TrainingError(
-            f"no trial of {plan.title} was completed", f"read {done.folder / 'logs'}, or raise compare.tune"
-        )
+        hint = f"read {done.folder / 'logs'}, or raise compare.tune"
+        raise TrainingError(f"no trial of {plan.title} was completed", hint)
     varied = [setting for setting in made.settings if not setting.fixed]
     # Settings that a range leaves out are no trial's: then nothing is known of where it started.
     begins = next((row for row in rows if row.default and row.good), None)
@@ -121,9 +118,8 @@ def _plan(setup: Setup, config: CompareConfig, model: str, bench: Bench) -> Plan
     try:
         return checked(plan)
     except ConfigError as problem:
-        raise ConfigError(
-            f"{model} cannot be tuned: {problem.message}", "fix fewer settings, or leave out compare.tune"
-        ) from None
+        hint = "fix fewer settings, or leave out compare.tune"
+        raise ConfigError(f"{model} cannot be tuned: {problem.message}", hint) from None
 
 
 def _values(setting: Setting, base: Experiment, setup: Setup) -> list[Any]:
@@ -167,4 +163,4 @@ def _steps_before(folder: Path, model: str) -> int | None:
     if not (folder / FILE).is_file():
         return None
     base = load(folder).bases.get(model)
-    return None if base is None else base.train.max_steps
+    return base.train.max_steps if base else None

@@ -43,9 +43,8 @@ def _verdicts(measured: Measured, by_key: dict[str, Measure]) -> tuple[dict[Aspe
     if measured.probed:
         of_row(Aspect.PARALLEL, by_key["parallel/chain_exponent"], rules.PARALLEL)
         lags = {m: [by_key[f"reach/{t}_lag"].cells[m].value for t in TASKS] for m in measured.probed}
-        words[Aspect.REACH] = {
-            m: rules.reach(math.nan if np.isnan(both).any() else min(both)) for m, both in lags.items()
-        }
+        shorter = {m: math.nan if np.isnan(both).any() else min(both) for m, both in lags.items()}
+        words[Aspect.REACH] = {m: rules.reach(lag) for m, lag in shorter.items()}
         stated[Aspect.REACH] = f"the shorter of the longest lags solved in {' and in '.join(TASKS)}: {rules.REACH}"
     if measured.data:
         of_row(Aspect.SPEED, by_key[f"{measured.data[0].name}/windows_per_s"], rules.FAST)
@@ -53,7 +52,10 @@ def _verdicts(measured: Measured, by_key: dict[str, Measure]) -> tuple[dict[Aspe
         of_row(Aspect.MEMORY, by_key["memory/saved_bytes"], rules.LEAN)
     if measured.data:
         words[Aspect.ACCURACY] = {m: _places(measured, by_key, m) for m in measured.models}
-        stated[Aspect.ACCURACY] = f"{_where(measured)}. {rules.ACCURATE}"
+        first, *more = measured.data
+        where = f"{first.primary.upper()}, {first.name}, baselines among the others"
+        where = f"on how many of {len(measured.data)} data sets best or level" if more else where
+        stated[Aspect.ACCURACY] = f"{where}. {rules.ACCURATE}"
     return words, stated
 
 
@@ -65,21 +67,13 @@ def _places(measured: Measured, by_key: dict[str, Measure], model: str) -> str:
     return f"{sum(word in (Word.BEST, Word.LEVEL) for word in words)} of {len(words)}"
 
 
-def _where(measured: Measured) -> str:
-    first, *more = measured.data
-    if more:
-        return f"on how many of {len(measured.data)} data sets best or level"
-    return f"{first.primary.upper()}, {first.name}, baselines among the others"
-
-
 def _agreement(verdicts: dict[Aspect, dict[str, str]]) -> dict[Aspect, str]:
     """By aspect, whether the textbook says the same of every model that it knows and that was measured."""
     agreement = {}
     for aspect, words in verdicts.items():
         books = {model: rules.book(aspect, model) for model in words}
         told = {model: word for model, word in books.items() if word is not None and words[model] != Word.UNKNOWN}
-        if not told:
-            continue
         off = [f"{m} ({words[m]} where it says {word})" for m, word in told.items() if words[m] != word]
-        agreement[aspect] = f"differs from the textbook in {', '.join(off)}" if off else "as the textbook says"
+        if told:
+            agreement[aspect] = f"differs from the textbook in {', '.join(off)}" if off else "as the textbook says"
     return agreement

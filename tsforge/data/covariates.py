@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.config import Config
-from tsforge.data.panel import Panel
+from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.schema import Covariate
 from tsforge.data.table.times import to_wall
 from tsforge.data.time import calendar
 
 log = logging.getLogger("tsforge")
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 MOST_CATEGORIES = 32  # the most frequent ones get a column each; the others share the all-zero code
 
@@ -55,9 +52,7 @@ class Features(NamedTuple):
 def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
     """Estimate means, deviations and categories from some rows, and choose the cycles worth a feature.
 
-    stops: (n,) the row of each series before which the rows end.
-    begins: (n,) the row at which they begin; the start of each series where None.
-    use_calendar: whether cycles of the calendar become features.
+    stops, begins: (n,) the rows of each series, as for `Panel.between`.
     """
     inside = panel.between(stops, begins)
     schema = panel.schema
@@ -130,13 +125,10 @@ def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDA
     index = {c: i for i, c in enumerate(encoding.categories)}
     column_of = np.array([index.get(label, -1) for label in labels] + [-1])
     column = column_of[np.where(missing, len(labels), values).astype(np.int64)]
-    unseen = (column < 0) & ~missing
-    if unseen.any():
-        log.warning(
-            "%d values of '%s' belong to categories without a feature of their own", unseen.sum(), encoding.name
-        )
-    hot: Floats = (column[:, None] == np.arange(encoding.width)).astype(np.float32)
-    return hot
+    unseen = np.count_nonzero((column < 0) & ~missing)
+    if unseen:
+        log.warning("%d values of '%s' belong to categories without a feature of their own", unseen, encoding.name)
+    return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 
 def _calendar(panel: Panel, cycles: tuple[str, ...]) -> Floats:

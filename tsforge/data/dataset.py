@@ -92,7 +92,6 @@ class Dataset:
 def prepare(config: DataConfig, data: Any, needs: Needs, device: str = "cpu") -> Dataset:
     """Read, lay out, cut and encode a table; settle horizon, context, season and parts.
 
-    config: columns and sizes as asked for.
     data: path of a table, name of a catalogued data set, or a pandas or Polars frame; `config.path` where None.
     needs: the configuration of the model that will read the windows.
     device: where the windows are gathered, "cpu" or "cuda".
@@ -155,9 +154,7 @@ def encode(
 def widened(dataset: Dataset) -> Dataset:
     """With training windows up to the end of the validation part."""
     cuts, sizes = dataset.cuts, dataset.sizes
-    windows = cut(
-        dataset.panel, cuts.begin, cuts.validation, sizes.context, sizes.horizon, history=sizes.history
-    )  # fmt: skip
+    windows = cut(dataset.panel, cuts.begin, cuts.validation, sizes.context, sizes.horizon, history=sizes.history)
     return replace(dataset, parts=dataset.parts._replace(train=windows))
 
 

@@ -102,7 +102,9 @@ class WindowLoader:
     def __iter__(self) -> Iterator[Batch]:
         starts, series = self._starts, self._series
         if self.seed is not None:
-            order = torch.randperm(len(starts), generator=_generator(self.seed, self.epoch))
+            state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
+            order = torch.randperm(len(starts), generator=generator)
             starts, series = starts[order], series[order]
             self.epoch += 1
         first, self._skipped = self._skipped * self.batch_size, 0
@@ -110,17 +112,10 @@ class WindowLoader:
             yield self.source.gather(starts[i : i + self.batch_size], series[i : i + self.batch_size])
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
-    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
-
-
 def _fitting(device: str, nbytes: int) -> str:
     """The device if the data leaves most of its memory free, else the host."""
-    if not device.startswith("cuda"):
-        return device
-    free, _ = torch.cuda.mem_get_info(device)
-    return device if nbytes < free / 3 else "cpu"
+    fits = not device.startswith("cuda") or nbytes < torch.cuda.mem_get_info(device)[0] / 3
+    return device if fits else "cpu"
 
 
 def pick_device(wanted: str) -> str:

@@ -21,9 +21,8 @@ def series(panel: Panel, name: object) -> int:
     if not panel.ids:
         raise DataError(f"{panel.name}: the table holds one series, without an id", f"leave out the series '{name}'")
     if str(name) not in labels:
-        raise DataError(
-            f"{panel.name}: there is no series '{name}'", nearest(str(name), labels) or f"it has {listing(labels)}"
-        )
+        hint = nearest(str(name), labels) or f"it has {listing(labels)}"
+        raise DataError(f"{panel.name}: there is no series '{name}'", hint)
     return labels.index(str(name))
 
 
@@ -60,9 +59,9 @@ def origin(panel: Panel, i: int, when: object) -> int:
     stamp = (wall_clock(asked.stamps, schema.timezone) if on_clock else asked.stamps)[0]
     nearby = int(np.abs(grid - stamp).argmin())
     if grid[nearby] != stamp:
+        times = f"from {written.iloc[0]} to {written.iloc[-1]}"
         raise DataError(
-            f"{panel.name}: no forecast{of} can begin at {when}: it is not one of the times from {written.iloc[0]} "
-            f"to {written.iloc[-1]}",
+            f"{panel.name}: no forecast{of} can begin at {when}: it is not one of the times {times}",
             f"the nearest is '{show_time(stamps[nearby], schema)}'",
         )
     return int(rows[nearby])

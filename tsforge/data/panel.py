@@ -95,7 +95,9 @@ def build(table: Table, extend: int = 0) -> Panel:
     """
     n = len(table.ids[0]) if table.ids else 1
     schema = table.schema
-    first, last = _span(table, n)
+    # Rows are sorted by series.
+    first = table.ordinal[np.searchsorted(table.series, np.arange(n))]
+    last = table.ordinal[np.searchsorted(table.series, np.arange(n), side="right") - 1]
     seen = ~np.isnan(table.target).all(axis=1)
     last_seen = first - 1
     np.maximum.at(last_seen, table.series[seen], table.ordinal[seen])
@@ -111,7 +113,7 @@ def build(table: Table, extend: int = 0) -> Panel:
     observed[rows] = ~np.isnan(table.target)
     past = _spread(table, schema.past, rows, total)
     future = _spread(table, schema.future, rows, total)
-    static = _per_series(table, schema.static, n)
+    static = _spread(table, schema.static, table.series, n)
     ends = offsets[:-1] + last_seen - first + 1
     _report(observed, offsets, ends, table)
     _report_tail(table, first, last_seen)
@@ -120,37 +122,21 @@ def build(table: Table, extend: int = 0) -> Panel:
     return Panel(schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels)
 
 
-def _span(table: Table, n: int) -> tuple[Ints, Ints]:
-    """The first and the last grid ordinal of each series, whose rows are sorted."""
-    starts = np.searchsorted(table.series, np.arange(n), side="left")
-    stops = np.searchsorted(table.series, np.arange(n), side="right")
-    return table.ordinal[starts], table.ordinal[stops - 1]
-
-
 def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
-    """Covariates (total, columns) that stand in some of the rows; NaN in the others."""
+    """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
     out = np.full((total, len(group)), np.nan, dtype=np.float32)
-    for j, covariate in enumerate(group):
-        out[rows, j] = table.covariates[covariate.name].values
-    return out
-
-
-def _per_series(table: Table, group: tuple[Covariate, ...], n: int) -> Floats:
-    """The first value that a static column has in each series."""
-    out = np.full((n, len(group)), np.nan, dtype=np.float32)
     for j, covariate in enumerate(group):
         values = table.covariates[covariate.name].values
         have = np.flatnonzero(~np.isnan(values))[::-1]  # reversed: the first one is written last
-        out[table.series[have], j] = values[have]
+        out[rows[have], j] = values[have]
     return out
 
 
 def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table) -> None:
     """Warn of missing values and count them: nothing is filled in, they are masked."""
     for c, name in enumerate(table.schema.target):
-        inside = np.zeros(len(observed) + 1, dtype=np.int64)
-        inside[1:] = np.cumsum(~observed[:, c])
-        missing = inside[ends] - inside[offsets[:-1]]
+        before = np.r_[0, np.cumsum(~observed[:, c])]
+        missing = before[ends] - before[offsets[:-1]]
         if missing.sum():
             several = f" in {np.count_nonzero(missing)} of {len(missing)} series" if len(missing) > 1 else ""
             log.warning(
@@ -169,9 +155,7 @@ def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
         return
     which = np.unique(table.series[late])
     of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
-    log.warning(
-        "the last %d rows%s have no target; the forecast begins after the last one that has", int(late.sum()), of
-    )
+    log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)
 
 
 def _report_precision(table: Table) -> None:

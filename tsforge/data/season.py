@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.panel import Panel
-from tsforge.data.statistics import Ints, series_sums
+from tsforge.data.panel import Ints, Panel
+from tsforge.data.statistics import series_sums
 
 _MAX_ROWS = 200_000  # rows looked at: enough for any season, and quick on large panels
 _CLEAR = 0.2  # autocorrelation from which a season is believed, if it is also clear of its sampling error
@@ -43,7 +43,7 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     strength, span = np.full(len(candidates), -1.0), np.ones(len(candidates), dtype=np.int64)
     for k, m in enumerate(candidates.tolist()):
         parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
-        for h in _spans(m):
+        for h in {1, max(1, m // 12), max(1, m // 4)}:
             r, noise = repeats(h, m)
             clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if generic else _ERRORS))
             # A smooth trend repeats as well, but after a part of m all the more.
@@ -61,11 +61,6 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     best = max(alike)[0]
     first = next(k for k, (s, noise) in enumerate(alike) if s >= best - 0.005 - 3 * noise * (1 - s**2))
     return int(candidates[believed[first]])
-
-
-def _spans(m: int) -> set[int]:
-    """Steps over which differences are taken, for a season of m steps."""
-    return {1, max(1, m // 12), max(1, m // 4)}
 
 
 def _peaks(strength: NDArray[np.float64]) -> NDArray[np.float64]:

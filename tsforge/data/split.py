@@ -6,15 +6,12 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsforge.data.panel import Panel
+from tsforge.data.panel import Ints, Panel
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
-
-Ints = NDArray[np.int64]
 
 SHARE = 0.1  # of the median series, for validation and for test
 MOST_VALIDATION = 1024  # windows per validation: enough to choose weights by, cheap enough to do often
@@ -80,7 +77,6 @@ def long_context(usual: int, season: int, history: int) -> int:
     """The default context of tokens of stretches or channels: 14 seasons, 336 steps at most.
 
     usual: what a model of single steps has by default, and the least.
-    season: steps of one season.
     history: steps of the median training part, of which a context takes a quarter at most.
     """
     return max(usual, min(LONG_CONTEXT, LONG_SEASONS * season, history // 4))
@@ -92,10 +88,8 @@ def sizes(panel: Panel, horizon: int, validation: int | None, test: int | None) 
     share = max(horizon, round(SHARE * median))
     for name, asked in (("validation", validation), ("test", test)):
         if asked and asked < horizon:
-            raise DataError(
-                f"{panel.name}: data.{name} of {asked} steps is shorter than the horizon of {horizon}",
-                f"ask for {horizon} steps or more, or a shorter data.horizon",
-            )
+            short = f"data.{name} of {asked} steps is shorter than the horizon of {horizon}"
+            raise DataError(f"{panel.name}: {short}", f"ask for {horizon} steps or more, or a shorter data.horizon")
     asked_for = (share if validation is None else validation) + (share if test is None else test)
     default = share if median >= 2 * horizon + asked_for else horizon
     return (default if validation is None else validation), (default if test is None else test)
@@ -117,7 +111,6 @@ def split(panel: Panel, validation: int, test: int, rolling: Rolling | None = No
 def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | None = None) -> Parts:
     """The windows of every part.
 
-    panel, cuts: what is cut, and where.
     context, horizon: steps before and behind the origin of a window.
     history: least number of steps before the origin of a training window, as in `windows.cut`.
     Raises DataError when no series is long enough, naming the rows that it takes.
@@ -129,15 +122,14 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         longest = int(panel.lengths.max(initial=0))
         needed = 1 + horizon + cuts.held_out
         if longest >= needed:
-            raise DataError(
-                f"{panel.name}: no window of {context}+{horizon} steps has an observed target on both sides",
-                "too much is missing: fill gaps before, or take a shorter horizon",
-            )
+            window = f"no window of {context}+{horizon} steps"
+            hint = "too much is missing: fill gaps before, or take a shorter horizon"
+            raise DataError(f"{panel.name}: {window} has an observed target on both sides", hint)
+        less = " or data.test=0" if np.any(cuts.test > cuts.origin) else ""
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, but "
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
-            f"bring {needed} rows, or take a shorter data.horizon"
-            + (" or data.test=0" if np.any(cuts.test > cuts.origin) else ""),
+            f"bring {needed} rows, or take a shorter data.horizon{less}",
         )
     unused = np.setdiff1d(np.arange(len(panel)), train.series)
     if len(unused):

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.panel import Panel
-
-Ints = NDArray[np.int64]
+from tsforge.data.panel import Ints, Panel
 
 
 class SeasonalError(NamedTuple):
@@ -66,10 +64,7 @@ class Level(NamedTuple):
 
 
 def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
-    """Location and scale of the values before `stops`, from `begins` on.
-
-    To the scale every series counts once, whatever its length.
-    """
+    """Location and scale of the values before `stops`, from `begins` on. In the scale every series counts once."""
     mean, deviation, count = moments(panel, stops, begins)
     total = (np.nan_to_num(mean) * count).sum(axis=0)
     centre = total / np.maximum(count.sum(axis=0), 1)

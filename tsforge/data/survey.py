@@ -46,6 +46,8 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
 
 def _series(panel: Panel, table: Table) -> dict[str, Any]:
     lengths = panel.lengths
+    seen = np.flatnonzero(panel.observed.any(axis=1))
+    inside = np.diff(panel.row_series()[seen]) == 0
     return {
         "count": len(panel),
         "shortest": int(lengths.min()),
@@ -54,18 +56,10 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
         "ends_differ": bool(np.ptp(panel.first + lengths) > 0),
         "missing_steps": int(lengths.sum() * panel.observed.shape[1] - panel.observed.sum()),
         "steps": int(lengths.sum()),
-        "longest_gap": _longest_gap(panel),
+        "longest_gap": int((np.diff(seen)[inside] - 1).max(initial=0)),  # steps without any target
         "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
         "names": [table.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
     }
-
-
-def _longest_gap(panel: Panel) -> int:
-    """Most consecutive steps without any target, inside a series."""
-    seen = np.flatnonzero(panel.observed.any(axis=1))
-    series = panel.row_series()[seen]
-    inside = series[1:] == series[:-1]
-    return int((np.diff(seen)[inside] - 1).max(initial=0))
 
 
 def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:

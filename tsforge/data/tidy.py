@@ -28,9 +28,7 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
 
     Columns: ids, time, `target` where there are several, `forecast`, one per level.
 
-    point: (n, H, C).
-    quantiles: (n, H, C, Q).
-    levels: of the quantiles, (Q,).
+    point (n, H, C); quantiles (n, H, C, Q) at levels (Q,).
     """
     n, H, C = point.shape
     schema = panel.schema

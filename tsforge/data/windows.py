@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsforge.data.panel import Panel
-
-Ints = NDArray[np.int64]
+from tsforge.data.panel import Ints, Panel
 
 
 class Windows(NamedTuple):
@@ -38,7 +35,6 @@ def cut(
     for that gives windows from the shorter of the horizon and its own length on, padded and masked. Windows with
     nothing observed on a side are left out.
 
-    begin, end: (n,) rows.
     context, horizon: steps before and behind the origin.
     stride: steps between windows.
     history: steps before the origin from which windows begin, whether or not the series allows a full context.
@@ -57,8 +53,7 @@ def cut(
     oldest = np.maximum(origins - context, starts[series])
     seen = observed[origins] - observed[oldest] > 0
     asked = observed[origins + horizon] - observed[origins] > 0
-    keep = seen & asked
-    return Windows(origins[keep], series[keep])
+    return Windows(origins[seen & asked], series[seen & asked])
 
 
 def last(panel: Panel) -> Windows:

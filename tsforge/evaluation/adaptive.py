@@ -36,7 +36,6 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
     o: uncorrected forecasts.
     start: the corrections of the first origin.
     gamma: the size of a step.
-
     Series share their corrections: windows of several series at one origin count as one observation, their mean.
     """
     o = with_levels(o, start.levels)
@@ -132,5 +131,4 @@ def _change(scores: _Scores, issued: Floats, step_up: Floats, step_down: Floats)
     if change.shape[1] == 1:
         return change[:, 0]
     count = scores.observed.sum(axis=0)
-    mean: Floats = change.sum(axis=1) / np.maximum(count, 1, dtype=np.float32)
-    return mean
+    return np.asarray(change.sum(axis=1) / np.maximum(count, 1, dtype=np.float32))

@@ -56,10 +56,9 @@ class Calibration(Config):
         quantiles: (W, H, C, Q), or none (Q = 0).
         spread: (W, C), one normalised unit.
         """
+        raw = Distribution.of_point(self.levels, point, spread)
         if quantiles.shape[-1]:
             raw = Distribution.of_values(quantiles, self.levels, point, spread)
-        else:
-            raw = Distribution.of_point(self.levels, point, spread)
         return np.moveaxis(raw.widened(_widening([(len(point), self)])).values(), 0, -1)
 
 
@@ -159,5 +158,4 @@ def _reach(errors: Floats) -> Floats:
 
 def _short(values: Floats) -> list[object]:
     """Nested plain numbers of seven digits: what float32 holds."""
-    rounded: list[object] = np.vectorize(lambda v: float(f"{v:.7g}"), otypes=[float])(values).tolist()
-    return rounded
+    return list(np.vectorize(lambda v: float(f"{v:.7g}"), otypes=[float])(values).tolist())

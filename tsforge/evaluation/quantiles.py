@@ -33,14 +33,12 @@ class Widening(NamedTuple):
 
     def of(self, p: int) -> Floats:
         """One pair, (W, H, C), or (1, H, C) where all windows have the same."""
-        table: Floats = self.table[p]
-        row = self.row
+        table, row = np.asarray(self.table[p]), self.row
         if len(table) == 1:
             return table
         consecutive = len(row) and row[-1] - row[0] == len(row) - 1 and (np.diff(row) == 1).all()
         rows: Rows = slice(row[0], row[-1] + 1) if consecutive else row  # mostly a slice: nothing is copied
-        moved: Floats = table[rows]
-        return moved
+        return np.asarray(table[rows])
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,7 @@ class Distribution:
     def middle(self) -> Floats:
         """What never moves, normalised, (W or 1, H, C): the level nearest 0.5, or halfway between the two that are."""
         a, b = pairs_of(self.levels).middle
-        middle: Floats = self.offset[a] if a == b else (self.offset[a] + self.offset[b]) / 2
-        return middle
+        return np.asarray(self.offset[a] if a == b else (self.offset[a] + self.offset[b]) / 2)
 
 
 class Pairs:

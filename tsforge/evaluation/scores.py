@@ -107,26 +107,22 @@ def _joined(parts: Sequence[Ratio], join: Callable[[list[Floats]], Floats]) -> R
 
 
 def _added(parts: list[Floats]) -> Floats:
-    total: Floats = np.sum(parts, axis=0)
-    return total
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _over_windows(values: Floats) -> Floats:
     """(W, H, C) summed to (H, C)."""
-    total: Floats = values.sum(axis=0)
-    return total
+    return np.asarray(values.sum(axis=0))
 
 
 def _over_steps(values: Floats) -> Floats:
     """(W, H, C) summed to (W, C): as targets are few, numpy's sum over the middle axis takes ten times as long."""
-    total: Floats = np.ones(values.shape[1]) @ values
-    return total
+    return np.asarray(np.ones(values.shape[1]) @ values)
 
 
 def _over_steps_and_targets(values: Floats) -> Floats:
     """(W, H, C) summed to (W,)."""
-    total: Floats = _over_steps(values).sum(axis=1)
-    return total
+    return np.asarray(_over_steps(values).sum(axis=1))
 
 
 # How a block of windows is summed, and how blocks are put together.

@@ -17,15 +17,13 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.quantiles import Floats, Ints
 
 LEVEL = 0.05  # below which a difference is believed
 LEAST = 4  # differences that a test needs
 LEAST_OVERLAPS = 10  # times the overlap, where windows overlap: with fewer it finds too much (size 13 % at 5)
-
-Floats = NDArray[np.floating]
 
 
 class Verdict(StrEnum):
@@ -88,7 +86,7 @@ def paired(gaps: list[Floats], outcomes: list[Outcome]) -> Paired:
     return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")
 
 
-def _means(values: Floats, by: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+def _means(values: Floats, by: Ints) -> tuple[Ints, Floats]:
     """(the keys, ascending; the mean of the values of each)."""
     keys, position = np.unique(by, return_inverse=True)
     return keys, np.bincount(position, weights=values) / np.bincount(position)

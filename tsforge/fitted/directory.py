@@ -49,8 +49,7 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
         (draft / "experiment.toml").write_text(model.experiment.toml(), encoding="utf-8")
         names = list(manifest.ALWAYS)
         if model.calibration is not None:
-            text = model.calibration.model_dump_json() + "\n"
-            (draft / manifest.CALIBRATION).write_text(text, encoding="utf-8")
+            (draft / manifest.CALIBRATION).write_text(model.calibration.model_dump_json() + "\n", encoding="utf-8")
             names.append(manifest.CALIBRATION)
         if model.baselines:
             (draft / manifest.BASELINES).write_bytes(_baselines_bytes(model.baselines))
@@ -65,10 +64,7 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
 
 
 def check_target(folder: Path) -> None:
-    """Raises ModelError when `folder` exists and is not a model directory, or could not be written there.
-
-    Nothing but a model is ever overwritten, and it is said before the training, not after it.
-    """
+    """Before a training: ModelError when `folder` exists and is not a model directory, or cannot be written there."""
     taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
     if taken and not (folder / manifest.NAME).is_file():
         raise ModelError(f"{folder}: exists and is not a model directory", "choose another `out`")
@@ -81,10 +77,7 @@ def check_target(folder: Path) -> None:
 
 
 def load(folder: str | Path) -> Model:
-    """Read a model directory, checking every file against the manifest.
-
-    Raises ModelError naming the file that is missing, damaged or from a newer version.
-    """
+    """Read a model directory; ModelError naming the file that is missing, damaged or from a newer version."""
     folder = Path(folder)
     files = manifest.check(folder).sha256
     try:
@@ -93,11 +86,11 @@ def load(folder: str | Path) -> Model:
         network = experiment.network(facts.window_shape)
         network.load_state_dict(load_file(folder / "weights.safetensors"))
         calibration = None
+        baselines: Baselines = {}
         if manifest.CALIBRATION in files:
-            values = manifest.read_json(folder / manifest.CALIBRATION)
-            calibration = parse(Calibration, values, manifest.CALIBRATION)
-        kept = manifest.BASELINES in files
-        baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape) if kept else {}
+            calibration = parse(Calibration, manifest.read_json(folder / manifest.CALIBRATION), manifest.CALIBRATION)
+        if manifest.BASELINES in files:
+            baselines = _read_baselines(folder / manifest.BASELINES, facts.window_shape)
     except (ConfigError, SafetensorError, RuntimeError, TypeError) as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network.eval(), calibration, baselines)

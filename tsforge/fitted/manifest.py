@@ -33,10 +33,7 @@ def write(folder: Path, names: Iterable[str]) -> None:
 
 
 def check(folder: Path) -> Manifest:
-    """The manifest of a sound model directory.
-
-    Raises ModelError naming the file that is missing, damaged or from a newer version.
-    """
+    """The manifest of a sound model directory; ModelError naming what is missing, damaged or from a newer version."""
     if not (folder / NAME).is_file():
         what = f"not a model directory (it has no {NAME})" if folder.exists() else "no such model directory"
         raise ModelError(f"{folder}: {what}", "name the folder of a fitted model")

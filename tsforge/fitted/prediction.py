@@ -135,6 +135,8 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
 
 def check_future(panel: Panel, steps: int, rolled: int) -> None:
     """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
+    from tsforge.data.table.times import show_time
+
     for j, column in enumerate(panel.schema.future):
         beyond = panel.ends[:, None] + np.arange(steps, rolled)
         if np.isnan(panel.future[beyond, j]).any():
@@ -145,19 +147,13 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
             continue
         i, h = (int(v) for v in np.argwhere(missing)[0])
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
-        when = _time(panel, ordinal)
+        when = show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
         raise DataError(
             f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
             f"({int(missing.sum())} such steps of {missing.size})",
             f"add rows for the {steps} steps to forecast, with {column.name} filled in and the target empty",
         )
-
-
-def _time(panel: Panel, ordinal: int) -> str:
-    from tsforge.data.table.times import show_time
-
-    return show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
 
 
 def _hold_past(panel: Panel) -> None:

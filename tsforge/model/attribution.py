@@ -27,11 +27,8 @@ MOST = 2**29  # gradients: 2 GiB of them
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
     """The weights of every `Attention` in a network, by what attends to what; empty where it has none.
 
-    "past" (layers, S, A, N, N): within the past.
-    "future" (layers, S, A, M, M): within the future.
-    "cross" (layers, S, A, M, N): the future to the past.
-    "joint" (layers, S, A, M, N+M): in one stack over both, the future's rows.
-    "other": over tokens that are none of these.
+    Within the "past" (layers, S, A, N, N) and the "future" (.., M, M); "cross" (.., M, N) of the future to the past;
+    "joint" (.., M, N+M) in one stack over both, the future's rows; "other" over tokens that are none of these.
 
     Every row sums to 1. For an ensemble: the weights of the member with the largest weight that has attention, the
     first of equals. For a network that reads only the newest steps, as a token each, "cross" and "joint" have all steps
@@ -82,7 +79,6 @@ def saliency(network: nn.Module, context: Context) -> Tensor:
     nothing was observed.
     (Shrikumar et al. 2016, "Not Just a Black Box"; Ancona et al. 2018, "Towards better understanding of
     gradient-based attribution methods", section 2)
-
     Raises ModelError where the forecast has no gradient, one that is not finite, or too many of them.
     """
     _, L, C = context.target.shape

@@ -25,8 +25,6 @@ LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, a
 class QuantileHead(Config):
     """Quantiles at fixed levels that never cross.
 
-    loss: "pinball" in normalised units, or "scaled-pinball" relative to the level of each window
-        (`WindowScaler.weight`).
     centre: the level of the point forecast. The median has the least absolute error; the least percentage error (MAPE)
         has a lower level, Φ(-σ) for a lognormal with deviation σ. (Gneiting 2011, "Making and Evaluating Point
         Forecasts")
@@ -34,7 +32,7 @@ class QuantileHead(Config):
 
     type: Literal["quantile"] = "quantile"
     levels: Levels = LEVELS
-    loss: Literal["pinball", "scaled-pinball"] = "pinball"
+    loss: Literal["pinball", "scaled-pinball"] = "pinball"  # "scaled": relative to the level of each window
     centre: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     def build(self, features: int) -> QuantileProjection:
@@ -96,4 +94,3 @@ def _typed(value: Any) -> Any:
 
 
 HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
-__all__ = ["LEVELS", "RELATIVE", "HeadConfig", "Levels", "PointHead", "QuantileHead"]

@@ -122,7 +122,9 @@ class Network(nn.Module):
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
-        self.line = _zeroed(nn.Linear(shape.context, shape.horizon)) if config.base == "linear" else None
+        self.line = nn.Linear(shape.context, shape.horizon) if config.base == "linear" else None
+        for parameter in self.line.parameters() if self.line is not None else ():
+            nn.init.zeros_(parameter)
         self.gate = nn.Parameter(torch.ones(shape.horizon, 1)) if config.base == "seasonal" else None
         self.register_buffer("before", cycle_before(shape, shape.season)[shape.context :], persistent=False)
 
@@ -138,8 +140,7 @@ class Network(nn.Module):
         window, states = self.transform(context)
         past, future = self.tokens.embed(window.context)
         answer = future + self.backbone(past, future)
-        forecast = self.read(window, answer)
-        return self.undo(forecast, states)
+        return self.undo(self.read(window, answer), states)
 
     def transform(self, context: Context) -> tuple[Window, list[Any]]:
         """Step 1. The window that tokens read, and the state of each transform."""
@@ -169,13 +170,6 @@ class Network(nn.Module):
         if self.gate is not None:
             return lagged(target, self.before) * self.gate
         return target.new_zeros(len(target), len(self.before), target.shape[-1])
-
-
-def _zeroed(linear: nn.Linear) -> nn.Linear:
-    """A map that gives 0 until it is trained."""
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
 
 
 def parameters(network: nn.Module) -> int:

@@ -80,8 +80,7 @@ def complete(value: Any) -> Any:
     kind = value.get("kind", DEFAULT)
     if kind not in ZOO:
         known = (*ZOO, *MADE_OF_MODELS)
-        near = nearest(str(kind), known)
-        raise ConfigError(f"model: unknown model '{kind}'", near or f"known: {listing(known, 99)}")
+        raise ConfigError(f"model: unknown model '{kind}'", nearest(str(kind), known) or f"known: {listing(known, 99)}")
     return merge({"kind": kind} | ZOO[kind], value)
 
 

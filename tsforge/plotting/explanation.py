@@ -52,9 +52,8 @@ def _past(axis: Axes, explanation: Explanation, along: Floats, target: int, labe
     """The series in the context, and how much each step of it is looked at."""
     edges, origin = _edges(explanation), explanation.times[1].iloc[0]
     looked = axis.twinx()
-    looked.fill_between(
-        edges, np.append(along, along[-1]), step="post", color=BLUE, alpha=0.35, linewidth=0, label=label
-    )
+    shares = np.append(along, along[-1])
+    looked.fill_between(edges, shares, step="post", color=BLUE, alpha=0.35, linewidth=0, label=label)
     looked.set_ylim(0, None)
     axis.plot(edges[:-1], explanation.values[:, target], color=GREY, linewidth=1, label="observed")
     axis.set_title(f"{heading(explanation.panel, 0, target)}, forecast from {origin}", loc="left", fontsize=10)
@@ -96,8 +95,7 @@ def _heads(figure: SubFigure, heads: Floats) -> None:
     for axis, (k, a) in zip(axes, shown, strict=False):
         axis.pcolormesh(heads[k, a], cmap="Blues", vmin=0, rasterized=True)
         axis.invert_yaxis()
-        axis.set_xticks([])
-        axis.set_yticks([])
+        axis.set(xticks=[], yticks=[])
         axis.set_title(f"layer {k + 1} · head {a + 1}", fontsize=8, pad=2)
     if layers * A > len(shown):
         figure.supxlabel(f"the first {len(shown)} of {layers * A} heads", fontsize=8)
@@ -108,8 +106,7 @@ def _lags(axis: Axes, explanation: Explanation, by_lag: Floats, target: int, lab
     lag = np.arange(1, len(by_lag))
     axis.fill_between(lag, by_lag[1:], step="mid", color=BLUE, alpha=0.35, linewidth=0, label=label)
     axis.set_ylim(0, None)
-    axis.set_xlim(lag[-1] + 0.5, 0.5)
-    axis.set_xlabel("lag: steps from the past step to the forecast step")
+    axis.set(xlim=(lag[-1] + 0.5, 0.5), xlabel="lag: steps from the past step to the forecast step")
     repeats = axis.twinx()
     repeats.plot(lag, explanation.autocorrelation[1:, target], color=GREY, linewidth=1, label="autocorrelation")
     repeats.set_ylim(-1.05, 1.05)

@@ -103,8 +103,7 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
 
 def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     """A metric along the horizon, a line per model, the first one in front."""
-    figure, axes = stacked(1)
-    axis = axes[0]
+    figure, (axis,) = stacked(1)
     for k, (model, line) in enumerate(values.items()):
         steps = np.arange(1, len(line) + 1)
         axis.plot(
@@ -114,8 +113,7 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     lines = np.array(list(values.values()))
     if np.isfinite(lines).any() and np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
         axis.set_yscale("log")
-    axis.set_xlabel("horizon step")
-    axis.set_ylabel(metric)
+    axis.set(xlabel="horizon step", ylabel=metric)
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6, loc="outside lower left")
     save(figure, path)
 

@@ -20,7 +20,6 @@ def start(
 
     What lies in the current folder is never imported by mistake (-P).
 
-    module: dotted name.
     out, err: files for its output; it is thrown away where none are given.
     env: variables that differ from ours.
     """

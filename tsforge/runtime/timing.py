@@ -27,7 +27,10 @@ def rounds(
         for name, work in works.items():
             begin = time.perf_counter()
             work()
-            _wait(device)
+            if device == "cuda":
+                import torch
+
+                torch.cuda.synchronize()
             seconds[name].append(time.perf_counter() - begin)
         if time.perf_counter() - start > limit:
             break
@@ -35,18 +38,5 @@ def rounds(
 
 
 def best(work: Callable[[], object], count: int, *, device: str = "cpu", limit: float = math.inf) -> float:
-    """Seconds of the fastest of several times, which a busy machine disturbs least.
-
-    count: times.
-    device: on "cuda" the work ends when the GPU has done what was asked of it.
-    limit: seconds after which it is not done again.
-    """
+    """Seconds of the fastest of several `rounds` of a piece of work, which a busy machine disturbs least."""
     return min(rounds({"": work}, count, device=device, limit=limit)[""])
-
-
-def _wait(device: str) -> None:
-    """Until a GPU has done what was asked of it."""
-    if device == "cuda":
-        import torch
-
-        torch.cuda.synchronize()

@@ -22,6 +22,7 @@ from tsforge.sweeping.space import Space, space
 
 LATENCY, PARAMETERS = "latency", "parameters"
 FILE = "sweep.json"
+ROUNDS = 20  # reports of a training: what pruners count by, however long it is
 _UNITS = ("model.scaling", "model.head.")  # what changes the units or the kind of the loss
 
 
@@ -122,12 +123,16 @@ class Plan(Config):
         return space(self.bases, self.space)
 
     @property
+    def first(self) -> Experiment:
+        """Of the bases the first, whose data and seed are those of all."""
+        return next(iter(self.bases.values()))
+
+    @property
     def title(self) -> str:
         """The study's name, else as "lstm-gru-demand-h48"; a folder can have it."""
-        first = next(iter(self.bases.values()))
         kinds = "-".join(self.bases) if len(self.bases) <= 4 else f"{len(self.bases)}-models"
-        rest = first.model_copy(update={"name": None}).title.removeprefix(first.model.kind)
-        return re.sub(r"[^\w.-]+", "_", self.sweep.study or first.name or kinds + rest)
+        rest = self.first.model_copy(update={"name": None}).title.removeprefix(self.first.model.kind)
+        return re.sub(r"[^\w.-]+", "_", self.sweep.study or self.first.name or kinds + rest)
 
     def decisive(self) -> dict[str, Any]:
         """By path, everything that a trial's value depends on: what two starts of one study must share."""
@@ -146,9 +151,6 @@ class Plan(Config):
     def write(self, folder: Path) -> None:
         """As a file that `load` takes back."""
         files.write(folder / FILE, self.json_text())
-
-
-ROUNDS = 20  # reports of a training: what pruners count by, however long it is
 
 
 def load(folder: Path) -> Plan:
@@ -176,11 +178,8 @@ def plan(
     sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
     first = single(build(overrides, file), "a sweep")
     overrides = overrides | {"ensemble": 1}
-    names = sweep.models or (first.model.kind,)
-    bases = {}
-    for name in names:
-        same = name == first.model.kind
-        bases[name] = first if same else build(overrides | {"model.kind": name}, file)
+    own = first.model.kind
+    bases = {n: first if n == own else build(overrides | {"model.kind": n}, file) for n in sweep.models or (own,)}
     asked = _flat(tables["space"])
     varied = {s.path for s in space(bases, asked).settings}
     asked |= {path: value for path, value in overrides.items() if path in varied}
@@ -193,8 +192,7 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
     ranges: of the space, by dotted path: an expression, a list of choices, or a value.
     """
     experiment = single(experiment, "a sweep")
-    names = sweep.models or (experiment.model.kind,)
-    bases = dict.fromkeys(names, experiment)
+    bases = dict.fromkeys(sweep.models or (experiment.model.kind,), experiment)
     for name in bases.keys() - {experiment.model.kind}:
         bases[name] = experiment.model_copy(update={"model": build({"model.kind": name}).model})
     return checked(Plan(bases=bases, space=_flat(ranges), sweep=sweep))
@@ -209,18 +207,14 @@ def checked(plan: Plan) -> Plan:
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:
         if setting.path.startswith(_UNITS) and (compares_losses or "val/loss" in sweep.objectives):
-            raise ConfigError(
-                f"{setting.name} changes the units of the loss, by which trials are "
-                + ("compared" if "val/loss" in sweep.objectives else "pruned"),
-                "fix it, or take sweep.pruner=none and an objective such as val/mase",
-            )
+            use = "compared" if "val/loss" in sweep.objectives else "pruned"
+            text = f"{setting.name} changes the units of the loss, by which trials are {use}"
+            raise ConfigError(text, "fix it, or take sweep.pruner=none and an objective such as val/mase")
     if sweep.pruner == "wilcoxon" and (sweep.folds < 2 or len(sweep.objectives) > 1):
         raise ConfigError("the Wilcoxon pruner compares one objective over folds", "add sweep.folds=8, or take another")
     if sweep.sampler in ("gp", "cmaes") and len(plan.bases) > 1:
-        raise ConfigError(
-            f"the sampler {sweep.sampler} knows no conditional settings, which several models have",
-            "take sweep.sampler=tpe, or one model",
-        )
+        text = f"the sampler {sweep.sampler} knows no conditional settings, which several models have"
+        raise ConfigError(text, "take sweep.sampler=tpe, or one model")
     if sweep.address is not None and sweep.engine != "ray":
         raise ConfigError("an address is that of a Ray cluster", "add sweep.engine=ray")
     if not varied and len(plan.bases) == 1:

@@ -34,11 +34,9 @@ def serving(place: Place) -> Iterator[str]:
     try:
         import optuna_dashboard  # type: ignore[import-untyped]
     except ImportError:
-        raise ConfigError(
-            "the dashboard needs a package that is missing", "in a checkout: pip install '.[dashboard]'"
-        ) from None
-    app = optuna_dashboard.wsgi(storage(place))
-    server = _listening(app)
+        text = "the dashboard needs a package that is missing"
+        raise ConfigError(text, "in a checkout: pip install '.[dashboard]'") from None
+    server = _listening(optuna_dashboard.wsgi(storage(place)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://{HOST}:{server.server_port}/dashboard/"

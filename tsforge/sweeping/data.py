@@ -30,12 +30,10 @@ class SweepData:
     @classmethod
     def read(cls, plan: Plan) -> SweepData:
         """The data that the plan's experiments name. Raises DataError where they are others than at the start."""
-        base = next(iter(plan.bases.values()))
-        _, panel = datasets.read(base.data, None)
+        _, panel = datasets.read(plan.first.data, None)
         if plan.digest and panel.digest() != plan.digest:
-            raise DataError(
-                f"{base.data.path} has changed since the sweep began", "name another `out` for another sweep"
-            )
+            text = f"{plan.first.data.path} has changed since the sweep began"
+            raise DataError(text, "name another `out` for another sweep")
         return cls(panel, plan.sweep.folds)
 
     def datasets(self, experiment: Experiment) -> list[Dataset]:
@@ -61,9 +59,8 @@ class SweepData:
             except DataError as problem:
                 if k == 0:
                     raise
-                raise ConfigError(
-                    f"the data are too short for {self.folds} folds: {problem.message}", f"ask for sweep.folds={k}"
-                ) from None
+                text = f"the data are too short for {self.folds} folds: {problem.message}"
+                raise ConfigError(text, f"ask for sweep.folds={k}") from None
         return folds
 
 

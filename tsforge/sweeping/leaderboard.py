@@ -77,8 +77,7 @@ def _row(trial: FrozenTrial, plan: Plan) -> Row:
 def chosen(rows: Sequence[Row], count: int) -> list[Row]:
     """Those worth fitting again: the best, of several objectives those of the front."""
     good = [r for r in rows if r.good]
-    front = [r for r in good if r.front]
-    return (front or good)[:count]
+    return ([r for r in good if r.front] or good)[:count]
 
 
 def header(plan: Plan) -> list[str]:

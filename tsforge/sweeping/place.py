@@ -37,11 +37,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a sweep works with.
+    """What a sweep works with: a folder for everything that is written, and the place of its study.
 
-    folder: for everything that is written.
-    url: of the study's server; None for a journal in the folder.
-    heartbeat: seconds between signs of life at `url`.
     threads: that each worker computes with; None for its share of the cores.
     """
 

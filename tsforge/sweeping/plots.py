@@ -129,9 +129,8 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
         for y, (_, text) in zip(_scaled(ticks, positions), marks, strict=True):
             axis.annotate(text, (x, y), fontsize=8, xytext=(4, 3), textcoords="offset points", color=GREY, zorder=5)
     for i, line in reversed(list(enumerate(np.stack(lines, axis=1)))):
-        axis.plot(
-            line, color=ORANGE if i < top else PALE, linewidth=1.6 if i < top else 0.8, zorder=3 if i < top else 2
-        )
+        colour, width, order = (ORANGE, 1.6, 3) if i < top else (PALE, 0.8, 2)
+        axis.plot(line, color=colour, linewidth=width, zorder=order)
     axis.set_xticks(range(len(columns)), list(columns), fontsize=8)
     axis.set_ylim(-0.05, 1.08)
     save(figure, path)
@@ -147,9 +146,8 @@ def _pareto(good: Sequence[Row], plan: Plan, path: Path) -> None:
     x, y = [r.values[1] for r in front], [r.values[0] for r in front]
     axis.plot(x, y, color=ORANGE, marker="o", markersize=5, linewidth=1.2, label="Pareto front")
     for r in front[:MOST]:
-        axis.annotate(
-            f"{r.number} {r.model}", (r.values[1], r.values[0]), fontsize=7, xytext=(4, 4), textcoords="offset points"
-        )
+        place = (r.values[1], r.values[0])
+        axis.annotate(f"{r.number} {r.model}", place, fontsize=7, xytext=(4, 4), textcoords="offset points")
     axis.set_xlabel(plan.sweep.objectives[1] + (" (ms)" if plan.sweep.objectives[1] == "latency" else ""))
     axis.set_ylabel(plan.sweep.objectives[0])
     axis.legend(frameon=False, fontsize=9)

@@ -62,8 +62,7 @@ class TrialRecorder:
         uri, experiment = (record.uri, record.experiment) if record else (None, None)
         self.tracker = Tracker(uri, experiment, on=record is not None)
         self.parent = _Parent(record.name, record.key) if record else None
-        base = next(iter(plan.bases.values()))
-        self._tags = tags("trial", RunOptions(), base.model.kind) if record else {}
+        self._tags = tags("trial", RunOptions(), plan.first.model.kind) if record else {}
 
     @contextlib.contextmanager
     def trial(self, number: int, experiment: Experiment) -> Iterator[TrialRun]:
@@ -77,20 +76,17 @@ class TrialRecorder:
 @contextlib.contextmanager
 def sweep(tracker: Tracker, plan: Plan, options: RunOptions) -> Iterator[journal.Run]:
     """The run that all trials are shown under."""
-    first = next(iter(plan.bases.values()))
     settings = {f"sweep.{k}": v for k, v in plan.sweep.model_dump(mode="json", exclude_none=True).items()}
     ranges = {f"space.{s.name.replace('/', '.')}": s.text for s in plan.search_space.settings}
-    data = {k: v for k, v in first.flat().items() if k.startswith("data.")}
-    name, sweep_tags = f"sweep-{plan.title}", tags("sweep", options, first.model.kind)
+    data = {k: v for k, v in plan.first.flat().items() if k.startswith("data.")}
+    name, sweep_tags = f"sweep-{plan.title}", tags("sweep", options, plan.first.model.kind)
     with tracker.run(name, data | settings | ranges, sweep_tags, options.parent) as run:
         yield run
 
 
 def record_for(tracker: Tracker, run: journal.Run) -> Record | None:
     """What a worker is told of the run."""
-    if run.folder is None:
-        return None
-    return Record(tracker.uri, tracker.experiment, run.name, run.key)
+    return None if run.folder is None else Record(tracker.uri, tracker.experiment, run.name, run.key)
 
 
 def finished(run: journal.Run, folder: Path, rows: list[Row], plan: Plan) -> None:

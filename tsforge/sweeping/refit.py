@@ -83,7 +83,7 @@ def queue(folder: Path, rows: Sequence[Row], plan: Plan) -> int:
     wanted = {row.name: plan.search_space.experiment(row.params) for row in leaderboard.chosen(rows, plan.sweep.refit)}
     default = next((row for row in rows if row.default and row.good), None)
     if default is None:
-        wanted[DEFAULT] = next(iter(plan.bases.values()))
+        wanted[DEFAULT] = plan.first
     elif default.name not in wanted:
         wanted[DEFAULT] = plan.search_space.experiment(default.params)
     queued = [{k: t.user_attrs.get(k) for k in ("name", "seed", "text")} for t in study.get_trials(deepcopy=False)]

@@ -1,12 +1,11 @@
-"""A sweep's report: the leaderboard, what was fitted again, and its scores on the test part; as tables and files."""
+"""A sweep's report: the leaderboard, what was fitted again, and its scores on the test part; as tables and texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean, stdev
 
-from tsforge.runtime import files, numbers, tables
+from tsforge.runtime import numbers, tables
 from tsforge.sweeping import refit
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import SHOWN, Row, cells, header
@@ -65,11 +64,3 @@ def as_markdown(rows: Sequence[Row], plan: Plan, candidates: Sequence[Candidate]
         note = "Forecast once, at the end, by the models of every seed; mean ± standard deviation."
         lines += ["", "## Test part", "", note, "", *tables.markdown(head, scores)]
     return "\n".join(lines) + "\n"
-
-
-def write(
-    rows: Sequence[Row], plan: Plan, folder: Path, candidates: Sequence[Candidate], default: Candidate | None
-) -> None:
-    """leaderboard.csv and leaderboard.md."""
-    files.write(folder / "leaderboard.csv", as_csv(rows))
-    files.write(folder / "leaderboard.md", as_markdown(rows, plan, candidates, default))

@@ -12,6 +12,7 @@ from tsforge.config import parse
 from tsforge.data import dataset as datasets
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
+from tsforge.runtime import files
 from tsforge.settings import override
 from tsforge.sweeping import leaderboard, plots, recording, refit, report, trials
 from tsforge.sweeping.config import Plan, SweepConfig, of_experiment, plan
@@ -173,10 +174,8 @@ def _search(study: Study, plan: Plan, workspace: Workspace, record: Record | Non
         progress("search", tally, total)
         if tally.failed >= FAILURES and tally.failed == tally.finished:
             last = [t for t in trials.counted(history) if t.state.name == "FAIL"][-1]
-            raise TrainingError(
-                f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}",
-                f"read {workspace.folder / 'logs'}, mend it, and name another `out`",
-            )
+            text = f"the first {tally.failed} trials failed, the last: {last.user_attrs.get(trials.REASON, 'it died')}"
+            raise TrainingError(text, f"read {workspace.folder / 'logs'}, mend it, and name another `out`")
 
     return _work(study, plan, job, look)
 
@@ -230,7 +229,9 @@ def _write(study: Study, results: Sweep) -> None:
     """The results as files; what a person stops here has been written before or will be by the next start."""
     if not results.rows:
         return
-    report.write(results.rows, results.plan, results.folder, results.candidates, results.default)
+    markdown = report.as_markdown(results.rows, results.plan, results.candidates, results.default)
+    files.write(results.folder / "leaderboard.csv", report.as_csv(results.rows))
+    files.write(results.folder / "leaderboard.md", markdown)
     if results.best is not None:
         (results.folder / "best.toml").write_text(results.best.toml(), encoding="utf-8")
     plots.draw(study, results.rows, results.plan, results.folder / "plots")

@@ -35,7 +35,7 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class PastTrial:
     """Answers a space with the values that a trial once had."""
 
     params: Mapping[str, Any]
@@ -52,10 +52,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Setting:
-    """A dotted path with its values.
-
-    model: the architecture that alone has it; None where all share it.
-    """
+    """A dotted path with its values, and the architecture that alone has it; None where all share it."""
 
     path: str
     values: Range | Choice
@@ -102,11 +99,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep searches.
-
-    bases: the experiment that each architecture starts from, by name.
-    settings: what varies, or is fixed.
-    """
+    """What a sweep searches: by architecture the experiment that it starts from, and what varies or is fixed."""
 
     bases: Mapping[str, Experiment]
     settings: tuple[Setting, ...]
@@ -123,7 +116,7 @@ class Space:
 
     def experiment(self, params: Mapping[str, Any]) -> Experiment:
         """The experiment of a trial."""
-        return self.suggest(Recorded(params))
+        return self.suggest(PastTrial(params))
 
     def defaults(self, model: str) -> dict[str, Any]:
         """The values by name with which an architecture starts, so far as they lie in the space."""
@@ -199,7 +192,6 @@ def _leaves(experiment: Experiment) -> list[str]:
 def read(name: str, value: Any, model: str, bases: Mapping[str, Experiment]) -> Range | Choice:
     """The range that an expression, a list of choices or a value stands for.
 
-    name: of the setting.
     model: whose default says whether numbers are whole.
     """
     if isinstance(value, list | tuple):

@@ -97,10 +97,7 @@ def storage(place: Place) -> BaseStorage:
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
-    """A sampler by name.
-
-    seed: another one in every worker and at every start, or all would draw the same.
-    """
+    """A sampler by name; its seed is another one in every worker and at every start, or all would draw the same."""
     from importlib.metadata import PackageNotFoundError, version
 
     from optuna import samplers
@@ -152,12 +149,10 @@ def agree(study: Study, plan: Plan) -> None:
         return
     differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k) != now.get(k)]
     if differing:
-        name = differing[0]
-        raise ConfigError(
-            f"the study {study.study_name} holds trials of something else: {name} was {before.get(name)}, "
-            f"is {now.get(name)}" + (f"; {len(differing) - 1} more differ" if len(differing) > 1 else ""),
-            "repeat the first command, or name another `out` (or sweep.study)",
-        )
+        name, *others = differing
+        text = f"the study {study.study_name} holds trials of something else: {name} was {before.get(name)}, "
+        text += f"is {now.get(name)}" + (f"; {len(others)} more differ" if others else "")
+        raise ConfigError(text, "repeat the first command, or name another `out` (or sweep.study)")
 
 
 def begin_with(study: Study, plan: Plan) -> None:

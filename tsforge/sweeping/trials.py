@@ -63,7 +63,6 @@ def begin(study: Study, place: Place, total: int, like: dict[str, Any] | None = 
 
     Where the workers are on one machine they take turns here; elsewhere one that is too many gives its trial back.
 
-    total: of the study.
     like: settings that the trial is to have; with them there is none while others wait for whoever is free.
     """
     from optuna.trial import TrialState

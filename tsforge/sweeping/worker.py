@@ -141,9 +141,8 @@ def _evaluate(
 
 def _seed(job: Job, plan: Plan, count: int) -> int:
     """Of the sampler: the plan's, made another one for each worker, start and machine, or all would draw the same."""
-    seed = next(iter(plan.bases.values())).seed
     machine = zlib.crc32(socket.gethostname().encode()) if job.url else 0
-    return (1_000_003 * seed + 1_009 * count + job.index + machine) % 2**32
+    return (1_000_003 * plan.first.seed + 1_009 * count + job.index + machine) % 2**32
 
 
 @contextlib.contextmanager

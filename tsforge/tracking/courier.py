@@ -17,7 +17,6 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 from tsforge.tracking import journal, store
 from tsforge.tracking.delivery import Delivered, Delivery
@@ -68,7 +67,8 @@ def main() -> None:
             failed |= progress.problem is not None
             if progress != last.get(folder):
                 last[folder] = progress
-                _report(reports, folder, progress)
+                with contextlib.suppress(BrokenPipeError):
+                    print(json.dumps({"folder": str(folder), **asdict(progress)}), file=reports, flush=True)
         left = _open(inbox.folders, last)
         patience = AWAY if failed and not _local(left) else BUSY
         if closing and (not left or time.monotonic() > end + patience):
@@ -100,11 +100,6 @@ def _step_back() -> None:
 
 def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:
     return [folder for folder in folders if folder not in last or not last[folder].done]
-
-
-def _report(reports: TextIO, folder: Path, progress: Delivered) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        print(json.dumps({"folder": str(folder), **asdict(progress)}), file=reports, flush=True)
 
 
 if __name__ == "__main__":

@@ -115,8 +115,7 @@ class Delivery:
             now = _send(client, folder, now, points)
             points = []
             if event:
-                now = replace(_deliver_allowed(client, folder, now, event), offset=end)
-                _note(folder, now)
+                now = _note(folder, replace(_deliver_allowed(client, folder, now, event), offset=end))
         return _send(client, folder, now, points)
 
     def _begin(self, folder: Path, start: Event, now: Delivered) -> Delivered:
@@ -129,9 +128,7 @@ class Delivery:
             parent = _parent_tag(client, experiment, folder, start.get("parent"))
             tags = start["tags"] | {_TAG: start["journal"]} | parent
             run = client.create_run(experiment, start["at"], tags, start["name"]).info.run_id
-        now = replace(now, uri=start["uri"], experiment=experiment, run=run)
-        _note(folder, now)
-        return now
+        return _note(folder, replace(now, uri=start["uri"], experiment=experiment, run=run))
 
     def _client(self, uri: str) -> Any:
         if uri not in self._clients:
@@ -179,9 +176,7 @@ def _send(client: Any, folder: Path, now: Delivered, points: list[tuple[Event, i
         for event, _ in points
         for name, value in event["metrics"].items()
     ]
-    now = replace(_log(client, now, "metrics", metrics), offset=points[-1][1])
-    _note(folder, now)
-    return now
+    return _note(folder, replace(_log(client, now, "metrics", metrics), offset=points[-1][1]))
 
 
 def _log(client: Any, now: Delivered, kind: str, values: Sequence[Any]) -> Delivered:
@@ -269,13 +264,13 @@ def _model(client: Any, folder: Path, now: Delivered, event: Event, source: Path
     assert now.experiment is not None
     if model is None:
         model = registry.record(client, now.experiment, run, lambda into: export.export(source, into))
-        now = replace(now, model=model)
-        _note(folder, now)
+        now = _note(folder, replace(now, model=model))
     if event["register"]:
         version = registry.register(client, event["register"], model, run, event["alias"])
         now = replace(now, version=f"{event['register']}/{version}")
     return now
 
 
-def _note(folder: Path, now: Delivered) -> None:
+def _note(folder: Path, now: Delivered) -> Delivered:
     files.write(folder / journal.STATE, json.dumps(asdict(now)))
+    return now

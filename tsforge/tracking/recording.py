@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,14 +46,9 @@ class RunOptions:
 
 
 def fit(
-    experiment: Experiment,
-    dataset: Dataset,
-    folder: Path,
-    tracker: Tracker,
-    *,
-    options: RunOptions | None = None,
+    experiment: Experiment, dataset: Dataset, folder: Path, tracker: Tracker, *, options: RunOptions | None = None,
     report: Report | None = None,
-) -> tuple[fitting.Fit, Run]:
+) -> tuple[fitting.Fit, Run]:  # fmt: skip
     """Train, save the model directory, and record it all while it happens.
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
@@ -70,7 +65,8 @@ def finish(
 ) -> tuple[fitting.Fit, Run]:
     """Score and record a model that was trained before, and save its directory."""
     with _run(trained.experiment, dataset, tracker, options) as run:
-        _replay(run, trained.rounds)
+        for event in trained.rounds:
+            _record(run, event)
         return _save(fitting.score(trained, model, dataset), run, folder, options), run
 
 
@@ -86,8 +82,11 @@ def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, options: Ru
 
 def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> fitting.Fit:
     """Save the model directory and record it, with its scores, curves and pictures."""
-    if result.standings:
-        _chosen(run, result)
+    if result.standings:  # the experiment that repeats what a tournament chose, in place of the first one
+        run.text("experiment.toml", result.model.experiment.toml())
+        for event in result.rounds:
+            _record(run, event)
+        run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
     fitting.save(result, folder)
     _fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
@@ -95,24 +94,8 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
     return result
 
 
-def _replay(run: Run, rounds: Sequence[Round]) -> None:
-    """Record the losses of earlier validations."""
-    for event in rounds:
-        _record(run, event)
-
-
-def _chosen(run: Run, result: fitting.Fit) -> None:
-    """Record what a tournament chose: the experiment that repeats it, in place of the first one, and its losses."""
-    run.text("experiment.toml", result.model.experiment.toml())
-    _replay(run, result.rounds)
-    run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
-
-
 class Recorder(ExitStack):
-    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none.
-
-    command: the line that makes it again.
-    """
+    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none."""
 
     def __init__(self, tracker: Tracker, command: str) -> None:
         super().__init__()

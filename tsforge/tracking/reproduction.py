@@ -61,7 +61,7 @@ def reproduce(
     uri: the store; MLFLOW_TRACKING_URI or mlflow.db in this folder where None.
     tracker: records the second time too, with a tag that names the first.
     report: called with the events of the fit.
-    Computed with as many threads as then, on which the last digits depend.
+    Computed with as many threads as then: sums are rounded differently with another number.
     Raises TrackingError for a run that says too little, DataError where the data is not the recorded data.
     """
     client = store.reading(store.address(uri))
@@ -76,7 +76,6 @@ def reproduce(
     recorded = runs.dataset(client, run)
     source = data if data is not None else _source(run, recorded)
     _warn(run)
-    # As many threads as then: sums are rounded differently with another number.
     with threads(int(run.tags.get("hardware.threads", torch.get_num_threads()))):
         if kind == "fit":
             dataset = fitting.prepare(experiment, source)
@@ -117,20 +116,17 @@ def _source(run: Recorded, recorded: dict[str, str]) -> str:
     place = recorded.get("source", recording.MEMORY)
     if place == recording.MEMORY or not Path(place).exists():
         where = "it was in memory" if place == recording.MEMORY else place
-        raise DataError(
-            f"run {run.name}: its data is not at hand ({where})", "name it: tsforge runs reproduce RUN DATA"
-        )
+        text = f"run {run.name}: its data is not at hand ({where})"
+        raise DataError(text, "name it: tsforge runs reproduce RUN DATA")
     return place
 
 
 def _check(panel: Panel, recorded: dict[str, str], run: Recorded) -> None:
     """Raises DataError for other data than the recorded."""
     if recorded and panel.digest() != recorded["digest"]:
-        raise DataError(
-            f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}, recorded is "
-            f"{recorded['digest']} of {recorded['name']}",
-            "name the file as it was: tsforge runs reproduce RUN DATA",
-        )
+        text = f"{panel.name}: not the data of run {run.name}: its digest is {panel.digest()}"
+        text += f", recorded is {recorded['digest']} of {recorded['name']}"
+        raise DataError(text, "name the file as it was: tsforge runs reproduce RUN DATA")
 
 
 def _warn(run: Recorded) -> None:

@@ -73,9 +73,8 @@ def text(client: Any, run: Recorded, name: str) -> str:
         try:
             path = Path(client.download_artifacts(run.id, name, place))
         except Exception as problem:
-            raise TrackingError(
-                f"run {run.name}: has no {name}: {store.reason(problem)}", "choose another run"
-            ) from None
+            text = f"run {run.name}: has no {name}: {store.reason(problem)}"
+            raise TrackingError(text, "choose another run") from None
         return path.read_text(encoding="utf-8")
 
 

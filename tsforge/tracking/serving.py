@@ -42,10 +42,8 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         try:
             check_names(params or {})
             if not isinstance(model_input, pd.DataFrame):
-                raise DataError(
-                    f"a table cannot be read from {type(model_input).__name__}",
-                    "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame",
-                )
+                hint = "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame"
+                raise DataError(f"a table cannot be read from {type(model_input).__name__}", hint)
             return tidy.plain(prediction.predict(self.model, model_input, **(params or {})).frame)
         except TsforgeError as problem:
             raise _status_400(problem) from problem
@@ -135,10 +133,8 @@ def serve(folder: Path, listening: Listening, ready: Callable[[], None]) -> None
         )  # fmt: skip
     except SystemExit as problem:
         if problem.code:
-            raise ConfigError(
-                f"the server could not be started on {listening.host} port {listening.port}",
-                "see above; or choose another `port`",
-            ) from None
+            text = f"the server could not be started on {listening.host} port {listening.port}"
+            raise ConfigError(text, "see above; or choose another `port`") from None
     finally:
         done.set()
 

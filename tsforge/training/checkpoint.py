@@ -10,7 +10,6 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from tsforge.runtime import files
 from tsforge.training.monitor import State
@@ -36,11 +35,12 @@ class Checkpoint:
 
     def write(self, state: State) -> None:
         """Whole or not at all; a disk that is full is no reason to stop training."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
+        # Copies: the format demands memory of its own for each.
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.tensors.items()}
         facts = {"tsforge": __version__, "meaning": self.meaning, "facts": json.dumps(state.facts)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(self.path, save(_apart(tensors), facts))
+            files.write(self.path, save(tensors, facts))
         except OSError as problem:
             log.warning("no checkpoint: %s cannot be written: %s", self.path, problem.strerror)
 
@@ -61,13 +61,3 @@ class Checkpoint:
     def remove(self) -> None:
         """Once nobody will go on with it."""
         self.path.unlink(missing_ok=True)
-
-
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """With memory of its own for each, as the format demands."""
-    seen: set[int] = set()
-    apart = {}
-    for name, value in tensors.items():
-        apart[name] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
-    return apart

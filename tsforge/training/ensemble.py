@@ -21,8 +21,6 @@ from tsforge.training.loop import Trained, planned_steps
 
 log = logging.getLogger("tsforge")
 
-CUT_SHORT = (Stop.INTERRUPT, Stop.DIVERGED, Stop.TIME)  # why a member ended that is worth saying of all
-
 
 def train(
     experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
@@ -41,12 +39,9 @@ def train(
 
 
 def _train(
-    experiment: Experiment,
-    parts: Sequence[Experiment],
-    dataset: Dataset,
-    report: Report | None,
+    experiment: Experiment, parts: Sequence[Experiment], dataset: Dataset, report: Report | None,
     checkpoint: Checkpoint | None = None,
-) -> Trained:
+) -> Trained:  # fmt: skip
     """The members in turn; of those that were finished, the network that they make together."""
     if not composed(experiment):
         return replace(single.train(parts[0], dataset, report, checkpoint), experiment=experiment)
@@ -64,8 +59,9 @@ def _train(
 
 
 def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Report | None) -> Trained:
-    """Train the same networks on validation windows too, for the steps that were best."""
-    parts = [_settled(part, _best(first, k + 1)) for k, part in enumerate(members(experiment))]
+    """Train the same networks on validation windows too, for the steps that were best: nothing is left to choose."""
+    settled = {"validations": 1, "max_time": None}
+    parts = [part.with_train(settled | {"until": _best(first, k + 1)}) for k, part in enumerate(members(experiment))]
     try:
         second = _train(experiment, parts, widened(dataset), report)
     except KeyboardInterrupt:
@@ -73,9 +69,9 @@ def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Rep
     if second is None or second.stop == Stop.INTERRUPT:
         log.warning("stopped by Ctrl-C: the networks are those trained without the validation windows")
         return replace(first, stop=Stop.INTERRUPT)
-    seconds = first.seconds + second.seconds
     return replace(
-        first, experiment=second.experiment, network=second.network, seconds=seconds, unseen=first.network
+        first, experiment=second.experiment, network=second.network, unseen=first.network,
+        seconds=first.seconds + second.seconds,
     )  # fmt: skip
 
 
@@ -83,11 +79,6 @@ def _best(first: Trained, member: int) -> int:
     """The step whose weights were kept."""
     rounds = [r for r in first.rounds if r.member == member]
     return max((r.step for r in rounds if r.best), default=rounds[-1].step)
-
-
-def _settled(part: Experiment, steps: int) -> Experiment:
-    """With nothing left to choose: so many steps, and the weights after the last one."""
-    return part.with_train({"until": steps, "validations": 1, "max_time": None})
 
 
 def composed(experiment: Experiment) -> bool:
@@ -107,11 +98,8 @@ def alone(experiment: Experiment, member: Member) -> Experiment:
     """A member of a blend as an experiment of its own."""
     train = {"max_steps": member.steps, "until": member.until}
     given = {name: value for name, value in train.items() if value is not None}
-    update = {
-        "model": member.model, "train": experiment.train.model_copy(update=given),
-        "seed": experiment.seed if member.seed is None else member.seed,
-    }  # fmt: skip
-    return experiment.model_copy(update=update)
+    seed = experiment.seed if member.seed is None else member.seed
+    return experiment.with_train(given).model_copy(update={"model": member.model, "seed": seed})
 
 
 def shortened(experiment: Experiment, count: int) -> Experiment:
@@ -168,4 +156,4 @@ def _stop(finished: Sequence[Trained]) -> Stop:
     """Why training ended: what cut a member short, else how the last network did."""
     stops = [trained.stop for trained in finished]
     ended = next((stop for stop in reversed(stops) if stop != Stop.LEARNED), Stop.LEARNED)
-    return next((why for why in CUT_SHORT if why in stops), ended)
+    return next((why for why in (Stop.INTERRUPT, Stop.DIVERGED, Stop.TIME) if why in stops), ended)

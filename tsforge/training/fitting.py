@@ -21,7 +21,7 @@ from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting
-from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
+from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
@@ -112,22 +112,17 @@ def fit(
     Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
     dataset = prepare(experiment, data)
-    folder = Path(out) if out is not None else None
-    if folder is not None:
-        directory.check_target(folder)
+    if out is not None:
+        directory.check_target(Path(out))
     trained = train(experiment, dataset, report)
     fitted = score(trained, calibrate(trained, dataset), dataset)
-    if folder is not None:
-        save(fitted, folder)
+    if out is not None:
+        save(fitted, Path(out))
     return fitted
 
 
 def prepare(experiment: Experiment, data: Any = None) -> Dataset:
-    """The windows of an experiment, with no more of them to test than it takes to tell how good a model is.
-
-    data: path, pandas or Polars frame; the experiment's data.path where None.
-    Raises TsforgeError for what the user can fix.
-    """
+    """The windows of an experiment, with no more of them to test than it takes to tell how good a model is."""
     dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
     return replace(dataset, parts=thin_test(dataset.parts))
 
@@ -153,44 +148,30 @@ def train(
 def calibrate(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with its intervals corrected on the validation windows."""
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
-    return Model(trained.experiment, _facts(dataset), trained.network, corrections)
+    panel = dataset.panel
+    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    facts = DataFacts(
+        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
+        source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
+        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)},
+    )  # fmt: skip
+    return Model(trained.experiment, facts, trained.network, corrections)
 
 
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
-    baselines, outcomes = _scored(model, dataset)
-    model = replace(model, baselines=baselines)
-    for network in (model.network, *(network for network, _ in baselines.values())):
-        network.cpu()  # where they are kept and predict from
-    return Fit(model, dataset, trained, outcomes)
-
-
-def _facts(dataset: Dataset) -> DataFacts:
-    panel = dataset.panel
-    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
-    seen = {panel.key(i): int(stop) for i, stop in enumerate(stops)}
-    return DataFacts(
-        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
-        source=dataset.config.path or "", series=len(panel),
-        rows=int(panel.lengths.sum()), seen=seen,
-    )  # fmt: skip
-
-
-def _scored(model: Model, dataset: Dataset) -> tuple[Baselines, dict[str, Outcome]]:
-    """The baselines that were fitted beside the model, and the test windows as forecast by it and by them."""
-    test = dataset.parts.test
-    if not len(test):
-        return {}, {}
-    kind: str = model.experiment.model.kind
-    others = forecasting.baselines([name for name in forecasting.BASELINES if name != kind], dataset)
+    test, kind = dataset.parts.test, model.experiment.model.kind
+    others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: Forecaster(Reader(model.network, dataset.source), model.calibration)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items()}
+    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
     baselines = {
         name: (other.reader.network, other.calibration)
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }
-    return baselines, outcomes
+    for network in (model.network, *(network for network, _ in baselines.values())):
+        network.cpu()  # where they are kept and predict from
+    return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
 
 
 def save(fitted: Fit, folder: Path) -> None:

@@ -69,29 +69,19 @@ class _Average:
 class Learner(pl.LightningModule):  # type: ignore[misc]
     """AdamW on the forecast's own loss, with clipped gradients and a rate per step.
 
-    `begin`, `loss`, `before_step`, `after_step`, `begin_validation`, `judge` and `end_validation` are one training; who
-    calls them is Lightning's loop, through the hooks below them, or `stacked`, for several trainings side by side.
-    Clipping, the rate and the monitor are called from here and not through the Trainer's own clipping, schedulers and
-    callbacks, which together cost more a step than a small network does.
+    The methods from `begin` to `end_validation` are one training. Lightning's loop calls them, through the hooks at the
+    end, or `stacked`, for several trainings side by side. Clipping, the rate and the monitor are called from here: the
+    Trainer's own clipping, schedulers and callbacks together cost more a step than a small network does.
 
-    network: what is trained.
-    monitor: who judges it.
-    config: clip, lr, weight decay and average.
     rate: factor of the learning rate by step.
     half: whether products are computed in brain floats.
     keep: called with the state after each validation.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        monitor: Monitor,
-        config: TrainConfig,
-        rate: Callable[[int], float],
-        *,
-        half: bool = False,
-        keep: Callable[[State], None] | None = None,
-    ) -> None:
+        self, network: nn.Module, monitor: Monitor, config: TrainConfig, rate: Callable[[int], float], *,
+        half: bool = False, keep: Callable[[State], None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
         self.steps = 0  # optimiser steps so far

@@ -58,23 +58,15 @@ class Trained:
 class TrainingLoop:
     """One training from its first step to its last.
 
-    network: what is trained.
-    experiment: how.
-    dataset: the windows.
     report: called with what happens, see `events`.
     checkpoint: where its state is kept after each validation, and gone on from.
-
     steps: in all. every: steps between validations.
     """
 
     def __init__(
-        self,
-        network: Network,
-        experiment: Experiment,
-        dataset: Dataset,
-        report: Report,
+        self, network: Network, experiment: Experiment, dataset: Dataset, report: Report,
         checkpoint: Checkpoint | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
         self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed)
@@ -95,8 +87,7 @@ class TrainingLoop:
 
     def begin(self) -> None:
         """Go on from what was kept, if anything was; the random numbers are seeded before."""
-        state = self._checkpoint.read() if self._checkpoint else None
-        if state is not None:
+        if self._checkpoint is not None and (state := self._checkpoint.read()) is not None:
             self.learner.resume(state)
             self.loader.skip(self.learner.steps)
 

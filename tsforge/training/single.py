@@ -25,10 +25,7 @@ log = logging.getLogger("tsforge")
 def train(
     experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
 ) -> Trained:
-    """Train one network, or let a baseline learn. Raises TrainingError where nothing was learned.
-
-    checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with.
-    """
+    """Train one network, or let a baseline learn. Raises TrainingError where nothing was learned."""
     if isinstance(experiment.model, Baseline):
         return _learn(experiment, dataset)
     loop = begin(experiment, dataset, report, checkpoint)

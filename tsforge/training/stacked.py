@@ -60,9 +60,8 @@ def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
     """How many times as fast a step of `count` networks is side by side, measured over a few steps."""
     source = dataset.source
     batch = next(iter(WindowLoader(source, dataset.parts.train, experiment.train.batch_size)))
-    networks = [
-        cast("Network", single.untrained(experiment, dataset)).to(source.device).train() for _ in range(count)
-    ]  # fmt: skip
+    untrained = [single.untrained(experiment, dataset).to(source.device).train() for _ in range(count)]
+    networks = cast("list[Network]", untrained)
 
     def alone() -> None:
         for network in networks:

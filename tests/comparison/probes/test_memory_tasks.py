@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.comparison.probes.test_cost import config
 from tsforge.comparison.probes import memory_tasks
 from tsforge.comparison.probes.memory_tasks import Attempt, Budget
-from tsforge.model.network import Neural
-from tsforge.settings import build
-
-
-def config(kind: str, width: int = 8) -> Neural:
-    model = build({"model.kind": kind, "model.width": width}).model
-    assert isinstance(model, Neural)
-    return model
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,7 @@ EXPECTED = [v for _, v in ROWS]
 
 
 def values(source: object, target: str = "größe") -> list[float]:
-    table = load(source, target=target)
-    return table.target[:, 0].tolist()
+    return load(source, target=target).target[:, 0].tolist()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -31,15 +30,14 @@ def values(source: object, target: str = "größe") -> list[float]:
 def test_delimiters_line_ends_and_encodings(write_csv, delimiter: str, end: str, encoding: str) -> None:
     """A table from any spreadsheet reads the same, its column names included."""
     content = PLAIN.replace(",", delimiter).replace("\n", end)
-    path = write_csv(content.encode(encoding))
-    assert values(path) == EXPECTED
+    assert values(write_csv(content.encode(encoding))) == EXPECTED
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_decimal_comma(write_csv, delimiter: str) -> None:
     """1,5 must not become a text or the number 15."""
-    path = write_csv(text(f"date{delimiter}größe", [f"{d}{delimiter}{v}".replace(".", ",") for d, v in ROWS]))
-    assert values(path) == EXPECTED
+    rows = [f"{d}{delimiter}{v}".replace(".", ",") for d, v in ROWS]
+    assert values(write_csv(text(f"date{delimiter}größe", rows))) == EXPECTED
 
 
 def test_decimal_comma_first_seen_late(write_csv) -> None:
@@ -77,8 +75,7 @@ def test_parquet_pandas_polars_agree(tmp_path: Path) -> None:
     """The same rows, whichever way they come."""
     frame = pd.DataFrame({"date": pd.to_datetime([d for d, _ in ROWS]), "größe": EXPECTED})
     frame.to_parquet(tmp_path / "t.parquet")
-    sources = [frame, tmp_path / "t.parquet", pl.from_pandas(frame), pl.from_pandas(frame).lazy()]
-    for source in sources:
+    for source in (frame, tmp_path / "t.parquet", pl.from_pandas(frame), pl.from_pandas(frame).lazy()):
         table = load(source)
         assert table.target[:, 0].tolist() == EXPECTED
         assert table.schema.frequency.name == "D"
@@ -108,16 +105,12 @@ def test_sloppy_files_read(write_csv) -> None:
     rows = [f"{d},{v}" for d, v in ROWS]
     clean = text("date,y", rows)
     sloppy = [
-        clean + "\n\n   \n",
-        clean + ",\n,\n",
-        "\n\n" + clean,
+        clean + "\n\n   \n", clean + ",\n,\n", "\n\n" + clean,
         text("date , y", [r.replace(",", " , ") + "  " for r in rows]),
         text('"date","y"', [f'"{d}","{v}"' for d, v in ROWS]),
-        text(",date,y", [f"{i},{r}" for i, r in enumerate(rows)]),
-        text("date,y,", [r + "," for r in rows]),
-        text("date,y", [r + "," for r in rows]),
-        text("date,y,note", [r + ',"a\nb"' for r in rows]),
-    ]
+        text(",date,y", [f"{i},{r}" for i, r in enumerate(rows)]), text("date,y,", [r + "," for r in rows]),
+        text("date,y", [r + "," for r in rows]), text("date,y,note", [r + ',"a\nb"' for r in rows]),
+    ]  # fmt: skip
     for content in sloppy:
         table = load(write_csv(content))
         assert table.target[:, 0].tolist() == EXPECTED, content[:60]

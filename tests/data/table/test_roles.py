@@ -33,9 +33,8 @@ def test_the_usual_tables(write_csv) -> None:
 
 def test_several_columns_name_a_series(write_csv) -> None:
     """store × item: both are needed, so both are taken; a third that adds nothing is not."""
-    rows = [
-        f"{d},{s},{i},{'north' if s == 1 else 'south'},{k}" for k, d in enumerate(DAYS) for s in (1, 2) for i in (7, 8)
-    ]
+    region = {1: "north", 2: "south"}
+    rows = [f"{d},{s},{i},{region[s]},{k}" for k, d in enumerate(DAYS) for s in (1, 2) for i in (7, 8)]
     assert roles(write_csv(text("date,store,item,region,sales", rows)))[1] == ("store", "item")
 
 

@@ -70,13 +70,9 @@ def test_ids_keep_their_spelling_and_type(write_csv) -> None:
 def test_several_id_columns() -> None:
     """Pairs are series of their own: ("a", "bc") and ("ab", "c") may not run together."""
     pairs = [("a", "bc"), ("ab", "c"), ("a", "c"), ("ab", "bc")]
-    frame = pd.concat(
-        [
-            pd.DataFrame({"x": x, "z": z, "date": days(6), "y": np.arange(6.0) + 10 * i})
-            for i, (x, z) in enumerate(pairs)
-        ]
-    )
-    table = load(frame, id="x,z")
+    y = np.arange(6.0)
+    parts = [pd.DataFrame({"x": x, "z": z, "date": days(6), "y": y + 10 * i}) for i, (x, z) in enumerate(pairs)]
+    table = load(pd.concat(parts), id="x,z")
     assert list(zip(*(c.tolist() for c in table.ids), strict=True)) == pairs
     assert table.target[:, 0].tolist() == [10 * i + k for i in range(4) for k in range(6)]
     assert table.label(1) == "ab c"
@@ -95,17 +91,9 @@ def csv_rows() -> list[str]:
     return [f"{s},{d},{i}" for s in ("a", "b") for i, d in enumerate(days(12))]
 
 
-@pytest.mark.parametrize(
-    ("value", "hint"),
-    [
-        ("abc", "fix"),
-        ('"1,234"', "thousands"),
-        ("12%", "%"),
-        ("$3", "$"),
-        ('"1,5"', "decimal point"),
-        ("1.2.3", "fix"),
-    ],
-)
+@pytest.mark.parametrize(("value", "hint"), [
+    ("abc", "fix"), ('"1,234"', "thousands"), ("12%", "%"), ("$3", "$"), ('"1,5"', "decimal point"), ("1.2.3", "fix"),
+])  # fmt: skip
 def test_text_in_the_target(write_csv, value: str, hint: str) -> None:
     """Row, line and value are named, and the hint fits what was written."""
     rows = csv_rows()
@@ -146,10 +134,8 @@ def test_duplicate_times_are_named(write_csv) -> None:
     rows += [f"b,{d},5" for d in days(5)]
     path = write_csv(text("id,date,y", rows))
     error = message(path)
-    assert (
-        f"{path}: 5 duplicate times: row 25 (line 26), series b, time 2024-01-01 repeats row 13 (line 14); "
-        in error.message
-    )
+    first = "row 25 (line 26), series b, time 2024-01-01 repeats row 13 (line 14); "
+    assert f"{path}: 5 duplicate times: {first}" in error.message
     assert "row 27 (line 28), series b, time 2024-01-03 repeats row 15 (line 16)" in error.message
     assert "row 28" not in error.message
 
@@ -165,23 +151,19 @@ def test_irregular_times_are_named(write_csv) -> None:
     rows[12] = "a,2024-01-01 12:17,12"
     path = write_csv(text("id,date,y", rows))
     error = message(path, id="id")
-    assert (
-        f"{path}: irregular times: row 13 (line 14), series a, time 2024-01-01 12:17 follows 2024-01-01 11:00"
-        in error.message
-    )
+    row = "row 13 (line 14), series a, time 2024-01-01 12:17"
+    assert f"{path}: irregular times: {row} follows 2024-01-01 11:00" in error.message
     assert "data.freq" in error.hint
     named = message(path, id="id", freq="h")
-    assert "row 13 (line 14), series a, time 2024-01-01 12:17 is not on the grid of frequency h" in named.message
+    assert f"{row} is not on the grid of frequency h" in named.message
 
 
 def test_series_out_of_step() -> None:
     """Two hourly series, one at the half hour: no common grid without data.freq=30min."""
     a, b = (pd.date_range(f"2024-01-01 00:{m}", periods=9, freq="h") for m in ("00", "30"))
     frame = pd.DataFrame({"id": ["a"] * 9 + ["b"] * 9, "ds": [*a, *b], "y": range(18)})
-    assert (
-        "row 10, series b, time 2024-01-01 00:30:00 is not on the grid of frequency h (9 such rows)"
-        in message(frame).message
-    )
+    says = "row 10, series b, time 2024-01-01 00:30:00 is not on the grid of frequency h (9 such rows)"
+    assert says in message(frame).message
     assert load(frame, freq="30min").schema.frequency.name == "30min"
 
 

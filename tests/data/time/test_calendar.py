@@ -72,18 +72,15 @@ def test_named_is_inferred(name: str) -> None:
 grids = st.one_of(
     st.builds(
         lambda step, phase: Frequency(unit="us", step=step, anchor=phase % step),
-        st.sampled_from([1_000, 100_000, 10**6, 60 * 10**6, 3600 * 10**6, DAY, 7 * DAY]),
-        st.integers(0, 10**12),
+        st.sampled_from([1_000, 100_000, 10**6, 60 * 10**6, 3600 * 10**6, DAY, 7 * DAY]), st.integers(0, 10**12),
     ),
     st.builds(
         lambda step, phase, day, time: Frequency(unit="month", step=step, anchor=phase % step, offset=day * DAY + time),
         st.sampled_from([1, 2, 3, 6, 12]), st.integers(0, 11), st.integers(-28, 27), st.integers(0, DAY - 1),
     ),
     st.builds(lambda time: Frequency(unit="bday", step=1, offset=time), st.integers(0, DAY - 1)),
-    st.builds(
-        lambda step, phase: Frequency(unit="int", step=step, anchor=phase % step),
-        st.integers(1, 999), st.integers(0, 999),
-    ),
+    st.builds(lambda step, phase: Frequency(unit="int", step=step, anchor=phase % step),
+              st.integers(1, 999), st.integers(0, 999)),
 )  # fmt: skip
 
 
@@ -214,9 +211,7 @@ def test_cycle_features_are_phases(name: str) -> None:
     names = calendar.cycles(frequency, 10**6)
     features = calendar.cycle_features(frequency, stamps(times), names)
     day = (times.hour * 60 + times.minute) / 1440
-    phases = {
-        "day": day, "week": (times.dayofweek + day) / 7, "year": (times.dayofyear - 1 + day) / 365.2425,
-    }  # fmt: skip
+    phases = {"day": day, "week": (times.dayofweek + day) / 7, "year": (times.dayofyear - 1 + day) / 365.2425}
     columns = iter(features.T)
     for cycle in names:
         count = min(calendar.HARMONICS[cycle], max(1, int((frequency.cycle(cycle) - 1) // 2)))

@@ -9,16 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.draw import noise
 from tsforge.comparison.probes.cost import _depth
 from tsforge.model.backbones.minimal import Layer, Minimal, scan
 from tsforge.model.tokens.point import TokenShape
 
 SHAPE = TokenShape(past=5, future=4, width=3)
 EPSILON = torch.finfo(torch.float32).eps
-
-
-def noise(*size: int, seed: int = 0) -> Tensor:
-    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def loop(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
@@ -156,8 +153,7 @@ def test_what_little_enters_is_not_rounded_away(cell: str, gates: dict[str, floa
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_encode_carry_the_state_decode(cell: str, layers: int, decode: str) -> None:
-    """Prevents: a wrong gate, a decoder from zero, another layer's or sequence's state, a token that goes on from the
-    one before it where each should start from the past."""
+    """Prevents: a wrong gate, a decoder from zero, another's state, tokens that go on where each begins at the past."""
     backbone = built(cell=cell, layers=layers, decode=decode)
     past, future = noise(2, SHAPE.past, SHAPE.width), noise(2, SHAPE.future, SHAPE.width, seed=1)
     expected = torch.empty_like(future)

@@ -8,15 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.draw import noise
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.tokens.point import TokenShape
 
 SHAPE = TokenShape(past=5, future=4, width=3)
 State = tuple[Tensor, Tensor]  # h and c; c stays 0 where the cell has none
-
-
-def noise(*size: int, seed: int = 0) -> Tensor:
-    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def step(cell: str, stack: nn.RNNBase, layer: int, x: Tensor, state: State) -> State:
@@ -47,28 +44,13 @@ def unroll(cell: str, stack: nn.RNNBase, xs: Tensor, states: list[State]) -> Ten
     return torch.stack(out)
 
 
+@pytest.mark.parametrize("decode", ["sequence", "parallel"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_encode_carry_the_state_decode(cell: str, layers: int) -> None:
-    """A wrong gate, a decoder that starts from zero, or a layer that gets another layer's state."""
+def test_encode_carry_the_state_decode(cell: str, layers: int, decode: str) -> None:
+    """A wrong gate, a decoder from zero, another's state, tokens that go on where each starts from the past."""
     torch.manual_seed(0)
-    backbone = Recurrent(cell=cell, layers=layers).build(SHAPE).double()
-    past, future = noise(2, SHAPE.past, SHAPE.width), noise(2, SHAPE.future, SHAPE.width, seed=1)
-    expected = []
-    for s in range(2):
-        zero = torch.zeros(SHAPE.width, dtype=torch.float64)
-        states = [(zero, zero)] * layers
-        unroll(cell, backbone.encoder, past[s], states)
-        expected.append(unroll(cell, backbone.decoder, future[s], states))
-    torch.testing.assert_close(backbone(past, future), torch.stack(expected))
-
-
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_parallel_decoding_takes_one_step_per_token_from_the_same_state(cell: str, layers: int) -> None:
-    """States of one sequence given to another's tokens, or a token that starts where the one before it ended."""
-    torch.manual_seed(0)
-    backbone = Recurrent(cell=cell, layers=layers, decode="parallel").build(SHAPE).double()
+    backbone = Recurrent(cell=cell, layers=layers, decode=decode).build(SHAPE).double()
     past, future = noise(2, SHAPE.past, SHAPE.width), noise(2, SHAPE.future, SHAPE.width, seed=1)
     expected = torch.empty_like(future)
     for s in range(2):
@@ -76,7 +58,8 @@ def test_parallel_decoding_takes_one_step_per_token_from_the_same_state(cell: st
         states = [(zero, zero)] * layers
         unroll(cell, backbone.encoder, past[s], states)
         for m in range(SHAPE.future):
-            expected[s, m] = unroll(cell, backbone.decoder, future[s, m : m + 1], list(states))[0]
+            begin = states if decode == "sequence" else list(states)
+            expected[s, m] = unroll(cell, backbone.decoder, future[s, m : m + 1], begin)[0]
     torch.testing.assert_close(backbone(past, future), expected)
 
 

@@ -8,15 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.draw import noise
 from tsforge.errors import ConfigError
 from tsforge.model.backbones.transformer import Attention, Block, Transformer
 from tsforge.model.tokens.point import TokenShape
 
 SHAPE = TokenShape(past=5, future=4, width=6)
-
-
-def noise(*size: int, seed: int = 0) -> Tensor:
-    return torch.randn(*size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def tokens() -> tuple[Tensor, Tensor]:

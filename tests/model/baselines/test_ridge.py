@@ -58,13 +58,10 @@ def sklearn_fit(actual: list[tuple[np.ndarray, np.ndarray, float, float]]) -> Sk
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
-    """A penalty in other units, a penalised constant, targets or batches left out, unobserved values as data.
-
-    Sums of products are of float32 here and of float64 there: three digits agree.
-    """
+    """A penalty in other units, a penalised constant, targets or batches left out, unobserved values as data."""
     network = untrained()
     network.fit(batches(missing))
-    assert network.ridge is not None
+    assert network.ridge is not None  # its sums are of float32, those below of float64: three digits agree
     expected = sklearn_fit([row for given, after in batches(missing) for row in rows(given, after)])
     np.testing.assert_allclose(network.ridge.weight[:-1].numpy(), expected.coef_.T, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(network.ridge.weight[-1].numpy(), expected.intercept_, rtol=1e-3, atol=1e-4)
@@ -97,9 +94,8 @@ def windows_of(series: torch.Tensor, L: int, H: int) -> Batch:
     cut = series.unfold(0, L + H, 1)
     nothing = torch.zeros(len(cut), L + H, 0)
     past, future = cut[:, :L, None], cut[:, L:, None]
-    given = Context(
-        past, torch.ones_like(past, dtype=torch.bool), nothing[:, :L], nothing, nothing[:, 0], torch.arange(len(cut))
-    )
+    seen = torch.ones_like(past, dtype=torch.bool)
+    given = Context(past, seen, nothing[:, :L], nothing, nothing[:, 0], torch.arange(len(cut)))
     return Batch(given, Truth(future, torch.ones_like(future, dtype=torch.bool)))
 
 

@@ -79,13 +79,10 @@ def test_what_repeats_is_learned(missing: float) -> None:
     values = 20 + np.resize(PATTERN, n)
     values[np.random.default_rng(1).random(n) < missing] = np.nan
     data = table(TIMES["hours"](n), values)
-    settings = {
-        "data.context": 2, "model.scaling": "none", "model.head.loss": "mse", "train.max_steps": 300, "train.lr": 0.03,
-        "model.base": "none",
-    }  # fmt: skip
-    errors = {
-        kind: tsforge.fit(experiment(kind, **settings), data).scores[kind]["mae"] for kind in ("cyclenet", "nlinear")
-    }
+    settings = {"model.scaling": "none", "model.head.loss": "mse", "train.max_steps": 300, "model.base": "none"}
+    settings |= {"data.context": 2, "train.lr": 0.03}
+    kinds = ("cyclenet", "nlinear")
+    errors = {kind: tsforge.fit(experiment(kind, **settings), data).scores[kind]["mae"] for kind in kinds}
     spread = np.abs(PATTERN - PATTERN.mean()).mean()
     assert errors["cyclenet"] < 0.02 * spread
     assert errors["nlinear"] > 0.2 * spread

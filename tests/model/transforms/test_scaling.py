@@ -89,10 +89,7 @@ def test_a_spread_of_0_is_not_used() -> None:
     """A training part that never changed, dividing every window by 0."""
     net = WindowScaler(2, "none")
     net.fit(torch.zeros(2), torch.tensor([0.0, 3.0]))
-    assert net.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [
-        1,
-        3,
-    ]
+    assert net.scaling(torch.zeros(1, 4, 2), torch.ones(1, 4, 2, dtype=torch.bool)).scale.flatten().tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("kind", SCALINGS)
@@ -100,9 +97,8 @@ def test_what_was_not_observed_has_no_say(kind: str) -> None:
     """A placeholder taken for a value."""
     given = context(SHAPE, batch=20, missing=0.8)
     other = torch.where(given.observed, given.target, torch.full_like(given.target, 1e4))
-    for a, b in zip(
-        scaler(kind).scaling(given.target, given.observed), scaler(kind).scaling(other, given.observed), strict=True
-    ):
+    ours, theirs = (scaler(kind).scaling(target, given.observed) for target in (given.target, other))
+    for a, b in zip(ours, theirs, strict=True):
         assert torch.equal(a, b)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli.options import FitOptions, RollOptions, TrackOptions, model_folder
-from tsforge.cli.output import check_overwrites, command_line, echo, print_json, print_notes, print_run, status
+from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
+from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -21,21 +21,12 @@ if TYPE_CHECKING:
 
 
 def backtest(
-    source: str | None = None,
-    data: str | None = None,
-    /,
-    *,
-    roll: RollOptions | None = None,
-    options: FitOptions | None = None,
-    record: TrackOptions | None = None,
+    source: str | None = None, data: str | None = None, /, *, roll: RollOptions | None = None,
+    options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
-    by: Literal["step", "series"] | None = None,
-    coverage: Annotated[bool, Parameter(negative="")] = False,
-    output: str | None = None,
-    plot: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
+    plot: str | None = None, quiet: Flag = False, json: Flag = False,
+) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
 
     MODEL [DATA] rolls a fitted model; DATA fits on the way; PROTOCOL.toml runs what it says.
@@ -63,13 +54,14 @@ def backtest(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
-    from tsforge.backtesting.scoreboard import Scoreboard, document
+    from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
     from tsforge.cli.tables import backtest as scores
     from tsforge.tracking.recording import Recorder
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
-    _check(roll, output, plot)
-    check_overwrites([output, plot], [source, data, options.config])
+    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
+    check_metrics(roll.metrics)
+    check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
     with record.tracker() as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
@@ -100,20 +92,6 @@ def _print(texts: list[Text], written: list[str | None]) -> None:
     for name in written:
         if name is not None:
             echo(f"written {name}")
-
-
-def _check(roll: RollOptions, output: str | None, plot: str | None) -> None:
-    """Refuse what is wrong before anything is read. Raises ConfigError."""
-    from tsforge.backtesting.scoreboard import check_metrics
-    from tsforge.plotting.style import check_path
-    from tsforge.runtime import files
-
-    roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
-    check_metrics(roll.metrics)
-    if output is not None:
-        files.check_path(Path(output), (".csv", ".md"))
-    if plot is not None:
-        check_path(Path(plot))
 
 
 Work = tuple["Experiment | str", str | None, "BacktestConfig | None"]
@@ -168,10 +146,8 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
     if given.get("data.horizon") == experiment.data.horizon:
         extra.remove("data.horizon")
     if extra:
-        raise ConfigError(
-            f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed",
-            "leave these flags out, or backtest the table itself, which fits on the way",
-        )
+        text = f"a fitted model keeps its experiment: {', '.join(extra)} cannot be changed"
+        raise ConfigError(text, "leave these flags out, or backtest the table itself, which fits on the way")
     own = for_model(experiment.backtest).model_dump()
     rolling = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
     return BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))

@@ -6,11 +6,9 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import CompareOptions, FitOptions, TrackOptions
+from tsforge.cli.options import CompareOptions, FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
 
 if TYPE_CHECKING:
@@ -22,18 +20,10 @@ if TYPE_CHECKING:
 
 
 def compare(
-    source: str | None = None,
-    /,
-    *,
-    compared: CompareOptions | None = None,
-    quick: Annotated[bool, Parameter(negative="")] = False,
-    options: FitOptions | None = None,
-    record: TrackOptions | None = None,
-    out: str | None = None,
-    definitions: Annotated[bool, Parameter(negative="")] = False,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    source: str | None = None, /, *, compared: CompareOptions | None = None, quick: Flag = False,
+    options: FitOptions | None = None, record: TrackOptions | None = None, out: str | None = None,
+    definitions: Flag = False, quiet: Flag = False, json: Flag = False,
+) -> int:  # fmt: skip
     """Put architectures side by side: what they can do, what they cost, how well they forecast.
 
     All are trained on the same windows with the same loss and budget, at the same number of parameters.

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
+from tsforge.cli.options import Flag
 from tsforge.cli.output import echo, print_json, print_table
 
 
-def data(
-    action: Literal["list", "get", "path"] = "list",
-    name: str | None = None,
-    /,
-    *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+def data(action: Literal["list", "get", "path"] = "list", name: str | None = None, /, *, json: Flag = False) -> int:
     """List the catalogued data sets, fetch one, or say where it lies.
 
     Parameters

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import model_folder
-from tsforge.cli.output import check_overwrites, echo, print_json, print_notes, print_table
+from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.output import check_targets, echo, print_json, print_notes, print_table
 from tsforge.runtime.numbers import figure
 
 if TYPE_CHECKING:
@@ -18,21 +16,11 @@ SHOWN = 5  # past steps, and lags, that are printed
 
 
 def explain(
-    model: str,
-    data: str | None = None,
-    /,
-    *,
-    plot: str | None = None,
-    output: str | None = None,
-    method: Literal["attention", "gradient"] | None = None,
-    series: str | None = None,
-    origin: str | None = None,
-    target: str | None = None,
-    step: int | None = None,
-    tracking_uri: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    model: str, data: str | None = None, /, *, plot: str | None = None, output: str | None = None,
+    method: Literal["attention", "gradient"] | None = None, series: str | None = None, origin: str | None = None,
+    target: str | None = None, step: int | None = None, tracking_uri: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Show which steps of the past a forecast looks at.
 
     Parameters
@@ -65,14 +53,8 @@ def explain(
     print_notes(quiet=quiet)
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
-    from tsforge.plotting.style import check_path
-    from tsforge.runtime import files
 
-    if output is not None:
-        files.check_path(Path(output), (".npz", ".csv", ".parquet"))
-    if plot is not None:
-        check_path(Path(plot))
-    check_overwrites([output, plot], [data])
+    check_targets(output, (".npz", ".csv", ".parquet"), plot, [data])
     result = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
     c, way = result.target(target), method or result.methods[0]
     summary = _summary(result, way, c, step)
@@ -133,18 +115,10 @@ def _print(result: Explanation, summary: dict[str, Any], files: list[str]) -> No
     lags = sorted(summary["lags"], key=lambda row: -row["mean"])[:SHOWN]
     total = sum(row["mean"] for row in summary["past"]) or 1.0
     echo()
-    print_table(
-        ["past step", "value", "mean", "share"],
-        [
-            [row["time"], figure(row["value"]), figure(row["mean"]), f"{100 * row['mean'] / total:.1f} %"]
-            for row in steps
-        ],
-    )
+    rows = [[s["time"], figure(s["value"]), figure(s["mean"]), f"{100 * s['mean'] / total:.1f} %"] for s in steps]
+    print_table(["past step", "value", "mean", "share"], rows)
     echo()
-    print_table(
-        ["lag", "mean", "autocorrelation"],
-        [[str(row["lag"]), figure(row["mean"]), figure(row["autocorrelation"])] for row in lags],
-        left=(),
-    )
+    rows = [[str(lag["lag"]), figure(lag["mean"]), figure(lag["autocorrelation"])] for lag in lags]
+    print_table(["lag", "mean", "autocorrelation"], rows, left=())
     for name in files:
         echo(f"written to {name}")

@@ -8,11 +8,9 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import FitOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
 from tsforge.runtime.numbers import duration
@@ -31,17 +29,10 @@ STOPS = {
 
 
 def fit(
-    data: str | None = None,
-    /,
-    *,
-    options: FitOptions | None = None,
-    out: str | None = None,
-    record: TrackOptions | None = None,
-    register: str | None = None,
-    alias: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    data: str | None = None, /, *, options: FitOptions | None = None, out: str | None = None,
+    record: TrackOptions | None = None, register: str | None = None, alias: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
     Columns, frequency and season are detected where they are unambiguous.
@@ -135,8 +126,7 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
 def _print(result: Fit, folder: Path) -> None:
     if result.standings:
         _tournament(result)
-    why = STOPS.get(result.stop)
-    note = f"; {why}" if why else ""
+    note = f"; {STOPS[result.stop]}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
     echo(f"trained {result.parameters:,} parameters{of} in {duration(result.seconds)}{note}")
@@ -175,33 +165,29 @@ def _scores(result: Fit) -> None:
     from tsforge.cli.tables.backtest import score_rows
     from tsforge.evaluation.metrics import SHOWN
 
-    scores = result.scores
-    names = list(scores)
-    data = result.model.experiment.data
+    scores, data = result.scores, result.model.experiment.data
     echo()
     echo(
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
         f"pooled; season {data.season}"
     )
     shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
-    print_table(["", *names, "skill"], score_rows(shown))
+    print_table(["", *scores, "skill"], score_rows(shown))
     echo("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
     from tsforge.evaluation.scores import skill
 
-    scores = result.scores
-    name = result.model.experiment.model.kind
+    scores, name = result.scores, result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
         "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if result.standings:
-        document["tournament"] = [
-            s._asdict() | {"score": s.score if math.isfinite(s.score) else None} for s in result.standings
-        ]
+        scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]
+        document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
     if scores:
         metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
         document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import Columns
+from tsforge.cli.options import Columns, Flag
 from tsforge.cli.output import echo, print_json, print_notes, print_table
 
 
@@ -19,7 +17,7 @@ def inspect(
     time: str | None = None,
     id: Columns = (),  # type: ignore[assignment]  # noqa: A002
     freq: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Show what tsforge sees in a table, and a command to start with.
 
@@ -59,10 +57,10 @@ def _print(facts: dict[str, Any], command: str) -> None:
     zone = f" ({facts['timezone']})" if facts["timezone"] else ""
     echo(f"{facts['name']}: {facts['rows']:,} rows")
     echo()
-    rows = [
-        [c["name"], _role(c, facts), c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]]
-        for c in facts["columns"]
-    ]
+    rows = []
+    for c in facts["columns"]:
+        role = "target?" if c["name"] in facts["could_be_target"] else str(c["role"])
+        rows.append([c["name"], role, c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]])
     print_table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
     echo()
     echo(f"time       {facts['start']} to {facts['end']}{zone}, frequency {facts['frequency']}")
@@ -76,10 +74,6 @@ def _print(facts: dict[str, Any], command: str) -> None:
         echo("target     any of the columns marked target?; name one or more with --target")
     echo()
     echo(f"next       {command}")
-
-
-def _role(column: dict[str, Any], facts: dict[str, Any]) -> str:
-    return "target?" if column["name"] in facts["could_be_target"] else str(column["role"])
 
 
 def _lengths(series: dict[str, Any]) -> str:

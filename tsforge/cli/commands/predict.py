@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import model_folder
-from tsforge.cli.output import check_overwrites, echo, print_json, print_notes
+from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.output import check_targets, echo, print_json, print_notes
 
 
 def predict(
-    model: str,
-    data: str | None = None,
-    /,
-    *,
-    output: str | None = None,
-    plot: str | None = None,
-    horizon: int | None = None,
-    quantiles: str | None = None,
-    tracking_uri: str | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
+    horizon: int | None = None, quantiles: str | None = None, tracking_uri: str | None = None, quiet: Flag = False,
+    json: Flag = False,
+) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
     Parameters
@@ -51,14 +40,8 @@ def predict(
     from tsforge.data import tidy as tables
     from tsforge.fitted import prediction
     from tsforge.plotting import forecasts
-    from tsforge.plotting.style import check_path
-    from tsforge.runtime import files
 
-    if output is not None:
-        files.check_path(Path(output), tables.ENDINGS)
-    if plot is not None:
-        check_path(Path(plot))
-    check_overwrites([output, plot], [data])
+    check_targets(output, tables.ENDINGS, plot, [data])
     folder = model_folder(model, tracking_uri)
     result = prediction.predict(folder, data, horizon=horizon, quantiles=_levels(quantiles))
     frame = result.frame

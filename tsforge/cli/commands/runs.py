@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.hints import translated
-from tsforge.cli.options import TrackOptions
+from tsforge.cli.options import Flag, TrackOptions
 from tsforge.cli.output import echo, print_json, print_notes, print_table, status
 from tsforge.runtime.numbers import duration, figure
 from tsforge.runtime.tables import aligned
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded
 
 SCORES = ("test/mase", "test/mae", "test/wql", "test/skill")
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json: Flag = False) -> int:

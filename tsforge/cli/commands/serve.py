@@ -13,15 +13,9 @@ if TYPE_CHECKING:
 
 
 def serve(
-    model: str,
-    /,
-    *,
-    port: int = 5001,
-    host: str = "127.0.0.1",
-    workers: int = 1,
-    timeout: int = 60,
+    model: str, /, *, port: int = 5001, host: str = "127.0.0.1", workers: int = 1, timeout: int = 60,
     tracking_uri: str | None = None,
-) -> int:
+) -> int:  # fmt: skip
     """Answer forecasts over HTTP with MLflow's scoring server, until Ctrl-C.
 
     Parameters
@@ -87,9 +81,8 @@ def _check(host: str, port: int, workers: int, timeout: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
             probe.bind(address)
     except OSError as problem:
-        raise ConfigError(
-            f"port {port} of {host} cannot be used: {problem.strerror}", f"choose another: --port {port + 1}"
-        ) from None
+        text = f"port {port} of {host} cannot be used: {problem.strerror}"
+        raise ConfigError(text, f"choose another: --port {port + 1}") from None
 
 
 def _curl(where: str, schema: Schema, source: str) -> str:

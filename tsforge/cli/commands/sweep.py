@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from tsforge.cli.options import FitOptions, SweepOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, SweepOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
 
@@ -25,19 +23,10 @@ ROWS = 15  # of the leaderboard on a terminal
 
 
 def sweep(
-    source: str | None = None,
-    data: str | None = None,
-    /,
-    *,
-    search: SweepOptions | None = None,
-    options: FitOptions | None = None,
-    out: str | None = None,
-    storage: str | None = None,
-    record: TrackOptions | None = None,
-    dashboard: Annotated[bool, Parameter(negative="")] = False,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
+    source: str | None = None, data: str | None = None, /, *, search: SweepOptions | None = None,
+    options: FitOptions | None = None, out: str | None = None, storage: str | None = None,
+    record: TrackOptions | None = None, dashboard: Flag = False, quiet: Flag = False, json: Flag = False,
+) -> int:  # fmt: skip
     """Search the settings, the architecture too, and fit a model with the best.
 
     The same command goes on with a search that was stopped. --set fixes a setting that the search would vary.
@@ -72,7 +61,7 @@ def sweep(
         from tsforge.tracking.recording import RunOptions
 
         draft = plan(options.overrides(), options.config, search.settings(), search.ranges())
-        if data is None and next(iter(draft.bases.values())).data.path is None:
+        if data is None and draft.first.data.path is None:
             options.refuse_swallowed_table("sweep")
         settled = running.settle(draft, data)
         workspace = Workspace.at(out or f"sweeps/{settled.title}", storage)
@@ -106,11 +95,11 @@ def _dashboard(plan: Plan, workspace: Workspace) -> Iterator[None]:
 
 def _print_plan(plan: Plan, folder: Path) -> None:
     """What will be done, in two lines."""
-    sweep, first = plan.sweep, next(iter(plan.bases.values()))
+    sweep = plan.sweep
     varied = [s for s in plan.search_space.settings if not s.fixed]
     processes = f"{sweep.workers} workers" if sweep.workers > 1 else "1 worker"
     status(
-        f"{', '.join(plan.bases)} on {', '.join(first.data.target)}: {sweep.trials} trials, {processes}; "
+        f"{', '.join(plan.bases)} on {', '.join(plan.first.data.target)}: {sweep.trials} trials, {processes}; "
         f"{' and '.join(sweep.objectives)}, sampler {sweep.sampler}, pruner {sweep.pruner}"
     )
     status("space: " + ", ".join(f"{s.name} {s.text}" for s in varied))

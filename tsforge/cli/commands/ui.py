@@ -10,12 +10,9 @@ from tsforge.cli.output import echo, print_notes, status
 
 
 def ui(
-    *,
-    experiment: str | None = None,
-    tracking_uri: str | None = None,
-    port: int | None = None,
+    *, experiment: str | None = None, tracking_uri: str | None = None, port: int | None = None,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
-) -> int:
+) -> int:  # fmt: skip
     """Open the MLflow UI on an experiment, with the columns that matter, the best run first.
 
     It answers on this machine alone (127.0.0.1). Ctrl-C ends it.

@@ -12,7 +12,7 @@ from textwrap import wrap
 
 from tsforge.cli.output import echo
 from tsforge.comparison.rules import Aspect, Word
-from tsforge.comparison.table import Cell, ComparisonTable, Measure
+from tsforge.comparison.table import Cell, ComparisonTable
 
 WIDTH = 100  # columns of a line in a file or a pipe
 _TITLES = 30  # columns that titles have at least; longer ones are wrapped where there is no more room
@@ -41,30 +41,17 @@ def print_comparison(table: ComparisonTable, *, definitions: bool) -> None:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
     screen = _Screen(width, terminal and "NO_COLOR" not in os.environ)
-    lines = _verdicts(screen, table)
-    for aspect, columns, rows in table.sections:
-        lines += _figures(screen, table.models, (aspect, columns, rows))
+    verdicts = {model: [words.get(model, "") for words in table.verdicts.values()] for model in table.models}
+    lines = _columns(screen, ["", *table.verdicts], [verdicts], table.models)
+    for aspect, names, rows in table.sections:  # words stand below their figures where there is no room beside
+        ways = [{name: [_cell(row.cells.get(name), gap) for row in rows] for name in names} for gap in (" ", "\n")]
+        lines += _columns(screen, [aspect, *(row.title for row in rows)], ways, table.models)
         if definitions:
             lines += _definitions(screen, table, aspect)
     lines += _sentences(screen, "Settings that tuning chose", table.settings)
     lines += _sentences(screen, "Against the textbook", table.agreement)
     for line in lines:
         echo(line)
-
-
-def _verdicts(screen: _Screen, table: ComparisonTable) -> list[str]:
-    """Aspect by model."""
-    cells = {model: [words.get(model, "") for words in table.verdicts.values()] for model in table.models}
-    return _columns(screen, ["", *table.verdicts], [cells], table.models)
-
-
-def _figures(
-    screen: _Screen, models: Sequence[str], section: tuple[Aspect, Sequence[str], Sequence[Measure]]
-) -> list[str]:
-    """Row by model; words stand below their figures where there is no room beside."""
-    aspect, names, rows = section
-    ways = [{name: [_cell(row.cells.get(name), gap) for row in rows] for name in names} for gap in (" ", "\n")]
-    return _columns(screen, [aspect, *(row.title for row in rows)], ways, models)
 
 
 def _columns(

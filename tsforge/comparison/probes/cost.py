@@ -63,8 +63,7 @@ class Sequences(nn.Module):
         L = x.shape[1]
         past = self.embed(x) + self.positions[:L]
         future = self.ask.expand(len(x), -1, -1) + self.positions[L:]
-        h: Tensor = future + self.backbone(past, future)
-        answer: Tensor = self.out(h)[:, 0, 0]
+        answer: Tensor = self.out(future + self.backbone(past, future))[:, 0, 0]
         return answer
 
 
@@ -168,8 +167,7 @@ def _depth(root: Any) -> int:
     while stack:
         node = stack[-1]
         after = [n for n, _ in node.next_functions if n is not None]
-        missing = [n for n in after if n not in depth]
-        if missing:
+        if missing := [n for n in after if n not in depth]:
             stack += missing
         else:
             depth[node] = 1 + max((depth[n] for n in after), default=0)

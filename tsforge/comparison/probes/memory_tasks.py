@@ -110,8 +110,8 @@ def attempt(config: Neural, task: str, lag: int, seed: int, budget: Budget) -> t
             result = _test(network, test, FIRST)
             if _solves(*result):
                 result = _test(network, test, TEST)
-                if _solves(*result):
-                    break
+            if _solves(*result):
+                break
     return Attempt(lag, seed, *result, step), network
 
 
@@ -139,16 +139,11 @@ def draw_recall(n: int, lag: int, random: torch.Generator) -> tuple[Tensor, Tens
 
 
 TASKS = {
-    "adding": MemoryTask(
-        draw_adding,
-        "to add two marked numbers, the first among the first tenth of a noisy sequence, the second in its last half "
-        "(guessing the mean has an error of 1/6)",
-    ),
-    "recall": MemoryTask(
-        draw_recall,
-        "to recall the first number of a sequence, all others being noise (guessing the mean has an error of 1/12)",
-    ),
-}
+    "adding": MemoryTask(draw_adding, "to add two marked numbers, the first among the first tenth of a noisy sequence, "
+        "the second in its last half (guessing the mean has an error of 1/6)"),
+    "recall": MemoryTask(draw_recall, "to recall the first number of a sequence, all others being noise (guessing the "
+        "mean has an error of 1/12)"),
+}  # fmt: skip
 
 
 def _solves(error: float, within: float) -> bool:

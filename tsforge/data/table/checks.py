@@ -41,10 +41,8 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
     infinite = np.flatnonzero(np.abs(values) > LARGEST)
     if len(infinite):
         i = int(infinite[0])
-        raise DataError(
-            f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})",
-            "leave the field empty where the value is missing",
-        )
+        hint = "leave the field empty where the value is missing"
+        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})", hint)
     return values
 
 
@@ -129,18 +127,14 @@ class Rows:
         if inferred is not None:
             return inferred
         if off < 0:
-            raise DataError(
-                f"{self.frame.name}: every series has one row, so the frequency cannot be seen",
-                "pass data.freq (as h, D, MS), or check data.id",
-            )
+            hint = "pass data.freq (as h, D, MS), or check data.id"
+            raise DataError(f"{self.frame.name}: every series has one row, so the frequency cannot be seen", hint)
         before = show_time(self.stamps[off - 1], self.schema)
         hint = "pass data.freq for the grid you mean, or resample the table to one"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
-        raise DataError(
-            f"{self.frame.name}: irregular times: {self.where(off)} follows {before} and fits no regular grid",
-            hint,
-        )
+        row = f"{self.frame.name}: irregular times: {self.where(off)}"
+        raise DataError(f"{row} follows {before} and fits no regular grid", hint)
 
     def _check_same(self, inferred: Frequency | None, fitted: Frequency) -> None:
         """Raises DataError where the rows follow a grid of their own; holes in the model's grid are fine."""
@@ -161,11 +155,10 @@ class Rows:
         """Raises DataError at the first row that lies between the steps."""
         off = np.flatnonzero(~on_grid)
         if len(off):
-            raise DataError(
-                f"{self.frame.name}: {self.where(int(off[0]))} is not on the grid "
-                f"of frequency {frequency.name}" + (f" ({len(off)} such rows)" if len(off) > 1 else ""),
-                "pass another data.freq, or round the times",
-            )
+            row = f"{self.frame.name}: {self.where(int(off[0]))}"
+            more = f" ({len(off)} such rows)" if len(off) > 1 else ""
+            hint = "pass another data.freq, or round the times"
+            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint)
 
     def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
@@ -173,17 +166,14 @@ class Rows:
         if len(gaps) and gaps.sum() > max(10_000_000, 100 * len(ordinal)):
             i = int(gaps.argmax()) + 1
             before = show_time(self.stamps[i - 1], self.schema)
-            raise DataError(
-                f"{self.frame.name}: {self.where(i)} comes {gaps[i - 1]:,} steps of {frequency.name} after {before}",
-                "fix the time, or pass a longer data.freq",
-            )
+            far = f"{gaps[i - 1]:,} steps of {frequency.name} after {before}"
+            hint = "fix the time, or pass a longer data.freq"
+            raise DataError(f"{self.frame.name}: {self.where(i)} comes {far}", hint)
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""
         have = np.flatnonzero(~np.isnan(values))
         changed = have[1:][(self.codes[have[1:]] == self.codes[have[:-1]]) & (values[have[1:]] != values[have[:-1]])]
         if len(changed):
-            raise DataError(
-                f"{self.frame.name}: static column '{name}' changes within a series at {self.where(int(changed[0]))}",
-                f"pass it as data.past={name} or data.future={name}",
-            )
+            message = f"static column '{name}' changes within a series at {self.where(int(changed[0]))}"
+            raise DataError(f"{self.frame.name}: {message}", f"pass it as data.past={name} or data.future={name}")

@@ -17,12 +17,11 @@ log = logging.getLogger("tsforge")
 
 DELIMITERS = ",;\t|"
 SAMPLE = 65_536  # bytes looked at
-MISSING = (
+MISSING = frozenset((
     "", "NA", "N/A", "n/a", "na", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN",
     "NULL", "null", "Null", "None", "none", "NaT", "missing", "Missing", "1.#IND", "-1.#IND", "1.#QNAN",
     "-1.#QNAN", "-", "--", "---", "–", "—", "?", ".", "..", "*",
-)  # fmt: skip
-_MISSING = frozenset(MISSING)
+))  # fmt: skip
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}[-/]\d\d?([-/]\d\d?.*)?|\d\d?[./]\d\d?[./]\d{2,4}.*")
@@ -67,21 +66,19 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         line = 1
         for row in reader:
             begins, line = line, reader.line_num + 1
-            if any(field.strip() not in _MISSING for field in row):
+            if any(field.strip() not in MISSING for field in row):
                 yield begins, row
 
 
 def is_missing(field: str) -> bool:
     """True for an empty field and for the words people write into one."""
-    return field.strip() in _MISSING
+    return field.strip() in MISSING
 
 
 def _head(path: Path, compression: str | None) -> bytes:
     try:
         with gzip.open(path) if compression else path.open("rb") as file:
             head = file.read(SAMPLE)
-    except PermissionError:
-        raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
     except (OSError, EOFError) as problem:
         raise DataError(f"{path}: damaged {compression or ''} file: {problem}", "write the file again") from None
     if not head.strip():
@@ -129,18 +126,15 @@ def _columns(path: Path, sample: list[str], delimiter: str) -> tuple[str, ...]:
     if len(names) == 1 and len(sample) > 2:
         below = max(min(_widths(sample[1:], d)) for d in DELIMITERS)
         if below > 1:
-            raise DataError(
-                f"{path}: line 1 ('{names[0][:40]}') is no header: the lines below it have {below} columns",
-                "delete what stands above the header",
-            )
+            header = f"line 1 ('{names[0][:40]}') is no header"
+            hint = "delete what stands above the header"
+            raise DataError(f"{path}: {header}: the lines below it have {below} columns", hint)
     dates = [bool(_DATE.fullmatch(n)) for n in names]
     numbers = [bool(_NUMBER.fullmatch(n)) for n in names]
     every = all(d or n for d, n in zip(dates, numbers, strict=True))
     if len(names) > 1 and (every or (any(dates) and any(numbers))):
-        raise DataError(
-            f"{path}: the first line holds values, not column names: {listing(names, 4)}",
-            "add a header line, such as time,value",
-        )
+        hint = "add a header line, such as time,value"
+        raise DataError(f"{path}: the first line holds values, not column names: {listing(names, 4)}", hint)
     return tuple(name or f"Unnamed: {i}" for i, name in enumerate(names))
 
 

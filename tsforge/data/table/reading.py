@@ -63,10 +63,9 @@ def read(source: Any) -> Frame:
     library = type(source).__module__.split(".")[0]
     if isinstance(source, pd.DataFrame | pd.Series):
         frame = Frame(_with_index(pd.DataFrame(source)), "the data frame")
-    elif library == "polars" and hasattr(source, "collect"):
-        frame = Frame(source.collect().to_pandas(), "the data frame")
     elif library == "polars":
-        frame = Frame(pd.DataFrame(source.to_pandas()), "the data frame")
+        whole = source.collect() if hasattr(source, "collect") else source
+        frame = Frame(pd.DataFrame(whole.to_pandas()), "the data frame")
     elif isinstance(source, str | Path):
         frame = _read_file(Path(source))
     else:
@@ -103,14 +102,13 @@ def _read_file(path: Path) -> Frame:
             parquet = file.read(4) == b"PAR1"
     except PermissionError:
         raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
-    return Frame(_with_index(_read_parquet(path)), str(path)) if parquet else _read_text(path, sniff(path))
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
+    if not parquet:
+        return _read_text(path, sniff(path))
     try:
-        return pd.read_parquet(path)
+        data = pd.read_parquet(path)
     except Exception as problem:
         raise DataError(f"{path}: not a readable Parquet file: {problem}", "write the file again") from None
+    return Frame(_with_index(data), str(path))
 
 
 def _options(dialect: Dialect) -> dict[str, Any]:
@@ -142,9 +140,8 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
         # Only then can a row be too short: pandas fills those up in silence.
         empty = data.isna().all(axis=1)
         _check_widths(path, dialect)
-    filled = None if not empty.any() else ~empty.to_numpy()
-    if filled is not None:
-        data = data[filled].reset_index(drop=True)
+    filled = ~empty.to_numpy() if empty.any() else None
+    data = data if filled is None else data[filled].reset_index(drop=True)
     nameless = [c for c in data.columns if c.startswith("Unnamed: ") and data[c].isna().all()]
     return Frame(data.drop(columns=nameless), str(path), dialect, filled)
 
@@ -155,9 +152,7 @@ def _check_widths(path: Path, dialect: Dialect) -> None:
     try:
         for line, row in records(path, dialect):
             if len(row) < width or any(field.strip() for field in row[width:]):
-                raise DataError(
-                    f"{path}: line {line} has {len(row)} columns, the header {width}: {','.join(row)[:60]}",
-                    "quote values that hold the delimiter, or fix the line",
-                )
+                message = f"line {line} has {len(row)} columns, the header {width}: {','.join(row)[:60]}"
+                raise DataError(f"{path}: {message}", "quote values that hold the delimiter, or fix the line")
     except csv.Error:
         return

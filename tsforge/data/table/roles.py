@@ -47,10 +47,8 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     lenient: take every column that could be the target, to look at them all.
     """
     if len(frame.data.columns) == 1:
-        raise DataError(
-            f"{frame.name}: only one column, '{frame.data.columns[0]}'",
-            "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar",
-        )
+        hint = "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar"
+        raise DataError(f"{frame.name}: only one column, '{frame.data.columns[0]}'", hint)
     named = [c for c in (config.time,) if c]
     named += [*config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, named)
@@ -75,8 +73,8 @@ def check_columns(frame: Frame, names: list[str] | tuple[str, ...]) -> None:
     columns = [str(c) for c in frame.data.columns]
     for name in names:
         if name not in columns:
-            near = nearest(name, columns)
-            raise DataError(f"{frame.name}: there is no column '{name}'", near or f"columns: {listing(columns, 20)}")
+            hint = nearest(name, columns) or f"columns: {listing(columns, 20)}"
+            raise DataError(f"{frame.name}: there is no column '{name}'", hint)
 
 
 def looks_like_dates(column: pd.Series) -> bool:
@@ -84,9 +82,7 @@ def looks_like_dates(column: pd.Series) -> bool:
     if types.is_datetime64_any_dtype(column):
         return True
     sample = column.dropna().head(_SAMPLE)
-    if types.is_numeric_dtype(column) or sample.empty:
-        return False
-    return share_read(sample) > 0.8
+    return not (types.is_numeric_dtype(column) or sample.empty) and share_read(sample) > 0.8
 
 
 def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
@@ -103,10 +99,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass data.time=COLUMN")
     numbers = [c for c in named if types.is_numeric_dtype(data[c])]
     if len(numbers) > 1:
-        raise DataError(
-            f"{frame.name}: several columns could be the time: {listing(numbers)}",
-            "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00",
-        )
+        hint = "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00"
+        raise DataError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint)
     counting = [c for c in free if types.is_numeric_dtype(data[c]) and _counts(data[c])]
     for choice in (numbers, counting, counted):
         if len(choice) == 1:
@@ -114,10 +108,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     text = [c for c in named if not types.is_numeric_dtype(data[c])]
     if len(text) == 1:  # a column of that name whose values are no dates: the reader will say which
         return text[0]
-    raise DataError(
-        f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}",
-        "pass data.time=COLUMN (dates, or numbers that count the steps)",
-    )
+    hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
+    raise DataError(f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}", hint)
 
 
 def _counts(column: pd.Series) -> bool:
@@ -139,13 +131,10 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
     for name in free:
         column = frame.data[name]
         text = column.dropna().head(_SAMPLE).astype(str).str.strip()
-        if types.is_numeric_dtype(column) or text.empty or not text.str.fullmatch(formats.CLOCK_ALONE).all():
-            continue
-        if frame.data[time].duplicated().any():
-            raise DataError(
-                f"{frame.name}: '{time}' holds the days and '{name}' the hours",
-                "join them into one column, as 2024-01-31 13:00",
-            )
+        number = types.is_numeric_dtype(column) or text.empty
+        if not number and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.data[time].duplicated().any():
+            hint = "join them into one column, as 2024-01-31 13:00"
+            raise DataError(f"{frame.name}: '{time}' holds the days and '{name}' the hours", hint)
 
 
 def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
@@ -168,12 +157,11 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
-        raise DataError(
-            f"{frame.name}: several columns could name the series: {listing(preferred)}", "pass data.id=COLUMN"
-        )
-    for several in (named, candidates):
-        if len(several) > 1 and data.duplicated([*several, time]).sum() <= most:
-            return _needed(data, time, several, most)
+        several = listing(preferred)
+        raise DataError(f"{frame.name}: several columns could name the series: {several}", "pass data.id=COLUMN")
+    for names in (named, candidates):
+        if len(names) > 1 and data.duplicated([*names, time]).sum() <= most:
+            return _needed(data, time, names, most)
     return ()
 
 
@@ -221,10 +209,8 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if types.is_numeric_dtype(data[c]))
-    raise DataError(
-        f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}",
-        f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}",
-    )
+    hint = f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}"
+    raise DataError(f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}", hint)
 
 
 def _amounts(column: pd.Series) -> bool:

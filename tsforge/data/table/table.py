@@ -36,12 +36,10 @@ class Column:
 class Table:
     """Rows sorted by series (in order of first appearance) and time, on the grid of the schema.
 
-    series: code of each row, (N,).
-    ordinal: grid position of each row, (N,).
+    series, ordinal: code and grid position of each row, (N,).
     target: (N, C), NaN where missing.
     covariates: values by column, (N,) each.
     ids: one array per id column, (n,) each, in the input's types.
-    unused: columns that have no role.
     """
 
     schema: Schema
@@ -97,25 +95,17 @@ def load_like(source: Any, schema: Schema) -> Table:
     """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
     frame = read(source)
     check_columns(frame, schema.columns())
-    past, future, static = (tuple(c.name for c in group) for group in _groups(schema))
+    past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
     times = parse_times(frame, schema.time, schema.timezone, schema)
     if times.kind != schema.time_kind:
-        raise DataError(
-            f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}, the model was fitted on "
-            f"{schema.time_kind}",
-            "write the times as in the training data",
-        )
+        column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
+        hint = "write the times as in the training data"
+        raise DataError(f"{column}, the model was fitted on {schema.time_kind}", hint)
     if times.timezone is not None and schema.timezone is None:
-        raise DataError(
-            f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})",
-            "the training data had none: write the times as there",
-        )
+        hint = "the training data had none: write the times as there"
+        raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
     return _arrange(frame, roles, times, None, schema)
-
-
-def _groups(schema: Schema) -> tuple[tuple[Covariate, ...], ...]:
-    return schema.past, schema.future, schema.static
 
 
 def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted: Schema | None) -> Table:
@@ -138,18 +128,15 @@ def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted:
     for c, name in enumerate(roles.target):
         if np.isnan(target[:, c]).all():
             raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another data.target")
-    kinds = {c.name: c.kind for g in _groups(fitted) for c in g} if fitted else {}
+    kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
     names = (*roles.past, *roles.future, *roles.static)
     covariates = {name: _covariate(frame, name, order, kinds.get(name)) for name in names}
     for name in roles.static:
         rows.check_static(name, covariates[name].values)
-
-    def typed(group: tuple[str, ...]) -> tuple[Covariate, ...]:
-        return tuple(
-            Covariate(name=n, kind=kinds.get(n) or ("category" if covariates[n].labels else "number")) for n in group
-        )
-
-    groups = {"past": typed(roles.past), "future": typed(roles.future), "static": typed(roles.static)}
+    typed = {
+        n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
+    }
+    groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
     schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
@@ -188,10 +175,8 @@ def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tu
         part, distinct = pd.factorize(column)
         missing = np.flatnonzero(part < 0)
         if len(missing):
-            raise DataError(
-                f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'",
-                "fill in the id or delete the row",
-            )
+            hint = "fill in the id or delete the row"
+            raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
         codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
@@ -201,17 +186,15 @@ def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tu
 def _id_column(frame: Frame, name: str) -> pd.Series:
     """An id column, as the file writes it where reading would change it, as 007 or the country NA."""
     column = frame.data[name]
+    number = types.is_numeric_dtype(column)
     if not frame.text:
         return column
-    if types.is_numeric_dtype(column):
-        raw = frame.as_text(name)
-        distinct, plain = raw.unique(), column.dropna().unique()
-        return column if len(distinct) == len(plain) and set(distinct) == set(map(str, plain)) else _filled(raw)
-    return _filled(frame.as_text(name)) if column.isna().any() else column.astype(str).str.strip()
-
-
-def _filled(column: pd.Series) -> pd.Series:
-    return column.where(column != "")
+    if not number and not column.isna().any():
+        return column.astype(str).str.strip()
+    raw = frame.as_text(name)
+    distinct, plain = raw.unique(), column.dropna().unique()
+    same = number and len(distinct) == len(plain) and set(distinct) == set(map(str, plain))
+    return column if same else raw.where(raw != "")
 
 
 def _covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: str | None) -> Column:

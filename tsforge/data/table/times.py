@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,6 @@ class Times:
 def parse_times(frame: Frame, name: str, timezone: str | None, fitted: Schema | None = None) -> Times:
     """Read a time column.
 
-    frame, name: the table and its column.
     timezone: of local times written without an offset.
     fitted: schema of a model, in whose format the times are read where they can be.
     Raises DataError with the first row that does not read as a time.
@@ -55,11 +54,9 @@ def parse_times(frame: Frame, name: str, timezone: str | None, fitted: Schema | 
     column = frame.data[name]
     missing = np.flatnonzero(column.isna())
     if len(missing):
-        raise DataError(
-            f"{frame.name}: column '{name}' has no time in {frame.row(int(missing[0]))}"
-            + (f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""),
-            "fill in the time or delete the row",
-        )
+        more = f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""
+        message = f"column '{name}' has no time in {frame.row(int(missing[0]))}{more}"
+        raise DataError(f"{frame.name}: {message}", "fill in the time or delete the row")
     if timezone is not None and not formats.is_zone(timezone):
         near = nearest(timezone, available_timezones())
         raise DataError(f"there is no time zone '{timezone}'", near or "as Europe/Berlin or UTC")
@@ -97,10 +94,8 @@ def _from_numbers(name: str, column: pd.Series, fitted: Schema | None) -> Times:
             return Times(decimals, "float")
         return Times(decimals.astype(np.int64), "integer", "float")
     values = np.array(values, dtype=np.int64)
-    if kind == "float":
-        return Times(values.astype(np.float64), "float")
-    if kind == "integer":
-        return Times(values, "integer")
+    if kind in ("float", "integer"):
+        return Times(values.astype(np.float64 if kind == "float" else np.int64), kind)
     for digits, written in ((8, "%Y%m%d"), (6, "%Y%m")):
         if 1800 * 10 ** (digits - 4) <= values.min() and values.max() < 2200 * 10 ** (digits - 4):
             where, distinct = pd.factorize(values)
@@ -133,10 +128,9 @@ def _from_text(frame: Frame, name: str, column: pd.Series, timezone: str | None,
     bad = np.flatnonzero(dates.isna() | (offsets == -1))
     if len(bad):
         i = int(np.flatnonzero(where == bad[0])[0])
-        raise DataError(
-            f"{frame.name}: column '{name}', {frame.row(i)}: '{column.iloc[i]}' does not read as a time",
-            "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column",
-        )
+        value = f"{frame.row(i)}: '{column.iloc[i]}'"
+        hint = "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column"
+        raise DataError(f"{frame.name}: column '{name}', {value} does not read as a time", hint)
     stamps = (_microseconds(dates) - offsets * 1_000_000)[where]
     if not suffix:
         return Times(stamps, "datetime", written, timezone, local=timezone is not None)
@@ -158,11 +152,8 @@ def _best(name: str, text: pd.Series, usual: str) -> tuple[pd.Series, str]:
     readings = [(read_as(text, f), f) for f in formats.candidates(str(text.iloc[0]))]
     whole = [r for r in readings if r[0].notna().all()]
     if not whole:
-        return (
-            _mixed(text)
-            if not readings or text.str.match(r"\d{4}-").all()
-            else max(readings, key=lambda r: r[0].notna().sum())
-        )
+        mixed = not readings or text.str.match(r"\d{4}-").all()
+        return _mixed(text) if mixed else max(readings, key=lambda r: r[0].notna().sum())
     if len(whole) > 1:  # 02/01/2020 reads both ways: the right one makes the times regular
         regular = [r for r in whole if _regular(r[0])] or whole
         others = [f for d, f in regular if not d.equals(regular[0][0])]
@@ -221,8 +212,7 @@ def _microseconds(column: pd.Series) -> NDArray[np.int64]:
 
 def _zone_name(column: pd.Series) -> str:
     """The zone of a datetime column, by a name that any machine knows; UTC where it has none."""
-    zone = column.dt.tz
-    name = zone.key if isinstance(zone, ZoneInfo) else str(zone)
+    name = str(column.dt.tz)  # of a ZoneInfo its key
     return name if formats.is_zone(name) else "UTC"
 
 

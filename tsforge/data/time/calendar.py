@@ -105,10 +105,8 @@ class Frequency(Config):
 
     def seasons(self) -> list[int]:
         """Season lengths that this grid suggests, in steps, shortest first."""
-        if self.unit == "us" and self.step < 60 * SECOND:
-            short = [60 * SECOND / self.step, 3_600 * SECOND / self.step]
-        else:
-            short = []
+        below_minutes = self.unit == "us" and self.step < 60 * SECOND
+        short = [60 * SECOND / self.step, 3_600 * SECOND / self.step] if below_minutes else []
         cycles = [*short, self.cycle("day"), self.cycle("week"), self.cycle("year")]
         whole = [round(c) for c in cycles if c >= 2 and (abs(c - round(c)) < 1e-9 or c > 50)]
         return sorted(set(whole))
@@ -152,14 +150,11 @@ def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> 
     columns = []
     for name in names:
         phase = 2 * np.pi * phases[name]
-        for k in range(1, _harmonics(frequency, name) + 1):
+        # No more harmonics than the grid can tell apart.
+        count = min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
+        for k in range(1, count + 1):
             columns += [np.sin(k * phase), np.cos(k * phase)]
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(wall), 0), np.float32)
-
-
-def _harmonics(frequency: Frequency, name: str) -> int:
-    """Harmonics of a cycle: no more than the grid can tell apart."""
-    return min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
 
 
 def counts_days(stamps: Ints, new_series: NDArray[np.bool_]) -> bool:

@@ -12,43 +12,40 @@ from zoneinfo import ZoneInfo
 
 # What stands in a field -> the formats it can mean, the likelier one first: a point or a dash puts the day
 # first, a slash the month.
-_DATES = tuple(
-    (re.compile(pattern), meanings)
-    for pattern, meanings in (
-        (r"\d{4}-\d\d?-\d\d?", ("%Y-%m-%d",)),
-        (r"\d{4}/\d\d?/\d\d?", ("%Y/%m/%d",)),
-        (r"\d{4}\.\d\d?\.\d\d?", ("%Y.%m.%d",)),
-        (r"\d{8}", ("%Y%m%d",)),
-        (r"\d\d?/\d\d?/\d{4}", ("%m/%d/%Y", "%d/%m/%Y")),
-        (r"\d\d?/\d\d?/\d\d", ("%m/%d/%y", "%d/%m/%y")),
-        (r"\d\d?\.\d\d?\.\d{4}", ("%d.%m.%Y", "%m.%d.%Y")),
-        (r"\d\d?\.\d\d?\.\d\d", ("%d.%m.%y", "%m.%d.%y")),
-        (r"\d\d?-\d\d?-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
-        (r"\d\d?-\d\d?-\d\d", ("%d-%m-%y", "%m-%d-%y")),
-        (r"\d\d?-[A-Za-z]{3,9}-\d{4}", ("%d-%b-%Y", "%d-%B-%Y")),
-        (r"\d\d?-[A-Za-z]{3,9}-\d\d", ("%d-%b-%y", "%d-%B-%y")),
-        (r"\d\d? [A-Za-z]{3,9} \d{4}", ("%d %b %Y", "%d %B %Y")),
-        (r"[A-Za-z]{3,9} \d\d?, ?\d{4}", ("%b %d, %Y", "%B %d, %Y")),
-        (r"[A-Za-z]{3,9} \d\d? \d{4}", ("%b %d %Y", "%B %d %Y")),
-        (r"\d{4}-\d\d?", ("%Y-%m",)),
-        (r"\d{4}/\d\d?", ("%Y/%m",)),
-        (r"\d{6}", ("%Y%m",)),
-        (r"\d\d?/\d{4}", ("%m/%Y",)),
-        (r"\d\d?-\d{4}", ("%m-%Y",)),
-        (r"\d\d?\.\d{4}", ("%m.%Y",)),
-        (r"[A-Za-z]{3,9}-\d{4}", ("%b-%Y", "%B-%Y")),
-        (r"[A-Za-z]{3,9} \d{4}", ("%b %Y", "%B %Y")),
-        (r"[A-Za-z]{3}-\d\d", ("%b-%y",)),
-        (r"\d{4}-[A-Za-z]{3,9}", ("%Y-%b", "%Y-%B")),
-        (r"\d{4} [A-Za-z]{3,9}", ("%Y %b", "%Y %B")),
-        (r"\d{4}", ("%Y",)),
-        (r"\d{4}Q[1-4]", ("%YQ%q",)),
-        (r"\d{4}-Q[1-4]", ("%Y-Q%q",)),
-        (r"\d{4} Q[1-4]", ("%Y Q%q",)),
-        (r"Q[1-4] \d{4}", ("Q%q %Y",)),
-        (r"Q[1-4]-\d{4}", ("Q%q-%Y",)),
-        (r"\d{4}-W\d\d", ("%G-W%V",)),
-    )
+_DATES = (
+    (r"\d{4}-\d\d?-\d\d?", ("%Y-%m-%d",)),
+    (r"\d{4}/\d\d?/\d\d?", ("%Y/%m/%d",)),
+    (r"\d{4}\.\d\d?\.\d\d?", ("%Y.%m.%d",)),
+    (r"\d{8}", ("%Y%m%d",)),
+    (r"\d\d?/\d\d?/\d{4}", ("%m/%d/%Y", "%d/%m/%Y")),
+    (r"\d\d?/\d\d?/\d\d", ("%m/%d/%y", "%d/%m/%y")),
+    (r"\d\d?\.\d\d?\.\d{4}", ("%d.%m.%Y", "%m.%d.%Y")),
+    (r"\d\d?\.\d\d?\.\d\d", ("%d.%m.%y", "%m.%d.%y")),
+    (r"\d\d?-\d\d?-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
+    (r"\d\d?-\d\d?-\d\d", ("%d-%m-%y", "%m-%d-%y")),
+    (r"\d\d?-[A-Za-z]{3,9}-\d{4}", ("%d-%b-%Y", "%d-%B-%Y")),
+    (r"\d\d?-[A-Za-z]{3,9}-\d\d", ("%d-%b-%y", "%d-%B-%y")),
+    (r"\d\d? [A-Za-z]{3,9} \d{4}", ("%d %b %Y", "%d %B %Y")),
+    (r"[A-Za-z]{3,9} \d\d?, ?\d{4}", ("%b %d, %Y", "%B %d, %Y")),
+    (r"[A-Za-z]{3,9} \d\d? \d{4}", ("%b %d %Y", "%B %d %Y")),
+    (r"\d{4}-\d\d?", ("%Y-%m",)),
+    (r"\d{4}/\d\d?", ("%Y/%m",)),
+    (r"\d{6}", ("%Y%m",)),
+    (r"\d\d?/\d{4}", ("%m/%Y",)),
+    (r"\d\d?-\d{4}", ("%m-%Y",)),
+    (r"\d\d?\.\d{4}", ("%m.%Y",)),
+    (r"[A-Za-z]{3,9}-\d{4}", ("%b-%Y", "%B-%Y")),
+    (r"[A-Za-z]{3,9} \d{4}", ("%b %Y", "%B %Y")),
+    (r"[A-Za-z]{3}-\d\d", ("%b-%y",)),
+    (r"\d{4}-[A-Za-z]{3,9}", ("%Y-%b", "%Y-%B")),
+    (r"\d{4} [A-Za-z]{3,9}", ("%Y %b", "%Y %B")),
+    (r"\d{4}", ("%Y",)),
+    (r"\d{4}Q[1-4]", ("%YQ%q",)),
+    (r"\d{4}-Q[1-4]", ("%Y-Q%q",)),
+    (r"\d{4} Q[1-4]", ("%Y Q%q",)),
+    (r"Q[1-4] \d{4}", ("Q%q %Y",)),
+    (r"Q[1-4]-\d{4}", ("Q%q-%Y",)),
+    (r"\d{4}-W\d\d", ("%G-W%V",)),
 )
 _CLOCK = re.compile(r"([T ])(\d\d?)(:\d\d)?(:\d\d)?(\.\d{1,9})?( ?)([AaPp][Mm])?")
 CLOCK_ALONE = re.compile(r"\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?")
@@ -67,16 +64,14 @@ def candidates(text: str) -> list[str]:
 
 
 def _dates(text: str) -> list[str]:
-    return [f for pattern, formats in _DATES if pattern.fullmatch(text) for f in formats]
+    return [f for pattern, formats in _DATES if re.fullmatch(pattern, text) for f in formats]
 
 
 def _clock(match: re.Match[str]) -> str:
     joint, _, minute, second, fraction, space, noon = match.groups()
-    hour = "%I" if noon else "%H"
+    hour, half = ("%I", f"{space}%p") if noon else ("%H", "")
     digits = f".%{min(len(fraction) - 1, 6)}f" if fraction else ""
-    return (
-        joint + hour + (":%M" if minute else "") + (":%S" if second else "") + digits + (f"{space}%p" if noon else "")
-    )
+    return joint + hour + (":%M" if minute else "") + (":%S" if second else "") + digits + half
 
 
 def unpadded(written: str) -> list[str]:

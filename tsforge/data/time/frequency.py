@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
     if kind == "datetime":
         frequency = _infer_dates(stamps, gaps, inside)
     else:
-        frequency = _infer_integers(stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
+        frequency = _infer_steps("int", stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
     return (frequency, -1) if frequency else (None, _first_off(gaps, inside))
 
 
@@ -82,28 +82,25 @@ def _infer_decimals(stamps: Floats, gaps: Floats) -> Frequency | None:
     return Frequency(unit="float", step=usual, anchor=float(stamps[0]))
 
 
-def _infer_integers(stamps: Ints, gaps: Ints) -> Frequency | None:
+def _infer_steps(unit: Literal["int", "us"], stamps: Ints, gaps: Ints) -> Frequency | None:
     step = _whole_step(gaps)
-    return None if step is None else Frequency(unit="int", step=step, anchor=int(stamps[0]) % step)
+    return None if step is None else Frequency(unit=unit, step=step, anchor=int(stamps[0]) % step)
 
 
 def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
     """Calendar months first, then business days, then fixed steps."""
-    if gaps.min() >= 28 * DAY:
-        months = _infer_months(stamps, inside)
-        if months is not None:
-            return months
+    if gaps.min() >= 28 * DAY and (months := _infer_months(stamps, inside)):
+        return months
     if _business(stamps, gaps):
         return Frequency(unit="bday", step=1, offset=int(stamps[0]) % DAY)
-    step = _whole_step(gaps)
-    return None if step is None else Frequency(unit="us", step=step, anchor=int(stamps[0]) % step)
+    return _infer_steps("us", stamps, gaps)
 
 
 def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
     """A grid of months if every stamp lies equally far from the start, or from the end, of its month."""
     index, from_start, to_end = _in_month(stamps)
     if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
-        return None  # neither all equally far from the start nor all from the end
+        return None
     step = _whole_step(index[inside] - index[inside - 1])
     return None if step is None else _months(stamps, step)
 

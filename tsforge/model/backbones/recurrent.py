@@ -4,8 +4,9 @@
     lstm  i, f, o = sigmoid(W x_t + U h_{t-1} + b);  c_t = f c_{t-1} + i tanh(W x_t + U h_{t-1} + b);  h_t = o tanh(c_t)
     gru   r, z = sigmoid(W x_t + U h_{t-1} + b);  h_t = z h_{t-1} + (1 - z) tanh(W x_t + r (U h_{t-1} + b))
 
-(Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the
-encoder and decoder of Sutskever et al. 2014.) Axes: S sequences, N past and M future tokens, D width.
+(Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the encoder and
+decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023.)
+Axes: S sequences, N past and M future tokens, D width.
 """
 
 from __future__ import annotations
@@ -28,10 +29,7 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past.
-
-    (as SegRNN does; Lin et al. 2023)
-    """
+    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past."""
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
@@ -48,13 +46,11 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
-        cell = CELLS[config.cell]
         self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        self.encoder = (
-            cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between) if shape.past else None
-        )
-        self.decoder = cell(shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        stack = partial(CELLS[config.cell], shape.width, shape.width, config.layers, batch_first=True, dropout=between)
+        self.encoder = stack() if shape.past else None
+        self.decoder = stack()
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
         """past (S, N, D), future (S, M, D) -> (S, M, D).
@@ -78,7 +74,6 @@ def single_steps(
 
     mode: of the cell, as torch names it.
     layers: both matrices and both biases of each layer.
-    state: 0 where None.
     between: what is done from layer to layer.
 
     What the state adds to the gates is the same for all inputs and computed once: at M = 30 a third of the products of

@@ -24,8 +24,6 @@ from tsforge.config import Choice, Config, Range
 from tsforge.errors import ConfigError
 from tsforge.model.tokens.point import TokenShape
 
-Part = Callable[[Tensor], Tensor]
-
 
 class Transformer(Config):
     """One of the arrangements; normalised after each residual sum ("post", as in 2017) or before each part ("pre")."""
@@ -118,7 +116,7 @@ class Block(nn.Module):
             x = self._residual(1, x, lambda h: recall(h, memory, causal=False))
         return self._residual(-1, x, self.feed)
 
-    def _residual(self, i: int, x: Tensor, part: Part) -> Tensor:
+    def _residual(self, i: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         norm = self.norms[i]
         out: Tensor = x + self.drop(part(norm(x))) if self.pre else norm(x + self.drop(part(x)))
         return out

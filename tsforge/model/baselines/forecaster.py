@@ -46,9 +46,7 @@ class BaselineForecaster(nn.Module):
 
     def __init__(self, config: Baseline, shape: WindowShape) -> None:
         super().__init__()
-        self.kind: BaselineKind = config.kind
-        self.levels = config.levels
-        self.shape = shape
+        self.kind, self.levels, self.shape = config.kind, config.levels, shape
         self.scaler = WindowScaler(shape.targets, "standard")
         self.ridge = Ridge(shape.context, shape.horizon) if config.kind == "linear" else None
         self.register_buffer("errors", torch.zeros(shape.horizon, shape.targets, len(config.levels)))

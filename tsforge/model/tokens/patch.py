@@ -1,7 +1,6 @@
 """Patch tokens: one for several steps in a row. Every channel is a sequence of its own, and all share the weights.
 
 (Lin et al. 2023, "SegRNN"; Nie et al. 2023, "A Time Series is Worth 64 Words")
-
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features, I values of
 a step; S = B·C sequences, N past tokens, M future tokens, D width, E features, w steps of a patch.
 """

@@ -30,17 +30,11 @@ class TokenShape(NamedTuple):
 
 
 class PointTokens(Config):
-    """One token per time step.
-
-    channels: "mixed" puts all targets of a step into one token; "shared" gives each target a sequence of its own, run
-        through the same weights.
-    seasonal: whether each token also sees the values one season, one day, one week before its step (the lags of the
-        window shape).
-    """
+    """One token per time step, of all targets ("mixed"), or of each in a sequence of its own through shared weights."""
 
     type: Literal["point"] = "point"
     channels: Literal["mixed", "shared"] = "mixed"
-    seasonal: bool = True
+    seasonal: bool = True  # whether each token also sees the values one season, one day, one week before (the lags)
 
     def build(self, shape: WindowShape, width: int) -> PointEmbedding:
         return PointEmbedding(self, shape, width)
@@ -71,10 +65,7 @@ class PointEmbedding(nn.Module):
         self.register_buffer("positions", sinusoids(shape.context + shape.horizon, width), persistent=False)
         before = [cycle_before(shape, m) for m in lags]
         self.register_buffer("before", torch.stack(before) if lags else torch.zeros(0, 0), persistent=False)
-
-    @property
-    def shape(self) -> TokenShape:
-        return TokenShape(self.window.context, self.window.horizon, self.past.out_features)
+        self.shape = TokenShape(shape.context, shape.horizon, width)
 
     def embed(self, context: Context) -> tuple[Tensor, Tensor]:
         """Context with normalised targets -> past (S, L, D), future (S, H, D)."""

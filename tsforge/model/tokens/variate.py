@@ -1,7 +1,6 @@
 """Variate tokens: one for each channel, of its whole context; a backbone then relates channels, not steps.
 
 (Liu et al. 2024, "iTransformer")
-
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features; N past
 tokens (covariates), M = C future tokens (targets), D width, E features.
 """
@@ -60,17 +59,11 @@ class VariateEmbedding(nn.Module):
         targets = self.target(torch.cat([context.target, seen], dim=1).transpose(1, 2))
         if self.channel is not None:
             targets = targets + self.channel
-        beside = [
-            embed(x)
-            for embed, x in (
-                (self.past, context.past.transpose(1, 2)),
-                (self.known, context.known.transpose(1, 2)),
-                (self.static, context.static.unsqueeze(1)),
-            )
-            if embed is not None
-        ]
         if self.which is None:
             return targets[:, :0], targets
+        maps = (self.past, self.known, self.static)
+        values = (context.past.transpose(1, 2), context.known.transpose(1, 2), context.static.unsqueeze(1))
+        beside = [embed(x) for embed, x in zip(maps, values, strict=True) if embed is not None]
         return torch.cat(beside, dim=1) + self.which, targets
 
     def readout(self, h: Tensor) -> Tensor:

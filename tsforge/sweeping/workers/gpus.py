@@ -34,10 +34,7 @@ def available(device: str) -> list[Device]:
 
 
 def spread(jobs: Sequence[Job], devices: Sequence[Device]) -> list[Job]:
-    """Jobs with a GPU each, in turn, and an equal share of what is free of its memory.
-
-    Raises ConfigError where that is too little.
-    """
+    """A GPU for each job, in turn, and a share of its free memory. Raises ConfigError where that is too little."""
     if not devices:
         return list(jobs)
     placed = []
@@ -46,11 +43,9 @@ def spread(jobs: Sequence[Job], devices: Sequence[Device]) -> list[Job]:
         neighbours = len(range(i % len(devices), len(jobs), len(devices)))
         share = device.free // neighbours
         if share < LEAST:
-            raise ConfigError(
-                f"{neighbours} workers share {device.free / 2**30:.1f} GB that are free on GPU {device.name}, "
-                f"{LEAST / 2**30:.0f} GB are the least for one",
-                "take fewer sweep.workers, or train.device=cpu",
-            )
+            text = f"{neighbours} workers share {device.free / 2**30:.1f} GB that are free on GPU {device.name}"
+            hint = "take fewer sweep.workers, or train.device=cpu"
+            raise ConfigError(f"{text}, {LEAST / 2**30:.0f} GB are the least for one", hint)
         placed.append(replace(job, device=device.name, memory=share / device.total))
     return placed
 

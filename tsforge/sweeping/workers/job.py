@@ -23,15 +23,11 @@ class Record:
 class Job:
     """What a worker is to do.
 
-    folder: of the sweep.
-    study: its name.
     total: trials over all workers and starts.
-    index: which of the workers it is.
     url: of the study's server; None for a journal in the folder.
     heartbeat: seconds between signs of life at `url`.
     until: when it ends, in seconds since the epoch.
     refit: fit the best again, instead of searching.
-    record: where its trials are recorded.
     threads: that it computes with; 0 where whoever starts it decides.
     device: the GPU that it sees, by number; None for all.
     memory: the share of that GPU's memory that it may take.

@@ -29,16 +29,13 @@ def workers(plan: Plan, jobs: Sequence[Job]) -> Iterator[WorkerPool]:
     if plan.sweep.engine == "ray" and not jobs[0].refit:
         with ray.connected(plan.sweep.address, len(jobs), plan.json_text()) as cluster:
             if cluster.elsewhere and jobs[0].url is None:
-                raise ConfigError(
-                    f"the cluster has other machines ({listing(cluster.elsewhere)}), "
-                    "and a study in a folder is for this one alone",
-                    "name a database with `storage` postgresql+psycopg://...",
-                )
+                text = f"the cluster has other machines ({listing(cluster.elsewhere)})"
+                hint = "name a database with `storage` postgresql+psycopg://..."
+                raise ConfigError(f"{text}, and a study in a folder is for this one alone", hint)
             with WorkerPool(jobs, cluster.start) as pool:
                 yield pool
         return
     threads = share(len(jobs), os.cpu_count() or 1)
     threaded = [replace(job, threads=job.threads or threads) for job in jobs]
-    device = next(iter(plan.bases.values())).train.device
-    with WorkerPool(gpus.spread(threaded, gpus.available(device))) as pool:
+    with WorkerPool(gpus.spread(threaded, gpus.available(plan.first.train.device))) as pool:
         yield pool

@@ -70,10 +70,7 @@ class Process:
 
 
 class WorkerPool:
-    """Workers that run side by side.
-
-    start: makes a worker of its job; by default a process of this machine.
-    """
+    """Workers that run side by side; `start` makes one of its job, by default a process of this machine."""
 
     def __init__(self, jobs: Sequence[Job], start: Callable[[Job], Worker] = Process) -> None:
         self.jobs = {job.index: job for job in jobs}
@@ -134,10 +131,8 @@ class WorkerPool:
             if code < 0 and not self.stopping:
                 self.restarts += 1
                 if self.restarts > RESTARTS:
-                    raise TrainingError(
-                        f"workers were killed {self.restarts} times, the last by signal {-code}",
-                        "there may be too little memory for so many: take fewer sweep.workers",
-                    )
+                    text = f"workers were killed {self.restarts} times, the last by signal {-code}"
+                    raise TrainingError(text, "there may be too little memory for so many: take fewer sweep.workers")
                 self.running[index] = self.start(self.jobs[index])
 
 

@@ -30,9 +30,8 @@ def package() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError(
-            "the engine ray needs a package that is missing", "in a checkout: pip install '.[ray]'"
-        ) from None
+        text = "the engine ray needs a package that is missing"
+        raise ConfigError(text, "in a checkout: pip install '.[ray]'") from None
     return ray
 
 
@@ -78,10 +77,8 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as problem:
         text = str(problem).partition("\n")[0]
-        raise ConfigError(
-            f"no Ray cluster answers at {address}: {text}",
-            "start one with `ray start --head`, or leave out sweep.address",
-        ) from None
+        message = f"no Ray cluster answers at {address}: {text}"
+        raise ConfigError(message, "start one with `ray start --head`, or leave out sweep.address") from None
     try:
         yield Cluster(count, plan)
     finally:
@@ -110,18 +107,14 @@ class Task:
         self._output: list[str] = []
 
     def poll(self) -> int | None:
-        ray = package()
+        ray, errors = package(), package().exceptions
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
             code, self._output = ray.get(self._task)
-        except (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.NodeDiedError,
-            ray.exceptions.OutOfMemoryError,  # Ray ends a task before the machine's memory is used up
-        ):
-            return -signal.SIGKILL
-        except ray.exceptions.RayError as problem:
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError):
+            return -signal.SIGKILL  # the last: Ray ends a task before the machine's memory is used up
+        except errors.RayError as problem:
             self._output = [str(problem).strip().splitlines()[-1]]
             return 1
         return int(code)
@@ -131,8 +124,7 @@ class Task:
 
     def kill(self) -> None:
         """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
-        ray = package()
-        ray.cancel(self._task, force=True)
+        package().cancel(self._task, force=True)
 
     def output(self) -> list[str]:
         return self._output

@@ -74,10 +74,7 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
 
 
 def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
-    """Seconds until the time of a tournament is up, without those that the end of the process takes.
-
-    start: what its beginning took, which tells how fast the machine is.
-    """
+    """Seconds until a tournament's time is up, less those of the process's end, which are told from its `start`."""
     return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
 
 
@@ -172,12 +169,11 @@ class Tournament:
     def compete(self, names: list[str]) -> None:
         """Rung by rung, then the best again."""
         sizes = time_budget.rungs(len(names))
-        finalists: list[Entrant] = []
         for rung, size in enumerate(sizes):
             names = names[:size]
             over = now() + (self.end - now()) * time_budget.share(sizes, rung)
             most = max(1, self.experiment.train.max_steps >> (len(sizes) - 1 - rung))
-            finalists = []
+            finalists: list[Entrant] = []
             for i, name in enumerate(names):
                 member = _member(name, self.experiment.seed + rung, most)
                 entrant = self._train(member, rung + 1, (over - now()) / (len(names) - i))
@@ -224,12 +220,11 @@ class Tournament:
 
     def _again(self, finalists: list[Entrant], rung: int) -> None:
         """The best of the last rung with other seeds, in turn, as long as a whole training fits."""
-        for number in range(MOST_AGAIN):
-            if not finalists or self.interrupted:
-                return
+        for number in range(MOST_AGAIN if finalists else 0):
             entrant = finalists[number % len(finalists)]
             name, steps = entrant.standing.name, entrant.standing.steps
-            if self.paces[name].seconds(steps, LOOKS) > self.end - now() or steps < time_budget.LEAST_STEPS:
+            fits = steps >= time_budget.LEAST_STEPS and self.paces[name].seconds(steps, LOOKS) <= self.end - now()
+            if self.interrupted or not fits:
                 return
             seed = self.experiment.seed + rung + number
             self._train(_member(name, seed, entrant.member.steps or steps), rung, self.end - now())
