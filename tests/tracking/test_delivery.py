@@ -237,9 +237,10 @@ def test_any_older_note_of_how_far_it_came_gives_the_same(
     notes: list[bytes] = [b"", b'{"uri": "sql', b"{}"]
     note = delivery._note
 
-    def noting(folder: Path, now: Delivered) -> None:
+    def noting(folder: Path, now: Delivered) -> Delivered:
         note(folder, now)
         notes.append((folder / journal.STATE).read_bytes())
+        return now
 
     monkeypatch.setattr(delivery, "_note", noting)
     first = delivered(run, with_client(client, database))
