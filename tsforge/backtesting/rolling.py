@@ -23,7 +23,6 @@ from tsforge.data.table import table
 from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
-from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.outcome import Outcome
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
@@ -144,7 +143,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
         model = fitting.calibrate(trained, dataset)
-        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        forecaster = model.forecaster(dataset.source)
         parts.append(forecast(forecaster, experiment, dataset))
         units = units or _units(dataset, config)
     if not parts:
@@ -207,7 +206,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     experiment = model.experiment.model_copy(update={"backtest": config})
     sizes = Sizes(L, H, shape.season, validation, asked.test or 0)
     dataset = datasets.encode(panel, datasets.Layout(asked, sizes, cuts), parts, model.facts.encodings)
-    forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+    forecaster = model.forecaster(dataset.source)
     forecasts = forecast(forecaster, experiment, dataset, model.baselines)
     return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
 

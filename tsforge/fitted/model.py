@@ -10,9 +10,10 @@ from torch import nn
 from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.data.covariates import Encodings
+from tsforge.data.loader import WindowSource
 from tsforge.data.schema import Schema
 from tsforge.evaluation.conformal import Calibration
-from tsforge.evaluation.forecasting import Baselines
+from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.experiment import Experiment
 
 
@@ -55,3 +56,7 @@ class Model:
     def levels(self) -> tuple[float, ...]:
         """The quantile levels of its forecasts, ascending; empty where it has none."""
         return self.experiment.model.levels if self.calibration is None else self.calibration.levels
+
+    def forecaster(self, source: WindowSource) -> Forecaster:
+        """The network reading windows of a source, with its intervals corrected."""
+        return Forecaster(Reader(self.network, source), self.calibration)

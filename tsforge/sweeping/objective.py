@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
-from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.metrics import SHOWN, lower_is_better
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
@@ -83,7 +82,7 @@ class Objective:
         wanted = [name.removeprefix("val/") for name in self.plan.sweep.objectives if name.startswith("val/")]
         usual = [name for name in (*SHOWN, "crps") if lower_is_better(name)]
         metrics = list(dict.fromkeys([*(name for name in wanted if name != "loss"), *usual]))
-        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        forecaster = model.forecaster(dataset.source)
         outcome = forecaster.outcome(dataset, dataset.parts.validation)
         validation = {f"val/{name}": value for name, value in scores(outcome, metrics).items()}
         return validation | {"val/loss": min((r.validation for r in trained.rounds), default=math.nan)}

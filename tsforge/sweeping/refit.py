@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
-from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
@@ -190,7 +189,7 @@ def test(candidate: Candidate, folder: Path, data: SweepData) -> None:
         return
     for seed in sorted(candidate.validation):
         model = directory.load(_model(folder, candidate.name, seed))
-        forecaster = Forecaster(Reader(model.network, dataset.source), model.calibration)
+        forecaster = model.forecaster(dataset.source)
         candidate.test[seed] = scores(forecaster.outcome(dataset, windows), SHOWN)
 
 

@@ -21,7 +21,6 @@ from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting
-from tsforge.evaluation.forecasting import Forecaster, Reader
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
@@ -162,7 +161,7 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
-    forecasters = {kind: Forecaster(Reader(model.network, dataset.source), model.calibration)} | others
+    forecasters = {kind: model.forecaster(dataset.source)} | others
     outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
     baselines = {
         name: (other.reader.network, other.calibration)
