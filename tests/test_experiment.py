@@ -252,12 +252,6 @@ def test_what_is_no_assignment_is_refused(text: str) -> None:
         assignment(text)
 
 
-@pytest.mark.parametrize("given", ["a,b", ["a", "b"], ["a,b"], [" a ", "b"], ("a", "b")])
-def test_columns_with_commas_or_as_lists(given: object) -> None:
-    """`--target a,b` and `--target a b` meaning different things."""
-    assert build({"data.target": given}).data.target == ("a", "b")
-
-
 def test_a_head_needs_no_type_to_be_the_default_one() -> None:
     """`--set model.head.levels=[0.1,0.9]` refused for want of a type that has a default."""
     levels = {"model.head.levels": [0.1, 0.9]}

@@ -19,7 +19,13 @@ def _names(value: object) -> object:
     return value
 
 
+def _columns(value: object) -> object:
+    """Names of columns as a tuple, each whole: a comma may be part of one. `roles.resolve` cuts what is no column."""
+    return (value,) if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_columns)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 
@@ -29,13 +35,19 @@ class DataConfig(Config):
 
     path: str | None = None
     rows: AtLeastOne | None = None  # only the first steps of each series
-    time: str | None = None
-    id: Names = ()
-    target: Names = ()
-    past: Names = ()  # covariates known up to the forecast origin
-    future: Names = ()  # covariates known in advance
-    static: Names = ()  # one value per series
+    time: Columns = ()  # several are the parts of one time: year, month, day, hour
+    time_format: str | None = None  # how text times are written, as %d/%m/%Y %H:%M
+    dayfirst: bool | None = None  # whether 01/02/2024 is the first of February
+    id: Columns = ()
+    target: Columns = ()
+    past: Columns = ()  # covariates known up to the forecast origin
+    future: Columns = ()  # covariates known in advance
+    static: Columns = ()  # one value per series
     freq: str | None = None
+    snap: bool = False  # round times to the grid
+    duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"  # rows of one series and time
+    resample: str | None = None  # a longer frequency that rows are aggregated to
+    aggregate: Literal["mean", "sum"] = "mean"  # of what is resampled
     timezone: str | None = None  # of local times written without an offset
     calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
     horizon: AtLeastOne | None = None  # H, steps

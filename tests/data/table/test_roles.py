@@ -141,3 +141,20 @@ def test_one_store_is_an_id(write_csv) -> None:
     several = [f"{d},1,{s},{i}" for i, d in enumerate(DAYS) for s in ("a", "b")]
     assert roles(write_csv(text("date,store,item,sold", several))) == ("date", ("item",), ("sold",))
     assert roles(write_csv(text("date,sensor", [f"{d},1" for d in DAYS]))) == ("date", (), ("sensor",))
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("a,b", ("a", "b")), ("a, b", ("a", "b")), (["a", "b"], ("a", "b")), (["a,b"], ("a", "b")),
+        ([" a ", "b"], ("a", "b")), ("x, y", ("x, y",)), ("x, y,a", ("x, y", "a")), (["a", "x, y"], ("a", "x, y")),
+        ("a,x, y,b", ("a", "x, y", "b")),
+    ],
+)  # fmt: skip
+def test_names_with_commas(given: object, target: tuple[str, ...]) -> None:
+    """Prevents: `--target a,b` and `--target a b` meaning different things, and a column whose name has a comma that
+    cannot be written in any way."""
+    frame = pd.DataFrame({"day": pd.to_datetime(DAYS)} | {name: np.arange(20.0) for name in ("a", "b", "x, y")})
+    schema = load(frame, target=given).schema
+    assert schema.target == target
+    assert load(frame, target=list(schema.target)).schema == schema

@@ -49,15 +49,15 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     if len(frame.data.columns) == 1:
         hint = "a table needs a column of times and one of values, divided by comma, semicolon, tab or bar"
         raise DataError(f"{frame.name}: only one column, '{frame.data.columns[0]}'", hint)
-    named = [c for c in (config.time,) if c]
-    named += [*config.id, *config.target, *config.past, *config.future, *config.static]
+    config = resolve(frame, config)
+    named = [*config.time, *config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, named)
     twice = sorted({c for c in named if named.count(c) > 1})
     if twice:
         raise DataError(f"{frame.name}: column '{twice[0]}' is given two roles", "name it once")
     free = [c for c in frame.data.columns if c not in named]
     counted = [c for c in free if _row_number(frame.data, c)]
-    time = config.time or _time(frame, [c for c in free if c not in counted], counted)
+    time = config.time[0] if config.time else _time(frame, [c for c in free if c not in counted], counted)
     free = [c for c in free if c != time and c not in counted]
     if not config.id:
         _check_clock(frame, time, free)
@@ -66,6 +66,27 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     target = config.target or _target(frame, free, lenient=lenient)
     unused = tuple(c for c in free if c not in target)
     return Roles(time, ids, target, config.past, config.future, config.static, unused)
+
+
+def resolve(frame: Frame, config: DataConfig) -> DataConfig:
+    """The configuration with one element for each column: texts that are no column are cut at their commas."""
+    columns = set(map(str, frame.data.columns))
+    groups = ("time", "id", "target", "past", "future", "static")
+    names = {group: [name for text in getattr(config, group) for name in _cut(text, columns)] for group in groups}
+    return config.model_copy(update={group: tuple(parts) for group, parts in names.items()})
+
+
+def _cut(text: str, columns: set[str]) -> list[str]:
+    """One name, or the names between its commas; each piece is the longest that is a column."""
+    if text in columns or "," not in text:
+        return [text if text in columns else text.strip()]
+    pieces = text.split(",")
+    for count in range(len(pieces) - 1, 0, -1):
+        first = ",".join(pieces[:count])
+        if first in columns or first.strip() in columns or count == 1:
+            name = first if first in columns else first.strip()
+            return [*([name] if name else []), *_cut(",".join(pieces[count:]), columns)]
+    return []
 
 
 def check_columns(frame: Frame, names: list[str] | tuple[str, ...]) -> None:
