@@ -50,7 +50,7 @@ def test_decimal_comma_first_seen_late(write_csv) -> None:
 def test_thousands_or_decimals_are_asked_for(write_csv) -> None:
     """1,234 with semicolons may be both, where no other number says which."""
     path = write_csv(text("date;y", [f"{d};1,{100 + i}" for i, d in enumerate(days(9))]))
-    with pytest.raises(DataError, match="'1,100' could be 1.1 or 1100") as caught:
+    with pytest.raises(DataError, match=r"'1,100' could be 1\.1 or 1100") as caught:
         values(path, "y")
     assert "data.decimal" in caught.value.hint
     assert load(path, target="y", decimal=",").target[0, 0] == 1.1

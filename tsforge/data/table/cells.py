@@ -73,6 +73,7 @@ class Votes(NamedTuple):
     decimal: for each sign, how many cells can only have it as the decimal sign.
     triple: for each sign, a cell as 1.020 that may be either, if there is one.
     three, four: whether there are integers of just three digits, and of more.
+    The last three are not looked at where `decimal` settles it.
     """
 
     decimal: dict[str, int]
@@ -107,6 +108,8 @@ def votes(array: Any) -> Votes:
             if len(part) and not decimal[sign] and not decimal[other]:
                 decimal[sign] += _count(part, _decisive(sign)) - (_count(part, _PERIOD) if sign == "." else 0)
                 decimal[other] += _count(part, rf"^[-+]?\d{{1,3}}(\{sign}\d{{3}}){{2,}}(\{other}\d+)?$")
+        if decimal["."] != decimal[","]:
+            return Votes(decimal, triple, three=False, four=False)
         ambiguous = cells.filter(pc.match_substring_regex(cells, rf"^[-+]?[1-9]\d{{0,2}}\{sign}\d{{3}}$"))
         triple[sign] = str(ambiguous[0]) if len(ambiguous) else None
     three = four = False
@@ -127,7 +130,11 @@ def _decisive(sign: str) -> str:
 
 
 def choose_style(own: Votes, elsewhere: Sign | None, usual: Sign | None, delimiter: str) -> Style:
-    """The style of a column. elsewhere: the sign in other columns. usual: that of the table a model was fitted on."""
+    """The style of a column.
+
+    elsewhere: the sign in other columns.
+    usual: the sign of the table that a model was fitted on.
+    """
     if own.decimal["."] != own.decimal[","]:
         sign: Sign = "." if own.decimal["."] > own.decimal[","] else ","
         return Style(sign, grouped=True)

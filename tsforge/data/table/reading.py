@@ -88,7 +88,10 @@ class Frame:
         assert self.dialect is not None
         if self.decimal is not None:
             return Style(self.decimal, grouped=True)
-        return choose_style(self._vote(name), self._elsewhere(name), self.usual, self.dialect.delimiter)
+        own = self._vote(name)
+        settled = own.decimal["."] != own.decimal[","] or not any(own.triple.values())
+        elsewhere = None if settled else self._elsewhere(name)
+        return choose_style(own, elsewhere, self.usual, self.dialect.delimiter)
 
     def _vote(self, name: str) -> Votes:
         if name not in self._votes:
@@ -97,9 +100,6 @@ class Frame:
 
     def _elsewhere(self, name: str) -> Sign | None:
         """The decimal sign of the first other column of numbers that shows one."""
-        own = self._vote(name)
-        if own.decimal["."] != own.decimal[","]:  # it needs no other
-            return None
         for other in self.data.columns:
             sample = self.data[other].head(_LOOK)
             sample = sample[~sample.isin(MISSING)]
