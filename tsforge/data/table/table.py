@@ -76,7 +76,7 @@ def head(table: Table, steps: int) -> Table:
 
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
-    times = parse_times(frame, roles.time, config.timezone)
+    times = parse_times(frame, roles.time, config)
     return _arrange(frame, roles, times, config.freq, None)
 
 
@@ -86,7 +86,7 @@ def load_like(source: Any, schema: Schema) -> Table:
     check_columns(frame, schema.columns())
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
-    times = parse_times(frame, schema.time, schema.timezone, schema)
+    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
