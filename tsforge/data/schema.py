@@ -83,6 +83,7 @@ class Schema(Config):
     future: tuple[Covariate, ...] = ()
     static: tuple[Covariate, ...] = ()
     decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
+    dense: bool = False  # the table filled at least half of its grid
     frequency: Frequency
 
     def columns(self) -> tuple[str, ...]:

@@ -80,7 +80,9 @@ def _compose(part: dict[str, pd.Series], *, midnight: bool) -> Ints:
     rest = zeros
     if "f" in part:
         rest = part["f"].str.ljust(6, "0").str[:6].to_numpy(dtype=np.int64)
-    return np.asarray(np.where(good, days * DAY + seconds * SECOND + rest, _NOTHING), dtype=np.int64)
+    stamps: Ints = days * DAY + seconds * SECOND + rest
+    stamps[~good] = _NOTHING
+    return stamps
 
 
 def _month(part: dict[str, pd.Series], number: dict[str, Ints], zeros: Ints) -> Ints:
@@ -92,7 +94,7 @@ def _month(part: dict[str, pd.Series], number: dict[str, Ints], zeros: Ints) -> 
     for letter in ("b", "B"):
         if letter in part:
             names = {name[:3] if letter == "b" else name: i + 1 for i, name in enumerate(_MONTHS)}
-            return part[letter].str.lower().map(names).fillna(0).to_numpy(dtype=np.int64)
+            return np.array(part[letter].str.lower().map(names).fillna(0), dtype=np.int64)
     return number.get("m", zeros + 1)
 
 
@@ -136,7 +138,7 @@ def write(column: pd.Series, form: str) -> pd.Series:
     day = column
     parts = formats.tokens(form)
     if any(t.flag == "24" for t in parts):  # midnight belongs to the day that it ends
-        day = column - pd.Timedelta(days=1) * (column.dt.normalize() == column)
+        day = column.where(column.dt.normalize() != column, column - pd.Timedelta(days=1))
     pieces: list[pd.Series] = []
     usual = ""
     for token in (*parts, formats.Token("end")):

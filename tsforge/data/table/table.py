@@ -111,6 +111,8 @@ def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted:
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
+    if freq is None and (fitted is None or fitted.dense):
+        rows.check_filled(ordinal, frequency, fitted)
     order = rows.order
 
     target = np.stack([numbers(frame, name)[order] for name in roles.target], axis=1)
@@ -128,7 +130,9 @@ def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted:
         n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
     }
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
-    schema = rows.schema.model_copy(update={**groups, "frequency": frequency, "decimal": frame.sign})
+    schema = rows.schema.model_copy(
+        update={**groups, "frequency": frequency, "decimal": frame.sign, "dense": rows.filled(ordinal)}
+    )
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, ids, roles.unused)

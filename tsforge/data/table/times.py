@@ -279,7 +279,7 @@ def share_read(text: pd.Series) -> float:
 
 def _mixed(text: pd.Series) -> tuple[pd.Series, str]:
     """ISO times of several lengths, as a midnight written without its hour."""
-    without_offset = text.where(~text.str.contains(formats.OFFSET, regex=True))
+    without_offset = text.where(text == text.str.replace(formats.OFFSET, r"\1", regex=True))
     dates = pd.to_datetime(without_offset, format="ISO8601", errors="coerce")
     joint = "T" if text.str.contains("T").any() else " "
     fraction = ".%6f" if text.str.contains(r"\.\d", regex=True).any() else ""
