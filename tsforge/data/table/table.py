@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from tsforge.data.schema import Covariate, DataConfig, Schema
+from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows, numbers
+from tsforge.data.table.groups import Cells, Columns
 from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.times import Times, parse_times, show_time
 from tsforge.data.time import calendar
@@ -88,7 +91,7 @@ def head(table: Table, steps: int) -> Table:
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
     times = parse_times(frame, roles.time, config.timezone)
-    return _arrange(frame, roles, times, config.freq, None)
+    return _arrange(frame, roles, times, config, None)
 
 
 def load_like(source: Any, schema: Schema) -> Table:
@@ -105,42 +108,62 @@ def load_like(source: Any, schema: Schema) -> Table:
     if times.timezone is not None and schema.timezone is None:
         hint = "the training data had none: write the times as there"
         raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
-    return _arrange(frame, roles, times, None, schema)
+    return _arrange(frame, roles, times, DataConfig(duplicates=schema.duplicates), schema)
 
 
-def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted: Schema | None) -> Table:
-    """Sort, check and type the rows of a frame."""
+def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
+    """Sort, check and type the rows of a frame, and make them one for each series and step of a grid."""
     codes, ids = _series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, frequency=calendar.Frequency(unit="int", step=1),
+        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
+        frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
-    rows.check_duplicates()
-    frequency = rows.frequency(freq, fitted)
+    columns, labels = _columns(rows, roles, fitted)
+    rows, columns = duplicates.join(rows, columns, config.duplicates)
+    if config.resample is not None or (fitted is not None and fitted.resampling is not None):
+        rows, columns = resample(rows, columns, config, fitted)
+        frequency = rows.schema.frequency
+    else:
+        frequency = rows.frequency(config.freq, fitted)
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
-    order = rows.order
-
-    target = np.stack([numbers(frame, name)[order] for name in roles.target], axis=1)
-    for c, name in enumerate(roles.target):
-        if np.isnan(target[:, c]).all():
-            raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another data.target")
-    kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
-    names = (*roles.past, *roles.future, *roles.static)
-    covariates = {name: _covariate(frame, name, order, kinds.get(name)) for name in names}
-    for name in roles.static:
-        rows.check_static(name, covariates[name].values)
-    typed = {
-        n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
-    }
-    groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
+    kinds = _kinds(labels, fitted)
+    groups = {group: tuple(kinds[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
     schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
-    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, ids, roles.unused)
+    target = np.stack([columns[name].values for name in roles.target], axis=1)
+    covariates = {name: Column(columns[name].values, labels[name]) for name in labels}
+    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, roles.unused)
+
+
+def _columns(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[Columns, dict[str, tuple[str, ...]]]:
+    """Targets and covariates of sorted rows, and the texts behind the codes of each covariate; none of numbers."""
+    frame, order = rows.frame, rows.order
+    columns = {name: Cells(numbers(frame, name)[order], "target") for name in roles.target}
+    empty = [name for name, cells in columns.items() if np.isnan(cells.values).all()]
+    if empty and (fitted is None or len(empty) == len(columns)):
+        missing = f"column '{empty[0]}' is empty: all its {len(order):,} values are missing"
+        raise DataError(f"{frame.name}: {missing}", "pass another data.target, or bring rows in which it has a value")
+    kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
+    covariates = {n: _covariate(frame, n, order, kinds.get(n)) for n in (*roles.past, *roles.future, *roles.static)}
+    for name, covariate in covariates.items():
+        if name in roles.static:
+            rows.check_static(name, covariate.values)
+            columns[name] = Cells(covariate.values, "static")
+        else:
+            columns[name] = Cells(covariate.values, "category" if covariate.labels else "number")
+    return columns, {name: covariate.labels for name, covariate in covariates.items()}
+
+
+def _kinds(labels: dict[str, tuple[str, ...]], fitted: Schema | None) -> dict[str, Covariate]:
+    """The covariates by name: as fitted, else categories where there are texts."""
+    kinds = {c.name: c for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
+    return {n: kinds.get(n) or Covariate(name=n, kind="category" if texts else "number") for n, texts in labels.items()}
 
 
 def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
@@ -148,10 +171,14 @@ def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     schema, stamps = rows.schema, rows.stamps
     if schema.timezone is None:
         return rows
-    wall_grid = fitted.wall_grid if fitted is not None else calendar.counts_days(stamps, rows.new_series)
+    wall_grid = calendar.counts_days(stamps, rows.new_series)
+    if fitted is not None:
+        wall_grid = fitted.resampling.wall_grid if fitted.resampling else fitted.wall_grid
     if wall_grid and not schema.local:
         stamps = calendar.wall_clock(stamps, schema.timezone)
     elif schema.local and not wall_grid:
+        if schema.duplicates != "error":
+            duplicates.check_repeated_hour(rows)
         stamps, nowhere = calendar.localise(stamps, rows.codes, rows.order, schema.timezone)
         if len(nowhere):
             naive = replace(rows, schema=schema.model_copy(update={"timezone": None, "local": False}))
