@@ -32,7 +32,8 @@ class Groups:
     @property
     def sizes(self) -> Ints:
         """Rows of each group, (G,)."""
-        return np.diff(np.r_[self.starts, self.rows])
+        sizes: Ints = np.diff(np.r_[self.starts, self.rows])
+        return sizes
 
     def seen(self, values: Floats) -> Ints:
         """How many values of each group are there, (G,)."""
