@@ -45,6 +45,8 @@ class DataConfig(Config):
     past: Columns = ()  # covariates known up to the forecast origin
     future: Columns = ()  # covariates known in advance
     static: Columns = ()  # one value per series
+    category: Columns = ()  # covariates whose values are names, though they look like numbers
+    decimal: Literal[".", ","] | None = None  # the decimal sign of a text file
     freq: str | None = None
     snap: bool = False  # round times to the grid
     duplicates: Duplicates = "error"  # rows of one series and time
@@ -90,6 +92,7 @@ class Schema(Config):
     past: tuple[Covariate, ...] = ()
     future: tuple[Covariate, ...] = ()
     static: tuple[Covariate, ...] = ()
+    decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
     frequency: Frequency
     duplicates: Duplicates = "error"  # rows of one series and time
     resampling: Resampling | None = None  # where the rows are shorter steps than those of the grid

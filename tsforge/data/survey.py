@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pandas.api import types
+import pandas as pd
 
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
@@ -21,7 +21,7 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
 
     Raises DataError for what would stop a fit.
     """
-    frame = read(source)
+    frame = read(source, config.decimal)
     roles = detect(frame, config, lenient=True)
     asked = tuple(config.target) or (roles.target if len(roles.target) == 1 else ())
     table = arrange(frame, roles, config)
@@ -68,9 +68,9 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
 
 
 def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:
-    column = frame.data[name]
-    number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-    column = column if number else frame.categories(name).replace(["", "NA", "NaN"], None)
+    cells = frame.cells(name)
+    number = cells.number
+    column = pd.Series(cells.values) if number else frame.categories(name)
     if name == roles.time:
         role, kind = "time", "time"
     else:

@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from tsforge.data.schema import Duplicates
-from tsforge.data.table.checks import LARGEST, Rows
-from tsforge.data.table.groups import Cells, Columns, Groups, runs
+from tsforge.data.table.checks import Rows
+from tsforge.data.table.groups import Contents, Groups, Values, runs
+from tsforge.data.table.values import LARGEST
 from tsforge.data.time.periods import repeats
 from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
 
 
-def join(rows: Rows, columns: Columns, rule: Duplicates) -> tuple[Rows, Columns]:
+def join(rows: Rows, columns: Contents, rule: Duplicates) -> tuple[Rows, Contents]:
     """One row per series and time.
 
     mean, sum: of targets and numeric covariates, of the values that are there; categories must agree.
@@ -34,7 +35,7 @@ def join(rows: Rows, columns: Columns, rule: Duplicates) -> tuple[Rows, Columns]
         f"{int(groups.sizes[several].sum()):,}", "" if rule in ("first", "last") else "ir", rule, rule,
     )  # fmt: skip
     chosen = groups.starts + (groups.sizes - 1 if rule == "last" else 0)
-    joined: Columns = {}
+    joined: Contents = {}
     for name, cells in columns.items():
         if rule in ("first", "last"):
             values = cells.values[chosen]
@@ -54,7 +55,7 @@ def check_size(rows: Rows, name: str, values: np.ndarray) -> None:
         raise DataError(f"{rows.frame.name}: the sums of '{name}' are too large", "write the column in larger units")
 
 
-def _check_agreement(rows: Rows, groups: Groups, name: str, cells: Cells) -> None:
+def _check_agreement(rows: Rows, groups: Groups, name: str, cells: Values) -> None:
     """Raises DataError at the first two rows of one series and time that differ in a category."""
     apart = np.flatnonzero(~groups.agree(cells.values))
     if not len(apart):

@@ -12,14 +12,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Cells(NamedTuple):
+class Values(NamedTuple):
     """One column of sorted rows: numbers or codes of categories, (N,), NaN where missing; and what they are."""
 
     values: Floats
     kind: Literal["target", "number", "category", "static"]
 
 
-Columns = dict[str, Cells]
+Contents = dict[str, Values]
 
 
 @dataclass(frozen=True)

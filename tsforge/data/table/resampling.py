@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tsforge.data.schema import DataConfig, Resampling, Schema
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.duplicates import check_size
-from tsforge.data.table.groups import Columns, Floats, Groups, runs
+from tsforge.data.table.groups import Contents, Floats, Groups, runs
 from tsforge.data.time import frequency, periods
 from tsforge.data.time.calendar import DAY, Frequency, Ints, wall_clock
 from tsforge.errors import DataError, listing
@@ -61,7 +61,7 @@ class Pieces(NamedTuple):
         return cut
 
 
-def resample(rows: Rows, columns: Columns, config: DataConfig, fitted: Schema | None) -> tuple[Rows, Columns]:
+def resample(rows: Rows, columns: Contents, config: DataConfig, fitted: Schema | None) -> tuple[Rows, Contents]:
     """Rows and columns with one row for each series and period; their schema says how they came about.
 
     config: names the longer steps and what is taken of targets, where nothing is fitted.
@@ -150,10 +150,10 @@ def _pieces(rows: Rows, ordinals: Ints, grids: tuple[Frequency, Frequency | None
     return Pieces(groups, codes, held, position, first, beyond)
 
 
-def _aggregated(rows: Rows, columns: Columns, pieces: Pieces, incomplete: Flags) -> Columns:
+def _aggregated(rows: Rows, columns: Contents, pieces: Pieces, incomplete: Flags) -> Contents:
     """The columns with a value for each piece. Warns of what is cut off or has gaps, and counts it."""
     plan = rows.schema.resampling or Resampling()
-    values: Columns = {}
+    values: Contents = {}
     partial = incomplete.copy()
     gaps: list[str] = []
     name = rows.schema.frequency.name
@@ -193,7 +193,7 @@ def _target(values: Floats, pieces: Pieces, plan: Resampling) -> tuple[Floats, F
     return of, lacking, cut
 
 
-def _left(rows: Rows, columns: Columns, pieces: Pieces, keep: Flags) -> tuple[Rows, Columns]:
+def _left(rows: Rows, columns: Contents, pieces: Pieces, keep: Flags) -> tuple[Rows, Contents]:
     """One row for each piece that is kept; series without any are left out, with a warning."""
     labels, codes = np.unique(pieces.codes[keep], return_inverse=True)
     if len(labels) <= int(pieces.codes[-1]):

@@ -7,32 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
 
 from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table import duplicates
-from tsforge.data.table.checks import Rows, numbers
-from tsforge.data.table.groups import Cells, Columns
+from tsforge.data.table.checks import Rows
+from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.times import Times, parse_times, show_time
+from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
 
 log = logging.getLogger("tsforge")
-
-_NO_CATEGORY = ("", "NaN", "nan", "NA", "<NA>")  # all other words are categories: none, missing, -
-
-
-@dataclass(frozen=True)
-class Column:
-    """The values of a covariate: numbers, or codes into `labels`; NaN where missing."""
-
-    values: NDArray[np.float64]  # (N,)
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ def load(source: Any, config: DataConfig) -> Table:
     source: path of a CSV or Parquet file, or a pandas or Polars frame.
     Raises DataError for anything that would make a forecast wrong.
     """
-    frame = read(source)
+    frame = read(source, config.decimal)
     table = arrange(frame, detect(frame, config), config)
     return table if config.rows is None else head(table, config.rows)
 
@@ -96,7 +85,7 @@ def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
 
 def load_like(source: Any, schema: Schema) -> Table:
     """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
-    frame = read(source)
+    frame = read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
@@ -113,57 +102,59 @@ def load_like(source: Any, schema: Schema) -> Table:
 
 def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
     """Sort, check and type the rows of a frame, and make them one for each series and step of a grid."""
-    codes, ids = _series(frame, roles.id)
+    codes, ids = series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
+        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates, decimal=frame.sign,
         frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
-    columns, labels = _columns(rows, roles, fitted)
-    rows, columns = duplicates.join(rows, columns, config.duplicates)
+    contents = _targets(rows, roles.target, fitted)
+    covariates, typed = _covariates(rows, roles, fitted)
+    for name, column in covariates.items():
+        contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
+    rows, contents = duplicates.join(rows, contents, config.duplicates)
     if config.resample is not None or (fitted is not None and fitted.resampling is not None):
-        rows, columns = resample(rows, columns, config, fitted)
+        rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
     else:
         frequency = rows.frequency(config.freq, fitted)
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
-    kinds = _kinds(labels, fitted)
-    groups = {group: tuple(kinds[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
+    groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
     schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
-    target = np.stack([columns[name].values for name in roles.target], axis=1)
-    covariates = {name: Column(columns[name].values, labels[name]) for name in labels}
+    target = np.stack([contents[name].values for name in roles.target], axis=1)
+    covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, roles.unused)
 
 
-def _columns(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[Columns, dict[str, tuple[str, ...]]]:
-    """Targets and covariates of sorted rows, and the texts behind the codes of each covariate; none of numbers."""
-    frame, order = rows.frame, rows.order
-    columns = {name: Cells(numbers(frame, name)[order], "target") for name in roles.target}
-    empty = [name for name, cells in columns.items() if np.isnan(cells.values).all()]
-    if empty and (fitted is None or len(empty) == len(columns)):
-        missing = f"column '{empty[0]}' is empty: all its {len(order):,} values are missing"
-        raise DataError(f"{frame.name}: {missing}", "pass another data.target, or bring rows in which it has a value")
-    kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
-    covariates = {n: _covariate(frame, n, order, kinds.get(n)) for n in (*roles.past, *roles.future, *roles.static)}
-    for name, covariate in covariates.items():
-        if name in roles.static:
-            rows.check_static(name, covariate.values)
-            columns[name] = Cells(covariate.values, "static")
-        else:
-            columns[name] = Cells(covariate.values, "category" if covariate.labels else "number")
-    return columns, {name: covariate.labels for name, covariate in covariates.items()}
+def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:
+    """The targets of sorted rows. One of several may be missing throughout where a model is to forecast the others."""
+    contents = {name: Values(numbers(rows.frame, name)[rows.order], "target") for name in names}
+    empty = [name for name, column in contents.items() if np.isnan(column.values).all()]
+    if empty and (fitted is None or len(empty) == len(names)):
+        message = f"column '{empty[0]}' is empty: all its {len(rows.order):,} values are missing"
+        raise DataError(f"{rows.frame.name}: {message}", "pass another data.target, or rows in which it has a value")
+    return contents
 
 
-def _kinds(labels: dict[str, tuple[str, ...]], fitted: Schema | None) -> dict[str, Covariate]:
-    """The covariates by name: as fitted, else categories where there are texts."""
-    kinds = {c.name: c for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
-    return {n: kinds.get(n) or Covariate(name=n, kind="category" if texts else "number") for n, texts in labels.items()}
+def _covariates(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[dict[str, Column], dict[str, Covariate]]:
+    """The covariates of sorted rows by name, and what they are: as asked for or fitted, else as their cells read."""
+    kinds: dict[str, Kind] = dict.fromkeys(roles.category, "category")
+    if fitted:
+        kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)}
+    names = (*roles.past, *roles.future, *roles.static)
+    covariates = {name: covariate(rows.frame, name, rows.order, kinds.get(name)) for name in names}
+    for name in roles.static:
+        rows.check_static(name, covariates[name].values)
+    typed = {
+        n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
+    }
+    return covariates, typed
 
 
 def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
@@ -190,57 +181,3 @@ def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
     schema = schema.model_copy(update={"wall_grid": wall_grid})
     return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
-
-
-def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
-    """The code of each row and the distinct ids by column, in order of first appearance."""
-    if not names:
-        return np.zeros(len(frame.data), dtype=np.int64), ()
-    keys = {n: _id_column(frame, n) for n in names}
-    codes = np.zeros(len(frame.data), dtype=np.int64)
-    for name, column in keys.items():
-        part, distinct = pd.factorize(column)
-        missing = np.flatnonzero(part < 0)
-        if len(missing):
-            hint = "fill in the id or delete the row"
-            raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
-        codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
-    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
-    return codes, tuple(column.iloc[first].to_numpy() for column in keys.values())
-
-
-def _id_column(frame: Frame, name: str) -> pd.Series:
-    """An id column, as the file writes it where reading would change it, as 007 or the country NA."""
-    column = frame.data[name]
-    number = types.is_numeric_dtype(column)
-    if not frame.text:
-        return column
-    if not number and not column.isna().any():
-        return column.astype(str).str.strip()
-    raw = frame.as_text(name)
-    distinct, plain = raw.unique(), column.dropna().unique()
-    same = number and len(distinct) == len(plain) and set(distinct) == set(map(str, plain))
-    return column if same else raw.where(raw != "")
-
-
-def _covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: str | None) -> Column:
-    """Numbers as they are; anything else as codes into its sorted texts, each looked at once."""
-    column = frame.data[name]
-    number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-    if kind == "number" or (kind is None and number):
-        return Column(numbers(frame, name)[order])
-    where, distinct = pd.factorize(frame.categories(name))
-    texts = np.array([_label(value) for value in distinct], dtype=object).astype(str)
-    named = ~np.isin(texts, _NO_CATEGORY)
-    labels = np.unique(texts[named])
-    code_of = np.where(named, np.searchsorted(labels, texts), np.nan)
-    codes = np.where(where < 0, np.nan, code_of[where] if len(code_of) else np.nan)
-    return Column(codes.astype(np.float64)[order], tuple(map(str, labels)))
-
-
-def _label(value: object) -> str:
-    """A category in words; 1.0 is 1, as a column of whole numbers with a gap reads."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
