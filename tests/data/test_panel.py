@@ -113,6 +113,9 @@ def test_targets_that_single_series_never_had(caplog) -> None:
     assert "'z' of s1 has no observed value: its forecasts there are empty" in caplog.text
     assert "'w' of s0, s2 has no observed value" in caplog.text
     assert "'y' of" not in caplog.text
+    frame.loc[frame["item"] == "s2", ["y", "z", "w"]] = np.nan
+    facts = survey(frame, DataConfig(target="y,z,w"))["series"]
+    assert (facts["count"], facts["empty"], facts["never_observed"], facts["names"]) == (2, 1, 2, ["s0", "s1"])
 
 
 def test_gaps_before_the_first_value_are_counted(caplog) -> None:
@@ -123,7 +126,6 @@ def test_gaps_before_the_first_value_are_counted(caplog) -> None:
     assert (panel.span()[0][:, 0] - panel.offsets[:-1]).tolist() == [3, 1, 0]
     assert "6 of 60 steps of 'y' are missing in 3 of 3 series; they are masked, not filled; 4 of them lie before the" \
         " first value" in caplog.text  # fmt: skip
-    assert survey(frame, DataConfig())["series"]["leading_steps"] == 4
 
 
 @pytest.mark.parametrize("future", [(), ("price",)])

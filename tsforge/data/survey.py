@@ -48,13 +48,8 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
     lengths = panel.lengths
     seen = np.flatnonzero(panel.observed.any(axis=1))
     inside = np.diff(panel.row_series()[seen]) == 0
-    leading = panel.span()[0] - panel.offsets[:-1, None]
-    count = len(table.ids[0]) if table.ids else 1
     return {
         "count": len(panel),
-        "empty": count - len(panel),  # left out, as none of their targets is observed
-        "never_observed": int(panel.never.sum()),  # targets of single series
-        "leading_steps": int(np.where(panel.never, 0, leading).sum()),  # missing before the first value
         "shortest": int(lengths.min()),
         "median": float(np.median(lengths)),
         "longest": int(lengths.max()),
@@ -64,6 +59,8 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
         "longest_gap": int((np.diff(seen)[inside] - 1).max(initial=0)),  # steps without any target
         "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
         "names": [panel.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+        "empty": len(table.ids[0]) - len(panel) if table.ids else 0,  # left out: none of their targets is observed
+        "never_observed": int(panel.never.sum()),  # targets that single series do not have
     }
 
 
