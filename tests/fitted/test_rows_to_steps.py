@@ -12,10 +12,10 @@ import pytest
 import tsforge
 from tests.helpers.tables import walk
 from tsforge.cli.main import run
-from tsforge.data import tidy
 from tsforge.data.schema import DataConfig
 from tsforge.data.survey import survey
 from tsforge.fitted.directory import load
+from tsforge.tracking.serving import ServedModel
 
 # --- resampled ----------------------------------------------------------------------------------------------------
 
@@ -163,8 +163,12 @@ def test_targets_never_observed_are_empty(caplog, kind: str, model: str) -> None
         numbers = rows.drop(columns=["item", "ds", "target"])
         assert numbers.notna().all(axis=1).to_numpy().tolist() == expected.tolist()
         assert numbers[~expected].isna().all(axis=None)
-    empty = tidy.records(rows[~expected])[0]
-    assert empty["forecast"] is None
+    served = ServedModel()
+    served.model = fitted.model
+    shown = json.loads(json.dumps(served.predict(frame, {"horizon": 5}).to_dict(orient="records")))
+    cells = [[v for name, v in row.items() if name not in ("item", "ds", "target")] for row in shown]
+    assert [row[0] is None for row in cells] == [all(v is None for v in row) for row in cells]
+    assert sum(row[0] is None for row in cells) == 5 * int((~has).to_numpy().sum())
     assert all(np.isfinite(v) for name, v in fitted.scores[model].items() if name in ("mae", "rmse"))
 
 

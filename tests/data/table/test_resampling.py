@@ -178,6 +178,18 @@ def test_local_days_against_a_loop(zone: str, written: str) -> None:
     assert table.schema.wall_grid
 
 
+@pytest.mark.parametrize(("rule", "freq"), [("W", "W-SUN"), ("MS", "MS"), ("QE", "QE")])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+def test_local_days_to_weeks_and_months(zone: str, rule: str, freq: str) -> None:
+    """Prevents: days that lie on a grid of local days moved by an hour into the week before."""
+    times = pd.date_range("2017-08-09", periods=400, freq="D")
+    column = times.tz_localize(zone)
+    table = load(pd.DataFrame({"ds": column, "y": np.arange(400.0)}), resample=rule, aggregate="sum")
+    expected = pd.Series(np.arange(400.0), index=times).resample(freq).sum().iloc[1:-1]
+    pd.testing.assert_series_equal(by_time(table), expected, check_freq=False)
+    assert table.time(int(table.ordinal[0])).startswith(str(expected.index[0].date()))
+
+
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Australia/Adelaide", "Asia/Kathmandu"])
 def test_local_hours(zone: str) -> None:
     """Prevents: hours of UTC, which begin at the half or quarter of an hour there."""
@@ -216,6 +228,17 @@ def test_shorter_steps_are_refused(freq: str, rule: str) -> None:
     assert "name a longer step than" in caught.value.hint
 
 
+@pytest.mark.parametrize(("freq", "rule", "every"), [("D", "W", 7), ("h", "D", 24), ("MS", "YS", 12)])
+def test_sums_that_are_never_whole_are_refused(freq: str, rule: str, every: int) -> None:
+    """Prevents: a table of which nothing is left, and an error about something else further on."""
+    frame = regular(freq, 20 * every, "2024-01-01")
+    frame = frame[np.arange(len(frame)) % every != 2]
+    with pytest.raises(DataError, match="lacks some of its values of 'y', so that no sum is whole") as caught:
+        load(frame, resample=rule, aggregate="sum")
+    assert "pass data.aggregate=mean, or data.freq" in caught.value.hint
+    assert len(load(frame, resample=rule).ordinal) >= 19
+
+
 @pytest.mark.parametrize(("freq", "rule"), [("h", "90min"), ("2D", "5D"), ("MS", "QS")])
 def test_steps_that_do_not_fit(freq: str, rule: str) -> None:
     """Prevents: periods of now one, now two rows."""
@@ -245,8 +268,9 @@ def test_a_named_frequency_is_that_of_the_rows() -> None:
         load(frame, freq="D", resample="W")
     with pytest.raises(DataError, match="would not make longer"):
         load(frame, freq="30min", resample="30min")
-    half = load(frame, freq="30min", resample="D", aggregate="sum")
-    assert np.isnan(half.target).all()
+    with pytest.raises(DataError, match="every step of D lacks some of its values of 'y', so that no sum is whole"):
+        load(frame, freq="30min", resample="D", aggregate="sum")
+    assert load(frame, freq="30min", resample="D").target.shape == (9, 1)
 
 
 # --- as when predicting -------------------------------------------------------------------------------------------
