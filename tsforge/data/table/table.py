@@ -80,6 +80,8 @@ def head(table: Table, steps: int) -> Table:
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
     times = parse_times(frame, roles.time, config.timezone)
+    if config.resample is None and config.aggregate != "mean":
+        log.warning("data.aggregate=%s changes nothing without data.resample", config.aggregate)
     return _arrange(frame, roles, times, config, None)
 
 
