@@ -126,7 +126,7 @@ def _steps(rows: Rows, name: str | None) -> Frequency | None:
     if source is None:
         return None
     ordinals, on_grid = source.ordinals(rows.stamps)
-    return source if on_grid.all() and periods.is_dense(ordinals, rows.new_series) else None
+    return source if on_grid.all() and rows.filled(ordinals) else None
 
 
 def _pieces(rows: Rows, ordinals: Ints, grids: tuple[Frequency, Frequency | None], zone: str | None) -> Pieces:
