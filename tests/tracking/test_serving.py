@@ -199,6 +199,17 @@ def test_a_series_without_any_value_is_no_part_of_an_answer(fitted: Fitted) -> N
     assert all(isinstance(row["forecast"], float) for row in rows)
 
 
+def test_a_target_without_any_value_is_null_in_json(fitted: Fitted) -> None:
+    """Prevents: the word NaN in an answer, which is no JSON."""
+    table, _, exported = fitted("two targets")
+    frame = pd.read_csv(table)
+    frame.loc[frame["item"] == "a", "returned"] = None
+    rows = invoke(exported, f'{{"dataframe_split": {frame.to_json(orient="split")}}}'.encode())
+    empty = {(row["item"], row["target"]) for row in rows if row["forecast"] is None}
+    assert empty == {("a", "returned")}
+    assert len(rows) == len({(row["item"], row["target"], row["date"]) for row in rows}) == 16
+
+
 def test_parameters(fitted: Fitted) -> None:
     table, model, exported = fitted("string ids")
     served = mlflow.pyfunc.load_model(str(exported))
