@@ -49,14 +49,14 @@ class Rows:
         time = show_time(self.stamps[i], self.schema)
         return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
 
-    def check_duplicates(self) -> None:
-        """Raises DataError where a series has a time twice."""
+    def check_duplicates(self, way_out: str) -> None:
+        """Raises DataError where a series has a time twice. way_out: how such rows can be joined, for the hint."""
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", f"{self._why_twice(twice)}; {way_out}")
 
     def _why_twice(self, twice: NDArray[np.intp]) -> str:
         """A hint at what most likely made times repeat."""
@@ -92,7 +92,7 @@ class Rows:
             hint = "pass data.freq (as h, D, MS), or check data.id"
             raise DataError(f"{self.frame.name}: every series has one row, so the frequency cannot be seen", hint)
         before = show_time(self.stamps[off - 1], self.schema)
-        hint = "pass data.freq for the grid you mean, or resample the table to one"
+        hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         row = f"{self.frame.name}: irregular times: {self.where(off)}"
@@ -153,7 +153,9 @@ class Rows:
         usual = f"{empty:,} of {count + empty:,} steps have no row: the usual step is {frequency.name}"
         gap = f"the largest gap, of {gaps[largest - 1]:,} steps, lies between {before}, and {self.where(largest)}"
         hint = "fix the times if they are wrong"
-        if fitted is None:
+        if fitted is None and self.schema.resampling is not None:
+            hint += "; pass a longer data.resample if there are such gaps"
+        elif fitted is None:
             hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
