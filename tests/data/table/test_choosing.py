@@ -198,7 +198,8 @@ def unpadded(day: datetime.datetime, form: str) -> str:
 
 
 @pytest.mark.parametrize("form", [
-    "{d}/{m:02d}/{y} {I}:{M:02d} {p}", "{d:02d}/{m}/{y} {H:02d}:{M:02d}", "{m}/{d}/{y} {H}:{M:02d}", "{d}.{m}.{y} {H:02d}:00",
+    "{d}/{m:02d}/{y} {I}:{M:02d} {p}", "{d:02d}/{m}/{y} {H:02d}:{M:02d}", "{m}/{d}/{y} {H}:{M:02d}",
+    "{d}.{m}.{y} {H:02d}:00",
     "{y}-{m}-{d} {H:02d}:{M:02d}",
 ])  # fmt: skip
 @pytest.mark.parametrize("start", ["2024-02-20", "2024-09-28", "2023-12-30"])

@@ -161,7 +161,8 @@ def nearly_packed(text: pd.Series) -> tuple[int, str] | None:
     best: tuple[int, str] | None = None
     most = int(0.8 * len(text))
     for written in formats.PACKED:
-        bad = np.flatnonzero(read_as(text, written)[0].isna())
-        if len(text) - len(bad) > most:
+        fits = text.str.fullmatch(formats.pattern(written))
+        bad = np.flatnonzero(read_as(text, written)[0].isna() | ~fits)
+        if len(bad) and len(text) - len(bad) > most:
             most, best = len(text) - len(bad), (int(bad[0]), written)
     return best
