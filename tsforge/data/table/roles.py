@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,13 @@ from tsforge.data.schema import DataConfig
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import share_read
 from tsforge.data.time import formats
-from tsforge.errors import DataError, listing, nearest
+from tsforge.errors import ChoiceError, DataError, listing, nearest
 
 TIME_NAMES = (
     "ds", "date", "time", "datetime", "date_time", "timestamp", "day", "week", "month", "quarter", "year",
     "period", "hour", "t", "step", "time_idx", "datum", "zeit",
 )  # fmt: skip
+PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")  # of one time, in their order
 ID_NAMES = (
     "unique_id", "id", "series", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
     "station", "site", "name", "key",
@@ -117,11 +120,11 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     if len(dates) > 1:
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass data.time=COLUMN")
+        several = f"{frame.name}: several columns could be the time: {listing(dates)}"
+        raise ChoiceError(several, "pass data.time=COLUMN", [{"data.time": c} for c in dates])
     numbers = [c for c in named if types.is_numeric_dtype(data[c])]
     if len(numbers) > 1:
-        hint = "pass data.time=COLUMN; parts of one time belong into one column, as 2024-01 or 2024-01-31 13:00"
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint)
+        _ask_for_parts(frame, numbers)
     counting = [c for c in free if types.is_numeric_dtype(data[c]) and _counts(data[c])]
     for choice in (numbers, counting, counted):
         if len(choice) == 1:
@@ -131,6 +134,15 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         return text[0]
     hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
     raise DataError(f"{frame.name}: no column reads as the time; the columns are {listing(data.columns, 20)}", hint)
+
+
+def _ask_for_parts(frame: Frame, numbers: list[str]) -> NoReturn:
+    """Raises ChoiceError for numbers under names of times: the parts of one time, or several that count."""
+    parts = sorted((c for c in numbers if c.lower() in PARTS), key=lambda c: PARTS.index(c.lower()))
+    joint = [{"data.time": tuple(parts)}] if parts[:1] and parts[0].lower() == "year" and len(parts) > 1 else []
+    hint = f"pass data.time={','.join(parts)} for the parts of one time" if joint else "pass data.time=COLUMN"
+    several = f"{frame.name}: several columns could be the time: {listing(numbers)}"
+    raise ChoiceError(several, hint, [*joint, *({"data.time": c} for c in numbers if not joint or c not in parts)])
 
 
 def _counts(column: pd.Series) -> bool:
@@ -154,8 +166,10 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
         text = column.dropna().head(_SAMPLE).astype(str).str.strip()
         number = types.is_numeric_dtype(column) or text.empty
         if not number and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.data[time].duplicated().any():
-            hint = "join them into one column, as 2024-01-31 13:00"
-            raise DataError(f"{frame.name}: '{time}' holds the days and '{name}' the hours", hint)
+            both = (time, name)
+            hint = f"pass data.time={shlex.quote(','.join(both))} for the two as one time"
+            several = f"{frame.name}: '{time}' holds the days and '{name}' the hours"
+            raise ChoiceError(several, hint, [{"data.time": both}])
 
 
 def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
@@ -178,8 +192,8 @@ def _ids(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
-        several = listing(preferred)
-        raise DataError(f"{frame.name}: several columns could name the series: {several}", "pass data.id=COLUMN")
+        several = f"{frame.name}: several columns could name the series: {listing(preferred)}"
+        raise ChoiceError(several, "pass data.id=COLUMN", [{"data.id": c} for c in preferred])
     for names in (named, candidates):
         if len(names) > 1 and data.duplicated([*names, time]).sum() <= most:
             return _needed(data, time, names, most)
@@ -230,8 +244,9 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if types.is_numeric_dtype(data[c]))
-    hint = f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}"
-    raise DataError(f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}", hint)
+    hint = f"pass data.target={shlex.quote(numbers[-1])}, or several: data.target={shlex.quote(','.join(numbers[:2]))}"
+    several = f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}"
+    raise ChoiceError(several, hint, [{"data.target": c} for c in numbers])
 
 
 def _amounts(column: pd.Series) -> bool:
