@@ -115,7 +115,11 @@ def _readings(
             pass
         for role in set(settings) & set(_ROLES):
             by_role[role].append(_names(settings[role]))
-    settled = {role: names[0] for role, names in by_role.items() if len(names) == len(choices) and len(set(names)) == 1}
+    asked = {path.removeprefix("data.") for choice in choices for path in choice}
+    settled = {
+        role: names[0] for role, names in by_role.items()
+        if role not in asked and len(names) == len(choices) and len(set(names)) == 1
+    }  # fmt: skip
     roles: dict[str, list[str]] = defaultdict(list)
     for role, name in ((role, name) for role, several in by_role.items() for names in several for name in names):
         if role not in settled and role not in roles[name]:
@@ -132,7 +136,7 @@ def _column(
     """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
     kind, column = _content(frame, name)
     present = column.dropna()
-    role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] else None)
+    role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
     values = f"{present.nunique():,} different"
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,

@@ -26,7 +26,7 @@ COLOURS = {  # of the architectures, the same in every picture
     "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
     "transformer-decoder": "#8c564b",
 }  # fmt: skip
-_DATES = np.array(["0200-01-01", "9800-01-01"], dtype="M8[us]")  # between which an axis can be one of dates
+_DATES = np.array(["0600-01-01", "9000-01-01"], dtype="M8[us]")  # between these, margins stay in years 1 to 9999
 PLAIN = "#7f7f7f"  # of baselines
 MORE_COLOURS = ("#17becf", "#bcbd22", "#e377c2", "#393b79")  # of architectures without their own
 
@@ -40,15 +40,15 @@ def heading(panel: Panel, i: int, c: int) -> str:
 def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
     """Rows on the axis of series i: dates of its local clock, or the numbers that its times are.
 
-    Where dates lie so far off that no axis holds them and its margins: steps from the beginning of the series.
+    Where dates of the series lie too far off for an axis of dates: steps from its beginning.
     """
-    frequency = panel.schema.frequency
-    stamps = frequency.stamps(rows - panel.offsets[i] + panel.first[i])
+    frequency, first = panel.schema.frequency, panel.first[i]
+    stamps = frequency.stamps(rows - panel.offsets[i] + first)
     if panel.schema.time_kind != "datetime":
         return stamps
-    dates = to_wall(stamps, panel.schema).astype("M8[us]")
-    steps = rows - panel.offsets[i]
-    return dates if np.all((dates > _DATES[0]) & (dates < _DATES[1])) else steps
+    ends = frequency.stamps(first + np.array([0, panel.ends[i] - panel.offsets[i]])).astype("M8[us]")
+    near = bool(_DATES[0] < ends[0] and ends[1] < _DATES[1])
+    return to_wall(stamps, panel.schema).astype("M8[us]") if near else rows - panel.offsets[i]
 
 
 def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
