@@ -15,7 +15,7 @@ from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.evaluation.metrics import REFERENCE
 from tsforge.evaluation.quantiles import Floats
-from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT, scale_log
+from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT, scale_log, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -268,9 +268,3 @@ def _columns(names: Sequence[str], room: int = 50) -> int:
 def short(title: str, most: int = 46) -> str:
     """So that it stays within its subplot."""
     return title if len(title) <= most else title[: most - 1] + "…"
-
-
-def text_of(name: str) -> str:
-    """A user's name as it is: no formula in it, and no underscore in front, which would hide it from a legend."""
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name

@@ -37,6 +37,11 @@ def heading(panel: Panel, i: int, c: int) -> str:
     return f"{panel.label(i)} · {name}" if panel.ids else name
 
 
+def text_of(name: str) -> str:
+    """A user's name as a label: no underscore in front, which would hide it from a legend."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
     """Rows on the axis of series i: dates of its local clock, or the numbers that its times are.
 

@@ -29,9 +29,9 @@ def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = F
     from tsforge.data.catalog import find
 
     options = options or TableOptions()
-    options.refuse_swallowed_table("inspect")
-    facts = survey.survey(find(data), _config(options))
-    facts["commands"] = _commands(data, facts, options)
+    config = _config(options)
+    facts = survey.survey(find(data), config)
+    facts["commands"] = _commands(data, facts, options, config)
     for name in ("problem", "hint"):
         facts[name] = translated(facts[name], "inspect") if facts[name] else None
     facts["notes"] = [translated(note, "inspect") for note in facts["notes"]]
@@ -114,7 +114,7 @@ def _gaps(series: dict[str, Any]) -> str:
     return f"{series['missing_steps']:,} values missing{stretch}"
 
 
-def _commands(data: str, facts: dict[str, Any], options: TableOptions) -> list[str]:
+def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:
     """A fit that works as it stands; before that, one look for each reading that is open."""
     if facts["choices"]:
         return [_command("inspect", data, options, choice) for choice in facts["choices"]]
@@ -122,8 +122,9 @@ def _commands(data: str, facts: dict[str, Any], options: TableOptions) -> list[s
         return []
     target = facts["target"] or facts["could_be_target"][-1:]
     named = facts["could_be_target"] or len(target) > 1
-    settings = {"data.target": target} if named else {}
-    return [_command("fit", data, options, settings | {"data.horizon": facts["horizon"]})]
+    settings = {"data.target": target} if named and not config.target else {}
+    settings |= {"data.horizon": facts["horizon"]} if config.horizon is None else {}
+    return [_command("fit", data, options, settings)]
 
 
 def _command(command: str, data: str, options: TableOptions, settings: dict[str, Any]) -> str:
