@@ -15,7 +15,8 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.target": "target", "data.time": "time", "data.id": "id", "data.horizon": "horizon", "data.context": "context",
     "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
-    "data.duplicates": "duplicates", "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
+    "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
+    "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
     "seed": "seed", "ensemble": "ensemble",
 }  # fmt: skip
@@ -69,6 +70,10 @@ class TableOptions:
     "Covariates known in advance."
     static: Columns = field(default_factory=list)
     "Covariates with one value per series."
+    category: Columns = field(default_factory=list)
+    "Covariates whose values are names, though they are written as numbers."
+    decimal: Literal[".", ","] | None = None
+    "Decimal sign of a text file. (default: as the data shows)"
     freq: str | None = None
     "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
     time_format: str | None = None
@@ -96,7 +101,7 @@ class TableOptions:
 
         from tsforge.errors import ConfigError
 
-        for name in ("target", "id", "past", "future", "static"):
+        for name in ("target", "id", "past", "future", "static", "category"):
             values = getattr(self, name)
             if values and Path(values[-1]).is_file():
                 words = shlex.join(["tsforge", command, values[-1], f"--{name}", *values[:-1]])

@@ -43,6 +43,8 @@ class DataConfig(Config):
     past: Columns = ()  # covariates known up to the forecast origin
     future: Columns = ()  # covariates known in advance
     static: Columns = ()  # one value per series
+    category: Columns = ()  # covariates whose values are names, though they look like numbers
+    decimal: Literal[".", ","] | None = None  # the decimal sign of a text file
     freq: str | None = None
     snap: bool = False  # round times to the grid
     duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"  # rows of one series and time
@@ -80,6 +82,7 @@ class Schema(Config):
     past: tuple[Covariate, ...] = ()
     future: tuple[Covariate, ...] = ()
     static: tuple[Covariate, ...] = ()
+    decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
     frequency: Frequency
 
     def columns(self) -> tuple[str, ...]:

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season
 from tsforge.data.split import default_horizon
-from tsforge.data.table.dialect import is_missing
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange
@@ -35,7 +33,7 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        frame = read(source)
+        frame = read(source, config.decimal)
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
         roles = facts.pop("roles")
         if roles is not None:
@@ -142,8 +140,9 @@ def _column(
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
         "missing": len(column) - len(present), "first": None, "last": None,
     }  # fmt: skip
+    written = frame.present(name).dropna()
     if len(present) and (kind == "dates" or role == "time"):
-        facts |= {"first": str(present.iloc[0]), "last": str(present.iloc[-1])}
+        facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
         values = f"{present.min():g} to {present.max():g}"
@@ -152,21 +151,10 @@ def _column(
 
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
-    column = frame.data[name]
-    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return "number", column
-    if looks_like_dates(column):
-        return "dates", column
-    texts = frame.categories(name)
-    texts = texts.where(texts.notna() & (texts.astype(str) != ""))
-    words = texts[texts.notna()].astype(str)
-    numbers = pd.to_numeric(words.where(~words.isin(_missing(words))), errors="coerce").reindex(texts.index)
-    unread = len(words) - int(words.isin(_missing(words)).sum()) - int(numbers.notna().sum())
-    return ("text", texts) if unread or numbers.isna().all() else ("number", numbers)
-
-
-def _missing(words: pd.Series) -> list[str]:
-    return [word for word in words.unique() if is_missing(word)]
+    cells = frame.cells(name)
+    if cells.number:
+        return "number", pd.Series(cells.values)
+    return ("dates", frame.present(name)) if looks_like_dates(frame, name) else ("text", frame.categories(name))
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

@@ -93,7 +93,11 @@ ASK = {
     "day and clock": ("Date,Time,y", ["2024-01-01,00:00,5", "2024-01-01,01:00,6"], "'Date' holds the days and 'Time'"),
     "one column": ("y", ["1", "2"], "only one column, 'y'"),
     "no number": ("date,a,b", ["2024-01-01,x,y", "2024-01-02,x,y"], "no numeric column is left"),
-    "two ids": ("date,id,key,y", ["2024-01-01,a,p,1", "2024-01-01,b,q,1"], "several columns could name the series"),
+    "two ids": (
+        "date,id,key,y",
+        ["2024-01-01,a,p,1", "2024-01-01,b,q,1", "2024-01-02,a,q,1", "2024-01-02,b,p,1"],
+        "several columns could name the series",
+    ),
     "an amount": ("date,sales,temp", ['2024-01-01,"1,200",1', '2024-01-02,"1,300",2'], "could be the target: sales"),
 }
 

@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
 
 from tsforge.data.schema import Schema
-from tsforge.data.table.dialect import is_missing
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import show_time
 from tsforge.data.time import calendar, frequency
 from tsforge.data.time.calendar import Frequency
 from tsforge.errors import DataError
 
-LARGEST = float(np.finfo(np.float32).max)
 _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
 _PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
-
-
-def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
-    """A column as float64, NaN where missing. Raises DataError at the first that is no finite number."""
-    column = frame.data[name]
-    if types.is_numeric_dtype(column):
-        values = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    else:
-        read = pd.to_numeric(column, errors="coerce")
-        bad = np.flatnonzero((read.isna() & column.notna()).to_numpy())
-        bad = bad[[not is_missing(str(v)) for v in column.iloc[bad]]] if len(bad) else bad
-        if len(bad):
-            _not_a_number(frame, name, bad)
-        values = np.array(read.to_numpy(dtype=np.float64, na_value=np.nan))
-    infinite = np.flatnonzero(np.abs(values) > LARGEST)
-    if len(infinite):
-        i = int(infinite[0])
-        hint = "leave the field empty where the value is missing"
-        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({values[i]:g})", hint)
-    return values
-
-
-def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
-    i = int(bad[0])
-    value = str(frame.data[name].iloc[i]).strip()
-    more = f" (and {len(bad) - 1} more such rows)" if len(bad) > 1 else ""
-    hint = "fix the value, or leave the field empty where it is missing"
-    if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
-        hint = "write numbers without a sign between the thousands, as 1234.5"
-    elif re.fullmatch(r"[-+]?\d+,\d+", value):
-        hint = "write numbers with a decimal point, as 1234.5"
-    elif (unit := re.fullmatch(r"([^\d.,+-]{0,4})[-+]?\d[\d.,]*\s?([^\d.,]{0,4})", value)) and any(unit.groups()):
-        hint = f"write the bare number, without '{''.join(unit.groups()).strip()}'"
-    raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: '{value}' is not a number{more}", hint)
 
 
 @dataclass(frozen=True)
@@ -98,9 +59,9 @@ class Rows:
 
     def _why_twice(self, twice: NDArray[np.intp]) -> str:
         """A hint at what most likely made times repeat."""
-        schema, data = self.schema, self.frame.data
+        schema, data, frame = self.schema, self.frame.data, self.frame
         taken = (schema.time, *schema.id, *schema.target)
-        free = [c for c in data.columns if c not in taken and not types.is_float_dtype(data[c])]
+        free = [c for c in data.columns if c not in taken and frame.cells(c).kind != "decimal"]
         keys = [schema.time, *schema.id]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
         clock = [c for c in apart if c.lower() in _PARTS]

@@ -7,29 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
 
 from tsforge.data.schema import Covariate, DataConfig, Schema
-from tsforge.data.table.checks import Rows, numbers
+from tsforge.data.table.checks import Rows
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.times import Times, parse_times, show_time
+from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
 
 log = logging.getLogger("tsforge")
-
-_NO_CATEGORY = ("", "NaN", "nan", "NA", "<NA>")  # all other words are categories: none, missing, -
-
-
-@dataclass(frozen=True)
-class Column:
-    """The values of a covariate: numbers, or codes into `labels`; NaN where missing."""
-
-    values: NDArray[np.float64]  # (N,)
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ def load(source: Any, config: DataConfig) -> Table:
     source: path of a CSV or Parquet file, or a pandas or Polars frame.
     Raises DataError for anything that would make a forecast wrong.
     """
-    frame = read(source)
+    frame = read(source, config.decimal)
     table = arrange(frame, detect(frame, config), config)
     return table if config.rows is None else head(table, config.rows)
 
@@ -93,7 +82,7 @@ def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
 
 def load_like(source: Any, schema: Schema) -> Table:
     """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
-    frame = read(source)
+    frame = read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
@@ -110,7 +99,7 @@ def load_like(source: Any, schema: Schema) -> Table:
 
 def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted: Schema | None) -> Table:
     """Sort, check and type the rows of a frame."""
-    codes, ids = _series(frame, roles.id)
+    codes, ids = series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
@@ -128,16 +117,18 @@ def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted:
     for c, name in enumerate(roles.target):
         if np.isnan(target[:, c]).all():
             raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another data.target")
-    kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)} if fitted else {}
+    kinds: dict[str, Kind] = dict.fromkeys(roles.category, "category")
+    if fitted:
+        kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)}
     names = (*roles.past, *roles.future, *roles.static)
-    covariates = {name: _covariate(frame, name, order, kinds.get(name)) for name in names}
+    covariates = {name: covariate(frame, name, order, kinds.get(name)) for name in names}
     for name in roles.static:
         rows.check_static(name, covariates[name].values)
     typed = {
         n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
     }
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
-    schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
+    schema = rows.schema.model_copy(update={**groups, "frequency": frequency, "decimal": frame.sign})
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, ids, roles.unused)
@@ -163,57 +154,3 @@ def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
     schema = schema.model_copy(update={"wall_grid": wall_grid})
     return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
-
-
-def _series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
-    """The code of each row and the distinct ids by column, in order of first appearance."""
-    if not names:
-        return np.zeros(len(frame.data), dtype=np.int64), ()
-    keys = {n: _id_column(frame, n) for n in names}
-    codes = np.zeros(len(frame.data), dtype=np.int64)
-    for name, column in keys.items():
-        part, distinct = pd.factorize(column)
-        missing = np.flatnonzero(part < 0)
-        if len(missing):
-            hint = "fill in the id or delete the row"
-            raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
-        codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
-    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
-    return codes, tuple(column.iloc[first].to_numpy() for column in keys.values())
-
-
-def _id_column(frame: Frame, name: str) -> pd.Series:
-    """An id column, as the file writes it where reading would change it, as 007 or the country NA."""
-    column = frame.data[name]
-    number = types.is_numeric_dtype(column)
-    if not frame.text:
-        return column
-    if not number and not column.isna().any():
-        return column.astype(str).str.strip()
-    raw = frame.as_text(name)
-    distinct, plain = raw.unique(), column.dropna().unique()
-    same = number and len(distinct) == len(plain) and set(distinct) == set(map(str, plain))
-    return column if same else raw.where(raw != "")
-
-
-def _covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: str | None) -> Column:
-    """Numbers as they are; anything else as codes into its sorted texts, each looked at once."""
-    column = frame.data[name]
-    number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-    if kind == "number" or (kind is None and number):
-        return Column(numbers(frame, name)[order])
-    where, distinct = pd.factorize(frame.categories(name))
-    texts = np.array([_label(value) for value in distinct], dtype=object).astype(str)
-    named = ~np.isin(texts, _NO_CATEGORY)
-    labels = np.unique(texts[named])
-    code_of = np.where(named, np.searchsorted(labels, texts), np.nan)
-    codes = np.where(where < 0, np.nan, code_of[where] if len(code_of) else np.nan)
-    return Column(codes.astype(np.float64)[order], tuple(map(str, labels)))
-
-
-def _label(value: object) -> str:
-    """A category in words; 1.0 is 1, as a column of whole numbers with a gap reads."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()

@@ -51,7 +51,9 @@ def parse_times(frame: Frame, name: str, timezone: str | None, fitted: Schema | 
     fitted: schema of a model, in whose format the times are read where they can be.
     Raises DataError with the first row that does not read as a time.
     """
-    column = frame.data[name]
+    column = frame.present(name)
+    if frame.text and frame.cells(name).number:
+        column = pd.to_numeric(column)
     missing = np.flatnonzero(column.isna())
     if len(missing):
         more = f" and {len(missing) - 1} more rows" if len(missing) > 1 else ""

@@ -1,0 +1,158 @@
+"""The columns that tell series apart, where only one answer is possible.
+
+Where times repeat, an id makes them unique. Where none repeats, as with meters that report in turn or stores that
+open one after the other, only its name and its few values give an id away.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+
+from tsforge.data.table.reading import Frame
+from tsforge.errors import ChoiceError, listing
+
+SURE = (  # names of nothing else than an id
+    "unique_id", "id", "series", "series_id", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
+    "station", "site", "account", "customer", "client", "branch", "article", "household", "building", "turbine",
+    "machine", "plant", "vehicle", "ticker", "symbol", "asset", "warehouse", "outlet",
+)  # fmt: skip
+LIKELY = (  # names of an id, or of a category that changes in time
+    "name", "key", "region", "country", "state", "city", "county", "province", "district", "location", "department",
+    "dept", "line", "route", "node", "code", "entity", "group", "area", "brand", "family",
+)  # fmt: skip
+_PARTS = (
+    "year", "quarter", "month", "week", "day", "hour", "minute", "second", "hours", "time", "weekday", "dayofweek",
+    "day_of_week", "dow", "dayofyear", "day_of_year", "doy", "interval", "period", "slot", "season", "step", "lag",
+)  # fmt: skip
+_NUMBERED = ("id", "name", "code", "key", "no", "nr", "number")  # a store's id, name or number names the store
+_REPEATS = 0.2  # share of times that repeat, above which a word that is no name may tell series apart
+_FEW = 4  # rows of one series at least, on average, where no time repeats
+
+
+def names_series(name: str) -> bool:
+    """True for the usual names of an id."""
+    return name.lower() in (*SURE, *LIKELY) or _sure(name)
+
+
+def _sure(name: str) -> bool:
+    words = [word.lower() for word in re.split(r"[_ .-]+|(?<=[a-z])(?=[A-Z])", name)]
+    of_series = len(words) == 2 and words[0] in SURE and words[1] in _NUMBERED
+    return "_".join(words) in SURE or words[-1] == "id" or of_series
+
+
+def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
+    """The column that tells series apart, or the smallest set of columns; () for a single series.
+
+    free: the columns that are neither the time nor in another role.
+    Raises DataError naming `data.id` where several columns, or one that may be a category, could be it.
+    """
+    labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool")]
+    repeats = frame.data[time].duplicated()
+    if not repeats.any():
+        return _without_repeats(frame, free, labels)
+    named = [c for c in labels if names_series(c)]
+    words = [c for c in labels if frame.cells(c).kind in ("text", "code")]
+    # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
+    candidates = list(dict.fromkeys(named + (words if repeats.mean() > _REPEATS else [])))
+    # A doubled row, or the hour that a clock shows twice, still leaves most repeats explained.
+    most = int(_REPEATS * repeats.sum())
+    unique = [c for c in candidates if _doubled(frame, [c, time]) <= most * (2 if c in named else 1)]
+    preferred = _apart(frame, [c for c in unique if c in named] or unique)
+    if len(preferred) == 1:
+        return (preferred[0],)
+    if len(preferred) > 1:
+        raise _several(frame, preferred)
+    for columns in (named, candidates):
+        if len(columns) > 1 and _doubled(frame, [*columns, time]) <= most:
+            return _needed(frame, time, columns, most)
+    return _whole_numbers(frame, time, labels) if repeats.mean() > _REPEATS else ()
+
+
+def _doubled(frame: Frame, columns: list[str]) -> int:
+    return int(frame.data.duplicated(columns).sum())
+
+
+def _several(frame: Frame, columns: list[str]) -> ChoiceError:
+    hint = f"pass data.id={shlex.quote(columns[0])}, or another of them"
+    several = f"{frame.name}: several columns could name the series: {listing(columns)}"
+    return ChoiceError(several, hint, [{"data.id": c} for c in columns])
+
+
+def _apart(frame: Frame, columns: list[str]) -> list[str]:
+    """Columns without those that say the same as one before them, as a code and its name do."""
+    apart: list[str] = []
+    codes: list[np.ndarray] = []
+    for name in columns:
+        code = pd.factorize(frame.data[name])[0]
+        if not any(np.array_equal(code, other) for other in codes):  # codes count first appearances
+            apart.append(name)
+            codes.append(code)
+    return apart
+
+
+def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...]:
+    """A column of whole numbers that makes [id, time] unique and has few values, each of them often."""
+    rows, times = len(frame.data), frame.data[time].nunique()
+    least = rows / times  # series, if all had all times
+    found = []
+    for name in labels:
+        if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or name.lower() in _PARTS:
+            continue
+        distinct = frame.data[name].nunique()
+        if least <= distinct <= max(2 * least, rows / (2 * _FEW)) and not _doubled(frame, [name, time]):
+            found.append(name)
+    found = _apart(frame, found)
+    if len(found) > 1:
+        raise _several(frame, found)
+    numbers = [c for c in frame.data.columns if c not in (time, *found) and frame.cells(c).number]
+    return tuple(found) if numbers else ()
+
+
+def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[str, ...]:
+    """Ids where no time repeats: columns of one value named as an id, and one whose few values share the rows."""
+    alike = constant(frame, free)
+    few = [c for c in labels if c not in alike and 2 <= frame.data[c].nunique() <= len(frame.data) / _FEW]
+    sure = _apart(frame, [c for c in few if _sure(c)])
+    if len(sure) > 1:
+        raise _several(frame, sure)
+    likely = [
+        c for c in few if c.lower() in LIKELY and frame.cells(c).kind in ("text", "code") and _takes_turns(frame, c)
+    ]
+    if likely and not sure:
+        name = likely[0]
+        values = listing([f"'{v}'" for v in frame.data[name].unique()[:3]], 3)
+        message = f"column '{name}' may name the series ({values}, ...), though no time repeats"
+        hint = f"pass data.id={shlex.quote(name)}, or name it as a covariate: data.past={shlex.quote(name)}"
+        choices = [{"data.id": name}, {"data.past": name}]
+        raise ChoiceError(f"{frame.name}: {message}", hint, choices)
+    return tuple(c for c in free if c in alike or c in sure)
+
+
+def _takes_turns(frame: Frame, name: str) -> bool:
+    """True where equal values stand together, or each in its turn: no category changes like that."""
+    codes = pd.factorize(frame.data[name])[0]
+    distinct = int(codes.max()) + 1
+    blocks = int(np.count_nonzero(np.diff(codes))) == distinct - 1
+    return blocks or bool((codes == np.arange(len(codes)) % distinct).all())
+
+
+def constant(frame: Frame, free: list[str]) -> list[str]:
+    """Columns named as an id with one value in all rows: a name whatever its type, if numbers are left beside it."""
+    named = [c for c in free if names_series(c) and not frame.cells(c).missing.any()]
+    alike = [c for c in named if (frame.data[c] == frame.data[c].iloc[0]).all()]
+    beside = any(frame.cells(c).number or frame.cells(c).bad.size < len(frame.data) / 2 for c in free if c not in alike)
+    return alike if beside else [c for c in alike if not frame.cells(c).number]
+
+
+def _needed(frame: Frame, time: str, names: list[str], most: int) -> tuple[str, ...]:
+    """The columns that are needed to tell series apart; the last ones are left out first."""
+    needed = list(names)
+    for name in reversed(names):
+        fewer = [c for c in needed if c != name]
+        if fewer and _doubled(frame, [*fewer, time]) <= most:
+            needed = fewer
+    return tuple(needed)

@@ -1,0 +1,159 @@
+"""Columns as their roles need them: numbers, categories, and ids."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsforge.data.table.cells import is_amount
+from tsforge.data.table.reading import Frame
+from tsforge.errors import DataError
+
+Kind = Literal["number", "category"]
+
+log = logging.getLogger("tsforge")
+
+LARGEST = float(np.finfo(np.float32).max)
+_STRAY = 0.1  # share of rows that may be no number in a column of numbers, for it not to be one of categories
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of a covariate: numbers, or codes into `labels`; NaN where missing.
+
+    rows: the row (from 0) in which each label first stands.
+    """
+
+    values: NDArray[np.float64]  # (N,)
+    labels: tuple[str, ...] = ()
+    rows: NDArray[np.int64] | None = None
+
+
+def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
+    """A column as float64, NaN where missing. Raises DataError at the first cell that is no finite number."""
+    cells = frame.cells(name)
+    if len(cells.bad):
+        _not_a_number(frame, name, cells.bad)
+    if cells.unclear:
+        value = cells.unclear
+        whole = re.sub(r"[.,]", "", value)
+        message = f"column '{name}': '{value}' could be {float(value.replace(',', '.')):g} or {whole}"
+        raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
+    infinite = np.flatnonzero(np.abs(cells.values) > LARGEST)
+    if len(infinite):
+        i = int(infinite[0])
+        hint = "leave the field empty where the value is missing"
+        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({cells.values[i]:g})", hint)
+    _tell_thousands(frame, name)
+    return cells.values
+
+
+def _tell_thousands(frame: Frame, name: str) -> None:
+    """Warns where 1.020 is read as 1020 on evidence that the column only suggests."""
+    if not frame.text or frame.decimal is not None:
+        return
+    example = frame.style(name).example
+    if example is not None:
+        sign = "point" if "." in example else "comma"
+        log.warning(
+            "column '%s': %s is read as %s, with a %s between thousands; data.decimal=%s reads decimals",
+            name, example, re.sub(r"[.,]", "", example), sign, "." if "." in example else ",",
+        )  # fmt: skip
+
+
+def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
+    i = int(bad[0])
+    value = str(frame.data[name].iloc[i]).strip()
+    more = f" (and {len(bad) - 1} more such rows)" if len(bad) > 1 else ""
+    hint = "fix the value, or leave the field empty where it is missing"
+    if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
+        hint = "write numbers without a sign between the thousands, as 1234.5"
+    elif re.fullmatch(r"[-+]?\d+,\d+", value):
+        hint = "write numbers with a decimal point, as 1234.5"
+    elif negative := re.fullmatch(r"\(([\d.,]+)\)|([\d.,]+)-", value):  # as accountants write it
+        hint = f"write a negative number as -{negative[1] or negative[2]}"
+    elif (unit := re.fullmatch(r"([^\d.,+-]{0,4})[-+]?\d[\d.,]*\s?([^\d.,]{0,4})", value)) and any(unit.groups()):
+        hint = f"write the bare number, without '{''.join(unit.groups()).strip()}'"
+    raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: '{value}' is not a number{more}", hint)
+
+
+def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | None) -> Column:
+    """A covariate in the order of sorted rows: numbers, or codes into its sorted texts, each looked at once.
+
+    kind: "number" or "category" where that is settled; None for what the cells show.
+    Raises DataError where a column of numbers has a few cells that are none.
+    """
+    cells = frame.cells(name)
+    if kind == "number" or (kind is None and cells.number):
+        return Column(numbers(frame, name)[order])
+    if kind is None and cells.kind == "text":
+        _check_stray(frame, name, cells.bad, cells.missing)
+    where, distinct = pd.factorize(frame.categories(name))
+    texts = np.array([label(value) for value in distinct], dtype=object).astype(str)
+    named = texts != ""
+    labels, first_of = np.unique(texts[named], return_index=True)
+    first = np.zeros(len(distinct), dtype=np.int64)
+    have = np.flatnonzero(where >= 0)[::-1]  # reversed: the first row is written last
+    first[where[have]] = have
+    rows = first[np.flatnonzero(named)[first_of]]
+    code_of = np.where(named, np.searchsorted(labels, texts), np.nan)
+    codes = np.where(where < 0, np.nan, code_of[where] if len(code_of) else np.nan)
+    return Column(codes.astype(np.float64)[order], tuple(map(str, labels)), rows)
+
+
+def _check_stray(frame: Frame, name: str, bad: NDArray[np.intp], missing: NDArray[np.bool_]) -> None:
+    """Raises DataError where nearly all cells are numbers, so that the others are mistakes, not categories."""
+    count = int((~missing).sum())
+    texts = frame.data[name].iloc[bad].astype(str).str.strip()
+    distinct = frame.data[name].nunique()
+    amounts = texts.map(is_amount).all()
+    if len(bad) <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
+        try:
+            _not_a_number(frame, name, bad)
+        except DataError as problem:
+            hint = f"{problem.hint}; data.category={name} if its values are names"
+            raise DataError(problem.message, hint) from None
+
+
+def label(value: object) -> str:
+    """A category in words; 1.0 of a data frame is 1, as a column of whole numbers with a gap reads."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
+    """The code of each row and the distinct ids by column, in order of first appearance."""
+    if not names:
+        return np.zeros(len(frame.data), dtype=np.int64), ()
+    keys = {n: _id_column(frame, n) for n in names}
+    codes = np.zeros(len(frame.data), dtype=np.int64)
+    for name, column in keys.items():
+        part, distinct = pd.factorize(column)
+        missing = np.flatnonzero(part < 0)
+        if len(missing):
+            hint = "fill in the id or delete the row"
+            raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
+        codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
+    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
+    return codes, tuple(_ids(frame, column.iloc[first]) for column in keys.values())
+
+
+def _id_column(frame: Frame, name: str) -> pd.Series:
+    """An id column as it is written: 007 and 7, and the country NA, are ids of their own."""
+    column = frame.data[name]
+    return column.where(column != "") if frame.text else column
+
+
+def _ids(frame: Frame, column: pd.Series) -> NDArray[Any]:
+    """Distinct ids: integers where all are written as such, otherwise as they came."""
+    if frame.text and column.str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
+        return np.array(column.to_numpy(dtype=object), dtype=np.int64)
+    return np.array(column.to_numpy(dtype=object) if frame.text else column.to_numpy())
