@@ -192,7 +192,9 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
         "late": int(np.count_nonzero(late)),  # series that a target is missing from at the start
         "late_by": int(late.max(initial=0)),
         "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
-        "names": [table.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+        "names": [panel.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+        "empty": len(table.ids[0]) - len(panel) if table.ids else 0,  # left out: none of their targets is observed
+        "never_observed": int(panel.never.sum()),  # targets that single series do not have
     }
 
 
