@@ -36,18 +36,18 @@ class ConfigError(TsforgeError):
 
 
 class DataError(TsforgeError):
-    """A table that cannot be read, or does not say what it must."""
+    """A table that cannot be read, or does not say what it must.
+
+    choices: ways out, each as the settings to give by their dotted paths, as in {"data.duplicates": "mean"}.
+    """
+
+    def __init__(self, message: str, hint: str = "", choices: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(message, hint)
+        self.choices = tuple(choices)
 
 
 class ChoiceError(DataError):
-    """A table without a fault that can be read in several ways.
-
-    choices: the settings of each reading by their dotted paths, as {"data.time": "sold"} and {"data.time": "paid"}.
-    """
-
-    def __init__(self, message: str, hint: str, choices: Iterable[dict[str, Any]]) -> None:
-        super().__init__(message, hint)
-        self.choices = tuple(choices)
+    """A table without a fault that can be read in several ways: `choices` holds the settings of each reading."""
 
 
 class ModelError(TsforgeError):

@@ -121,6 +121,15 @@ def test_a_table_with_a_fault_is_shown_before_the_error(kind: str, folder: Path,
     assert folder.is_dir()
 
 
+def test_a_fault_with_ways_out_has_a_command_for_each(folder: Path, capsys: Capsys) -> None:
+    Path("table.csv").write_text("\n".join(["day,y", *ROWS, ROWS[4], ""]))
+    assert run(["inspect", "table.csv", "--freq", "D"]) == 2
+    printed = commands(capsys.readouterr().out)
+    assert printed == [["inspect", "table.csv", "--freq", "D", "--duplicates", way] for way in ("mean", "sum")]
+    assert all(run(command) == 0 for command in printed)
+    assert folder.is_dir()
+
+
 def test_a_wrong_name_does_not_hide_the_table(folder: Path, capsys: Capsys) -> None:
     long(shop=["a", "b"]).to_csv("table.csv", index=False)
     assert run(["inspect", "table.csv", "--target", "unit"]) == 2

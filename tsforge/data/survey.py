@@ -28,8 +28,8 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     It has the columns in any case. What would stop a fit stands in `problem` and `hint`; `fault` tells a mistake in the
-    table from a choice that is left open, and `choices` holds the settings of each reading. All that needs the rows in
-    their order is left out then.
+    table from a choice that is left open, and `choices` holds the settings of each reading or way out. All that needs
+    the rows in their order is left out then.
     Raises DataError for what is no table.
     """
     with _notes() as notes:
@@ -63,8 +63,7 @@ def _notes() -> Iterator[list[str]]:
 
 
 def _problem(problem: DataError) -> dict[str, Any]:
-    choices = [dict(c) for c in problem.choices] if isinstance(problem, ChoiceError) else []
-    fault = not isinstance(problem, ChoiceError)
+    fault, choices = not isinstance(problem, ChoiceError), [dict(c) for c in problem.choices]
     return {"problem": problem.message, "hint": problem.hint, "fault": fault, "choices": choices}
 
 

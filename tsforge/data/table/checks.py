@@ -55,7 +55,8 @@ class Rows:
             return
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
+        ways = [{"data.duplicates": way} for way in ("mean", "sum")]
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice), ways)
 
     def _why_twice(self, twice: NDArray[np.intp]) -> str:
         """A hint at what most likely made times repeat."""
@@ -69,7 +70,7 @@ class Rows:
             return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
         if apart:
             return f"pass data.id={apart[0]} if it tells series apart, or keep one row per time"
-        hint = "keep one row per series and time"
+        hint = "keep one row per series and time, or join them, as with data.duplicates=mean"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
             hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
