@@ -36,14 +36,14 @@ class Cells(NamedTuple):
     kind: integer or decimal numbers, code (007), text, date, bool.
     values: the numbers, (N,), NaN where there is none.
     missing: cells that are empty or hold a word for it, (N,).
-    bad: rows whose cell is neither missing nor a number.
+    bad: cells that are neither missing nor a number, (N,).
     unclear: a cell that is a decimal or has thousands, where nothing tells which.
     """
 
     kind: Kind
     values: NDArray[np.float64]
     missing: NDArray[np.bool_]
-    bad: NDArray[np.intp]
+    bad: NDArray[np.bool_]
     unclear: str | None = None
 
     @property
@@ -159,31 +159,33 @@ def choose_style(own: Votes, elsewhere: Sign | None, usual: Sign | None, delimit
 # --- numbers ------------------------------------------------------------------------------------------------
 
 
+def holds_numbers(column: pd.Series) -> bool:
+    """True where some of a text file's first cells in a column are numbers, or nearly."""
+    head = column.head(_HEAD)
+    return bool(head.isin(MISSING).all() or head.str.fullmatch(r"[^\d]{0,4}[\d.,]*\d[^\d-]{0,4}").any())
+
+
 def read_text(column: pd.Series, how: Style) -> Cells:
     """A column of a text file. Cells that hold a word for missing are missing, whatever else the column has."""
     array = as_arrow(column)
     missing = pc.fill_null(pc.is_in(array, value_set=pa.array(sorted(MISSING), pa.large_string())), True)
+    absent = np.array(missing.to_numpy(), dtype=np.bool_)
+    if not holds_numbers(column):
+        return Cells("text", np.broadcast_to(np.nan, len(column)), absent, ~absent)
     present = pc.if_else(missing, None, array)
     try:
-        if how != Style() and (how.decimal == "," or pc.any(pc.match_substring(present, ",")).as_py()):
+        if how.decimal == "," or (how.grouped and pc.any(pc.match_substring(present, ",")).as_py()):
             raise pa.ArrowInvalid("written in another way than the cast expects")
         values = np.array(pc.cast(present, pa.float64()).to_numpy(), dtype=np.float64)
     except pa.ArrowInvalid:
         values = _read_distinct(column, how)
-    absent = missing.to_numpy()
-    absent = np.array(absent, dtype=np.bool_)
-    bad = np.flatnonzero(np.isnan(values) & ~absent)
+    bad = np.isnan(values) & ~absent
     kind: Kind = "decimal"
-    if len(bad):
+    if bad.any():
         kind = "text"
     elif not absent.all() and np.array_equal(values, np.rint(values), equal_nan=True):
-        kind = (
-            "code"
-            if _count(present, _CODE)
-            else "decimal"
-            if _count(present, r"[.,eE]") and not how.grouped
-            else "integer"
-        )
+        whole = how.grouped or not _count(present, r"[.,eE]")
+        kind = "code" if _count(present, _CODE) else "integer" if whole else "decimal"
     return Cells(kind, values, absent, bad, None if how.clear else how.example)
 
 
@@ -205,16 +207,15 @@ def read_typed(column: pd.Series) -> Cells:
     """A column of a data frame: numbers by their type; texts are text, though their numbers are known too."""
     missing = column.isna().to_numpy(dtype=np.bool_)
     if types.is_bool_dtype(column):
-        return Cells("bool", np.full(len(column), np.nan), missing, np.flatnonzero(~missing))
+        return Cells("bool", np.full(len(column), np.nan), missing, ~missing)
     if types.is_numeric_dtype(column):
         values = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        return Cells(
-            "integer" if types.is_integer_dtype(column) else "decimal", values, np.isnan(values), np.array([], np.intp)
-        )
+        kind: Kind = "integer" if types.is_integer_dtype(column) else "decimal"
+        return Cells(kind, values, np.isnan(values), np.zeros(len(values), np.bool_))
     if types.is_datetime64_any_dtype(column):
-        return Cells("date", np.full(len(column), np.nan), missing, np.flatnonzero(~missing))
+        return Cells("date", np.full(len(column), np.nan), missing, ~missing)
     if pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating", "mixed-integer-float", "decimal"):
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        return Cells("decimal", np.array(numbers), missing, np.flatnonzero(np.isnan(numbers) & ~missing))
+        return Cells("decimal", np.array(numbers), missing, np.isnan(numbers) & ~missing)
     text = column.astype(str).str.strip().where(~missing, "")
     return read_text(pd.Series(text, dtype="str"), Style())._replace(kind="text")

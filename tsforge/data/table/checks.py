@@ -48,15 +48,16 @@ class Rows:
         time = show_time(self.stamps[i], self.schema)
         return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
 
-    def check_duplicates(self) -> None:
-        """Raises DataError where a series has a time twice."""
+    def check_duplicates(self, way_out: str) -> None:
+        """Raises DataError where a series has a time twice. way_out: how such rows can be joined, for the hint."""
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
         ways = [{"data.duplicates": way} for way in ("mean", "sum")]
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice), ways)
+        hint = f"{self._why_twice(twice)}; {way_out}"
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", hint, ways)
 
     def _why_twice(self, twice: NDArray[np.intp]) -> str:
         """A hint at what most likely made times repeat."""
@@ -70,7 +71,7 @@ class Rows:
             return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
         if apart:
             return f"pass data.id={apart[0]} if it tells series apart, or keep one row per time"
-        hint = "keep one row per series and time, or join them, as with data.duplicates=mean"
+        hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
             hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
@@ -92,7 +93,7 @@ class Rows:
             hint = "pass data.freq (as h, D, MS), or check data.id"
             raise DataError(f"{self.frame.name}: every series has one row, so the frequency cannot be seen", hint)
         before = show_time(self.stamps[off - 1], self.schema)
-        hint = "pass data.freq for the grid you mean, or resample the table to one"
+        hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         row = f"{self.frame.name}: irregular times: {self.where(off)}"

@@ -17,18 +17,20 @@ from tsforge.errors import DataError
 log = logging.getLogger("tsforge")
 
 
-def join(rows: Rows, columns: Contents, rule: Duplicates) -> tuple[Rows, Contents]:
+def join(rows: Rows, columns: Contents, rule: Duplicates, *, fitted: bool) -> tuple[Rows, Contents]:
     """One row per series and time.
 
     mean, sum: of targets and numeric covariates, of the values that are there; categories must agree.
     first, last: the row that comes first or last in the file, whatever it holds.
+    fitted: whether the rule is that of a model.
     Raises DataError where two rows share a series and a time and the rule is "error", or where categories differ.
     """
     groups = runs(rows.codes, rows.stamps)
     if len(groups.starts) == groups.rows:
         return rows, columns
     if rule == "error":
-        rows.check_duplicates()
+        way = "or fit a model that joins such rows" if fitted else "or join such rows"
+        rows.check_duplicates(f"{way}: data.duplicates=mean|sum|first|last")
     several = groups.sizes > 1
     log.warning(
         "%s rows share their series and time with another: the%s %s is taken, as data.duplicates=%s says",

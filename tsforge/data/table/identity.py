@@ -144,7 +144,7 @@ def constant(frame: Frame, free: list[str]) -> list[str]:
     """Columns named as an id with one value in all rows: a name whatever its type, if numbers are left beside it."""
     named = [c for c in free if names_series(c) and not frame.cells(c).missing.any()]
     alike = [c for c in named if (frame.data[c] == frame.data[c].iloc[0]).all()]
-    beside = any(frame.cells(c).number or frame.cells(c).bad.size < len(frame.data) / 2 for c in free if c not in alike)
+    beside = any(frame.cells(c).number or frame.cells(c).bad.mean() < 0.5 for c in free if c not in alike)
     return alike if beside else [c for c in alike if not frame.cells(c).number]
 
 

@@ -22,7 +22,18 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from tsforge.data.table.cells import Cells, Sign, Style, Votes, as_arrow, choose_style, read_text, read_typed, votes
+from tsforge.data.table.cells import (
+    Cells,
+    Sign,
+    Style,
+    Votes,
+    as_arrow,
+    choose_style,
+    holds_numbers,
+    read_text,
+    read_typed,
+    votes,
+)
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.errors import DataError, nearest
 
@@ -88,6 +99,8 @@ class Frame:
         assert self.dialect is not None
         if self.decimal is not None:
             return Style(self.decimal, grouped=True)
+        if not holds_numbers(self.data[name]):
+            return Style()
         own = self._vote(name)
         settled = own.decimal["."] != own.decimal[","] or not any(own.triple.values())
         elsewhere = None if settled else self._elsewhere(name)
@@ -196,7 +209,7 @@ def _read_text(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, Dialect, NDA
         if "UTF8" in str(problem):  # the first lines were plain, a later one is not
             return _read_text(path, dialect._replace(encoding="cp1252"))
         data = _read_rows(path, dialect)
-    if bytes(content).count(b'"') % 2:
+    if content.find(b'"') >= 0 and bytes(content).count(b'"') % 2:
         *_, (line, _) = records(path, dialect)
         text = f"a quote is open at the end of the file, the row that holds it begins at line {line}"
         raise DataError(f"{path}: cannot be cut into columns: {text}", "close every quote")
@@ -252,7 +265,7 @@ def _old_encoding(path: Path, content: Any) -> bytes:
 def _read_fast(content: Any, dialect: Dialect) -> pd.DataFrame:
     """All columns as texts. Raises ArrowInvalid for what needs a reader that is slower and more patient."""
     quoted = f'{dialect.delimiter} "'.encode()  # a space before a quote, which Arrow takes for text
-    if content.find(quoted) >= 0:
+    if content.find(b'"') >= 0 and content.find(quoted) >= 0:
         raise pa.ArrowInvalid("a space before a quote")
     table = pa.csv.read_csv(
         pa.py_buffer(content),

@@ -114,7 +114,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     covariates, typed = _covariates(rows, roles, fitted)
     for name, column in covariates.items():
         contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
-    rows, contents = duplicates.join(rows, contents, config.duplicates)
+    rows, contents = duplicates.join(rows, contents, config.duplicates, fitted=fitted is not None)
     if config.resample is not None or (fitted is not None and fitted.resampling is not None):
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency

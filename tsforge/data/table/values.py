@@ -38,7 +38,7 @@ class Column:
 def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
     """A column as float64, NaN where missing. Raises DataError at the first cell that is no finite number."""
     cells = frame.cells(name)
-    if len(cells.bad):
+    if cells.bad.any():
         _not_a_number(frame, name, cells.bad)
     if cells.unclear:
         value = cells.unclear
@@ -67,10 +67,10 @@ def _tell_thousands(frame: Frame, name: str) -> None:
         )  # fmt: skip
 
 
-def _not_a_number(frame: Frame, name: str, bad: NDArray[np.intp]) -> NoReturn:
-    i = int(bad[0])
+def _not_a_number(frame: Frame, name: str, bad: NDArray[np.bool_]) -> NoReturn:
+    i, count = int(bad.argmax()), int(bad.sum())
     value = str(frame.data[name].iloc[i]).strip()
-    more = f" (and {len(bad) - 1} more such rows)" if len(bad) > 1 else ""
+    more = f" (and {count - 1} more such rows)" if count > 1 else ""
     hint = "fix the value, or leave the field empty where it is missing"
     if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
         hint = "write numbers without a sign between the thousands, as 1234.5"
@@ -107,13 +107,13 @@ def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | Non
     return Column(codes.astype(np.float64)[order], tuple(map(str, labels)), rows)
 
 
-def _check_stray(frame: Frame, name: str, bad: NDArray[np.intp], missing: NDArray[np.bool_]) -> None:
+def _check_stray(frame: Frame, name: str, bad: NDArray[np.bool_], missing: NDArray[np.bool_]) -> None:
     """Raises DataError where nearly all cells are numbers, so that the others are mistakes, not categories."""
     count = int((~missing).sum())
-    texts = frame.data[name].iloc[bad].astype(str).str.strip()
+    texts = frame.data[name][bad].astype(str).str.strip()
     distinct = frame.data[name].nunique()
     amounts = texts.map(is_amount).all()
-    if len(bad) <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
+    if bad.sum() <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
         try:
             _not_a_number(frame, name, bad)
         except DataError as problem:
