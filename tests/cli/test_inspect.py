@@ -130,6 +130,30 @@ def test_a_fault_with_ways_out_has_a_command_for_each(folder: Path, capsys: Caps
     assert folder.is_dir()
 
 
+@pytest.mark.parametrize("clock", ["Hour", "hour", "minute"])
+def test_days_and_hours_in_two_columns_are_offered_as_one_time(clock: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: an hour that is taken for a target, because it is a number."""
+    frame = pd.DataFrame({"date": DAYS.repeat(24), clock: list(range(24)) * 60, "load": np.arange(1440) * 1.5})
+    frame.to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 2
+    assert commands(capsys.readouterr().out)[0] == ["inspect", "table.csv", "--time", f"date,{clock}"]
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("value", ["10 EUR", "1.2.3", "lots"])
+def test_a_column_of_numbers_with_a_mistake_names_it(value: str, folder: Path, capsys: Capsys) -> None:
+    frame = pd.DataFrame(
+        {"day": DAYS.astype(str), "price": [str(i / 2) for i in range(60)], "units": np.arange(60) * 1.5}
+    )
+    frame.loc[7, "price"] = value
+    frame.loc[9, "price"] = ""
+    frame.to_csv("table.csv", index=False)
+    price = document(capsys, "inspect", "table.csv", "--target", "units")["columns"][1]
+    assert (price["kind"], price["missing"]) == ("number", 1)
+    assert price["values"] == f"0 to 29.5, 1 not a number: '{value}'"
+    assert folder.is_dir()
+
+
 def test_a_wrong_name_does_not_hide_the_table(folder: Path, capsys: Capsys) -> None:
     long(shop=["a", "b"]).to_csv("table.csv", index=False)
     assert run(["inspect", "table.csv", "--target", "unit"]) == 2

@@ -21,6 +21,7 @@ from tsforge.data.table.table import Table, arrange
 from tsforge.errors import ChoiceError, DataError
 
 log = logging.getLogger("tsforge")
+_FEW = 0.2  # share of cells that are no number, below which a column is one of numbers with mistakes
 _ROLES = ("time", "id", "target", "past", "future", "static")
 
 
@@ -132,28 +133,31 @@ def _column(
 ) -> dict[str, Any]:
     """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
     kind, column = _content(frame, name)
-    present = column.dropna()
+    present, written = column.dropna(), frame.present(name).dropna()
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
     values = f"{present.nunique():,} different"
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
-        "missing": len(column) - len(present), "first": None, "last": None,
+        "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
     }  # fmt: skip
-    written = frame.present(name).dropna()
     if len(present) and (kind == "dates" or role == "time"):
         facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
         values = f"{present.min():g} to {present.max():g}"
+        if bad := len(written) - len(present):
+            values += f", {bad:,} not a number: {str(written[column.isna()].iloc[0])!r}"
     return facts | {"values": values}
 
 
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
     cells = frame.cells(name)
-    if cells.number:
-        return "number", pd.Series(cells.values)
-    return ("dates", frame.present(name)) if looks_like_dates(frame, name) else ("text", frame.categories(name))
+    if not cells.number and looks_like_dates(frame, name):
+        return "dates", frame.present(name)
+    present = len(column := pd.Series(cells.values)) - int(cells.missing.sum())
+    mostly = cells.kind == "text" and int(np.count_nonzero(cells.bad)) < _FEW * present
+    return ("number", column) if cells.number or mostly else ("text", frame.categories(name))
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

@@ -63,11 +63,11 @@ class Rows:
     def _why_twice(self, twice: NDArray[np.intp]) -> tuple[str, list[dict[str, Any]]]:
         """A hint at what most likely made times repeat, and the settings that it names."""
         schema, data, frame = self.schema, self.frame.data, self.frame
-        taken = (schema.time, *schema.id, *schema.target)
-        free = [c for c in data.columns if c not in taken and frame.cells(c).kind != "decimal"]
         keys = [schema.time, *schema.id]
+        free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
         clock = [c for c in apart if c.lower() in _PARTS]
+        apart = [c for c in apart if c not in schema.target]
         if clock:
             both = (schema.time, clock[0])
             return f"pass data.time={shlex.quote(','.join(both))} if they are one time", [{"data.time": both}]
