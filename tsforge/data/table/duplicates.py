@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from tsforge.data.schema import Duplicates
 from tsforge.data.table.checks import Rows
@@ -31,11 +32,7 @@ def join(rows: Rows, columns: Contents, rule: Duplicates, *, fitted: bool) -> tu
     if rule == "error":
         way = "or fit a model that joins such rows" if fitted else "or join such rows"
         rows.check_duplicates(f"{way}: data.duplicates=mean|sum|first|last")
-    several = groups.sizes > 1
-    log.warning(
-        "%s rows share their series and time with another: the%s %s is taken, as data.duplicates=%s says",
-        f"{int(groups.sizes[several].sum()):,}", "" if rule in ("first", "last") else "ir", rule, rule,
-    )  # fmt: skip
+    _report(rows, groups, columns, rule)
     chosen = groups.starts + (groups.sizes - 1 if rule == "last" else 0)
     joined: Contents = {}
     for name, cells in columns.items():
@@ -49,6 +46,21 @@ def join(rows: Rows, columns: Contents, rule: Duplicates, *, fitted: bool) -> tu
             check_size(rows, name, values)
         joined[name] = cells._replace(values=values)
     return replace(rows, codes=rows.codes[chosen], stamps=rows.stamps[chosen], order=rows.order[chosen]), joined
+
+
+def _report(rows: Rows, groups: Groups, columns: Contents, rule: Duplicates) -> None:
+    """Say how many rows are joined, and which unused column would keep them apart."""
+    data, schema = rows.frame.data, rows.schema
+    differs = ""
+    for name in data.columns:
+        used = name in columns or name in (schema.time, *schema.id)
+        if not used and not rows.frame.cells(name).number:
+            codes = pd.factorize(data[name])[0][rows.order].astype(np.float64)
+            if not groups.agree(codes).all():
+                differs += f"; some differ in '{name}', and data.id={name} would keep these apart"
+    count, whose = int(groups.sizes[groups.sizes > 1].sum()), "the" if rule in ("first", "last") else "their"
+    says = f"{whose} {rule} is taken, as data.duplicates={rule} says{differs}"
+    log.warning("%s rows share their series and time with another: %s", f"{count:,}", says)
 
 
 def check_size(rows: Rows, name: str, values: np.ndarray) -> None:

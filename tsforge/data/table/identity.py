@@ -72,6 +72,18 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     return _whole_numbers(frame, time, labels) if repeats.mean() > _REPEATS else ()
 
 
+def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
+    """The column that tells series apart by its name and its few values, where rows of one series and time are joined.
+
+    Raises DataError where several have such a name.
+    """
+    labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool") and _sure(c)]
+    sure = _apart(frame, [c for c in labels if 2 <= frame.data[c].nunique() <= len(frame.data) / _FEW])
+    if len(sure) > 1:
+        raise _several(frame, sure)
+    return tuple(sure)
+
+
 def _doubled(frame: Frame, columns: list[str]) -> int:
     return int(frame.data.duplicated(columns).sum())
 

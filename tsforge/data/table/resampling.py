@@ -89,7 +89,9 @@ def resample(rows: Rows, columns: Contents, config: DataConfig, fitted: Schema |
     schema = rows.schema.model_copy(update={"frequency": grid, "wall_grid": wall_grid, "resampling": plan})
     rows = replace(rows, schema=schema)
     _report(pieces, grid, plan)
-    return _left(rows, _aggregated(rows, columns, pieces, incomplete), pieces, ~incomplete)
+    rows, columns = _left(rows, _aggregated(rows, columns, pieces, incomplete), pieces, ~incomplete)
+    _check_left(rows, columns, fitted)
+    return rows, columns
 
 
 def _plan(rows: Rows, config: DataConfig, fitted: Schema | None) -> tuple[Resampling, Frequency]:
@@ -206,6 +208,20 @@ def _left(rows: Rows, columns: Contents, pieces: Pieces, keep: Flags) -> tuple[R
     order = rows.order[pieces.groups.starts[keep]]
     ids = tuple(column[labels] for column in rows.ids)
     return replace(rows, codes=codes, stamps=stamps, order=order, ids=ids), columns
+
+
+def _check_left(rows: Rows, columns: Contents, fitted: Schema | None) -> None:
+    """Raises DataError where no step of a target is left, or of none of several that a model has."""
+    targets = {name: column.values for name, column in columns.items() if column.kind == "target"}
+    empty = [name for name, values in targets.items() if np.isnan(values).all()]
+    if not empty or (fitted is not None and len(empty) < len(targets)):
+        return
+    plan, name = rows.schema.resampling, rows.schema.frequency.name
+    message = f"every step of {name} lacks some of its values of '{empty[0]}'"
+    if plan is None or plan.source is None or plan.aggregate == "mean":
+        raise DataError(f"{rows.frame.name}: {message}", "bring more rows, or pass another data.resample")
+    hint = f"pass data.aggregate=mean, or data.freq if the rows are no steps of {plan.source.name}"
+    raise DataError(f"{rows.frame.name}: {message}, so that no sum is whole", hint)
 
 
 def _report(pieces: Pieces, grid: Frequency, plan: Resampling) -> None:

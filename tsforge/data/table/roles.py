@@ -60,7 +60,10 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     free = [c for c in free if c != time and c not in counted]
     if not config.id:
         _check_clock(frame, time, free)
-    ids = config.id or identity.detect(frame, time, [c for c in free if not looks_like_dates(frame, c)])
+    labels = [c for c in free if not looks_like_dates(frame, c)]
+    ids = config.id or identity.detect(frame, time, labels)
+    if not ids and config.duplicates != "error":  # then no id need make times unique
+        ids = identity.by_name(frame, labels)
     free = [c for c in free if c not in ids]
     target = config.target or _target(frame, free, lenient=lenient)
     unused = tuple(c for c in free if c not in target)

@@ -106,7 +106,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates, decimal=frame.sign,
+        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
         frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
@@ -124,7 +124,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
-    schema = rows.schema.model_copy(update={**groups, "frequency": frequency})
+    schema = rows.schema.model_copy(update={**groups, "frequency": frequency, "decimal": frame.sign})
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     target = np.stack([contents[name].values for name in roles.target], axis=1)
