@@ -42,23 +42,28 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
                 facts |= _of_rows(frame, roles, config)
             except DataError as problem:
                 facts |= _problem(problem)
-    return facts | {"notes": notes}
+    facts["choices"] += [choice for note in notes for choice in getattr(note, "choices", ())]
+    return facts | {"notes": list(dict.fromkeys(note.getMessage() for note in notes))}
+
+
+class _Notes(logging.Handler):
+    """Keeps warnings; some come with `choices`, the settings of other readings that are about as likely."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 @contextmanager
-def _notes() -> Iterator[list[str]]:
-    """The library's warnings while it reads, each once, in place of where they else go."""
-    texts: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage() not in texts:
-                texts.append(record.getMessage())
-
-    before = log.handlers, log.propagate, log.level
-    log.handlers, log.propagate, log.level = [Collector()], False, logging.INFO
+def _notes() -> Iterator[list[logging.LogRecord]]:
+    """The library's warnings while it reads, in place of where they else go."""
+    notes, before = _Notes(), (log.handlers, log.propagate, log.level)
+    log.handlers, log.propagate, log.level = [notes], False, logging.INFO
     try:
-        yield texts
+        yield notes.records
     finally:
         log.handlers, log.propagate, log.level = before
 

@@ -77,7 +77,7 @@ def _print(facts: dict[str, Any]) -> None:
     if facts["commands"]:
         echo()
     for i, command in enumerate(facts["commands"]):
-        echo(f"{('' if i else 'next'):<11}{command}")
+        echo(f"{('or' if i else 'next'):<11}{command}")
     if facts["fault"]:
         print_error(facts["problem"], facts["hint"])
 
@@ -115,16 +115,15 @@ def _gaps(series: dict[str, Any]) -> str:
 
 
 def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:
-    """A fit that works as it stands; before that, one look for each reading that is open."""
-    if facts["choices"]:
-        return [_command("inspect", data, options, choice) for choice in facts["choices"]]
+    """A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open."""
+    looks = [_command("inspect", data, options, choice) for choice in facts["choices"]]
     if facts["problem"] is not None:
-        return []
+        return looks
     target = facts["target"] or facts["could_be_target"][-1:]
     named = facts["could_be_target"] or len(target) > 1
     settings = {"data.target": target} if named and not config.target else {}
     settings |= {"data.horizon": facts["horizon"]} if config.horizon is None else {}
-    return [_command("fit", data, options, settings)]
+    return [_command("fit", data, options, settings), *looks]
 
 
 def _command(command: str, data: str, options: TableOptions, settings: dict[str, Any]) -> str:
