@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tsforge.data.panel import Panel
+from tsforge.data.schema import DataConfig
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import format_times, parse_times, show_time, to_wall
 from tsforge.data.time.calendar import wall_clock
@@ -48,7 +49,7 @@ def origin(panel: Panel, i: int, when: object) -> int:
         return int(rows[same[0]])
     try:
         frame = Frame(pd.DataFrame({schema.time: [when]}), "the forecast origin")
-        asked = parse_times(frame, schema.time, schema.timezone, schema)
+        asked = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
     except DataError:
         raise DataError(f"the forecast origin '{when}' does not read as a time", f"as {written.iloc[-1]}") from None
     if asked.kind != schema.time_kind:

@@ -93,6 +93,7 @@ class Schema(Config):
     future: tuple[Covariate, ...] = ()
     static: tuple[Covariate, ...] = ()
     decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
+    dense: bool = False  # the table filled at least half of its grid
     frequency: Frequency
     duplicates: Duplicates = "error"  # rows of one series and time
     resampling: Resampling | None = None  # where the rows are shorter steps than those of the grid

@@ -290,6 +290,20 @@ def test_later_tables_are_resampled_alike(rule: str) -> None:
         load_like(frame.iloc[::2], table.schema)
 
 
+def test_what_is_done_is_said(caplog) -> None:
+    """Prevents: days of UTC where local ones are meant, or a setting that is never read."""
+    times = pd.date_range("2024-01-01", periods=96, freq="h", tz="UTC")
+    frame = pd.DataFrame({"ds": times, "y": np.arange(96.0)})
+    caplog.set_level("INFO")
+    load(frame, resample="D", aggregate="sum")
+    assert "96 rows become 4 steps of D on the clock of UTC: the sum of each" in caplog.text
+    load(frame, resample="D", timezone="Asia/Tokyo")
+    assert "96 rows become 5 steps of D on the clock of Asia/Tokyo: the mean of each" in caplog.text
+    assert "changes nothing" not in caplog.text
+    load(frame, aggregate="sum")
+    assert "data.aggregate=sum changes nothing without data.resample" in caplog.text
+
+
 def test_rows_that_are_longer_steps_already() -> None:
     """Prevents: a table of days read as one hour of each day by a model of days made of hours."""
     schema = load(regular("h", 2000, "2024-01-01"), resample="D").schema

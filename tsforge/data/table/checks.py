@@ -19,6 +19,7 @@ from tsforge.errors import DataError
 _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
+_FEW = 100  # steps without a row that a later table may have at once
 _PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
 
 
@@ -135,6 +136,36 @@ class Rows:
             far = f"{gaps[i - 1]:,} steps of {frequency.name} after {before}"
             hint = "fix the time, or pass a longer data.freq"
             raise DataError(f"{self.frame.name}: {self.where(i)} comes {far}", hint)
+
+    def filled(self, ordinal: NDArray[np.int64]) -> bool:
+        """True where at least half of the steps have a row."""
+        steps = int(np.where(self.new_series[1:], 0, np.diff(ordinal)).sum())
+        return bool(steps <= 2 * len(ordinal))
+
+    def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
+        """Raises DataError where more than half of the grid has no row, or in a later table one gap is that large.
+
+        A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
+        """
+        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
+        count, empty = len(ordinal), int(gaps.sum())
+        largest = int(gaps.argmax()) + 1 if len(gaps) else 0
+        if empty <= count or (fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2)):
+            return
+        before = (
+            f"{self.frame.row(int(self.order[largest - 1]))}, time {show_time(self.stamps[largest - 1], self.schema)}"
+        )
+        usual = f"{empty:,} of {count + empty:,} steps have no row: the usual step is {frequency.name}"
+        gap = f"the largest gap, of {gaps[largest - 1]:,} steps, lies between {before}, and {self.where(largest)}"
+        hint = "fix the times if they are wrong"
+        if fitted is None and self.schema.resampling is not None:
+            hint += "; pass a longer data.resample if there are such gaps"
+        elif fitted is None:
+            hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
+            if self.schema.time_format and frequency.unit not in ("int", "float"):
+                written = self.schema.time_format.removesuffix(":int")
+                hint += f"; name data.time_format if the times are not written as {written}"
+        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint)
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""

@@ -88,7 +88,7 @@ def resample(rows: Rows, columns: Contents, config: DataConfig, fitted: Schema |
     wall_grid = rows.schema.wall_grid or on_clock
     schema = rows.schema.model_copy(update={"frequency": grid, "wall_grid": wall_grid, "resampling": plan})
     rows = replace(rows, schema=schema)
-    _report(pieces, grid, plan)
+    _report(pieces, grid, plan, zone)
     rows, columns = _left(rows, _aggregated(rows, columns, pieces, incomplete), pieces, ~incomplete)
     _check_left(rows, columns, fitted)
     return rows, columns
@@ -126,7 +126,7 @@ def _steps(rows: Rows, name: str | None) -> Frequency | None:
     if source is None:
         return None
     ordinals, on_grid = source.ordinals(rows.stamps)
-    return source if on_grid.all() and periods.is_dense(ordinals, rows.new_series) else None
+    return source if on_grid.all() and rows.filled(ordinals) else None
 
 
 def _pieces(rows: Rows, ordinals: Ints, grids: tuple[Frequency, Frequency | None], zone: str | None) -> Pieces:
@@ -224,10 +224,11 @@ def _check_left(rows: Rows, columns: Contents, fitted: Schema | None) -> None:
     raise DataError(f"{rows.frame.name}: {message}, so that no sum is whole", hint)
 
 
-def _report(pieces: Pieces, grid: Frequency, plan: Resampling) -> None:
-    """Say what became of the rows and, where they follow no grid, how many periods hold none."""
+def _report(pieces: Pieces, grid: Frequency, plan: Resampling, zone: str | None) -> None:
+    """Say what became of the rows, on whose clock, and how many periods hold none where they follow no grid."""
     rows, steps = f"{pieces.groups.rows:,}", f"{len(pieces.codes):,}"
-    log.info("%s rows become %s steps of %s: the %s of each", rows, steps, grid.name, plan.aggregate)
+    clock = f" on the clock of {zone}" if zone is not None else ""
+    log.info("%s rows become %s steps of %s%s: the %s of each", rows, steps, grid.name, clock, plan.aggregate)
     if plan.source is None:
         holes = int((np.diff(pieces.ordinals)[~pieces.begins[1:]] - 1).sum())
         without = f"; {holes:,} steps of {grid.name} without rows are missing" if holes else ""

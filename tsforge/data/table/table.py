@@ -79,7 +79,9 @@ def head(table: Table, steps: int) -> Table:
 
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
-    times = parse_times(frame, roles.time, config.timezone)
+    times = parse_times(frame, roles.time, config)
+    if config.resample is None and config.aggregate != "mean":
+        log.warning("data.aggregate=%s changes nothing without data.resample", config.aggregate)
     return _arrange(frame, roles, times, config, None)
 
 
@@ -89,7 +91,7 @@ def load_like(source: Any, schema: Schema) -> Table:
     check_columns(frame, schema.columns())
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
-    times = parse_times(frame, schema.time, schema.timezone, schema)
+    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
@@ -123,8 +125,12 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
+    if config.freq is None and (fitted is None or fitted.dense):
+        rows.check_filled(ordinal, frequency, fitted)
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
-    schema = rows.schema.model_copy(update={**groups, "frequency": frequency, "decimal": frame.sign})
+    schema = rows.schema.model_copy(
+        update={**groups, "frequency": frequency, "decimal": frame.sign, "dense": rows.filled(ordinal)}
+    )
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     target = np.stack([contents[name].values for name in roles.target], axis=1)

@@ -135,12 +135,6 @@ def _longest(grid: Frequency) -> float:
     return {"month": 31 * DAY * grid.step, "bday": DAY}.get(grid.unit, grid.step)
 
 
-def is_dense(ordinals: Ints, new_series: NDArray[np.bool_]) -> bool:
-    """Whether at least half of the steps between the first and the last of each series are there."""
-    inside = np.diff(ordinals)[~new_series[1:]]
-    return bool(inside.sum() + np.count_nonzero(new_series) <= 2 * len(ordinals))
-
-
 def repeats(local: Ints, timezone: str) -> NDArray[np.bool_]:
     """Whether the clock shows each local time twice, as it is put back."""
     early, late = (local - (wall_clock(local + d, timezone) - local - d) for d in (-DAY, DAY))

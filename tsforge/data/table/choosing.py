@@ -1,0 +1,151 @@
+"""Which of several readings of a time column is meant: the one that leaves the fewest steps of its grid empty.
+
+01/02/2024 is two days, 202401 a month, a week or a count, and 2023123123 an hour or a second since 1970. A wrong
+reading scatters the rows over a grid that is mostly empty. Where two are about as full, the usual one is taken, with
+a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsforge.data.schema import DataConfig
+from tsforge.data.table.spelling import read_as
+from tsforge.data.time import formats
+from tsforge.data.time.calendar import DAY
+from tsforge.data.time.frequency import infer, parse
+from tsforge.errors import DataError
+
+log = logging.getLogger("tsforge")
+
+_MANY = 5_000  # distinct texts, above which formats are tried on some of them first
+_SOME = 500
+_AS_FULL = 0.9  # of the fullest: then the usual reading is taken
+_COMPARABLE = 0.5  # of the fullest: then the other reading is named
+_SHAPES = 20  # kinds of texts whose formats are tried
+_PERIOD = r"(1[89]|2[01])\d\d\d{1,10}"  # a year with something behind it
+
+
+class Reading(NamedTuple):
+    """The distinct values of a time column, read in one way. stamps, kind and format as in `Times`."""
+
+    stamps: NDArray[Any]
+    kind: Literal["datetime", "integer", "float"]
+    format: str | None
+
+
+def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:
+    """The reading whose grid has the fewest empty steps; the first of those that are about as full."""
+    if len(readings) == 1:
+        return readings[0]
+    fills = np.array([fill(reading, config.freq) for reading in readings])
+    best = int(np.argmax(fills >= _AS_FULL * fills.max()))
+    comparable = [r for r, f in zip(readings, fills, strict=True) if f > _COMPARABLE * fills.max()]
+    stamps = readings[best].stamps
+    others = [r.format for r in comparable if r.kind == "datetime" and not np.array_equal(r.stamps, stamps)]
+    chosen = readings[best]
+    if others and chosen.format and chosen.kind == "datetime":
+        log.warning(
+            "column '%s' is read as %s; it could also be %s: data.time_format=%s",
+            name, chosen.format.removesuffix(":int"), str(others[0]).removesuffix(":int"),
+            str(others[0]).removesuffix(":int"),
+        )  # fmt: skip
+    return chosen
+
+
+def fill(reading: Reading, freq: str | None) -> float:
+    """The share of a grid's steps that have a row: of the frequency given, or the one that the stamps show.
+
+    Stamps that fit no grid are held against their usual gap, and count half.
+    """
+    stamps = np.unique(reading.stamps)
+    if len(stamps) < 2:
+        return 1.0
+    if freq is not None:
+        try:
+            frequency = parse(freq, stamps, numeric=reading.kind != "datetime")
+        except DataError:
+            return 0.0
+        ordinals, on_grid = frequency.ordinals(stamps)
+        return float(on_grid.mean()) * len(np.unique(ordinals)) / float(np.ptp(ordinals) + 1)
+    grid, _ = infer(stamps, np.arange(len(stamps)) == 0, reading.kind)
+    if grid is None:
+        gaps, counts = np.unique(np.diff(stamps), return_counts=True)
+        return 0.5 * min(1.0, float(gaps[counts.argmax()]) * len(stamps) / float(stamps[-1] - stamps[0]))
+    share = len(stamps) / float(np.ptp(grid.ordinals(stamps)[0]) + 1)
+    odd_years = grid.unit == "month" and grid.step >= 12 and "%d" in (reading.format or "") and _inside(stamps)
+    return 0.4 * share if odd_years else share  # 1 January of each year is a grid, 23 December hardly
+
+
+def _inside(stamps: NDArray[np.int64]) -> bool:
+    """True where no stamp is the first or last day of a month."""
+    days = (stamps // DAY).astype("M8[D]")
+    months = days.astype("M8[M]")
+    return bool(((days != months) & (days != (months + 1).astype("M8[D]") - 1)).all())
+
+
+def read(text: pd.Series, dayfirst: bool | None, *, weak: bool = True) -> list[tuple[pd.Series, str]]:
+    """Texts by each format that fits some of them, the likelier first. weak: as in `formats.candidates`."""
+    some = text if len(text) <= _MANY else text.iloc[:: len(text) // _SOME]
+    forms = _forms(some, weak=weak)
+    if dayfirst is not None:
+        forms = [f for f in forms if formats.day_first(f) in (None, dayfirst)]
+    readings = [read_as(some, f) for f in forms]
+    most = max((int(d.notna().sum()) for d, _ in readings), default=0)
+    if most < len(some):
+        readings += [read_as(some, f.replace("%H", "%24H")) for f in forms if "%H" in f]
+        most = max((int(d.notna().sum()) for d, _ in readings), default=0)
+    best = [(d, f) for d, f in readings if int(d.notna().sum()) == most]
+    return best if some is text else [read_as(text, re.sub(r"%\d{4}y", "%y", f)) for _, f in best]
+
+
+def _forms(text: pd.Series, *, weak: bool) -> list[str]:
+    """The formats of texts of different shapes, those of the first shape first."""
+    shapes = text.str.replace(r"\d", "9", regex=True).str.replace(r"[A-Za-z]+", "a", regex=True)
+    examples = text[~shapes.duplicated()].iloc[:_SHAPES]
+    return list(dict.fromkeys(f for example in examples for f in formats.candidates(str(example), weak=weak)))
+
+
+def packed(text: pd.Series) -> list[Reading]:
+    """Whole numbers as periods, by each format that reads all of them: 201952, 20191231, 2019123123."""
+    return [Reading(r.stamps, "datetime", f"{r.format}:int") for r in _whole(text, formats.PACKED)]
+
+
+def periods(text: pd.Series) -> list[Reading]:
+    """Numbers with a point as periods: 2019.01 to 2019.12, never 2019.1, which may be January or October."""
+    if not text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{2,3}").all():
+        return []
+    return _whole(text, ("%Y.%m", "%G.%V", "%Y.%j"))
+
+
+def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
+    some = text if len(text) <= _MANY else text.iloc[:: len(text) // _SOME]
+    fitting = [f for f in forms if some.str.fullmatch(formats.pattern(f)).all() and read_as(some, f)[0].notna().all()]
+    if not some.str.fullmatch(_PERIOD).all() and "." not in str(some.iloc[0]):
+        return []
+    readings = []
+    for written in fitting:
+        dates, _ = read_as(text, written)
+        if dates.notna().all():
+            stamps = np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
+            readings.append(Reading(stamps, "datetime", written))
+    return readings
+
+
+def nearly_packed(text: pd.Series) -> tuple[int, str] | None:
+    """The one of a few whole numbers that is no period though nearly all are, and the format of the others."""
+    if len(text) < 3 or not text.str.fullmatch(_PERIOD).mean() > 0.8:
+        return None
+    best: tuple[int, str] | None = None
+    most = int(0.8 * len(text))
+    for written in formats.PACKED:
+        bad = np.flatnonzero(read_as(text, written)[0].isna())
+        if len(text) - len(bad) > most:
+            most, best = len(text) - len(bad), (int(bad[0]), written)
+    return best
