@@ -77,6 +77,7 @@ class Schema(Config):
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
+    snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]
     past: tuple[Covariate, ...] = ()

@@ -13,6 +13,7 @@ from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, check_columns, detect
+from tsforge.data.table.snapping import snap
 from tsforge.data.table.times import Times, parse_times, show_time
 from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
@@ -77,7 +78,7 @@ def head(table: Table, steps: int) -> Table:
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
     times = parse_times(frame, roles.time, config.timezone)
-    return _arrange(frame, roles, times, config.freq, None)
+    return _arrange(frame, roles, times, config, None)
 
 
 def load_like(source: Any, schema: Schema) -> Table:
@@ -94,10 +95,10 @@ def load_like(source: Any, schema: Schema) -> Table:
     if times.timezone is not None and schema.timezone is None:
         hint = "the training data had none: write the times as there"
         raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
-    return _arrange(frame, roles, times, None, schema)
+    return _arrange(frame, roles, times, DataConfig(snap=schema.snap), schema)
 
 
-def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted: Schema | None) -> Table:
+def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
     """Sort, check and type the rows of a frame."""
     codes, ids = series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
@@ -106,8 +107,9 @@ def _arrange(frame: Frame, roles: Roles, times: Times, freq: str | None, fitted:
         local=times.local, id=roles.id, target=roles.target, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
+    rows, grid = snap(rows, config, fitted) if config.snap else (rows, None)
     rows.check_duplicates()
-    frequency = rows.frequency(freq, fitted)
+    frequency = grid or rows.frequency(config.freq, fitted)
     ordinal, on_grid = frequency.ordinals(rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
