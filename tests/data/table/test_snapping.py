@@ -188,6 +188,7 @@ def test_forecasts_of_snapped_times(freq: str, tmp_path: Path) -> None:
     frame, grid, _ = jittered(freq)
     path = tmp_path / "t.csv"
     frame.to_csv(path, index=False)
-    model = tsforge.fit(path, data={"snap": True, "horizon": 3, "season": 2}, model="seasonal-naive")
-    forecast = model.predict(path)
+    settings = {"model.kind": "seasonal-naive", "data.snap": True, "data.horizon": 3, "data.season": 2}
+    tsforge.fit(tsforge.build(settings), path, out=tmp_path / "m")
+    forecast = tsforge.predict(tmp_path / "m", path).frame
     assert forecast["time"].tolist() == grid[80:].strftime("%Y-%m-%d %H:%M:%S").tolist()
