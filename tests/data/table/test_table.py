@@ -153,15 +153,6 @@ def test_irregular_times_are_named(write_csv) -> None:
     assert f"{row} is not on the grid of frequency h" in named.message
 
 
-def test_series_out_of_step() -> None:
-    """Two hourly series, one at the half hour: no common grid without data.freq=30min."""
-    a, b = (pd.date_range(f"2024-01-01 00:{m}", periods=9, freq="h") for m in ("00", "30"))
-    frame = pd.DataFrame({"id": ["a"] * 9 + ["b"] * 9, "ds": [*a, *b], "y": range(18)})
-    says = "row 10, series b, time 2024-01-01 00:30:00 is not on the grid of frequency h (9 such rows)"
-    assert says in message(frame).message
-    assert load(frame, freq="30min").schema.frequency.name == "30min"
-
-
 def test_a_time_far_away(write_csv) -> None:
     """2924 for 2024 would ask for a grid of 28 billion seconds."""
     times = [*pd.date_range("2024-01-01", periods=9, freq="s").strftime("%Y-%m-%d %H:%M:%S"), "2924-01-01 00:00:09"]

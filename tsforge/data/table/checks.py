@@ -102,7 +102,8 @@ class Rows:
         near = None
         if self.schema.time_kind == "datetime":
             near = snapping.jitter(self.stamps, self.new_series)
-        if near is not None:
+        local_days = near is not None and near[0].step >= calendar.DAY and self.schema.timezone == "UTC"
+        if near is not None and not local_days:
             step = f"but nearly all rows lie near every {near[0].name}, the farthest {snapping.span(near[1])} from it"
             hint = f"correct the time; or data.snap=true moves the times to the grid of {near[0].name}"
             row = f"{self.frame.name}: irregular times: {self.where(off)}{follows} fits no regular grid"
@@ -136,9 +137,10 @@ class Rows:
             row = f"{self.frame.name}: {self.where(int(off[0]))}"
             more = f" ({len(off)} such rows)" if len(off) > 1 else ""
             hint = "pass another data.freq"
-            if self.schema.time_kind == "datetime" and (
-                near := snapping.jitter(self.stamps, self.new_series, frequency.name)
-            ):
+            # Off the months by a little, the first stamp does not tell their starts from their ends.
+            name = None if frequency.unit == "month" else frequency.name
+            dates = self.schema.time_kind == "datetime"
+            if dates and (near := snapping.jitter(self.stamps, self.new_series, name)):
                 hint = (
                     f"data.snap=true moves the times to the grid of {near[0].name}, by {snapping.span(near[1])} at most"
                 )

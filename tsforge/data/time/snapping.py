@@ -108,12 +108,14 @@ def _phase(stamps: Ints, step: int) -> int:
     angles = 2 * np.pi * ((stamps % step) / step)
     centre = np.angle(np.median(np.cos(angles)) + 1j * np.median(np.sin(angles))) / (2 * np.pi) * step
     away = np.abs((stamps - round(centre) + step // 2) % step - step // 2)
-    allowed = max(1, int(np.median(away)) * 2, int(away.max()) if away.max() < step // 4 else 0)
-    for unit in _ROUND:
+    spread, widest = int(np.median(away)), min(2 * int(away.max()), step // 8)
+    zero = (step,) if step <= DAY else ()  # whole steps are so usual that late clocks are put right
+    for unit in (*zero, *_ROUND):
         rounded = round(centre / unit) * unit
-        if unit <= step and abs(rounded - centre) <= allowed:
+        if unit <= step and abs(rounded - centre) <= max(1, widest if unit == step else spread):
             return int(rounded) % step
-    return round(centre) % step
+    phase: int = round(centre) % step
+    return phase
 
 
 def _near_end(stamps: Ints) -> bool:
