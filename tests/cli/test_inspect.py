@@ -66,6 +66,25 @@ def test_a_table_with_several_readings_is_shown_with_a_command_for_each(
     assert folder.is_dir()
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%d-%m-%Y"])
+def test_dates_that_read_in_two_ways_have_a_command_for_the_other(form: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a note about another reading, and no way to look at it. 03/04 to 06/04 are four days, or months."""
+    days = pd.date_range("2024-04-03", periods=4, freq="D" if form.startswith("%d") else "MS") + pd.Timedelta(days=3)
+    pd.DataFrame({"day": days.strftime(form), "y": np.arange(4) * 1.5}).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 0
+    out = capsys.readouterr().out
+    fit, look = commands(out)
+    assert fit[:2] == ["fit", "table.csv"]
+    assert look in (["inspect", "table.csv", flag] for flag in ("--dayfirst", "--no-dayfirst"))
+    assert run(look) == 0
+    other = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("time ")] != [
+        line for line in other.splitlines() if line.startswith("time ")
+    ]
+    assert "it could also be" not in other
+    assert folder.is_dir()
+
+
 def test_ids_that_tell_apart_equally_well_are_offered_each(folder: Path, capsys: Capsys) -> None:
     """Prevents: a choice between ids that hides the time, which is certain."""
     frame = long(shop=["a", "b", "c"], item=["x", "y", "z"])

@@ -165,7 +165,8 @@ class Rows:
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
                 hint += f"; name data.time_format if the times are not written as {written}"
-        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint)
+        ways = [{"data.freq": frequency.name}] if fitted is None and self.schema.resampling is None else []
+        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""
