@@ -149,7 +149,7 @@ def _from_numbers(cells: _Cells, config: DataConfig, fitted: Schema | None) -> T
     readings = [] if config.time_format is None else [_as_asked(cells, text, config.time_format)]
     readings = readings or [*choosing.packed(text), *_epochs(values), Reading(values, "integer", None)]
     best = choosing.fullest(cells.name, readings, config)
-    if best.kind == "integer":
+    if not (best.format or "").endswith(":int"):
         doubtful = choosing.nearly_packed(text)
         if doubtful is not None and choosing.fill(best, config.freq) <= 0.5:
             i, written = doubtful
@@ -261,6 +261,9 @@ def _best(cells: _Cells, text: pd.Series, config: DataConfig, usual: str) -> tup
         if iso is not None and (not readings or iso[0].notna().sum() > max(d.notna().sum() for d, _ in readings)):
             return iso
         return max(readings, key=lambda r: r[0].notna().sum())
+    doubtful = choosing.nearly(readings, config) if len(readings) > len(whole) else None
+    if doubtful is not None:
+        return doubtful
     chosen = choosing.fullest(cells.name, [Reading(_microseconds(d), "datetime", f) for d, f in whole], config)
     dates, written = next(r for r in whole if r[1] == chosen.format)
     return dates, spelling(text, dates, written)
