@@ -68,9 +68,9 @@ def test_a_table_with_several_readings_is_shown_with_a_command_for_each(
 
 @pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%d-%m-%Y"])
 def test_dates_that_read_in_two_ways_have_a_command_for_the_other(form: str, folder: Path, capsys: Capsys) -> None:
-    """Prevents: a note about another reading, and no way to look at it. 03/04 to 06/04 are four days, or months."""
-    days = pd.date_range("2024-04-03", periods=4, freq="D" if form.startswith("%d") else "MS") + pd.Timedelta(days=3)
-    pd.DataFrame({"day": days.strftime(form), "y": np.arange(4) * 1.5}).to_csv("table.csv", index=False)
+    """Prevents: a note about another reading, and no way to look at it. 01/01 to 06/01 are six days, or months."""
+    days = pd.date_range("2024-01-01", periods=6, freq="D" if form.startswith("%d") else "MS")
+    pd.DataFrame({"day": days.strftime(form), "y": np.arange(6) * 1.5}).to_csv("table.csv", index=False)
     assert run(["inspect", "table.csv"]) == 0
     out = capsys.readouterr().out
     fit, look = commands(out)
