@@ -149,6 +149,19 @@ def test_a_fault_with_ways_out_has_a_command_for_each(folder: Path, capsys: Caps
     assert folder.is_dir()
 
 
+@pytest.mark.parametrize(("step", "seconds"), [("20min", 3), ("h", 40), ("D", 900)])
+def test_jittered_times_have_a_command_that_rounds_them(step: str, seconds: int, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a hint that leads from one error to the next."""
+    off = np.random.default_rng(0).integers(-seconds, seconds, 200, endpoint=True)
+    times = pd.date_range("2024-01-01", periods=200, freq=step) + pd.to_timedelta(off, unit="s")
+    pd.DataFrame({"time": times, "y": np.arange(200) % 7 * 1.5}).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 2
+    assert commands(capsys.readouterr().out) == [["inspect", "table.csv", "--snap"]]
+    assert run(["inspect", "table.csv", "--snap"]) == 0
+    assert f"frequency {step}" in capsys.readouterr().out
+    assert folder.is_dir()
+
+
 @pytest.mark.parametrize("clock", ["Hour", "hour", "minute"])
 def test_days_and_hours_in_two_columns_are_offered_as_one_time(clock: str, folder: Path, capsys: Capsys) -> None:
     """Prevents: an hour that is taken for a target, because it is a number."""

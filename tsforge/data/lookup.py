@@ -42,7 +42,7 @@ def origin(panel: Panel, i: int, when: object) -> int:
     if end <= start:
         raise DataError(f"{panel.name}: the target{of} has no observed value", "choose another series")
     rows = np.arange(start + 1, end + 1)
-    stamps = schema.frequency.stamps(rows - start + panel.first[i])
+    stamps = panel.stamps(i, rows - start + panel.first[i])
     written = format_times(stamps, schema).astype(str)
     same = np.flatnonzero((written == str(when)).to_numpy())
     if len(same):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class Panel:
     first (n,): grid ordinal of each series' first row.
     ends (n,): the row after the last observed target; rows from there on hold only what is known in advance.
     labels: the texts behind the codes of each categorical covariate.
+    phase (n,): microseconds (or counts) by which a series lies off the grid; 0 for all but in tables whose series
+        begin at different places in a step.
     """
 
     schema: Schema
@@ -46,6 +49,7 @@ class Panel:
     ends: Ints
     ids: tuple[NDArray[np.generic], ...]
     labels: dict[str, tuple[str, ...]]
+    phase: Ints
 
     def __len__(self) -> int:
         return len(self.first)
@@ -68,6 +72,11 @@ class Panel:
             content.update("\x1f".join(str(value) for value in column.tolist()).encode())
         content.update(json.dumps(self.labels).encode())
         return content.hexdigest()[:32]
+
+    def stamps(self, series: Ints | int, ordinals: Ints) -> NDArray[Any]:
+        """The stamps of grid positions of series, as `Frequency.stamps` gives them, where each series lies."""
+        stamps = self.schema.frequency.stamps(ordinals)
+        return stamps + self.phase[series] if self.schema.phases else stamps
 
     @property
     def lengths(self) -> Ints:
@@ -132,7 +141,9 @@ def build(table: Table, extend: int = 0) -> Panel:
     static = _spread(table, schema.static, table.series, n)
     ends = offsets[:-1] + last_seen - first + 1
     labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
-    panel = Panel(schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels)
+    panel = Panel(
+        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, table.phase
+    )
     _report(panel)
     _report_ends(panel, table)
     _report_tail(table, first, last_seen)
@@ -156,6 +167,7 @@ def _without_empty(table: Table) -> Table:
     return replace(
         table, series=(np.cumsum(alive) - 1)[table.series[keep]], ordinal=table.ordinal[keep],
         target=table.target[keep], covariates=covariates, ids=tuple(column[alive] for column in table.ids),
+        phase=table.phase[alive],
     )  # fmt: skip
 
 
@@ -194,7 +206,7 @@ def _report_ends(panel: Panel, table: Table) -> None:
     last = panel.first + panel.lengths - 1
     early = np.flatnonzero(last < last.max())
     if len(early):
-        ends = [f"{panel.label(int(i))} at {table.time(int(last[i]))}" for i in early[:MOST_NAMED]]
+        ends = [f"{panel.label(int(i))} at {table.time(int(last[i]), int(i))}" for i in early[:MOST_NAMED]]
         log.warning(
             "%d of %d series end before the others, which end at %s: %s%s; each is forecast from its own end on",
             len(early), len(panel), table.time(int(last.max())), ", ".join(ends),

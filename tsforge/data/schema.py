@@ -87,6 +87,7 @@ class Schema(Config):
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
+    snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]
     past: tuple[Covariate, ...] = ()
@@ -94,6 +95,7 @@ class Schema(Config):
     static: tuple[Covariate, ...] = ()
     decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
     dense: bool = False  # the table filled at least half of its grid
+    phases: bool = False  # series begin at different places in a step
     frequency: Frequency
     duplicates: Duplicates = "error"  # rows of one series and time
     resampling: Resampling | None = None  # where the rows are shorter steps than those of the grid

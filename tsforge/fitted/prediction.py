@@ -149,7 +149,7 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
             continue
         i, h = (int(v) for v in np.argwhere(missing)[0])
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
-        when = show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
+        when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
         raise DataError(
             f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "

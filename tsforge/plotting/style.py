@@ -47,11 +47,11 @@ def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
 
     Where dates of the series lie too far off for an axis of dates: steps from its beginning.
     """
-    frequency, first = panel.schema.frequency, panel.first[i]
-    stamps = frequency.stamps(rows - panel.offsets[i] + first)
+    first = panel.first[i]
+    stamps = panel.stamps(i, rows - panel.offsets[i] + first)
     if panel.schema.time_kind != "datetime":
         return stamps
-    ends = frequency.stamps(first + np.array([0, panel.ends[i] - panel.offsets[i]])).astype("M8[us]")
+    ends = panel.stamps(i, first + np.array([0, panel.ends[i] - panel.offsets[i]])).astype("M8[us]")
     near = bool(_DATES[0] < ends[0] and ends[1] < _DATES[1])
     return to_wall(stamps, panel.schema).astype("M8[us]") if near else rows - panel.offsets[i]
 

@@ -148,7 +148,7 @@ def test_irregular_times_are_named(write_csv) -> None:
     error = message(path, id="id")
     row = "row 13 (line 14), series a, time 2024-01-01 12:17"
     assert f"{path}: irregular times: {row} follows 2024-01-01 11:00" in error.message
-    assert "data.freq" in error.hint
+    assert "data.snap=true moves the times to the grid of h" in error.hint
     named = message(path, id="id", freq="h")
     assert f"{row} is not on the grid of frequency h" in named.message
 

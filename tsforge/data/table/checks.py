@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsforge.data.schema import Schema
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import show_time
-from tsforge.data.time import calendar, frequency
+from tsforge.data.time import calendar, frequency, snapping
 from tsforge.data.time.calendar import Frequency
 from tsforge.errors import DataError
 
@@ -96,12 +96,22 @@ class Rows:
         if off < 0:
             hint = "pass data.freq (as h, D, MS), or check data.id"
             raise DataError(f"{self.frame.name}: every series has one row, so the frequency cannot be seen", hint)
+        self.check_phases()
         before = show_time(self.stamps[off - 1], self.schema)
+        follows = "" if self.new_series[off] else f" follows {before} and"
+        near = None
+        if self.schema.time_kind == "datetime":
+            near = snapping.jitter(self.stamps, self.new_series)
+        if near is not None:
+            step = f"but nearly all rows lie near every {near[0].name}, the farthest {snapping.span(near[1])} from it"
+            hint = f"correct the time; or data.snap=true moves the times to the grid of {near[0].name}"
+            row = f"{self.frame.name}: irregular times: {self.where(off)}{follows} fits no regular grid"
+            raise DataError(f"{row}, {step}", hint, [{"data.snap": True}])
         hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         row = f"{self.frame.name}: irregular times: {self.where(off)}"
-        raise DataError(f"{row} follows {before} and fits no regular grid", hint)
+        raise DataError(f"{row}{follows} fits no regular grid", hint)
 
     def _check_same(self, inferred: Frequency | None, fitted: Frequency) -> None:
         """Raises DataError where the rows follow a grid of their own; holes in the model's grid are fine."""
@@ -122,10 +132,48 @@ class Rows:
         """Raises DataError at the first row that lies between the steps."""
         off = np.flatnonzero(~on_grid)
         if len(off):
+            self.check_phases()
             row = f"{self.frame.name}: {self.where(int(off[0]))}"
             more = f" ({len(off)} such rows)" if len(off) > 1 else ""
-            hint = "pass another data.freq, or round the times"
-            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint)
+            hint, ways = "pass another data.freq", []
+            if self.schema.time_kind == "datetime" and (
+                near := snapping.jitter(self.stamps, self.new_series, frequency.name)
+            ):
+                hint = (
+                    f"data.snap=true moves the times to the grid of {near[0].name}, by {snapping.span(near[1])} at most"
+                )
+                ways = [{"data.snap": True}]
+            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint, ways)
+
+    def check_phases(self) -> None:
+        """Raises DataError where series have the same step and begin at different places in it."""
+        series = snapping.apart(self.stamps, self.new_series, self.schema.time_kind)
+        if series is None:
+            return
+        names = [" ".join(str(column[self.codes[i]]) for column in self.ids) for i in series.rows]
+        places = [snapping.place_in_step(grid) for grid in series.grids]
+        words = [f"series {name} lies on {place}" for name, place in zip(names, places, strict=True)]
+        row = f"from {self.frame.row(int(self.order[series.rows[1]]))} on"
+        hint, ways = "fit them apart, from one table each", []
+        if self.schema.time_kind == "datetime":
+            hint = f"data.snap=true moves every row to {places[0]}, within its step; or {hint}"
+            ways = [{"data.snap": True}]
+        raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
+
+    def phases(self, frequency: Frequency) -> NDArray[np.int64]:
+        """Microseconds (or counts) by which each series lies off the grid, the same at all its rows: meters that report
+        in turn, shops that close their weeks on different days. Zeros where rows of one series differ.
+        """
+        count = len(self.ids[0]) if self.ids else 1
+        none = np.zeros(count, dtype=np.int64)
+        if frequency.unit not in ("us", "int"):
+            return none
+        rest = (self.stamps - int(frequency.anchor)) % int(frequency.step)
+        if not rest.any():
+            return none
+        phase = none.copy()
+        phase[self.codes[self.new_series]] = rest[self.new_series]
+        return phase if np.array_equal(phase[self.codes], rest) else none
 
     def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""

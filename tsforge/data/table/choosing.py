@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tsforge.data.schema import DataConfig
+from tsforge.data.table.reading import Frame
 from tsforge.data.table.spelling import read_as
 from tsforge.data.time import formats
 from tsforge.data.time.calendar import DAY
@@ -25,6 +27,7 @@ from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
 
+FORMS = "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column"
 _MANY = 5_000  # distinct texts, above which formats are tried on some of them first
 _SOME = 500
 _AS_FULL = 0.9  # of the fullest: then the usual reading is taken
@@ -34,12 +37,51 @@ _SHAPES = 20  # kinds of texts whose formats are tried
 _PERIOD = r"(1[89]|2[01])\d\d\d{1,10}"  # a year with something behind it
 
 
+@dataclass(frozen=True)
+class Times:
+    """A parsed time column: stamps in file order, and how they were written.
+
+    stamps: int64 microseconds (UTC where there is a zone, unless `local`), or the numbers themselves, (N,).
+    kind: what the stamps are.
+    format: as in `formats`; "%Y%m%d:int" and "epoch:s" for dates written as numbers; None for columns of dates.
+    timezone: of the times; None where they have none.
+    local: written without an offset, in the local time of `timezone`.
+    """
+
+    stamps: NDArray[Any]
+    kind: Literal["datetime", "integer", "float"]
+    format: str | None = None
+    timezone: str | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True)
+class TimeCells:
+    """The distinct texts of a time column, and where each stands."""
+
+    frame: Frame
+    name: str
+    where: NDArray[np.intp]
+    text: pd.Series
+
+    def refuse(self, i: int, hint: str = FORMS) -> NoReturn:
+        """Raises DataError for distinct text i, at its first row."""
+        row = int(np.flatnonzero(self.where == i)[0])
+        value = f"{self.frame.row(row)}: '{self.text.iloc[i]}'"
+        raise DataError(f"{self.frame.name}: column '{self.name}', {value} does not read as a time", hint)
+
+
 class Reading(NamedTuple):
     """The distinct values of a time column, read in one way. stamps, kind and format as in `Times`."""
 
     stamps: NDArray[Any]
     kind: Literal["datetime", "integer", "float"]
     format: str | None
+
+
+def microseconds(dates: pd.Series) -> NDArray[np.int64]:
+    """Datetimes without a zone as whole numbers."""
+    return np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
 
 
 def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:
@@ -120,8 +162,7 @@ def nearly(readings: list[tuple[pd.Series, str]], config: DataConfig) -> tuple[p
     """
 
     def share(dates: pd.Series, written: str) -> float:
-        stamps = np.array(dates.dropna().dt.as_unit("us").to_numpy().view(np.int64))
-        return fill(Reading(stamps, "datetime", written), config.freq)
+        return fill(Reading(microseconds(dates.dropna()), "datetime", written), config.freq)
 
     whole = max((share(*r) for r in readings if r[0].notna().all()), default=0.0)
     full = [r for r in readings if not r[0].notna().all() and share(*r) > _AS_FULL]
@@ -156,8 +197,7 @@ def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
     for written in fitting:
         dates, _ = read_as(text, written)
         if dates.notna().all():
-            stamps = np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
-            readings.append(Reading(stamps, "datetime", written))
+            readings.append(Reading(microseconds(dates), "datetime", written))
     return readings
 
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
+from tsforge.data.table.choosing import Times
 from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
-from tsforge.data.table.times import Times, parse_times, show_time
+from tsforge.data.table.snapping import snap
+from tsforge.data.table.times import parse_times, show_time
 from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
@@ -32,6 +34,7 @@ class Table:
     target: (N, C), NaN where missing.
     covariates: values by column, (N,) each.
     ids: one array per id column, (n,) each, in the input's types.
+    phase: how far each series lies off the grid, (n,), as `Panel.phase`.
     """
 
     schema: Schema
@@ -41,15 +44,16 @@ class Table:
     target: NDArray[np.float64]
     covariates: dict[str, Column]
     ids: tuple[NDArray[Any], ...]
+    phase: NDArray[np.int64]
     unused: tuple[str, ...] = ()
 
     def label(self, code: int) -> str:
         """Series `code` in words, for messages; empty when the table holds a single unnamed series."""
         return " ".join(str(column[code]) for column in self.ids)
 
-    def time(self, ordinal: int) -> str:
-        """A grid position as the table writes its times."""
-        return show_time(self.schema.frequency.stamps(np.array([ordinal]))[0], self.schema)
+    def time(self, ordinal: int, code: int = 0) -> str:
+        """A grid position of series `code` as the table writes its times."""
+        return show_time(self.schema.frequency.stamps(np.array([ordinal]))[0] + self.phase[code], self.schema)
 
 
 def load(source: Any, config: DataConfig) -> Table:
@@ -99,7 +103,7 @@ def load_like(source: Any, schema: Schema) -> Table:
     if times.timezone is not None and schema.timezone is None:
         hint = "the training data had none: write the times as there"
         raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
-    return _arrange(frame, roles, times, DataConfig(duplicates=schema.duplicates), schema)
+    return _arrange(frame, roles, times, DataConfig(duplicates=schema.duplicates, snap=schema.snap), schema)
 
 
 def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
@@ -112,30 +116,43 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
         frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
+    longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
+    rows, grid = snap(rows, config, fitted) if config.snap and not longer else (rows, None)
     contents = _targets(rows, roles.target, fitted)
     covariates, typed = _covariates(rows, roles, fitted)
     for name, column in covariates.items():
         contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
     rows, contents = duplicates.join(rows, contents, config.duplicates, fitted=fitted is not None)
-    if config.resample is not None or (fitted is not None and fitted.resampling is not None):
+    if longer:
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
     else:
-        frequency = rows.frequency(config.freq, fitted)
-    ordinal, on_grid = frequency.ordinals(rows.stamps)
+        frequency = grid or rows.frequency(config.freq, fitted)
+    phase = rows.phases(frequency)
+    if fitted is not None and not fitted.phases:
+        phase[:] = 0
+    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
     if config.freq is None and (fitted is None or fitted.dense):
         rows.check_filled(ordinal, frequency, fitted)
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
     schema = rows.schema.model_copy(
-        update={**groups, "frequency": frequency, "decimal": frame.sign, "dense": rows.filled(ordinal)}
+        update={
+            **groups,
+            "frequency": frequency,
+            "decimal": frame.sign,
+            "dense": rows.filled(ordinal),
+            "phases": bool(phase.any()),
+        }
     )
     if roles.unused:
         log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
     target = np.stack([contents[name].values for name in roles.target], axis=1)
     covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
-    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, roles.unused)
+    if phase.any() and fitted is None:
+        log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
+    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
 
 
 def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:

@@ -27,29 +27,31 @@ FLOAT_TOLERANCE = 1e-3  # of a step: how far a decimal time may lie from its gri
 class Frequency(Config):
     """A regular grid in time.
 
-    unit: "us" fixed steps, "month" calendar months, "bday" Monday to Friday, "int" and "float" plain numbers.
+    unit: "us" fixed steps, "month" calendar months, "bmonth" the first or the last weekday of calendar months, "bday"
+        Monday to Friday, "int" and "float" plain numbers.
     step: length of one step in that unit.
     anchor: where ordinal 0 lies.
-    offset: microseconds from the start of the month (of its end, if negative), or from midnight.
+    offset: microseconds from the start of the month (of its end, if negative), or from midnight; of "bmonth" from the
+        start of its first weekday, or from the end of its last.
     """
 
-    unit: Literal["us", "month", "bday", "int", "float"]
+    unit: Literal["us", "month", "bmonth", "bday", "int", "float"]
     step: int | float
     anchor: int | float = 0
     offset: int = 0
 
     @property
     def name(self) -> str:
-        """The usual alias: "30min", "h", "D", "B", "W", "MS", "QE", "YS", "3" for every third number."""
+        """The usual alias: "30min", "h", "D", "B", "W", "MS", "QE", "BYS", "3" for every third number."""
         if self.unit in ("int", "float"):
             return np.format_float_positional(self.step, precision=9, fractional=False, trim="-")
         if self.unit == "bday":
             return "B"
-        if self.unit == "month":
+        if self.unit in ("month", "bmonth"):
             side = "E" if self.offset < 0 else "S"
             for months, letter in ((12, "Y"), (3, "Q"), (1, "M")):
                 if self.step % months == 0:
-                    return _times(int(self.step) // months, letter + side)
+                    return _times(int(self.step) // months, ("B" if self.unit == "bmonth" else "") + letter + side)
         for length, letter in (
             (WEEK, "W"), (DAY, "D"), (3_600 * SECOND, "h"), (60 * SECOND, "min"), (SECOND, "s"), (1_000, "ms")
         ):  # fmt: skip
@@ -63,8 +65,9 @@ class Frequency(Config):
             exact = (stamps.astype(np.float64) - self.anchor) / self.step
             whole = np.rint(exact)
             return whole.astype(np.int64), np.abs(exact - whole) <= FLOAT_TOLERANCE
-        if self.unit == "month":
-            index = month_of(stamps if self.offset >= 0 else stamps - self.offset - 1)
+        if self.unit in ("month", "bmonth"):
+            in_month = self.offset >= 0 or self.unit == "bmonth"
+            index = month_of(stamps if in_month else stamps - self.offset - 1)
             on_grid = self._month_stamp(index) == stamps
             whole, rest = np.divmod(index - int(self.anchor), int(self.step))
             return whole, on_grid & (rest == 0)
@@ -81,7 +84,7 @@ class Frequency(Config):
         if self.unit == "float":
             decimals = max(0, 6 - int(np.floor(np.log10(abs(float(self.step))))))
             return np.round(self.anchor + ordinals * float(self.step), decimals)
-        if self.unit == "month":
+        if self.unit in ("month", "bmonth"):
             return self._month_stamp(ordinals * int(self.step) + int(self.anchor))
         if self.unit == "bday":
             dates = np.busday_offset(np.datetime64(0, "D"), ordinals, roll="forward")
@@ -90,6 +93,8 @@ class Frequency(Config):
 
     def _month_stamp(self, index: Ints) -> Ints:
         """Month numbers to stamps: `offset` from the start of the month or, if negative, before its end."""
+        if self.unit == "bmonth":
+            return weekday_of_month(index, last=self.offset < 0) + self.offset + (DAY if self.offset < 0 else 0)
         first = (index if self.offset >= 0 else index + 1).astype("M8[M]")
         return first.astype("M8[us]").astype(np.int64) + self.offset
 
@@ -99,7 +104,7 @@ class Frequency(Config):
             return 0.0
         if self.unit == "bday":
             return {"day": 0.0, "week": 5.0, "year": 261.0}[length]
-        if self.unit == "month":
+        if self.unit in ("month", "bmonth"):
             return 12 / self.step if length == "year" else 0.0
         return {"day": DAY, "week": WEEK, "year": 365.2425 * DAY}[length] / self.step
 
@@ -119,6 +124,13 @@ def _times(n: int, letter: str) -> str:
 def month_of(stamps: Ints) -> Ints:
     """Months since January 1970."""
     return stamps.astype("M8[us]").astype("M8[M]").astype(np.int64)
+
+
+def weekday_of_month(index: Ints, *, last: bool) -> Ints:
+    """Midnight of the first or the last of Monday to Friday in months since January 1970."""
+    start = (index + 1 if last else index).astype("M8[M]").astype("M8[D]")
+    days = np.busday_offset(start, -1 if last else 0, roll="forward")
+    return days.astype("M8[us]").astype(np.int64)
 
 
 # --- cycles of the calendar as features ---------------------------------------------------------------------

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.time.calendar import DAY, FLOAT_TOLERANCE, SECOND, WEEK, Floats, Frequency, Ints, month_of
+from tsforge.data.time.calendar import (
+    DAY,
+    FLOAT_TOLERANCE,
+    SECOND,
+    WEEK,
+    Floats,
+    Frequency,
+    Ints,
+    month_of,
+    weekday_of_month,
+)
 from tsforge.errors import DataError, nearest
 
 # Names that people use, those of older pandas too.
@@ -22,15 +33,18 @@ _MONTHS = {
     "m": 1, "ms": 1, "me": 1, "month": 1, "monthly": 1, "q": 3, "qs": 3, "qe": 3, "quarter": 3,
     "quarterly": 3, "y": 12, "ys": 12, "ye": 12, "a": 12, "as": 12, "year": 12, "yearly": 12, "annual": 12,
 }  # fmt: skip
+_BUSINESS = {
+    "bm": 1, "bms": 1, "bme": 1, "bq": 3, "bqs": 3, "bqe": 3, "by": 12, "bys": 12, "bye": 12, "ba": 12, "bas": 12,
+}  # fmt: skip
 
 
 def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
-    """The frequency of a name ("h", "30min", "MS", "B", "W", "10"), anchored at the first stamp.
+    """The frequency of a name ("h", "1.5h", "30min", "MS", "BME", "B", "W", "10"), anchored at the first stamp.
 
     Raises DataError when the name is unknown.
     """
     match = re.fullmatch(r"\s*(\d*\.?\d*)\s*([a-zA-Z]*)(?:-[A-Za-z]{3})?\s*", text)
-    number, word = (match.group(1), match.group(2)) if match else ("", "")
+    number, word = (match.group(1).strip("."), match.group(2)) if match else ("", "")
     first = stamps[0]
     if numeric:
         if not number or word or float(number) <= 0:
@@ -38,17 +52,20 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
         integral = np.issubdtype(stamps.dtype, np.integer) and float(number).is_integer()
         step = int(float(number)) if integral else float(number)
         return Frequency(unit="int" if integral else "float", step=step, anchor=first.item())
-    times = 1 if not number else int(number) if number.isdigit() else 0  # 1.5h is no frequency
+    times = Fraction(number or 1)
     lower = word.lower()
     # "MS" is month start, "ms" a millisecond: the only pair that case tells apart.
-    if lower in _MONTHS and word != "ms" and times > 0:
-        return _months(stamps, times * _MONTHS[lower])
+    calendar = {} if word == "ms" else _MONTHS | _BUSINESS
+    length = times * (calendar.get(lower) or _FIXED.get(lower, 0))  # 1.5h are 90 minutes, 1.5MS are none
+    if length > 0 and length.denominator == 1:
+        if lower in _BUSINESS:
+            return _business_months(stamps, int(length), last=not lower.endswith("s"))
+        if lower in calendar:
+            return _months(stamps, int(length))
+        return Frequency(unit="us", step=int(length), anchor=int(first) % int(length))
     if lower == "b" and times == 1:
         return Frequency(unit="bday", step=1, offset=int(first) % DAY)
-    if lower in _FIXED and times > 0:
-        step = times * _FIXED[lower]
-        return Frequency(unit="us", step=step, anchor=int(first) % step)
-    names = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE"]
+    names = ["s", "min", "15min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE", "BMS", "BME", "BQE", "BYE"]
     raise DataError(f"frequency '{text}' is unknown", nearest(text, names) or f"known: {', '.join(names)}")
 
 
@@ -69,7 +86,10 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
         frequency = _infer_dates(stamps, gaps, inside)
     else:
         frequency = _infer_steps("int", stamps, gaps) if kind == "integer" else _infer_decimals(stamps, gaps)
-    return (frequency, -1) if frequency else (None, _first_off(gaps, inside))
+    if frequency is not None:
+        return frequency, -1
+    months = kind == "datetime" and gaps.min() >= 25 * DAY
+    return None, _first_off_months(stamps) if months else _first_off(gaps, inside)
 
 
 def _infer_decimals(stamps: Floats, gaps: Floats) -> Frequency | None:
@@ -97,12 +117,15 @@ def _infer_dates(stamps: Ints, gaps: Ints, inside: NDArray[np.intp]) -> Frequenc
 
 
 def _infer_months(stamps: Ints, inside: NDArray[np.intp]) -> Frequency | None:
-    """A grid of months if every stamp lies equally far from the start, or from the end, of its month."""
+    """A grid of months: all stamps equally far from the start or the end of the month, or of its weekdays."""
     index, from_start, to_end = _in_month(stamps)
-    if np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
-        return None
     step = _whole_step(index[inside] - index[inside - 1])
-    return None if step is None else _months(stamps, step)
+    if step is None or step <= 0:
+        return None
+    if np.ptp(from_start) == 0 or np.ptp(to_end) == 0:
+        return _months(stamps, step)
+    ends = (_business_months(stamps, step, last=last) for last in (True, False))
+    return next((f for f in ends if f.ordinals(stamps)[1].all()), None)
 
 
 def _in_month(stamps: Ints) -> tuple[Ints, Ints, Ints]:
@@ -118,6 +141,13 @@ def _months(stamps: Ints, step: int) -> Frequency:
     at_end = np.ptp(from_start) != 0 or (np.ptp(to_end) == 0 and -to_end[0] < from_start[0])
     offset = int(to_end[0] if at_end else from_start[0])
     return Frequency(unit="month", step=step, anchor=int(index[0]) % step, offset=offset)
+
+
+def _business_months(stamps: Ints, step: int, *, last: bool) -> Frequency:
+    """The first or the last weekday of months, at the first stamp's time of the day."""
+    time = int(stamps[0]) % DAY
+    anchor = int(month_of(stamps[:1])[0]) % step
+    return Frequency(unit="bmonth", step=step, anchor=anchor, offset=time - DAY if last else time)
 
 
 def _business(stamps: Ints, gaps: Ints) -> bool:
@@ -149,3 +179,12 @@ def _first_off(gaps: NDArray[Any], inside: NDArray[np.intp]) -> int:
         return int(inside[np.argmax(np.abs(ratio - np.rint(ratio)) >= FLOAT_TOLERANCE)])
     values, counts = np.unique(gaps, return_counts=True)
     return int(inside[np.argmax(gaps % values[counts.argmax()] != 0)])
+
+
+def _first_off_months(stamps: Ints) -> int:
+    """The first stamp that lies elsewhere in its month than most do."""
+    index, from_start, to_end = _in_month(stamps)
+    places = [from_start, to_end, *(stamps - weekday_of_month(index, last=last) for last in (False, True))]
+    usual = [values[counts.argmax()] for values, counts in (np.unique(p, return_counts=True) for p in places)]
+    off = min((p != value for p, value in zip(places, usual, strict=True)), key=np.count_nonzero)
+    return int(np.argmax(off))
