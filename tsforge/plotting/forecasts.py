@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
 from tsforge.evaluation.outcome import Outcome
-from tsforge.plotting.style import BLUE, GREY, LINES, ORANGE, RULE, axis_times, heading, save, stacked
+from tsforge.plotting.style import (
+    BLUE,
+    GREY,
+    LINES,
+    ORANGE,
+    RULE,
+    axis_times,
+    heading,
+    save,
+    scale_log,
+    stacked,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,11 +120,11 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
         steps = np.arange(1, len(line) + 1)
         axis.plot(
             steps, line, color=LINES[k % len(LINES)], linewidth=2.2 if k == 0 else 1.2, zorder=3 if k == 0 else 2,
-            marker="o" if len(line) == 1 else None, label=model,
+            marker="o" if len(line) == 1 else None, label=text_of(model),
         )  # fmt: skip
     lines = np.array(list(values.values()))
     if np.isfinite(lines).any() and np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
-        axis.set_yscale("log")
+        scale_log(axis, "y")
     axis.set(xlabel="horizon step", ylabel=metric)
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6, loc="outside lower left")
     save(figure, path)

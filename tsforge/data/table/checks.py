@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,27 +57,31 @@ class Rows:
             return
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", f"{self._why_twice(twice)}; {way_out}")
+        hint, ways = self._why_twice(twice)
+        ways += [{"data.duplicates": way} for way in ("mean", "sum")]
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", f"{hint}; {way_out}", ways)
 
-    def _why_twice(self, twice: NDArray[np.intp]) -> str:
-        """A hint at what most likely made times repeat."""
+    def _why_twice(self, twice: NDArray[np.intp]) -> tuple[str, list[dict[str, Any]]]:
+        """A hint at what most likely made times repeat, and the settings that it names."""
         schema, data, frame = self.schema, self.frame.data, self.frame
-        taken = (schema.time, *schema.id, *schema.target)
-        free = [c for c in data.columns if c not in taken and frame.cells(c).kind != "decimal"]
         keys = [schema.time, *schema.id]
+        free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
         clock = [c for c in apart if c.lower() in _PARTS]
+        apart = [c for c in apart if c not in schema.target]
         if clock:
-            return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
+            both = (schema.time, clock[0])
+            return f"pass data.time={shlex.quote(','.join(both))} if they are one time", [{"data.time": both}]
         if apart:
-            return f"pass data.id={apart[0]} if it tells series apart, or keep one row per time"
+            hint = f"pass data.id={shlex.quote(apart[0])} if it tells series apart, or keep one row per time"
+            return hint, [{"data.id": apart[0]}]
         hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
             hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
             if np.all((hours >= 1) & (hours < 4)):
                 hint += "; at the end of summer time, name the zone: data.timezone=Europe/Berlin"
-        return hint
+        return hint, []
 
     def frequency(self, name: str | None, fitted: Schema | None) -> Frequency:
         """The frequency that is named, that of the fitted model, or the one that the rows show."""

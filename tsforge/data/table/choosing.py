@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tsforge.data.schema import DataConfig
+from tsforge.data.table.reading import Frame
 from tsforge.data.table.spelling import read_as
 from tsforge.data.time import formats
 from tsforge.data.time.calendar import DAY
@@ -24,12 +26,48 @@ from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
 
+FORMS = "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column"
 _MANY = 5_000  # distinct texts, above which formats are tried on some of them first
 _SOME = 500
 _AS_FULL = 0.9  # of the fullest: then the usual reading is taken
 _COMPARABLE = 0.5  # of the fullest: then the other reading is named
+_NEARLY = 0.8  # of the texts that the best format reads, for another to be looked at
 _SHAPES = 20  # kinds of texts whose formats are tried
 _PERIOD = r"(1[89]|2[01])\d\d\d{1,10}"  # a year with something behind it
+
+
+@dataclass(frozen=True)
+class Times:
+    """A parsed time column: stamps in file order, and how they were written.
+
+    stamps: int64 microseconds (UTC where there is a zone, unless `local`), or the numbers themselves, (N,).
+    kind: what the stamps are.
+    format: as in `formats`; "%Y%m%d:int" and "epoch:s" for dates written as numbers; None for columns of dates.
+    timezone: of the times; None where they have none.
+    local: written without an offset, in the local time of `timezone`.
+    """
+
+    stamps: NDArray[Any]
+    kind: Literal["datetime", "integer", "float"]
+    format: str | None = None
+    timezone: str | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True)
+class TimeCells:
+    """The distinct texts of a time column, and where each stands."""
+
+    frame: Frame
+    name: str
+    where: NDArray[np.intp]
+    text: pd.Series
+
+    def refuse(self, i: int, hint: str = FORMS) -> NoReturn:
+        """Raises DataError for distinct text i, at its first row."""
+        row = int(np.flatnonzero(self.where == i)[0])
+        value = f"{self.frame.row(row)}: '{self.text.iloc[i]}'"
+        raise DataError(f"{self.frame.name}: column '{self.name}', {value} does not read as a time", hint)
 
 
 class Reading(NamedTuple):
@@ -38,6 +76,11 @@ class Reading(NamedTuple):
     stamps: NDArray[Any]
     kind: Literal["datetime", "integer", "float"]
     format: str | None
+
+
+def microseconds(dates: pd.Series) -> NDArray[np.int64]:
+    """Datetimes without a zone as whole numbers."""
+    return np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
 
 
 def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:
@@ -79,8 +122,8 @@ def fill(reading: Reading, freq: str | None) -> float:
         gaps, counts = np.unique(np.diff(stamps), return_counts=True)
         return 0.5 * min(1.0, float(gaps[counts.argmax()]) * len(stamps) / float(stamps[-1] - stamps[0]))
     share = len(stamps) / float(np.ptp(grid.ordinals(stamps)[0]) + 1)
-    odd_years = grid.unit == "month" and grid.step >= 12 and "%d" in (reading.format or "") and _inside(stamps)
-    return 0.4 * share if odd_years else share  # 1 January of each year is a grid, 23 December hardly
+    odd = grid.unit == "month" and "%d" in (reading.format or "") and _inside(stamps)
+    return 0.4 * share if odd else share  # the first of each month is a grid, the 5th hardly
 
 
 def _inside(stamps: NDArray[np.int64]) -> bool:
@@ -101,8 +144,22 @@ def read(text: pd.Series, dayfirst: bool | None, *, weak: bool = True) -> list[t
     if most < len(some):
         readings += [read_as(some, f.replace("%H", "%24H")) for f in forms if "%H" in f]
         most = max((int(d.notna().sum()) for d, _ in readings), default=0)
-    best = [(d, f) for d, f in readings if int(d.notna().sum()) == most]
+    best = [(d, f) for d, f in readings if int(d.notna().sum()) >= _NEARLY * most]
     return best if some is text else [read_as(text, re.sub(r"%\d{4}y", "%y", f)) for _, f in best]
+
+
+def nearly(readings: list[tuple[pd.Series, str]], config: DataConfig) -> tuple[pd.Series, str] | None:
+    """The reading of nearly all texts that leaves few steps empty, where those of all texts leave most.
+
+    Its texts that do not read are mistakes, which another format happens to read: 2024-13, the month, as a week.
+    """
+
+    def share(dates: pd.Series, written: str) -> float:
+        return fill(Reading(microseconds(dates.dropna()), "datetime", written), config.freq)
+
+    whole = max((share(*r) for r in readings if r[0].notna().all()), default=0.0)
+    full = [r for r in readings if not r[0].notna().all() and share(*r) > _AS_FULL]
+    return full[0] if full and whole < _COMPARABLE else None
 
 
 def _forms(text: pd.Series, *, weak: bool) -> list[str]:
@@ -119,9 +176,9 @@ def packed(text: pd.Series) -> list[Reading]:
 
 def periods(text: pd.Series) -> list[Reading]:
     """Numbers with a point as periods: 2019.01 to 2019.12, never 2019.1, which may be January or October."""
-    if not text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{2,3}").all():
-        return []
-    return _whole(text, ("%Y.%m", "%G.%V", "%Y.%j"))
+    if text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{2,3}").all():
+        return _whole(text, ("%Y.%m", "%G.%V", "%Y.%j"))
+    return _whole(text, ("%m.%Y", "%V.%G")) if text.str.fullmatch(r"\d\d\.(1[89]|2[01])\d\d").all() else []
 
 
 def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
@@ -133,8 +190,7 @@ def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
     for written in fitting:
         dates, _ = read_as(text, written)
         if dates.notna().all():
-            stamps = np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
-            readings.append(Reading(stamps, "datetime", written))
+            readings.append(Reading(microseconds(dates), "datetime", written))
     return readings
 
 
@@ -145,7 +201,8 @@ def nearly_packed(text: pd.Series) -> tuple[int, str] | None:
     best: tuple[int, str] | None = None
     most = int(0.8 * len(text))
     for written in formats.PACKED:
-        bad = np.flatnonzero(read_as(text, written)[0].isna())
-        if len(text) - len(bad) > most:
+        fits = text.str.fullmatch(formats.pattern(written))
+        bad = np.flatnonzero(read_as(text, written)[0].isna() | ~fits)
+        if len(bad) and len(text) - len(bad) > most:
             most, best = len(text) - len(bad), (int(bad[0]), written)
     return best

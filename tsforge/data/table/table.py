@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
+from tsforge.data.table.choosing import Times
 from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
-from tsforge.data.table.times import Times, parse_times, show_time
+from tsforge.data.table.times import parse_times, show_time
 from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing

@@ -82,8 +82,13 @@ def tokens(written: str) -> tuple[Token, ...]:
 def pattern(written: str) -> re.Pattern[str]:
     """A regular expression for texts of a format, with a group for each directive, named as its letter."""
     pieces = []
-    for token in tokens(written):
+    parts = tokens(written)
+    for before, token, after in zip((None, *parts), parts, (*parts[1:], None), strict=False):
         field = rf"\d{{{token.flag}}}" if token.letter == "f" and token.flag else _FIELDS.get(token.letter)
+        if token.letter in _TWO_DIGITS and any(
+            t is not None and t.letter and t.letter not in "bBp" for t in (before, after)
+        ):
+            field = r"\d\d"  # with a number beside it
         pieces.append(f"(?P<{token.letter}>{field})" if field else re.escape(token.text))
     return re.compile("".join(pieces))
 
@@ -97,7 +102,11 @@ def candidates(text: str, *, weak: bool = True) -> list[str]:
     for form in _CLOCKS:
         clock = form.search(text)
         if clock is not None and not fitting:
-            fitting = [date + _clock(clock) for date in _dates(text[: clock.start()]) if "%d" in date or "%j" in date]
+            fitting = [
+                date + _clock(clock)
+                for date in _dates(text[: clock.start()])
+                if ("%d" in date or "%j" in date) and "%H" not in date
+            ]
     return fitting if weak else [f for f in fitting if f not in _WEAK]
 
 
@@ -134,7 +143,7 @@ def plain(written: str) -> str | None:
     """A format as strptime takes it; None where it has words of its own that strptime lacks."""
     parts = tokens(written)
     if any(
-        t.letter in "qhGVy" or t.flag == "24" or (t.letter == "f" and (t.flag or "6") > "6") for t in parts if t.letter
+        t.letter in "qhGVyj" or t.flag == "24" or (t.letter == "f" and (t.flag or "6") > "6") for t in parts if t.letter
     ):
         return None
     return "".join(f"%{t.letter}" if t.letter else t.text for t in parts)
