@@ -62,6 +62,11 @@ class DataConfig(Config):
     validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
     test: NotNegative | None = None  # steps at the very end, to score
 
+    @property
+    def joining(self) -> Literal["error", "mean", "sum", "first", "last"]:
+        """How rows of one series and time are joined: as asked; as rows are aggregated, where they are resampled."""
+        return self.aggregate if self.resample is not None and self.duplicates == "error" else self.duplicates
+
 
 class Covariate(Config):
     """A covariate column and how it is read."""

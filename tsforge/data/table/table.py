@@ -112,7 +112,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
+        local=times.local, id=roles.id, target=roles.target, duplicates=config.joining,
         frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
@@ -122,7 +122,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     covariates, typed = _covariates(rows, roles, fitted)
     for name, column in covariates.items():
         contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
-    rows, contents = duplicates.join(rows, contents, config.duplicates, fitted=fitted is not None)
+    rows, contents = duplicates.join(rows, contents, config.joining, fitted=fitted is not None)
     if longer:
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
