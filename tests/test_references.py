@@ -34,7 +34,12 @@ from tsforge.cli.main import run
 HERE = Path(__file__).parent / "references"
 MADE = runpy.run_path(str(HERE / "make.py"))
 SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # whether the last digits can be
-SINCE: tuple[str, ...] = ("snap",)  # settings, tags and metrics that later versions have added: to be named here, each
+SINCE: tuple[str, ...] = (
+    "duplicates",
+    "resample",
+    "aggregate",
+    "resampling",
+)  # settings, tags and metrics that later versions have added: to be named here, each
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
 pytestmark = pytest.mark.usefixtures("forked")

@@ -3,6 +3,7 @@
     TsforgeError         any of the below
     ├── ConfigError      a setting or an argument
     ├── DataError        a table
+    │   └── ChoiceError  a table that reads in several ways, one of which is to be chosen
     ├── ModelError       a model directory
     ├── TrainingError    a training, a sweep or a comparison
     └── TrackingError    the store of runs
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TsforgeError(Exception):
@@ -34,7 +36,18 @@ class ConfigError(TsforgeError):
 
 
 class DataError(TsforgeError):
-    """A table that cannot be read, or does not say what it must."""
+    """A table that cannot be read, or does not say what it must.
+
+    choices: ways out, each as the settings to give by their dotted paths, as in {"data.duplicates": "mean"}.
+    """
+
+    def __init__(self, message: str, hint: str = "", choices: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(message, hint)
+        self.choices = tuple(choices)
+
+
+class ChoiceError(DataError):
+    """A table without a fault that can be read in several ways: `choices` holds the settings of each reading."""
 
 
 class ModelError(TsforgeError):

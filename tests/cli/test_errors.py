@@ -26,7 +26,7 @@ TEXTS = {
     "unreadable time": (hourly().replace(HOURS[20], "soon").encode(), ["time", "row 21", "'soon'"]),
     "duplicate times": ((hourly() + f"{HOURS[5]},1\n").encode(), ["duplicate", HOURS[5], "row 6"]),
     "infinite value": (hourly().replace(",30\n", ",inf\n").encode(), ["load", "row 31", "line 32", "infinite"]),
-    "all missing": (hourly(value="").encode(), ["load", "no value"]),
+    "all missing": (hourly(value="").encode(), ["'load'", "all its 336 values are missing"]),
     "too short": (hourly(20).encode(), ["20 rows", "25 are needed"]),
     "irregular times": (
         hourly().replace("01-03 05:00", "01-03 05:17").replace("01-05 07:00", "01-05 07:31").encode(),

@@ -48,6 +48,8 @@ def test_help_says_what_the_signature_says(name: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("flag", [
     "--target", "--time", "--id", "--horizon", "--context", "--model", "--past", "--future", "--static", "--freq",
+    "--time-format", "--dayfirst", "--no-dayfirst", "--timezone", "--snap", "--duplicates", "--resample", "--aggregate",
+    "--category", "--decimal",
     "--max-steps", "--epochs", "--max-time", "--seed", "--device", "--out", "--experiment", "--tracking-uri",
     "--no-track", "--config", "--set", "--quiet", "--json",
 ])  # fmt: skip

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tsforge
-from tsforge.cli.hints import ARGUMENTS, SETTABLE, TABLE, flag, translated
+from tsforge.cli.hints import ARGUMENTS, SETTABLE, TABLE, flag, translated, words
 from tsforge.cli.main import COMMANDS, application
 from tsforge.comparison.config import CompareConfig
 from tsforge.config import paths
 from tsforge.experiment import Experiment
+from tsforge.settings import build
 from tsforge.sweeping.config import SweepConfig
 
 SETTINGS = {*paths(Experiment), *paths(SweepConfig, "sweep."), *paths(CompareConfig, "compare.")}
@@ -58,6 +60,21 @@ def test_settings_named_in_errors_exist() -> None:
     assert [t for t in texts if t[1] not in SETTINGS and not t[1].endswith((".csv", ".toml"))] == []
 
 
+@pytest.mark.parametrize(("settings", "line"), [
+    ({"data.time": ("year", "month"), "data.snap": True}, "--time year,month --snap"),
+    ({"data.time": ["a, b", "c"], "data.dayfirst": False}, "--time 'a, b' --time c --no-dayfirst"),
+    ({"data.target": ["x, y", "b"], "data.id": "-no"}, "--target 'x, y' b --id=-no"),
+    ({"data.rows": 10, "data.freq": "30min"}, "--set data.rows=10 --freq 30min"),
+])  # fmt: skip
+def test_settings_as_words_are_settings_again(settings: dict[str, object], line: str) -> None:
+    """Prevents: a command whose names fall apart at commas, or are taken for flags."""
+    assert shlex.join(words(settings, "inspect")) == line
+    arguments = application("inspect").parse_args(["table.csv", *shlex.split(line)], exit_on_error=False)[1]
+    given = build(arguments.arguments["options"].overrides())
+    expected = build(settings)
+    assert given == expected or given.data.time == ("year,month",)
+
+
 def test_the_library_names_no_flags() -> None:
     """Prevents: a hint that a caller from Python, or a user of another command, cannot follow."""
     others = ("ray start", "mlflow server")  # commands of others
@@ -76,6 +93,14 @@ def test_the_library_names_no_flags() -> None:
     ("fit", "did you mean 'data.horizon'?", "did you mean 'data.horizon'?"),
     ("fit", "choose another `out`; ensemble=3", "choose another --out; --ensemble 3"),
     ("fit", "an ensemble from data.csv", "an ensemble from data.csv"),
+    ("fit", "round the times: data.snap=true", "round the times: --snap"),
+    ("inspect", "data.dayfirst=true, or data.dayfirst=false", "--dayfirst, or --no-dayfirst"),
+    ("inspect", "as with --set data.snap=true", "as with --set data.snap=true"),
+    ("inspect", "data.time=year,month,day for one time", "--time year,month,day for one time"),
+    ("inspect", "pass data.time_format, as data.resample=D", "pass --time-format, as --resample D"),
+    ("inspect", "add them up: data.duplicates=sum", "add them up: --duplicates sum"),
+    ("inspect", "or skip the rest: data.rows=100", "or skip the rest: --set data.rows=100"),
+    ("predict", "data.snap=true", "data.snap=true"),
     ("backtest", "set backtest.windows, or a larger data.test", "set --windows, or a larger data.test"),
     ("sweep", "take sweep.sampler=tpe, or fewer sweep.workers", "take --sampler tpe, or fewer --workers"),
     ("sweep", "say it otherwise: `space` train.lr=...", "say it otherwise: --space train.lr=..."),

@@ -140,13 +140,27 @@ def test_feed_writes_behind_the_context() -> None:
     source, _ = source_of(panel, 6, 2)
     here = last(panel)
     forecast = torch.tensor([[[1.5], [2.5]], [[-1.0], [-2.0]]])
-    source.feed(source.starts(here), forecast)
+    source.feed(source.starts(here), forecast, torch.ones(2, 1, 1, dtype=torch.bool))
     behind = Windows(here.origins + 2, here.series)
     batch = source.gather(source.starts(behind), torch.from_numpy(behind.series))
     assert torch.equal(batch.context.target[:, -2:], forecast)
     assert batch.context.observed[:, -2:].all()
     for w, origin in enumerate(here.origins):
         np.testing.assert_array_equal(batch.context.target[w, :4], panel.values[origin - 4 : origin])
+
+
+def test_feed_leaves_out_what_was_never_observed() -> None:
+    """A number for a target that a series never had would be read as its past, and move its other targets."""
+    frame = walk((20, 20)).assign(z=1.0)
+    frame.loc[frame["item"] == "s1", "z"] = np.nan
+    panel = lay(frame, target="y,z")
+    source, _ = source_of(panel, 6, 2)
+    early = Windows(panel.ends - 4, np.arange(2))
+    seen = torch.from_numpy(~panel.never)[:, None]
+    source.feed(source.starts(early), torch.full((2, 2, 2), 7.0), seen)
+    context = source.gather(source.starts(Windows(early.origins + 2, early.series)), torch.arange(2)).context
+    assert context.target[:, -2:].tolist() == [[[7, 7], [7, 7]], [[7, 0], [7, 0]]]
+    assert context.observed[:, -2:].tolist() == [[[True, True]] * 2, [[True, False]] * 2]
 
 
 def test_shape_counts_the_features() -> None:

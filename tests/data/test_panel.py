@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.tables import lay, load, walk
 from tsforge.data.panel import build
+from tsforge.data.schema import DataConfig
+from tsforge.data.survey import survey
 
 
 @settings(max_examples=60, deadline=None)
@@ -31,7 +34,8 @@ def test_against_a_dictionary(data: st.DataObject) -> None:
         "y": [cells[k] for k in keys],
     })  # fmt: skip
     panel = lay(frame, id="id", target="y", freq="D")
-    assert panel.ids[0].tolist() == list(dict.fromkeys(k[0] for k in keys))
+    alive = {series for (series, _), value in cells.items() if not np.isnan(value)}
+    assert panel.ids[0].tolist() == [s for s in dict.fromkeys(k[0] for k in keys) if s in alive]
     for i, name in enumerate(panel.ids[0]):
         own = sorted(day for series, day in cells if series == name)
         a, b = panel.offsets[i], panel.offsets[i + 1]
@@ -41,7 +45,7 @@ def test_against_a_dictionary(data: st.DataObject) -> None:
             assert panel.observed[row, 0] == (not np.isnan(value))
             assert panel.values[row, 0] == (0 if np.isnan(value) else value)
         seen = [day for day in own if not np.isnan(cells[name, day])]
-        assert panel.ends[i] - a == (seen[-1] - own[0] + 1 if seen else 0)
+        assert panel.ends[i] - a == seen[-1] - own[0] + 1
     times = panel.schema.frequency.stamps(panel.ordinals()).astype("M8[us]")
     firsts = [min(day for series, day in cells if series == name) for name in panel.ids[0]]
     assert list(times[panel.offsets[:-1]]) == [np.datetime64(origin + pd.Timedelta(days=d), "us") for d in firsts]
@@ -81,13 +85,70 @@ def test_covariates_lie_beside_their_targets() -> None:
     assert [panel.labels["s"][int(c)] for c in panel.static[:, 0]] == ["x", "y"]
 
 
-def test_series_without_any_target(caplog) -> None:
-    """Its forecast will be empty; it must not shift the others."""
-    frame = walk((10, 10, 10))
-    frame.loc[frame["item"] == "s1", "y"] = np.nan
+@pytest.mark.parametrize("empty", [("s1",), ("s0",), ("s0", "s3"), ("s1", "s2")])
+def test_series_without_any_target(caplog, empty: tuple[str, ...]) -> None:
+    """Prevents: a forecast of nothing at dates of the table's start, and others in the wrong place beside it."""
+    frame = walk((10, 12, 14, 16)).assign(price=np.arange(52.0), region=["a"] * 22 + ["b"] * 30)
+    gone = frame["item"].isin(empty)
+    config = {"target": "y", "future": "price", "static": "region"}
+    expected = lay(frame[~gone], **config)
+    frame.loc[gone, "y"] = np.nan
+    caplog.clear()
+    panel = lay(frame, **config)
+    for name in ("values", "observed", "future", "static", "offsets", "first", "ends"):
+        np.testing.assert_array_equal(getattr(panel, name), getattr(expected, name))
+    assert panel.ids[0].tolist() == [f"s{i}" for i in range(4) if f"s{i}" not in empty]
+    count = "1 series has" if len(empty) == 1 else f"{len(empty)} series have"
+    left_out = "is left out" if len(empty) == 1 else "are left out"
+    assert f"{count} no observed target and {left_out}: {', '.join(empty)}" in caplog.text
+
+
+def test_targets_that_single_series_never_had(caplog) -> None:
+    """Prevents: a silent stand-in for a target that a series does not have."""
+    frame = walk((10, 12, 14)).assign(z=1.0, w=1.0)
+    frame.loc[frame["item"] == "s1", "z"] = np.nan
+    frame.loc[frame["item"] != "s1", "w"] = np.nan
+    panel = lay(frame, target="y,z,w")
+    assert panel.never.tolist() == [[False, False, True], [False, True, False], [False, False, True]]
+    assert "'z' of s1 has no observed value: its forecasts there are empty" in caplog.text
+    assert "'w' of s0, s2 has no observed value" in caplog.text
+    assert "'y' of" not in caplog.text
+    frame.loc[frame["item"] == "s2", ["y", "z", "w"]] = np.nan
+    facts = survey(frame, DataConfig(target="y,z,w"))["series"]
+    assert (facts["count"], facts["empty"], facts["never_observed"], facts["names"]) == (2, 1, 2, ["s0", "s1"])
+
+
+def test_gaps_before_the_first_value_are_counted(caplog) -> None:
+    """Prevents: a table that was padded to a common start, and a reader who takes the padding for missing values."""
+    frame = walk((20, 20, 20))
+    frame.loc[[0, 1, 2, 7, 20, 45], "y"] = np.nan
     panel = lay(frame)
-    assert (panel.ends - panel.offsets[:-1]).tolist() == [10, 0, 10]
-    assert "1 series have no observed target, the first is s1" in caplog.text
+    assert (panel.span()[0][:, 0] - panel.offsets[:-1]).tolist() == [3, 1, 0]
+    assert "6 of 60 steps of 'y' are missing in 3 of 3 series; they are masked, not filled; 4 of them lie before the" \
+        " first value" in caplog.text  # fmt: skip
+
+
+@pytest.mark.parametrize("future", [(), ("price",)])
+def test_series_that_ended_earlier_are_said(caplog, future: tuple[str, ...]) -> None:
+    """Prevents: a forecast at dates that lie in the past of the table, without a word; with rows ahead as without."""
+    frame = walk((20, 15, 20)).assign(price=1.0)
+    if future:
+        ahead = walk((26, 26, 26)).assign(price=1.0).drop(columns="y")
+        frame = ahead.merge(frame.drop(columns="price"), how="left", on=["item", "ds"])
+    panel = lay(frame, target="y", future=future)
+    assert (panel.first + panel.lengths - panel.first[0]).tolist() == [20, 15, 20]
+    end = "which end at 2024-01-20 00:00:00: s1 at 2024-01-15 00:00:00; each is forecast from its own end on"
+    assert f"1 of 3 series end before the others, {end}" in caplog.text
+
+
+def test_targets_that_ended_earlier_are_said(caplog) -> None:
+    """Prevents: a forecast of one target that begins days after its last value, without a word."""
+    frame = walk((20, 20)).assign(z=1.0)
+    lay(frame, target="y,z")
+    assert "ends" not in caplog.text
+    frame.loc[[17, 18, 19, 39], "z"] = np.nan
+    lay(frame, target="y,z")
+    assert "'z' ends up to 3 steps before the other targets of 2 series" in caplog.text
 
 
 def test_many_short_series() -> None:

@@ -189,14 +189,25 @@ def test_datetimes_come_back_as_their_csv_shows_them(fitted: Fitted) -> None:
     assert served["date"].iloc[0] == "2024-03-01"
 
 
-def test_a_series_without_a_forecast_is_null_in_json(fitted: Fitted) -> None:
-    """Prevents: the word NaN in an answer, which is no JSON."""
+def test_a_series_without_any_value_is_no_part_of_an_answer(fitted: Fitted) -> None:
+    """Prevents: a forecast of nothing, in a request as in a file."""
     table, _, exported = fitted("string ids")
     frame = pd.read_csv(table)
     frame.loc[frame["item"] == "a", "sold"] = None
     rows = invoke(exported, f'{{"dataframe_split": {frame.to_json(orient="split")}}}'.encode())
-    assert {row["forecast"] for row in rows if row["item"] == "a"} == {None}
-    assert all(isinstance(row["forecast"], float) for row in rows if row["item"] == "b")
+    assert {row["item"] for row in rows} == {"b"}
+    assert all(isinstance(row["forecast"], float) for row in rows)
+
+
+def test_a_target_without_any_value_is_null_in_json(fitted: Fitted) -> None:
+    """Prevents: the word NaN in an answer, which is no JSON."""
+    table, _, exported = fitted("two targets")
+    frame = pd.read_csv(table)
+    frame.loc[frame["item"] == "a", "returned"] = None
+    rows = invoke(exported, f'{{"dataframe_split": {frame.to_json(orient="split")}}}'.encode())
+    empty = {(row["item"], row["target"]) for row in rows if row["forecast"] is None}
+    assert empty == {("a", "returned")}
+    assert len(rows) == len({(row["item"], row["target"], row["date"]) for row in rows}) == 16
 
 
 def test_parameters(fitted: Fitted) -> None:

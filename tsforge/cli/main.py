@@ -111,7 +111,7 @@ def application(name: str) -> Callable[..., object]:
 
 def _fail(message: str, hint: str, code: int = 2) -> int:
     """Print an error, and a hint if there is one, as a line each; returns the exit code."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    if hint:
-        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+    from tsforge.cli.output import print_error
+
+    print_error(message, hint)
     return code

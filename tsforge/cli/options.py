@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,13 +13,18 @@ if TYPE_CHECKING:
 
 SETTINGS = {  # of an experiment that have a flag of their own, and the names of these
     "data.target": "target", "data.time": "time", "data.id": "id", "data.horizon": "horizon", "data.context": "context",
-    "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq", "model.kind": "model",
+    "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
+    "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
+    "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
+    "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
     "seed": "seed", "ensemble": "ensemble",
 }  # fmt: skip
+SWITCHES = ("data.dayfirst", "data.snap")  # settings whose flags stand without a value
 
 Flag = Annotated[bool, Parameter(negative="")]
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
+Repeated = Annotated[list[str], Parameter(negative="")]
 
 
 @Parameter(name="*")
@@ -49,15 +55,78 @@ def model_folder(word: str, uri: str | None) -> str:
 
 @Parameter(name="*")
 @dataclass
-class FitOptions:
-    """What to fit; flags and --set win over --config."""
+class TableOptions:
+    """How a table is read; flags and --set win over --config."""
 
     target: Columns = field(default_factory=list)
     "Column to forecast; several may follow, or be separated by commas."
-    time: str | None = None
-    "Column with the time."
+    time: Repeated = field(default_factory=list)
+    "Column with the time; several, separated by commas, are parts of it: year,month,day,hour."
     id: Columns = field(default_factory=list)
     "Column that tells the series apart."
+    past: Columns = field(default_factory=list)
+    "Covariates known up to the present."
+    future: Columns = field(default_factory=list)
+    "Covariates known in advance."
+    static: Columns = field(default_factory=list)
+    "Covariates with one value per series."
+    category: Columns = field(default_factory=list)
+    "Covariates whose values are names, though they are written as numbers."
+    decimal: Literal[".", ","] | None = None
+    "Decimal sign of a text file. (default: as the data shows)"
+    freq: str | None = None
+    "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
+    time_format: str | None = None
+    "How the times are written, as %d/%m/%Y %H:%M. (default: as the data shows)"
+    dayfirst: bool | None = None
+    "Whether 01/02/2024 is the first of February. (default: as the data shows)"
+    timezone: str | None = None
+    "Zone of local times that are written without an offset, as Europe/Berlin."
+    snap: Annotated[bool | None, Parameter(negative="")] = None
+    "Round times that miss the grid a little to it."
+    duplicates: Literal["mean", "sum", "first", "last", "error"] | None = None
+    "What becomes of several rows of one series and time. (default: error)"
+    resample: str | None = None
+    "A longer frequency that the rows are brought to, as D."
+    aggregate: Literal["mean", "sum"] | None = None
+    "What --resample makes of the numbers that fall into one step. (default: mean)"
+    config: str | None = None
+    "A TOML file with a whole experiment."
+    set: Repeated = field(default_factory=list)
+    "Any setting, as train.lr=0.01; may be repeated."
+
+    def refuse_swallowed_table(self, command: str) -> None:
+        """Raises ConfigError where a flag that takes several columns has taken the table behind it as one of them."""
+        from pathlib import Path
+
+        from tsforge.errors import ConfigError
+
+        for name in ("target", "id", "past", "future", "static", "category"):
+            values = getattr(self, name)
+            if values and Path(values[-1]).is_file():
+                words = shlex.join(["tsforge", command, values[-1], f"--{name}", *values[:-1]])
+                problem = f"--{name} takes all the names that follow it, the table '{values[-1]}' too"
+                raise ConfigError(problem, f"put the table first: {words}")
+
+    def given(self) -> dict[str, Any]:
+        """Dotted path to value, for every flag that was given; without those of --set."""
+        values = {path: getattr(self, name, None) for path, name in SETTINGS.items()}
+        return {path: value for path, value in values.items() if value not in (None, [])}
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        if not self.set:
+            return self.given()
+        from tsforge.settings import assignment
+
+        return self.given() | dict(assignment(text) for text in self.set)
+
+
+@Parameter(name="*")
+@dataclass
+class FitOptions(TableOptions):
+    """What to fit; flags and --set win over --config."""
+
     horizon: int | None = None
     "Steps to forecast."
     context: int | None = None
@@ -66,14 +135,6 @@ class FitOptions:
     "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2. (default: gru)"  # noqa: E501
     ensemble: int | None = None
     "Networks to train, with seeds of their own; the forecast is their median. (default: 1)"
-    past: Columns = field(default_factory=list)
-    "Covariates known up to the present."
-    future: Columns = field(default_factory=list)
-    "Covariates known in advance."
-    static: Columns = field(default_factory=list)
-    "Covariates with one value per series."
-    freq: str | None = None
-    "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
     max_steps: int | None = None
     "Optimiser steps at most. (default: 1000)"
     epochs: int | None = None
@@ -84,30 +145,6 @@ class FitOptions:
     "Seed of the weights and of the order of windows. (default: 1)"
     device: Literal["auto", "cpu", "cuda"] | None = None
     "Where to train. (default: auto)"
-    config: str | None = None
-    "A TOML file with a whole experiment."
-    set: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
-    "Any setting, as train.lr=0.01; may be repeated."
-
-    def refuse_swallowed_table(self, command: str) -> None:
-        """Raises ConfigError where a flag that takes several columns has taken the table behind it as one of them."""
-        from pathlib import Path
-
-        from tsforge.errors import ConfigError
-
-        for flag in ("target", "id", "past", "future", "static"):
-            values = getattr(self, flag)
-            if values and Path(values[-1]).is_file():
-                hint = f"put the table first: tsforge {command} {values[-1]} --{flag} {' '.join(values[:-1])}"
-                raise ConfigError(f"--{flag} takes all the names that follow it, the table '{values[-1]}' too", hint)
-
-    def overrides(self) -> dict[str, Any]:
-        """Dotted path to value, for everything that was given."""
-        from tsforge.settings import assignment
-
-        given = {path: getattr(self, name) for path, name in SETTINGS.items()}
-        flags = {path: value for path, value in given.items() if value not in (None, [])}
-        return flags | dict(assignment(text) for text in self.set)
 
 
 @Parameter(name="*")

@@ -81,6 +81,13 @@ def status(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def print_error(message: str, hint: str) -> None:
+    """Print what went wrong, and a hint if there is one, as a line each on stderr."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+
+
 def print_json(value: Any) -> None:
     """Print exactly one JSON document on stdout; null stands for what is no finite number."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False), flush=True)

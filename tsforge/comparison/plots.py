@@ -11,7 +11,7 @@ from tsforge.comparison.results import Measured
 from tsforge.comparison.rules import Aspect
 from tsforge.comparison.subplots import Styles, Subplot
 from tsforge.evaluation.metrics import REFERENCE
-from tsforge.plotting.style import GRID, INK, SOFT, canvas, save
+from tsforge.plotting.style import GRID, INK, SOFT, canvas, save, text_of
 
 _DPI = 150
 _ROW = 3  # subplots beside each other, of data sets or tasks
@@ -95,9 +95,7 @@ def _write(parts: list[Subplot], columns: int, path: Path, size: tuple[float, fl
         axis.tick_params(colors=INK, labelsize=9, length=3)
         axis.grid(color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        axis.set_title(
-            subplots.text_of(subplots.short(title)), loc="left", fontsize=12, fontweight="bold", color=INK, pad=10
-        )
+        axis.set_title(text_of(subplots.short(title)), loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
         paint(axis)
     save(figure, path)
     return path

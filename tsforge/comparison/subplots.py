@@ -15,7 +15,7 @@ from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.evaluation.metrics import REFERENCE
 from tsforge.evaluation.quantiles import Floats
-from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT
+from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT, scale_log, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -239,17 +239,10 @@ def _over_reference(data: OnData, name: str) -> float:
 
 def _logarithmic(axis: Axes, values: Iterable[float], least: float = 0, along: Literal["x", "y"] = "y") -> bool:
     """A logarithmic axis where all is above 0, and the largest at least `least` times the smallest; whether it is."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     finite = [value for value in values if math.isfinite(value)]
     if not finite or min(finite) <= 0 or max(finite) < least * min(finite):
         return False
-    axis.set(**{f"{along}scale": "log"})
-    if max(finite) < 300 * min(finite):  # powers of ten alone would be few
-        ticks = axis.yaxis if along == "y" else axis.xaxis
-        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ticks.set_major_formatter(lambda value, _: f"{value:,g}")
-        ticks.set_minor_formatter(NullFormatter())
+    scale_log(axis, along)
     return True
 
 
@@ -275,9 +268,3 @@ def _columns(names: Sequence[str], room: int = 50) -> int:
 def short(title: str, most: int = 46) -> str:
     """So that it stays within its subplot."""
     return title if len(title) <= most else title[: most - 1] + "…"
-
-
-def text_of(name: str) -> str:
-    """A user's name as it is: no formula in it, and no underscore in front, which would hide it from a legend."""
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name

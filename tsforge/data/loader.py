@@ -56,12 +56,15 @@ class WindowSource:
         context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal)
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
 
-    def feed(self, starts: Tensor, point: Tensor) -> None:
-        """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on."""
+    def feed(self, starts: Tensor, point: Tensor, seen: Tensor) -> None:
+        """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on.
+
+        seen: which of them count as observed, (B, 1, C) bool.
+        """
         L, H, C = self.shape[:3]
         rows = starts[:, None] + L + torch.arange(H)
-        self._rows[rows, :C] = point.to(self._rows.device)
-        self._rows[rows, C : 2 * C] = 1.0
+        self._rows[rows, :C] = torch.where(seen, point, 0.0).to(self._rows.device)
+        self._rows[rows, C : 2 * C] = seen.expand(point.shape).to(self._rows)
 
 
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tsforge.data.panel import Panel
+from tsforge.data.schema import DataConfig
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import format_times, parse_times, show_time, to_wall
 from tsforge.data.time.calendar import wall_clock
@@ -41,14 +42,14 @@ def origin(panel: Panel, i: int, when: object) -> int:
     if end <= start:
         raise DataError(f"{panel.name}: the target{of} has no observed value", "choose another series")
     rows = np.arange(start + 1, end + 1)
-    stamps = schema.frequency.stamps(rows - start + panel.first[i])
+    stamps = panel.stamps(i, rows - start + panel.first[i])
     written = format_times(stamps, schema).astype(str)
     same = np.flatnonzero((written == str(when)).to_numpy())
     if len(same):
         return int(rows[same[0]])
     try:
         frame = Frame(pd.DataFrame({schema.time: [when]}), "the forecast origin")
-        asked = parse_times(frame, schema.time, schema.timezone, schema)
+        asked = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
     except DataError:
         raise DataError(f"the forecast origin '{when}' does not read as a time", f"as {written.iloc[-1]}") from None
     if asked.kind != schema.time_kind:

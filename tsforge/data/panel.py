@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
+from tsforge.errors import listing
 
 log = logging.getLogger("tsforge")
 
+MOST_NAMED = 3  # series in a warning
 LEAST_STEPS = 50  # of float32 in one deviation of a series, to be worth fitting
 
 Ints = NDArray[np.int64]
@@ -30,6 +33,8 @@ class Panel:
     first (n,): grid ordinal of each series' first row.
     ends (n,): the row after the last observed target; rows from there on hold only what is known in advance.
     labels: the texts behind the codes of each categorical covariate.
+    phase (n,): microseconds (or counts) by which a series lies off the grid; 0 for all but in tables whose series
+        begin at different places in a step.
     """
 
     schema: Schema
@@ -44,6 +49,7 @@ class Panel:
     ends: Ints
     ids: tuple[NDArray[np.generic], ...]
     labels: dict[str, tuple[str, ...]]
+    phase: Ints
 
     def __len__(self) -> int:
         return len(self.first)
@@ -67,10 +73,28 @@ class Panel:
         content.update(json.dumps(self.labels).encode())
         return content.hexdigest()[:32]
 
+    def stamps(self, series: Ints | int, ordinals: Ints) -> NDArray[Any]:
+        """The stamps of grid positions of series, as `Frequency.stamps` gives them, where each series lies."""
+        stamps = self.schema.frequency.stamps(ordinals)
+        return stamps + self.phase[series] if self.schema.phases else stamps
+
     @property
     def lengths(self) -> Ints:
         """Steps of each series up to its last observed target, (n,)."""
         return self.ends - self.offsets[:-1]
+
+    @property
+    def never(self) -> NDArray[np.bool_]:
+        """Series and targets without any observed value, (n, C): there is nothing to forecast them from."""
+        none: NDArray[np.bool_] = ~np.logical_or.reduceat(self.observed, self.offsets[:-1])
+        return none
+
+    def span(self) -> tuple[Ints, Ints]:
+        """The rows of the first and the last observed value of each series and target, (n, C) each."""
+        rows, starts = np.arange(len(self.values))[:, None], self.offsets[:-1]
+        first: Ints = np.minimum.reduceat(np.where(self.observed, rows, len(rows)), starts)
+        last: Ints = np.maximum.reduceat(np.where(self.observed, rows, -1), starts)
+        return first, last
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
@@ -89,10 +113,11 @@ class Panel:
 
 
 def build(table: Table, extend: int = 0) -> Panel:
-    """Lay the rows of a table on their grid; gaps become masked rows.
+    """Lay the rows of a table on their grid; gaps become masked rows, series without any observed target are left out.
 
     extend: least number of rows after each series' last observed target, for what is known in advance.
     """
+    table = _without_empty(table)
     n = len(table.ids[0]) if table.ids else 1
     schema = table.schema
     # Rows are sorted by series.
@@ -115,11 +140,35 @@ def build(table: Table, extend: int = 0) -> Panel:
     future = _spread(table, schema.future, rows, total)
     static = _spread(table, schema.static, table.series, n)
     ends = offsets[:-1] + last_seen - first + 1
-    _report(observed, offsets, ends, table)
+    labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
+    panel = Panel(
+        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, table.phase
+    )
+    _report(panel)
+    _report_ends(panel, table)
     _report_tail(table, first, last_seen)
     _report_precision(table)
-    labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
-    return Panel(schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels)
+    return panel
+
+
+def _without_empty(table: Table) -> Table:
+    """The table without series whose targets are missing throughout, with a warning that names them."""
+    n = len(table.ids[0]) if table.ids else 1
+    alive = np.zeros(n, dtype=np.bool_)
+    alive[table.series[~np.isnan(table.target).all(axis=1)]] = True
+    if alive.all():
+        return table
+    empty = np.flatnonzero(~alive)
+    one = "1 series has" if len(empty) == 1 else f"{len(empty):,} series have"
+    left_out = "is left out" if len(empty) == 1 else "are left out"
+    log.warning("%s no observed target and %s: %s", one, left_out, listing(table.label(int(i)) for i in empty))
+    keep = alive[table.series]
+    covariates = {name: replace(c, values=c.values[keep]) for name, c in table.covariates.items()}
+    return replace(
+        table, series=(np.cumsum(alive) - 1)[table.series[keep]], ordinal=table.ordinal[keep],
+        target=table.target[keep], covariates=covariates, ids=tuple(column[alive] for column in table.ids),
+        phase=table.phase[alive],
+    )  # fmt: skip
 
 
 def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
@@ -132,20 +181,46 @@ def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) 
     return out
 
 
-def _report(observed: NDArray[np.bool_], offsets: Ints, ends: Ints, table: Table) -> None:
+def _report(panel: Panel) -> None:
     """Warn of missing values and count them: nothing is filled in, they are masked."""
-    for c, name in enumerate(table.schema.target):
-        before = np.r_[0, np.cumsum(~observed[:, c])]
-        missing = before[ends] - before[offsets[:-1]]
+    starts, steps = panel.offsets[:-1], int(panel.lengths.sum())
+    seen_first, _ = panel.span()
+    for c, name in enumerate(panel.schema.target):
+        before = np.r_[0, np.cumsum(~panel.observed[:, c])]
+        missing = before[panel.ends] - before[starts]
+        never = panel.never[:, c]
+        leading = int((seen_first[:, c] - starts)[~never].sum())
         if missing.sum():
             several = f" in {np.count_nonzero(missing)} of {len(missing)} series" if len(missing) > 1 else ""
             log.warning(
-                "%d of %d steps of '%s' are missing%s; they are masked, not filled",
-                missing.sum(), int((ends - offsets[:-1]).sum()), name, several,
+                "%d of %d steps of '%s' are missing%s; they are masked, not filled%s", missing.sum(), steps, name,
+                several, f"; {leading} of them lie before the first value" if leading else "",
             )  # fmt: skip
-    dead = np.flatnonzero(ends <= offsets[:-1])
-    if len(dead):
-        log.warning("%d series have no observed target, the first is %s", len(dead), table.label(int(dead[0])))
+        if never.any():
+            which = f" of {listing(panel.label(int(i)) for i in np.flatnonzero(never))}" if panel.ids else ""
+            log.warning("'%s'%s has no observed value: its forecasts there are empty", name, which)
+
+
+def _report_ends(panel: Panel, table: Table) -> None:
+    """Warn of series and targets that end before others, and say from where they are forecast."""
+    last = panel.first + panel.lengths - 1
+    early = np.flatnonzero(last < last.max())
+    if len(early):
+        ends = [f"{panel.label(int(i))} at {table.time(int(last[i]), int(i))}" for i in early[:MOST_NAMED]]
+        log.warning(
+            "%d of %d series end before the others, which end at %s: %s%s; each is forecast from its own end on",
+            len(early), len(panel), table.time(int(last.max())), ", ".join(ends),
+            f" and {len(early) - MOST_NAMED} more" if len(early) > MOST_NAMED else "",
+        )  # fmt: skip
+    _, seen_last = panel.span()
+    for c, name in enumerate(panel.schema.target):
+        behind = np.where(panel.never[:, c], 0, panel.ends - 1 - seen_last[:, c])
+        if behind.any():
+            several = f" of {np.count_nonzero(behind)} series" if len(panel) > 1 else ""
+            log.warning(
+                "'%s' ends up to %d steps before the other targets%s: it is forecast for the same times as they are",
+                name, behind.max(), several,
+            )  # fmt: skip
 
 
 def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:

@@ -28,6 +28,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_columns)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+Duplicates = Literal["error", "mean", "sum", "first", "last"]
+Aggregate = Literal["mean", "sum"]
 
 
 class DataConfig(Config):
@@ -47,9 +49,9 @@ class DataConfig(Config):
     decimal: Literal[".", ","] | None = None  # the decimal sign of a text file
     freq: str | None = None
     snap: bool = False  # round times to the grid
-    duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"  # rows of one series and time
+    duplicates: Duplicates = "error"  # rows of one series and time
     resample: str | None = None  # a longer frequency that rows are aggregated to
-    aggregate: Literal["mean", "sum"] = "mean"  # of what is resampled
+    aggregate: Aggregate = "mean"  # of the targets that are resampled
     timezone: str | None = None  # of local times written without an offset
     calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
     horizon: AtLeastOne | None = None  # H, steps
@@ -68,6 +70,14 @@ class Covariate(Config):
     kind: Literal["number", "category"]
 
 
+class Resampling(Config):
+    """The shorter steps of a table's rows, and how they become the steps of its grid."""
+
+    aggregate: Aggregate = "mean"
+    source: Frequency | None = None  # of the rows; None where they follow no grid
+    wall_grid: bool = False  # the rows' own grid counts local days
+
+
 class Schema(Config):
     """A table's columns, as detected or as stored with a model."""
 
@@ -84,7 +94,11 @@ class Schema(Config):
     future: tuple[Covariate, ...] = ()
     static: tuple[Covariate, ...] = ()
     decimal: Literal[".", ","] | None = None  # the decimal sign of the text file; None where it showed none
+    dense: bool = False  # the table filled at least half of its grid
+    phases: bool = False  # series begin at different places in a step
     frequency: Frequency
+    duplicates: Duplicates = "error"  # rows of one series and time
+    resampling: Resampling | None = None  # where the rows are shorter steps than those of the grid
 
     def columns(self) -> tuple[str, ...]:
         """Every column that a table must have to be used with this schema, but the targets' order."""

@@ -1,7 +1,11 @@
-"""The survey of a table as plain values: columns and roles, frequency, series, gaps, season."""
+"""The survey of a table as plain values: columns and roles, frequency, series, gaps, season, and what is left open."""
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,27 +16,163 @@ from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season
 from tsforge.data.split import default_horizon
 from tsforge.data.table.reading import Frame, read
-from tsforge.data.table.roles import Roles, detect
+from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange
+from tsforge.errors import ChoiceError, DataError
+
+log = logging.getLogger("tsforge")
+_FEW = 0.2  # share of cells that are no number, below which a column is one of numbers with mistakes
+_ROLES = ("time", "id", "target", "past", "future", "static")
 
 
 def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
-    Raises DataError for what would stop a fit.
+    It has the columns in any case. What would stop a fit stands in `problem` and `hint`; `fault` tells a mistake in the
+    table from a choice that is left open, and `choices` holds the settings of each reading or way out. All that needs
+    the rows in their order is left out then.
+    Raises DataError for what is no table.
     """
-    frame = read(source, config.decimal)
-    roles = detect(frame, config, lenient=True)
-    asked = tuple(config.target) or (roles.target if len(roles.target) == 1 else ())
+    with _notes() as notes:
+        frame = read(source, config.decimal)
+        facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
+        roles = facts.pop("roles")
+        if roles is not None:
+            try:
+                facts |= _of_rows(frame, roles, config)
+            except DataError as problem:
+                facts |= _problem(problem)
+    facts["choices"] += [choice for note in notes for choice in getattr(note, "choices", ())]
+    return facts | {"notes": list(dict.fromkeys(note.getMessage() for note in notes))}
+
+
+class _Notes(logging.Handler):
+    """Keeps warnings; some come with `choices`, the settings of other readings that are about as likely."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@contextmanager
+def _notes() -> Iterator[list[logging.LogRecord]]:
+    """The library's warnings while it reads, in place of where they else go."""
+    notes, before = _Notes(), (log.handlers, log.propagate, log.level)
+    log.handlers, log.propagate, log.level = [notes], False, logging.INFO
+    try:
+        yield notes.records
+    finally:
+        log.handlers, log.propagate, log.level = before
+
+
+def _problem(problem: DataError) -> dict[str, Any]:
+    fault, choices = not isinstance(problem, ChoiceError), [dict(c) for c in problem.choices]
+    return {"problem": problem.message, "hint": problem.hint, "fault": fault, "choices": choices}
+
+
+# --- columns ------------------------------------------------------------------------------------------------
+
+
+def _of_columns(frame: Frame, config: DataConfig) -> dict[str, Any]:
+    """Roles and columns; where the roles stay open, which column could have which."""
+    asked = resolve(frame, config).target
+    try:
+        roles = detect(frame, config, lenient=True)
+        facts: dict[str, Any] = {"problem": None, "hint": "", "fault": False, "choices": []}
+        named = {role: _names(getattr(roles, role)) for role in _ROLES}
+        asked = asked or (roles.target if len(roles.target) == 1 else ())
+        candidates = {} if asked else {name: ["target"] for name in roles.target}
+    except DataError as problem:
+        roles, facts = None, _problem(problem)
+        settled, candidates = _readings(frame, config, facts["choices"])
+        named = {role: getattr(resolve(frame, config), role) or settled.get(role, ()) for role in _ROLES}
+    columns = [_column(frame, named, candidates, str(name)) for name in frame.data.columns]
+    targets = [c["name"] for c in columns if "target" in c["could_be"]]
+    return facts | {
+        "roles": roles, "columns": columns, "time": list(named["time"]), "id": list(named["id"]),
+        "target": list(asked), "could_be_target": targets,
+    }  # fmt: skip
+
+
+def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _readings(
+    frame: Frame, config: DataConfig, choices: list[dict[str, Any]]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
+    """Columns by role as far as all open readings agree, and the roles of columns on which they do not."""
+    by_role: dict[str, list[tuple[str, ...]]] = {role: [] for role in _ROLES}
+    for choice in choices:
+        settings = {path.removeprefix("data."): value for path, value in choice.items()}
+        try:
+            under = detect(frame, DataConfig.model_validate(config.model_dump() | settings), lenient=True)
+            settings = {role: getattr(under, role) for role in _ROLES} | settings
+        except ChoiceError as problem:
+            for further in problem.choices:
+                settings = {path.removeprefix("data."): value for path, value in further.items()} | settings
+        except DataError:
+            pass
+        for role in set(settings) & set(_ROLES):
+            by_role[role].append(_names(settings[role]))
+    asked = {path.removeprefix("data.") for choice in choices for path in choice}
+    settled = {
+        role: names[0] for role, names in by_role.items()
+        if role not in asked and len(names) == len(choices) and len(set(names)) == 1
+    }  # fmt: skip
+    roles: dict[str, list[str]] = defaultdict(list)
+    for role, name in ((role, name) for role, several in by_role.items() for names in several for name in names):
+        if role not in settled and role not in roles[name]:
+            roles[name].append(role)
+    several_targets = len(settled.get("target", ())) > 1
+    for name in settled.pop("target") if several_targets else ():
+        roles[name].append("target")
+    return settled, roles
+
+
+def _column(
+    frame: Frame, named: dict[str, tuple[str, ...]], candidates: dict[str, list[str]], name: str
+) -> dict[str, Any]:
+    """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
+    kind, column = _content(frame, name)
+    present, written = column.dropna(), frame.present(name).dropna()
+    role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
+    values = f"{present.nunique():,} different"
+    facts = {
+        "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
+        "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
+    }  # fmt: skip
+    if len(present) and (kind == "dates" or role == "time"):
+        facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
+        values = f"{facts['first']} ... {facts['last']}"
+    elif len(present) and kind == "number":
+        values = f"{present.min():g} to {present.max():g}"
+        if bad := len(written) - len(present):
+            values += f", {bad:,} not a number: {str(written[column.isna()].iloc[0])!r}"
+    return facts | {"values": values}
+
+
+def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
+    """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
+    cells = frame.cells(name)
+    if not cells.number and looks_like_dates(frame, name):
+        return "dates", frame.present(name)
+    present = len(column := pd.Series(cells.values)) - int(cells.missing.sum())
+    mostly = cells.kind == "text" and int(np.count_nonzero(cells.bad)) < _FEW * present
+    return ("number", column) if cells.number or mostly else ("text", frame.categories(name))
+
+
+# --- rows ---------------------------------------------------------------------------------------------------
+
+
+def _of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
+    """What can be said once the rows lie on their grid."""
     table = arrange(frame, roles, config)
     panel = build(table)
     return {
-        "name": frame.name,
-        "rows": len(frame.data),
-        "time": roles.time,
-        "id": list(roles.id),
-        "target": list(asked),
-        "could_be_target": [] if asked else list(roles.target),
         "frequency": table.schema.frequency.name,
         "timezone": table.schema.timezone,
         "start": table.time(int(panel.first.min())),
@@ -40,7 +180,6 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
         "season": detect_season(panel, panel.ends),
         "horizon": default_horizon(panel),
         "series": _series(panel, table),
-        "columns": [_column(frame, roles, str(name)) for name in frame.data.columns],
     }
 
 
@@ -48,6 +187,7 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
     lengths = panel.lengths
     seen = np.flatnonzero(panel.observed.any(axis=1))
     inside = np.diff(panel.row_series()[seen]) == 0
+    late = _late(panel)
     return {
         "count": len(panel),
         "shortest": int(lengths.min()),
@@ -57,23 +197,21 @@ def _series(panel: Panel, table: Table) -> dict[str, Any]:
         "missing_steps": int(lengths.sum() * panel.observed.shape[1] - panel.observed.sum()),
         "steps": int(lengths.sum()),
         "longest_gap": int((np.diff(seen)[inside] - 1).max(initial=0)),  # steps without any target
+        "late": int(np.count_nonzero(late)),  # series that a target is missing from at the start
+        "late_by": int(late.max(initial=0)),
         "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
-        "names": [table.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+        "names": [panel.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
+        "empty": len(table.ids[0]) - len(panel) if table.ids else 0,  # left out: none of their targets is observed
+        "never_observed": int(panel.never.sum()),  # targets that single series do not have
     }
 
 
-def _column(frame: Frame, roles: Roles, name: str) -> dict[str, Any]:
-    cells = frame.cells(name)
-    number = cells.number
-    column = pd.Series(cells.values) if number else frame.categories(name)
-    if name == roles.time:
-        role, kind = "time", "time"
-    else:
-        role = next((r for r in ("id", "target", "past", "future", "static") if name in getattr(roles, r)), "unused")
-        kind = "number" if number else "category"
-    values = f"{column.nunique():,} different"
-    if number and kind == "number":
-        values = f"{column.min():g} to {column.max():g}"
-    elif kind == "time":
-        values = f"{column.iloc[0]} ..."
-    return {"name": name, "role": role, "kind": kind, "missing": int(column.isna().sum()), "values": values}
+def _late(panel: Panel) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Steps before the first value of each series, (n,): of the target that begins last; 0 for what has no value."""
+    late = np.zeros(len(panel), dtype=np.int64)
+    series = panel.row_series()
+    for c in range(panel.observed.shape[1]):
+        rows = np.flatnonzero(panel.observed[:, c])
+        which, first = np.unique(series[rows], return_index=True)
+        late[which] = np.maximum(late[which], rows[first] - panel.offsets[which])
+    return late

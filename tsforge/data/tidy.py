@@ -37,7 +37,7 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     columns: dict[str, object] = {}
     for name, values in zip(schema.id, panel.ids, strict=True):
         columns[name] = np.repeat(values, H * C)
-    times = format_times(schema.frequency.stamps(steps), schema)
+    times = format_times(panel.stamps(np.repeat(np.arange(n), H), steps), schema)
     columns[schema.time] = times.repeat(C).reset_index(drop=True)
     if C > 1:
         columns["target"] = np.tile(np.array(schema.target, dtype=object), n * H)
@@ -52,7 +52,7 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
 
 def times(panel: Panel, rows: NDArray[np.int64]) -> pd.Series:
     """The times of rows of the first series, as the table writes them; rows before the first are on the grid too."""
-    return format_times(panel.schema.frequency.stamps(rows + panel.first[0]), panel.schema)
+    return format_times(panel.stamps(0, rows + panel.first[0]), panel.schema)
 
 
 def pairs(

@@ -86,11 +86,19 @@ class Explanation:
         return None
 
     def target(self, name: str | None) -> int:
-        """The position of a target by its name; the first where None. Raises ConfigError with the nearest name."""
-        names = self.panel.schema.target
-        if name is not None and name not in names:
+        """The position of a target by its name; the first that the series has where None.
+
+        Raises ConfigError with the nearest name, and for a target of which the series has no value.
+        """
+        names, never = self.panel.schema.target, self.panel.never[0]
+        if name is None:
+            return int(never.argmin())
+        if name not in names:
             raise ConfigError(f"there is no target '{name}'", nearest(name, names) or f"the model has {listing(names)}")
-        return 0 if name is None else names.index(name)
+        if never[names.index(name)]:
+            empty = f"'{name}' of series {self.panel.label(0)} has no observed value"
+            raise ConfigError(empty, f"it has {listing(np.array(names)[~never])}")
+        return names.index(name)
 
     def heads(self, target: int = 0) -> Floats:
         """Attention of the forecast to the past, (layers, A, H, L). Raises ModelError where there is none."""
@@ -171,6 +179,7 @@ def explain(
     repeats = autocorrelation(panel.values[before], panel.observed[before], L + H)
     weights = {kind: mean.numpy() for kind, mean in attribution.attention(model.network, context).items()}
     slopes = attribution.saliency(model.network, context).numpy()
+    point[:, panel.never[0]], slopes[:, panel.never[0]] = np.nan, np.nan
     return Explanation(panel, model.shape, point, values, weights, slopes, repeats)
 
 

@@ -65,8 +65,8 @@ def predict(
         )  # fmt: skip
     features = covariates.encode(panel, model.facts.encodings)
     point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
-    dead = panel.ends <= panel.offsets[:-1]
-    point[dead], ranges[dead] = np.nan, np.nan
+    never = np.broadcast_to(panel.never[:, None], point.shape)
+    point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
     return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
 
 
@@ -109,9 +109,11 @@ def _training_data(model: Model) -> str:
 def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
     """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
 
-    Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next.
+    Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next, but
+    for targets that were never observed.
     """
     H = model.shape.horizon
+    seen = torch.from_numpy(~panel.never)[:, None]
     here = windows.last(panel)
     points, quantiles = [], []
     with torch.inference_mode():
@@ -129,7 +131,7 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
             else:
                 quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
             if done + H < steps:
-                source.feed(starts, point)
+                source.feed(starts, point, seen)
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
@@ -147,7 +149,7 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
             continue
         i, h = (int(v) for v in np.argwhere(missing)[0])
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
-        when = show_time(panel.schema.frequency.stamps(np.array([ordinal]))[0], panel.schema)
+        when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
         raise DataError(
             f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "

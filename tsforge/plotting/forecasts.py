@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
 from tsforge.evaluation.outcome import Outcome
-from tsforge.plotting.style import BLUE, GREY, LINES, ORANGE, RULE, axis_times, heading, save, stacked
+from tsforge.plotting.style import (
+    BLUE,
+    GREY,
+    LINES,
+    ORANGE,
+    RULE,
+    axis_times,
+    heading,
+    save,
+    scale_log,
+    stacked,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +56,7 @@ def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float
     H = point.shape[1]
     strips = []
     for i in range(len(panel)):
-        for c in range(point.shape[2]):
+        for c in np.flatnonzero(~panel.never[i]).tolist():
             end = int(panel.ends[i])
             start = max(int(panel.offsets[i]), end - max(_HISTORY * H, 48))
             strips.append(
@@ -55,7 +67,7 @@ def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float
             )  # fmt: skip
         if len(strips) >= MOST_STRIPS:
             break
-    _draw(strips[:MOST_STRIPS], len(panel) * point.shape[2], path)
+    _draw(strips[:MOST_STRIPS], int(np.count_nonzero(~panel.never)), path)
 
 
 def held_out(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
@@ -80,7 +92,7 @@ class Past(NamedTuple):
 def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path, past: Past) -> None:
     model = next(iter(outcomes.values()))
     reference = outcomes.get("seasonal-naive") if len(outcomes) > 1 else None
-    H, C = model.point.shape[1:]
+    H = model.point.shape[1]
     series = np.unique(windows.series)
     strips = []
     for i in series[:MOST_STRIPS].tolist():
@@ -89,7 +101,7 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
         start, stop = max(int(panel.offsets[i]), int(origins[0]) - past.steps), int(origins[-1]) + H
         times = axis_times(panel, i, np.arange(start, stop))
         ahead = axis_times(panel, i, _broken(origins[:, None] + np.arange(H)))
-        for c in range(C):
+        for c in np.flatnonzero(~panel.never[i]).tolist():
             strips.append(
                 Strip(
                     heading(panel, i, c), times, _values(panel, c, start, stop),
@@ -98,7 +110,7 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
                     tuple(axis_times(panel, i, origins)),
                 )
             )  # fmt: skip
-    _draw(strips[:MOST_STRIPS], len(series) * C, path)
+    _draw(strips[:MOST_STRIPS], int(np.count_nonzero(~panel.never[series])), path)
 
 
 def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
@@ -108,11 +120,11 @@ def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
         steps = np.arange(1, len(line) + 1)
         axis.plot(
             steps, line, color=LINES[k % len(LINES)], linewidth=2.2 if k == 0 else 1.2, zorder=3 if k == 0 else 2,
-            marker="o" if len(line) == 1 else None, label=model,
+            marker="o" if len(line) == 1 else None, label=text_of(model),
         )  # fmt: skip
     lines = np.array(list(values.values()))
     if np.isfinite(lines).any() and np.nanmax(lines) > 8 * np.nanmedian(lines[0]) > 0 and np.nanmin(lines) > 0:
-        axis.set_yscale("log")
+        scale_log(axis, "y")
     axis.set(xlabel="horizon step", ylabel=metric)
     figure.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6, loc="outside lower left")
     save(figure, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ COLOURS = {  # of the architectures, the same in every picture
     "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
     "transformer-decoder": "#8c564b",
 }  # fmt: skip
+_DATES = np.array(["0600-01-01", "9000-01-01"], dtype="M8[us]")  # between these, margins stay in years 1 to 9999
 PLAIN = "#7f7f7f"  # of baselines
 MORE_COLOURS = ("#17becf", "#bcbd22", "#e377c2", "#393b79")  # of architectures without their own
 
@@ -36,13 +37,23 @@ def heading(panel: Panel, i: int, c: int) -> str:
     return f"{panel.label(i)} · {name}" if panel.ids else name
 
 
+def text_of(name: str) -> str:
+    """A user's name as a label: no underscore in front, which would hide it from a legend."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Rows on the axis of series i: dates of its local clock, or the numbers that its times are."""
-    frequency = panel.schema.frequency
-    stamps = frequency.stamps(rows - panel.offsets[i] + panel.first[i])
+    """Rows on the axis of series i: dates of its local clock, or the numbers that its times are.
+
+    Where dates of the series lie too far off for an axis of dates: steps from its beginning.
+    """
+    first = panel.first[i]
+    stamps = panel.stamps(i, rows - panel.offsets[i] + first)
     if panel.schema.time_kind != "datetime":
         return stamps
-    return to_wall(stamps, panel.schema).astype("M8[us]")
+    ends = panel.stamps(i, first + np.array([0, panel.ends[i] - panel.offsets[i]])).astype("M8[us]")
+    near = bool(_DATES[0] < ends[0] and ends[1] < _DATES[1])
+    return to_wall(stamps, panel.schema).astype("M8[us]") if near else rows - panel.offsets[i]
 
 
 def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
@@ -68,12 +79,31 @@ def clean(axis: Axes) -> Axes:
     return axis
 
 
+def scale_log(axis: Axes, along: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic that has its data, with plain numbers at its ticks: a power would be a formula."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set(**{f"{along}scale": "log"})
+    ticks = axis.xaxis if along == "x" else axis.yaxis
+    low, high = axis.dataLim.intervalx if along == "x" else axis.dataLim.intervaly
+    ticks.set_major_formatter(lambda value, _: f"{value:,g}")
+    ticks.set_minor_formatter(NullFormatter())
+    if high < 300 * low:  # powers of ten alone would be few
+        ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+
+
 def check_path(path: Path) -> None:
     """Raises ConfigError where no picture can be written."""
     files.check_path(path, (".png", ".svg", ".pdf"))
 
 
 def save(figure: Figure, path: Path) -> None:
-    """To a picture file, by its ending. Raises ConfigError as `check_path` does."""
+    """To a picture file, by its ending; names with $ in them stay names. Raises ConfigError as `check_path` does."""
+    import matplotlib as mpl
+    from matplotlib.text import Text
+
     check_path(path)
-    figure.savefig(path)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with mpl.rc_context({"text.parse_math": False}):  # of labels that are made only now
+        figure.savefig(path)

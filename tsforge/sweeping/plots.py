@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.plotting.style import AXIS, BLUE, GREY, ORANGE, PALE, canvas, clean, save
+from tsforge.plotting.style import AXIS, BLUE, GREY, ORANGE, PALE, canvas, clean, save, scale_log
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import Row
 
@@ -101,7 +101,7 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
         if labels:
             axis.set_xticks(range(len(labels)), labels, fontsize=7, rotation=20 if len(labels) > 3 else 0)
         elif _is_log(name, plan):
-            axis.set_xscale("log")
+            scale_log(axis, "x")
         axis.set_title(name, loc="left", fontsize=9)
     figure.supylabel(plan.sweep.objectives[0], fontsize=9)
     save(figure, path)

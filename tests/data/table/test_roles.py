@@ -118,7 +118,7 @@ def test_hour_column_is_named_in_the_hint(write_csv) -> None:
     path = write_csv(text("Date,Hour,y", [f"2024-01-0{1 + i // 24},{i % 24},{i}" for i in range(48)]))
     with pytest.raises(DataError) as caught:
         load(path, target="y")
-    assert "join 'Date' and 'Hour'" in caught.value.hint
+    assert "data.time=Date,Hour" in caught.value.hint
     assert "summer time" not in caught.value.hint
 
 

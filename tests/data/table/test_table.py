@@ -126,7 +126,7 @@ def test_infinite_values(write_csv) -> None:
 
 def test_all_missing(write_csv) -> None:
     path = write_csv(text("date,y", [f"{d}," for d in days(9)]))
-    assert f"{path}: column 'y' has no value in any row" in message(path, target="y").message
+    assert f"{path}: column 'y' is empty: all its 9 values are missing" in message(path, target="y").message
 
 
 def test_duplicate_times_are_named(write_csv) -> None:

@@ -114,7 +114,7 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     several = f"{experiment.ensemble} × " if experiment.ensemble > 1 else ""
     status(
         f"{several}{experiment.model.kind} on {', '.join(data.target)}: {series}, "
-        f"{int(panel.lengths.sum()):,} steps of {data.freq}, season {data.season}, "
+        f"{int(panel.lengths.sum()):,} steps of {panel.schema.frequency.name}, season {data.season}, "
         f"context {data.context}, horizon {data.horizon}"
     )
     status(

@@ -3,77 +3,97 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tsforge.cli.options import Columns, Flag
-from tsforge.cli.output import echo, print_json, print_notes, print_table
+from tsforge.cli.hints import translated, words
+from tsforge.cli.options import Flag, TableOptions
+from tsforge.cli.output import echo, print_error, print_json, print_table
+
+if TYPE_CHECKING:
+    from tsforge.data.schema import DataConfig
 
 
-def inspect(
-    data: str,
-    /,
-    *,
-    target: Columns = (),  # type: ignore[assignment]
-    time: str | None = None,
-    id: Columns = (),  # type: ignore[assignment]  # noqa: A002
-    freq: str | None = None,
-    json: Flag = False,
-) -> int:
+def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = False) -> int:
     """Show what tsforge sees in a table, and a command to start with.
+
+    Where columns or dates can be read in several ways, it shows a command for each of them.
 
     Parameters
     ----------
     data
         CSV, Parquet, or the name of a catalogued data set.
-    target
-        Column to forecast, where it is not detected.
-    time
-        Column with the time, where it is not detected.
-    id
-        Column that tells the series apart, where it is not detected.
-    freq
-        Frequency, where it is not detected.
     json
         Print one JSON document.
     """
-    print_notes(quiet=True)
     from tsforge.data import survey
     from tsforge.data.catalog import find
+
+    options = options or TableOptions()
+    config = _config(options)
+    facts = survey.survey(find(data), config)
+    facts["commands"] = _commands(data, facts, options, config)
+    for name in ("problem", "hint"):
+        facts[name] = translated(facts[name], "inspect") if facts[name] else None
+    facts["notes"] = [translated(note, "inspect") for note in facts["notes"]]
+    if json:
+        facts["command"] = facts["commands"][0] if facts["problem"] is None else None
+        print_json(facts)
+    else:
+        _print(facts)
+    return 2 if facts["fault"] else 0
+
+
+def _config(options: TableOptions) -> DataConfig:
+    """The settings of the table; the model's are read too, and only then, where a file or --set may name them."""
+    from tsforge.config import parse
     from tsforge.data.schema import DataConfig
 
-    config = DataConfig.model_validate({"target": target, "time": time, "id": id, "freq": freq})
-    facts = survey.survey(find(data), config) | {"target_given": bool(target)}
-    given = {"--time": [time] if time else [], "--id": list(id), "--freq": [freq] if freq else []}
-    command = _command(data, facts, given)
-    if json:
-        print_json(facts | {"command": command})
-    else:
-        _print(facts, command)
-    return 0
+    if options.config is None and not options.set:
+        given = {path.removeprefix("data."): value for path, value in options.given().items()}
+        return parse(DataConfig, given, "settings")
+    from tsforge.settings import build
+
+    return build(options.overrides(), options.config).data
 
 
-def _print(facts: dict[str, Any], command: str) -> None:
-    series = facts["series"]
-    zone = f" ({facts['timezone']})" if facts["timezone"] else ""
+def _print(facts: dict[str, Any]) -> None:
     echo(f"{facts['name']}: {facts['rows']:,} rows")
     echo()
     rows = []
     for c in facts["columns"]:
-        role = "target?" if c["name"] in facts["could_be_target"] else str(c["role"])
+        role = " ".join(f"{role}?" for role in c["could_be"]) or c["role"] or ""
         rows.append([c["name"], role, c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]])
     print_table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
     echo()
+    if "series" in facts:
+        _print_series(facts, facts["series"])
+    if facts["problem"] and not facts["fault"]:
+        echo(f"open       {facts['problem']}")
+        echo(f"hint       {facts['hint']}")
+    elif facts["could_be_target"] and not facts["fault"]:
+        echo("target     any of the columns marked target?; name one or more with --target")
+    for note in facts["notes"]:
+        echo(f"note       {note}")
+    if facts["commands"]:
+        echo()
+    for i, command in enumerate(facts["commands"]):
+        echo(f"{('or' if i else 'next'):<11}{command}")
+    if facts["fault"]:
+        print_error(facts["problem"], facts["hint"])
+
+
+def _print_series(facts: dict[str, Any], series: dict[str, Any]) -> None:
+    zone = f" ({facts['timezone']})" if facts["timezone"] else ""
     echo(f"time       {facts['start']} to {facts['end']}{zone}, frequency {facts['frequency']}")
     echo(f"series     {_lengths(series)}")
+    if series["late"]:
+        of = f" of {series['late']:,} series" if series["count"] > 1 else ""
+        echo(f"starts     up to {series['late_by']:,} steps at the start{of} are missing")
     echo(f"gaps       {_gaps(series)}")
     season = facts["season"]
     echo(f"season     {f'{season} steps' if season > 1 else 'none found'}")
     if series["rows_ahead"]:
         echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
-    if facts["could_be_target"]:
-        echo("target     any of the columns marked target?; name one or more with --target")
-    echo()
-    echo(f"next       {command}")
 
 
 def _lengths(series: dict[str, Any]) -> str:
@@ -90,16 +110,25 @@ def _lengths(series: dict[str, Any]) -> str:
 def _gaps(series: dict[str, Any]) -> str:
     if not series["missing_steps"]:
         return "none"
-    return f"{series['missing_steps']:,} values missing; longest stretch without any: {series['longest_gap']:,} steps"
+    stretch = f"; longest stretch without any: {series['longest_gap']:,} steps" if series["longest_gap"] else ""
+    return f"{series['missing_steps']:,} values missing{stretch}"
 
 
-def _command(data: str, facts: dict[str, Any], given: dict[str, list[str]]) -> str:
-    """A fit that works as it stands: what was detected is left out, what was given is not."""
-    words = ["tsforge", "fit", shlex.quote(data)]
+def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:
+    """A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open."""
+    looks = [_command("inspect", data, options, choice) for choice in facts["choices"]]
+    if facts["problem"] is not None:
+        return looks
     target = facts["target"] or facts["could_be_target"][-1:]
-    if facts["could_be_target"] or facts["target_given"] or len(target) > 1:
-        words += ["--target", shlex.quote(",".join(target))]
-    for flag, values in given.items():
-        words += [word for value in values for word in (flag, shlex.quote(value))]
-    words += ["--horizon", str(facts["horizon"])]
-    return " ".join(words)
+    named = facts["could_be_target"] or len(target) > 1
+    settings = {"data.target": target} if named and not config.target else {}
+    settings |= {"data.horizon": facts["horizon"]} if config.horizon is None else {}
+    return [_command("fit", data, options, settings), *looks]
+
+
+def _command(command: str, data: str, options: TableOptions, settings: dict[str, Any]) -> str:
+    """A command with what this one was given and some settings more: what was detected is left out."""
+    line = ["tsforge", command, data, *words(options.given() | settings, command)]
+    line += ["--config", options.config] if options.config is not None else []
+    line += [word for text in options.set for word in ("--set", text)]
+    return shlex.join(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from tsforge.errors import DataError
 _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
+_FEW = 100  # steps without a row that a later table may have at once
 _PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
 
 
@@ -48,34 +50,38 @@ class Rows:
         time = show_time(self.stamps[i], self.schema)
         return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
 
-    def check_duplicates(self) -> None:
-        """Raises DataError where a series has a time twice."""
+    def check_duplicates(self, way_out: str) -> None:
+        """Raises DataError where a series has a time twice. way_out: how such rows can be joined, for the hint."""
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", self._why_twice(twice))
+        hint, ways = self._why_twice(twice)
+        ways += [{"data.duplicates": way} for way in ("mean", "sum")]
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", f"{hint}; {way_out}", ways)
 
-    def _why_twice(self, twice: NDArray[np.intp]) -> str:
-        """A hint at what most likely made times repeat."""
+    def _why_twice(self, twice: NDArray[np.intp]) -> tuple[str, list[dict[str, Any]]]:
+        """A hint at what most likely made times repeat, and the settings that it names."""
         schema, data, frame = self.schema, self.frame.data, self.frame
-        taken = (schema.time, *schema.id, *schema.target)
-        free = [c for c in data.columns if c not in taken and frame.cells(c).kind != "decimal"]
         keys = [schema.time, *schema.id]
+        free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
         clock = [c for c in apart if c.lower() in _PARTS]
+        apart = [c for c in apart if c not in schema.target]
         if clock:
-            return f"join '{schema.time}' and '{clock[0]}' into one time column, as 2024-01-31 13:00"
+            both = (schema.time, clock[0])
+            return f"pass data.time={shlex.quote(','.join(both))} if they are one time", [{"data.time": both}]
         if apart:
-            return f"pass data.id={apart[0]} if it tells series apart, or keep one row per time"
+            hint = f"pass data.id={shlex.quote(apart[0])} if it tells series apart, or keep one row per time"
+            return hint, [{"data.id": apart[0]}]
         hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
             hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
             if np.all((hours >= 1) & (hours < 4)):
                 hint += "; at the end of summer time, name the zone: data.timezone=Europe/Berlin"
-        return hint
+        return hint, []
 
     def frequency(self, name: str | None, fitted: Schema | None) -> Frequency:
         """The frequency that is named, that of the fitted model, or the one that the rows show."""
@@ -102,7 +108,7 @@ class Rows:
             hint = f"correct the time; or data.snap=true moves the times to the grid of {near[0].name}"
             row = f"{self.frame.name}: irregular times: {self.where(off)}{follows} fits no regular grid"
             raise DataError(f"{row}, {step}", hint)
-        hint = "pass data.freq for the grid you mean, or resample the table to one"
+        hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         row = f"{self.frame.name}: irregular times: {self.where(off)}"
@@ -154,6 +160,21 @@ class Rows:
             hint = f"data.snap=true moves every row to {places[0]}, within its step; or {hint}"
         raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint)
 
+    def phases(self, frequency: Frequency) -> NDArray[np.int64]:
+        """Microseconds (or counts) by which each series lies off the grid, the same at all its rows: meters that report
+        in turn, shops that close their weeks on different days. Zeros where rows of one series differ.
+        """
+        count = len(self.ids[0]) if self.ids else 1
+        none = np.zeros(count, dtype=np.int64)
+        if frequency.unit not in ("us", "int"):
+            return none
+        rest = (self.stamps - int(frequency.anchor)) % int(frequency.step)
+        if not rest.any():
+            return none
+        phase = none.copy()
+        phase[self.codes[self.new_series]] = rest[self.new_series]
+        return phase if np.array_equal(phase[self.codes], rest) else none
+
     def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
         gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
@@ -163,6 +184,36 @@ class Rows:
             far = f"{gaps[i - 1]:,} steps of {frequency.name} after {before}"
             hint = "fix the time, or pass a longer data.freq"
             raise DataError(f"{self.frame.name}: {self.where(i)} comes {far}", hint)
+
+    def filled(self, ordinal: NDArray[np.int64]) -> bool:
+        """True where at least half of the steps have a row."""
+        steps = int(np.where(self.new_series[1:], 0, np.diff(ordinal)).sum())
+        return bool(steps <= 2 * len(ordinal))
+
+    def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
+        """Raises DataError where more than half of the grid has no row, or in a later table one gap is that large.
+
+        A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
+        """
+        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
+        count, empty = len(ordinal), int(gaps.sum())
+        largest = int(gaps.argmax()) + 1 if len(gaps) else 0
+        if empty <= count or (fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2)):
+            return
+        before = (
+            f"{self.frame.row(int(self.order[largest - 1]))}, time {show_time(self.stamps[largest - 1], self.schema)}"
+        )
+        usual = f"{empty:,} of {count + empty:,} steps have no row: the usual step is {frequency.name}"
+        gap = f"the largest gap, of {gaps[largest - 1]:,} steps, lies between {before}, and {self.where(largest)}"
+        hint = "fix the times if they are wrong"
+        if fitted is None and self.schema.resampling is not None:
+            hint += "; pass a longer data.resample if there are such gaps"
+        elif fitted is None:
+            hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
+            if self.schema.time_format and frequency.unit not in ("int", "float"):
+                written = self.schema.time_format.removesuffix(":int")
+                hint += f"; name data.time_format if the times are not written as {written}"
+        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint)
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""

@@ -129,7 +129,7 @@ def _delimiter(sample: list[str]) -> str:
     def score(delimiter: str) -> tuple[float, int]:
         widths = _widths(sample, delimiter)
         usual = max(set(widths), key=lambda w: (widths.count(w) if w > 1 else 0, w))
-        return (round(widths.count(usual) / len(widths), 1) if usual > 1 else 0.0, usual)
+        return (widths.count(usual) / len(widths) if usual > 1 else 0.0, usual)
 
     return max(DELIMITERS, key=score)
 

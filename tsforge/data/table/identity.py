@@ -7,12 +7,13 @@ open one after the other, only its name and its few values give an id away.
 from __future__ import annotations
 
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
 
 from tsforge.data.table.reading import Frame
-from tsforge.errors import DataError, listing
+from tsforge.errors import ChoiceError, listing
 
 SURE = (  # names of nothing else than an id
     "unique_id", "id", "series", "series_id", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
@@ -71,13 +72,26 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     return _whole_numbers(frame, time, labels) if repeats.mean() > _REPEATS else ()
 
 
+def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
+    """The column that tells series apart by its name and its few values, where rows of one series and time are joined.
+
+    Raises DataError where several have such a name.
+    """
+    labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool") and _sure(c)]
+    sure = _apart(frame, [c for c in labels if 2 <= frame.data[c].nunique() <= len(frame.data) / _FEW])
+    if len(sure) > 1:
+        raise _several(frame, sure)
+    return tuple(sure)
+
+
 def _doubled(frame: Frame, columns: list[str]) -> int:
     return int(frame.data.duplicated(columns).sum())
 
 
-def _several(frame: Frame, columns: list[str]) -> DataError:
-    hint = f"pass data.id={columns[0]}, or another of them"
-    return DataError(f"{frame.name}: several columns could name the series: {listing(columns)}", hint)
+def _several(frame: Frame, columns: list[str]) -> ChoiceError:
+    hint = f"pass data.id={shlex.quote(columns[0])}, or another of them"
+    several = f"{frame.name}: several columns could name the series: {listing(columns)}"
+    return ChoiceError(several, hint, [{"data.id": c} for c in columns])
 
 
 def _apart(frame: Frame, columns: list[str]) -> list[str]:
@@ -124,8 +138,9 @@ def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[
         name = likely[0]
         values = listing([f"'{v}'" for v in frame.data[name].unique()[:3]], 3)
         message = f"column '{name}' may name the series ({values}, ...), though no time repeats"
-        hint = f"pass data.id={name}, or name it as a covariate: data.past={name}"
-        raise DataError(f"{frame.name}: {message}", hint)
+        hint = f"pass data.id={shlex.quote(name)}, or name it as a covariate: data.past={shlex.quote(name)}"
+        choices = [{"data.id": name}, {"data.past": name}]
+        raise ChoiceError(f"{frame.name}: {message}", hint, choices)
     return tuple(c for c in free if c in alike or c in sure)
 
 

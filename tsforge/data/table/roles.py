@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import pandas as pd
 
@@ -12,12 +14,13 @@ from tsforge.data.table.cells import is_amount
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import share_read
 from tsforge.data.time import formats
-from tsforge.errors import DataError, listing, nearest
+from tsforge.errors import ChoiceError, DataError, listing, nearest
 
 TIME_NAMES = (
     "ds", "date", "time", "datetime", "date_time", "timestamp", "day", "week", "month", "quarter", "year",
     "period", "hour", "t", "step", "time_idx", "datum", "zeit",
 )  # fmt: skip
+PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")  # of one time, in their order
 TARGET_NAMES = ("y", "target", "value")
 _SAMPLE = 50
 _GROUPS = ("time", "id", "target", "past", "future", "static")
@@ -57,7 +60,10 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     free = [c for c in free if c != time and c not in counted]
     if not config.id:
         _check_clock(frame, time, free)
-    ids = config.id or identity.detect(frame, time, [c for c in free if not looks_like_dates(frame, c)])
+    labels = [c for c in free if not looks_like_dates(frame, c)]
+    ids = config.id or identity.detect(frame, time, labels)
+    if not ids and config.duplicates != "error":  # then no id need make times unique
+        ids = identity.by_name(frame, labels)
     free = [c for c in free if c not in ids]
     target = config.target or _target(frame, free, lenient=lenient)
     unused = tuple(c for c in free if c not in target)
@@ -113,11 +119,11 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     if len(dates) > 1:
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(dates)}", "pass data.time=COLUMN")
+        several = f"{frame.name}: several columns could be the time: {listing(dates)}"
+        raise ChoiceError(several, "pass data.time=COLUMN", [{"data.time": c} for c in dates])
     numbers = [c for c in named if frame.cells(c).number]
     if len(numbers) > 1:
-        hint = f"pass data.time=COLUMN, or the parts of one time in their order: data.time={','.join(numbers[::-1])}"
-        raise DataError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint)
+        _ask_for_parts(frame, free, numbers)
     counting = [c for c in free if frame.cells(c).kind == "integer" and _counts(frame, c)]
     for choice in (numbers, counting, counted):
         if len(choice) == 1:
@@ -128,6 +134,17 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
     columns = listing(frame.data.columns, 20)
     raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint)
+
+
+def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoReturn:
+    """Raises ChoiceError for numbers under names of times: the parts of one time, or several that count."""
+    parts = [c for c in free if c.lower() in PARTS and frame.cells(c).number]
+    parts.sort(key=lambda c: PARTS.index(c.lower()))
+    together = len(parts) > 1 and parts[0].lower() == "year"
+    hint = f"pass data.time={','.join(parts)} for the parts of one time" if together else "pass data.time=COLUMN"
+    choices: list[dict[str, Any]] = [{"data.time": tuple(parts)}] if together else []
+    choices += [{"data.time": c} for c in numbers if not together or c not in parts]
+    raise ChoiceError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint, choices)
 
 
 def _counts(frame: Frame, name: str) -> bool:
@@ -148,8 +165,10 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
             continue
         text = frame.present(name).dropna().head(_SAMPLE).astype(str).str.strip()
         if len(text) and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.data[time].duplicated().any():
-            hint = f"join them into one column, as 2024-01-31 13:00, or name both: data.time={time},{name}"
-            raise DataError(f"{frame.name}: '{time}' holds the days and '{name}' the hours", hint)
+            both = (time, name)
+            hint = f"pass data.time={shlex.quote(','.join(both))} for the two as one time"
+            several = f"{frame.name}: '{time}' holds the days and '{name}' the hours"
+            raise ChoiceError(several, hint, [{"data.time": both}])
 
 
 def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
@@ -167,8 +186,9 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if frame.cells(c).number)
-    hint = f"pass data.target={numbers[-1]}, or several: data.target={','.join(numbers[:2])}"
-    raise DataError(f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}", hint)
+    hint = f"pass data.target={shlex.quote(numbers[-1])}, or several: data.target={shlex.quote(','.join(numbers[:2]))}"
+    several = f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}"
+    raise ChoiceError(several, hint, [{"data.target": c} for c in numbers])
 
 
 def _amounts(frame: Frame, name: str) -> bool:

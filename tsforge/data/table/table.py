@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.schema import Covariate, DataConfig, Schema
+from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
+from tsforge.data.table.choosing import Times
+from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.snapping import snap
-from tsforge.data.table.times import Times, parse_times, show_time
+from tsforge.data.table.times import parse_times, show_time
 from tsforge.data.table.values import Column, Kind, covariate, numbers, series
 from tsforge.data.time import calendar
 from tsforge.errors import DataError, listing
@@ -30,6 +34,7 @@ class Table:
     target: (N, C), NaN where missing.
     covariates: values by column, (N,) each.
     ids: one array per id column, (n,) each, in the input's types.
+    phase: how far each series lies off the grid, (n,), as `Panel.phase`.
     """
 
     schema: Schema
@@ -39,15 +44,16 @@ class Table:
     target: NDArray[np.float64]
     covariates: dict[str, Column]
     ids: tuple[NDArray[Any], ...]
+    phase: NDArray[np.int64]
     unused: tuple[str, ...] = ()
 
     def label(self, code: int) -> str:
         """Series `code` in words, for messages; empty when the table holds a single unnamed series."""
         return " ".join(str(column[code]) for column in self.ids)
 
-    def time(self, ordinal: int) -> str:
-        """A grid position as the table writes its times."""
-        return show_time(self.schema.frequency.stamps(np.array([ordinal]))[0], self.schema)
+    def time(self, ordinal: int, code: int = 0) -> str:
+        """A grid position of series `code` as the table writes its times."""
+        return show_time(self.schema.frequency.stamps(np.array([ordinal]))[0] + self.phase[code], self.schema)
 
 
 def load(source: Any, config: DataConfig) -> Table:
@@ -77,7 +83,9 @@ def head(table: Table, steps: int) -> Table:
 
 def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
     """Check and sort a frame whose columns have their roles, and place its rows on a grid."""
-    times = parse_times(frame, roles.time, config.timezone)
+    times = parse_times(frame, roles.time, config)
+    if config.resample is None and config.aggregate != "mean":
+        log.warning("data.aggregate=%s changes nothing without data.resample", config.aggregate)
     return _arrange(frame, roles, times, config, None)
 
 
@@ -87,7 +95,7 @@ def load_like(source: Any, schema: Schema) -> Table:
     check_columns(frame, schema.columns())
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
-    times = parse_times(frame, schema.time, schema.timezone, schema)
+    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
@@ -95,45 +103,81 @@ def load_like(source: Any, schema: Schema) -> Table:
     if times.timezone is not None and schema.timezone is None:
         hint = "the training data had none: write the times as there"
         raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
-    return _arrange(frame, roles, times, DataConfig(snap=schema.snap), schema)
+    return _arrange(frame, roles, times, DataConfig(duplicates=schema.duplicates, snap=schema.snap), schema)
 
 
 def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
-    """Sort, check and type the rows of a frame."""
+    """Sort, check and type the rows of a frame, and make them one for each series and step of a grid."""
     codes, ids = series(frame, roles.id)
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, frequency=calendar.Frequency(unit="int", step=1),
+        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
+        frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
-    rows, grid = snap(rows, config, fitted) if config.snap else (rows, None)
-    rows.check_duplicates()
-    frequency = grid or rows.frequency(config.freq, fitted)
-    ordinal, on_grid = frequency.ordinals(rows.stamps)
+    longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
+    rows, grid = snap(rows, config, fitted) if config.snap and not longer else (rows, None)
+    contents = _targets(rows, roles.target, fitted)
+    covariates, typed = _covariates(rows, roles, fitted)
+    for name, column in covariates.items():
+        contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
+    rows, contents = duplicates.join(rows, contents, config.duplicates, fitted=fitted is not None)
+    if longer:
+        rows, contents = resample(rows, contents, config, fitted)
+        frequency = rows.schema.frequency
+    else:
+        frequency = grid or rows.frequency(config.freq, fitted)
+    phase = rows.phases(frequency)
+    if fitted is not None and not fitted.phases:
+        phase[:] = 0
+    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
-    order = rows.order
+    if config.freq is None and (fitted is None or fitted.dense):
+        rows.check_filled(ordinal, frequency, fitted)
+    groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
+    schema = rows.schema.model_copy(
+        update={
+            **groups,
+            "frequency": frequency,
+            "decimal": frame.sign,
+            "dense": rows.filled(ordinal),
+            "phases": bool(phase.any()),
+        }
+    )
+    if roles.unused:
+        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
+    target = np.stack([contents[name].values for name in roles.target], axis=1)
+    covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
+    if phase.any() and fitted is None:
+        log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
+    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
 
-    target = np.stack([numbers(frame, name)[order] for name in roles.target], axis=1)
-    for c, name in enumerate(roles.target):
-        if np.isnan(target[:, c]).all():
-            raise DataError(f"{frame.name}: column '{name}' has no value in any row", "pass another data.target")
+
+def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:
+    """The targets of sorted rows. One of several may be missing throughout where a model is to forecast the others."""
+    contents = {name: Values(numbers(rows.frame, name)[rows.order], "target") for name in names}
+    empty = [name for name, column in contents.items() if np.isnan(column.values).all()]
+    if empty and (fitted is None or len(empty) == len(names)):
+        message = f"column '{empty[0]}' is empty: all its {len(rows.order):,} values are missing"
+        raise DataError(f"{rows.frame.name}: {message}", "pass another data.target, or rows in which it has a value")
+    return contents
+
+
+def _covariates(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[dict[str, Column], dict[str, Covariate]]:
+    """The covariates of sorted rows by name, and what they are: as asked for or fitted, else as their cells read."""
     kinds: dict[str, Kind] = dict.fromkeys(roles.category, "category")
     if fitted:
         kinds = {c.name: c.kind for c in (*fitted.past, *fitted.future, *fitted.static)}
     names = (*roles.past, *roles.future, *roles.static)
-    covariates = {name: covariate(frame, name, order, kinds.get(name)) for name in names}
+    covariates = {name: covariate(rows.frame, name, rows.order, kinds.get(name)) for name in names}
     for name in roles.static:
         rows.check_static(name, covariates[name].values)
     typed = {
         n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
     }
-    groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
-    schema = rows.schema.model_copy(update={**groups, "frequency": frequency, "decimal": frame.sign})
-    if roles.unused:
-        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
-    return Table(schema, frame.name, rows.codes, ordinal, target, covariates, ids, roles.unused)
+    return covariates, typed
 
 
 def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
@@ -141,10 +185,14 @@ def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     schema, stamps = rows.schema, rows.stamps
     if schema.timezone is None:
         return rows
-    wall_grid = fitted.wall_grid if fitted is not None else calendar.counts_days(stamps, rows.new_series)
+    wall_grid = calendar.counts_days(stamps, rows.new_series)
+    if fitted is not None:
+        wall_grid = fitted.resampling.wall_grid if fitted.resampling else fitted.wall_grid
     if wall_grid and not schema.local:
         stamps = calendar.wall_clock(stamps, schema.timezone)
     elif schema.local and not wall_grid:
+        if schema.duplicates != "error":
+            duplicates.check_repeated_hour(rows)
         stamps, nowhere = calendar.localise(stamps, rows.codes, rows.order, schema.timezone)
         if len(nowhere):
             naive = replace(rows, schema=schema.model_copy(update={"timezone": None, "local": False}))

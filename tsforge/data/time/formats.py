@@ -1,109 +1,198 @@
 """Formats of written times and offsets. A format is strptime's, with a few words of its own:
 
-%q quarter, %-m %-d %-H %-I without a leading zero, %1f to %6f one to six digits of a second,
-%:z an offset with a colon.
+%q quarter, %h half-year, %1f to %9f that many digits of a second, %:z an offset with a colon, %#z one that leaves out
+minutes that are zero; %-m %-d %-H %-I %-V without a leading zero; %^b %^B %^p in capitals, %~b %~B %~p in small
+letters; %24H an hour of 1 to 24, where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, timedelta, timezone, tzinfo
+from functools import cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-# What stands in a field -> the formats it can mean, the likelier one first: a point or a dash puts the day
-# first, a slash the month.
-_DATES = (
-    (r"\d{4}-\d\d?-\d\d?", ("%Y-%m-%d",)),
-    (r"\d{4}/\d\d?/\d\d?", ("%Y/%m/%d",)),
-    (r"\d{4}\.\d\d?\.\d\d?", ("%Y.%m.%d",)),
-    (r"\d{8}", ("%Y%m%d",)),
-    (r"\d\d?/\d\d?/\d{4}", ("%m/%d/%Y", "%d/%m/%Y")),
-    (r"\d\d?/\d\d?/\d\d", ("%m/%d/%y", "%d/%m/%y")),
-    (r"\d\d?\.\d\d?\.\d{4}", ("%d.%m.%Y", "%m.%d.%Y")),
-    (r"\d\d?\.\d\d?\.\d\d", ("%d.%m.%y", "%m.%d.%y")),
-    (r"\d\d?-\d\d?-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
-    (r"\d\d?-\d\d?-\d\d", ("%d-%m-%y", "%m-%d-%y")),
-    (r"\d\d?-[A-Za-z]{3,9}-\d{4}", ("%d-%b-%Y", "%d-%B-%Y")),
-    (r"\d\d?-[A-Za-z]{3,9}-\d\d", ("%d-%b-%y", "%d-%B-%y")),
-    (r"\d\d? [A-Za-z]{3,9} \d{4}", ("%d %b %Y", "%d %B %Y")),
-    (r"[A-Za-z]{3,9} \d\d?, ?\d{4}", ("%b %d, %Y", "%B %d, %Y")),
-    (r"[A-Za-z]{3,9} \d\d? \d{4}", ("%b %d %Y", "%B %d %Y")),
-    (r"\d{4}-\d\d?", ("%Y-%m",)),
-    (r"\d{4}/\d\d?", ("%Y/%m",)),
-    (r"\d{6}", ("%Y%m",)),
-    (r"\d\d?/\d{4}", ("%m/%Y",)),
-    (r"\d\d?-\d{4}", ("%m-%Y",)),
-    (r"\d\d?\.\d{4}", ("%m.%Y",)),
-    (r"[A-Za-z]{3,9}-\d{4}", ("%b-%Y", "%B-%Y")),
-    (r"[A-Za-z]{3,9} \d{4}", ("%b %Y", "%B %Y")),
-    (r"[A-Za-z]{3}-\d\d", ("%b-%y",)),
-    (r"\d{4}-[A-Za-z]{3,9}", ("%Y-%b", "%Y-%B")),
-    (r"\d{4} [A-Za-z]{3,9}", ("%Y %b", "%Y %B")),
-    (r"\d{4}", ("%Y",)),
-    (r"\d{4}Q[1-4]", ("%YQ%q",)),
-    (r"\d{4}-Q[1-4]", ("%Y-Q%q",)),
-    (r"\d{4} Q[1-4]", ("%Y Q%q",)),
-    (r"Q[1-4] \d{4}", ("Q%q %Y",)),
-    (r"Q[1-4]-\d{4}", ("Q%q-%Y",)),
-    (r"\d{4}-W\d\d", ("%G-W%V",)),
+_WORDS = (  # dates with the name of the month, which may be whole
+    "%d-%b-%Y", "%d %b %Y", "%d/%b/%Y", "%d.%b.%Y", "%d%b%Y", "%d-%b-%y", "%d %b %y", "%d/%b/%y", "%d%b%y",
+    "%b %d, %Y", "%b %d,%Y", "%b %d %Y", "%b-%d-%Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y",
+    "%A, %d %b %Y", "%A %d %b %Y", "%A, %b %d, %Y", "%Y-%b-%d", "%Y %b %d", "%Y/%b/%d",
+    "%b-%Y", "%b %Y", "%b/%Y", "%b.%Y", "%b%Y", "%b, %Y", "%b-%y", "%b %y", "%b/%y", "%b%y", "%b '%y",
+    "%Y-%b", "%Y %b", "%Y/%b", "%Y%b", "%y-%b",
+)  # fmt: skip
+_DATES = (  # where one text fits several, the likelier first: a point or a dash puts the day first, a slash the month
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d", "%Y_%m_%d",
+    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %m %Y", "%d_%m_%Y",
+    "%m/%d/%y", "%d/%m/%y", "%y/%m/%d", "%d.%m.%y", "%m.%d.%y", "%y.%m.%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d",
+    *_WORDS, *(f.replace("%b", "%B") for f in _WORDS),
+    "%Y-%m", "%G-%V", "%Y/%m", "%G/%V", "%Y.%m", "%G.%V", "%YM%m", "%Ym%m", "%Y-M%m", "%Y M%m", "%Y:%m", "M%m %Y",
+    "%m/%Y", "%V/%G", "%m-%Y", "%V-%G", "%m.%Y", "%V.%G", "%m %Y", "%m/%y", "%y/%m", "%m-%y", "%y-%m",
+    "%YQ%q", "%Yq%q", "%Y-Q%q", "%Y-q%q", "%Y Q%q", "%Y:Q%q", "%Y/Q%q", "%Y.Q%q", "%Y_Q%q", "Q%q %Y", "Q%q-%Y",
+    "Q%q/%Y", "Q%q%Y", "Q%q.%Y", "%qQ%Y", "%qQ %Y", "%qQ%y", "Q%q %y", "Q%q-%y", "%Y:%q", "%Y-%q", "%Y/%q", "%q/%Y",
+    "%Y.%q",
+    "%G-W%V", "%GW%V", "%Gw%V", "%G-w%V", "%G W%V", "%G/W%V", "%G:W%V", "%G.W%V", "%GWK%V", "%G-W%V-%u", "%GW%V%u",
+    "W%V %G", "W%V/%G", "W%V-%G", "%V. %G", "KW%V %G", "KW %V %G", "%G-KW%V", "KW%V/%G", "Week %V %G", "Week %V, %G",
+    "%G Week %V", "%YS%h", "%YH%h", "%Yh%h", "%Y-S%h", "%Y-H%h", "%Y H%h", "%Y S%h", "H%h %Y", "H%h-%Y", "H%h/%Y",
+    "%hH%Y", "%YB%h", "%Y-%j", "%Y/%j", "%Y.%j", "FY%Y", "FY %Y",
+)  # fmt: skip
+PACKED = ("%Y%m%d", "%Y%m", "%G%V", "%Y%j", "%Y%q", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S")
+_WEAK = ("%m/%y", "%y/%m", "%m-%y", "%y-%m")  # 10-12 is a range more often than a month
+
+_FIELDS = {
+    "Y": r"[129]\d{3}", "G": r"[129]\d{3}", "y": r"\d\d", "m": r"\d\d?", "d": r"\d\d?", "H": r"\d\d?", "I": r"\d\d?",
+    "M": r"\d\d", "S": r"\d\d", "j": r"\d{3}", "q": "[1-9]", "h": "[1-9]", "V": r"\d\d?", "u": "[1-7]",
+    "b": "[A-Za-z]{3}", "B": "[A-Za-z]{3,9}", "a": "[A-Za-z]{3}", "A": "[A-Za-z]{6,9}", "p": r"[AaPp][Mm]",
+    "f": r"\d{1,9}",
+}  # fmt: skip
+_TWO_DIGITS = ("m", "d", "H", "I", "V")
+_TOKEN = re.compile(r"%(\d{4}|24|[1-9]|[-^~:#])?([A-Za-z])")
+_CLOCKS = (
+    re.compile(r"(?P<j>T| - |[ _:-])(?P<H>\d\d?):(?P<M>\d\d)(?P<S>:\d\d)?(?P<f>[.,]\d{1,9})?(?P<p> ?[AaPp][Mm])?$"),
+    re.compile(r"(?P<j>[T ])(?P<H>\d\d?)(?P<p> ?[AaPp][Mm])?$"),
+    re.compile(r"(?P<j>[T ])(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)?(?P<f>[.,]\d{1,9})?$"),
+    re.compile(r"(?P<j>-)(?P<H>\d\d)(?P<M>\.\d\d)(?P<S>\.\d\d)(?P<f>[.]\d{1,9})?$"),
 )
-_CLOCK = re.compile(r"([T ])(\d\d?)(:\d\d)?(:\d\d)?(\.\d{1,9})?( ?)([AaPp][Mm])?")
 CLOCK_ALONE = re.compile(r"\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?")
-OFFSET = r"\s?(?:Z|UTC|[+-]\d\d:?\d\d)$"  # after a time of day
+_OFFSET = r"\s?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
+OFFSET = r"((?::\d\d|T\d{4,6})(?:[.,]\d+)?)" + _OFFSET  # the end of a time of day, and its offset
 
 
-def candidates(text: str) -> list[str]:
-    """The formats in which one time, written without its offset, can be read; the likelier first."""
+class Token(NamedTuple):
+    """A directive of a format with its flag, or (letter "") the text between two."""
+
+    letter: str
+    flag: str = ""
+    text: str = ""
+
+
+@cache
+def tokens(written: str) -> tuple[Token, ...]:
+    """The directives of a format and the texts between them, in order."""
+    parts: list[Token] = []
+    end = 0
+    for match in _TOKEN.finditer(written):
+        if match.start() > end:
+            parts.append(Token("", text=written[end : match.start()]))
+        parts.append(Token(match[2], match[1] or ""))
+        end = match.end()
+    return (*parts, Token("", text=written[end:])) if end < len(written) else tuple(parts)
+
+
+@cache
+def pattern(written: str) -> re.Pattern[str]:
+    """A regular expression for texts of a format, with a group for each directive, named as its letter."""
+    pieces = []
+    parts = tokens(written)
+    for before, token, after in zip((None, *parts), parts, (*parts[1:], None), strict=False):
+        field = rf"\d{{{token.flag}}}" if token.letter == "f" and token.flag else _FIELDS.get(token.letter)
+        if token.letter in _TWO_DIGITS and any(
+            t is not None and t.letter and t.letter not in "bBp" for t in (before, after)
+        ):
+            field = r"\d\d"  # with a number beside it
+        pieces.append(f"(?P<{token.letter}>{field})" if field else re.escape(token.text))
+    return re.compile("".join(pieces))
+
+
+def candidates(text: str, *, weak: bool = True) -> list[str]:
+    """The formats in which one time, written without its offset, can be read; the likelier first.
+
+    weak: those too that fit many texts which are no times, as 10-12.
+    """
     fitting = _dates(text)
-    clock = _CLOCK.search(text)
-    while clock is not None and clock.end() != len(text):
-        clock = _CLOCK.search(text, clock.start() + 1)
-    if clock is not None:
-        fitting += [date + _clock(clock) for date in _dates(text[: clock.start()])]
-    return fitting
+    for form in _CLOCKS:
+        clock = form.search(text)
+        if clock is not None and not fitting:
+            fitting = [
+                date + _clock(clock)
+                for date in _dates(text[: clock.start()])
+                if ("%d" in date or "%j" in date) and "%H" not in date
+            ]
+    return fitting if weak else [f for f in fitting if f not in _WEAK]
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((f, pattern(f)) for f in (*_DATES, *PACKED, "%Y"))
 
 
 def _dates(text: str) -> list[str]:
-    return [f for pattern, formats in _DATES if re.fullmatch(pattern, text) for f in formats]
+    return [f for f, form in _patterns() if form.fullmatch(text)]
 
 
 def _clock(match: re.Match[str]) -> str:
-    joint, _, minute, second, fraction, space, noon = match.groups()
-    hour, half = ("%I", f"{space}%p") if noon else ("%H", "")
-    digits = f".%{min(len(fraction) - 1, 6)}f" if fraction else ""
-    return joint + hour + (":%M" if minute else "") + (":%S" if second else "") + digits + half
+    part = match.groupdict()
+    noon, fraction = part.get("p") or "", part.get("f") or ""
+    minute, second = part.get("M") or "", part.get("S") or ""
+    colon = ":" if match.re is _CLOCKS[0] else ""
+    written = part["j"] + ("%I" if noon else "%H")
+    written += (colon or minute[:-2]) + "%M" if minute else ""
+    written += second[:-2] + "%S" if second else ""
+    written += f"{fraction[0]}%{len(fraction) - 1}f" if fraction else ""
+    return written + (noon[:-2] + "%p" if noon else "")
 
 
-def unpadded(written: str) -> list[str]:
-    """A format with and without the leading zeros of its date and its hour, as of 1/2/2020 9:05."""
-    date = written.replace("%m", "%-m").replace("%d", "%-d")
-    hour = re.sub("%([HI])", r"%-\1", written)
-    return list(dict.fromkeys([written, date, hour, re.sub("%([HI])", r"%-\1", date)]))
+def day_first(written: str) -> bool | None:
+    """Whether a format with the month as a number puts the day before it; None where it has no such choice."""
+    letters = [t.letter for t in tokens(written)]
+    if "d" not in letters or "m" not in letters or letters[0] == "Y":
+        return None
+    return letters.index("d") == 0
 
 
-def plain(written: str) -> str:
-    """A format as strptime takes it."""
-    return re.sub(r"%\df", "%f", written).replace("%-", "%")
+def plain(written: str) -> str | None:
+    """A format as strptime takes it; None where it has words of its own that strptime lacks."""
+    parts = tokens(written)
+    if any(
+        t.letter in "qhGVyj" or t.flag == "24" or (t.letter == "f" and (t.flag or "6") > "6") for t in parts if t.letter
+    ):
+        return None
+    return "".join(f"%{t.letter}" if t.letter else t.text for t in parts)
+
+
+def spelled(written: str, fields: dict[str, list[str]]) -> str:
+    """A format with the zeros and the capitals that its texts have. fields: the texts of each directive.
+
+    A day that is never below 10 shows nothing: it is without zeros where another directive is.
+    """
+    short = {letter: any(len(text) == 1 for text in fields[letter]) for letter in _TWO_DIGITS if letter in fields}
+    long = {letter: any(text[0] == "0" for text in fields[letter]) for letter in short}
+    unpadded = {letter for letter in short if short[letter] or (any(short.values()) and not long[letter])}
+    parts = []
+    for token in tokens(written):
+        flag = token.flag
+        if token.letter in unpadded and not flag:
+            flag = "-"
+        elif token.letter in ("b", "B", "p"):
+            upper = all(text.isupper() for text in fields[token.letter])
+            lower = all(text.islower() for text in fields[token.letter])
+            flag = ("~" if lower else "") if token.letter == "p" or not upper else "^"
+        parts.append(f"%{flag}{token.letter}" if token.letter else token.text)
+    return "".join(parts)
+
+
+# --- offsets ------------------------------------------------------------------------------------------------
 
 
 def offset_format(text: str) -> str:
     """The format of the UTC offset at the end of a time; "" where it has none."""
     match = re.search(OFFSET, text)
-    if match is None or ":" not in text[: match.start()]:
+    if match is None:
         return ""
-    offset = match.group()
-    if offset.strip() in ("Z", "UTC"):
+    offset = text[match.end(1) :]
+    space = offset[: len(offset) - len(offset.lstrip())]
+    if offset.strip() in ("Z", "UTC", "GMT"):
         return offset
-    return offset[: len(offset) - len(offset.lstrip())] + ("%:z" if ":" in offset else "%z")
+    digits = offset.strip()[1:]
+    return space + ("%#z" if len(digits) == 2 else "%:z" if ":" in digits else "%z")
 
 
 def offset_seconds(text: str) -> int:
-    """A written offset (Z, UTC, +01:00, +0100) in seconds."""
+    """A written offset (Z, UTC, +01, +01:00, +0100) in seconds."""
     text = text.strip()
-    if text in ("Z", "UTC"):
+    if text in ("Z", "UTC", "GMT"):
         return 0
     digits = text[1:].replace(":", "")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    seconds = int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60
     return -seconds if text[0] == "-" else seconds
 
 

@@ -1,0 +1,113 @@
+"""Times written as numbers: counts, seconds since 1970, and periods such as 202401 or 2023123123."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from tsforge.data.schema import DataConfig, Schema
+from tsforge.data.table import choosing
+from tsforge.data.table.choosing import Reading, TimeCells, Times
+from tsforge.data.table.spelling import read_as
+
+log = logging.getLogger("tsforge")
+
+TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of one tick of an epoch count
+_EPOCH = range(10**9, 4 * 10**9)  # seconds from 2001 to 2096
+_FARTHEST = 2**62  # of a counter: differences of two must not overflow
+
+
+def counted(schema: Schema) -> bool:
+    """True where the times are written as plain numbers."""
+    written = schema.time_format or ""
+    return schema.time_kind != "datetime" or written.endswith(":int") or written.startswith("epoch:")
+
+
+def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
+    """Stamps of plain numbers, counts of seconds since 1970, or periods written as 20240131, 202401 or 202452."""
+    text = cells.text.str.replace(r"\.0$", "", regex=True) if not cells.frame.text else cells.text
+    whole = text.str.fullmatch(r"[-+]?\d+")
+    if fitted is not None and not counted(fitted):
+        fitted = None  # the kinds differ, which the caller says
+    if not whole.all():
+        packed = choosing.periods(text) if fitted is None and cells.frame.text else []
+        decimals = _decimals(cells)
+        float_reading = Reading(decimals, "float", "float")
+        best = choosing.fullest(cells.name, [*packed, float_reading], config)
+        return Times(best.stamps[cells.where], best.kind, best.format if best.kind == "datetime" else None)
+    if not cells.frame.text and types.is_float_dtype(cells.frame.data[cells.name]):
+        return _whole_decimals(cells, text, fitted)
+    values = _integers(cells, text)
+    kind = None if fitted is None else fitted.time_kind
+    if kind in ("float", "integer"):
+        return Times(values.astype(np.float64 if kind == "float" else np.int64)[cells.where], kind)
+    if fitted is not None:
+        return _as_fitted(cells, text, values, fitted.time_format or "")
+    readings = [] if config.time_format is None else [_as_asked(cells, text, config.time_format)]
+    readings = readings or [*choosing.packed(text), *_epochs(values), Reading(values, "integer", None)]
+    best = choosing.fullest(cells.name, readings, config)
+    if not (best.format or "").endswith(":int"):
+        doubtful = choosing.nearly_packed(text)
+        if doubtful is not None and choosing.fill(best, config.freq) <= 0.5:
+            i, written = doubtful
+            cells.refuse(i, f"the other rows read as {written}, as {text.iloc[0 if i else -1]}; fix the value")
+    if best.format and best.format.startswith("epoch"):
+        log.info("column '%s' is read as %s since 1970", cells.name, best.format.removeprefix("epoch:"))
+    return Times(best.stamps[cells.where], best.kind, best.format)
+
+
+def _integers(cells: TimeCells, text: pd.Series) -> NDArray[np.int64]:
+    numbers = [int(t) for t in text]
+    far = [i for i, n in enumerate(numbers) if abs(n) > _FARTHEST]
+    if far:
+        cells.refuse(far[0], "it is too large for a count or a time")
+    return np.array(numbers, dtype=np.int64)
+
+
+def _decimals(cells: TimeCells) -> NDArray[np.float64]:
+    decimal = cells.frame.style(cells.name).decimal if cells.frame.text else "."
+    text = cells.text.str.replace(",", ".", regex=False) if decimal == "," else cells.text
+    values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        cells.refuse(int(bad[0]))
+    return values
+
+
+def _whole_decimals(cells: TimeCells, text: pd.Series, fitted: Schema | None) -> Times:
+    """Counts that a data frame holds as decimals."""
+    values = np.array([float(t) for t in text])
+    if fitted is not None and fitted.time_kind == "float":
+        return Times(values[cells.where], "float")
+    return Times(_integers(cells, text)[cells.where], "integer", "float")
+
+
+def _as_asked(cells: TimeCells, text: pd.Series, written: str) -> Reading:
+    dates, written = read_as(text, written)
+    bad = np.flatnonzero(dates.isna())
+    if len(bad):
+        cells.refuse(int(bad[0]), f"it does not fit data.time_format={written}")
+    return Reading(choosing.microseconds(dates), "datetime", written + ":int")
+
+
+def _as_fitted(cells: TimeCells, text: pd.Series, values: NDArray[np.int64], written: str) -> Times:
+    """Times as numbers, read as those of the table that a model was fitted on."""
+    if written.startswith("epoch:"):
+        unit = written.removeprefix("epoch:")
+        stamps = values // 1_000 if unit == "ns" else values * TICKS[unit]
+        return Times(stamps[cells.where], "datetime", written)
+    reading = _as_asked(cells, text, written.removesuffix(":int"))
+    return Times(reading.stamps[cells.where], "datetime", written)
+
+
+def _epochs(values: NDArray[np.int64]) -> list[Reading]:
+    """Whole numbers as seconds since 1970, or thousandths, millionths or billionths of them, by their size."""
+    for unit, ticks in (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)):
+        if _EPOCH.start * ticks <= values.min() and values.max() < _EPOCH.stop * ticks:
+            stamps = values // 1_000 if unit == "ns" else values * TICKS[unit]
+            return [Reading(stamps, "datetime", f"epoch:{unit}")] if unit != "ns" or not (values % 1_000).any() else []
+    return []
