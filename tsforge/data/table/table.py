@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.schema import Covariate, DataConfig, Schema
+from tsforge.data.schema import Covariate, DataConfig, Schema, TimePart
 from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.choosing import Times
+from tsforge.data.table.composing import compose, spelled, with_time
 from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.resampling import resample
@@ -62,7 +63,7 @@ def load(source: Any, config: DataConfig) -> Table:
     source: path of a CSV or Parquet file, or a pandas or Polars frame.
     Raises DataError for anything that would make a forecast wrong.
     """
-    frame = read(source, config.decimal)
+    frame, config = compose(read(source, config.decimal), config)
     table = arrange(frame, detect(frame, config), config)
     return table if config.rows is None else head(table, config.rows)
 
@@ -93,9 +94,12 @@ def load_like(source: Any, schema: Schema) -> Table:
     """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
     frame = read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
+    if schema.time_parts:
+        frame, _ = with_time(frame, schema.time_columns)
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
-    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
+    written = schema.time_format if schema.time_parts else None
+    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone, time_format=written), schema)
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
@@ -112,8 +116,8 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, duplicates=config.duplicates,
-        frequency=calendar.Frequency(unit="int", step=1),
+        local=times.local, time_parts=_parts(frame, times, fitted), id=roles.id, target=roles.target,
+        duplicates=config.duplicates, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
     rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
     longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
@@ -153,6 +157,13 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     if phase.any() and fitted is None:
         log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
+
+
+def _parts(frame: Frame, times: Times, fitted: Schema | None) -> tuple[TimePart, ...]:
+    """The columns that make up the times, as they are written in the table that a model is fitted on."""
+    if fitted is not None:
+        return fitted.time_parts
+    return spelled(frame, times.format or "") if frame.parts else ()
 
 
 def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:
