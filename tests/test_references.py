@@ -34,12 +34,10 @@ from tsforge.cli.main import run
 HERE = Path(__file__).parent / "references"
 MADE = runpy.run_path(str(HERE / "make.py"))
 SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # whether the last digits can be
-SINCE: tuple[str, ...] = (
-    "duplicates",
-    "resample",
-    "aggregate",
-    "resampling",
-)  # settings, tags and metrics that later versions have added: to be named here, each
+SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions have added: to be named here, each
+    "duplicates", "resample", "aggregate", "resampling", "snap", "time_format", "dayfirst", "category", "decimal",
+    "dense", "phases", "time_parts",
+)  # fmt: skip
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
 pytestmark = pytest.mark.usefixtures("forked")

@@ -66,6 +66,25 @@ def test_a_table_with_several_readings_is_shown_with_a_command_for_each(
     assert folder.is_dir()
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%d-%m-%Y"])
+def test_dates_that_read_in_two_ways_have_a_command_for_the_other(form: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a note about another reading, and no way to look at it. 01/01 to 06/01 are six days, or months."""
+    days = pd.date_range("2024-01-01", periods=6, freq="D" if form.startswith("%d") else "MS")
+    pd.DataFrame({"day": days.strftime(form), "y": np.arange(6) * 1.5}).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 0
+    out = capsys.readouterr().out
+    fit, look = commands(out)
+    assert fit[:2] == ["fit", "table.csv"]
+    assert look in (["inspect", "table.csv", flag] for flag in ("--dayfirst", "--no-dayfirst"))
+    assert run(look) == 0
+    other = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("time ")] != [
+        line for line in other.splitlines() if line.startswith("time ")
+    ]
+    assert "it could also be" not in other
+    assert folder.is_dir()
+
+
 def test_ids_that_tell_apart_equally_well_are_offered_each(folder: Path, capsys: Capsys) -> None:
     """Prevents: a choice between ids that hides the time, which is certain."""
     frame = long(shop=["a", "b", "c"], item=["x", "y", "z"])
@@ -127,6 +146,19 @@ def test_a_fault_with_ways_out_has_a_command_for_each(folder: Path, capsys: Caps
     printed = commands(capsys.readouterr().out)
     assert printed == [["inspect", "table.csv", "--freq", "D", "--duplicates", way] for way in ("mean", "sum")]
     assert all(run(command) == 0 for command in printed)
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize(("step", "seconds"), [("20min", 3), ("h", 40), ("D", 900)])
+def test_jittered_times_have_a_command_that_rounds_them(step: str, seconds: int, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a hint that leads from one error to the next."""
+    off = np.random.default_rng(0).integers(-seconds, seconds, 200, endpoint=True)
+    times = pd.date_range("2024-01-01", periods=200, freq=step) + pd.to_timedelta(off, unit="s")
+    pd.DataFrame({"time": times, "y": np.arange(200) % 7 * 1.5}).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 2
+    assert commands(capsys.readouterr().out) == [["inspect", "table.csv", "--snap"]]
+    assert run(["inspect", "table.csv", "--snap"]) == 0
+    assert f"frequency {step}" in capsys.readouterr().out
     assert folder.is_dir()
 
 

@@ -14,6 +14,7 @@ from tests.helpers.tables import walk
 from tsforge.cli.main import run
 from tsforge.data.schema import DataConfig
 from tsforge.data.survey import survey
+from tsforge.errors import DataError
 from tsforge.fitted.directory import load
 from tsforge.tracking.serving import ServedModel
 
@@ -91,6 +92,17 @@ def test_the_command_line_says_what_became_of_rows(capsys) -> None:
     assert "1 series, 40 steps of D" in said
     assert run(["predict", "m", "h.csv"]) == 0
     assert "1,000 rows become 42 steps of D" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("year", "rule"), [("2042", "D"), ("1924", "W"), ("2424", "MS")])
+def test_a_mistyped_year_is_asked_about(year: str, rule: str) -> None:
+    """Prevents: decades of steps without a row, and a forecast behind them, because of one wrong row."""
+    frame = readings("2023-01-01", 24 * 300, "h", "%Y-%m-%d %H:%M")
+    frame.loc[5000, "when"] = year + frame.loc[5000, "when"][4:]
+    with pytest.raises(DataError, match=f"steps have no row: the usual step is {rule}, and the largest gap") as caught:
+        tsforge.fit(tsforge.build({"data.resample": rule, "data.horizon": 2, "model.kind": "drift"}), frame)
+    assert year in caught.value.message
+    assert "pass a longer data.resample" in caught.value.hint
 
 
 # --- nothing in them ----------------------------------------------------------------------------------------------

@@ -62,6 +62,11 @@ class DataConfig(Config):
     validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
     test: NotNegative | None = None  # steps at the very end, to score
 
+    @property
+    def joining(self) -> Literal["error", "mean", "sum", "first", "last"]:
+        """How rows of one series and time are joined: as asked; as rows are aggregated, where they are resampled."""
+        return self.aggregate if self.resample is not None and self.duplicates == "error" else self.duplicates
+
 
 class Covariate(Config):
     """A covariate column and how it is read."""
@@ -95,6 +100,7 @@ class Schema(Config):
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
+    ending: int = 0  # microseconds from the begin of a step to its end, where local times are those of the end
     snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]

@@ -153,16 +153,6 @@ def test_irregular_times_are_named(write_csv) -> None:
     assert f"{row} is not on the grid of frequency h" in named.message
 
 
-def test_series_out_of_step() -> None:
-    """Two hourly series, one at the half hour: each keeps its own, or data.freq=30min is a grid of both."""
-    a, b = (pd.date_range(f"2024-01-01 00:{m}", periods=9, freq="h") for m in ("00", "30"))
-    frame = pd.DataFrame({"id": ["a"] * 9 + ["b"] * 9, "ds": [*a, *b], "y": range(18)})
-    table = load(frame)
-    assert table.schema.frequency.name == "h"
-    assert [table.time(int(table.ordinal[i]), i // 9) for i in (0, 9)] == ["2024-01-01 00:00:00", "2024-01-01 00:30:00"]
-    assert load(frame, freq="30min").schema.frequency.name == "30min"
-
-
 def test_a_time_far_away(write_csv) -> None:
     """2924 for 2024 would ask for a grid of 28 billion seconds."""
     times = [*pd.date_range("2024-01-01", periods=9, freq="s").strftime("%Y-%m-%d %H:%M:%S"), "2924-01-01 00:00:09"]

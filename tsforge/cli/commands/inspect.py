@@ -74,7 +74,7 @@ def _print(facts: dict[str, Any]) -> None:
         echo("target     any of the columns marked target?; name one or more with --target")
     for note in facts["notes"]:
         echo(f"note       {note}")
-    if facts["commands"]:
+    if facts["commands"] and ("series" in facts or facts["notes"] or not facts["fault"]):
         echo()
     for i, command in enumerate(facts["commands"]):
         echo(f"{('or' if i else 'next'):<11}{command}")

@@ -107,7 +107,7 @@ class Rows:
             step = f"but nearly all rows lie near every {near[0].name}, the farthest {snapping.span(near[1])} from it"
             hint = f"correct the time; or data.snap=true moves the times to the grid of {near[0].name}"
             row = f"{self.frame.name}: irregular times: {self.where(off)}{follows} fits no regular grid"
-            raise DataError(f"{row}, {step}", hint)
+            raise DataError(f"{row}, {step}", hint, [{"data.snap": True}])
         hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
@@ -136,7 +136,7 @@ class Rows:
             self.check_phases()
             row = f"{self.frame.name}: {self.where(int(off[0]))}"
             more = f" ({len(off)} such rows)" if len(off) > 1 else ""
-            hint = "pass another data.freq"
+            hint, ways = "pass another data.freq", []
             # Off the months by a little, the first stamp does not tell their starts from their ends.
             name = None if frequency.unit == "month" else frequency.name
             dates = self.schema.time_kind == "datetime"
@@ -144,7 +144,8 @@ class Rows:
                 hint = (
                     f"data.snap=true moves the times to the grid of {near[0].name}, by {snapping.span(near[1])} at most"
                 )
-            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint)
+                ways = [{"data.snap": True}]
+            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint, ways)
 
     def check_phases(self) -> None:
         """Raises DataError where series have the same step and begin at different places in it."""
@@ -155,10 +156,11 @@ class Rows:
         places = [snapping.place_in_step(grid) for grid in series.grids]
         words = [f"series {name} lies on {place}" for name, place in zip(names, places, strict=True)]
         row = f"from {self.frame.row(int(self.order[series.rows[1]]))} on"
-        hint = "fit them apart, from one table each"
+        hint, ways = "fit them apart, from one table each", []
         if self.schema.time_kind == "datetime":
             hint = f"data.snap=true moves every row to {places[0]}, within its step; or {hint}"
-        raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint)
+            ways = [{"data.snap": True}]
+        raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
 
     def phases(self, frequency: Frequency) -> NDArray[np.int64]:
         """Microseconds (or counts) by which each series lies off the grid, the same at all its rows: meters that report
@@ -213,7 +215,8 @@ class Rows:
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
                 hint += f"; name data.time_format if the times are not written as {written}"
-        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint)
+        ways = [{"data.freq": frequency.name}] if fitted is None and self.schema.resampling is None else []
+        raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""

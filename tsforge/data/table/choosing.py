@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -94,12 +95,18 @@ def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:
     others = [r.format for r in comparable if r.kind == "datetime" and not np.array_equal(r.stamps, stamps)]
     chosen = readings[best]
     if others and chosen.format and chosen.kind == "datetime":
+        written, other = (str(f).removesuffix(":int") for f in (chosen.format, others[0]))
         log.warning(
             "column '%s' is read as %s; it could also be %s: data.time_format=%s",
-            name, chosen.format.removesuffix(":int"), str(others[0]).removesuffix(":int"),
-            str(others[0]).removesuffix(":int"),
+            name, written, other, shlex.quote(other), extra={"choices": [_setting(written, other)]},
         )  # fmt: skip
     return chosen
+
+
+def _setting(written: str, other: str) -> dict[str, bool | str]:
+    """The setting that takes the other of two formats: which comes first, day or month, where that tells them apart."""
+    first, instead = formats.day_first(written), formats.day_first(other)
+    return {"data.time_format": other} if first == instead or instead is None else {"data.dayfirst": instead}
 
 
 def fill(reading: Reading, freq: str | None) -> float:

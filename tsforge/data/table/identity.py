@@ -61,7 +61,9 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     # A doubled row, or the hour that a clock shows twice, still leaves most repeats explained.
     most = int(_REPEATS * repeats.sum())
     unique = [c for c in candidates if _doubled(frame, [c, time]) <= most * (2 if c in named else 1)]
-    preferred = _apart(frame, [c for c in unique if c in named] or unique)
+    few = [c for c in unique if frame.data[c].nunique() <= len(frame.data) / 2]
+    exact = [c for c in few if not _doubled(frame, [c, time])] or unique
+    preferred = _apart(frame, [c for c in exact if c in named] or exact)
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
@@ -82,6 +84,11 @@ def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
     if len(sure) > 1:
         raise _several(frame, sure)
     return tuple(sure)
+
+
+def _of_time(name: str) -> bool:
+    """True for the names of parts of a time, as Day_of_month."""
+    return re.split(r"[_ .-]+|(?<=[a-z])(?=[A-Z])", name)[0].lower() in _PARTS or name.lower() in _PARTS
 
 
 def _doubled(frame: Frame, columns: list[str]) -> int:
@@ -112,7 +119,7 @@ def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...
     least = rows / times  # series, if all had all times
     found = []
     for name in labels:
-        if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or name.lower() in _PARTS:
+        if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or _of_time(name):
             continue
         distinct = frame.data[name].nunique()
         if least <= distinct <= max(2 * least, rows / (2 * _FEW)) and not _doubled(frame, [name, time]):

@@ -22,6 +22,9 @@ TIME_NAMES = (
 )  # fmt: skip
 PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")  # of one time, in their order
 TARGET_NAMES = ("y", "target", "value")
+_LARGEST = {  # values of a part of a time
+    "month": 12, "day": 31, "hour": 24, "week": 53, "quarter": 4, "minute": 59, "second": 59, "weekday": 7,
+}  # fmt: skip
 _SAMPLE = 50
 _GROUPS = ("time", "id", "target", "past", "future", "static")
 
@@ -58,11 +61,13 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     counted = [c for c in free if _row_number(frame, c)]
     time = config.time[0] if config.time else _time(frame, [c for c in free if c not in counted], counted)
     free = [c for c in free if c != time and c not in counted]
-    if not config.id:
+    if not config.time:
+        _check_whole(frame, time, free)
+    if not config.id and (not config.time or config.joining == "error"):
         _check_clock(frame, time, free)
     labels = [c for c in free if not looks_like_dates(frame, c)]
     ids = config.id or identity.detect(frame, time, labels)
-    if not ids and config.duplicates != "error":  # then no id need make times unique
+    if not ids and config.joining != "error":  # then no id need make times unique
         ids = identity.by_name(frame, labels)
     free = [c for c in free if c not in ids]
     target = config.target or _target(frame, free, lenient=lenient)
@@ -156,6 +161,24 @@ def _counts(frame: Frame, name: str) -> bool:
 def _row_number(frame: Frame, name: str) -> bool:
     """True for the nameless column that pandas writes for its index."""
     return name.startswith("Unnamed: 0") and frame.cells(name).kind == "integer" and frame.data[name].is_unique
+
+
+def _check_whole(frame: Frame, time: str, free: list[str]) -> None:
+    """Raises ChoiceError where the column of times is a part of one, as a month from 1 to 12 that comes again."""
+    most = _LARGEST.get(time.lower())
+    cells = frame.cells(time)
+    if most is None or cells.kind != "integer" or not frame.data[time].duplicated().any() or cells.values.max() > most:
+        return
+    parts = [c for c in (*free, time) if c.lower() in PARTS and frame.cells(c).number]
+    parts.sort(key=lambda c: PARTS.index(c.lower()))
+    message = (
+        f"column '{time}' holds a part of a time ({cells.values.min():g} to {cells.values.max():g}), which comes again"
+    )
+    if len(parts) > 1 and parts[0].lower() == "year":
+        hint = f"pass data.time={','.join(parts)} for the parts of one time"
+        raise ChoiceError(f"{frame.name}: {message}", hint, [{"data.time": tuple(parts)}])
+    hint = f"add the year, or all of the time, in one column or in several, or pass data.time={time} to count by it"
+    raise ChoiceError(f"{frame.name}: {message}", hint, [{"data.time": time}])
 
 
 def _check_clock(frame: Frame, time: str, free: list[str]) -> None:

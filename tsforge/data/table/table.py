@@ -13,6 +13,7 @@ from tsforge.data.schema import Covariate, DataConfig, Schema, TimePart
 from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.choosing import Times
+from tsforge.data.table.clock import on_clock
 from tsforge.data.table.composing import compose, spelled, with_time
 from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
@@ -117,16 +118,16 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
         local=times.local, time_parts=_parts(frame, times, fitted), id=roles.id, target=roles.target,
-        duplicates=config.duplicates, frequency=calendar.Frequency(unit="int", step=1),
+        duplicates=config.joining, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
-    rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
+    rows = on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
     longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
     rows, grid = snap(rows, config, fitted) if config.snap and not longer else (rows, None)
     contents = _targets(rows, roles.target, fitted)
     covariates, typed = _covariates(rows, roles, fitted)
     for name, column in covariates.items():
         contents[name] = Values(column.values, "static" if name in roles.static else typed[name].kind)
-    rows, contents = duplicates.join(rows, contents, config.duplicates, fitted=fitted is not None)
+    rows, contents = duplicates.join(rows, contents, config.joining, fitted=fitted is not None)
     if longer:
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
@@ -189,29 +190,3 @@ def _covariates(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[dict[s
         n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
     }
     return covariates, typed
-
-
-def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
-    """The rows with stamps of the grid they lie on: local days where they are that far apart, else UTC."""
-    schema, stamps = rows.schema, rows.stamps
-    if schema.timezone is None:
-        return rows
-    wall_grid = calendar.counts_days(stamps, rows.new_series)
-    if fitted is not None:
-        wall_grid = fitted.resampling.wall_grid if fitted.resampling else fitted.wall_grid
-    if wall_grid and not schema.local:
-        stamps = calendar.wall_clock(stamps, schema.timezone)
-    elif schema.local and not wall_grid:
-        if schema.duplicates != "error":
-            duplicates.check_repeated_hour(rows)
-        stamps, nowhere = calendar.localise(stamps, rows.codes, rows.order, schema.timezone)
-        if len(nowhere):
-            naive = replace(rows, schema=schema.model_copy(update={"timezone": None, "local": False}))
-            raise DataError(
-                f"{rows.frame.name}: {naive.where(int(nowhere[0]))} does not exist in "
-                f"{schema.timezone}, where the clock is put forward over it",
-                "name the zone in which the times are written, or leave out data.timezone",
-            )
-    again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
-    schema = schema.model_copy(update={"wall_grid": wall_grid})
-    return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
