@@ -24,7 +24,7 @@ def grid(freq: str, start: str = "2023-12-20") -> pd.DatetimeIndex:
 
 def columns(kind: str) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
     """The parts of a grid's times as one table or another writes them, and the times that they mean."""
-    hours, days = grid("h"), grid("D")
+    hours, days = grid("h", "2023-12-30 07:00"), grid("D")  # the first forecast is of the last hour of the year
     day_before = hours - pd.Timedelta("1h")
     tables = {
         "year month day hour": ({"year": hours.year, "month": hours.month, "day": hours.day,
@@ -33,6 +33,9 @@ def columns(kind: str) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
                     "Hour": hours.strftime("%H")}, hours),
         "hours 1 to 24": ({"year": day_before.year, "month": day_before.month, "day": day_before.day,
                            "hour": day_before.hour + 1}, hours),
+        "dates and hours 1 to 24": ({"date": (day_before.normalize()), "hour": day_before.hour + 1}, hours),
+        "24:00": ({"date": day_before.strftime("%Y-%m-%d"),
+                   "time": [f"{h + 1:02d}:00" for h in day_before.hour]}, hours),
         "date and hour": ({"date": hours.strftime("%Y-%m-%d"), "hour": hours.hour}, hours),
         "german date and hour 1 to 24": ({"Datum": day_before.strftime("%d.%m.%Y"),
                                           "Stunde": day_before.hour + 1}, hours),
@@ -57,10 +60,10 @@ def columns(kind: str) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
 
 
 KINDS = (
-    "year month day hour", "padded", "hours 1 to 24", "date and hour", "german date and hour 1 to 24",
-    "packed date and hour", "date and hundreds", "date and time", "date and AM", "names that say nothing",
-    "another order", "whole names", "year and month", "year and quarter", "year and Q1", "year and week",
-    "day of the year", "minutes",
+    "year month day hour", "padded", "hours 1 to 24", "dates and hours 1 to 24", "24:00", "date and hour",
+    "german date and hour 1 to 24", "packed date and hour", "date and hundreds", "date and time", "date and AM",
+    "names that say nothing", "another order", "whole names", "year and month", "year and quarter", "year and Q1",
+    "year and week", "day of the year", "minutes",
 )  # fmt: skip
 
 
@@ -83,7 +86,7 @@ def test_parts_are_one_time_and_come_back(kind: str, file: bool, tmp_path: Path)
     after = pd.DataFrame(time_columns(format_times(ahead, table.schema), table.schema))
     assert list(after) == list(parts)
     for name in parts:
-        assert [str(v) for v in after[name]] == [str(v) for v in parts[name].iloc[N:]]
+        assert after[name].astype(str).tolist() == parts[name].iloc[N:].astype(str).tolist()
     again = load_like(parts.assign(y=0.0), table.schema)
     np.testing.assert_array_equal(table.schema.frequency.stamps(again.ordinal), times.as_unit("us").asi8)
 

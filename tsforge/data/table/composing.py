@@ -95,6 +95,8 @@ def spelled(frame: Frame, written: str) -> tuple[TimePart, ...]:
         spaces = max((columns[n].dropna().iloc[0].count(" ") for n, k in kinds.items() if k == "clock"), default=0)
         pieces = written.rsplit(" ", spaces + 1)
         date, clock = pieces[0], " ".join(pieces[1:])
+    numbers = pd.concat([columns[n].dropna() for n, k in kinds.items() if k in _RANGES] or [pd.Series(dtype=str)])
+    zeros = bool(numbers.astype(str).str.match(r"0\d").any())
     parts = []
     for name, kind in kinds.items():
         if kind == "clock":
@@ -105,6 +107,7 @@ def spelled(frame: Frame, written: str) -> tuple[TimePart, ...]:
             form += ":int" if types.is_numeric_dtype(column) else ""
         else:
             form = _spelling(columns[name].dropna(), kind, week="V" in kinds.values(), ends="%24H" in clock)
+            form = form.removesuffix(":int") if zeros and columns[name].dropna().str.len().eq(2).all() else form
         parts.append(TimePart(name=name, format=form))
     return tuple(parts)
 
@@ -126,8 +129,17 @@ def _spelling(text: pd.Series, kind: str, *, week: bool, ends: bool) -> str:
 
 def split(times: pd.Series, schema: Schema) -> dict[str, pd.Series]:
     """The columns of composed times: each part as the table writes it. times: texts of `schema.time_format`."""
-    dates, _ = read_as(times, schema.time_format or "")
-    return {p.name: write(dates, p.format) if p.format else dates.dt.normalize() for p in schema.time_parts}
+    written = schema.time_format or ""
+    dates, _ = read_as(times, written)
+    days = dates
+    if "%24H" in written:  # midnight belongs to the day that it ends
+        days = dates.where(dates.dt.normalize() != dates, dates - pd.Timedelta(days=1))
+    columns = {}
+    for part in schema.time_parts:
+        clock = any(t.letter in "HIMS" for t in formats.tokens(part.format) if t.letter)
+        column = dates if clock else days
+        columns[part.name] = write(column, part.format) if part.format else column.dt.normalize()
+    return columns
 
 
 def _texts(frame: Frame, name: str) -> pd.Series:
