@@ -36,7 +36,7 @@ MADE = runpy.run_path(str(HERE / "make.py"))
 SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # whether the last digits can be
 SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions have added: to be named here, each
     "duplicates", "resample", "aggregate", "resampling", "snap", "time_format", "dayfirst", "category", "decimal",
-    "dense", "phases", "time_parts",
+    "dense", "phases", "time_parts", "ending",
 )  # fmt: skip
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
@@ -132,7 +132,8 @@ def _plain(file: Path) -> Any:
     """What is written, without what has been added since, the table as if it still lay where it did."""
 
     def known(values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name not in SINCE}
+        listed = {"time": [values["time"]]} if isinstance(values.get("time"), str) else {}  # one column, then a text
+        return {name: value for name, value in (values | listed).items() if name not in SINCE}
 
     return json.loads(file.read_text().replace(str(Path.cwd()), str(MADE["PLACE"])), object_hook=known)
 

@@ -123,8 +123,9 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     schema = panel.schema
     rows = schema.frequency if schema.resampling is None else schema.resampling.source  # the grid that data.freq names
     update = {
-        "time": schema.time, "id": schema.id, "target": schema.target, "freq": rows.name if rows else config.freq,
-        "horizon": horizon, "context": context, "season": season, "validation": validation, "test": test,
+        "time": schema.time_columns, "id": schema.id, "target": schema.target,
+        "freq": rows.name if rows else config.freq, "horizon": horizon, "context": context,
+        "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
     history = 2 * season if config.history == "season" else config.history

@@ -80,6 +80,13 @@ class Covariate(Config):
     kind: Literal["number", "category"]
 
 
+class TimePart(Config):
+    """A column with a part of the times, as the hour, and how it is written; "" for a column of dates."""
+
+    name: str
+    format: str
+
+
 class Resampling(Config):
     """The shorter steps of a table's rows, and how they become the steps of its grid."""
 
@@ -92,11 +99,13 @@ class Schema(Config):
     """A table's columns, as detected or as stored with a model."""
 
     time: str
+    time_parts: tuple[TimePart, ...] = ()  # the columns that make up the time, where no one column holds it
     time_kind: Literal["datetime", "integer", "float"]
     time_format: str | None = None  # how text times are written; None for columns that are no text
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
+    ending: int = 0  # microseconds from the begin of a step to its end, where local times are those of the end
     snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]
@@ -110,7 +119,12 @@ class Schema(Config):
     duplicates: Duplicates = "error"  # rows of one series and time
     resampling: Resampling | None = None  # where the rows are shorter steps than those of the grid
 
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The column of the times, or the columns that make them up."""
+        return tuple(p.name for p in self.time_parts) or (self.time,)
+
     def columns(self) -> tuple[str, ...]:
         """Every column that a table must have to be used with this schema, but the targets' order."""
         covariates = (*self.past, *self.future, *self.static)
-        return (self.time, *self.id, *self.target, *(c.name for c in covariates))
+        return (*self.time_columns, *self.id, *self.target, *(c.name for c in covariates))

@@ -15,6 +15,7 @@ from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season
 from tsforge.data.split import default_horizon
+from tsforge.data.table.composing import compose
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange
@@ -34,7 +35,7 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        frame = read(source, config.decimal)
+        frame, config = compose(read(source, config.decimal), config)
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
         roles = facts.pop("roles")
         if roles is not None:
@@ -89,7 +90,11 @@ def _of_columns(frame: Frame, config: DataConfig) -> dict[str, Any]:
         roles, facts = None, _problem(problem)
         settled, candidates = _readings(frame, config, facts["choices"])
         named = {role: getattr(resolve(frame, config), role) or settled.get(role, ()) for role in _ROLES}
-    columns = [_column(frame, named, candidates, str(name)) for name in frame.data.columns]
+    columns = [
+        _column(frame, named, candidates, str(name))
+        for name in frame.data.columns
+        if not (frame.parts and name == ",".join(frame.parts))
+    ]
     targets = [c["name"] for c in columns if "target" in c["could_be"]]
     return facts | {
         "roles": roles, "columns": columns, "time": list(named["time"]), "id": list(named["id"]),

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsforge.data.panel import Panel
+from tsforge.data.schema import Schema
+from tsforge.data.table.composing import split
 from tsforge.data.table.times import format_times
 from tsforge.errors import DataError
 from tsforge.runtime import files
@@ -38,16 +40,21 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     for name, values in zip(schema.id, panel.ids, strict=True):
         columns[name] = np.repeat(values, H * C)
     times = format_times(panel.stamps(np.repeat(np.arange(n), H), steps), schema)
-    columns[schema.time] = times.repeat(C).reset_index(drop=True)
+    columns |= time_columns(times.repeat(C).reset_index(drop=True), schema)
     if C > 1:
         columns["target"] = np.tile(np.array(schema.target, dtype=object), n * H)
     columns["forecast"] = point.reshape(-1)
     for q, level in enumerate(levels):
         columns[quantile_name(level)] = quantiles[..., q].reshape(-1)
-    clash = [c for c in ("forecast", "target") if c in (*schema.id, schema.time) and c in columns]
+    clash = [c for c in ("forecast", "target") if c in (*schema.id, *schema.time_columns) and c in columns]
     if clash:
         raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
     return pd.DataFrame(columns)
+
+
+def time_columns(times: pd.Series, schema: Schema) -> dict[str, pd.Series]:
+    """Written times as the columns of the table: one, or each of the parts that make them up."""
+    return split(times, schema) if schema.time_parts else {schema.time: times}
 
 
 def times(panel: Panel, rows: NDArray[np.int64]) -> pd.Series:
@@ -68,12 +75,13 @@ def pairs(
     shape = (len(ahead), len(schema.target), len(past))
     h, c, step = (axis.reshape(-1) for axis in np.indices(shape))
     columns: dict[str, object] = {name: np.repeat(ids, h.size) for name, ids in zip(schema.id, panel.ids, strict=True)}
-    columns[schema.time] = ahead.iloc[h].reset_index(drop=True)
+    columns |= time_columns(ahead.iloc[h].reset_index(drop=True), schema)
     if len(schema.target) > 1:
         columns["target"] = np.array(schema.target, dtype=object)[c]
-    own = {"step": h + 1, f"past_{schema.time}": past.iloc[step].reset_index(drop=True), "lag": lag[h, step]}
+    before = time_columns(past.iloc[step].reset_index(drop=True), schema)
+    own = {"step": h + 1, **{f"past_{name}": part for name, part in before.items()}, "lag": lag[h, step]}
     own |= {name: column.reshape(-1) for name, column in values.items()}
-    clash = [name for name in (*own, "target") if name in (*schema.id, schema.time)]
+    clash = [name for name in (*own, "target") if name in (*schema.id, *schema.time_columns)]
     if clash:
         raise DataError(f"the table has a column '{clash[0]}', as the explanation would", "rename it in the data")
     return pd.DataFrame(columns | own)

@@ -78,7 +78,8 @@ def _signature(schema: Schema, levels: list[float], horizon: int) -> Any:
     from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec
     from mlflow.types.schema import Schema as Columns
 
-    outputs = [*(ColSpec(AnyType(), name) for name in schema.id), ColSpec(_time_type(schema), schema.time)]
+    outputs = [ColSpec(AnyType(), name) for name in schema.id]
+    outputs += [ColSpec(_time_type(schema.time_kind, form or ""), name) for name, form in _times(schema)]
     outputs += [ColSpec("string", "target")] if len(schema.target) > 1 else []
     outputs += [ColSpec("double", name) for name in ("forecast", *map(tidy.quantile_name, levels))]
     params = [ParamSpec("horizon", "long", horizon), ParamSpec("quantiles", "double", levels, shape=(-1,))]
@@ -94,16 +95,21 @@ def _levels(folder: Path) -> list[float]:
     return list(model.get("head", model)["levels"])
 
 
-def _time_type(schema: Schema) -> str:
+def _times(schema: Schema) -> list[tuple[str, str | None]]:
+    """The columns of the times, and how each is written."""
+    return [(p.name, p.format) for p in schema.time_parts] or [(schema.time, schema.time_format)]
+
+
+def _time_type(kind: str, written: str) -> str:
     """MLflow's word for the times in an answer: text, or numbers where the table writes them as such."""
-    written = schema.time_format or ""
-    if schema.time_kind == "datetime":
+    if kind == "datetime":
         return "long" if written.endswith(":int") or written.startswith("epoch:") else "string"
-    return "long" if schema.time_kind == "integer" and written != "float" else "double"
+    return "long" if kind == "integer" and written != "float" else "double"
 
 
 def _columns(schema: Schema) -> dict[str, Any]:
     """The columns that a table must have, by role."""
-    roles: dict[str, Any] = {"time": schema.time, "id": list(schema.id), "target": list(schema.target)}
+    time = schema.time if not schema.time_parts else list(schema.time_columns)
+    roles: dict[str, Any] = {"time": time, "id": list(schema.id), "target": list(schema.target)}
     groups = {"past": schema.past, "future": schema.future, "static": schema.static}
     return roles | {role: [column.name for column in group] for role, group in groups.items()}

@@ -51,6 +51,7 @@ class Frame:
     filled: rows of a text file that are not empty; None where all are.
     decimal: the decimal sign that the user names.
     usual: the decimal sign of the table that a model was fitted on, where this one does not show its own.
+    parts: columns that make up the times, which then stand in one column more.
     """
 
     data: pd.DataFrame
@@ -59,6 +60,7 @@ class Frame:
     filled: NDArray[np.bool_] | None = None
     decimal: Sign | None = None
     usual: Sign | None = None
+    parts: tuple[str, ...] = ()
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
 

@@ -54,10 +54,10 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     config = resolve(frame, config)
     named = [*config.time, *config.id, *config.target, *config.past, *config.future, *config.static]
     check_columns(frame, [*named, *config.category])
-    twice = sorted({c for c in named if named.count(c) > 1})
+    twice = sorted({c for c in named if [*named, *frame.parts].count(c) > 1})
     if twice:
         raise DataError(f"{frame.name}: column '{twice[0]}' is given two roles", "name it once")
-    free = [c for c in frame.data.columns if c not in named]
+    free = [c for c in frame.data.columns if c not in (*named, *frame.parts)]
     counted = [c for c in free if _row_number(frame, c)]
     time = config.time[0] if config.time else _time(frame, [c for c in free if c not in counted], counted)
     free = [c for c in free if c != time and c not in counted]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.schema import Covariate, DataConfig, Schema
+from tsforge.data.schema import Covariate, DataConfig, Schema, TimePart
 from tsforge.data.table import duplicates
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.choosing import Times
+from tsforge.data.table.clock import on_clock
+from tsforge.data.table.composing import compose, spelled, with_time
 from tsforge.data.table.groups import Contents, Values
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.resampling import resample
@@ -62,7 +64,7 @@ def load(source: Any, config: DataConfig) -> Table:
     source: path of a CSV or Parquet file, or a pandas or Polars frame.
     Raises DataError for anything that would make a forecast wrong.
     """
-    frame = read(source, config.decimal)
+    frame, config = compose(read(source, config.decimal), config)
     table = arrange(frame, detect(frame, config), config)
     return table if config.rows is None else head(table, config.rows)
 
@@ -93,9 +95,12 @@ def load_like(source: Any, schema: Schema) -> Table:
     """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
     frame = read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
+    if schema.time_parts:
+        frame, _ = with_time(frame, schema.time_columns)
     past, future, static = (tuple(c.name for c in group) for group in (schema.past, schema.future, schema.static))
     roles = Roles(schema.time, schema.id, schema.target, past, future, static, unused=())
-    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone), schema)
+    written = schema.time_format if schema.time_parts else None
+    times = parse_times(frame, schema.time, DataConfig(timezone=schema.timezone, time_format=written), schema)
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
@@ -112,10 +117,10 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     order = np.lexsort((times.stamps, codes))
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
-        local=times.local, id=roles.id, target=roles.target, duplicates=config.joining,
-        frequency=calendar.Frequency(unit="int", step=1),
+        local=times.local, time_parts=_parts(frame, times, fitted), id=roles.id, target=roles.target,
+        duplicates=config.joining, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
-    rows = _on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
+    rows = on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
     longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
     rows, grid = snap(rows, config, fitted) if config.snap and not longer else (rows, None)
     contents = _targets(rows, roles.target, fitted)
@@ -155,6 +160,13 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
 
 
+def _parts(frame: Frame, times: Times, fitted: Schema | None) -> tuple[TimePart, ...]:
+    """The columns that make up the times, as they are written in the table that a model is fitted on."""
+    if fitted is not None:
+        return fitted.time_parts
+    return spelled(frame, times.format or "") if frame.parts else ()
+
+
 def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:
     """The targets of sorted rows. One of several may be missing throughout where a model is to forecast the others."""
     contents = {name: Values(numbers(rows.frame, name)[rows.order], "target") for name in names}
@@ -178,29 +190,3 @@ def _covariates(rows: Rows, roles: Roles, fitted: Schema | None) -> tuple[dict[s
         n: Covariate(name=n, kind=kinds.get(n) or ("category" if c.labels else "number")) for n, c in covariates.items()
     }
     return covariates, typed
-
-
-def _on_clock(rows: Rows, fitted: Schema | None) -> Rows:
-    """The rows with stamps of the grid they lie on: local days where they are that far apart, else UTC."""
-    schema, stamps = rows.schema, rows.stamps
-    if schema.timezone is None:
-        return rows
-    wall_grid = calendar.counts_days(stamps, rows.new_series)
-    if fitted is not None:
-        wall_grid = fitted.resampling.wall_grid if fitted.resampling else fitted.wall_grid
-    if wall_grid and not schema.local:
-        stamps = calendar.wall_clock(stamps, schema.timezone)
-    elif schema.local and not wall_grid:
-        if schema.duplicates != "error":
-            duplicates.check_repeated_hour(rows)
-        stamps, nowhere = calendar.localise(stamps, rows.codes, rows.order, schema.timezone)
-        if len(nowhere):
-            naive = replace(rows, schema=schema.model_copy(update={"timezone": None, "local": False}))
-            raise DataError(
-                f"{rows.frame.name}: {naive.where(int(nowhere[0]))} does not exist in "
-                f"{schema.timezone}, where the clock is put forward over it",
-                "name the zone in which the times are written, or leave out data.timezone",
-            )
-    again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
-    schema = schema.model_copy(update={"wall_grid": wall_grid})
-    return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)

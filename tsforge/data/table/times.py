@@ -165,6 +165,11 @@ def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
     return stamps if schema.wall_grid else wall_clock(stamps, schema.timezone)
 
 
+def labels(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
+    """Grid stamps as the local times that name their steps: of the begin, or of the end."""
+    return to_wall(stamps, schema) + (schema.ending if schema.resampling is None else 0)
+
+
 # --- back to the table's own format -------------------------------------------------------------------------
 
 
@@ -178,7 +183,7 @@ def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
         return pd.Series(stamps * 1_000 if unit == "ns" else stamps // counts.TICKS[unit])
     column = pd.Series(stamps.astype("M8[us]"))
     if schema.local:
-        column = column if schema.wall_grid else pd.Series(to_wall(stamps, schema).astype("M8[us]"))
+        column = pd.Series(labels(stamps, schema).astype("M8[us]"))
     elif schema.timezone is not None and schema.wall_grid:
         summer = np.ones(len(column), dtype=np.bool_)
         column = column.dt.tz_localize(schema.timezone, ambiguous=summer, nonexistent="shift_forward")
