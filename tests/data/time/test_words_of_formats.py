@@ -12,10 +12,11 @@ from tsforge.errors import DataError
 
 MONTHS = pd.date_range("2018-03-01", periods=60, freq="MS")
 HOURS = pd.date_range("2024-01-28", periods=200, freq="h")
+DAYS = pd.date_range("2024-08-20", periods=60)
 QUARTERS = pd.date_range("2001-04-01", periods=60, freq="QS")
 TEXTS = {
     "Sept": ([d.strftime("%b %Y").replace("Sep", "Sept") for d in MONTHS], "MS"),
-    "days in Sept": ([d.strftime("%d %b %Y").replace("Sep", "Sept") for d in pd.date_range("2024-08-20", periods=60)], "D"),
+    "days in Sept": ([d.strftime("%d %b %Y").replace("Sep", "Sept") for d in DAYS], "D"),
     "spaces before digits": ([f"{d:%b} {d.day:2d} {d:%Y} {(d.hour + 11) % 12 + 1:2d}:{d:%M%p}" for d in HOURS], "h"),
     "years from 2024": ([d.strftime("%b-%y") for d in pd.date_range("2024-01-01", periods=60, freq="MS")], "MS"),
     "quarters behind a point": ([f"{d.year}.{d.quarter}" for d in QUARTERS], "QS"),

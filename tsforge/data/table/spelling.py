@@ -121,13 +121,15 @@ def _week(first: NDArray[np.datetime64], week: Ints, day: Ints) -> tuple[Ints, N
 
 def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
     """A format with the zeros and the capitals of the texts that it read, where these come back exactly."""
-    fields = text.str.extract(f"^{formats.pattern(written).pattern}$")
+    spaced = text.str.contains("  ", regex=False).any()  # before single digits, as databases write them
+    single = text.str.replace(r" +", " ", regex=True) if spaced else text
+    fields = single.str.extract(f"^{formats.pattern(written).pattern}$")
     if fields.isna().any(axis=None):
         return written
     exact = formats.spelled(written, {str(letter): list(fields[letter].unique()) for letter in fields})
     sample = slice(None) if len(text) < 50_000 else slice(None, None, len(text) // 10_000)
     tries = [exact]
-    if text.str.contains("  ", regex=False).any():  # single digits behind a space, as databases write them
+    if spaced:
         tries.append(re.sub("%-?d", "%_d", exact))
         tries.append(re.sub("%-?([HI])", r"%_\1", tries[1]))
     return next((form for form in tries if write(dates[sample], form).equals(text[sample])), written)

@@ -2,7 +2,8 @@
 
 %q quarter, %h half-year, %1f to %9f that many digits of a second, %:z an offset with a colon, %#z one that leaves out
 minutes that are zero; %-m %-d %-H %-I %-V without a leading zero; %^b %^B %^p in capitals, %~b %~B %~p in small
-letters; %24H an hour of 1 to 24, where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
+letters; %_d %_I with a space for that zero; %4b with Sept; %24H and %-24H an hour of 1 to 24,
+where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
 """
 
 from __future__ import annotations
