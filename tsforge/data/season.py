@@ -108,8 +108,9 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
     mean = series_sums(np.where(seen, change, 0.0), series, n) / count
     change = np.where(seen, change - mean[series], 0.0)
     size = np.sqrt(series_sums(change**2, series, n) / count)
-    # What float32 rounds off a straight line repeats too.
-    rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
+    # What rounding takes off a straight line repeats too.
+    exact = 1e-6 if panel.values.dtype == np.float32 else 1e-14
+    rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * exact
     change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
     return _Differences(change, seen, series, span)
 

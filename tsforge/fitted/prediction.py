@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tsforge.data import covariates, tidy, windows
+from tsforge.data import covariates, magnitude, tidy, windows
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
@@ -77,7 +77,9 @@ def read(model: Model, data: Any, ahead: int) -> Panel:
     """
     source = data if data is not None else _training_data(model)
     source = find(source) if isinstance(source, str) else source
-    return build(table.load_like(source, model.facts.columns), extend=ahead)
+    panel = build(table.load_like(source, model.facts.columns), extend=ahead)
+    magnitude.check(panel)
+    return panel
 
 
 def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:

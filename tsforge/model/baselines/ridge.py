@@ -41,9 +41,10 @@ class Ridge(nn.Module):
         target, observed = context[:2]
         last = last_observed(target, observed)
         if observed[:, -1].all():  # mostly, at no cost
-            answer = _inputs(target, observed, last, scaling) @ self.weight  # (B, C, H)
+            answer = _inputs(target, observed, last, scaling).to(self.weight.dtype) @ self.weight  # (B, C, H)
         else:
-            answer = self._rolled(((target - last) / scaling.scale).transpose(1, 2), observed.transpose(1, 2))
+            z = ((target - last) / scaling.scale).to(self.weight.dtype)
+            answer = self._rolled(z.transpose(1, 2), observed.transpose(1, 2))
         return last + scaling.scale * answer.transpose(1, 2)
 
     def _rolled(self, z: Tensor, observed: Tensor) -> Tensor:

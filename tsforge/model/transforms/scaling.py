@@ -62,8 +62,8 @@ class WindowScaler(Transform):
     @torch.no_grad()
     def scaling(self, target: Tensor, observed: Tensor) -> Scaling:
         """target, observed (B, L, C) -> Scaling, a constant for gradients."""
-        centre = self.centre.expand(target.shape[0], 1, -1)
-        spread = self.spread.expand_as(centre)
+        centre = self.centre.to(target.dtype).expand(target.shape[0], 1, -1)
+        spread, least = self.spread.to(target.dtype).expand_as(centre), self.least.to(target.dtype)
         if self.kind == "none":
             return Scaling(centre, spread)
         some = any_observed(observed)
@@ -71,11 +71,11 @@ class WindowScaler(Transform):
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
         if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
-        scale = (variance + (FLOOR * self.least).square()).sqrt()
+        scale = (variance + (FLOOR * least).square()).sqrt()
         loc = last if self.kind == "local" else last + mean
         return Scaling(torch.where(some, loc, centre), torch.where(some, scale, spread))
 
