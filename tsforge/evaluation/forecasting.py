@@ -15,6 +15,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
+from tsforge.errors import DataError
 from tsforge.evaluation import conformal
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
@@ -133,6 +134,15 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     with threads(1) if count > 1 else nullcontext():
         each(read, range(1, len(loader)), count)
     panel, series = dataset.panel, windows.series
+    for name, said in forecasts.items():
+        if not np.isfinite(said.point).all():
+            w = int(np.flatnonzero(~np.isfinite(said.point).all(axis=(1, 2)))[0])
+            label = f" of series {panel.label(int(series[w]))}" if panel.ids else ""
+            whose = f" of {name}" if name else ""
+            raise DataError(
+                f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
+                "choose another model, or look at the sizes of its values",
+            )
     return {
         name: Outcome(
             truth=truth, observed=observed, point=k.point,

@@ -66,6 +66,7 @@ def predict(
     features = covariates.encode(panel, model.facts.encodings)
     point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
     dead = panel.ends <= panel.offsets[:-1]
+    _check_finite(panel, np.flatnonzero(~dead), point, ranges)
     point[dead], ranges[dead] = np.nan, np.nan
     return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
 
@@ -80,6 +81,22 @@ def read(model: Model, data: Any, ahead: int) -> Panel:
     panel = build(table.load_like(source, model.facts.columns), extend=ahead)
     magnitude.check(panel)
     return panel
+
+
+def _check_finite(panel: Panel, alive: NDArray[np.int64], point: Floats, ranges: Floats) -> None:
+    """Refuse forecasts of some series that are no numbers, with the series and the sizes of its values."""
+    good = np.isfinite(point[alive]).all(axis=(1, 2)) & np.isfinite(ranges[alive]).all(axis=(1, 2, 3))
+    if good.all():
+        return
+    i = int(alive[~good][0])
+    rows = slice(panel.offsets[i], panel.ends[i])
+    size = float(np.abs(panel.values[rows]).max(initial=0.0))
+    label = f" of series {panel.label(i)}" if panel.ids else ""
+    raise DataError(
+        f"{panel.name}: the forecast{label} is not a number ({np.count_nonzero(~good)} such series of {len(panel)}); "
+        f"its values reach {size:.3g} in size",
+        "fit a model on values of this size, or another model",
+    )
 
 
 def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
