@@ -53,6 +53,13 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     return pd.DataFrame(columns)
 
 
+def _digits(values: Floats) -> Floats:
+    """Single precision as it is; double precision to 12 digits, which no forecast is sure of."""
+    if values.dtype != np.float64:
+        return values
+    return np.char.mod(f"%.{DIGITS}g", values).astype(np.float64)
+
+
 def time_columns(times: pd.Series, schema: Schema) -> dict[str, pd.Series]:
     """Written times as the columns of the table: one, or each of the parts that make them up."""
     return split(times, schema) if schema.time_parts else {schema.time: times}
