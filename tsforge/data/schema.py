@@ -24,9 +24,9 @@ def _columns(value: object) -> object:
     return (value,) if isinstance(value, str) else () if value is None else value
 
 
-def _plain(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+def _plain(names: tuple[str, ...]) -> str | tuple[str, ...]:
     """The name of one column as a text, as settings, runs and models hold it."""
-    return names if len(names) > 1 else names[0] if names else None
+    return names[0] if len(names) == 1 else names
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
