@@ -10,6 +10,8 @@ import pytest
 
 import tsforge
 from tests.helpers.tables import load
+from tsforge.data.schema import DataConfig
+from tsforge.data.survey import survey
 from tsforge.data.table.table import load_like
 from tsforge.data.table.times import format_times
 from tsforge.data.tidy import time_columns
@@ -154,3 +156,35 @@ def test_forecasts_stand_in_the_columns_of_the_parts(kind: str, tmp_path: Path) 
     for _, part in forecast.groupby("shop"):
         assert part[list(parts)].astype(str).to_numpy().tolist() == parts.iloc[N:].astype(str).to_numpy().tolist()
     assert fit is not None
+
+
+@pytest.mark.parametrize("kind", ["year month day hour", "date and time", "year and Q1"])
+def test_a_survey_shows_the_parts(kind: str) -> None:
+    """The composed column is ours: a survey shows the table's own, each part as the time; with a wrong part too."""
+    parts, _ = columns(kind)
+    facts = survey(parts.assign(y=range(len(parts))), DataConfig(time=tuple(parts)))
+    assert facts["time"] == list(parts)
+    assert [(c["name"], c["role"]) for c in facts["columns"]] == [*((p, "time") for p in parts), ("y", "target")]
+    assert facts["problem"] is None
+    wrong = parts.astype(str)
+    wrong.iloc[3, 0] = "3000-99"
+    facts = survey(wrong.assign(y=range(len(parts))), DataConfig(time=tuple(parts)))
+    assert "row 4" in facts["problem"]
+    assert [c["role"] for c in facts["columns"]] == [*["time"] * len(list(parts)), "target"]
+
+
+@pytest.mark.parametrize("kind", ["year month day hour", "24:00", "another order"])
+def test_explanations_and_answers_have_the_parts(kind: str, tmp_path: Path) -> None:
+    """Every table that a model gives has the columns of its own table, the explanation with those of the past too."""
+    parts, _ = columns(kind)
+    frame = parts.iloc[:N].assign(y=np.sin(np.arange(float(N))))
+    settings = {
+        "model.kind": "transformer", "model.width": 8, "model.backbone.heads": 2, "train.max_steps": 2,
+        "data.horizon": 2, "data.context": 6, "data.season": 2, "data.time": list(parts), "data.target": "y",
+    }  # fmt: skip
+    tsforge.fit(tsforge.build(settings), frame, out=tmp_path / "m")
+    explained = tsforge.explain(tmp_path / "m", frame).frame
+    assert {*parts, *(f"past_{name}" for name in parts)} <= set(explained)
+    ahead, last = (explained[[before + name for name in parts]].astype(str) for before in ("", "past_"))
+    assert ahead.iloc[-1].tolist() == parts.iloc[N + 1].astype(str).tolist()
+    assert last.iloc[-1].tolist() == parts.iloc[N - 1].astype(str).tolist()
