@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from tsforge.config import Config
 from tsforge.data.time.calendar import Frequency
@@ -21,7 +21,12 @@ def _names(value: object) -> object:
 
 def _columns(value: object) -> object:
     """Names of columns as a tuple, each whole: a comma may be part of one. `roles.resolve` cuts what is no column."""
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else () if value is None else value
+
+
+def _plain(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """The name of one column as a text, as settings, runs and models hold it."""
+    return names if len(names) > 1 else names[0] if names else None
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -37,7 +42,7 @@ class DataConfig(Config):
 
     path: str | None = None
     rows: AtLeastOne | None = None  # only the first steps of each series
-    time: Columns = ()  # several are the parts of one time: year, month, day, hour
+    time: Annotated[Columns, PlainSerializer(_plain)] = ()  # several are the parts of one time: year, month, day, hour
     time_format: str | None = None  # how text times are written, as %d/%m/%Y %H:%M
     dayfirst: bool | None = None  # whether 01/02/2024 is the first of February
     id: Columns = ()

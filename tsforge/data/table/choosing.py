@@ -95,7 +95,7 @@ def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:
     others = [r.format for r in comparable if r.kind == "datetime" and not np.array_equal(r.stamps, stamps)]
     chosen = readings[best]
     if others and chosen.format and chosen.kind == "datetime":
-        written, other = (str(f).removesuffix(":int") for f in (chosen.format, others[0]))
+        written, other = (str(f).removesuffix(":int").removesuffix(":float") for f in (chosen.format, others[0]))
         log.warning(
             "column '%s' is read as %s; it could also be %s: data.time_format=%s",
             name, written, other, shlex.quote(other), extra={"choices": [_setting(written, other)]},
@@ -144,6 +144,8 @@ def read(text: pd.Series, dayfirst: bool | None, *, weak: bool = True) -> list[t
     """Texts by each format that fits some of them, the likelier first. weak: as in `formats.candidates`."""
     some = text if len(text) <= _MANY else text.iloc[:: len(text) // _SOME]
     forms = _forms(some, weak=weak)
+    if some.str.contains(r"(?i)\bsept\b", regex=True).any():  # beside Aug and Oct
+        forms = [f.replace("%b", "%4b") for f in forms]
     if dayfirst is not None:
         forms = [f for f in forms if formats.day_first(f) in (None, dayfirst)]
     readings = [read_as(some, f) for f in forms]
@@ -182,7 +184,9 @@ def packed(text: pd.Series) -> list[Reading]:
 
 
 def periods(text: pd.Series) -> list[Reading]:
-    """Numbers with a point as periods: 2019.01 to 2019.12, never 2019.1, which may be January or October."""
+    """Numbers with a point as periods, all with as many digits behind it: 2019.01 to 2019.12, 2019.1 to 2019.4."""
+    if text.str.fullmatch(r"(1[89]|2[01])\d\d\.[1-4]").all() and (text.str[:4] != text.iloc[0][:4]).any():
+        return _whole(text, ("%Y.%q",))
     if text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{2,3}").all():
         return _whole(text, ("%Y.%m", "%G.%V", "%Y.%j"))
     return _whole(text, ("%m.%Y", "%V.%G")) if text.str.fullmatch(r"\d\d\.(1[89]|2[01])\d\d").all() else []
@@ -201,15 +205,17 @@ def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
     return readings
 
 
-def nearly_packed(text: pd.Series) -> tuple[int, str] | None:
-    """The one of a few whole numbers that is no period though nearly all are, and the format of the others."""
+def nearly_packed(text: pd.Series) -> tuple[int, Reading] | None:
+    """The one of some whole numbers that is no period though nearly all are, and the reading of the others."""
     if len(text) < 3 or not text.str.fullmatch(_PERIOD).mean() > 0.8:
         return None
-    best: tuple[int, str] | None = None
-    most = int(0.8 * len(text))
+    best: tuple[int, Reading] | None = None
+    most = 0.75 * len(text) - 1
     for written in formats.PACKED:
         fits = text.str.fullmatch(formats.pattern(written))
-        bad = np.flatnonzero(read_as(text, written)[0].isna() | ~fits)
+        dates = read_as(text, written)[0]
+        bad = np.flatnonzero(dates.isna() | ~fits)
         if len(bad) and len(text) - len(bad) > most:
-            most, best = len(text) - len(bad), (int(bad[0]), written)
+            stamps = microseconds(dates[dates.notna() & fits])
+            most, best = len(text) - len(bad), (int(bad[0]), Reading(stamps, "datetime", written))
     return best

@@ -24,7 +24,7 @@ _FARTHEST = 2**62  # of a counter: differences of two must not overflow
 def counted(schema: Schema) -> bool:
     """True where the times are written as plain numbers."""
     written = schema.time_format or ""
-    return schema.time_kind != "datetime" or written.endswith(":int") or written.startswith("epoch:")
+    return schema.time_kind != "datetime" or written.endswith((":int", ":float")) or written.startswith("epoch:")
 
 
 def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
@@ -34,7 +34,9 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
     if fitted is not None and not counted(fitted):
         fitted = None  # the kinds differ, which the caller says
     if not whole.all():
-        packed = choosing.periods(text) if fitted is None and cells.frame.text else []
+        if fitted is not None and (fitted.time_format or "").endswith(":float"):
+            return _as_fitted(cells, _filled(text), np.zeros(0, dtype=np.int64), str(fitted.time_format))
+        packed = _pointed(cells, text) if fitted is None else []
         decimals = _decimals(cells)
         float_reading = Reading(decimals, "float", "float")
         best = choosing.fullest(cells.name, [*packed, float_reading], config)
@@ -50,14 +52,30 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
     readings = [] if config.time_format is None else [_as_asked(cells, text, config.time_format)]
     readings = readings or [*choosing.packed(text), *_epochs(values), Reading(values, "integer", None)]
     best = choosing.fullest(cells.name, readings, config)
-    if not (best.format or "").endswith(":int"):
-        doubtful = choosing.nearly_packed(text)
-        if doubtful is not None and choosing.fill(best, config.freq) <= 0.5:
-            i, written = doubtful
-            cells.refuse(i, f"the other rows read as {written}, as {text.iloc[0 if i else -1]}; fix the value")
+    full = choosing.fill(best, config.freq)
+    doubtful = choosing.nearly_packed(text) if full < 0.9 else None
+    if doubtful is not None and full < 0.9 * choosing.fill(doubtful[1], config.freq):
+        i, others = doubtful
+        cells.refuse(i, f"the other rows read as {others.format}, as {text.iloc[0 if i else -1]}; fix the value")
     if best.format and best.format.startswith("epoch"):
         log.info("column '%s' is read as %s since 1970", cells.name, best.format.removeprefix("epoch:"))
     return Times(best.stamps[cells.where], best.kind, best.format)
+
+
+def _pointed(cells: TimeCells, text: pd.Series) -> list[Reading]:
+    """Numbers with a point as periods; of numbers that lost their last zeros, 2019.1 is October beside 2019.11."""
+    if not text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{1,3}").all():
+        return choosing.periods(text) if cells.frame.text else []
+    filled = _filled(text)
+    if cells.frame.text and filled.equals(text):
+        return choosing.periods(text)
+    return [r._replace(format=f"{r.format}:float") for r in choosing.periods(filled) if r.format != "%Y.%j"]
+
+
+def _filled(text: pd.Series) -> pd.Series:
+    """Numbers with as many digits behind the point as the longest has."""
+    parts = text.str.extract(r"^([^.]*)\.?(\d*)$")
+    return parts[0] + "." + parts[1].str.ljust(int(parts[1].str.len().max()), "0")
 
 
 def _integers(cells: TimeCells, text: pd.Series) -> NDArray[np.int64]:
@@ -100,7 +118,7 @@ def _as_fitted(cells: TimeCells, text: pd.Series, values: NDArray[np.int64], wri
         unit = written.removeprefix("epoch:")
         stamps = values // 1_000 if unit == "ns" else values * TICKS[unit]
         return Times(stamps[cells.where], "datetime", written)
-    reading = _as_asked(cells, text, written.removesuffix(":int"))
+    reading = _as_asked(cells, text, written.removesuffix(":int").removesuffix(":float"))
     return Times(reading.stamps[cells.where], "datetime", written)
 
 

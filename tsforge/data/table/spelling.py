@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import numpy as np
@@ -94,7 +95,9 @@ def _month(part: dict[str, pd.Series], number: dict[str, Ints], zeros: Ints) -> 
     for letter in ("b", "B"):
         if letter in part:
             names = {name[:3] if letter == "b" else name: i + 1 for i, name in enumerate(_MONTHS)}
-            return np.array(part[letter].str.lower().map(names).fillna(0), dtype=np.int64)
+            words = part[letter].str.lower()
+            words = words.where(words != "sept", "sep") if letter == "b" else words
+            return np.array(words.map(names).fillna(0), dtype=np.int64)
     return number.get("m", zeros + 1)
 
 
@@ -118,12 +121,18 @@ def _week(first: NDArray[np.datetime64], week: Ints, day: Ints) -> tuple[Ints, N
 
 def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
     """A format with the zeros and the capitals of the texts that it read, where these come back exactly."""
-    fields = text.str.extract(f"^{formats.pattern(written).pattern}$")
+    spaced = text.str.contains("  ", regex=False).any()  # before single digits, as databases write them
+    single = text.str.replace(r" +", " ", regex=True) if spaced else text
+    fields = single.str.extract(f"^{formats.pattern(written).pattern}$")
     if fields.isna().any(axis=None):
         return written
     exact = formats.spelled(written, {str(letter): list(fields[letter].unique()) for letter in fields})
     sample = slice(None) if len(text) < 50_000 else slice(None, None, len(text) // 10_000)
-    return exact if write(dates[sample], exact).equals(text[sample]) else written
+    tries = [exact]
+    if spaced:
+        tries.append(re.sub("%-?d", "%_d", exact))
+        tries.append(re.sub("%-?([HI])", r"%_\1", tries[1]))
+    return next((form for form in tries if write(dates[sample], form).equals(text[sample])), written)
 
 
 # --- to text ------------------------------------------------------------------------------------------------
@@ -133,6 +142,8 @@ def write(column: pd.Series, form: str) -> pd.Series:
     """Dates as texts of a format, or as the numbers that it writes."""
     if form.endswith(":int"):
         return pd.Series(write(column, form.removesuffix(":int")).astype(np.int64))
+    if form.endswith(":float"):
+        return pd.Series(write(column, form.removesuffix(":float")).astype(np.float64))
     if form.endswith(("Z", "UTC", "GMT")) and column.dt.tz is not None:
         column = column.dt.tz_convert("UTC")
     day = column
@@ -174,7 +185,11 @@ def _piece(column: pd.Series, day: pd.Series, token: formats.Token) -> pd.Series
     else:
         piece = day.dt.strftime("%" + letter)
         if flag == "-":
-            piece = piece.str.replace(r"^0(?=\d)", "", regex=True)
+            piece = piece.str.replace(r"^0+(?=\d)", "", regex=True)
+        elif flag == "_":
+            piece = piece.str.replace(r"^0", " ", regex=True)
+        elif flag == "4":
+            piece = piece.str.replace("Sep", "Sept", regex=False)
         elif flag in ("^", "~"):
             piece = piece.str.upper() if flag == "^" else piece.str.lower()
     return pd.Series(piece)

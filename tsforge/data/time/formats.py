@@ -2,7 +2,8 @@
 
 %q quarter, %h half-year, %1f to %9f that many digits of a second, %:z an offset with a colon, %#z one that leaves out
 minutes that are zero; %-m %-d %-H %-I %-V without a leading zero; %^b %^B %^p in capitals, %~b %~B %~p in small
-letters; %24H an hour of 1 to 24, where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
+letters; %_d %_I with a space for that zero; %4b with Sept; %24H and %-24H an hour of 1 to 24,
+where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _FIELDS = {
     "f": r"\d{1,9}",
 }  # fmt: skip
 _TWO_DIGITS = ("m", "d", "H", "I", "V")
-_TOKEN = re.compile(r"%(\d{4}|24|[1-9]|[-^~:#])?([A-Za-z])")
+_TOKEN = re.compile(r"%(\d{4}|24|[1-9]|[-^~:#_])?([A-Za-z])")
 _CLOCKS = (
     re.compile(r"(?P<j>T| - |[ _:-])(?P<H>\d\d?):(?P<M>\d\d)(?P<S>:\d\d)?(?P<f>[.,]\d{1,9})?(?P<p> ?[AaPp][Mm])?$"),
     re.compile(r"(?P<j>[T ])(?P<H>\d\d?)(?P<p> ?[AaPp][Mm])?$"),
@@ -89,6 +90,10 @@ def pattern(written: str) -> re.Pattern[str]:
             t is not None and t.letter and t.letter not in "bBp" for t in (before, after)
         ):
             field = r"\d\d"  # with a number beside it
+        elif token.letter == "b" and token.flag == "4":
+            field = "[A-Za-z]{3,4}"
+        elif token.letter in "MSj" and token.flag == "-":
+            field = r"\d{1,3}" if token.letter == "j" else r"\d\d?"
         pieces.append(f"(?P<{token.letter}>{field})" if field else re.escape(token.text))
     return re.compile("".join(pieces))
 
@@ -143,7 +148,9 @@ def plain(written: str) -> str | None:
     """A format as strptime takes it; None where it has words of its own that strptime lacks."""
     parts = tokens(written)
     if any(
-        t.letter in "qhGVyj" or t.flag == "24" or (t.letter == "f" and (t.flag or "6") > "6") for t in parts if t.letter
+        t.letter in "qhGVyj" or t.flag in ("24", "-24", "4") or (t.letter == "f" and (t.flag or "6") > "6")
+        for t in parts
+        if t.letter
     ):
         return None
     return "".join(f"%{t.letter}" if t.letter else t.text for t in parts)
@@ -165,7 +172,7 @@ def spelled(written: str, fields: dict[str, list[str]]) -> str:
         elif token.letter in ("b", "B", "p"):
             upper = all(text.isupper() for text in fields[token.letter])
             lower = all(text.islower() for text in fields[token.letter])
-            flag = ("~" if lower else "") if token.letter == "p" or not upper else "^"
+            flag = "4" if flag == "4" else ("~" if lower else "") if token.letter == "p" or not upper else "^"
         parts.append(f"%{flag}{token.letter}" if token.letter else token.text)
     return "".join(parts)
 
