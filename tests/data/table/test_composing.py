@@ -54,6 +54,12 @@ def columns(kind: str) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
         "year and week": ({"year": grid("W-MON").isocalendar().year.to_numpy(),
                            "week": grid("W-MON").isocalendar().week.to_numpy()}, grid("W-MON")),
         "day of the year": ({"year": days.year, "doy": days.dayofyear}, days),
+        "two-digit years": ({"year": days.strftime("%y"), "month": days.month, "day": days.day}, days),
+        "halves": ({"year": grid("6MS").year, "half": (grid("6MS").month + 5) // 6},
+                   pd.date_range("2024-01-01", periods=N + 3, freq="6MS")),
+        "week and weekday": ({"year": days.isocalendar().year.to_numpy(), "week": days.isocalendar().week.to_numpy(),
+                              "weekday": days.dayofweek + 1}, days),
+        "midnights and hours": ({"date": hours.strftime("%Y-%m-%d 00:00:00"), "hour": hours.hour}, hours),
         "minutes": ({"date": grid("15min").strftime("%Y-%m-%d"), "hour": grid("15min").hour,
                      "minute": grid("15min").minute}, grid("15min")),
     }  # fmt: skip
@@ -65,7 +71,8 @@ KINDS = (
     "year month day hour", "padded", "hours 1 to 24", "dates and hours 1 to 24", "24:00", "date and hour",
     "german date and hour 1 to 24", "packed date and hour", "date and hundreds", "date and time", "date and AM",
     "names that say nothing", "another order", "whole names", "year and month", "year and quarter", "year and Q1",
-    "year and week", "day of the year", "minutes",
+    "year and week", "day of the year", "minutes", "two-digit years", "halves", "week and weekday",
+    "midnights and hours",
 )  # fmt: skip
 
 
