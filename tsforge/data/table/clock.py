@@ -24,7 +24,7 @@ def on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     """
     schema, stamps = rows.schema, rows.stamps
     if schema.timezone is None:
-        return rows
+        return _of_days(rows, fitted)
     wall_grid = calendar.counts_days(stamps, rows.new_series)
     if fitted is not None:
         wall_grid = fitted.resampling.wall_grid if fitted.resampling else fitted.wall_grid
@@ -36,6 +36,18 @@ def on_clock(rows: Rows, fitted: Schema | None) -> Rows:
     again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
     schema = schema.model_copy(update={"wall_grid": wall_grid, "ending": ending})
     return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
+
+
+def _of_days(rows: Rows, fitted: Schema | None) -> Rows:
+    """Rows without a zone: where days end at 24:00, at the begins of the steps that the times end, as the last of a day
+    is a step of that day.
+    """
+    ending = _usual_step(rows) if "%24H" in (rows.schema.time_format or "") else 0
+    ending = ending if fitted is None else fitted.ending
+    if not ending:
+        return rows
+    schema = rows.schema.model_copy(update={"ending": ending})
+    return replace(rows, stamps=rows.stamps - ending, schema=schema)
 
 
 def _localised(rows: Rows, fitted: Schema | None) -> tuple[NDArray[np.int64], int]:
