@@ -38,6 +38,8 @@ SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions hav
     "duplicates", "resample", "aggregate", "resampling", "snap", "time_format", "dayfirst", "category", "decimal",
     "dense", "phases", "time_parts", "ending",
 )  # fmt: skip
+# Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them.
+OTHERWISE = {"single.csv": ("drift", "linear")}
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -119,12 +121,16 @@ def test_a_fit_learns_what_it_learned_then(name: str) -> None:
     )
     pictures = {"forecast.png", "loss.png"} if (before / "history.csv").exists() else {"forecast.png"}
     assert {path.name for path in Path("again").iterdir()} - pictures == {path.name for path in before.iterdir()}
-    _agree_scores(fitted.scores, json.loads((before / "scores.json").read_text()), exact=True)
+    others = OTHERWISE.get(MADE["FITS"][name]["table"], ())
+    scores = json.loads((before / "scores.json").read_text())
+    kept = [{model: values for model, values in s.items() if model not in others} for s in (fitted.scores, scores)]
+    _agree_scores(*kept, exact=True)
     for file in ("weights.safetensors", "baselines.safetensors"):
         weights, known = load_file(Path("again", file)), load_file(before / file)
         assert {key: value.shape for key, value in weights.items()} == {key: v.shape for key, v in known.items()}
-        assert not SAME or all(torch.equal(weights[key], known[key]) for key in known), file
-    if SAME:
+        same = [key for key in known if name not in others and key.split(".")[0] not in others]
+        assert not SAME or all(torch.equal(weights[key], known[key]) for key in same), file
+    if SAME and name not in others:
         assert Path("again", "calibration.json").read_text() == (before / "calibration.json").read_text()
 
 

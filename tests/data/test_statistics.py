@@ -80,6 +80,31 @@ def test_no_season_in_a_trend_or_in_noise(freq: str | None) -> None:
         assert season(wave(7, 400, freq).assign(y=y), time="ds", target="y") == 1
 
 
+def closed(hours: bool, open_: tuple[int, ...], shape: str, noise: float) -> pd.DataFrame:
+    """A pattern of each open day of the week, or hour of the day; the others have no rows."""
+    times = pd.date_range("2023-01-01", periods=24 * 30 if hours else 210, freq="h" if hours else "D")
+    part = times.hour if hours else times.dayofweek
+    place = {day: k for k, day in enumerate(open_)}
+    y = np.array([{"ramp": 10.0 * place.get(p, 0), "line": t}[shape] for t, p in enumerate(part)])
+    y = y + noise * np.random.default_rng(0).normal(size=len(y))
+    return pd.DataFrame({"ds": times, "y": y})[np.isin(part, open_)]
+
+
+@pytest.mark.parametrize(("hours", "open_", "season_"), [
+    (False, (0, 1, 2, 3, 4, 5), 7), (False, (6, 0, 1, 2, 3), 7), (True, tuple(range(9, 18)), 24),
+])  # fmt: skip
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_season_over_closed_days(hours: bool, open_: tuple[int, ...], season_: int, noise: float) -> None:
+    """A ramp of the week whose fall lies in the days without rows: all other steps are alike."""
+    assert season(closed(hours, open_, "ramp", noise), target="y") == season_
+
+
+@pytest.mark.parametrize("open_", [(0, 1, 2, 3, 4, 5), (6, 0, 1, 2, 3), (0, 1, 3, 5, 6)])
+def test_no_season_in_a_line_with_closed_days(open_: tuple[int, ...]) -> None:
+    """Days without rows that are themselves taken for a pattern."""
+    assert season(closed(False, open_, "line", 0.0), target="y") == 1
+
+
 def test_season_of_the_shortest_series() -> None:
     """Two seasons and no more leave no step to look at beyond them: no reason to fail."""
     for n in range(1, 12):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import tsforge
 from tsforge.errors import ModelError
@@ -48,6 +49,21 @@ def test_weights_that_are_a_pickle_are_refused_and_not_run(model: Path, tmp_path
     with pytest.raises(ModelError):
         directory.load(model)
     assert not flag.exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_neither_saved_nor_loaded(model: Path, value: float) -> None:
+    """A folder that forecasts NaN with exit code 0."""
+    before = (model / "weights.safetensors").read_bytes()
+    loaded = directory.load(model)
+    next(loaded.network.parameters()).data.view(-1)[0] = value
+    with pytest.raises(ModelError, match="not all numbers"):
+        directory.save(loaded, model, lambda _: None)
+    assert (model / "weights.safetensors").read_bytes() == before
+    save_file(dict(loaded.network.state_dict()), model / "weights.safetensors")
+    resign(model, "weights.safetensors")
+    with pytest.raises(ModelError, match="not all numbers"):
+        directory.load(model)
 
 
 def test_settings_cannot_name_code(model: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tsforge.backtesting.forecasts import Forecasts, forecast, joined
 from tsforge.data import dataset as datasets
-from tsforge.data import split, statistics
+from tsforge.data import magnitude, split, statistics
 from tsforge.data.catalog import find
 from tsforge.data.dataset import Dataset, Sizes
 from tsforge.data.loader import pick_device
@@ -189,6 +189,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
         raise ModelError("the training data is not at hand", "name the table: backtest MODEL DATA")
     read_table = table.load_like(find(source) if isinstance(source, str) else source, model.facts.columns)
     panel = build(read_table if asked.rows is None else table.head(read_table, asked.rows))
+    magnitude.check(panel)
     H, L = shape.horizon, shape.context
     stride = config.stride or (H if config.windows else 1)
     seen = _seen(model, panel)

@@ -78,7 +78,8 @@ def _fit_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tu
 def _fit_number(name: str, values: Floats) -> Encoding:
     seen = values[~np.isnan(values)].astype(np.float64)
     std = float(seen.std()) if len(seen) else 0.0
-    varies = std > 1e-6 * float(np.abs(seen).max(initial=0.0))  # more than what rounding leaves of a constant
+    rounding = 1e-6 if values.dtype == np.float32 else 1e-14
+    varies = std > rounding * float(np.abs(seen).max(initial=0.0))  # more than what rounding leaves of a constant
     return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if varies else 1.0)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tsforge.data import covariates, split, statistics
+from tsforge.data import covariates, magnitude, split, statistics
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
@@ -109,6 +109,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
     panel = build(table.load(source, config))
+    magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
     return config.model_copy(update={"path": path}), panel
 

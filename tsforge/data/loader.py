@@ -19,14 +19,16 @@ class WindowSource:
     """Holds a panel with its features as one tensor and gathers any windows from it.
 
     Every series is preceded by `context` empty rows, so that short ones need no special case: those rows
-    read as not observed.
+    read as not observed. Targets come in the precision that the panel has them in, all else in single precision.
     """
 
     def __init__(self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu") -> None:
         self.shape = shape
         context, horizon = shape.context, shape.horizon
-        rows = np.concatenate([panel.values, panel.observed, features.past, features.known], axis=1, dtype=np.float32)
-        laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=np.float32)
+        rows = np.concatenate(
+            [panel.values, panel.observed, features.past, features.known], axis=1, dtype=panel.values.dtype
+        )
+        laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=rows.dtype)
         laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
         self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
         self._static = torch.from_numpy(features.static).to(self._rows.device)
@@ -52,7 +54,7 @@ class WindowSource:
         target, observed = block[..., :C], block[..., C : 2 * C] > 0.5
         static = self._static.index_select(0, series).to(self.device)
         ordinal = (starts + self._shift.index_select(0, series)).to(self.device)
-        past, known = block[:, :L, 2 * C : 2 * C + P], block[..., 2 * C + P :]
+        past, known = block[:, :L, 2 * C : 2 * C + P].float(), block[..., 2 * C + P :].float()
         context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal)
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data import precision
 from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
 from tsforge.errors import listing
@@ -18,17 +19,17 @@ from tsforge.errors import listing
 log = logging.getLogger("tsforge")
 
 MOST_NAMED = 3  # series in a warning
-LEAST_STEPS = 50  # of float32 in one deviation of a series, to be worth fitting
+LEAST_STEPS = 50  # of double precision in one deviation of a series, to be worth fitting
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Panel:
     """n series, T grid rows in all; series i has the rows offsets[i] up to offsets[i+1].
 
-    values (T, C) 0 where not observed; observed (T, C).
+    values (T, C) 0 where not observed, in double precision where single would lose digits; observed (T, C).
     past (T, P), future (T, K), static (n, F): covariates as read (numbers or codes), NaN where missing.
     first (n,): grid ordinal of each series' first row.
     ends (n,): the row after the last observed target; rows from there on hold only what is known in advance.
@@ -132,7 +133,8 @@ def build(table: Table, extend: int = 0) -> Panel:
     rows = offsets[table.series] + table.ordinal - first[table.series]
 
     total = int(offsets[-1])
-    values = np.zeros((total, len(schema.target)), dtype=np.float32)
+    exact = precision.of_targets(table.target, table.series)
+    values = np.zeros((total, len(schema.target)), dtype=exact)
     observed = np.zeros(values.shape, dtype=np.bool_)
     values[rows] = np.nan_to_num(table.target, nan=0.0)
     observed[rows] = ~np.isnan(table.target)
@@ -147,7 +149,8 @@ def build(table: Table, extend: int = 0) -> Panel:
     _report(panel)
     _report_ends(panel, table)
     _report_tail(table, first, last_seen)
-    _report_precision(table)
+    if exact == np.float64:
+        _report_precision(table)
     return panel
 
 
@@ -173,9 +176,9 @@ def _without_empty(table: Table) -> Table:
 
 def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
     """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
-    out = np.full((total, len(group)), np.nan, dtype=np.float32)
-    for j, covariate in enumerate(group):
-        values = table.covariates[covariate.name].values
+    columns = [table.covariates[covariate.name].values for covariate in group]
+    out = np.full((total, len(group)), np.nan, dtype=precision.of_covariates(columns))
+    for j, values in enumerate(columns):
         have = np.flatnonzero(~np.isnan(values))[::-1]  # reversed: the first one is written last
         out[rows[have], j] = values[have]
     return out
@@ -234,7 +237,7 @@ def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
 
 
 def _report_precision(table: Table) -> None:
-    """Warn where values are too large beside their changes for float32 to tell them apart."""
+    """Warn where values are too large beside their changes to tell them apart, even in double precision."""
     starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
     counts = np.diff(np.r_[starts, len(table.series)])
     for c, name in enumerate(table.schema.target):
@@ -247,7 +250,7 @@ def _report_precision(table: Table) -> None:
         off = np.where(seen, off - np.repeat(mean, counts), 0.0)
         deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
         largest = np.fmax(np.abs(low), np.abs(high))
-        step = np.spacing(np.nan_to_num(largest).astype(np.float32)).astype(np.float64)
+        step = np.spacing(np.nan_to_num(largest))
         coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
         if len(coarse):
             i = int(coarse[0])

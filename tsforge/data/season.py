@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -21,12 +22,38 @@ _LONGEST = 400  # steps of the longest season looked for where there is no calen
 def detect_season(panel: Panel, stops: Ints) -> int:
     """Steps of one season, 1 where there is none.
 
+    Where nothing is found and steps are missing, as on closed days, they are bridged by straight lines: what a week
+    falls by over a Sunday is part of its pattern.
+    stops: (n,) rows up to which each series may be looked at (the end of its training part).
+    """
+    season = _detect(panel, stops)
+    holes = panel.between(np.minimum(stops, panel.ends))[:, None] & ~panel.observed
+    return _detect(_bridged(panel, stops), stops) if season == 1 and holes.any() else season
+
+
+def _bridged(panel: Panel, stops: Ints) -> Panel:
+    """A panel whose steps between two observed ones of a series, before its stop, lie on the line between them."""
+    series, rows = panel.row_series(), np.arange(len(panel.values))
+    values, observed = panel.values.astype(np.float64), panel.observed & panel.between(stops)[:, None]
+    whole = observed.copy()
+    for c in range(values.shape[1]):
+        seen = np.flatnonzero(observed[:, c])
+        if not len(seen):
+            continue
+        after = np.searchsorted(seen, rows)
+        before, after = seen[np.maximum(after - 1, 0)], seen[np.minimum(after, len(seen) - 1)]
+        whole[:, c] |= (before < rows) & (rows < after) & (series[before] == series[after])
+        values[:, c] = np.where(whole[:, c], np.interp(rows, seen, values[seen, c]), 0.0)
+    return replace(panel, values=values.astype(panel.values.dtype), observed=whole)
+
+
+def _detect(panel: Panel, stops: Ints) -> int:
+    """The season in differences of what was observed.
+
     A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
     wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error.
     A random walk does not: its differences m apart share no step. Of those that repeat about as well as the best,
     the shortest.
-
-    stops: (n,) rows up to which each series may be looked at (the end of its training part).
     """
     frequency = panel.schema.frequency
     longest = int((stops - panel.offsets[:-1]).max(initial=0))
@@ -108,8 +135,9 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
     mean = series_sums(np.where(seen, change, 0.0), series, n) / count
     change = np.where(seen, change - mean[series], 0.0)
     size = np.sqrt(series_sums(change**2, series, n) / count)
-    # What float32 rounds off a straight line repeats too.
-    rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * 1e-6
+    # What rounding takes off a straight line repeats too.
+    exact = 1e-6 if panel.values.dtype == np.float32 else 1e-14
+    rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * exact
     change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
     return _Differences(change, seen, series, span)
 

@@ -18,6 +18,7 @@ from tsforge.runtime import files
 Floats = NDArray[np.floating]
 
 ENDINGS = (".csv", ".parquet")
+DIGITS = 12  # of a forecast that is computed in double precision
 
 
 def quantile_name(level: float) -> str:
@@ -43,13 +44,20 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     columns |= time_columns(times.repeat(C).reset_index(drop=True), schema)
     if C > 1:
         columns["target"] = np.tile(np.array(schema.target, dtype=object), n * H)
-    columns["forecast"] = point.reshape(-1)
+    columns["forecast"] = _digits(point.reshape(-1))
     for q, level in enumerate(levels):
-        columns[quantile_name(level)] = quantiles[..., q].reshape(-1)
+        columns[quantile_name(level)] = _digits(quantiles[..., q].reshape(-1))
     clash = [c for c in ("forecast", "target") if c in (*schema.id, *schema.time_columns) and c in columns]
     if clash:
         raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
     return pd.DataFrame(columns)
+
+
+def _digits(values: Floats) -> Floats:
+    """Single precision as it is; double precision to 12 digits, which no forecast is sure of."""
+    if values.dtype != np.float64:
+        return values
+    return np.char.mod(f"%.{DIGITS}g", values).astype(np.float64)
 
 
 def time_columns(times: pd.Series, schema: Schema) -> dict[str, pd.Series]:

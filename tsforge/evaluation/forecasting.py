@@ -15,6 +15,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
+from tsforge.errors import DataError
 from tsforge.evaluation import conformal
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
@@ -112,8 +113,9 @@ def outcomes(readers: dict[str, Reader], dataset: Dataset, windows: Windows) -> 
 
 def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, windows: Windows) -> dict[str, Outcome]:
     W, H, C = len(windows), source.shape.horizon, source.shape.targets
-    truth, observed = np.empty((W, H, C), dtype=np.float32), np.empty((W, H, C), dtype=np.bool_)
-    forecasts = {name: _Forecasts(W, H, C) for name in networks}
+    exact = dataset.panel.values.dtype
+    truth, observed = np.empty((W, H, C), dtype=exact), np.empty((W, H, C), dtype=np.bool_)
+    forecasts = {name: _Forecasts((W, H, C), exact) for name in networks}
     loader = WindowLoader(source, windows, size := batch_size(source))
 
     def read(i: int) -> None:
@@ -132,6 +134,15 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     with threads(1) if count > 1 else nullcontext():
         each(read, range(1, len(loader)), count)
     panel, series = dataset.panel, windows.series
+    for name, said in forecasts.items():
+        if not np.isfinite(said.point).all():
+            w = int(np.flatnonzero(~np.isfinite(said.point).all(axis=(1, 2)))[0])
+            label = f" of series {panel.label(int(series[w]))}" if panel.ids else ""
+            whose = f" of {name}" if name else ""
+            raise DataError(
+                f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
+                "choose another model, or look at the sizes of its values",
+            )
     return {
         name: Outcome(
             truth=truth, observed=observed, point=k.point,
@@ -153,13 +164,17 @@ def batch_size(source: WindowSource) -> int:
 
 
 class _Forecasts:
-    """What one network says of all windows, with quantiles in normalised units, level by level."""
+    """What one network says of all windows, with quantiles in normalised units, level by level.
 
-    def __init__(self, W: int, H: int, C: int) -> None:
+    exact: the precision of what is in data units.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], exact: np.dtype[np.floating]) -> None:
+        W, H, C = shape
         self.levels: tuple[float, ...] = ()
-        self.point = np.empty((W, H, C), dtype=np.float32)
+        self.point = np.empty((W, H, C), dtype=exact)
         self.centre = self.point
-        self.spread = np.empty((W, C), dtype=np.float32)
+        self.spread = np.empty((W, C), dtype=exact)
         self.offset = np.empty((0, 1, H, C), dtype=np.float32)
 
     def put(self, here: slice, forecast: Forecast) -> None:
@@ -167,7 +182,7 @@ class _Forecasts:
         if not self.levels and forecast.levels:
             W, H, C = self.point.shape
             self.levels = forecast.levels
-            self.centre = np.empty((W, *loc.shape[1:]), dtype=np.float32)
+            self.centre = np.empty((W, *loc.shape[1:]), dtype=self.point.dtype)
             self.offset = np.empty((len(self.levels), W if offset.ndim == 4 else 1, H, C), dtype=np.float32)
         self.point[here] = forecast.point.cpu().numpy()
         self.spread[here] = scale[:, 0]
@@ -182,8 +197,8 @@ def standardise(outcomes: dict[str, Outcome], moments: Moments) -> dict[str, Out
     As the long-horizon literature scores: z-scores of the training part, with the deviation of the population.
     """
     first = next(iter(outcomes.values()))
-    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[first.series].astype(np.float32)
-    mean = np.nan_to_num(moments.mean)[first.series].astype(np.float32)
+    deviation = np.where(moments.deviation > 0, moments.deviation, 1.0)[first.series].astype(first.truth.dtype)
+    mean = np.nan_to_num(moments.mean)[first.series].astype(first.truth.dtype)
     truths = {id(o.truth): o.truth for o in outcomes.values()}  # mostly one that all share
     truths = {key: scaled(truth, mean, deviation) for key, truth in truths.items()}
     return {

@@ -95,7 +95,7 @@ class Distribution:
         """Normalised quantiles (..., W or 1, H, C) in data units, (..., W, H, C); unit (W, H, C): the spread."""
         values = normalised * unit
         values += self.centre
-        return values.astype(np.float32, copy=False)
+        return values.astype(self.centre.dtype, copy=False)
 
     def ordered(self) -> Floats:
         """In normalised units, (Q, W, H, C); (Q, 1, H, C) where all windows have the same."""

@@ -41,6 +41,11 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
     Raises ModelError when `folder` holds something that is no model, or cannot be written.
     """
     check_target(folder)
+    for name, tensor in _state(model.network).items():
+        if not tensor.isfinite().all():
+            raise ModelError(
+                f"{folder}: not saved: the weights '{name}' are not all numbers", "look at the data's size"
+            )
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         (draft / "weights.safetensors").write_bytes(to_bytes(_state(model.network)))
@@ -84,7 +89,12 @@ def load(folder: str | Path) -> Model:
         experiment = parse(Experiment, manifest.read_json(folder / "experiment.json"), "experiment.json")
         facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
         network = experiment.network(facts.window_shape)
-        network.load_state_dict(load_file(folder / "weights.safetensors"))
+        weights = load_file(folder / "weights.safetensors")
+        if bad := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+            raise ModelError(
+                f"{folder}: the weights '{bad[0]}' are not all numbers", "fit again, or restore the folder"
+            )
+        network.load_state_dict(weights)
         calibration = None
         baselines: Baselines = {}
         if manifest.CALIBRATION in files:

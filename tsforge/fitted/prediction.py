@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tsforge.data import covariates, tidy, windows
+from tsforge.data import covariates, magnitude, tidy, windows
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
@@ -66,6 +66,7 @@ def predict(
     features = covariates.encode(panel, model.facts.encodings)
     point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
     never = np.broadcast_to(panel.never[:, None], point.shape)
+    _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
     return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
 
@@ -77,7 +78,28 @@ def read(model: Model, data: Any, ahead: int) -> Panel:
     """
     source = data if data is not None else _training_data(model)
     source = find(source) if isinstance(source, str) else source
-    return build(table.load_like(source, model.facts.columns), extend=ahead)
+    panel = build(table.load_like(source, model.facts.columns), extend=ahead)
+    magnitude.check(panel)
+    return panel
+
+
+def _check_finite(panel: Panel, never: NDArray[np.bool_], point: Floats, ranges: Floats) -> None:
+    """Refuse forecasts that are no numbers, with the series and the size of its values.
+
+    never: where the target has no value, (n, H, C), and so no forecast.
+    """
+    good = (never | (np.isfinite(point) & np.isfinite(ranges).all(axis=-1))).all(axis=(1, 2))
+    if good.all():
+        return
+    i = int(np.argmin(good))
+    rows = slice(panel.offsets[i], panel.ends[i])
+    size = float(np.abs(panel.values[rows]).max(initial=0.0))
+    label = f" of series {panel.label(i)}" if panel.ids else ""
+    raise DataError(
+        f"{panel.name}: the forecast{label} is not a number ({np.count_nonzero(~good)} such series of {len(panel)}); "
+        f"its values reach {size:.3g} in size",
+        "fit a model on values of this size, or another model",
+    )
 
 
 def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:

@@ -143,12 +143,16 @@ class Network(nn.Module):
         return self.undo(self.read(window, answer), states)
 
     def transform(self, context: Context) -> tuple[Window, list[Any]]:
-        """Step 1. The window that tokens read, and the state of each transform."""
+        """Step 1. The window that tokens read, in the network's precision, and the state of each transform.
+
+        Transforms compute in the precision of the data, and so does what undoes them in the forecast.
+        """
         window, states = Window.of(context), []
         for transform in self.transforms.values():
             window, state = transform(window)
             states.append(state)
-        return window.with_target(window.context.target * window.context.observed), states
+        target = window.context.target * window.context.observed
+        return window.with_target(target.to(self.scaler.centre.dtype)), states
 
     def read(self, window: Window, answer: Tensor) -> Forecast:
         """Step 4, from the answer to each future token (S, M, D)."""

@@ -17,7 +17,7 @@ MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models i
 def _segments(cell: str) -> dict[str, Any]:
     """Steps in segments, the horizon's all at once from one state (after SegRNN), on top of a linear map."""
     return {
-        "width": 128, "scaling": "last", "base": "linear",
+        "width": 128, "scaling": "local", "base": "linear",
         "tokens": {"type": "patch", "length": 24, "activation": "relu", "channel_embedding": True, "dropout": 0.1},
         "backbone": {"type": "recurrent", "cell": cell, "decode": "parallel"},
     }  # fmt: skip
@@ -53,7 +53,7 @@ ZOO: dict[str, dict[str, Any]] = {
         "backbone": {"type": "transformer", "arrangement": "encoder", "expansion": 1, "dropout": 0.1},
     },
     "nlinear": {  # after NLinear: learned by gradient descent; DLinear's two maps of two parts of x are one map of x
-        "width": 128, "scaling": "last", "base": "none",
+        "width": 128, "scaling": "local", "base": "none",
         "tokens": {"type": "variate"},
         "backbone": {"type": "matrix"},
     },

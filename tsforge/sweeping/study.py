@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from tsforge.data.schema import DataConfig
 from tsforge.errors import ConfigError, TrackingError
 from tsforge.sweeping import trials
 from tsforge.sweeping.config import ROUNDS, Plan
@@ -147,7 +148,9 @@ def agree(study: Study, plan: Plan) -> None:
     if before is None:
         study.set_user_attr(MEANING, now)
         return
-    differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k) != now.get(k)]
+    defaults = DataConfig().model_dump()  # of settings that the version which began the study may not have had
+    usual = {k: _plain(defaults.get(k.partition(": data.")[2])) for k in now}
+    differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k, usual.get(k)) != now.get(k)]
     if differing:
         name, *others = differing
         text = f"the study {study.study_name} holds trials of something else: {name} was {before.get(name)}, "

@@ -29,7 +29,7 @@ def slow(kind: str, window: list[float | None], horizon: int, season: int) -> li
         return [newest] * horizon
     if kind == "drift":
         slope = (newest - oldest) / (last - first) if last > first else 0.0
-        return [newest + slope * (h + 1) for h in range(horizon)]
+        return [newest + slope * (len(window) - 1 - last + h + 1) for h in range(horizon)]
     out = []
     for h in range(horizon):
         t = len(window) + h - season
@@ -56,6 +56,15 @@ def test_point_forecast_against_a_loop(kind: str, window: list[float | None], ho
     """A phase that is off by one, a horizon cut at one season, missing values taken for zeros."""
     actual = baseline(kind, one_window(window), horizon, season).flatten().tolist()
     assert actual == pytest.approx(slow(kind, window, horizon, season), rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize(("begin", "step", "missing"), [(100.0, 2.0, 5), (-7.0, 0.5, 1), (1e4, -30.0, 8)])
+def test_drift_goes_on_from_the_last_value_that_there_is(begin: float, step: float, missing: int) -> None:
+    """A line that stands still between the last value and the forecast origin."""
+    line = [begin + step * t for t in range(20)]
+    window = [*line[: 12 - missing], *[None] * missing]
+    actual = baseline("drift", one_window(window), 8, 1).flatten().tolist()
+    assert actual == pytest.approx(line[12:], rel=1e-6)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.5])

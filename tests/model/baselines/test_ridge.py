@@ -11,6 +11,7 @@ from tests.helpers.draw import context, truth
 from tsforge.batch import Batch, Context, Truth, WindowShape
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.baselines.ridge import FAR, PENALTY, Ridge
+from tsforge.model.transforms.scaling import last_observed
 
 SHAPE = WindowShape(context=10, horizon=4, targets=2, past=0, known=0, static=0, season=3)
 CENTRE, SPREAD = torch.tensor([40.0, -7.0]), torch.tensor([2.0, 0.5])
@@ -28,7 +29,10 @@ def batches(missing: float, count: int = 6) -> list[Batch]:
 
 
 def rows(given: Context, after: Truth | None) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
-    """(x, y, last value, deviation) of every window and target, one at a time and in double precision."""
+    """(x, y, last value, deviation) of every window and target, one at a time and in double precision.
+
+    Windows to learn from, with a truth, are those whose newest value was observed. x is NaN behind the last value.
+    """
     out = []
     B, L, C = given.target.shape
     for b in range(B):
@@ -40,12 +44,30 @@ def rows(given: Context, after: Truth | None) -> list[tuple[np.ndarray, np.ndarr
             last = values[seen][-1]
             unit = np.sqrt(values[seen].var() + (0.01 * float(SPREAD[c])) ** 2)
             x = np.array([(values[t] - last) / unit if seen[t] else 0.0 for t in range(L)])
+            x[np.flatnonzero(seen)[-1] + 1 :] = np.nan
             y = np.zeros(0)
             if after is not None:
+                if not seen[-1]:
+                    continue
                 there = after.observed[b, :, c].numpy()
                 y = np.where(there, (after.target[b, :, c].double().numpy() - last) / unit, 0.0)
             out.append((x, y, float(last), float(unit)))
     return out
+
+
+def continued(model: Sklearn, x: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The forecast after x, once what is missing at its end was forecast too, a horizon at a time."""
+    z, there = list(x[~np.isnan(x)]), list(seen[~np.isnan(x)])
+    L = len(x)
+
+    def ahead() -> np.ndarray:
+        read, mask = np.r_[np.zeros(L - len(z)), z][-L:], np.r_[np.zeros(L - len(z)), there][-L:]
+        return z[-1] + model.predict(((read - z[-1]) * mask)[None])[0]
+
+    while len(z) < L:
+        filled = ahead()[: L - len(z)]
+        z, there = [*z, *filled], [*there, *[True] * len(filled)]
+    return ahead()
 
 
 def sklearn_fit(actual: list[tuple[np.ndarray, np.ndarray, float, float]]) -> Sklearn:
@@ -69,7 +91,7 @@ def test_the_matrix_is_that_of_scikit_learn(missing: float) -> None:
     with torch.no_grad():
         point = network(new).point
     for i, (x, _, last, unit) in enumerate(rows(new, None)):
-        by_hand = last + unit * expected.predict(x[None])[0]
+        by_hand = last + unit * continued(expected, x, new.observed[i // 2, :, i % 2].numpy())
         np.testing.assert_allclose(point[i // 2, :, i % 2].numpy(), by_hand, rtol=1e-3, atol=2e-3)
 
 
@@ -112,6 +134,31 @@ def test_a_linear_recurrence_is_continued(scale: float, shift: float) -> None:
         error = (network(given).point - after.target).abs().max()
     assert error < 0.02 * scale  # the penalty and float32 keep it from 0
     assert (given.target[:, -1:] - after.target).abs().max() > scale
+
+
+@pytest.mark.parametrize("missing", [1, 5, 17])
+def test_what_is_missing_at_the_end_is_forecast_first(missing: int) -> None:
+    """Missing newest values taken for the last one that was seen: a wave that stands still for a while."""
+    shape = WindowShape(context=40, horizon=12, targets=1, past=0, known=0, static=0)
+    series = waves(600)
+    network = Baseline(kind="linear").build(shape)
+    network.scaler.fit(series.mean()[None], series.std()[None])
+    network.fit([windows_of(series[:400], 40, 12)])
+    given, after = windows_of(series[400:], 40, 12)
+    seen = given.observed.clone()
+    seen[:, 40 - missing :] = False
+    still = torch.where(seen, given.target, last_observed(given.target, seen))
+    with torch.no_grad():
+        error, other = (
+            (network(given._replace(target=target, observed=mask)).point - after.target).abs().mean()
+            for target, mask in ((given.target * seen, seen), (still, torch.ones_like(seen)))
+        )
+    given = given._replace(target=given.target * seen, observed=seen)
+    assert error < other / 2
+    assert network.ridge is not None
+    weight = network.ridge.weight.clone()
+    network.fit([windows_of(series[:400], 40, 12), Batch(given, after)])
+    torch.testing.assert_close(network.ridge.weight, weight)
 
 
 def test_a_series_that_never_changes_stays() -> None:

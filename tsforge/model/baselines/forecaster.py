@@ -66,7 +66,7 @@ class BaselineForecaster(nn.Module):
         errors = []
         for context, truth in batches:
             scaling, point = self._parts(context)
-            gap = (truth.target - point) / scaling.scale
+            gap = ((truth.target - point) / scaling.scale).to(self.errors.dtype)
             errors.append(torch.where(truth.observed, gap, torch.full_like(gap, torch.nan)))
         level = torch.tensor([*self.levels, 0.5], device=self.errors.device)
         quantiles = _quantiles(torch.cat(errors), level)

@@ -46,13 +46,17 @@ def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) 
 
 
 def drift(target: Tensor, observed: Tensor, horizon: int) -> Tensor:
-    """What the straight line through the first and the last observed value adds at each step, (B, H, C)."""
+    """What the line through the first and the last observed value adds to the last one at each step, (B, H, C).
+
+    Steps count from the last observed value, which may lie before the forecast origin.
+    """
     ahead = torch.arange(1, horizon + 1, device=target.device)[:, None]
+    L = target.shape[1]
     if observed[:, 0].all() and observed[:, -1].all():  # mostly, at no cost
-        return (target[:, -1:] - target[:, :1]) / max(target.shape[1] - 1, 1) * ahead
-    steps = torch.arange(target.shape[1], device=target.device)[:, None]
+        return (target[:, -1:] - target[:, :1]) / max(L - 1, 1) * ahead
+    steps = torch.arange(L, device=target.device)[:, None]
     newest = (observed * (steps + 1)).argmax(dim=1, keepdim=True)
-    oldest = (observed * (target.shape[1] - steps)).argmax(dim=1, keepdim=True)
+    oldest = (observed * (L - steps)).argmax(dim=1, keepdim=True)
     rise = target.gather(1, newest) - target.gather(1, oldest)
     slope = rise / (newest - oldest).clamp(min=1)
-    return slope * ahead
+    return slope * (ahead + (L - 1 - newest))

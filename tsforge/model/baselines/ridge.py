@@ -24,7 +24,11 @@ PENALTY = 1e-3  # λ, of the mean square of an input: keeps the matrix small whe
 
 
 class Ridge(nn.Module):
-    """One matrix for every target and series; what was not observed reads as the last value."""
+    """One matrix for every target and series.
+
+    What was not observed between observed values reads as the last value. What is missing behind the last observed
+    value is first forecast by the same matrix, as in a roll-out.
+    """
 
     weight: Tensor
 
@@ -34,19 +38,53 @@ class Ridge(nn.Module):
 
     def forward(self, context: Context, scaling: Scaling) -> Tensor:
         """Context -> the point forecast, (B, H, C) in data units."""
-        last = last_observed(context.target, context.observed)
-        answer = _inputs(context, last, scaling) @ self.weight  # (B, C, H)
+        target, observed = context[:2]
+        last = last_observed(target, observed)
+        if observed[:, -1].all():  # mostly, at no cost
+            answer = _inputs(target, observed, last, scaling).to(self.weight.dtype) @ self.weight  # (B, C, H)
+        else:
+            z = ((target - last) / scaling.scale).to(self.weight.dtype)
+            answer = self._rolled(z.transpose(1, 2), observed.transpose(1, 2))
         return last + scaling.scale * answer.transpose(1, 2)
 
+    def _rolled(self, z: Tensor, observed: Tensor) -> Tensor:
+        """The answer (B, C, H) to windows z (B, C, L) about their last observed value, once their end is filled."""
+        L, H = z.shape[-1], self.weight.shape[1]
+        steps = torch.arange(L, device=z.device)
+        newest = (observed * (steps + 1)).amax(dim=-1, keepdim=True) - 1  # (B, C, 1)
+        gap = torch.where(newest < 0, torch.zeros_like(newest), L - 1 - newest)
+        while (gap > 0).any():
+            earlier = (steps - gap).clamp(min=0)
+            there = observed.gather(-1, earlier) & (steps >= gap)
+            answer = self._answer(z.gather(-1, earlier), there)
+            ahead = steps - (L - 1 - gap)  # steps behind the last value
+            fresh = (ahead >= 1) & (ahead <= H)
+            z = torch.where(fresh, answer.gather(-1, (ahead - 1).clamp(min=0, max=H - 1)), z)
+            observed, gap = observed | fresh, (gap - H).clamp(min=0)
+        return self._answer(z, observed)
+
+    def _answer(self, z: Tensor, observed: Tensor) -> Tensor:
+        """What follows z (B, C, L), whose newest value is there, in the same units, (B, C, H)."""
+        last = z[..., -1:]
+        x = (z - last) * observed
+        return last + torch.cat([x, torch.ones_like(last)], dim=-1) @ self.weight
+
     def fit(self, windows: Iterable[tuple[Context, Truth, Scaling]]) -> None:
-        """Solve for the matrix. A step whose truth was not observed counts as no change from the last value."""
+        """Solve for the matrix. A step whose truth was not observed counts as no change from the last value.
+
+        A window whose newest value is missing does not count: its last value is not where its truth begins.
+        """
         rows = len(self.weight)
         gram = torch.zeros(rows, rows, dtype=torch.float64, device=self.weight.device)
         cross = torch.zeros(*self.weight.shape, dtype=torch.float64, device=self.weight.device)
         for context, truth, scaling in windows:
-            last = last_observed(context.target, context.observed)
-            x = _inputs(context, last, scaling).flatten(0, 1)
+            target, observed = context[:2]
+            last = last_observed(target, observed)
+            x = _inputs(target, observed, last, scaling).flatten(0, 1)
             y = ((truth.target - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
+            if not observed[:, -1].all():
+                whole = observed[:, -1].flatten()
+                x, y = x[whole], y[whole]
             far = (y.abs().amax(dim=1, keepdim=True) / FAR).clamp(min=1)
             x, y = x / far, y / far
             gram += (x.T @ x).double()
@@ -57,7 +95,7 @@ class Ridge(nn.Module):
         self.weight.copy_(torch.linalg.solve(gram + penalty.diag(), cross))
 
 
-def _inputs(context: Context, last: Tensor, scaling: Scaling) -> Tensor:
+def _inputs(target: Tensor, observed: Tensor, last: Tensor, scaling: Scaling) -> Tensor:
     """(B, C, L+1): the context about its last value, and a constant."""
-    x = ((context.target - last) / scaling.scale * context.observed).transpose(1, 2)
+    x = ((target - last) / scaling.scale * observed).transpose(1, 2)
     return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)

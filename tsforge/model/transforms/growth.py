@@ -41,7 +41,7 @@ class Growth(Transform):
         r = mean_change(logs, observed) + SLIGHT
         z, r = torch.where(curved, logs / r, context.target), torch.where(curved, r, torch.zeros_like(r))
         rate = torch.where(r > 0, r, torch.ones_like(r)).log()[:, 0]  # (B, C)
-        static = torch.cat([context.static, rate], dim=-1)
+        static = torch.cat([context.static, rate.to(context.static.dtype)], dim=-1)
         if weight is not None:
             weight = torch.where(r > 0, scale / loc, weight)
         return Window(context._replace(target=z, static=static), window.scaling, weight), r

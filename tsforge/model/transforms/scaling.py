@@ -10,7 +10,7 @@ from torch import Tensor
 from tsforge.forecast import Scaling
 from tsforge.model.transforms.window import Transform, Window
 
-ScalingKind = Literal["none", "last", "standard", "change"]
+ScalingKind = Literal["none", "last", "local", "standard", "change"]
 FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
 SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
 
@@ -19,7 +19,8 @@ class WindowScaler(Transform):
     """The affine map for each window, from observed values alone. Forecasts carry it: there is nothing to undo.
 
     "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
-    "last": the last observed value, and the training part's typical deviation.
+    "local": the last observed value, and the deviation of the context.
+    "last": the last observed value, and the training part's typical deviation: for series of one size.
     "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
     difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
     "none": the training part's mean and typical deviation for every window.
@@ -61,8 +62,8 @@ class WindowScaler(Transform):
     @torch.no_grad()
     def scaling(self, target: Tensor, observed: Tensor) -> Scaling:
         """target, observed (B, L, C) -> Scaling, a constant for gradients."""
-        centre = self.centre.expand(target.shape[0], 1, -1)
-        spread = self.spread.expand_as(centre)
+        centre = self.centre.to(target.dtype).expand(target.shape[0], 1, -1)
+        spread, least = self.spread.to(target.dtype).expand_as(centre), self.least.to(target.dtype)
         if self.kind == "none":
             return Scaling(centre, spread)
         some = any_observed(observed)
@@ -70,12 +71,13 @@ class WindowScaler(Transform):
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
         if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * self.least
+            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
-        scale = (variance + (FLOOR * self.least).square()).sqrt()
-        return Scaling(torch.where(some, last + mean, centre), torch.where(some, scale, spread))
+        scale = (variance + (FLOOR * least).square()).sqrt()
+        loc = last if self.kind == "local" else last + mean
+        return Scaling(torch.where(some, loc, centre), torch.where(some, scale, spread))
 
     def weight(self, target: Tensor, observed: Tensor, scaling: Scaling) -> Tensor:
         """What takes errors from normalised units to shares of each window's level, (B, 1, C).

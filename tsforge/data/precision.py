@@ -1,0 +1,78 @@
+"""How exactly numbers are kept: single precision where it holds them, double where it would lose what matters.
+
+Networks compute in single precision on windows that are normalised first. Where a panel is kept in double precision,
+windows are normalised and forecasts are taken back to data units in double precision too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+COARSE = 128  # steps of single precision in the usual change of a series: with fewer, a change is rounded by 0.2 %
+DIGITS = 2.0**24  # the whole numbers up to here are all there in single precision
+DECIMALS = 2  # places behind the point whose digits are kept whole: those of money
+LARGE, SMALL = 1e15, 1e-15  # beyond these the sum of a window's squares may leave single precision
+SAMPLE = 1000  # values by which the number of decimals is told
+
+
+def of_targets(target: NDArray[np.float64], series: NDArray[np.int64]) -> type[np.floating]:
+    """The precision in which targets (N, C), NaN where missing, are kept; rows sorted by series (N,) and time."""
+    double = any(_too_large(column) or _coarse(column, series) for column in target.T)
+    return np.float64 if double else np.float32
+
+
+def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:
+    """The precision of covariates, NaN where missing: double where single would round some deviation by 0.02 %."""
+    for values in columns:
+        seen = values[~np.isnan(values)]
+        if not len(seen):
+            continue
+        top = float(np.abs(seen).max())
+        with np.errstate(over="ignore"):
+            beyond = top > LARGE or 0 < top < SMALL
+            if beyond or (seen.std() < 4096 * np.spacing(np.float32(top)) and (seen.astype(np.float32) != seen).any()):
+                return np.float64
+    return np.float32
+
+
+def _too_large(values: NDArray[np.float64]) -> bool:
+    """Whether squares leave single precision, or whole numbers and cents more digits than it has."""
+    size = np.abs(values[~np.isnan(values)])
+    top = float(size.max(initial=0.0))
+    if top > LARGE or 0 < top < SMALL:
+        return True
+    if top * 10**DECIMALS <= DIGITS:
+        return False
+    sample = size[:: max(1, len(size) // SAMPLE)]
+    places = next((d for d in range(DECIMALS + 1) if _whole(sample * 10**d)), None)
+    return places is not None and top * 10**places > DIGITS and _whole(size * 10**places)
+
+
+def _whole(values: NDArray[np.float64]) -> bool:
+    """Whether all are whole numbers, but for rounding in double precision."""
+    return bool((np.abs(values - np.rint(values)) <= 1e-15 * values).all())
+
+
+def _coarse(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
+    """Whether half the changes of some series are a few steps of single precision, or its values are all tiny."""
+    change = np.abs(np.diff(values))
+    change[series[1:] != series[:-1]] = np.nan
+    with np.errstate(invalid="ignore"):
+        size = np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+        moves = change > 0
+        few = moves & (change < COARSE * np.spacing(size.astype(np.float32)))
+    if not few.any() and not _tiny(values, series):
+        return False
+    n = int(series[-1]) + 1 if len(series) else 0
+    several, all_moves = (np.bincount(series[1:][mask], minlength=n) for mask in (few, moves))
+    return bool((2 * several >= np.maximum(all_moves, 1)).any()) or _tiny(values, series)
+
+
+def _tiny(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
+    top = np.fmax.reduceat(np.abs(values), _starts(series)) if len(series) else np.zeros(0)
+    return bool(((top > 0) & (top < SMALL)).any())
+
+
+def _starts(series: NDArray[np.int64]) -> NDArray[np.intp]:
+    return np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
