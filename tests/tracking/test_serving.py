@@ -75,12 +75,20 @@ def two_targets() -> pd.DataFrame:
     return texts().assign(returned=lambda t: (t["sold"] / 10).round(2), note="extra")
 
 
+def parts() -> pd.DataFrame:
+    """Hours of a day beside the date, 1 to 24."""
+    begins = pd.date_range("2024-01-01", periods=N, freq="h")
+    table = pd.concat([series("b", 0, begins.strftime("%d/%m/%Y")), series("a", 1, begins.strftime("%d/%m/%Y"))])
+    return table.assign(hour=np.tile(begins.hour + 1, 2))
+
+
 Fitted = Callable[[str], tuple[Path, Path, Path]]
 COVARIATES = {"data.future": "price,open", "data.past": "rain", "data.static": "region"}
 KINDS: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, str]]] = {
     "string ids": (texts, {}), "integer ids and times": (integers, {"data.time": "date", "data.id": "item"}),
     "days as numbers": (dated, {}), "seconds since 1970": (epochs, {"data.time": "date"}),
     "missing values": (gaps, {}), "covariates known in advance": (covariates, COVARIATES),
+    "times in two columns": (parts, {"data.time": "date,hour", "data.id": "item"}),
     "two targets": (two_targets, {"data.target": "sold,returned"}),
 }  # fmt: skip
 
@@ -177,7 +185,8 @@ def test_the_signature_says_what_the_answer_holds(kind: str, fitted: Fitted) -> 
     for column in says:
         assert all(isinstance(value, held[column["type"]]) for value in answer[column["name"]].tolist()), column
     roles = model.metadata.metadata["tsforge"]
-    named = [roles["time"], *(name for role, names in roles.items() if role != "time" for name in names)]
+    lists = [[names] if isinstance(names, str) else names for names in roles.values()]
+    named = [name for names in lists for name in names]
     assert set(named) == set(pd.read_csv(table).columns) - {"note"}
 
 

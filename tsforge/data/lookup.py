@@ -55,7 +55,7 @@ def origin(panel: Panel, i: int, when: object) -> int:
     if asked.kind != schema.time_kind:
         raise DataError(f"the forecast origin '{when}' is no time of {panel.name}", f"as {written.iloc[-1]}")
     # As the table's own times are laid on its grid: by the local clock where the grid is one of local days.
-    grid = labels(stamps, schema) if asked.local else stamps
+    grid = labels(stamps, schema) if asked.local or schema.timezone is None else stamps
     on_clock = schema.wall_grid and schema.timezone is not None and not asked.local
     stamp = (wall_clock(asked.stamps, schema.timezone) if on_clock else asked.stamps)[0]
     nearby = int(np.abs(grid - stamp).argmin())

@@ -35,8 +35,13 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        frame, config = compose(read(source, config.decimal), config)
+        frame, wrong = read(source, config.decimal), None
+        try:
+            frame, config = compose(frame, config)
+        except DataError as problem:
+            wrong = problem
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
+        facts |= {"roles": None, **_problem(wrong)} if wrong else {}
         roles = facts.pop("roles")
         if roles is not None:
             try:
@@ -90,11 +95,10 @@ def _of_columns(frame: Frame, config: DataConfig) -> dict[str, Any]:
         roles, facts = None, _problem(problem)
         settled, candidates = _readings(frame, config, facts["choices"])
         named = {role: getattr(resolve(frame, config), role) or settled.get(role, ()) for role in _ROLES}
-    columns = [
-        _column(frame, named, candidates, str(name))
-        for name in frame.data.columns
-        if not (frame.parts and name == ",".join(frame.parts))
-    ]
+    parts = frame.parts or resolve(frame, config).time
+    named["time"] = parts if len(parts) > 1 else named["time"]
+    written = frame.data.columns[: -1 if frame.parts else None]  # a composed time stands last
+    columns = [_column(frame, named, candidates, str(name)) for name in written]
     targets = [c["name"] for c in columns if "target" in c["could_be"]]
     return facts | {
         "roles": roles, "columns": columns, "time": list(named["time"]), "id": list(named["id"]),

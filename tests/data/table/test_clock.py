@@ -112,3 +112,23 @@ def test_an_origin_is_named_by_its_end(change: str) -> None:
     panel = lay(pd.DataFrame({"time": texts[:N], "y": np.arange(float(N))}), timezone=CHANGES[change][0])
     assert origin(panel, 0, texts[50]) == 50
     assert origin(panel, 0, texts[50].replace(" ", "T")) == 50
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("written", ["24:00", "columns"])
+def test_the_last_hour_of_a_day_is_of_that_day(zone: str | None, written: str) -> None:
+    """Days of hours 1 to 24 summed: hour 24 counted to the next day moves a part of every sum by a day."""
+    begins = pd.date_range("2024-03-29", "2024-04-02", freq="h", tz=zone, inclusive="left").tz_localize(None)
+    value = np.arange(len(begins)) * 1.0
+    if written == "columns":
+        frame = pd.DataFrame({"date": begins.strftime("%Y-%m-%d"), "hour": begins.hour + 1, "y": value})
+    else:
+        hours = [f"{t:%Y-%m-%d} {t.hour + 1:02d}:00" for t in begins]
+        frame = pd.DataFrame({"date": hours, "y": value})
+    time = tuple(frame)[:-1]
+    table = load(frame, time=time, target="y", timezone=zone, resample="D", aggregate="sum")
+    expected = pd.Series(value).groupby(begins.strftime("%Y-%m-%d")).sum()
+    assert table.target[:, 0].tolist() == expected.tolist()
+    assert [table.time(int(o))[:10] for o in table.ordinal] == expected.index.tolist()
+    again = load_like(frame, table.schema)
+    assert again.target[:, 0].tolist() == expected.tolist()

@@ -10,6 +10,8 @@ import pytest
 
 import tsforge
 from tests.helpers.tables import load
+from tsforge.data.schema import DataConfig
+from tsforge.data.survey import survey
 from tsforge.data.table.table import load_like
 from tsforge.data.table.times import format_times
 from tsforge.data.tidy import time_columns
@@ -52,6 +54,12 @@ def columns(kind: str) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
         "year and week": ({"year": grid("W-MON").isocalendar().year.to_numpy(),
                            "week": grid("W-MON").isocalendar().week.to_numpy()}, grid("W-MON")),
         "day of the year": ({"year": days.year, "doy": days.dayofyear}, days),
+        "two-digit years": ({"year": days.strftime("%y"), "month": days.month, "day": days.day}, days),
+        "halves": ({"year": grid("6MS").year, "half": (grid("6MS").month + 5) // 6},
+                   pd.date_range("2024-01-01", periods=N + 3, freq="6MS")),
+        "week and weekday": ({"year": days.isocalendar().year.to_numpy(), "week": days.isocalendar().week.to_numpy(),
+                              "weekday": days.dayofweek + 1}, days),
+        "midnights and hours": ({"date": hours.strftime("%Y-%m-%d 00:00:00"), "hour": hours.hour}, hours),
         "minutes": ({"date": grid("15min").strftime("%Y-%m-%d"), "hour": grid("15min").hour,
                      "minute": grid("15min").minute}, grid("15min")),
     }  # fmt: skip
@@ -63,7 +71,8 @@ KINDS = (
     "year month day hour", "padded", "hours 1 to 24", "dates and hours 1 to 24", "24:00", "date and hour",
     "german date and hour 1 to 24", "packed date and hour", "date and hundreds", "date and time", "date and AM",
     "names that say nothing", "another order", "whole names", "year and month", "year and quarter", "year and Q1",
-    "year and week", "day of the year", "minutes",
+    "year and week", "day of the year", "minutes", "two-digit years", "halves", "week and weekday",
+    "midnights and hours",
 )  # fmt: skip
 
 
@@ -78,7 +87,7 @@ def test_parts_are_one_time_and_come_back(kind: str, file: bool, tmp_path: Path)
         source.to_csv(path, index=False)
         source = path
     table = load(source, time=tuple(parts))
-    stamps = table.schema.frequency.stamps(table.ordinal)
+    stamps = table.schema.frequency.stamps(table.ordinal) + table.schema.ending
     np.testing.assert_array_equal(stamps, times[:N].as_unit("us").asi8)
     assert table.schema.time_columns == tuple(parts)
     assert table.unused == ()
@@ -88,7 +97,8 @@ def test_parts_are_one_time_and_come_back(kind: str, file: bool, tmp_path: Path)
     for name in parts:
         assert after[name].astype(str).tolist() == parts[name].iloc[N:].astype(str).tolist()
     again = load_like(parts.assign(y=0.0), table.schema)
-    np.testing.assert_array_equal(table.schema.frequency.stamps(again.ordinal), times.as_unit("us").asi8)
+    stamps = table.schema.frequency.stamps(again.ordinal) + table.schema.ending
+    np.testing.assert_array_equal(stamps, times.as_unit("us").asi8)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +164,35 @@ def test_forecasts_stand_in_the_columns_of_the_parts(kind: str, tmp_path: Path) 
     for _, part in forecast.groupby("shop"):
         assert part[list(parts)].astype(str).to_numpy().tolist() == parts.iloc[N:].astype(str).to_numpy().tolist()
     assert fit is not None
+
+
+@pytest.mark.parametrize("kind", ["year month day hour", "date and time", "year and Q1"])
+def test_a_survey_shows_the_parts(kind: str) -> None:
+    """The composed column is ours: a survey shows the table's own, each part as the time; with a wrong part too."""
+    parts, _ = columns(kind)
+    facts = survey(parts.assign(y=range(len(parts))), DataConfig(time=tuple(parts)))
+    assert facts["time"] == list(parts)
+    assert [(c["name"], c["role"]) for c in facts["columns"]] == [*((p, "time") for p in parts), ("y", "target")]
+    assert facts["problem"] is None
+    wrong = parts.astype(str)
+    wrong.iloc[3, 0] = "3000-99"
+    facts = survey(wrong.assign(y=range(len(parts))), DataConfig(time=tuple(parts)))
+    assert "row 4" in facts["problem"]
+    assert [c["role"] for c in facts["columns"]] == [*["time"] * len(list(parts)), "target"]
+
+
+@pytest.mark.parametrize("kind", ["year month day hour", "24:00", "another order"])
+def test_explanations_and_answers_have_the_parts(kind: str, tmp_path: Path) -> None:
+    """Every table that a model gives has the columns of its own table, the explanation with those of the past too."""
+    parts, _ = columns(kind)
+    frame = parts.iloc[:N].assign(y=np.sin(np.arange(float(N))))
+    settings = {
+        "model.kind": "transformer", "model.width": 8, "model.backbone.heads": 2, "train.max_steps": 2,
+        "data.horizon": 2, "data.context": 6, "data.season": 2, "data.time": list(parts), "data.target": "y",
+    }  # fmt: skip
+    tsforge.fit(tsforge.build(settings), frame, out=tmp_path / "m")
+    explained = tsforge.explain(tmp_path / "m", frame).frame
+    assert {*parts, *(f"past_{name}" for name in parts)} <= set(explained)
+    ahead, last = (explained[[before + name for name in parts]].astype(str) for before in ("", "past_"))
+    assert ahead.iloc[-1].tolist() == parts.iloc[N + 1].astype(str).tolist()
+    assert last.iloc[-1].tolist() == parts.iloc[N - 1].astype(str).tolist()

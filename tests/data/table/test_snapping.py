@@ -185,6 +185,21 @@ def test_months_of_different_phase(left: str, right: pd.DateOffset | None, words
     assert stamps[36:].tolist() == a.tolist()
 
 
+@pytest.mark.parametrize(("freq", "moved"), [("BME", "-1D"), ("BMS", "1D"), ("MS", "2D")])
+@pytest.mark.parametrize("named", [False, True])
+def test_days_around_holidays(freq: str, moved: str, named: bool) -> None:
+    """Trading months end a day early before a holiday: named as near their usual day, and snapped to it."""
+    grid = pd.Series(pd.date_range("2016-01-01", periods=60, freq=freq))
+    times = grid.where(np.arange(60) % 11 != 3, grid + pd.Timedelta(moved))
+    frame, asked = pd.DataFrame({"t": times, "y": np.arange(60.0)}), {"freq": freq} if named else {}
+    with pytest.raises(DataError) as caught:
+        load(frame, **asked)
+    assert "row 4," in caught.value.message
+    assert f"data.snap=true moves the times to the grid of {freq}" in caught.value.hint
+    table = load(frame, snap=True, **asked)
+    assert table.schema.frequency.stamps(table.ordinal).astype("M8[us]").tolist() == grid.dt.to_pydatetime().tolist()
+
+
 def test_new_tables_are_snapped_as_the_fitted_one() -> None:
     """A model of snapped times must take the next table of the same logger, also a series that comes alone."""
     frame, _, _ = jittered("20min")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tsforge
 from tests.helpers.tables import load
 from tsforge.data.time import calendar
 from tsforge.data.time.calendar import DAY, Frequency
@@ -196,6 +197,18 @@ def test_business_months_with_a_stray_day() -> None:
     s[11] -= DAY
     frequency, off = infer(s, one_series(s), "datetime")
     assert (frequency, off) == (None, 11)
+
+
+@pytest.mark.parametrize(("name", "last"), [("BME", "2024-05-31"), ("BMS", "2024-06-03"), ("BQE", "2024-06-28")])
+def test_forecasts_of_business_months(name: str, last: str, tmp_path) -> None:
+    """Prices at the last trading day of the month were irregular; the forecasts must be of trading days too."""
+    times = pd.date_range(end=last, periods=63, freq=name)
+    frame = pd.DataFrame({"date": times[:60].strftime("%d.%m.%Y"), "price": np.arange(60.0)})
+    settings = {"model.kind": "seasonal-naive", "data.horizon": 3, "data.season": 3}
+    tsforge.fit(tsforge.build(settings), frame, out=tmp_path / "m")
+    forecast = tsforge.predict(tmp_path / "m", frame).frame
+    assert forecast["date"].tolist() == times[60:].strftime("%d.%m.%Y").tolist()
+    assert forecast["forecast"].tolist() == [57.0, 58.0, 59.0]
 
 
 def test_old_names_and_anchors() -> None:

@@ -21,19 +21,23 @@ _NAMES = {  # what a column is called -> the directive of its part
     "m": ("month", "mon", "mnth", "mm", "mo", "monat"), "V": ("week", "wk", "isoweek", "weekofyear", "kw", "w"),
     "j": ("dayofyear", "doy", "yday"), "d": ("day", "dayofmonth", "mday", "dd", "tag", "d"),
     "H": ("hour", "hours", "hr", "hh", "hourending", "he", "stunde", "h"), "M": ("minute", "minutes", "mins", "mi"),
-    "S": ("second", "seconds", "sec", "ss"),
+    "S": ("second", "seconds", "sec", "ss"), "h": ("half", "halfyear", "semester"),
+    "u": ("weekday", "dayofweek", "dow", "isoweekday"),
 }  # fmt: skip
 _WORDS = {
     "Y": "year", "q": "quarter", "m": "month", "V": "week", "j": "day of the year", "d": "day", "H": "hour",
-    "M": "minute", "S": "second",
+    "M": "minute", "S": "second", "h": "half of the year", "u": "day of the week", "y": "year of two digits",
 }  # fmt: skip
 _RANGES = {
     "Y": (1000, 2999), "q": (1, 4), "m": (1, 12), "V": (1, 53), "j": (1, 366), "d": (1, 31), "H": (0, 24), "M": (0, 59),
-    "S": (0, 59),
+    "S": (0, 59), "h": (1, 2), "u": (1, 7), "y": (0, 99),
 }  # fmt: skip
-_WIDTH = {"Y": 4, "q": 1, "j": 3}  # digits of a part in the composed text; two of all others
-_DATES = {("Y",): "%Y", ("Y", "q"): "%Y-Q%q", ("Y", "m"): "%Y-%m", ("Y", "V"): "%G-W%V", ("Y", "j"): "%Y-%j",
-          ("Y", "m", "d"): "%Y-%m-%d"}  # fmt: skip
+_WIDTH = {"Y": 4, "q": 1, "j": 3, "h": 1, "u": 1}  # digits of a part in the composed text; two of all others
+_DATES = {
+    ("Y",): "%Y", ("Y", "h"): "%Y-H%h", ("Y", "q"): "%Y-Q%q", ("Y", "m"): "%Y-%m", ("y", "m"): "%y-%m",
+    ("Y", "V"): "%G-W%V", ("Y", "V", "u"): "%G-W%V-%u", ("Y", "j"): "%Y-%j", ("Y", "m", "d"): "%Y-%m-%d",
+    ("y", "m", "d"): "%y-%m-%d",
+}  # fmt: skip
 _CLOCKS = {(): "", ("clock",): "", ("H",): "%H:%M", ("H", "M"): "%H:%M", ("H", "M", "S"): "%H:%M:%S"}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK_TEXT = re.compile(r"\d\d?:\d\d(:\d\d)?([.,]\d+)?( ?[AaPp][Mm])?")
@@ -64,13 +68,13 @@ def with_time(frame: Frame, names: tuple[str, ...]) -> tuple[Frame, str | None]:
     columns = {name: _texts(frame, name) for name in names}
     kinds = _kinds(frame, columns)
     by_kind = {kind: name for name, kind in kinds.items()}
-    date = tuple(k for k in ("date", *"YqmVjd") if k in by_kind)
+    date = tuple(k for k in ("date", *"YyhqmVujd") if k in by_kind)
     clock = tuple(k for k in ("clock", *"HMS") if k in by_kind)
-    whole_days = date in (("date",), ("Y", "m", "d"), ("Y", "j"))
+    whole_days = date in (("date",), ("Y", "m", "d"), ("y", "m", "d"), ("Y", "j"), ("Y", "V", "u"))
     if (date != ("date",) and date not in _DATES) or clock not in _CLOCKS or (clock and not whole_days):
         raise _no_time(frame, kinds)
     number = {k: _number(frame, name, columns[name], k) for name, k in kinds.items() if k in _RANGES}
-    text = columns[by_kind["date"]] if date == ("date",) else _fill(_DATES[date], number)
+    text = _days(columns[by_kind["date"]]) if date == ("date",) else _fill(_DATES[date], number)
     written = _DATES.get(date)
     if clock == ("clock",):
         text, written = text + " " + columns[by_kind["clock"]], None
@@ -103,6 +107,7 @@ def spelled(frame: Frame, written: str) -> tuple[TimePart, ...]:
             form = clock
         elif kind == "date":
             column = frame.data[name]
+            date += _midnight(columns[name])
             form = "" if types.is_datetime64_any_dtype(column) else date
             form += ":int" if types.is_numeric_dtype(column) else ""
         else:
@@ -123,7 +128,7 @@ def _spelling(text: pd.Series, kind: str, *, week: bool, ends: bool) -> str:
         padded = text.str.len().eq(4).all()
         return "%H%M" if padded else "%H%M:int"
     form = {"Y": "%G" if week else "%Y", "H": "%24H" if ends else "%H"}.get(kind, f"%{kind}")
-    zeros = kind != "Y" and bool(text.str.match(r"0\d").any())
+    zeros = kind not in "Yy" and bool(text.str.match(r"0\d").any())
     return form if zeros else form + ":int"
 
 
@@ -151,7 +156,21 @@ def _texts(frame: Frame, name: str) -> pd.Series:
         values = pd.to_numeric(column, errors="coerce").astype("float64")
         whole = bool((values.dropna() % 1 == 0).all())
         return values.map(lambda v: f"{v:.0f}" if whole else f"{v:g}", na_action="ignore").astype(object)
-    return column.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
+    text = column.astype(object).map(lambda v: str(v).strip(), na_action="ignore")
+    decimal = text.dropna().str.fullmatch(r"\d+\.0+").all()
+    return text.str.replace(r"\.0+$", "", regex=True) if decimal else text
+
+
+def _midnight(dates: pd.Series) -> str:
+    """The midnight that stands behind every date, as in 2024-01-31 00:00:00; "" where there is none."""
+    ends = dates.dropna().str.extract(r"([ T]0?0:00(?::00(?:\.0+)?)?)$", expand=False)
+    return str(ends.iloc[0]) if len(ends) and (ends == ends.iloc[0]).all() else ""
+
+
+def _days(dates: pd.Series) -> pd.Series:
+    """Dates without a midnight behind them."""
+    end = _midnight(dates)
+    return dates.str.slice(0, -len(end)) if end else dates
 
 
 def _kinds(frame: Frame, columns: dict[str, pd.Series]) -> dict[str, str]:
@@ -165,7 +184,7 @@ def _kinds(frame: Frame, columns: dict[str, pd.Series]) -> dict[str, str]:
         if some.map(lambda v: bool(_CLOCK_TEXT.fullmatch(v))).all() and len(some):
             kinds[name] = "clock"
         elif named is not None:
-            kinds[name] = named
+            kinds[name] = "y" if named == "Y" and some.str.fullmatch(r"\d\d?").all() else named
         elif some.str.fullmatch(r"\d{1,4}").all():
             kinds[name] = _by_place(some, set(kinds.values()))
         else:

@@ -31,9 +31,9 @@ def snap(rows: Rows, config: DataConfig, fitted: Schema | None) -> tuple[Rows, F
     moved = int((away > 0).sum())
     if moved:
         log.warning(
-            "column '%s': %d of %d rows are moved to the grid of %s (%s), by %s at most (data.snap)",
+            "column '%s': %d of %d rows are moved to the grid of %s (%s), by %s at most%s",
             rows.schema.time, moved, len(away), frequency.name, snapping.place_in_step(frequency),
-            snapping.span(int(away.max())),
+            snapping.span(int(away.max())), " (data.snap)" if fitted is None else "",
         )  # fmt: skip
     schema = rows.schema.model_copy(update={"snap": True})
     return replace(rows, stamps=stamps, schema=schema), frequency

@@ -167,7 +167,11 @@ def to_wall(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
 
 def labels(stamps: NDArray[Any], schema: Schema) -> NDArray[Any]:
     """Grid stamps as the local times that name their steps: of the begin, or of the end."""
-    return to_wall(stamps, schema) + (schema.ending if schema.resampling is None else 0)
+    if schema.resampling is None:
+        return to_wall(stamps, schema) + schema.ending
+    if schema.ending and "%24H" in (schema.time_format or ""):  # a day ends at 24:00 too
+        stamps = schema.frequency.stamps(schema.frequency.ordinals(stamps)[0] + 1)
+    return to_wall(stamps, schema)
 
 
 # --- back to the table's own format -------------------------------------------------------------------------
@@ -182,7 +186,7 @@ def format_times(stamps: NDArray[Any], schema: Schema) -> pd.Series:
         unit = written.removeprefix("epoch:")
         return pd.Series(stamps * 1_000 if unit == "ns" else stamps // counts.TICKS[unit])
     column = pd.Series(stamps.astype("M8[us]"))
-    if schema.local:
+    if schema.local or schema.timezone is None:
         column = pd.Series(labels(stamps, schema).astype("M8[us]"))
     elif schema.timezone is not None and schema.wall_grid:
         summer = np.ones(len(column), dtype=np.bool_)

@@ -61,7 +61,7 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
         if lower in _BUSINESS:
             return _business_months(stamps, int(length), last=not lower.endswith("s"))
         if lower in calendar:
-            return _months(stamps, int(length))
+            return _months(stamps, int(length), lower[1:])
         return Frequency(unit="us", step=int(length), anchor=int(first) % int(length))
     if lower == "b" and times == 1:
         return Frequency(unit="bday", step=1, offset=int(first) % DAY)
@@ -135,8 +135,14 @@ def _in_month(stamps: Ints) -> tuple[Ints, Ints, Ints]:
     return index, stamps - start, stamps - end
 
 
-def _months(stamps: Ints, step: int) -> Frequency:
+def _months(stamps: Ints, step: int, side: str = "") -> Frequency:
+    """A grid of months. side: "s" or "e" for their start or end, where not all stamps lie at the same place."""
     index, from_start, to_end = _in_month(stamps)
+    if side in ("s", "e") and np.ptp(from_start) != 0 and np.ptp(to_end) != 0:
+        places, counts = np.unique(to_end if side == "e" else from_start, return_counts=True)
+        rests, usual = np.unique(index % step, return_counts=True)
+        offset, anchor = int(places[counts.argmax()]), int(rests[usual.argmax()])
+        return Frequency(unit="month", step=step, anchor=anchor, offset=offset)
     # Every 31 December lies 30 days after a start, but means the end.
     at_end = np.ptp(from_start) != 0 or (np.ptp(to_end) == 0 and -to_end[0] < from_start[0])
     offset = int(to_end[0] if at_end else from_start[0])

@@ -46,6 +46,8 @@ def usual_grid(stamps: Ints, new_series: NDArray[np.bool_], name: str | None) ->
             return None
         unit, step = _usual_step(int(np.median(gaps)))
         at_end = unit == "month" and _near_end(stamps)
+        if unit == "month" and _on_weekdays(stamps, last=at_end):
+            unit = "bmonth"
     else:
         unit, step, at_end = parsed.unit, int(parsed.step), parsed.name.endswith("E")
         at_end = at_end if unit == "bmonth" else not (name or "").upper().endswith("S") and unit == "month"
@@ -123,6 +125,14 @@ def _near_end(stamps: Ints) -> bool:
     index = month_of(stamps)
     left = (index + 1).astype("M8[M]").astype("M8[us]").astype(np.int64) - stamps
     return bool(DAY // 2 < np.median(left) <= 5 * DAY)
+
+
+def _on_weekdays(stamps: Ints, *, last: bool) -> bool:
+    """True where most stamps lie on the first or last weekday of their month, and fewer on its first or last day."""
+    index, days = month_of(stamps), stamps // DAY * DAY
+    edge = (index + 1 if last else index).astype("M8[M]").astype("M8[us]").astype(np.int64) - (DAY if last else 0)
+    weekday, day = float(np.mean(days == weekday_of_month(index, last=last))), float(np.mean(days == edge))
+    return weekday > max(day, 0.5)
 
 
 def _month_grid(stamps: Ints, step: int, *, at_end: bool, business: bool) -> Frequency:
