@@ -51,6 +51,8 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     Raises DataError naming `data.id` where several columns, or one that may be a category, could be it.
     """
     labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool")]
+    # The number of a row or an invoice is no series, nor is the time of day.
+    labels = [c for c in labels if not _of_time(c) and not frame.data[c].is_unique]
     repeats = frame.data[time].duplicated()
     if not repeats.any():
         return _without_repeats(frame, free, labels)
