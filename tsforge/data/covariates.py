@@ -128,7 +128,11 @@ def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDA
     column = column_of[np.where(missing, len(labels), values).astype(np.int64)]
     unseen = np.count_nonzero((column < 0) & ~missing)
     if unseen:
-        log.warning("%d values of '%s' belong to categories without a feature of their own", unseen, encoding.name)
+        code = int(values[(column < 0) & ~missing][0])
+        log.warning(
+            "%d values of '%s' belong to categories without a feature of their own, as '%s' in row %d",
+            unseen, encoding.name, labels[code], panel.label_rows[encoding.name][code] + 1,
+        )  # fmt: skip
     return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 

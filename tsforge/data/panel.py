@@ -34,6 +34,7 @@ class Panel:
     first (n,): grid ordinal of each series' first row.
     ends (n,): the row after the last observed target; rows from there on hold only what is known in advance.
     labels: the texts behind the codes of each categorical covariate.
+    label_rows: the row of the table (from 0) in which each of these texts first stands.
     phase (n,): microseconds (or counts) by which a series lies off the grid; 0 for all but in tables whose series
         begin at different places in a step.
     """
@@ -50,6 +51,7 @@ class Panel:
     ends: Ints
     ids: tuple[NDArray[np.generic], ...]
     labels: dict[str, tuple[str, ...]]
+    label_rows: dict[str, Ints]
     phase: Ints
 
     def __len__(self) -> int:
@@ -143,9 +145,11 @@ def build(table: Table, extend: int = 0) -> Panel:
     static = _spread(table, schema.static, table.series, n)
     ends = offsets[:-1] + last_seen - first + 1
     labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
+    label_rows = {name: column.rows for name, column in table.covariates.items() if column.rows is not None}
     panel = Panel(
-        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, table.phase
-    )
+        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, label_rows,
+        table.phase,
+    )  # fmt: skip
     _report(panel)
     _report_ends(panel, table)
     _report_tail(table, first, last_seen)

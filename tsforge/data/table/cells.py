@@ -100,16 +100,15 @@ def votes(array: Any) -> Votes:
     """What the texts of a column say of its decimal sign."""
     decimal: dict[str, int] = {".": 0, ",": 0}
     triple: dict[str, str | None] = {".": None, ",": None}
-    for sign, other in ((".", ","), (",", ".")):
-        cells = array.filter(pc.match_substring(array, sign))
-        if not len(cells):
-            continue
-        for part in (cells[:_HEAD], cells[_HEAD:]):
-            if len(part) and not decimal[sign] and not decimal[other]:
-                decimal[sign] += _count(part, _decisive(sign)) - (_count(part, _PERIOD) if sign == "." else 0)
-                decimal[other] += _count(part, rf"^[-+]?\d{{1,3}}(\{sign}\d{{3}}){{2,}}(\{other}\d+)?$")
+    signed = {sign: array.filter(pc.match_substring(array, sign)) for sign in (".", ",")}
+    for most in (_HEAD, None):
+        for sign, other in ((".", ","), (",", ".")):
+            part = signed[sign][:most]
+            decimal[sign] += _count(part, _decisive(sign)) - (_count(part, _PERIOD) if sign == "." else 0)
+            decimal[other] += _count(part, rf"^[-+]?\d{{1,3}}(\{sign}\d{{3}}){{2,}}(\{other}\d+)?$")
         if decimal["."] != decimal[","]:
             return Votes(decimal, triple, three=False, four=False)
+    for sign, cells in signed.items():
         ambiguous = cells.filter(pc.match_substring_regex(cells, rf"^[-+]?[1-9]\d{{0,2}}\{sign}\d{{3}}$"))
         triple[sign] = str(ambiguous[0]) if len(ambiguous) else None
     three = four = False
