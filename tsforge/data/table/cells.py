@@ -27,6 +27,7 @@ _OTHER: dict[str, Sign] = {".": ",", ",": "."}
 _AMOUNT = re.compile(r"\D{0,4}[-+−]?\d[\d.,' \u00a0\u202f]*\s?\D{0,4}")  # as a person writes it: 1,234, 12%, $3.50
 _CODE = r"^[-+]?0\d+$"  # 007: as a number it would lose its zeros
 _PERIOD = r"^(1[89]|2[01])\d\d\.(0[1-9]|1[0-2])$"  # 2024.01 is a month and says nothing of decimals
+_NUMERIC = r"[-+−]?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?"
 _HEAD = 2_000  # cells that mostly settle a question without the others
 
 
@@ -159,9 +160,9 @@ def choose_style(own: Votes, elsewhere: Sign | None, usual: Sign | None, delimit
 
 
 def holds_numbers(column: pd.Series) -> bool:
-    """True where some of a text file's first cells in a column are numbers, or nearly."""
+    """True where some of a text file's first cells in a column are numbers."""
     head = column.head(_HEAD)
-    return bool(head.isin(MISSING).all() or head.str.fullmatch(r"[^\d]{0,4}[\d.,]*\d[^\d-]{0,4}").any())
+    return bool(head.isin(MISSING).all() or head.str.fullmatch(_NUMERIC).any())
 
 
 def read_text(column: pd.Series, how: Style) -> Cells:

@@ -30,6 +30,7 @@ _PARTS = (
 )  # fmt: skip
 _NUMBERED = ("id", "name", "code", "key", "no", "nr", "number")  # a store's id, name or number names the store
 _REPEATS = 0.2  # share of times that repeat, above which a word that is no name may tell series apart
+_SMALL = 20  # possible pairs for each row
 _FEW = 4  # rows of one series at least, on average, where no time repeats
 
 
@@ -52,18 +53,19 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     """
     labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool")]
     # The number of a row or an invoice is no series, nor is the time of day.
-    labels = [c for c in labels if not _of_time(c) and not frame.data[c].is_unique]
-    repeats = frame.data[time].duplicated()
-    if not repeats.any():
+    one = frame.distinct(time) == 1
+    labels = [c for c in labels if not _of_time(c) and (one or frame.distinct(c) < len(frame.data))]
+    repeats = _doubled(frame, [time])
+    if not repeats:
         return _without_repeats(frame, free, labels)
     named = [c for c in labels if names_series(c)]
     words = [c for c in labels if frame.cells(c).kind in ("text", "code")]
     # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
-    candidates = list(dict.fromkeys(named + (words if repeats.mean() > _REPEATS else [])))
+    candidates = list(dict.fromkeys(named + (words if repeats > _REPEATS * len(frame.data) else [])))
     # A doubled row, or the hour that a clock shows twice, still leaves most repeats explained.
-    most = int(_REPEATS * repeats.sum())
+    most = int(_REPEATS * repeats)
     unique = [c for c in candidates if _doubled(frame, [c, time]) <= most * (2 if c in named else 1)]
-    few = [c for c in unique if frame.data[c].nunique() <= len(frame.data) / 2]
+    few = [c for c in unique if frame.distinct(c) <= len(frame.data) / 2]
     exact = [c for c in few if not _doubled(frame, [c, time])] or unique
     preferred = _apart(frame, [c for c in exact if c in named] or exact)
     if len(preferred) == 1:
@@ -73,7 +75,7 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     for columns in (named, candidates):
         if len(columns) > 1 and _doubled(frame, [*columns, time]) <= most:
             return _needed(frame, time, columns, most)
-    return _whole_numbers(frame, time, labels) if repeats.mean() > _REPEATS else ()
+    return _whole_numbers(frame, time, labels) if repeats > _REPEATS * len(frame.data) else ()
 
 
 def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
     Raises DataError where several have such a name.
     """
     labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool") and _sure(c)]
-    sure = _apart(frame, [c for c in labels if 2 <= frame.data[c].nunique() <= len(frame.data) / _FEW])
+    sure = _apart(frame, [c for c in labels if 2 <= frame.distinct(c) <= len(frame.data) / _FEW])
     if len(sure) > 1:
         raise _several(frame, sure)
     return tuple(sure)
@@ -94,7 +96,20 @@ def _of_time(name: str) -> bool:
 
 
 def _doubled(frame: Frame, columns: list[str]) -> int:
-    return int(frame.data.duplicated(columns).sum())
+    """Rows whose cells in some columns an earlier row has."""
+    codes, count = frame.codes(columns[0])[0], frame.distinct(columns[0])
+    for name in columns[1:]:
+        pairs = (codes + 1) * (frame.distinct(name) + 1) + frame.codes(name)[0] + 1
+        largest = (count + 1) * (frame.distinct(name) + 1)
+        if name == columns[-1] and largest <= _SMALL * len(
+            pairs
+        ):  # a mark for each pair is cheaper than a table of them
+            marks = np.zeros(largest, dtype=np.bool_)
+            marks[pairs] = True
+            return len(pairs) - int(marks.sum())
+        codes, distinct = pd.factorize(pairs)
+        count = len(distinct)
+    return len(codes) - count
 
 
 def _several(frame: Frame, columns: list[str]) -> ChoiceError:
@@ -108,7 +123,7 @@ def _apart(frame: Frame, columns: list[str]) -> list[str]:
     apart: list[str] = []
     codes: list[np.ndarray] = []
     for name in columns:
-        code = pd.factorize(frame.data[name])[0]
+        code = frame.codes(name)[0]
         if not any(np.array_equal(code, other) for other in codes):  # codes count first appearances
             apart.append(name)
             codes.append(code)
@@ -117,13 +132,13 @@ def _apart(frame: Frame, columns: list[str]) -> list[str]:
 
 def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...]:
     """A column of whole numbers that makes [id, time] unique and has few values, each of them often."""
-    rows, times = len(frame.data), frame.data[time].nunique()
+    rows, times = len(frame.data), frame.distinct(time)
     least = rows / times  # series, if all had all times
     found = []
     for name in labels:
         if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or _of_time(name):
             continue
-        distinct = frame.data[name].nunique()
+        distinct = frame.distinct(name)
         if least <= distinct <= max(2 * least, rows / (2 * _FEW)) and not _doubled(frame, [name, time]):
             found.append(name)
     found = _apart(frame, found)
@@ -136,7 +151,7 @@ def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...
 def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[str, ...]:
     """Ids where no time repeats: columns of one value named as an id, and one whose few values share the rows."""
     alike = constant(frame, free)
-    few = [c for c in labels if c not in alike and 2 <= frame.data[c].nunique() <= len(frame.data) / _FEW]
+    few = [c for c in labels if c not in alike and 2 <= frame.distinct(c) <= len(frame.data) / _FEW]
     sure = _apart(frame, [c for c in few if _sure(c)])
     if len(sure) > 1:
         raise _several(frame, sure)
@@ -155,7 +170,7 @@ def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[
 
 def _takes_turns(frame: Frame, name: str) -> bool:
     """True where equal values stand together, or each in its turn: no category changes like that."""
-    codes = pd.factorize(frame.data[name])[0]
+    codes = frame.codes(name)[0]
     distinct = int(codes.max()) + 1
     blocks = int(np.count_nonzero(np.diff(codes))) == distinct - 1
     return blocks or bool((codes == np.arange(len(codes)) % distinct).all())
@@ -164,7 +179,7 @@ def _takes_turns(frame: Frame, name: str) -> bool:
 def constant(frame: Frame, free: list[str]) -> list[str]:
     """Columns named as an id with one value in all rows: a name whatever its type, if numbers are left beside it."""
     named = [c for c in free if names_series(c) and not frame.cells(c).missing.any()]
-    alike = [c for c in named if (frame.data[c] == frame.data[c].iloc[0]).all()]
+    alike = [c for c in named if frame.distinct(c) == 1]
     beside = any(frame.cells(c).number or frame.cells(c).bad.mean() < 0.5 for c in free if c not in alike)
     return alike if beside else [c for c in alike if not frame.cells(c).number]
 

@@ -62,6 +62,7 @@ class Frame:
     usual: Sign | None = None
     parts: tuple[str, ...] = ()
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[str, tuple[NDArray[np.intp], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -74,6 +75,16 @@ class Frame:
             column = self.data[name]
             self._cells[name] = read_text(column, self.style(name)) if self.text else read_typed(column)
         return self._cells[name]
+
+    def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
+        """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
+        if name not in self._codes:
+            self._codes[name] = pd.factorize(self.data[name])
+        return self._codes[name]
+
+    def distinct(self, name: str) -> int:
+        """The number of distinct cells of a column."""
+        return len(self.codes(name)[1])
 
     def present(self, name: str) -> pd.Series:
         """One column, NaN where a cell is missing."""

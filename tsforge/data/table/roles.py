@@ -160,14 +160,18 @@ def _counts(frame: Frame, name: str) -> bool:
 
 def _row_number(frame: Frame, name: str) -> bool:
     """True for the nameless column that pandas writes for its index."""
-    return name.startswith("Unnamed: 0") and frame.cells(name).kind == "integer" and frame.data[name].is_unique
+    return (
+        name.startswith("Unnamed: 0")
+        and frame.cells(name).kind == "integer"
+        and frame.distinct(name) == len(frame.data)
+    )
 
 
 def _check_whole(frame: Frame, time: str, free: list[str]) -> None:
     """Raises ChoiceError where the column of times is a part of one, as a month from 1 to 12 that comes again."""
     most = _LARGEST.get(time.lower())
     cells = frame.cells(time)
-    if most is None or cells.kind != "integer" or not frame.data[time].duplicated().any() or cells.values.max() > most:
+    if most is None or cells.kind != "integer" or frame.distinct(time) == len(frame.data) or cells.values.max() > most:
         return
     parts = [c for c in (*free, time) if c.lower() in PARTS and frame.cells(c).number]
     parts.sort(key=lambda c: PARTS.index(c.lower()))
@@ -187,7 +191,7 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
         if frame.cells(name).kind != "text":
             continue
         text = frame.present(name).dropna().head(_SAMPLE).astype(str).str.strip()
-        if len(text) and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.data[time].duplicated().any():
+        if len(text) and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.distinct(time) < len(frame.data):
             both = (time, name)
             hint = f"pass data.time={shlex.quote(','.join(both))} for the two as one time"
             several = f"{frame.name}: '{time}' holds the days and '{name}' the hours"

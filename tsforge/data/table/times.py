@@ -45,7 +45,7 @@ def parse_times(frame: Frame, name: str, config: DataConfig, fitted: Schema | No
             return Times(choosing.microseconds(column), "datetime", None, timezone, local=timezone is not None)
         utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
         return Times(choosing.microseconds(utc), "datetime", None, timezone or _zone_name(column))
-    where, distinct = pd.factorize(column)
+    where, distinct = frame.codes(name) if frame.text else pd.factorize(column)
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         return counts.read(TimeCells(frame, name, where, pd.Series(distinct).astype(str)), config, fitted)
     cells = TimeCells(frame, name, where, pd.Series(distinct, dtype="str").str.strip())

@@ -111,7 +111,7 @@ def _check_stray(frame: Frame, name: str, bad: NDArray[np.bool_], missing: NDArr
     """Raises DataError where nearly all cells are numbers, so that the others are mistakes, not categories."""
     count = int((~missing).sum())
     texts = frame.data[name][bad].astype(str).str.strip()
-    distinct = frame.data[name].nunique()
+    distinct = frame.distinct(name)
     amounts = texts.map(is_amount).all()
     if bad.sum() <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
         try:
@@ -132,24 +132,21 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tup
     """The code of each row and the distinct ids by column, in order of first appearance."""
     if not names:
         return np.zeros(len(frame.data), dtype=np.int64), ()
-    keys = {n: _id_column(frame, n) for n in names}
     codes = np.zeros(len(frame.data), dtype=np.int64)
-    for name, column in keys.items():
-        part, distinct = pd.factorize(column)
-        missing = np.flatnonzero(part < 0)
+    for name in names:
+        part, distinct = frame.codes(name)
+        missing = np.flatnonzero(
+            (part < 0) | (part == distinct.get_indexer(pd.Index([""]))[0]) if frame.text else part < 0
+        )
         if len(missing):
             hint = "fill in the id or delete the row"
             raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
-        codes = pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
+        codes = (
+            part.astype(np.int64) if len(names) == 1 else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
+        )
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
-    return codes, tuple(_ids(frame, column.iloc[first]) for column in keys.values())
-
-
-def _id_column(frame: Frame, name: str) -> pd.Series:
-    """An id column as it is written: 007 and 7, and the country NA, are ids of their own."""
-    column = frame.data[name]
-    return column.where(column != "") if frame.text else column
+    return codes, tuple(_ids(frame, frame.data[name].iloc[first]) for name in names)
 
 
 def _ids(frame: Frame, column: pd.Series) -> NDArray[Any]:
