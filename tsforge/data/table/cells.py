@@ -85,7 +85,7 @@ class Votes(NamedTuple):
 
 def as_arrow(column: pd.Series) -> Any:
     """A column of texts as an Arrow array."""
-    array = pa.array(column, type=pa.large_string(), from_pandas=True)
+    array = pa.array(column, from_pandas=True) if column.dtype != object else pa.array(column, pa.string())
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
@@ -101,12 +101,12 @@ def votes(array: Any) -> Votes:
     """What the texts of a column say of its decimal sign."""
     decimal: dict[str, int] = {".": 0, ",": 0}
     triple: dict[str, str | None] = {".": None, ",": None}
-    signed = {sign: array.filter(pc.match_substring(array, sign)) for sign in (".", ",")}
-    for most in (_HEAD, None):
+    for part in (array[:_HEAD], array):
+        signed = {sign: part.filter(pc.match_substring(part, sign)) for sign in (".", ",")}
         for sign, other in ((".", ","), (",", ".")):
-            part = signed[sign][:most]
-            decimal[sign] += _count(part, _decisive(sign)) - (_count(part, _PERIOD) if sign == "." else 0)
-            decimal[other] += _count(part, rf"^[-+]?\d{{1,3}}(\{sign}\d{{3}}){{2,}}(\{other}\d+)?$")
+            cells = signed[sign]
+            decimal[sign] += _count(cells, _decisive(sign)) - (_count(cells, _PERIOD) if sign == "." else 0)
+            decimal[other] += _count(cells, rf"^[-+]?\d{{1,3}}(\{sign}\d{{3}}){{2,}}(\{other}\d+)?$")
         if decimal["."] != decimal[","]:
             return Votes(decimal, triple, three=False, four=False)
     for sign, cells in signed.items():
@@ -168,7 +168,7 @@ def holds_numbers(column: pd.Series) -> bool:
 def read_text(column: pd.Series, how: Style) -> Cells:
     """A column of a text file. Cells that hold a word for missing are missing, whatever else the column has."""
     array = as_arrow(column)
-    missing = pc.fill_null(pc.is_in(array, value_set=pa.array(sorted(MISSING), pa.large_string())), True)
+    missing = pc.fill_null(pc.is_in(array, value_set=pa.array(sorted(MISSING), array.type)), True)
     absent = np.array(missing.to_numpy(), dtype=np.bool_)
     if not holds_numbers(column):
         return Cells("text", np.broadcast_to(np.nan, len(column)), absent, ~absent)
@@ -183,10 +183,14 @@ def read_text(column: pd.Series, how: Style) -> Cells:
     kind: Kind = "decimal"
     if bad.any():
         kind = "text"
-    elif not absent.all() and np.array_equal(values, np.rint(values), equal_nan=True):
+    elif not absent.all() and _whole(values[:_HEAD]) and _whole(values):
         whole = how.grouped or not _count(present, r"[.,eE]")
         kind = "code" if _count(present, _CODE) else "integer" if whole else "decimal"
     return Cells(kind, values, absent, bad, None if how.clear else how.example)
+
+
+def _whole(values: NDArray[np.float64]) -> bool:
+    return np.array_equal(values, np.rint(values), equal_nan=True)
 
 
 def _read_distinct(column: pd.Series, how: Style) -> NDArray[np.float64]:
