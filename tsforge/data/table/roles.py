@@ -21,6 +21,7 @@ TIME_NAMES = (
     "period", "hour", "t", "step", "time_idx", "datum", "zeit",
 )  # fmt: skip
 PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")  # of one time, in their order
+_DAYS = ("day_of_month", "date_of_month", "dayofmonth", "mday", "dom")
 TARGET_NAMES = ("y", "target", "value")
 _LARGEST = {  # values of a part of a time
     "month": 12, "day": 31, "hour": 24, "week": 53, "quarter": 4, "minute": 59, "second": 59, "weekday": 7,
@@ -143,13 +144,19 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
 
 def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoReturn:
     """Raises ChoiceError for numbers under names of times: the parts of one time, or several that count."""
-    parts = [c for c in free if c.lower() in PARTS and frame.cells(c).number]
-    parts.sort(key=lambda c: PARTS.index(c.lower()))
+    parts = _parts(frame, free)
     together = len(parts) > 1 and parts[0].lower() == "year"
     hint = f"pass data.time={','.join(parts)} for the parts of one time" if together else "pass data.time=COLUMN"
     choices: list[dict[str, Any]] = [{"data.time": tuple(parts)}] if together else []
     choices += [{"data.time": c} for c in numbers if not together or c not in parts]
     raise ChoiceError(f"{frame.name}: several columns could be the time: {listing(numbers)}", hint, choices)
+
+
+def _parts(frame: Frame, names: list[str]) -> list[str]:
+    """Columns of numbers named as parts of a time, the year first; one for each part."""
+    words = {c: "day" if c.lower() in _DAYS else c.lower() for c in names if frame.cells(c).number}
+    columns = {word: c for c, word in reversed(words.items()) if word in PARTS}
+    return [columns[part] for part in PARTS if part in columns]
 
 
 def _counts(frame: Frame, name: str) -> bool:
@@ -173,8 +180,7 @@ def _check_whole(frame: Frame, time: str, free: list[str]) -> None:
     cells = frame.cells(time)
     if most is None or cells.kind != "integer" or frame.distinct(time) == len(frame.data) or cells.values.max() > most:
         return
-    parts = [c for c in (*free, time) if c.lower() in PARTS and frame.cells(c).number]
-    parts.sort(key=lambda c: PARTS.index(c.lower()))
+    parts = _parts(frame, [*free, time])
     message = (
         f"column '{time}' holds a part of a time ({cells.values.min():g} to {cells.values.max():g}), which comes again"
     )
