@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import tsforge
-from tests.helpers.tables import load
+from tests.helpers.tables import lay, load
+from tsforge.data import tidy
 from tsforge.data.schema import DataConfig
 from tsforge.data.survey import survey
 from tsforge.data.table.table import load_like
@@ -196,3 +197,33 @@ def test_explanations_and_answers_have_the_parts(kind: str, tmp_path: Path) -> N
     ahead, last = (explained[[before + name for name in parts]].astype(str) for before in ("", "past_"))
     assert ahead.iloc[-1].tolist() == parts.iloc[N + 1].astype(str).tolist()
     assert last.iloc[-1].tolist() == parts.iloc[N - 1].astype(str).tolist()
+
+
+LETTERED = {
+    "months": ("year,period", [(y, f"M{m:02d}") for y in range(2001, 2006) for m in range(1, 13)], "MS"),
+    "quarters": ("Year,Quarter", [(y, f"Q{q}") for y in range(1990, 2006) for q in range(1, 5)], "QS"),
+    "halves": ("year,half", [(y, f"S{h}") for y in range(1980, 2006) for h in (1, 2)], "2QS"),
+    "weeks": ("year,week", [(y, f"W{w:02d}") for y in (2017, 2018, 2019) for w in range(1, 53)], "W"),
+    "ends of hours": ("date,he", [(f"2024-01-{d:02d}", f"HE{h:02d}") for d in range(1, 9) for h in range(1, 25)], "h"),
+}
+
+
+@pytest.mark.parametrize("kind", LETTERED)
+def test_parts_behind_letters(write_csv, kind: str) -> None:
+    """Prevents: the periods of statistical offices, M01 beside a year, taken for the names of series."""
+    header, parts, freq = LETTERED[kind]
+    rows = [f"{a},{b},{i % 7}.5" for i, (a, b) in enumerate(parts)]
+    panel = lay(write_csv("\n".join([f"{header},value", *rows[:-3]]) + "\n"), time=header)
+    assert panel.schema.frequency.name == freq
+    assert len(panel.values) == len(parts) - 3
+    ahead = tidy.forecasts(panel, np.zeros((1, 3, 1)), np.zeros((1, 3, 1, 0)), ())
+    assert [(str(a), b) for a, b in ahead.iloc[:, :2].to_numpy()] == [(str(a), b) for a, b in parts[-3:]]
+
+
+def test_values_that_count_are_no_time(write_csv) -> None:
+    """Prevents: a target that rises by one each row taken for the steps, and the dates for the target."""
+    for header, first in (("d,y", 20240101), ("dt,value", 201901), ("x,target", 5)):
+        rows = [f"{first + i},{i}" for i in range(12)]
+        rows[3:] = [f"{first + 2 * i},{i}" for i in range(3, 12)]
+        with pytest.raises(DataError, match="no column reads as the time"):
+            load(write_csv("\n".join([header, *rows]) + "\n"))

@@ -20,7 +20,7 @@ _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
 _FEW = 100  # steps without a row that a later table may have at once
-_PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second")
+_PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second", "period", "half")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ _DATES = {
     ("y", "m", "d"): "%y-%m-%d",
 }  # fmt: skip
 _CLOCKS = {(): "", ("clock",): "", ("H",): "%H:%M", ("H", "M"): "%H:%M", ("H", "M", "S"): "%H:%M:%S"}
+_LETTERS = {"q": "q", "m": "m", "s": "h", "h": "h", "w": "V", "he": "H"}  # M01, Q1, S2, W07, HE24: a letter and a part
+_LETTERED = r"([A-Za-z]{1,2})\d{1,2}"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK_TEXT = re.compile(r"\d\d?:\d\d(:\d\d)?([.,]\d+)?( ?[AaPp][Mm])?")
 
@@ -122,8 +124,10 @@ def _spelling(text: pd.Series, kind: str, *, week: bool, ends: bool) -> str:
     if kind == "m" and text.str.isalpha().all():
         letter = "b" if text.str.len().eq(3).all() else "B"
         return formats.spelled(f"%{letter}", {letter: list(text.unique())})
-    if kind == "q" and text.str.match("[qQ]").all():
-        return f"{text.iloc[0][0]}%q"
+    if text.str.fullmatch(_LETTERED).all():
+        letters = text.str.extract(_LETTERED, expand=False).iloc[0]
+        pad = "-" if text.str.len().min() == len(letters) + 1 and kind in "mV" else "24" if kind == "H" and ends else ""
+        return f"{letters}%{pad}{kind}"
     if kind == "H" and _hundreds(text):
         padded = text.str.len().eq(4).all()
         return "%H%M" if padded else "%H%M:int"
@@ -179,10 +183,14 @@ def _kinds(frame: Frame, columns: dict[str, pd.Series]) -> dict[str, str]:
     for name, column in columns.items():
         some = column.dropna().head(50)
         plain = re.sub(r"[^a-z]", "", name.lower())
+        letters = some.str.extract(f"^{_LETTERED}$", expand=False).str.lower()
+        lettered = _LETTERS.get(str(letters.iloc[0])) if len(set(letters.fillna(""))) == 1 else None
         short = some.str.fullmatch(r"[qQ]?\d{1,4}|[A-Za-z]{3,9}").mean() > 0.5  # others are mistakes
         named = next((k for k, words in _NAMES.items() if plain in words), None) if short else None
         if some.map(lambda v: bool(_CLOCK_TEXT.fullmatch(v))).all() and len(some):
             kinds[name] = "clock"
+        elif lettered is not None:
+            kinds[name] = lettered
         elif named is not None:
             kinds[name] = "y" if named == "Y" and some.str.fullmatch(r"\d\d?").all() else named
         elif some.str.fullmatch(r"\d{1,4}").all():
@@ -211,7 +219,7 @@ def _no_time(frame: Frame, kinds: dict[str, str]) -> DataError:
 
 def _number(frame: Frame, name: str, column: pd.Series, kind: str) -> pd.Series:
     """A part as whole numbers, 0 where it is missing. Raises DataError for the first that is none or out of range."""
-    text = column.str.lstrip("qQ") if kind == "q" else column
+    text = column.str.replace(r"^[A-Za-z]{1,2}(?=\d)", "", regex=True)
     text = text.str.slice(0, -2).replace("", "0") if kind == "H" and _hundreds(text.dropna()) else text
     if kind == "m" and column.dropna().str.fullmatch("[A-Za-z]{3,9}").all():
         values = column.str.lower().str[:3].map({m: float(i + 1) for i, m in enumerate(_MONTHS)})

@@ -130,7 +130,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     numbers = [c for c in named if frame.cells(c).number]
     if len(numbers) > 1:
         _ask_for_parts(frame, free, numbers)
-    counting = [c for c in free if frame.cells(c).kind == "integer" and _counts(frame, c)]
+    others = [c for c in free if c.lower() not in TARGET_NAMES]
+    counting = [c for c in others if frame.cells(c).kind == "integer" and _counts(frame, c)]
     for choice in (numbers, counting, counted):
         if len(choice) == 1:
             return choice[0]
