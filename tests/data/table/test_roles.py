@@ -162,3 +162,16 @@ def test_names_with_commas(given: object, target: tuple[str, ...]) -> None:
     schema = load(frame, target=given).schema
     assert schema.target == target
     assert load(frame, target=list(schema.target)).schema == schema
+
+
+@pytest.mark.parametrize(("columns", "ids"), [
+    (("city", "product"), ("product",)), (("town", "kind"), ()), (("branch", "kind"), ("branch",)),
+    (("who", "kind"), ()),
+])  # fmt: skip
+def test_ids_of_rows_that_are_joined(write_csv, columns: tuple[str, str], ids: tuple[str, ...]) -> None:
+    """Prevents: purchases, to be summed by day, split by columns that together make their times nearly unique."""
+    rng = np.random.default_rng(0)
+    words = [("abc"[rng.integers(3)], "uvwx"[rng.integers(4)]) for _ in range(180)]
+    rows = [f"{DAYS[i // 9]} {8 + i % 3:02d}:00,{a},{b},{i % 5}.5" for i, (a, b) in enumerate(words)]
+    path = write_csv(text(f"date,{columns[0]},{columns[1]},amount", rows))
+    assert load(path, target="amount", resample="D", aggregate="sum").schema.id == ids

@@ -45,10 +45,11 @@ def _sure(name: str) -> bool:
     return "_".join(words) in SURE or words[-1] == "id" or of_series
 
 
-def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
+def detect(frame: Frame, time: str, free: list[str], *, joined: bool = False) -> tuple[str, ...]:
     """The column that tells series apart, or the smallest set of columns; () for a single series.
 
     free: the columns that are neither the time nor in another role.
+    joined: rows of one series and time are joined, so that only a column that makes times unique by itself is an id.
     Raises DataError naming `data.id` where several columns, or one that may be a category, could be it.
     """
     labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool")]
@@ -68,14 +69,16 @@ def detect(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
     few = [c for c in unique if frame.distinct(c) <= len(frame.data) / 2]
     exact = [c for c in few if not _doubled(frame, [c, time])] or unique
     preferred = _apart(frame, [c for c in exact if c in named] or exact)
+    if joined and any(_doubled(frame, [c, time]) for c in preferred):
+        return ()
     if len(preferred) == 1:
         return (preferred[0],)
     if len(preferred) > 1:
         raise _several(frame, preferred)
     for columns in (named, candidates):
-        if len(columns) > 1 and _doubled(frame, [*columns, time]) <= most:
+        if not joined and len(columns) > 1 and _doubled(frame, [*columns, time]) <= most:
             return _needed(frame, time, columns, most)
-    return _whole_numbers(frame, time, labels) if repeats > _REPEATS * len(frame.data) else ()
+    return _whole_numbers(frame, time, labels) if not joined and repeats > _REPEATS * len(frame.data) else ()
 
 
 def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:

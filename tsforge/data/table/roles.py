@@ -67,9 +67,10 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     if not config.id and (not config.time or config.joining == "error"):
         _check_clock(frame, time, free)
     labels = [c for c in free if not looks_like_dates(frame, c)]
-    ids = config.id or identity.detect(frame, time, labels)
+    ids = config.id
     if not ids and config.joining != "error":  # then no id need make times unique
         ids = identity.by_name(frame, labels)
+    ids = ids or identity.detect(frame, time, labels, joined=config.joining != "error")
     free = [c for c in free if c not in ids]
     target = config.target or _target(frame, free, lenient=lenient)
     unused = tuple(c for c in free if c not in target)
