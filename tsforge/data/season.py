@@ -37,6 +37,16 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     return _detect(_bridged(panel, stops), stops) if season == 1 and holes.any() else season
 
 
+def fallback(panel: Panel, stops: Ints) -> int:
+    """Steps of the calendar's cycle, which seasonal naive goes back where no season is detected; 0 where it cannot.
+
+    The median series has to hold it twice before its stop.
+    """
+    cycle = panel.schema.frequency.main_cycle()
+    history = float(np.median(stops - panel.offsets[:-1])) if len(stops) else 0.0
+    return cycle if 1 < cycle <= history / 2 else 0
+
+
 def _bridged(panel: Panel, stops: Ints) -> Panel:
     """A panel whose steps between two observed ones of a series, before its stop, lie on the line between them."""
     series, rows = panel.row_series(), np.arange(len(panel.values))
