@@ -20,7 +20,7 @@ _WORDS = (  # dates with the name of the month, which may be whole
     "%b %d, %Y", "%b %d,%Y", "%b %d %Y", "%b-%d-%Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y",
     "%A, %d %b %Y", "%A %d %b %Y", "%A, %b %d, %Y", "%Y-%b-%d", "%Y %b %d", "%Y/%b/%d",
     "%b-%Y", "%b %Y", "%b/%Y", "%b.%Y", "%b%Y", "%b, %Y", "%b-%y", "%b %y", "%b/%y", "%b%y", "%b '%y",
-    "%Y-%b", "%Y %b", "%Y/%b", "%Y%b", "%y-%b",
+    "%b. %Y", "%b. %y", "%b. %d, %Y", "%d %b. %Y", "%d. %b %Y", "%Y-%b", "%Y %b", "%Y/%b", "%Y%b", "%y-%b",
 )  # fmt: skip
 _DATES = (  # where one text fits several, the likelier first: a point or a dash puts the day first, a slash the month
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d", "%Y_%m_%d",
