@@ -13,6 +13,7 @@ import numpy as np
 
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.probes.memory_tasks import Attempt
+from tsforge.evaluation.scores import best_simple
 from tsforge.evaluation.significance import Paired
 
 PRIMARY = "mase"
@@ -133,6 +134,16 @@ class OnData:
         """Over seeds."""
         values = self.values(model, metric)
         return float(np.mean(values)) if values else math.nan
+
+    @property
+    def best_simple(self) -> str | None:
+        """The best simple forecaster, seasonal naive or naive, in the primary metric; None without baselines."""
+        return best_simple({name: self.mean(name, self.primary) for name in self.baselines})
+
+    @property
+    def floor(self) -> float:
+        """The error of the best simple forecaster; NaN where there is none."""
+        return self.mean(self.best_simple, self.primary) if self.best_simple else math.nan
 
     @property
     def reachable(self) -> float:

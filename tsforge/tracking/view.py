@@ -14,7 +14,7 @@ PRIMARY = "test/mase"
 PARAMS = ("model.kind", "data.horizon", "data.context", "train.lr", "seed")
 METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
 _SHARED = "tsforge"  # the name of the prepared view
-_ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than seasonal naive."  # noqa: E501
+_ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than the best simple forecaster."  # noqa: E501
 
 
 def prepare(client: Any, experiment: str) -> None:

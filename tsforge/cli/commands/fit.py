@@ -161,7 +161,7 @@ def _print_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> N
 
 
 def _scores(result: Fit) -> None:
-    """Metric by model, with the skill against seasonal naive."""
+    """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
     from tsforge.evaluation.metrics import SHOWN
 
@@ -172,13 +172,12 @@ def _scores(result: Fit) -> None:
         f"pooled; season {data.season}"
     )
     shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
-    print_table(["", *scores, "skill"], score_rows(shown))
-    echo("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
+    print_table(["", *scores, "skill"], score_rows(shown, result.best_simple))
+    against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
+    echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
-    from tsforge.evaluation.scores import skill
-
     scores, name = result.scores, result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
@@ -189,6 +188,5 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]
         document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
     if scores:
-        metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
-        document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])
+        document |= {"primary": result.primary, "best_simple": result.best_simple, "skill": result.skill}
     return document | {"experiment": result.model.experiment.plain()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
-from tsforge.evaluation.metrics import REFERENCE, lower_is_better
+from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
 from tsforge.runtime import files
 from tsforge.runtime.numbers import figure, percent
@@ -51,12 +51,12 @@ def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
     return texts
 
 
-def score_rows(scores: dict[str, dict[str, float]], reference: str = REFERENCE) -> list[list[str]]:
+def score_rows(scores: dict[str, dict[str, float]], reference: str | None) -> list[list[str]]:
     """A row per metric: its name, its value for each model, and the skill of the first model against the reference."""
     first, *_ = scores
     rows = []
     for name, value in scores[first].items():
-        gain = skill(value, scores[reference][name]) if lower_is_better(name) else math.nan
+        gain = skill(value, scores[reference][name]) if reference and lower_is_better(name) else math.nan
         rows.append([name, *(figure(values[name]) for values in scores.values()), percent(gain)])
     return rows
 
@@ -99,8 +99,8 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
 
 
 def _main(board: Scoreboard) -> Text:
-    """Metric by model, with the skill against seasonal naive."""
-    lines = score_rows(board.table(board.shown))
+    """Metric by model, with the skill against the best simple forecaster."""
+    lines = score_rows(board.table(board.shown), board.best_simple)
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
@@ -140,10 +140,11 @@ def _title(board: Scoreboard) -> str:
 
 def _notes(board: Scoreboard) -> tuple[str, ...]:
     test = board.first
+    simple = board.best_simple
     units = "; in deviations of the training part" if test.config.units == "standard" else ""
     gamma = f" (γ {test.config.gamma:g})" if "adaptive" in board.intervals else ""
     notes = [
-        f"{_AVERAGES[board.average]}{units}; skill: per cent better than {REFERENCE}",
+        f"{_AVERAGES[board.average]}{units}" + (f"; skill: per cent better than {simple}" if simple else ""),
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
     for name, count in board.left_out().items():
