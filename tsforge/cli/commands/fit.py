@@ -163,6 +163,7 @@ def _print_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> N
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
+    from tsforge.cli.tables.verdict import sentence
     from tsforge.evaluation.metrics import SHOWN
 
     scores, data = result.scores, result.model.experiment.data
@@ -175,6 +176,9 @@ def _scores(result: Fit) -> None:
     print_table(["", *scores, "skill"], score_rows(shown, result.best_simple))
     against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
     echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
+    if result.judgement:
+        echo()
+        echo(f"verdict {sentence(result.judgement)}")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
@@ -189,4 +193,5 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
     if scores:
         document |= {"primary": result.primary, "best_simple": result.best_simple, "skill": result.skill}
+        document["judgement"] = result.judgement.plain() if result.judgement else None
     return document | {"experiment": result.model.experiment.plain()}
