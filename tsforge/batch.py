@@ -57,6 +57,7 @@ class WindowShape(NamedTuple):
     static: int  # F
     season: int = 1  # steps of the main season
     lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by
+    known_level: bool = False  # whether what is known ahead tells the targets' level
     fallback: int = 0  # steps of the calendar's cycle, for seasonal naive where no season was detected; 0 for none
 
     @property

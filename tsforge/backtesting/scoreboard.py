@@ -11,7 +11,8 @@ import numpy as np
 
 from tsforge.backtesting.rolling import Backtest
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.evaluation import metrics
+from tsforge.evaluation import judgement, metrics
+from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
 from tsforge.evaluation.scores import Average, By, averaged, best_simple, owa, primary, skill, stepwise, sums
@@ -123,6 +124,12 @@ class Scoreboard:
             for other in others
         }
 
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """The model against the best of the others; None where it has no score."""
+        errors = {model: self.score(model, self.primary) for model in self.models}
+        return judgement.judge(self.primary, errors, self.against().__getitem__)
+
     def left_out(self) -> dict[str, int]:
         """Observed points of the model that a metric shown has no value for, where there are any."""
         summed = self._summed(self.models[0], self.shown, BY[self.average])
@@ -212,6 +219,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
         "scores": board.scores, "primary": board.primary, "best_simple": board.best_simple, "skill": board.skills(),
+        "judgement": board.judgement.plain() if board.judgement else None,
         "against": against, "left_out": board.left_out(),
         "coverage": {
             model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}

@@ -151,7 +151,7 @@ def encode(
     config, sizes, cuts = layout
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
-    shape = shape._replace(fallback=sizes.fallback)
+    shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
     source = WindowSource(panel, features, shape, device)
     level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)

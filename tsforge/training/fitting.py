@@ -21,7 +21,8 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
-from tsforge.evaluation import forecasting
+from tsforge.evaluation import forecasting, judgement
+from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import best_simple, primary, scores, skill
 from tsforge.experiment import Experiment
@@ -115,6 +116,11 @@ class Fit:
         """Per cent better than the best simple forecaster in the primary metric; NaN where there is none."""
         kind, reference = self.model.experiment.model.kind, self.best_simple
         return skill(*(self.scores[name][self.primary] for name in (kind, reference))) if reference else float("nan")
+
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """The model against the best of the baselines; None without a test part."""
+        return judgement.of_outcomes(self.primary, self.outcomes, self.scores)
 
 
 def fit(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
+from tsforge.cli.tables.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
 from tsforge.runtime import files
@@ -105,7 +106,7 @@ def _main(board: Scoreboard) -> Text:
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
                 lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.models), ""])
-    return Text(_title(board), ["", *board.models, "skill"], lines, _notes(board))
+    return Text(_title(board), ["", *board.models, "skill"], lines, (*_verdict(board), *_notes(board)))
 
 
 def _groups(board: Scoreboard) -> list[Text]:
@@ -118,7 +119,7 @@ def _groups(board: Scoreboard) -> list[Text]:
         texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
     last = texts[-1]
     more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
-    return [*texts[:-1], Text(last.title, last.header, last.rows, (more, *_notes(board)[1:]))]
+    return [*texts[:-1], Text(last.title, last.header, last.rows, (*_verdict(board), more, *_notes(board)[1:]))]
 
 
 _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
@@ -136,6 +137,10 @@ def _title(board: Scoreboard) -> str:
     what = ", ".join(data.target) if len(board.tests) == 1 else ", ".join(board.tests)
     roll = f"horizon {data.horizon}, stride {test.stride}, season {data.season}, " if len(board.tests) == 1 else ""
     return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
+
+
+def _verdict(board: Scoreboard) -> list[str]:
+    return [f"verdict: {sentence(board.judgement)}"] if board.judgement else []
 
 
 def _notes(board: Scoreboard) -> tuple[str, ...]:
