@@ -87,7 +87,7 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
-    def least_context(self, season: int, fallback: int = 0) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
         """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 
