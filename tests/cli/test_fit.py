@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -152,13 +153,24 @@ def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: Capsys) -> N
 
 
 def test_a_store_out_of_reach_does_not_fail_the_fit(folder: Path, capsys: Capsys) -> None:
-    argv = ["fit", "data.csv", *QUICK, "--tracking-uri", "http://127.0.0.1:9"]
+    argv = ["fit", "data.csv", *QUICK, "--tracking-uri", "http://127.0.0.1:9", "--json"]
     assert run(argv) == 0
     err = capsys.readouterr().err
     assert "is not at http://127.0.0.1:9 yet: nothing answers there (connection refused)" in err
     assert "tsforge runs sync" in err
     assert not (folder / "mlflow.db").exists()
     assert (folder / "models" / "data-gru-h24" / "manifest.json").is_file()
+
+
+def test_the_prompt_does_not_wait_for_a_slow_store(folder: Path, capsys: Capsys) -> None:
+    """Prevents: a model that is saved and a terminal that is blocked; a link to a page that nobody serves."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert run(["fit", "data.csv", "--model", "naive", "--horizon", "6", "--tracking-uri", uri]) == 0
+    out = capsys.readouterr().out
+    assert "on its way to MLflow" in out
+    assert "http" not in out
+    assert (folder / "models" / "data-naive-h6" / "manifest.json").is_file()
 
 
 def test_inspect_suggests_a_command_that_works(folder: Path, capsys: Capsys) -> None:
