@@ -57,3 +57,4 @@ class WindowShape(NamedTuple):
     static: int  # F
     season: int = 1  # steps of the main season
     lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by
+    known_level: bool = False  # whether what is known ahead tells the targets' level

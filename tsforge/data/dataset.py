@@ -148,6 +148,7 @@ def encode(
     config, sizes, cuts = layout
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
+    shape = shape._replace(known_level=encodings.level)
     source = WindowSource(panel, features, shape, device)
     level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)

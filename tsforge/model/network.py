@@ -95,10 +95,11 @@ class Neural(Config):
 def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
     """What is done to a window, in this order, by the name that its weights have; undone in the opposite order."""
     cycle = shape.season if config.cycle == "season" else config.cycle
+    scaling = "none" if config.scaling == "standard" and shape.known_level else config.scaling
     steps: dict[str, Transform | None] = {
         "season": Season(shape) if config.adjust == "season" else None,
         "recent": Recent(config.recent or shape.context),
-        "scaler": WindowScaler(shape.targets, config.scaling, relative=config.head.loss in RELATIVE),
+        "scaler": WindowScaler(shape.targets, scaling, relative=config.head.loss in RELATIVE),
         "growth": Growth() if config.growth else None,
         "affine": Affine(shape.targets) if config.affine else None,
         "cycle": Cycle(cycle, shape) if isinstance(cycle, int) else None,
