@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class Rows:
     def new_series(self) -> NDArray[np.bool_]:
         first: NDArray[np.bool_] = np.r_[True, self.codes[1:] != self.codes[:-1]]
         return first
+
+    def naive(self) -> Rows:
+        """The rows as local times without a zone, as the table writes them, for a message."""
+        return replace(self, schema=self.schema.model_copy(update={"timezone": None, "local": False}))
 
     def where(self, i: int) -> str:
         """Sorted row i in words: its row in the file, series and time."""
