@@ -89,3 +89,36 @@ def test_a_unit_that_is_none_is_refused_by_name(written: str, folder: Path, caps
     assert run(["inspect", "table.csv", "--time-format", written]) == 2
     assert "epoch:ms" in capsys.readouterr().err
     assert folder.is_dir()
+
+
+# --- several blanks in a time -------------------------------------------------------------------------------------
+
+BLANKS = {  # how times are written, with more than one blank
+    "between date and clock": lambda t: f"{t:%Y-%m-%d}  {t:%H:%M}",
+    "without zeros": lambda t: f"{t.month}/{t.day}/{t.year}  {t:%I}:00:00 {t:%p}",
+    "clocks aligned": lambda t: f"{t:%Y-%m-%d} {t.hour:2d}:00",
+    "three": lambda t: f"{t:%d.%m.%Y}   {t:%H:%M:%S}",
+    "before am": lambda t: f"{t:%m/%d/%Y}  {t:%I:%M}  {t:%p}",
+    "between words": lambda t: f"{t:%d}  {t:%b}  {t:%Y} {t:%H:%M}",
+}
+
+
+@pytest.mark.parametrize("kind", BLANKS)
+def test_blanks_within_times_come_back(kind: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: times refused for a blank more, and forecasts that are spelled with one less."""
+    hours = pd.date_range("2024-10-12", periods=240, freq="h")
+    written = [BLANKS[kind](t) for t in hours]
+    pd.DataFrame({"time": written, "y": values(240)}).iloc[:216].to_csv("table.csv", index=False)
+    fit = shlex.split(document(capsys, "inspect", "table.csv")["command"])[1:]
+    assert run([*fit, "--model", "seasonal-naive", "--no-track", "--out", "model"]) == 0
+    assert run(["predict", "model", "table.csv", "--output", "forecast.csv"]) == 0
+    times = pd.read_csv("forecast.csv")["time"].tolist()
+    assert times == written[216 : 216 + len(times)]
+    assert folder.is_dir()
+
+
+def test_a_time_that_does_not_read_is_quoted_with_all_its_blanks(folder: Path, capsys: Capsys) -> None:
+    pd.DataFrame({"time": [f"{t:%Y-%m-%d}   at {t:%H}" for t in DAYS], "y": values(60)}).to_csv("t.csv", index=False)
+    assert run(["fit", "t.csv", "--time", "time"]) == 2
+    assert "'2024-01-01   at 00'" in capsys.readouterr().err
+    assert folder.is_dir()
