@@ -85,6 +85,13 @@ class Frame:
         column = self.data[name]
         return column.where(~self.cells(name).missing) if self.text else column
 
+    def is_empty(self, name: str) -> bool:
+        """True where no cell of a column holds anything."""
+        column = self.data[name]
+        if not self.text:
+            return bool(column.isna().all())
+        return bool(column.head(_LOOK).isin(MISSING).all() and column.isin(MISSING).all())
+
     def categories(self, name: str) -> pd.Series:
         """One column as categories, NaN where there is none: among them NA, none and - are words as any other."""
         column = self.data[name]

@@ -151,13 +151,21 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
             "phases": bool(phase.any()),
         }
     )
-    if roles.unused:
-        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
+    _report_unused(frame, roles)
     target = np.stack([contents[name].values for name in roles.target], axis=1)
     covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
     if phase.any() and fitted is None:
         log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
+
+
+def _report_unused(frame: Frame, roles: Roles) -> None:
+    """Warn of the columns without a role; of those without a value apart, as no role suits them."""
+    empty = [name for name in roles.unused if frame.is_empty(name)]
+    if unused := [name for name in roles.unused if name not in empty]:
+        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(unused))
+    if empty:
+        log.warning("without any value: %s", listing(empty))
 
 
 def _parts(frame: Frame, times: Times, fitted: Schema | None) -> tuple[TimePart, ...]:
