@@ -80,7 +80,8 @@ class Frame:
     def present(self, name: str) -> pd.Series:
         """One column, NaN where a cell is missing."""
         column = self.texts(name)
-        return column.where(~self.cells(name).missing) if self.text else column
+        missing = self.cells(name).missing
+        return column.where(~missing) if self.text and missing.any() else column
 
     def categories(self, name: str) -> pd.Series:
         """One column as categories, NaN where there is none: among them NA, none and - are words as any other."""

@@ -45,7 +45,7 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         whole = re.sub(r"[.,]", "", value)
         message = f"column '{name}': '{value}' could be {float(value.replace(',', '.')):g} or {whole}"
         raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
-    infinite = np.flatnonzero(np.abs(cells.values) > LARGEST)
+    infinite = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
     if len(infinite):
         i = int(infinite[0])
         hint = "leave the field empty where the value is missing"
