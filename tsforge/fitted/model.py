@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -33,6 +33,8 @@ class Sizes(Config):
     static: Count
     season: Season = 1
     lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
+    known_level: bool = False
+    fallback: Season | Literal[0] = 0
 
 
 class DataFacts(Config):
