@@ -147,8 +147,10 @@ def _column(
 ) -> dict[str, Any]:
     """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
     kind, column = _content(frame, name)
-    present, written = column.dropna(), frame.present(name).dropna()
+    present = written = column.dropna()
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
+    if role == "time" or frame.cells(name).kind != "decimal":
+        written = frame.present(name).dropna()
     values = f"{present.nunique():,} different" if len(present) else ""
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
