@@ -39,11 +39,14 @@ class TrackOptions:
     track: Annotated[bool, Parameter(negative="--no-track")] = True
     "Whether to record the run in MLflow."
 
-    def tracker(self) -> Tracker:
-        """The tracker of the run; enter it before anything slow, as its courier starts meanwhile."""
-        from tsforge.tracking.tracker import Tracker
+    def tracker(self, *, wait: bool) -> Tracker:
+        """The tracker of the run; enter it before anything slow, as its courier starts meanwhile.
 
-        return Tracker(self.tracking_uri, self.experiment, on=self.track)
+        wait: for what MLflow alone knows, as the number of the run; else its delivery may go on behind the command.
+        """
+        from tsforge.tracking.tracker import BUSY, PROMPT, Tracker
+
+        return Tracker(self.tracking_uri, self.experiment, on=self.track, limit=BUSY if wait else PROMPT)
 
 
 def model_folder(word: str, uri: str | None) -> str:

@@ -26,6 +26,8 @@ from tsforge.errors import ConfigError
 
 log = logging.getLogger("tsforge")
 
+FAR = 10  # times the longest series: a context that would be padding, and take time for it
+
 
 class Needs(Protocol):
     """What a model asks of its windows; every model's configuration answers it."""
@@ -186,8 +188,12 @@ def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, 
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, needs.kind)
         context = least
+    there = int(panel.lengths.max(initial=0))
     if config.context is None and context > longest:
         context = longest
-    elif context > int(panel.lengths.max(initial=0)):
+    elif context > max(FAR * there, least):
+        hint = f"data.context={there} reads all there is"
+        raise ConfigError(f"a context of {context} steps is far longer than every series, of {there} at most", hint)
+    elif context > there:
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
     return context
