@@ -232,6 +232,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "series": sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values()),
         **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
         **board.fact("season", lambda t: t.experiment.data.season),
+        **board.fact("naive_season", lambda t: t.fallback or t.experiment.data.season),
         "average": board.average, "units": board.first.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),

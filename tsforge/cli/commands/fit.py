@@ -125,6 +125,8 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
 
 def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
+    from tsforge.cli.tables.gaps import season
+
     if folder.exists() and any(folder.iterdir()):
         status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
@@ -132,8 +134,8 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     several = f"{experiment.ensemble} × " if experiment.ensemble > 1 else ""
     status(
         f"{several}{experiment.model.kind} on {', '.join(data.target)}: {series}, "
-        f"{int(panel.lengths.sum()):,} steps of {panel.schema.frequency.name}, {_season(dataset)}, "
-        f"context {data.context}, horizon {data.horizon}"
+        f"{int(panel.lengths.sum()):,} steps of {panel.schema.frequency.name}, "
+        f"{season(data.season, dataset.sizes.fallback)}, context {data.context}, horizon {data.horizon}"
     )
     status(
         f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
@@ -179,14 +181,14 @@ def _print_run(tracker: Tracker, run: Run) -> None:
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
-    from tsforge.cli.tables.gaps import sentences
+    from tsforge.cli.tables.gaps import season, sentences
     from tsforge.cli.tables.verdict import sentence
 
     data = result.model.experiment.data
     echo()
     echo(
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
-        f"pooled; {_season(result.dataset)}"
+        f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
     )
     print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
     against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
@@ -198,12 +200,6 @@ def _scores(result: Fit) -> None:
         echo(f"verdict {sentence(result.judgement)}")
 
 
-def _season(dataset: Dataset) -> str:
-    """The season, or what seasonal naive goes back where there is none."""
-    season, back = dataset.sizes.season, dataset.sizes.fallback
-    return f"season {season}" if season > 1 or not back else f"no season, seasonal naive {back} steps by the calendar"
-
-
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
     from tsforge.cli.tables.gaps import sentences
 
@@ -211,6 +207,7 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
+        "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
         "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if result.standings:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
-from tsforge.cli.tables.gaps import sentences
+from tsforge.cli.tables.gaps import season, sentences
 from tsforge.cli.tables.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
@@ -137,7 +137,8 @@ def _title(board: Scoreboard) -> str:
     fits = sum(t.fits for t in board.tests.values())
     how = "fitted before" if fits == 0 else "fitted once" if fits == 1 else f"{fits} fits"
     what = ", ".join(data.target) if len(board.tests) == 1 else ", ".join(board.tests)
-    roll = f"horizon {data.horizon}, stride {test.stride}, season {data.season}, " if len(board.tests) == 1 else ""
+    rolled = f"horizon {data.horizon}, stride {test.stride}, {season(data.season, test.fallback)}, "
+    roll = rolled if len(board.tests) == 1 else ""
     return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
 
 

@@ -1,4 +1,4 @@
-"""What a score leaves out and why one is missing, in one sentence each."""
+"""What a score leaves out and why one is missing, in one sentence each; and which season the scores have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def sentences(gaps: Mapping[str, Gap], season: int | None) -> list[str]:
     for name, gap in gaps.items():
         alike.setdefault(gap, []).append(name)
     return [_sentence(names, gap, season) for gap, names in alike.items()]
+
+
+def season(steps: int | None, fallback: int) -> str:
+    """The season, or what seasonal naive goes back where there is none."""
+    return f"no season (seasonal naive: {fallback})" if fallback and steps == 1 else f"season {steps}"
 
 
 def _sentence(names: list[str], gap: Gap, season: int | None) -> str:
