@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SETTINGS = {  # of an experiment that have a flag of their own, and the names of these
     "data.target": "target", "data.time": "time", "data.id": "id", "data.horizon": "horizon", "data.context": "context",
-    "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
+    "data.season": "season", "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
     "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
@@ -77,6 +77,8 @@ class TableOptions:
     "Covariates whose values are names, though they are written as numbers."
     decimal: Literal[".", ","] | None = None
     "Decimal sign of a text file. (default: as the data shows)"
+    season: int | None = None
+    "Steps of one season, as 7; 1 for none. (default: as the data shows)"
     freq: str | None = None
     "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
     time_format: str | None = None
