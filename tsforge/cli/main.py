@@ -20,6 +20,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
+    "future": "Write the rows ahead of a table, to fill in what is known in advance.",
     "explain": "Show which steps of the past a forecast looks at.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",

@@ -86,7 +86,7 @@ def fit(
         _wait(tracker, folder, limit)
     commands = after_fit(result, folder, data, options, record)
     if json:
-        where = {"run": tracker.id(run), "url": tracker.link(run), "next": commands}
+        where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
         print_json(_document(result, folder) | where)
     else:
         _print_run(tracker, run)
