@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 from tsforge.version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tsforge.backtesting.rolling import Backtest, Fold
     from tsforge.comparison.running import Compared, compare
+    from tsforge.data.tidy import Frame
     from tsforge.errors import TsforgeError
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.fitted.explanation import Explanation
@@ -90,8 +89,8 @@ def predict(
     )
 
 
-def future(model: Model | str | Path, data: Any = None, *, horizon: int | None = None) -> pd.DataFrame:
-    """The rows ahead of a table, in which what is known in advance is to be filled in for `predict`.
+def future(model: Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:
+    """The rows ahead of a table as a pandas frame, in which what is known in advance is to be filled in for `predict`.
 
     model, data, horizon: as for `predict`.
     Values that the calendar decides, and those that the table has, are there. Raises ConfigError for a model that knows

@@ -16,6 +16,7 @@ from tsforge.errors import DataError
 from tsforge.runtime import files
 
 Floats = NDArray[np.floating]
+Frame = pd.DataFrame
 
 ENDINGS = (".csv", ".parquet")
 DIGITS = 12  # of a forecast that is computed in double precision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,8 @@ from tsforge.errors import ConfigError
 from tsforge.fitted import directory, prediction
 from tsforge.fitted.model import Model
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def rows_ahead(model: Model | str | Path, data: Any = None, horizon: int | None = None) -> pd.DataFrame:
+def rows_ahead(model: Model | str | Path, data: Any = None, horizon: int | None = None) -> tidy.Frame:
     """A row for every series and step to forecast: ids, time, and the covariates known in advance, empty but for what
     the table has and the calendar decides: `tsforge.future` with a model or its directory."""
     prediction.check_horizon(horizon, prediction.LONGEST)

@@ -58,7 +58,7 @@ def predict(
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
     panel = read(model, data, rolled, future_data)
-    check_future(panel, steps, rolled)
+    check_future(panel, steps, rolled, future_data)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
@@ -170,8 +170,11 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
-def check_future(panel: Panel, steps: int, rolled: int) -> None:
-    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
+def check_future(panel: Panel, steps: int, rolled: int, future_data: Any = None) -> None:
+    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled.
+
+    future_data: where the rows ahead were read from, if not from the table itself.
+    """
     from tsforge.data.table.times import show_time
 
     for j, column in enumerate(panel.schema.future):
@@ -186,11 +189,17 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
         when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
-        raise DataError(
-            f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
-            f"({int(missing.sum())} such steps of {missing.size})",
+        place = future_data if isinstance(future_data, str | Path) else panel.name
+        hint = (
             f"pass `future_data`: a table of the {steps} steps to forecast with {column.name} filled in, as "
-            "tsforge future writes it; or add such rows to the table, with the target empty",
+            "tsforge future writes it; or add such rows to the table, with the target empty"
+        )
+        if future_data is not None:
+            hint = f"fill in {column.name}, in a row for every series and each of the {steps} steps"
+        raise DataError(
+            f"{place}: column '{column.name}' is known in advance but has no value for {series}time {when} "
+            f"({int(missing.sum())} such steps of {missing.size})",
+            hint,
         )
 
 
