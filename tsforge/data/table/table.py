@@ -92,8 +92,11 @@ def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
 
 
 def load_like(source: Any, schema: Schema) -> Table:
-    """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
-    frame = read(source, usual=schema.decimal)
+    """Read and check a table with the columns, types and grid of `schema`, as when predicting.
+
+    source: as for `load`, or what was read of it.
+    """
+    frame = source if isinstance(source, Frame) else read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
     if schema.time_parts:
         frame, _ = with_time(frame, schema.time_columns)
@@ -156,7 +159,8 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
         }
     )
     _report_unused(frame, roles)
-    target = np.stack([contents[name].values for name in roles.target], axis=1)
+    targets = [contents[name].values for name in roles.target]
+    target = np.stack(targets, axis=1) if targets else np.zeros((len(ordinal), 0))  # rows ahead have none
     covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
     if phase.any() and fitted is None:
         log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
