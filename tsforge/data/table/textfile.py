@@ -48,8 +48,8 @@ def read_text(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, Dialect, NDAr
         empty[rows] = data.iloc[rows].isin(MISSING).all(axis=1).to_numpy()
     filled = ~empty if empty.any() else None
     data = data if filled is None else data[filled].reset_index(drop=True)
-    nameless = [c for c in data.columns if c.startswith("Unnamed: ") and data[c].isin(MISSING).all()]
-    return data.drop(columns=nameless), dialect, filled
+    named = [i for i, c in enumerate(data.columns) if not c.startswith("Unnamed: ") or not data.iloc[:, i].isin(MISSING).all()]
+    return data.iloc[:, named] if len(named) < data.shape[1] else data, dialect, filled
 
 
 def _content(path: Path, dialect: Dialect) -> Any:
