@@ -92,6 +92,7 @@ def test_networks() -> None:
     model = tsforge.fit(experiment, CASES / "zone-train.csv").model
     first, later = (tsforge.predict(model, CASES / f"zone-{part}.csv").frame["forecast"] for part in ("train", "later"))
     np.testing.assert_allclose(first, later, rtol=1e-5)
+    np.testing.assert_allclose(later, [50, 50, 50, 80, 50, 50, 50], rtol=0.1)
     fitted = tsforge.fit(tsforge.build({"model.kind": "patch-gru"}), CASES / "sizes-apart.csv")
     assert fitted.scores["patch-gru"]["mase"] < 1.2
     frame = tsforge.predict(fitted.model, CASES / "sizes-apart.csv").frame

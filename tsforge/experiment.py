@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
@@ -151,6 +152,15 @@ class Experiment(Config):
         target = data.target[0] if len(data.target) == 1 else f"{len(data.target)}-targets"
         several = f"-x{self.ensemble}" if self.ensemble > 1 else ""
         return re.sub(r"[^\w.-]+", "_", self.name or f"{self.model.kind}{several}-{target}-h{data.horizon}")
+
+    @property
+    def folder(self) -> str:
+        """The name of a folder for its model: the experiment's, else as "sales-gru-h12", with the name of the table."""
+        if self.name or self.data.path is None:
+            return self.title
+        several = f"-x{self.ensemble}" if self.ensemble > 1 else ""
+        table = Path(Path(self.data.path).name.removesuffix(".gz")).stem[:60]
+        return re.sub(r"[^\w.-]+", "_", f"{table}-{self.model.kind}{several}-h{self.data.horizon}")
 
     def toml(self) -> str:
         """The experiment as a TOML document that `read` takes back."""

@@ -122,3 +122,39 @@ def test_calendar_is_on_the_local_clock() -> None:
     np.testing.assert_allclose(known[:, 0], np.sin(2 * np.pi * aware.hour / 24), atol=1e-6)
     off = covariates.encode(panel, covariates.fit(panel, panel.ends, use_calendar=False))
     assert off.known.shape == (len(aware), 0)
+
+
+def told(kind: str, n: int = 240) -> pd.DataFrame:
+    """Targets that a column tells, and targets that it does not."""
+    rng = np.random.default_rng(3)
+    x = rng.choice(["01", "02", "X9"], n) if kind in ("zones", "a zone and a drift") else rng.uniform(0, 10, n).round(2)
+    y = {
+        "zones": lambda: pd.Series(x).map({"01": 50, "02": 80, "X9": 100}) + rng.normal(size=n),
+        "a price": lambda: 400 - 30 * x + rng.normal(size=n),
+        "a bend": lambda: (x > 5) * 20.0 + x + rng.normal(size=n),
+        "noise": lambda: rng.normal(size=n),
+        "a zone and a drift": lambda: pd.Series(x).map({"01": 5, "02": 8, "X9": 10}) + 20 * rng.normal(size=n).cumsum(),
+        "a slow wave": lambda: 100 * np.sin(np.arange(n) / 30) + x,
+    }[kind]()
+    return pd.DataFrame({"ds": pd.date_range("2023-01-01", periods=n), "x": x, "y": y})
+
+
+@pytest.mark.parametrize(("kind", "level"), [
+    ("zones", True), ("a price", True), ("a bend", True),
+    ("noise", False), ("a zone and a drift", False), ("a slow wave", False),
+])  # fmt: skip
+@pytest.mark.parametrize("copies", [1, 3])
+def test_columns_that_tell_the_level(kind: str, copies: int, *, level: bool) -> None:
+    """Prevents: windows centred on their own mean where zone 01 is 50 and zone 02 is 80, whatever came before; and
+    windows that are not centred where the level drifts."""
+    table = pd.concat([told(kind).assign(item=f"s{i}") for i in range(copies)])
+    panel = lay(table, target="y", future="x", id="item")
+    assert covariates.fit(panel, panel.ends - 20, use_calendar=False).level == level
+
+
+def test_a_price_of_series_of_many_sizes_tells_no_level() -> None:
+    """Prevents: one scale for series whose sizes differ by thousands."""
+    table = pd.concat([told("a price").assign(item=f"s{i}") for i in range(3)])
+    table["y"] *= table["item"].map({"s0": 1, "s1": 50, "s2": 2_000})
+    panel = lay(table, target="y", future="x", id="item")
+    assert not covariates.fit(panel, panel.ends - 20, use_calendar=False).level

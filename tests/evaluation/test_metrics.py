@@ -24,10 +24,12 @@ from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import (
     Average,
     averaged,
+    best_simple,
     by_series,
     by_step,
     by_window,
     owa,
+    primary,
     score,
     scores,
     skill,
@@ -517,3 +519,36 @@ def test_steps_of_different_horizons() -> None:
     actual = stepwise([sums(part, ["mae"], "step")["mae"] for part in (o, short)])
     np.testing.assert_allclose(actual[3:], by_step(o, "mae")[3:])
     np.testing.assert_allclose(actual[:3], by_step(concatenated([o, other]), "mae")[:3])
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"gru": 0.5, "seasonal-naive": 2.0, "naive": 1.0, "drift": 0.1}, "naive"),
+        ({"gru": 0.5, "seasonal-naive": 1.0, "naive": 2.0}, "seasonal-naive"),
+        ({"gru": 0.5, "seasonal-naive": math.nan, "naive": 2.0}, "naive"),
+        ({"naive": 2.0, "drift": 0.1}, "naive"),
+        ({"gru": 0.5, "seasonal-naive": 1.0, "naive": 1.0}, "naive"),
+        ({"gru": 0.5, "linear": 0.4}, None),
+        ({}, None),
+    ],
+)
+def test_the_best_simple_forecaster_is_the_better_of_two(values: dict[str, float], name: str | None) -> None:
+    """Prevents: a skill against the worse of naive and seasonal naive, or against a model that is not simple."""
+    assert best_simple(values) == name
+
+
+@pytest.mark.parametrize(
+    ("scores", "shown", "name"),
+    [
+        ({"mase": 1.0, "mae": 2.0}, ("mase", "mae"), "mase"),
+        ({"mase": math.nan, "mae": 2.0}, ("mase", "mae"), "mae"),
+        ({"coverage_80": 0.8, "rmse": 2.0}, ("coverage_80", "rmse"), "rmse"),
+        ({"mase": math.nan}, ("mase",), "mae"),
+    ],
+)
+def test_a_model_is_judged_by_the_first_error_with_a_value(
+    scores: dict[str, float], shown: tuple[str, ...], name: str
+) -> None:
+    """Prevents: models that are compared by a coverage, or by a score that nobody has."""
+    assert primary(scores, shown) == name

@@ -205,7 +205,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    sizes = Sizes(L, H, shape.season, validation, asked.test or 0)
+    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback)
     dataset = datasets.encode(panel, datasets.Layout(asked, sizes, cuts), parts, model.facts.encodings)
     forecaster = model.forecaster(dataset.source)
     forecasts = forecast(forecaster, experiment, dataset, model.baselines)

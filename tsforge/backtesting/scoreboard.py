@@ -11,10 +11,11 @@ import numpy as np
 
 from tsforge.backtesting.rolling import Backtest
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.evaluation import metrics
-from tsforge.evaluation.metrics import METRICS, REFERENCE, SHOWN, Ratio, lower_is_better
+from tsforge.evaluation import judgement, metrics
+from tsforge.evaluation.judgement import Judgement
+from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
-from tsforge.evaluation.scores import Average, By, averaged, owa, skill, stepwise, sums
+from tsforge.evaluation.scores import Average, By, averaged, best_simple, owa, primary, skill, stepwise, sums
 from tsforge.evaluation.significance import Paired, paired
 
 NOMINAL = (80, 90)  # per cent
@@ -70,8 +71,13 @@ class Scoreboard:
     @cached_property
     def primary(self) -> str:
         """The first metric shown of which lower is better and that the model has a value for."""
-        errors = [name for name in self.shown if lower_is_better(name) and name != "owa"]
-        return next((n for n in errors if np.isfinite(self.score(self.models[0], n))), "mae")
+        model = self.models[0]
+        return primary({name: self.score(model, name) for name in self.shown if name != "owa"}, self.shown)
+
+    @cached_property
+    def best_simple(self) -> str | None:
+        """The best simple forecaster, seasonal naive or naive, in the primary metric; None where there is neither."""
+        return best_simple({model: self.score(model, self.primary) for model in self.models})
 
     @property
     def intervals(self) -> list[str]:
@@ -103,8 +109,9 @@ class Scoreboard:
         return {model: {name: self.score(model, name, group) for name in names} for model in self.models}
 
     def skills(self) -> dict[str, float]:
-        """Per cent better than seasonal naive in the primary metric, by model."""
-        reference = self.scores[REFERENCE][self.primary]
+        """Per cent better than the best simple forecaster in the primary metric, by model."""
+        simple = self.best_simple
+        reference = self.scores[simple][self.primary] if simple else np.nan
         return {model: skill(self.scores[model][self.primary], reference) for model in self.models}
 
     def against(self) -> dict[str, Paired]:
@@ -116,6 +123,12 @@ class Scoreboard:
             other: paired([a.value - b.value for a, b in zip(losses[model], losses[other], strict=True)], outcomes)
             for other in others
         }
+
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """The model against the best of the others; None where it has no score."""
+        errors = {model: self.score(model, self.primary) for model in self.models}
+        return judgement.judge(self.primary, errors, self.against().__getitem__)
 
     def left_out(self) -> dict[str, int]:
         """Observed points of the model that a metric shown has no value for, where there are any."""
@@ -205,7 +218,9 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "average": board.average, "units": board.first.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
-        "scores": board.scores, "skill": board.skills(), "against": against, "left_out": board.left_out(),
+        "scores": board.scores, "primary": board.primary, "best_simple": board.best_simple, "skill": board.skills(),
+        "judgement": board.judgement.plain() if board.judgement else None,
+        "against": against, "left_out": board.left_out(),
         "coverage": {
             model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}
             for model in board.models

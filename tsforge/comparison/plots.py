@@ -10,7 +10,6 @@ from tsforge.comparison.probes.memory_tasks import TASKS
 from tsforge.comparison.results import Measured
 from tsforge.comparison.rules import Aspect
 from tsforge.comparison.subplots import Styles, Subplot
-from tsforge.evaluation.metrics import REFERENCE
 from tsforge.plotting.style import GRID, INK, SOFT, canvas, save, text_of
 
 _DPI = 150
@@ -73,7 +72,7 @@ def _overview(measured: Measured, styles: Styles) -> list[Subplot]:
         parts.append(subplots.gradients(measured, styles))
     elif measured.data:
         parts.append(subplots.losses(measured.data[0], styles))
-    if len(measured.data) > 1 and all(REFERENCE in data.baselines for data in measured.data):
+    if len(measured.data) > 1 and all(data.best_simple for data in measured.data):
         parts.append(subplots.relative(measured.data, styles))
     elif measured.data:
         parts.append(subplots.accuracy(measured.data[0], styles))

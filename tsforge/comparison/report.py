@@ -186,6 +186,7 @@ def _data(data: OnData) -> dict[str, Any]:
     return {
         "name": data.name, "horizon": data.horizon, "context": data.context, "season": data.season,
         "windows": data.windows, "primary": data.primary, "best": data.best, "against_best": against,
+        "judgement": data.judgement.plain() if data.judgement else None,
         "baselines": data.baselines, "trainings": [_training(fit) for fit in data.fits],
         "tuning": {m: _tuned(search) for m, search in data.tuned.items()},
     }  # fmt: skip

@@ -13,6 +13,9 @@ import numpy as np
 
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.probes.memory_tasks import Attempt
+from tsforge.evaluation import judgement
+from tsforge.evaluation.judgement import Judgement
+from tsforge.evaluation.scores import best_simple
 from tsforge.evaluation.significance import Paired
 
 PRIMARY = "mase"
@@ -133,6 +136,31 @@ class OnData:
         """Over seeds."""
         values = self.values(model, metric)
         return float(np.mean(values)) if values else math.nan
+
+    @property
+    def best_simple(self) -> str | None:
+        """The best simple forecaster, seasonal naive or naive, in the primary metric; None without baselines."""
+        return best_simple({name: self.mean(name, self.primary) for name in self.baselines})
+
+    @property
+    def floor(self) -> float:
+        """The error of the best simple forecaster; NaN where there is none."""
+        return self.mean(self.best_simple, self.primary) if self.best_simple else math.nan
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """The best of the networks against the best of all others, baselines among them; None where nothing scored."""
+        names = list(dict.fromkeys([*(fit.model for fit in self.fits), *self.baselines]))
+        errors = {name: self.mean(name, self.primary) for name in names}
+        networks = [n for n in names if n not in self.baselines and math.isfinite(errors[n])]
+        if not networks:
+            return None
+        first = min(networks, key=lambda name: errors[name])
+
+        def against(other: str) -> Paired:
+            return self.against[other].turned() if first == self.best else self.against[first]
+
+        return judgement.judge(self.primary, {first: errors[first]} | errors, against)
 
     @property
     def reachable(self) -> float:

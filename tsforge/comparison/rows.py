@@ -13,7 +13,6 @@ from tsforge.comparison.probes.memory_tasks import TASKS, solved_lag
 from tsforge.comparison.results import Measured, OnData, Probed
 from tsforge.comparison.rules import UNKNOWN, Aspect, Word
 from tsforge.comparison.table import Cell, Measure
-from tsforge.evaluation.metrics import REFERENCE
 from tsforge.evaluation.scores import skill
 from tsforge.runtime.numbers import four_digits, size, spread
 
@@ -135,10 +134,11 @@ def accuracy(measured: Measured, data: OnData) -> list[Measure]:
         )
         rule = rules.ACCURATE if metric == data.primary else ""
         rows.append(Measure(aspect, f"{data.name}/{metric}", f"{metric.upper()}{of}", definition, cells, rule))
-    if REFERENCE in data.baselines:
-        floor = data.mean(REFERENCE, data.primary)
-        cells = {m: _cell(skill(data.mean(m, data.primary), floor), "{:+.1f}") for m in names}
-        text = f"per cent by which the mean {data.primary.upper()} is below that of seasonal naive"
+    if data.best_simple:
+        cells = {m: _cell(skill(data.mean(m, data.primary), data.floor), "{:+.1f}") for m in names}
+        text = (
+            f"per cent by which the mean {data.primary.upper()} is below that of {data.best_simple.replace('-', ' ')}"
+        )
         rows.append(Measure(aspect, f"{data.name}/skill", f"skill in %{of}", text, cells))
     return rows
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Measured, OnData, Probed
-from tsforge.evaluation.metrics import REFERENCE
 from tsforge.evaluation.quantiles import Floats
 from tsforge.plotting.style import COLOURS, GRID, INK, MORE_COLOURS, PAPER, PLAIN, SOFT, scale_log, text_of
 
@@ -180,7 +179,7 @@ def _mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> tuple[Floats
 def accuracy(data: OnData, styles: Styles) -> Subplot:
     """Mean ± standard deviation over seeds, every seed as a dot; the best on top, baselines grey."""
     names = [model for model in styles if data.of(model)]
-    names += [name for name in data.baselines if name != REFERENCE and name not in names]
+    names += [name for name in data.baselines if name != data.best_simple and name not in names]
     means = {name: data.mean(name, data.primary) for name in names}
     order = sorted(names, key=lambda name: (math.isnan(means[name]), means[name]))
 
@@ -196,9 +195,9 @@ def accuracy(data: OnData, styles: Styles) -> Subplot:
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.grid(axis="x", color=GRID)
         axis.grid(axis="y", visible=False)
-        if REFERENCE in data.baselines:
-            floor = data.mean(REFERENCE, data.primary)
-            axis.axvline(floor, color=INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
+        if data.best_simple:
+            label = data.best_simple.replace("-", " ")
+            axis.axvline(data.floor, color=INK, linewidth=1.2, linestyle="--", label=label, zorder=1)
             _legend(axis)
         _logarithmic(axis, means.values(), least=4, along="x")  # else a poor baseline presses all others together
         axis.set_xlabel(f"{data.primary.upper()}, mean ± sd over seeds (lower is better)")
@@ -207,18 +206,18 @@ def accuracy(data: OnData, styles: Styles) -> Subplot:
 
 
 def relative(sets: Sequence[OnData], styles: Styles) -> Subplot:
-    """Of several data sets: the mean over that of seasonal naive, so that they have one axis."""
+    """Of several data sets: the mean over that of the best simple forecaster, so that they have one axis."""
     names = [*styles, *(name for name in sets[0].baselines if name == "linear")]
 
     def paint(axis: Axes) -> None:
         for k, name in enumerate(names):
             style = styles.get(name, {"color": PLAIN, "marker": "o"})
-            shares = [_over_reference(data, name) for data in sets]
+            shares = [_over_simple(data, name) for data in sets]
             at = np.arange(len(sets)) + 0.5 * ((k + 0.5) / len(names) - 0.5)
             axis.plot(shares, at, linestyle="", marker=style["marker"], color=style["color"], label=text_of(name))
-        axis.axvline(1, color=INK, linewidth=1.2, linestyle="--", label="seasonal naive", zorder=1)
+        axis.axvline(1, color=INK, linewidth=1.2, linestyle="--", label="best simple forecaster", zorder=1)
         axis.set_yticks(range(len(sets)), [text_of(short(data.name, 18)) for data in sets])
-        axis.set(ylim=(len(sets) - 0.5, -0.5), xlabel="error over that of seasonal naive (lower is better)")
+        axis.set(ylim=(len(sets) - 0.5, -0.5), xlabel="error over that of the best simple forecaster (lower is better)")
         _legend(axis)
         if legend := axis.get_legend():
             legend.set(loc="center left", bbox_to_anchor=(1.0, 0.5))  # inside it would hide figures
@@ -226,12 +225,11 @@ def relative(sets: Sequence[OnData], styles: Styles) -> Subplot:
     return "Accuracy by data set", paint
 
 
-def _over_reference(data: OnData, name: str) -> float:
-    """NaN where seasonal naive makes no error, or none that is finite."""
+def _over_simple(data: OnData, name: str) -> float:
+    """NaN where the best simple forecaster makes no error."""
     if name not in data.baselines and not data.of(name):
         return math.nan
-    floor = data.mean(REFERENCE, data.primary)
-    return data.mean(name, data.primary) / floor if floor > 0 else math.nan
+    return data.mean(name, data.primary) / data.floor if data.floor > 0 else math.nan
 
 
 # --- what all share ---------------------------------------------------------------------------------------------------

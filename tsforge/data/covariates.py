@@ -14,10 +14,13 @@ from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.schema import Covariate
 from tsforge.data.table.times import to_wall
 from tsforge.data.time import calendar
+from tsforge.errors import listing
 
 log = logging.getLogger("tsforge")
 
 MOST_CATEGORIES = 32  # the most frequent ones get a column each; the others share the all-zero code
+_ROWS = 100_000  # about as many rows show whether covariates tell the level
+_FEW = 10  # rows at least, to see it
 
 
 class Encoding(Config):
@@ -40,6 +43,7 @@ class Encodings(Config):
     future: tuple[Encoding, ...] = ()
     static: tuple[Encoding, ...] = ()
     cycles: tuple[calendar.Cycle, ...] = ()
+    level: bool = False  # whether the columns known ahead tell the level of every target
 
 
 class Features(NamedTuple):
@@ -59,12 +63,41 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"
+    future = _fit_group(panel, schema.future, panel.future[inside])
+    level = bool(future) and _tells_level(panel, future, inside)
+    if level:
+        names = listing([f"'{e.name}'" for e in future])
+        log.info("%s and the target's level go together: windows are not centred on their own mean", names)
     return Encodings(
         past=_fit_group(panel, schema.past, panel.past[inside]),
-        future=_fit_group(panel, schema.future, panel.future[inside]),
+        future=future,
         static=_fit_group(panel, schema.static, panel.static),
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
+        level=level,
     )
+
+
+def _tells_level(panel: Panel, future: tuple[Encoding, ...], inside: NDArray[np.bool_]) -> bool:
+    """Whether a linear map of what is known ahead, fitted on the first rows, is less than half a step off in the last.
+
+    A step is what the target changes by from one row to the next (root mean square): a level that the columns tell to
+    less than half of it is worth more than the level of the rows before.
+    """
+    rows = np.flatnonzero(inside & panel.observed.all(axis=1) & ~np.isnan(panel.future).any(axis=1))
+    rows = rows[:: max(1, len(rows) // _ROWS)]
+    width = 1 + sum(encoding.width for encoding in future)
+    split = len(rows) * 4 // 5
+    if split < 2 * width or len(rows) - split < _FEW:
+        return False
+    columns = [_features(panel, e, panel.future[rows, j]) for j, e in enumerate(future)]
+    x = np.concatenate([np.ones((len(rows), 1)), *columns], axis=1)
+    y = panel.values[rows].astype(np.float64)
+    centre = y[:split].mean(axis=0)
+    gram = x[:split].T @ x[:split] + np.diag(np.r_[0.0, np.full(width - 1, 1.0)])  # ridge: categories are collinear
+    off = x[split:] @ np.linalg.solve(gram, x[:split].T @ (y[:split] - centre)) + centre - y[split:]
+    later = rows[rows > panel.offsets[panel.row_series()][rows]]
+    change = (panel.values[later].astype(np.float64) - panel.values[later - 1])[panel.observed[later - 1].all(axis=1)]
+    return bool(len(change) and ((off**2).mean(axis=0) < (change**2).mean(axis=0) / 4).all())
 
 
 def _fit_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
@@ -120,6 +153,12 @@ def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDA
     if count:
         reading = "no category" if encoding.categories else "its mean"
         log.warning("%d values of '%s' are missing and read as %s", count, encoding.name, reading)
+    return _features(panel, encoding, values)
+
+
+def _features(panel: Panel, encoding: Encoding, values: Floats) -> Floats:
+    """One column as features (T, width). Warns of categories without a feature."""
+    missing = np.isnan(values)
     if not encoding.categories:
         scaled = (values.astype(np.float64) - encoding.mean) / encoding.std
         return np.where(missing, 0.0, scaled).astype(np.float32)[:, None]

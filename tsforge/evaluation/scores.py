@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.evaluation.metrics import METRICS, Ratio, metric
+from tsforge.evaluation.metrics import METRICS, SHOWN, SIMPLE, Ratio, lower_is_better, metric
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats, Ints
 
@@ -90,6 +90,18 @@ def skill(value: float, reference: float) -> float:
     NaN where the reference is unknown, or so near 0 (a millionth of the value) that it is only rounding.
     """
     return 100 * (1 - value / reference) if reference > 1e-6 * value else float("nan")
+
+
+def primary(scores: Mapping[str, float], shown: Sequence[str] = SHOWN) -> str:
+    """The metric that a model is judged by: the first one shown of which lower is better and that has a value."""
+    errors = [name for name in shown if lower_is_better(name) and name != "owa"]
+    return next((name for name in errors if np.isfinite(scores[name])), "mae")
+
+
+def best_simple(values: Mapping[str, float]) -> str | None:
+    """The best simple forecaster, seasonal naive or naive, by one metric of each model; None where neither has any."""
+    present = [name for name in SIMPLE if np.isfinite(values.get(name, np.nan))]
+    return min(present, key=lambda name: values[name], default=None)
 
 
 def mean(values: Floats) -> float:

@@ -12,7 +12,7 @@ makes it so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -57,6 +57,10 @@ class Paired:
         if self.p >= LEVEL:
             return Verdict.LEVEL
         return Verdict.BETTER if self.difference < 0 else Verdict.WORSE
+
+    def turned(self) -> Paired:
+        """The second against the first."""
+        return replace(self, difference=-self.difference)
 
 
 def paired(gaps: list[Floats], outcomes: list[Outcome]) -> Paired:

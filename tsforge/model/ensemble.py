@@ -61,9 +61,9 @@ class Blend(Config):
     def build(self, shape: WindowShape) -> Ensemble:
         return Ensemble([member.model.build(shape) for member in self.members], self.weights)
 
-    def least_context(self, season: int) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that all members need."""
-        return max(member.model.least_context(season) for member in self.members)
+        return max(member.model.least_context(season, fallback) for member in self.members)
 
 
 class Ensemble(nn.Module):

@@ -93,7 +93,7 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
-    def least_context(self, season: int) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
         """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 
@@ -101,10 +101,11 @@ class Neural(Config):
 def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
     """What is done to a window, in this order, by the name that its weights have; undone in the opposite order."""
     cycle = shape.season if config.cycle == "season" else config.cycle
+    scaling = "none" if config.scaling == "standard" and shape.known_level else config.scaling
     steps: dict[str, Transform | None] = {
         "season": Season(shape) if config.adjust == "season" else None,
         "recent": Recent(config.recent or shape.context),
-        "scaler": WindowScaler(shape.targets, config.scaling, relative=config.head.loss in RELATIVE),
+        "scaler": WindowScaler(shape.targets, scaling, relative=config.head.loss in RELATIVE),
         "growth": Growth() if config.growth else None,
         "affine": Affine(shape.targets) if config.affine else None,
         "cycle": Cycle(cycle, shape) if isinstance(cycle, int) else None,

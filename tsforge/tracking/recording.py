@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
-from tsforge.evaluation.metrics import REFERENCE, SHOWN
-from tsforge.evaluation.scores import by_step, skill
+from tsforge.evaluation.metrics import SHOWN
+from tsforge.evaluation.scores import best_simple, by_step, primary, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
@@ -176,20 +176,22 @@ def scores(by_model: Scores) -> dict[str, float]:
     values = {f"test/{name}": value for name, value in by_model[model].items()}
     for other in others:
         values |= {f"baseline/{other}_{name}": by_model[other][name] for name in BESIDE}
-    if REFERENCE in by_model:
-        values["test/skill"] = skill(by_model[model]["mase"], by_model[REFERENCE]["mase"])
+    judge = primary(by_model[model])
+    if simple := best_simple({name: scored[judge] for name, scored in by_model.items()}):
+        values["test/skill"] = skill(by_model[model][judge], by_model[simple][judge])
     return numbers.rounded(values)
 
 
-def note(shown: Scores, primary: str, windows: int, options: RunOptions) -> str:
+def note(shown: Scores, judge: str, windows: int, options: RunOptions) -> str:
     """The result and the command, in Markdown."""
     lines = []
     if shown:
         model = next(iter(shown))
-        result = f"**{primary} {numbers.figure(shown[model][primary])}**"
-        if REFERENCE in shown and model != REFERENCE:
-            gain = numbers.percent(skill(shown[model][primary], shown[REFERENCE][primary]))
-            result += f", {gain} against seasonal naive" if gain else ""
+        result = f"**{judge} {numbers.figure(shown[model][judge])}**"
+        simple = best_simple({name: values[judge] for name, values in shown.items()})
+        if simple not in (None, model):
+            gain = numbers.percent(skill(shown[model][judge], shown[simple][judge]))
+            result += f", {gain} against {simple.replace('-', ' ')}" if gain else ""
         lines += [f"{result}, over {windows:,} held-out windows.", ""]
         rows = [[name, *(numbers.figure(values[name]) for values in shown.values())] for name in shown[model]]
         lines += [*tables.markdown(["", *shown], rows), ""]
@@ -234,8 +236,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
     for picture in sorted(folder.glob("*.png")):
         run.file(picture, "plots")
     shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
-    primary = "mase" if shown and math.isfinite(next(iter(shown.values()))["mase"]) else "mae"
-    text = note(shown, primary, len(result.dataset.parts.test), options)
+    text = note(shown, result.primary, len(result.dataset.parts.test), options)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 

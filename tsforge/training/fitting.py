@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
-from tsforge.evaluation import forecasting
+from tsforge.evaluation import forecasting, judgement
+from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.scores import scores
+from tsforge.evaluation.scores import best_simple, primary, scores, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import DataFacts, Model, Sizes
@@ -94,10 +96,31 @@ class Fit:
         """The last round of each member."""
         return tuple({r.member: r for r in self.rounds}.values())
 
-    @property
+    @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """Every metric by model name."""
         return {name: scores(o) for name, o in self.outcomes.items()}
+
+    @property
+    def primary(self) -> str:
+        """The metric that the model is judged by: MASE, or MAE where that has no value."""
+        return primary(self.scores[self.model.experiment.model.kind]) if self.outcomes else "mase"
+
+    @property
+    def best_simple(self) -> str | None:
+        """The best simple forecaster, seasonal naive or naive, in the primary metric; None without a test part."""
+        return best_simple({name: values[self.primary] for name, values in self.scores.items()})
+
+    @property
+    def skill(self) -> float:
+        """Per cent better than the best simple forecaster in the primary metric; NaN where there is none."""
+        kind, reference = self.model.experiment.model.kind, self.best_simple
+        return skill(*(self.scores[name][self.primary] for name in (kind, reference))) if reference else float("nan")
+
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """The model against the best of the baselines; None without a test part."""
+        return judgement.of_outcomes(self.primary, self.outcomes, self.scores)
 
 
 def fit(

@@ -96,54 +96,6 @@ def test_years_of_two_digits_are_one_stretch(write_csv, kind: str) -> None:
     assert later.ordinal[-1] == table.ordinal[-1] + 2
 
 
-PACKED = {
-    "weeks": ([int(f"{y}{w:02d}") for y in (2017, 2018, 2019) for w in range(1, 53)], "W"),
-    "weeks of a long year": ([int(f"2020{w:02d}") for w in range(30, 54)] + [202101, 202102, 202103], "W"),
-    "quarters": ([int(f"{y}{q}") for y in range(1995, 2010) for q in range(1, 5)], "QS"),
-    "days of the year": ([int(t) for t in span("2018-12-01", 90, "D", "%Y%j")], "D"),
-    "hours": ([int(t) for t in span("2023-12-20", 400, "h", "%Y%m%d%H")], "h"),
-    "minutes": ([int(t) for t in span("2023-12-31 20:00", 500, "min", "%Y%m%d%H%M")], "min"),
-    "seconds": ([int(t) for t in span("2023-12-31 23:50", 1500, "s", "%Y%m%d%H%M%S")], "s"),
-    "months": ([int(t) for t in span("2016-10-01", 50, "MS", "%Y%m")], "MS"),
-    "a count that looks like months": (list(range(201_900, 202_300)), "1"),
-    "a count that looks like days": (list(range(20_240_000, 20_240_400)), "1"),
-    "seconds since 1970": (list(range(1_900_000_000, 1_900_000_000 + 300 * 3600, 3600)), "h"),
-    "nanoseconds since 1970": ([1_700_000_000_000_000_000 + i * 10**9 * 60 for i in range(200)], "min"),
-}
-
-
-@pytest.mark.parametrize("kind", PACKED)
-@pytest.mark.parametrize("typed", [False, True])
-def test_periods_packed_into_numbers(write_csv, kind: str, typed: bool) -> None:
-    """Prevents: 201952 counted on to 201953, and 2023123123 taken for seconds since 1970."""
-    times, name = PACKED[kind]
-    source = pd.DataFrame({"t": times[:-2], "y": np.arange(len(times) - 2.0)}) if typed else csv(write_csv, times[:-2])
-    table = load(source, target="y")
-    assert table.schema.frequency.name == name
-    assert np.diff(table.ordinal).tolist() == [1] * (len(times) - 3)
-    assert written(table, ahead=2) == times
-
-
-@pytest.mark.parametrize(("times", "bad"), [
-    ([201950, 201951, 201952, 201953, 202001, 202002, 202003, 202004], "201953"),
-    ([*(int(t) for t in span("2023-12-25", 300, "h", "%Y%m%d%H")), 2024010624], "2024010624"),
-    ([*(int(t) for t in span("2020-01-01", 40, "D", "%Y%m%d")), 20200230, 20200301], "20200230"),
-])  # fmt: skip
-def test_a_period_that_does_not_exist_is_named(write_csv, times: list[int], bad: str) -> None:
-    """Prevents: one wrong period that turns the whole column into a count."""
-    with pytest.raises(DataError, match=rf"row {times.index(int(bad)) + 1} \(.*'{bad}' does not read as a time"):
-        load(csv(write_csv, times))
-
-
-@pytest.mark.parametrize(("form", "freq"), [("%Y.%m", "MS"), ("%G.%V", "W-MON"), ("%Y.%j", "D")])
-def test_periods_with_a_point(write_csv, form: str, freq: str) -> None:
-    """Prevents: 2019.10 read as a number smaller than 2019.9, and written as 2019.1."""
-    times = span("2018-01-01", 80, freq, form)
-    table = load(csv(write_csv, times[:-2]))
-    assert np.diff(table.ordinal).tolist() == [1] * 77
-    assert written(table, ahead=2) == times
-
-
 def quarters(form: str) -> list[str]:
     return [form.format(y=y, q=q, s=y % 100) for y in range(2011, 2023) for q in range(1, 5)]
 
@@ -171,6 +123,14 @@ FORMS = {
     **{f: span("2023-11-20", 90, "D", f) for f in (
         "%d%b%Y", "%Y-%j", "%d %B %Y", "%a, %d %b %Y", "%A, %d %B %Y", "%b %d, %Y", "%Y %m %d", "%d/%b/%Y",
     )},
+    **{f: [f.format(y=y, z=y + 1, s=(y + 1) % 100) for y in range(1983, 2012)] for f in (
+        "{y}-{s:02d}", "{y}/{s:02d}", "{y}/{z}", "{y}-{z}", "{y}–{s:02d}", "FY{y}-{s:02d}",
+    )},
+    **{f: [f.format(y=y, t=t) for y in range(1990, 2006) for t in (1, 2, 3)] for f in (
+        "{y}-T{t}", "T{t} {y}", "{y}-{t}",
+    )},
+    "halves behind a dash": halves("{y}-{h}"),
+    "quarters as in Paris": quarters("T{q} {y}"),
     "SAS": [t.upper() for t in span("2024-01-05", 90, "D", "%d%b%Y")],
     "SAS with a time": [t.upper() for t in span("2024-01-05", 90, "h", "%d%b%Y:%H:%M:%S")],
     **{f: span("2024-01-05", 100, "h", f) for f in (

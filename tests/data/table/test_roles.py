@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.tables import days, load, text
-from tsforge.errors import DataError
+from tsforge.errors import ChoiceError, DataError
 
 DAYS = days(20)
 
@@ -175,3 +175,37 @@ def test_ids_of_rows_that_are_joined(write_csv, columns: tuple[str, str], ids: t
     rows = [f"{DAYS[i // 9]} {8 + i % 3:02d}:00,{a},{b},{i % 5}.5" for i, (a, b) in enumerate(words)]
     path = write_csv(text(f"date,{columns[0]},{columns[1]},amount", rows))
     assert load(path, target="amount", resample="D", aggregate="sum").schema.id == ids
+
+
+def turns(blocks: bool, gap: int = 0, words: tuple[str, str] = ("red", "blue")) -> tuple[list[str], list[str]]:
+    """48 words, of two kinds in turn or one after the other, and as many weeks; gap: weeks between the two halves."""
+    weeks = pd.date_range("2011-01-03", periods=48 + max(gap, 0), freq="7D").strftime("%Y-%m-%d").tolist()
+    both = [*weeks[:24], *weeks[24 + gap :]] if gap >= 0 else [*weeks[24:48], *weeks[:24]]
+    return [words[i // 24 if blocks else i % 2] for i in range(48)], both
+
+
+@pytest.mark.parametrize("name", ["colour", "Linie", "x7"])
+@pytest.mark.parametrize(("blocks", "gap"), [(False, 0), (True, 18), (True, -1)])
+def test_words_in_turn_under_any_name_are_asked_about(write_csv, name: str, *, blocks: bool, gap: int) -> None:
+    """Prevents: two series merged to one because the column that tells them apart has an unusual name."""
+    labels, weeks = turns(blocks, gap)
+    path = write_csv(
+        text(f"{name},time,y", [f"{a},{t},{i}" for i, (a, t) in enumerate(zip(labels, weeks, strict=True))])
+    )
+    with pytest.raises(ChoiceError, match=f"'{name}' may name the series") as caught:
+        load(path)
+    assert list(caught.value.choices) == [{"data.id": name}, {"data.past": name}]
+    assert len(load(path, id=name).ids[0]) == 2
+
+
+@pytest.mark.parametrize(("name", "blocks", "words"), [
+    ("policy", True, ("before", "after")), ("shift", False, ("day", "night")), ("weekday", False, ("Mo", "Do")),
+    ("when", False, ("summer", "winter")), ("half", False, ("upper", "lower")),
+])  # fmt: skip
+def test_phases_of_one_series_are_no_series(write_csv, name: str, words: tuple[str, str], *, blocks: bool) -> None:
+    """Prevents: a question about every word that changes in the course of one series."""
+    labels, weeks = turns(blocks, 0, words)
+    table = load(
+        write_csv(text(f"{name},time,y", [f"{a},{t},1{i}" for i, (a, t) in enumerate(zip(labels, weeks, strict=True))]))
+    )
+    assert table.ids == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tsforge.cli.output import command_line, echo, print_json, print_notes, prin
 if TYPE_CHECKING:
     from tsforge.cli.progress import SweepProgress
     from tsforge.comparison.config import Comparison
+    from tsforge.comparison.results import OnData
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.training.events import Report
@@ -46,7 +48,7 @@ def compare(
     print_notes(quiet=quiet)
     compared, options, record = compared or CompareOptions(), options or FitOptions(), record or TrackOptions()
     plan = _plan(source, options, compared.settings())
-    with record.tracker() as tracker:
+    with record.tracker(wait=json) as tracker:
         from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
 
@@ -59,6 +61,7 @@ def compare(
             done = running.run(plan, session)
         if not json:
             print_comparison(done.table, definitions=definitions)
+            _print_verdicts(done.measured.data)
             _print_written(done.files, quick=quick)
     if json:
         where = {"out": str(folder), "run": tracker.id(done.run), "url": tracker.link(done.run)}
@@ -81,6 +84,17 @@ def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> 
         options.refuse_swallowed_table("compare")
         raise ConfigError("no data is named", "tsforge compare DATA, or a TOML file with a comparison")
     return config.read(source, options.overrides(), settings)
+
+
+def _print_verdicts(sets: Sequence[OnData]) -> None:
+    """A line for each data set: the best network against the best of all others."""
+    from tsforge.cli.tables.verdict import sentence
+
+    if sets:
+        echo()
+    for data in sets:
+        if data.judgement is not None:
+            echo(f"verdict {f'{data.name}: ' if len(sets) > 1 else ''}{sentence(data.judgement)}")
 
 
 def _print_written(files: list[Path], *, quick: bool) -> None:

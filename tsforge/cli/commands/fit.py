@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
@@ -30,8 +30,8 @@ STOPS = {
 
 def fit(
     data: str | None = None, /, *, options: FitOptions | None = None, out: str | None = None,
-    record: TrackOptions | None = None, register: str | None = None, alias: str | None = None, quiet: Flag = False,
-    json: Flag = False,
+    overwrite: Flag = False, record: TrackOptions | None = None, register: str | None = None, alias: str | None = None,
+    quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
@@ -42,7 +42,9 @@ def fit(
     data
         CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
     out
-        Folder for the model. (default: models/NAME)
+        Folder for the model; that of the same table is replaced. (default: models/DATA-MODEL-hHORIZON, then -2)
+    overwrite
+        Replace the model that lies there, whatever it was fitted on.
     register
         Name in MLflow's registry for the model: a new version of it.
     alias
@@ -55,7 +57,7 @@ def fit(
     print_notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
-    with record.tracker() as tracker:
+    with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
@@ -70,7 +72,7 @@ def fit(
         dataset = replace(fitting.prepare(draft, data), began=started())
         experiment = draft.on(dataset.config)
         start = time.perf_counter() - started()
-        folder = Path(out or f"models/{experiment.title}")
+        folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)
         if not quiet:
             _print_plan(experiment, dataset, folder)
@@ -81,11 +83,27 @@ def fit(
             _print(result, folder)
         limit = tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
         _wait(tracker, folder, limit)
+    commands = after_fit(result, folder, data, options, record)
     if json:
-        print_json(_document(result, folder) | {"run": tracker.id(run), "url": tracker.link(run)})
+        where = {"run": tracker.id(run), "url": tracker.link(run), "next": commands}
+        print_json(_document(result, folder) | where)
     else:
-        _print_next(tracker, run, folder, data)
+        _print_run(tracker, run)
+        print_commands(commands)
     return 130 if result.stop == "interrupt" else 0
+
+
+def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> AbstractContextManager[Path]:
+    """The folder for the model: the one named, or a new one."""
+    from tsforge.fitted import naming
+
+    usual = Path("models") / experiment.folder
+    if out is None and not overwrite:
+        return naming.reserved(usual)
+    folder = Path(out) if out is not None else usual
+    if not overwrite:
+        naming.check_replaced(folder, experiment.data.path)
+    return nullcontext(folder)
 
 
 def _check(record: TrackOptions, register: str | None, alias: str | None) -> None:
@@ -151,18 +169,17 @@ def _tournament(result: Fit) -> None:
     echo()
 
 
-def _print_next(tracker: Tracker, run: Run, folder: Path, data: str | None) -> None:
+def _print_run(tracker: Tracker, run: Run) -> None:
     print_run(tracker, run)
     version = tracker.version(run)
     if version is not None:
         echo(f"model   {version} in the registry")
-    words = ["tsforge", "predict", str(folder), *([data] if data else [])]
-    echo(f"next    {shlex.join(words)} --output forecast.csv --plot forecast.png")
 
 
 def _scores(result: Fit) -> None:
-    """Metric by model, with the skill against seasonal naive."""
+    """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
+    from tsforge.cli.tables.verdict import sentence
     from tsforge.evaluation.metrics import SHOWN
 
     scores, data = result.scores, result.model.experiment.data
@@ -172,13 +189,15 @@ def _scores(result: Fit) -> None:
         f"pooled; season {data.season}"
     )
     shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
-    print_table(["", *scores, "skill"], score_rows(shown))
-    echo("  skill: per cent better than seasonal naive; coverage_80 should be 0.8, coverage_90 0.9")
+    print_table(["", *scores, "skill"], score_rows(shown, result.best_simple))
+    against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
+    echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
+    if result.judgement:
+        echo()
+        echo(f"verdict {sentence(result.judgement)}")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
-    from tsforge.evaluation.scores import skill
-
     scores, name = result.scores, result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
@@ -189,6 +208,6 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]
         document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
     if scores:
-        metric = "mase" if math.isfinite(scores[name]["mase"]) else "mae"  # no MASE where a series never changed
-        document["skill"] = skill(scores[name][metric], scores["seasonal-naive"][metric])
+        document |= {"primary": result.primary, "best_simple": result.best_simple, "skill": result.skill}
+        document["judgement"] = result.judgement.plain() if result.judgement else None
     return document | {"experiment": result.model.experiment.plain()}

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
-from tsforge.evaluation.metrics import REFERENCE, lower_is_better
+from tsforge.cli.tables.verdict import sentence
+from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
 from tsforge.runtime import files
 from tsforge.runtime.numbers import figure, percent
@@ -51,12 +52,12 @@ def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
     return texts
 
 
-def score_rows(scores: dict[str, dict[str, float]], reference: str = REFERENCE) -> list[list[str]]:
+def score_rows(scores: dict[str, dict[str, float]], reference: str | None) -> list[list[str]]:
     """A row per metric: its name, its value for each model, and the skill of the first model against the reference."""
     first, *_ = scores
     rows = []
     for name, value in scores[first].items():
-        gain = skill(value, scores[reference][name]) if lower_is_better(name) else math.nan
+        gain = skill(value, scores[reference][name]) if reference and lower_is_better(name) else math.nan
         rows.append([name, *(figure(values[name]) for values in scores.values()), percent(gain)])
     return rows
 
@@ -99,13 +100,13 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
 
 
 def _main(board: Scoreboard) -> Text:
-    """Metric by model, with the skill against seasonal naive."""
-    lines = score_rows(board.table(board.shown))
+    """Metric by model, with the skill against the best simple forecaster."""
+    lines = score_rows(board.table(board.shown), board.best_simple)
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
                 lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.models), ""])
-    return Text(_title(board), ["", *board.models, "skill"], lines, _notes(board))
+    return Text(_title(board), ["", *board.models, "skill"], lines, (*_verdict(board), *_notes(board)))
 
 
 def _groups(board: Scoreboard) -> list[Text]:
@@ -118,7 +119,7 @@ def _groups(board: Scoreboard) -> list[Text]:
         texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
     last = texts[-1]
     more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
-    return [*texts[:-1], Text(last.title, last.header, last.rows, (more, *_notes(board)[1:]))]
+    return [*texts[:-1], Text(last.title, last.header, last.rows, (*_verdict(board), more, *_notes(board)[1:]))]
 
 
 _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
@@ -138,12 +139,17 @@ def _title(board: Scoreboard) -> str:
     return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
 
 
+def _verdict(board: Scoreboard) -> list[str]:
+    return [f"verdict: {sentence(board.judgement)}"] if board.judgement else []
+
+
 def _notes(board: Scoreboard) -> tuple[str, ...]:
     test = board.first
+    simple = board.best_simple
     units = "; in deviations of the training part" if test.config.units == "standard" else ""
     gamma = f" (γ {test.config.gamma:g})" if "adaptive" in board.intervals else ""
     notes = [
-        f"{_AVERAGES[board.average]}{units}; skill: per cent better than {REFERENCE}",
+        f"{_AVERAGES[board.average]}{units}" + (f"; skill: per cent better than {simple}" if simple else ""),
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
     for name, count in board.left_out().items():

@@ -14,13 +14,13 @@ from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import show_time
 from tsforge.data.time import calendar, frequency, snapping
 from tsforge.data.time.calendar import Frequency
+from tsforge.data.time.parts import of_time, part_of
 from tsforge.errors import DataError
 
 _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
 _FEW = 100  # steps without a row that a later table may have at once
-_PARTS = ("hour", "hours", "minute", "min", "time", "month", "week", "quarter", "day", "second", "period", "half")
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,19 @@ class Rows:
         shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
         hint, ways = self._why_twice(twice)
-        ways += [{"data.duplicates": way} for way in ("mean", "sum")]
-        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", f"{hint}; {way_out}", ways)
+        if ways is not None:
+            hint, ways = f"{hint}; {way_out}", [*ways, *({"data.duplicates": way} for way in ("mean", "sum"))]
+        raise DataError(f"{self.frame.name}: {len(twice)} {few}: {shown}", hint, ways or [])
 
-    def _why_twice(self, twice: NDArray[np.intp]) -> tuple[str, list[dict[str, Any]]]:
-        """A hint at what most likely made times repeat, and the settings that it names."""
+    def _why_twice(self, twice: NDArray[np.intp]) -> tuple[str, list[dict[str, Any]] | None]:
+        """A hint at what made times repeat, and the settings that it names; None where no rows may be joined."""
         schema, data, frame = self.schema, self.frame.data, self.frame
         keys = [schema.time, *schema.id]
+        if (schema.time_format or "").startswith(("%Y.", "%G.")):  # 2015.1 is what is left of 2015.10
+            return "a last zero may be lost, as in 2015.1 for 2015.10: write the times with all their digits", None
         free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
-        clock = [c for c in apart if c.lower() in _PARTS]
+        clock = [c for c in apart if of_time(c) or (c not in schema.target and part_of(c, short=True))]
         apart = [c for c in apart if c not in schema.target]
         if clock:
             both = (schema.time, clock[0])

@@ -33,6 +33,7 @@ _SOME = 500
 _AS_FULL = 0.9  # of the fullest: then the usual reading is taken
 _COMPARABLE = 0.5  # of the fullest: then the other reading is named
 _NEARLY = 0.8  # of the texts that the best format reads, for another to be looked at
+_THREE = 3  # texts, of which no two alike: fewer could be so by chance
 _SHAPES = 20  # kinds of texts whose formats are tried
 _PERIOD = r"(1[89]|2[01])\d\d\d{1,10}"  # a year with something behind it
 
@@ -154,7 +155,10 @@ def read(text: pd.Series, dayfirst: bool | None, *, weak: bool = True) -> list[t
         readings += [read_as(some, f.replace("%H", "%24H")) for f in forms if "%H" in f]
         most = max((int(d.notna().sum()) for d, _ in readings), default=0)
     best = [(d, f) for d, f in readings if int(d.notna().sum()) >= _NEARLY * most]
-    return best if some is text else [read_as(text, re.sub(r"%\d{4}y", "%y", f)) for _, f in best]
+    financial = [(d, f) for d, f in best if "%n" in f.lower() and d.notna().all()]
+    if len(some) >= _THREE and financial:  # no other times have the next year beside each year
+        best = financial
+    return best if some is text else [read_as(text, re.sub(r"%\d{4}([yg])", r"%\1", f)) for _, f in best]
 
 
 def nearly(readings: list[tuple[pd.Series, str]], config: DataConfig) -> tuple[pd.Series, str] | None:
@@ -180,26 +184,41 @@ def _forms(text: pd.Series, *, weak: bool) -> list[str]:
 
 def packed(text: pd.Series) -> list[Reading]:
     """Whole numbers as periods, by each format that reads all of them: 201952, 20191231, 2019123123."""
-    return [Reading(r.stamps, "datetime", f"{r.format}:int") for r in _whole(text, formats.PACKED)]
+    if not text.str.fullmatch(_PERIOD).all():
+        return []
+    zeros = text.str.fullmatch(r"\d{4}0\d").any()
+    forms = formats.PACKED if zeros else (*formats.PACKED, *formats.UNPADDED)
+    return [r._replace(format=f"{r.format}:int") for r in _whole(text, forms)]
+
+
+def short(text: pd.Series) -> list[Reading]:
+    """Whole numbers as periods whose years have two digits: 220131, 22031, 2201 or 2252; first zeros may be lost."""
+    width = int(text.str.len().max())
+    if not 4 <= width <= 6 or text.str.len().min() < width - 1 or len(text) < _THREE:
+        return []
+    readings = _whole(text.str.zfill(width), formats.SHORT)
+    if width == 5:  # of years below 10
+        readings += _whole(text.str.zfill(6), ("%y%m%d",))
+    return [r._replace(format=f"{r.format}:int") for r in readings]
 
 
 def periods(text: pd.Series) -> list[Reading]:
-    """Numbers with a point as periods, all with as many digits behind it: 2019.01 to 2019.12, 2019.1 to 2019.4."""
+    """Numbers with a point as periods: 2019.01 to 2019.12, 2019.1 to 2019.4, or months and weeks without zeros."""
     if text.str.fullmatch(r"(1[89]|2[01])\d\d\.[1-4]").all() and (text.str[:4] != text.iloc[0][:4]).any():
-        return _whole(text, ("%Y.%q",))
+        return _whole(text, ("%Y.%q", "%Y.%t", "%Y.%h"))
     if text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{2,3}").all():
         return _whole(text, ("%Y.%m", "%G.%V", "%Y.%j"))
+    if text.str.fullmatch(r"(1[89]|2[01])\d\d\.[1-9]\d?").all() and text.str.len().min() < text.str.len().max():
+        return _whole(text, ("%Y.%-m", "%G.%-V"))
     return _whole(text, ("%m.%Y", "%V.%G")) if text.str.fullmatch(r"\d\d\.(1[89]|2[01])\d\d").all() else []
 
 
 def _whole(text: pd.Series, forms: tuple[str, ...]) -> list[Reading]:
     some = text if len(text) <= _MANY else text.iloc[:: len(text) // _SOME]
     fitting = [f for f in forms if some.str.fullmatch(formats.pattern(f)).all() and read_as(some, f)[0].notna().all()]
-    if not some.str.fullmatch(_PERIOD).all() and "." not in str(some.iloc[0]):
-        return []
     readings = []
-    for written in fitting:
-        dates, _ = read_as(text, written)
+    for form in fitting:
+        dates, written = read_as(text, form)
         if dates.notna().all():
             readings.append(Reading(microseconds(dates), "datetime", written))
     return readings

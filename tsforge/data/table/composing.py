@@ -14,25 +14,9 @@ from tsforge.data.table.reading import Frame
 from tsforge.data.table.roles import check_columns, resolve
 from tsforge.data.table.spelling import read_as, write
 from tsforge.data.time import formats
+from tsforge.data.time.parts import PARTS, part_of
 from tsforge.errors import DataError, listing
 
-_NAMES = {  # what a column is called -> the directive of its part
-    "Y": ("year", "yr", "yyyy", "jahr", "y"), "q": ("quarter", "qtr", "quartal", "q"),
-    "m": ("month", "mon", "mnth", "mm", "mo", "monat"), "V": ("week", "wk", "isoweek", "weekofyear", "kw", "w"),
-    "j": ("dayofyear", "doy", "yday"), "d": ("day", "dayofmonth", "mday", "dd", "tag", "d"),
-    "H": ("hour", "hours", "hr", "hh", "hourending", "he", "stunde", "h"), "M": ("minute", "minutes", "mins", "mi"),
-    "S": ("second", "seconds", "sec", "ss"), "h": ("half", "halfyear", "semester"),
-    "u": ("weekday", "dayofweek", "dow", "isoweekday"),
-}  # fmt: skip
-_WORDS = {
-    "Y": "year", "q": "quarter", "m": "month", "V": "week", "j": "day of the year", "d": "day", "H": "hour",
-    "M": "minute", "S": "second", "h": "half of the year", "u": "day of the week", "y": "year of two digits",
-}  # fmt: skip
-_RANGES = {
-    "Y": (1000, 2999), "q": (1, 4), "m": (1, 12), "V": (1, 53), "j": (1, 366), "d": (1, 31), "H": (0, 24), "M": (0, 59),
-    "S": (0, 59), "h": (1, 2), "u": (1, 7), "y": (0, 99),
-}  # fmt: skip
-_WIDTH = {"Y": 4, "q": 1, "j": 3, "h": 1, "u": 1}  # digits of a part in the composed text; two of all others
 _DATES = {
     ("Y",): "%Y", ("Y", "h"): "%Y-H%h", ("Y", "q"): "%Y-Q%q", ("Y", "m"): "%Y-%m", ("y", "m"): "%y-%m",
     ("Y", "V"): "%G-W%V", ("Y", "V", "u"): "%G-W%V-%u", ("Y", "j"): "%Y-%j", ("Y", "m", "d"): "%Y-%m-%d",
@@ -75,7 +59,7 @@ def with_time(frame: Frame, names: tuple[str, ...]) -> tuple[Frame, str | None]:
     whole_days = date in (("date",), ("Y", "m", "d"), ("y", "m", "d"), ("Y", "j"), ("Y", "V", "u"))
     if (date != ("date",) and date not in _DATES) or clock not in _CLOCKS or (clock and not whole_days):
         raise _no_time(frame, kinds)
-    number = {k: _number(frame, name, columns[name], k) for name, k in kinds.items() if k in _RANGES}
+    number = {k: _number(frame, name, columns[name], k) for name, k in kinds.items() if k in PARTS}
     text = _days(columns[by_kind["date"]]) if date == ("date",) else _fill(_DATES[date], number)
     written = _DATES.get(date)
     if clock == ("clock",):
@@ -101,7 +85,7 @@ def spelled(frame: Frame, written: str) -> tuple[TimePart, ...]:
         spaces = max((columns[n].dropna().iloc[0].count(" ") for n, k in kinds.items() if k == "clock"), default=0)
         pieces = written.rsplit(" ", spaces + 1)
         date, clock = pieces[0], " ".join(pieces[1:])
-    numbers = pd.concat([columns[n].dropna() for n, k in kinds.items() if k in _RANGES] or [pd.Series(dtype=str)])
+    numbers = pd.concat([columns[n].dropna() for n, k in kinds.items() if k in PARTS] or [pd.Series(dtype=str)])
     zeros = bool(numbers.astype(str).str.match(r"0\d").any())
     parts = []
     for name, kind in kinds.items():
@@ -182,11 +166,10 @@ def _kinds(frame: Frame, columns: dict[str, pd.Series]) -> dict[str, str]:
     kinds: dict[str, str] = {}
     for name, column in columns.items():
         some = column.dropna().head(50)
-        plain = re.sub(r"[^a-z]", "", name.lower())
         letters = some.str.extract(f"^{_LETTERED}$", expand=False).str.lower()
         lettered = _LETTERS.get(str(letters.iloc[0])) if len(set(letters.fillna(""))) == 1 else None
         short = some.str.fullmatch(r"[qQ]?\d{1,4}|[A-Za-z]{3,9}").mean() > 0.5  # others are mistakes
-        named = next((k for k, words in _NAMES.items() if plain in words), None) if short else None
+        named = part_of(name, short=True) if short else None
         if some.map(lambda v: bool(_CLOCK_TEXT.fullmatch(v))).all() and len(some):
             kinds[name] = "clock"
         elif lettered is not None:
@@ -212,7 +195,7 @@ def _by_place(column: pd.Series, taken: set[str]) -> str:
 
 
 def _no_time(frame: Frame, kinds: dict[str, str]) -> DataError:
-    parts = listing([f"{name} ({_WORDS.get(kind, kind)})" for name, kind in kinds.items()])
+    parts = listing([f"{name} ({PARTS[kind].word if kind in PARTS else kind})" for name, kind in kinds.items()])
     hint = "as data.time=year,month,day,hour or date,time, or year with quarter, month or week"
     return DataError(f"{frame.name}: these parts make no time: {parts}", hint)
 
@@ -225,11 +208,11 @@ def _number(frame: Frame, name: str, column: pd.Series, kind: str) -> pd.Series:
         values = column.str.lower().str[:3].map({m: float(i + 1) for i, m in enumerate(_MONTHS)})
     else:
         values = pd.to_numeric(text, errors="coerce").astype("float64")
-    least, most = _RANGES[kind]
-    bad = np.flatnonzero(column.notna() & ~(values.between(least, most) & (values % 1 == 0)))
+    part = PARTS[kind]
+    bad = np.flatnonzero(column.notna() & ~(values.between(part.least, part.most) & (values % 1 == 0)))
     if len(bad):
         i = int(bad[0])
-        message = f"column '{name}', {frame.row(i)}: '{column.iloc[i]}' is no {_WORDS[kind]} ({least} to {most})"
+        message = f"column '{name}', {frame.row(i)}: '{column.iloc[i]}' is no {part.word} ({part.least} to {part.most})"
         raise DataError(f"{frame.name}: {message}", "fix the value, or name other parts with data.time")
     return values.fillna(0).astype(np.int64)
 
@@ -246,5 +229,5 @@ def _fill(form: str, whole: dict[str, pd.Series]) -> pd.Series:
     for token in formats.tokens(form):
         letter = {"G": "Y"}.get(token.letter, token.letter)
         values = whole.get(letter, pd.Series(0, index=index))
-        text = text + (values.astype(str).str.zfill(_WIDTH.get(letter, 2)).astype(object) if letter else token.text)
+        text = text + (values.astype(str).str.zfill(PARTS[letter].width).astype(object) if letter else token.text)
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,16 @@ from pandas.api import types
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.table import choosing
 from tsforge.data.table.choosing import Reading, TimeCells, Times
+from tsforge.data.table.reading import Frame
 from tsforge.data.table.spelling import read_as
+from tsforge.data.time.parts import part_of
 
 log = logging.getLogger("tsforge")
 
 TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds of one tick of an epoch count
 _EPOCH = range(10**9, 4 * 10**9)  # seconds from 2001 to 2096
+_FEWEST = 3  # distinct numbers, of which no count or amount would be a period each by chance
+_FULL = 0.8  # share of the steps with a row
 _FARTHEST = 2**62  # of a counter: differences of two must not overflow
 
 
@@ -49,9 +54,10 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
         return Times(values.astype(np.float64 if kind == "float" else np.int64)[cells.where], kind)
     if fitted is not None:
         return _as_fitted(cells, text, values, fitted.time_format or "")
-    readings = [] if config.time_format is None else [_as_asked(cells, text, config.time_format)]
-    readings = readings or [*choosing.packed(text), *_epochs(values), Reading(values, "integer", None)]
-    best = choosing.fullest(cells.name, readings, config)
+    if config.time_format is not None:
+        best = _as_asked(cells, text, config.time_format)
+    else:
+        best = choosing.fullest(cells.name, _readings(cells.name, text, values), config)
     full = choosing.fill(best, config.freq)
     doubtful = choosing.nearly_packed(text) if full < 0.9 else None
     if doubtful is not None and full < 0.9 * choosing.fill(doubtful[1], config.freq):
@@ -62,6 +68,40 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
     return Times(best.stamps[cells.where], best.kind, best.format)
 
 
+def _readings(name: str, text: pd.Series, values: NDArray[np.int64]) -> list[Reading]:
+    """Whole numbers in each way they can be meant, the likelier first.
+
+    Periods whose years have two digits look like counts: they come first only where the name says so.
+    """
+    short = choosing.short(text) if part_of(name) != "Y" else []
+    named = [r for r in short if _says(name, str(r.format))]
+    others = [r for r in short if not _says(name, str(r.format))]
+    return [*choosing.packed(text), *_epochs(values), *named, Reading(values, "integer", None), *others]
+
+
+def are_periods(frame: Frame, name: str) -> bool:
+    """True for numbers that are years with a part of the year behind them and leave few steps empty, as 201901."""
+    head = frame.present(name).head(_FEWEST).astype(str)
+    if not head.str.fullmatch(r"\s*(1[89]|2[01])\d\d\.?\d{1,10}(\.0)?\s*").all():
+        return False
+    distinct = frame.present(name).dropna().drop_duplicates()
+    text = distinct.astype(str).str.strip().str.replace(r"\.0$", "", regex=True).reset_index(drop=True)
+    if len(text) < _FEWEST or not text.str.fullmatch(r"(1[89]|2[01])\d\d\.?\d{1,10}").all():
+        return False
+    pointed = bool(text.str.contains(".", regex=False).any())
+    readings = [*choosing.periods(_filled(text)), *choosing.periods(text)] if pointed else choosing.packed(text)
+    return any(choosing.fill(reading, None) >= _FULL for reading in readings)
+
+
+def _says(name: str, written: str) -> bool:
+    """True where a column is named as the shortest part of a format: date for days, month or week."""
+    words, parts = {
+        "d": (("date", "datum", "yymmdd"), "dj"), "j": (("date", "datum", "yyddd"), "dj"), "m": (("yymm",), "m"),
+        "V": (("yyww",), "V"),
+    }[written.removesuffix(":int")[-1]]  # fmt: skip
+    return part_of(name) in tuple(parts) or any(word in name.lower() for word in words)
+
+
 def _pointed(cells: TimeCells, text: pd.Series) -> list[Reading]:
     """Numbers with a point as periods; of numbers that lost their last zeros, 2019.1 is October beside 2019.11."""
     if not text.str.fullmatch(r"(1[89]|2[01])\d\d\.\d{1,3}").all():
@@ -69,7 +109,13 @@ def _pointed(cells: TimeCells, text: pd.Series) -> list[Reading]:
     filled = _filled(text)
     if cells.frame.text and filled.equals(text):
         return choosing.periods(text)
-    return [r._replace(format=f"{r.format}:float") for r in choosing.periods(filled) if r.format != "%Y.%j"]
+    lost = [r for r in choosing.periods(filled) if r.format != "%Y.%j"]
+    unpadded = [r for r in choosing.periods(text) if "-" in str(r.format)]
+    ending = "" if cells.frame.text else ":float"
+    return [
+        *(r._replace(format=f"{r.format}:float") for r in lost),
+        *(r._replace(format=f"{r.format}{ending}") for r in unpadded),
+    ]
 
 
 def _filled(text: pd.Series) -> pd.Series:
@@ -105,6 +151,7 @@ def _whole_decimals(cells: TimeCells, text: pd.Series, fitted: Schema | None) ->
 
 
 def _as_asked(cells: TimeCells, text: pd.Series, written: str) -> Reading:
+    text = text.str.zfill(int(text.str.len().max())) if re.match(r"%(\d{4})?[yg]", written) else text  # zeros lost
     dates, written = read_as(text, written)
     bad = np.flatnonzero(dates.isna())
     if len(bad):

@@ -11,26 +11,29 @@ import shlex
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tsforge.data.table.reading import Frame
+from tsforge.data.table.times import approximate
+from tsforge.data.time.parts import of_calendar, of_time
 from tsforge.errors import ChoiceError, listing
 
 SURE = (  # names of nothing else than an id
     "unique_id", "id", "series", "series_id", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
     "station", "site", "account", "customer", "client", "branch", "article", "household", "building", "turbine",
-    "machine", "plant", "vehicle", "ticker", "symbol", "asset", "warehouse", "outlet",
+    "machine", "plant", "vehicle", "ticker", "symbol", "asset", "warehouse", "outlet", "pump", "tank", "well", "farm",
+    "hotel", "restaurant", "school", "clinic", "hospital", "patient", "employee", "supplier", "vendor", "instrument",
+    "equipment", "appliance", "inverter", "boiler", "server", "host", "user", "market", "portfolio", "fund",
 )  # fmt: skip
 LIKELY = (  # names of an id, or of a category that changes in time
     "name", "key", "region", "country", "state", "city", "county", "province", "district", "location", "department",
     "dept", "line", "route", "node", "code", "entity", "group", "area", "brand", "family",
 )  # fmt: skip
-_PARTS = (
-    "year", "quarter", "month", "week", "day", "hour", "minute", "second", "hours", "time", "weekday", "dayofweek",
-    "day_of_week", "dow", "dayofyear", "day_of_year", "doy", "interval", "period", "slot", "season", "step", "lag",
-)  # fmt: skip
 _NUMBERED = ("id", "name", "code", "key", "no", "nr", "number")  # a store's id, name or number names the store
 _REPEATS = 0.2  # share of times that repeat, above which a word that is no name may tell series apart
 _SMALL = 20  # possible pairs for each row
+_ROUNDS = 3  # at least, for values that take turns
+_GAP = 1.5  # of the longest gap inside a block of rows
 _FEW = 4  # rows of one series at least, on average, where no time repeats
 
 
@@ -55,10 +58,10 @@ def detect(frame: Frame, time: str, free: list[str], *, joined: bool = False) ->
     labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool")]
     # The number of a row or an invoice is no series, nor is the time of day.
     one = frame.distinct(time) == 1
-    labels = [c for c in labels if not _of_time(c) and (one or frame.distinct(c) < len(frame.data))]
+    labels = [c for c in labels if not of_time(c) and (one or frame.distinct(c) < len(frame.data))]
     repeats = _doubled(frame, [time])
     if not repeats:
-        return _without_repeats(frame, free, labels)
+        return _without_repeats(frame, time, free, labels)
     named = [c for c in labels if names_series(c)]
     words = [c for c in labels if frame.cells(c).kind in ("text", "code")]
     # A word that is no name tells series apart only where most times repeat, not where one row was doubled.
@@ -91,11 +94,6 @@ def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
     if len(sure) > 1:
         raise _several(frame, sure)
     return tuple(sure)
-
-
-def _of_time(name: str) -> bool:
-    """True for the names of parts of a time, as Day_of_month."""
-    return re.split(r"[_ .-]+|(?<=[a-z])(?=[A-Z])", name)[0].lower() in _PARTS or name.lower() in _PARTS
 
 
 def _doubled(frame: Frame, columns: list[str]) -> int:
@@ -139,7 +137,7 @@ def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...
     least = rows / times  # series, if all had all times
     found = []
     for name in labels:
-        if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or _of_time(name):
+        if frame.cells(name).kind != "integer" or frame.cells(name).missing.any() or of_time(name):
             continue
         distinct = frame.distinct(name)
         if least <= distinct <= max(2 * least, rows / (2 * _FEW)) and not _doubled(frame, [name, time]):
@@ -151,16 +149,15 @@ def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...
     return tuple(found) if numbers else ()
 
 
-def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[str, ...]:
+def _without_repeats(frame: Frame, time: str, free: list[str], labels: list[str]) -> tuple[str, ...]:
     """Ids where no time repeats: columns of one value named as an id, and one whose few values share the rows."""
     alike = constant(frame, free)
     few = [c for c in labels if c not in alike and 2 <= frame.distinct(c) <= len(frame.data) / _FEW]
     sure = _apart(frame, [c for c in few if _sure(c)])
     if len(sure) > 1:
         raise _several(frame, sure)
-    likely = [
-        c for c in few if c.lower() in LIKELY and frame.cells(c).kind in ("text", "code") and _takes_turns(frame, c)
-    ]
+    words = [c for c in few if frame.cells(c).kind in ("text", "code")]
+    likely = [c for c in words if _takes_turns(frame, c, None if c.lower() in LIKELY else time)]
     if likely and not sure:
         name = likely[0]
         values = listing([f"'{v}'" for v in frame.data[name].unique()[:3]], 3)
@@ -171,12 +168,31 @@ def _without_repeats(frame: Frame, free: list[str], labels: list[str]) -> tuple[
     return tuple(c for c in free if c in alike or c in sure)
 
 
-def _takes_turns(frame: Frame, name: str) -> bool:
-    """True where equal values stand together, or each in its turn: no category changes like that."""
+def _takes_turns(frame: Frame, name: str, time: str | None) -> bool:
+    """True where equal values stand together, or each in its turn: no category changes like that.
+
+    time: of a column whose name says nothing. Days and seasons take turns too, and so do the phases of one series:
+    its values must be no words of the calendar, and where they stand together the time must fall back or leave a gap.
+    """
     codes = frame.codes(name)[0]
     distinct = int(codes.max()) + 1
-    blocks = int(np.count_nonzero(np.diff(codes))) == distinct - 1
-    return blocks or bool((codes == np.arange(len(codes)) % distinct).all())
+    if time is not None and all(of_calendar(str(value)) for value in frame.data[name].unique()):
+        return False
+    starts = 1 + np.flatnonzero(np.diff(codes))
+    if len(starts) == distinct - 1:
+        return time is None or _breaks(approximate(frame, time), starts)
+    return len(codes) >= _ROUNDS * distinct and bool((codes == np.arange(len(codes)) % distinct).all())
+
+
+def _breaks(times: NDArray[np.float64], starts: NDArray[np.intp]) -> bool:
+    """True where a block of rows begins before the one above it ends, or after a gap longer than all inside the blocks.
+
+    starts: the first rows of all blocks but the first.
+    """
+    gaps = np.diff(times)
+    between = np.zeros(len(gaps), dtype=np.bool_)
+    between[starts - 1] = True
+    return bool((gaps[between] <= 0).any() or gaps[between].max() > _GAP * gaps[~between].max())
 
 
 def constant(frame: Frame, free: list[str]) -> list[str]:

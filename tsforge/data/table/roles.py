@@ -9,23 +9,19 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from tsforge.data.schema import DataConfig
-from tsforge.data.table import identity
+from tsforge.data.table import counts, identity
 from tsforge.data.table.cells import is_amount
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import share_read
 from tsforge.data.time import formats
+from tsforge.data.time.parts import PARTS, part_of
 from tsforge.errors import ChoiceError, DataError, listing, nearest
 
 TIME_NAMES = (
     "ds", "date", "time", "datetime", "date_time", "timestamp", "day", "week", "month", "quarter", "year",
     "period", "hour", "t", "step", "time_idx", "datum", "zeit",
 )  # fmt: skip
-PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")  # of one time, in their order
-_DAYS = ("day_of_month", "date_of_month", "dayofmonth", "mday", "dom")
 TARGET_NAMES = ("y", "target", "value")
-_LARGEST = {  # values of a part of a time
-    "month": 12, "day": 31, "hour": 24, "week": 53, "quarter": 4, "minute": 59, "second": 59, "weekday": 7,
-}  # fmt: skip
 _SAMPLE = 50
 _GROUPS = ("time", "id", "target", "past", "future", "static")
 
@@ -133,9 +129,15 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         _ask_for_parts(frame, free, numbers)
     others = [c for c in free if c.lower() not in TARGET_NAMES]
     counting = [c for c in others if frame.cells(c).kind == "integer" and _counts(frame, c)]
-    for choice in (numbers, counting, counted):
+    if len(numbers) == 1 or (not numbers and len(counting) == 1):
+        return (numbers or counting)[0]
+    periods = [] if counting else [c for c in others if frame.cells(c).number and counts.are_periods(frame, c)]
+    for choice in (periods, counted):
         if len(choice) == 1:
             return choice[0]
+    parts = _parts(frame, free)
+    if len(parts) > 1:
+        _ask_for_parts(frame, free, parts)
     text = [c for c in named if not frame.cells(c).number]
     if len(text) == 1:  # a column of that name whose values are no dates: the reader will say which
         return text[0]
@@ -147,7 +149,7 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
 def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoReturn:
     """Raises ChoiceError for numbers under names of times: the parts of one time, or several that count."""
     parts = _parts(frame, free)
-    together = len(parts) > 1 and parts[0].lower() == "year"
+    together = len(parts) > 1
     hint = f"pass data.time={','.join(parts)} for the parts of one time" if together else "pass data.time=COLUMN"
     choices: list[dict[str, Any]] = [{"data.time": tuple(parts)}] if together else []
     choices += [{"data.time": c} for c in numbers if not together or c not in parts]
@@ -155,10 +157,12 @@ def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoRetur
 
 
 def _parts(frame: Frame, names: list[str]) -> list[str]:
-    """Columns of numbers named as parts of a time, the year first; one for each part."""
-    words = {c: "day" if c.lower() in _DAYS else c.lower() for c in names if frame.cells(c).number}
-    columns = {word: c for c, word in reversed(words.items()) if word in PARTS}
-    return [columns[part] for part in PARTS if part in columns]
+    """Columns of numbers named as the parts of one time, the year first; [] where none is a year."""
+    columns = {letter: c for c in reversed(names) if frame.cells(c).number and (letter := part_of(c)) is not None}
+    day = next((way for way in ("md", "Vu", "j") if set(way) <= set(columns)), "")
+    date = day or next((letter for letter in "mqVh" if letter in columns), "")
+    clock = "H" * ("H" in columns) + "M" * ({"H", "M"} <= set(columns)) if day else ""
+    return [columns[letter] for letter in ("Y", *date, *clock)] if "Y" in columns else []
 
 
 def _counts(frame: Frame, name: str) -> bool:
@@ -178,15 +182,17 @@ def _row_number(frame: Frame, name: str) -> bool:
 
 def _check_whole(frame: Frame, time: str, free: list[str]) -> None:
     """Raises ChoiceError where the column of times is a part of one, as a month from 1 to 12 that comes again."""
-    most = _LARGEST.get(time.lower())
+    part = part_of(time)
     cells = frame.cells(time)
-    if most is None or cells.kind != "integer" or frame.distinct(time) == len(frame.data) or cells.values.max() > most:
+    if part in (None, "Y") or cells.kind != "integer" or frame.distinct(time) == len(frame.data):
+        return
+    if cells.values.max() > PARTS[part].most:
         return
     parts = _parts(frame, [*free, time])
     message = (
         f"column '{time}' holds a part of a time ({cells.values.min():g} to {cells.values.max():g}), which comes again"
     )
-    if len(parts) > 1 and parts[0].lower() == "year":
+    if len(parts) > 1:
         hint = f"pass data.time={','.join(parts)} for the parts of one time"
         raise ChoiceError(f"{frame.name}: {message}", hint, [{"data.time": tuple(parts)}])
     hint = f"add the year, or all of the time, in one column or in several, or pass data.time={time} to count by it"

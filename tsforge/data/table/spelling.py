@@ -34,8 +34,9 @@ def read_as(text: pd.Series, written: str) -> tuple[pd.Series, str]:
     fields = text.str.extract(f"^{form.pattern}$")
     fits = fields.notna().all(axis=1).to_numpy()
     part = {str(letter): fields[letter][fits] for letter in fields}
-    if "y" in part and fits.any():
-        years = part["y"].to_numpy(dtype=np.int64)
+    short = next((letter for letter in "yg" if letter in part), None)
+    if short is not None and fits.any():
+        years = part[short].to_numpy(dtype=np.int64)
         start, written = _century(years, written)
         part["Y"] = pd.Series(start + (years - start) % 100)
     stamps = np.full(len(text), _NOTHING)
@@ -48,7 +49,7 @@ def _century(years: Ints, written: str) -> tuple[int, str]:
 
     The stretch begins in the latest century in which its first year is not in the future.
     """
-    flags = [t.flag for t in formats.tokens(written) if t.letter == "y"]
+    flags = [t.flag for t in formats.tokens(written) if t.letter in ("y", "g")]
     if flags[0]:
         return int(flags[0]), written
     distinct = np.unique(years)
@@ -56,7 +57,7 @@ def _century(years: Ints, written: str) -> tuple[int, str]:
     first = int(distinct[(int(gaps.argmax()) + 1) % len(distinct)])
     now = datetime.now().astimezone().year
     start = now - (now - first) % 100
-    return start, written.replace("%y", f"%{start}y")
+    return start, re.sub("%([yg])", rf"%{start}\1", written)
 
 
 def _compose(part: dict[str, pd.Series], *, midnight: bool) -> Ints:
@@ -72,6 +73,9 @@ def _compose(part: dict[str, pd.Series], *, midnight: bool) -> Ints:
         days, good = start + number["j"] - 1, (number["j"] >= 1) & (number["j"] <= end - start)
     else:
         days, good = _day(first, _month(part, number, zeros), number.get("d", zeros + 1))
+    for letter, digits in (("n", 100), ("N", 10_000)):
+        if letter in number:  # a financial year: the next year stands beside it
+            good &= number[letter] == (year + 1) % digits
     hour = number.get("H", number.get("I", zeros))
     good &= hour <= (24 if midnight else 23)
     if "p" in part:
@@ -91,6 +95,8 @@ def _month(part: dict[str, pd.Series], number: dict[str, Ints], zeros: Ints) -> 
     """The month of each time, 1 to 12; 0 where there is no such month."""
     if "q" in number:
         return np.where(number["q"] <= 4, 3 * number["q"] - 2, 0)
+    if "t" in number:
+        return np.where(number["t"] <= 3, 4 * number["t"] - 3, 0)
     if "h" in number:
         return np.where(number["h"] <= 2, 6 * number["h"] - 5, 0)
     for letter in ("b", "B"):
@@ -154,7 +160,7 @@ def write(column: pd.Series, form: str) -> pd.Series:
     pieces: list[pd.Series] = []
     usual = ""
     for token in (*parts, formats.Token("end")):
-        own = token.flag or token.letter in ("end", "q", "h")
+        own = token.flag or token.letter in ("end", *"qthnN")
         if own and usual:
             pieces.append(day.dt.strftime(usual))
             usual = ""
@@ -174,6 +180,11 @@ def _piece(column: pd.Series, day: pd.Series, token: formats.Token) -> pd.Series
         piece = day.dt.quarter.astype(str)
     elif letter == "h":
         piece = ((day.dt.month + 5) // 6).astype(str)
+    elif letter == "t":
+        piece = ((day.dt.month + 3) // 4).astype(str)
+    elif letter in "nN":
+        digits = 2 if letter == "n" else 4
+        piece = ((day.dt.year + 1) % 10**digits).astype(str).str.zfill(digits)
     elif flag == "24":
         hour = column.dt.strftime("%H")
         piece = hour.where(column.dt.normalize() != column, "24")
@@ -181,8 +192,7 @@ def _piece(column: pd.Series, day: pd.Series, token: formats.Token) -> pd.Series
         piece = column.dt.strftime("%z").str.replace(r"(\d\d)$", r":\1", regex=True)
         piece = piece.str.replace(r":00$", "", regex=True) if flag == "#" else piece
     elif letter == "f":
-        digits = column.dt.strftime("%f").str.ljust(9, "0")
-        piece = digits.str[: int(flag)]
+        piece = column.dt.strftime("%f").str.ljust(9, "0").str[: int(flag)]
     else:
         piece = day.dt.strftime("%" + letter)
         if flag == "-":

@@ -164,6 +164,21 @@ def share_read(text: pd.Series) -> float:
     return max(shares, default=0.0)
 
 
+def approximate(frame: Frame, name: str) -> NDArray[np.float64]:
+    """Times as numbers by which rows can be put in order, by the reading that fits most of them; NaN where it fits not.
+
+    No choice between readings is made here: `parse_times` does that.
+    """
+    if frame.cells(name).number:
+        return np.asarray(frame.cells(name).values, dtype=np.float64)
+    where, distinct = frame.codes(name)
+    text = pd.Series(distinct, dtype="str").str.strip().str.replace(formats.OFFSET, r"\1", regex=True)
+    readings = [dates for dates, _ in choosing.read(text, None)] or [_mixed(text)[0]]
+    dates = max(readings, key=lambda column: int(column.notna().sum()))
+    values = np.where(dates.isna(), np.nan, choosing.microseconds(dates))
+    return np.asarray(values[where], dtype=np.float64)
+
+
 def _mixed(text: pd.Series) -> tuple[pd.Series, str]:
     """ISO times of several lengths, as a midnight written without its hour."""
     without_offset = text.where(text.str.fullmatch(r"\d{4}(?:-\d\d){0,2}(?:[T ][\d:.,]+)?"))

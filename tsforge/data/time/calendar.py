@@ -116,6 +116,14 @@ class Frequency(Config):
             return 12 / self.step if length == "year" else 0.0
         return {"day": DAY, "week": WEEK, "year": 365.2425 * DAY}[length] / self.step
 
+    def main_cycle(self) -> int:
+        """Steps of the day, the week or the year, the first of them that has two steps or more; 1 where none does.
+
+        It has to have a whole number of steps, a year excepted: 24 of hours, 7 of days, 52 of weeks, 12 of months.
+        """
+        cycle = next((c for c in (self.cycle("day"), self.cycle("week"), self.cycle("year")) if c >= 2), 1.0)
+        return round(cycle) if round(cycle) in self.seasons() else 1
+
     def seasons(self) -> list[int]:
         """Season lengths that this grid suggests, in steps, shortest first."""
         below_minutes = self.unit == "us" and self.step < 60 * SECOND

@@ -1,9 +1,10 @@
 """Formats of written times and offsets. A format is strptime's, with a few words of its own:
 
-%q quarter, %h half-year, %1f to %9f that many digits of a second, %:z an offset with a colon, %#z one that leaves out
+%q quarter, %t third of a year, %h half-year, %n or %N the year after, of two digits or four, as in the financial year
+2001-02, %1f to %9f that many digits of a second, %:z an offset with a colon, %#z one that leaves out
 minutes that are zero; %-m %-d %-H %-I %-V without a leading zero; %^b %^B %^p in capitals, %~b %~B %~p in small
 letters; %_d %_I with a space for that zero; %4b with Sept; %24H and %-24H an hour of 1 to 24,
-where midnight ends a day; %1955y a year of two digits from 1955 to 2054.
+where midnight ends a day; %1955y a year of two digits from 1955 to 2054, %1955g the same of a week.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _WORDS = (  # dates with the name of the month, which may be whole
     "%b %d, %Y", "%b %d,%Y", "%b %d %Y", "%b-%d-%Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y",
     "%A, %d %b %Y", "%A %d %b %Y", "%A, %b %d, %Y", "%Y-%b-%d", "%Y %b %d", "%Y/%b/%d",
     "%b-%Y", "%b %Y", "%b/%Y", "%b.%Y", "%b%Y", "%b, %Y", "%b-%y", "%b %y", "%b/%y", "%b%y", "%b '%y",
-    "%Y-%b", "%Y %b", "%Y/%b", "%Y%b", "%y-%b",
+    "%b. %Y", "%b. %y", "%b. %d, %Y", "%d %b. %Y", "%d. %b %Y", "%Y-%b", "%Y %b", "%Y/%b", "%Y%b", "%y-%b",
 )  # fmt: skip
 _DATES = (  # where one text fits several, the likelier first: a point or a dash puts the day first, a slash the month
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d", "%Y_%m_%d",
@@ -32,20 +33,26 @@ _DATES = (  # where one text fits several, the likelier first: a point or a dash
     "%m/%Y", "%V/%G", "%m-%Y", "%V-%G", "%m.%Y", "%V.%G", "%m %Y", "%m/%y", "%y/%m", "%m-%y", "%y-%m",
     "%YQ%q", "%Yq%q", "%Y-Q%q", "%Y-q%q", "%Y Q%q", "%Y:Q%q", "%Y/Q%q", "%Y.Q%q", "%Y_Q%q", "Q%q %Y", "Q%q-%Y",
     "Q%q/%Y", "Q%q%Y", "Q%q.%Y", "%qQ%Y", "%qQ %Y", "%qQ%y", "Q%q %y", "Q%q-%y", "%Y:%q", "%Y-%q", "%Y/%q", "%q/%Y",
-    "%Y.%q",
+    "%Y.%q", "%YT%q", "%Y-T%q", "%Y T%q", "T%q %Y", "T%q-%Y", "T%q/%Y",
     "%G-W%V", "%GW%V", "%Gw%V", "%G-w%V", "%G W%V", "%G/W%V", "%G:W%V", "%G.W%V", "%GWK%V", "%G-W%V-%u", "%GW%V%u",
     "W%V %G", "W%V/%G", "W%V-%G", "%V. %G", "KW%V %G", "KW %V %G", "%G-KW%V", "KW%V/%G", "Week %V %G", "Week %V, %G",
     "%G Week %V", "%YS%h", "%YH%h", "%Yh%h", "%Y-S%h", "%Y-H%h", "%Y H%h", "%Y S%h", "H%h %Y", "H%h-%Y", "H%h/%Y",
-    "%hH%Y", "%YB%h", "%Y-%j", "%Y/%j", "%Y.%j", "FY%Y", "FY %Y",
+    "%hH%Y", "%YB%h", "%Y-%h", "%Y/%h", "%Y:%h", "%h/%Y", "%YT%t", "%Y-T%t", "%Y T%t", "T%t %Y", "T%t-%Y", "%Y-%t",
+    "%Y/%t", "%Y-%n", "%Y/%n", "%Y–%n", "%Y-%N", "%Y/%N", "%Y–%N", "FY%Y-%n", "FY%Y/%n", "FY %Y-%n", "FY %Y/%n",
+ "%Y-%j", "%Y/%j", "%Y.%j", "FY%Y", "FY %Y",
 )  # fmt: skip
-PACKED = ("%Y%m%d", "%Y%m", "%G%V", "%Y%j", "%Y%q", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S")
-_WEAK = ("%m/%y", "%y/%m", "%m-%y", "%y-%m")  # 10-12 is a range more often than a month
+PACKED = (
+    "%Y%m%d", "%Y%m", "%G%V", "%Y%j", "%Y%q", "%Y%t", "%Y%h", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S",
+)  # fmt: skip
+UNPADDED = ("%Y%-m", "%G%-V")
+SHORT = ("%y%m%d", "%y%j", "%y%m", "%g%V")  # of years of two digits
+_WEAK = ("%m/%y", "%y/%m", "%m-%y", "%y-%m", *SHORT)  # 10-12 is a range more often than a month
 
 _FIELDS = {
     "Y": r"[129]\d{3}", "G": r"[129]\d{3}", "y": r"\d\d", "m": r"\d\d?", "d": r"\d\d?", "H": r"\d\d?", "I": r"\d\d?",
     "M": r"\d\d", "S": r"\d\d", "j": r"\d{3}", "q": "[1-9]", "h": "[1-9]", "V": r"\d\d?", "u": "[1-7]",
     "b": "[A-Za-z]{3}", "B": "[A-Za-z]{3,9}", "a": "[A-Za-z]{3}", "A": "[A-Za-z]{6,9}", "p": r"[AaPp][Mm]",
-    "f": r"\d{1,9}",
+    "f": r"\d{1,9}", "g": r"\d\d", "t": "[1-9]", "n": r"\d\d", "N": r"[12]\d{3}",
 }  # fmt: skip
 _TWO_DIGITS = ("m", "d", "H", "I", "V")
 _TOKEN = re.compile(r"%(\d{4}|24|[1-9]|[-^~:#_])?([A-Za-z])")
@@ -101,8 +108,10 @@ def pattern(written: str) -> re.Pattern[str]:
     parts = tokens(written)
     for before, token, after in zip((None, *parts), parts, (*parts[1:], None), strict=False):
         field = rf"\d{{{token.flag}}}" if token.letter == "f" and token.flag else _FIELDS.get(token.letter)
-        if token.letter in _TWO_DIGITS and any(
-            t is not None and t.letter and t.letter not in "bBp" for t in (before, after)
+        if (
+            token.letter in _TWO_DIGITS
+            and token.flag != "-"
+            and any(t is not None and t.letter and t.letter not in "bBp" for t in (before, after))
         ):
             field = r"\d\d"  # with a number beside it
         elif token.letter == "b" and token.flag == "4":
@@ -132,7 +141,7 @@ def candidates(text: str, *, weak: bool = True) -> list[str]:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((f, pattern(f)) for f in (*_DATES, *PACKED, "%Y"))
+    return tuple((f, pattern(f)) for f in (*_DATES, *PACKED, *SHORT, "%Y"))
 
 
 def _dates(text: str) -> list[str]:
@@ -163,7 +172,7 @@ def plain(written: str) -> str | None:
     """A format as strptime takes it; None where it has words of its own that strptime lacks."""
     parts = tokens(written)
     if any(
-        t.letter in "qhGVyj" or t.flag in ("24", "-24", "4") or (t.letter == "f" and (t.flag or "6") > "6")
+        t.letter in "qthnNGVygj" or t.flag in ("24", "-24", "4") or (t.letter == "f" and (t.flag or "6") > "6")
         for t in parts
         if t.letter
     ):

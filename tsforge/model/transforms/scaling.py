@@ -18,7 +18,8 @@ SLIGHT = 0.003  # of the level: what a window changes by at least, where changes
 class WindowScaler(Transform):
     """The affine map for each window, from observed values alone. Forecasts carry it: there is nothing to undo.
 
-    "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022).
+    "standard": mean and deviation of the context (RevIN without its affine part; Kim et al. 2022). Where columns known
+    ahead tell the level (`WindowShape.known_level`), networks take "none" in its place: it would hide what they tell.
     "local": the last observed value, and the deviation of the context.
     "last": the last observed value, and the training part's typical deviation: for series of one size.
     "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
