@@ -33,6 +33,8 @@ class Sizes(Config):
     static: Count
     season: Season = 1
     lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
+    known_level: bool = False
+    fallback: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
 class DataFacts(Config):
