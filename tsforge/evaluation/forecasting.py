@@ -75,7 +75,7 @@ def baselines(
         config, source = Baseline(kind=kind), dataset.source
         shape = config.reading(source.shape)
         if shape != source.shape:
-            source = WindowSource(dataset.panel, dataset.features, shape, source.device)
+            source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
         if kind not in fitted:
             fit_baseline(network, source, dataset)
@@ -143,10 +143,12 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
                 f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
                 "choose another model, or look at the sizes of its values",
             )
+    kept = None if dataset.limits.none else dataset.limits.of(series)
+    low, high = (None, None) if kept is None else kept
     return {
         name: Outcome(
-            truth=truth, observed=observed, point=k.point,
-            distribution=Distribution(k.levels, k.centre, k.spread, k.offset),
+            truth=truth, observed=observed, point=k.point if kept is None else kept.keep(k.point),
+            distribution=Distribution(k.levels, k.centre, k.spread, k.offset, low=low, high=high),
             scale=dataset.in_sample.mean[series], square=dataset.in_sample.square[series], series=series,
             time=panel.first[series] + windows.origins - panel.offsets[series],
         )

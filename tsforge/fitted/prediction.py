@@ -18,6 +18,7 @@ from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.ahead import with_rows_ahead
+from tsforge.data.traits import Limits, limits
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
@@ -66,7 +67,11 @@ def predict(
             steps, model.shape.horizon,
         )  # fmt: skip
     features = covariates.encode(panel, model.facts.encodings)
-    point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    traits = model.facts.traits(panel)
+    source = WindowSource(panel, features, model.shape, usual=traits.usual)
+    within = limits(model.experiment.model.bounds, panel, traits)
+    point, ranges = _forward(model, source, panel, rolled, within)
+    within.explain(panel, point[:, :steps], ranges[:, :steps])
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
@@ -140,8 +145,8 @@ def _training_data(model: Model) -> str:
     return source
 
 
-def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
-    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
+def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, within: Limits) -> tuple[Floats, Floats]:
+    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels, within limits.
 
     Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next, but
     for targets that were never observed.
@@ -159,14 +164,13 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
             for i in range(0, len(starts), batch):
                 forecast = model.network(source.gather(starts[i : i + batch], series[i : i + batch]).context)
                 parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
-            point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
-            points.append(point.numpy())
-            if model.calibration is None:
-                quantiles.append(ranges.numpy())
-            else:
-                quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
+            point, ranges, spread = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+            if model.calibration is not None:
+                ranges = model.calibration.correct(point, ranges, spread)
+            points.append(within.keep(point))
+            quantiles.append(within.keep(ranges))
             if done + H < steps:
-                source.feed(starts, point, seen)
+                source.feed(starts, torch.from_numpy(points[-1]), seen)
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 

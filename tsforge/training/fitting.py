@@ -40,6 +40,8 @@ from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
 from tsforge.training.loop import Trained
 
+NOTED = 200  # test windows in which is looked for forecasts that were kept within bounds
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -187,10 +189,11 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
     panel = dataset.panel
     stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    usual, negative = dataset.traits.kept(panel)
     facts = DataFacts(
         columns=panel.schema, encodings=dataset.encodings, shape=Sizes(**dataset.source.shape._asdict()),
         source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
-        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)},
+        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)}, usual=usual, negative=negative,
     )  # fmt: skip
     return Model(trained.experiment, facts, trained.network, corrections)
 
@@ -201,6 +204,9 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
     outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    if len(test):
+        shown = outcomes[kind].part(slice(None, None, max(1, len(test) // NOTED)))
+        dataset.limits.of(shown.series).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
         name: (other.reader.network, other.calibration)
         for name, other in others.items()
