@@ -62,3 +62,9 @@ class WindowShape(NamedTuple):
     season: int = 1  # steps of the main season
     lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by
     known_level: bool = False  # whether what is known ahead tells the targets' level
+    fallback: int = 0  # steps of the calendar's cycle, for seasonal naive where no season was detected; 0 for none
+
+    @property
+    def naive_season(self) -> int:
+        """Steps that seasonal naive goes back: the season, else the calendar's cycle; 1 where there is neither."""
+        return self.season if self.season > 1 else max(self.fallback, 1)

@@ -67,12 +67,15 @@ def echo(text: str = "") -> None:
 
 
 def print_run(tracker: Tracker, run: Run) -> None:
-    """Print the name and the address of a run; nothing where none is recorded."""
-    from tsforge.tracking import view
-
-    link = tracker.link(run)
-    if link is not None:
-        echo(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    """Print the name of a run, and its address where somebody serves it; nothing where none is recorded."""
+    if run.folder is None:
+        return
+    if page := tracker.page(run):
+        echo(f"run     {run.name}  {page}")
+    elif tracker.state(run).done:
+        echo(f"run     {run.name}  (tsforge ui shows it)")
+    else:
+        echo(f"run     {run.name}  (on its way to MLflow; tsforge runs lists it once it is there)")
 
 
 def status(text: str) -> None:

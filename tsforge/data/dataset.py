@@ -19,13 +19,15 @@ from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
-from tsforge.data.season import detect_season
+from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
 from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
 
 log = logging.getLogger("tsforge")
+
+FAR = 10  # times the longest series: a context that would be padding, and take time for it
 
 
 class Needs(Protocol):
@@ -43,15 +45,16 @@ class Needs(Protocol):
     def bounds(self) -> Bounds:
         """What its forecasts are kept within."""
 
-    def least_context(self, season: int) -> int:
-        """Steps of context below which it cannot work."""
+    def least_context(self, season: int, fallback: int = 0) -> int:
+        """Steps of context below which it cannot work; fallback: of seasonal naive's season where there is no other."""
 
 
 class Sizes(NamedTuple):
     """Lengths in steps, all settled.
 
     validation, test: of the parts at the end of every series. history: steps before the origin of a training window
-    at least; None for a full context where a series has one.
+    at least; None for a full context where a series has one. fallback: the calendar's cycle, which seasonal naive goes
+    back where no season was detected; 0 for none.
     """
 
     context: int
@@ -60,6 +63,7 @@ class Sizes(NamedTuple):
     validation: int
     test: int
     history: int | None = None
+    fallback: int = 0
 
 
 class Layout(NamedTuple):
@@ -140,7 +144,8 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
     cuts = split.split(panel, validation, test, rolling)
     season = config.season or detect_season(panel, cuts.train)
-    context = _context(config, panel, needs, cuts, (horizon, season))
+    back = fallback(panel, cuts.train) if season == 1 else 0
+    context = _context(config, panel, needs, cuts, (horizon, season, back))
     schema = panel.schema
     rows = schema.frequency if schema.resampling is None else schema.resampling.source  # the grid that data.freq names
     update = {
@@ -150,7 +155,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
     history = 2 * season if config.history == "season" else config.history
-    return Layout(resolved, Sizes(context, horizon, season, validation, test, history), cuts, needs.bounds)
+    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
 
 
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
@@ -168,7 +173,7 @@ def encode(panel: Panel, layout: Layout, parts: split.Parts, estimates: Estimate
     encodings, series = estimates
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
-    shape = shape._replace(known_level=encodings.level)
+    shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
     source = WindowSource(panel, features, shape, device, series.usual)
     level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
@@ -192,20 +197,24 @@ def settle_horizon(config: DataConfig, panel: Panel) -> int:
     return horizon
 
 
-def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int]) -> int:
+def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int, int]) -> int:
     """The context asked for or one that suits the model and the data, raised where the model needs more."""
-    horizon, season = of
+    horizon, season, back = of
     training = cuts.train - panel.offsets[:-1]
     longest = max(int(training.max(initial=0)) - horizon, 1)
     context = config.context or split.default_context(horizon, season)
     if config.context is None and needs.long_context:
         context = split.long_context(context, season, int(np.median(training)))
-    least = needs.least_context(season)
+    least = needs.least_context(season, back)
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, needs.kind)
         context = least
+    there = int(panel.lengths.max(initial=0))
     if config.context is None and context > longest:
         context = longest
-    elif context > int(panel.lengths.max(initial=0)):
+    elif context > max(FAR * there, least):
+        hint = f"data.context={there} reads all there is"
+        raise ConfigError(f"a context of {context} steps is far longer than every series, of {there} at most", hint)
+    elif context > there:
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
     return context

@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from tsforge.config import Config
 from tsforge.evaluation.outcome import Outcome
@@ -22,6 +24,8 @@ from tsforge.evaluation.quantiles import Distribution, Floats, Widening, pairs_o
 
 log = logging.getLogger("tsforge")
 
+Levels = Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
+Correction = Annotated[float, Field(ge=-1e15, le=1e15)]
 GAMMA = 0.015  # of the adaptive step
 LEAST = 30  # held-out windows for corrections per step; with fewer, all steps share theirs
 
@@ -35,11 +39,23 @@ class Calibration(Config):
     pooled: whether the steps of some target share one correction, because windows were few.
     """
 
-    levels: tuple[float, ...]
-    widening: tuple[tuple[tuple[float, ...], ...], ...]
-    unit: tuple[tuple[float, ...], ...]
-    windows: int
+    levels: Levels
+    widening: tuple[tuple[tuple[Correction, ...], ...], ...]
+    unit: tuple[tuple[Correction, ...], ...]
+    windows: Annotated[int, Field(ge=0)]
     pooled: bool = False
+
+    @model_validator(mode="after")
+    def _of_one_shape(self) -> Calibration:
+        if list(self.levels) != sorted(set(self.levels)):
+            raise ValueError("quantile levels ascend")
+        targets, pairs = len(self.unit[0]) if self.unit else 0, len(pairs_of(self.levels).low)
+        rows = (*self.widening, *self.unit)
+        if len(self.widening) != len(self.unit) or not targets or any(len(row) != targets for row in rows):
+            raise ValueError("as many corrections as steps and targets")
+        if any(len(cell) != pairs for row in self.widening for cell in row):
+            raise ValueError("as many corrections as pairs of levels")
+        return self
 
     def apply(self, o: Outcome) -> Outcome:
         """Forecasts with corrected quantiles; a point forecast gets its quantiles here."""

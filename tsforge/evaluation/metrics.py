@@ -18,7 +18,7 @@ import numpy as np
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats
 
-SIMPLE = ("seasonal-naive", "naive")  # the simple forecasters: a skill is measured against the better of them
+SIMPLE = ("naive", "seasonal-naive")  # the simple forecasters: a skill is measured against the better of them
 
 
 class Ratio(NamedTuple):

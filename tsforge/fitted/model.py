@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from pydantic import Field
 from torch import nn
@@ -13,11 +14,30 @@ from tsforge.data import traits
 from tsforge.data.covariates import Encodings
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel
-from tsforge.data.schema import Schema
+from tsforge.data.schema import DataConfig, Schema, Season, Steps
+from tsforge.data.time.calendar import harmonics
 from tsforge.data.traits import Traits
+from tsforge.errors import ConfigError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.experiment import Experiment
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]  # of columns
+
+
+class Sizes(Config):
+    """`WindowShape` as it is stored: sizes that windows can have, lags ascending."""
+
+    context: Steps
+    horizon: Steps
+    targets: Count
+    past: Count
+    known: Count
+    static: Count
+    season: Season = 1
+    lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
+    known_level: bool = False
+    fallback: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
 class DataFacts(Config):
@@ -30,7 +50,7 @@ class DataFacts(Config):
 
     columns: Schema
     encodings: Encodings
-    shape: dict[str, int | tuple[int, ...]]  # WindowShape
+    shape: Sizes
     source: str  # where the training data lay
     series: int
     rows: int
@@ -45,7 +65,24 @@ class DataFacts(Config):
     @property
     def window_shape(self) -> WindowShape:
         """The sizes of the windows that the network reads."""
-        return WindowShape(**self.shape)  # type: ignore[arg-type]
+        return WindowShape(**self.shape.model_dump())
+
+    def check(self, config: DataConfig) -> None:
+        """Raises ConfigError where the sizes of the windows are not those of the columns, or of the settings."""
+        columns, encodings = self.columns, self.encodings
+        for role in ("past", "future", "static"):
+            stored = [(e.name, bool(e.categories)) for e in getattr(encodings, role)]
+            if stored != [(c.name, c.kind == "category") for c in getattr(columns, role)]:
+                raise ConfigError(f"schema.json: the encodings of the {role} covariates are not of its columns")
+        widths = {role: sum(e.width for e in getattr(encodings, role)) for role in ("past", "future", "static")}
+        expected = {
+            "targets": len(columns.target), "past": widths["past"],
+            "known": widths["future"] + 2 * sum(harmonics(columns.frequency, c) for c in encodings.cycles),
+            "static": widths["static"], "horizon": config.horizon, "context": config.context, "season": config.season,
+        }  # fmt: skip
+        for name, size in expected.items():
+            if size is not None and size != getattr(self.shape, name):
+                raise ConfigError(f"schema.json: shape.{name} is {getattr(self.shape, name)}, but there are {size}")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tsforge")
 
-BATCH = 1024  # series per forward pass
+BATCH, BATCH_STEPS = 1024, 2**22  # series per forward pass, and their steps all together
+LONGEST = 100_000  # steps of a forecast
 Floats = NDArray[np.floating]
 
 
@@ -50,8 +51,7 @@ def predict(
     model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
 ) -> Prediction:
     """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
-    if horizon is not None and horizon < 1:
-        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
     chosen = _choose(model.levels, quantiles)
     steps = horizon or model.shape.horizon
@@ -74,6 +74,14 @@ def predict(
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
     return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+
+
+def check_horizon(horizon: int | None, most: int) -> None:
+    """Raises ConfigError for a count of steps that cannot be forecast."""
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    if horizon is not None and horizon > most:
+        raise ConfigError(f"horizon {horizon} is more than {most} steps", f"ask for {most} steps or less")
 
 
 def read(model: Model, data: Any, ahead: int) -> Panel:
@@ -139,7 +147,8 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, withi
     Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next, but
     for targets that were never observed.
     """
-    H = model.shape.horizon
+    H, shape = model.shape.horizon, model.shape
+    batch = max(1, min(BATCH, BATCH_STEPS // (shape.context + H + shape.season)))
     seen = torch.from_numpy(~panel.never)[:, None]
     here = windows.last(panel)
     points, quantiles = [], []
@@ -148,8 +157,8 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, withi
             block = windows.Windows(here.origins + done, here.series)
             starts, series = source.starts(block), torch.from_numpy(block.series)
             parts = []
-            for i in range(0, len(starts), BATCH):
-                forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
+            for i in range(0, len(starts), batch):
+                forecast = model.network(source.gather(starts[i : i + batch], series[i : i + batch]).context)
                 parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
             point, ranges, spread = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
             if model.calibration is not None:

@@ -24,7 +24,7 @@ from tsforge.tracking.delivery import Delivered, Delivery
 EVERY = 1.0  # seconds between looks at the journals
 LONGEST = 30.0  # between tries of a store that is away
 AWAY = 8.0  # seconds of trying after the end where a server fails; what is left then waits for `tsforge runs sync`
-BUSY = 100.0  # where nothing fails, or where the store is a local database, which is never away
+BUSY = 300.0  # where nothing fails, or where the store is a local database, which is never away
 NICE = 10  # a tenth of a processor where somebody else wants it too
 DIED = "the process ended without a word"
 

@@ -57,7 +57,7 @@ def fit(
     print_notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
-    with record.tracker() as tracker, ExitStack() as stack:
+    with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build

@@ -54,7 +54,7 @@ def sweep(
         options = replace(options, config=source)
     else:
         source, data = None, source
-    with record.tracker() as tracker:
+    with record.tracker(wait=json) as tracker:
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
         from tsforge.sweeping.place import Workspace

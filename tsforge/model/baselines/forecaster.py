@@ -33,11 +33,11 @@ class Baseline(Config):
 
     def reading(self, shape: WindowShape) -> WindowShape:
         """The windows it reads beside a model: those of the model, with a context that is long enough for it."""
-        return shape._replace(context=max(shape.context, self.least_context(shape.season)))
+        return shape._replace(context=max(shape.context, self.least_context(shape.season, shape.fallback)))
 
-    def least_context(self, season: int) -> int:
-        """Steps of context that it needs."""
-        return {"seasonal-naive": season, "naive2": HISTORY * season}.get(self.kind, 1)
+    def least_context(self, season: int, fallback: int = 0) -> int:
+        """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
+        return {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season}.get(self.kind, 1)
 
 
 class BaselineForecaster(nn.Module):
@@ -79,7 +79,8 @@ class BaselineForecaster(nn.Module):
         if self.ridge is not None:
             point = self.ridge(context, scaling)
         else:
-            point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
+            season = self.shape.naive_season if self.kind == "seasonal-naive" else self.shape.season
+            point = baseline(self.kind, context, self.shape.horizon, season)
         return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
     def _scaling(self, context: Context) -> Scaling:
