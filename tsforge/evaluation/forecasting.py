@@ -17,6 +17,7 @@ from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.errors import DataError
 from tsforge.evaluation import conformal
+from tsforge.evaluation.adaptive import follow
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
@@ -55,9 +56,14 @@ class Forecaster:
     calibration: Calibration | None
 
     def outcome(self, dataset: Dataset, windows: Windows) -> Outcome:
-        """Forecasts with corrected intervals, as `predict` gives them."""
+        """Forecasts with corrected intervals, the same corrections for all windows."""
         raw = outcomes({"": self.reader}, dataset, windows)[""]
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    def rolled(self, dataset: Dataset, windows: Windows) -> tuple[Outcome, Calibration | None]:
+        """Forecasts with intervals that move after each origin, and the corrections after the last one."""
+        raw = outcomes({"": self.reader}, dataset, windows)[""]
+        return (raw, None) if self.calibration is None else follow(raw, self.calibration)
 
 
 def forecaster(network: Network, dataset: Dataset) -> Forecaster:

@@ -188,12 +188,14 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
     if len(test):
+        model = replace(model, calibration=rolled[kind][1])
         shown = outcomes[kind].part(slice(None, None, max(1, len(test) // NOTED)))
         dataset.limits.of(shown.series).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
-        name: (other.reader.network, other.calibration)
+        name: (other.reader.network, rolled[name][1])
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }
