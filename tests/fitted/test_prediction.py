@@ -141,7 +141,8 @@ def test_a_shown_frame_is_its_csv() -> None:
 def test_quantiles_are_the_networks_own_apart_by_the_corrections(model: Path) -> None:
     """Prevents: corrections in other units than they were learned in, of another step, or not applied at all."""
     loaded = directory.load(model)
-    assert loaded.calibration is not None and loaded.calibration.moved is not None
+    assert loaded.calibration is not None
+    assert loaded.calibration.moved is not None
     found, raw = (tsforge.predict(m, daily(NAMES)) for m in (loaded, replace(loaded, calibration=None)))
     np.testing.assert_array_equal(found.point, raw.point)
     sold = daily(NAMES)["sold"].to_numpy().reshape(2, 90)

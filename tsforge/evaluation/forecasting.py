@@ -149,8 +149,8 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
                 f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
                 "choose another model, or look at the sizes of its values",
             )
-    kept = None if dataset.limits.none else dataset.limits.of(series)
-    low, high = (None, None) if kept is None else kept
+    kept = None if dataset.limits.none else dataset.limits.of(windows)
+    low, high = (None, None) if kept is None else kept[:2]
     return {
         name: Outcome(
             truth=truth, observed=observed, point=k.point if kept is None else kept.keep(k.point),

@@ -20,6 +20,7 @@ from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
+from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
 from tsforge.evaluation.judgement import Judgement
@@ -192,8 +193,9 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
     if len(test):
         model = replace(model, calibration=rolled[kind][1])
-        shown = outcomes[kind].part(slice(None, None, max(1, len(test) // NOTED)))
-        dataset.limits.of(shown.series).explain(dataset.panel, shown.point, shown.quantiles)
+        some = slice(None, None, max(1, len(test) // NOTED))
+        shown, windows = outcomes[kind].part(some), Windows(*(part[some] for part in test))
+        dataset.limits.of(windows).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
         name: (other.reader.network, rolled[name][1])
         for name, other in others.items()
