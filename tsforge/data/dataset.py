@@ -155,8 +155,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
     history = 2 * season if config.history == "season" else config.history
-    sizes = Sizes(context, horizon, season, validation, test, history, back)
-    return Layout(resolved, sizes, cuts, needs.bounds)
+    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
 
 
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
-_ROUNDING, _ROUNDING_EXACT = 5e-7, 1e-12  # of the largest value: differences up to here are none, by precision
 LITTLE = 1e-9  # of a series' variance or deviation: a window that varies by less does not vary
+_ROUNDING, _ROUNDING_EXACT = 5e-7, 1e-12  # of the largest value: differences up to here are none, by precision
 
 
 class SeasonalError(NamedTuple):

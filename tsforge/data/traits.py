@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsforge.data import statistics
 from tsforge.data.panel import Floats, Ints, Panel
+from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError
 
 log = logging.getLogger("tsforge")
@@ -66,25 +67,31 @@ def recall(panel: Panel, context: int, usual: Mapping[str, Usual], negative: Map
 
 
 class Limits(NamedTuple):
-    """What forecasts of each series and target are kept within, (n, C) each; infinite where there is no limit."""
+    """What forecasts of each series and target are kept within, (n, C) each; infinite where there is no limit.
+
+    until: the row of the table from which on the lower limit is known to be none; infinite where it always holds.
+    """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    until: NDArray[np.float64]
 
     @property
     def none(self) -> bool:
         """Whether there is no limit at all."""
         return bool(np.isneginf(self.low).all() and np.isposinf(self.high).all())
 
-    def of(self, series: Ints) -> Limits:
-        """Those of the series of some windows, (W, C) each."""
-        return Limits(self.low[series], self.high[series])
+    def of(self, windows: Windows) -> Limits:
+        """Those of some windows, (W, C) each, as far as their rows before the origin tell."""
+        until = self.until[windows.series]
+        low = np.where(windows.origins[:, None] > until, -np.inf, self.low[windows.series])
+        return Limits(low, self.high[windows.series], until)
 
     def keep(self, values: Floats) -> Floats:
         """Values (n, H, C) or (n, H, C, Q) within the limits; what is no number stays as it is."""
         if self.none:
             return values
-        low, high = (side[:, None, :, *[None] * (values.ndim - 3)] for side in self)
+        low, high = (side[:, None, :, *[None] * (values.ndim - 3)] for side in (self.low, self.high))
         inside = np.clip(values, low.astype(values.dtype), high.astype(values.dtype))
         return np.where(np.isfinite(values), inside, values)
 
@@ -103,15 +110,18 @@ class Limits(NamedTuple):
 
 
 def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
-    """What forecasts are kept within: "auto" is 0 or more for series that were never negative.
+    """What forecasts are kept within: "auto" is 0 or more for series that were never negative until then.
 
     Raises ConfigError where the bounds given leave out values of the table.
     """
     free = np.full(traits.negative.shape, np.inf)
     if bounds == "none":
-        return Limits(-free, free)
+        return Limits(-free, free, free)
     if bounds == "auto":
-        return Limits(np.where(traits.negative, -np.inf, 0.0), free)
+        rows = np.where(panel.observed & (panel.values < 0), np.arange(len(panel.values))[:, None], np.inf)
+        until = free.copy()
+        np.minimum.at(until, panel.row_series(), rows)
+        return Limits(np.where(traits.negative, -np.inf, 0.0), free, until)
     low, high = bounds
     outside = panel.observed & ((panel.values < low) | (panel.values > high))
     if outside.any():
@@ -121,4 +131,4 @@ def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
             f"'{panel.schema.target[c]}'",
             "give bounds that hold all values, or model.bounds=none",
         )
-    return Limits(np.full_like(free, low), np.full_like(free, high))
+    return Limits(np.full_like(free, low), np.full_like(free, high), free)

@@ -17,6 +17,7 @@ from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.errors import DataError
 from tsforge.evaluation import conformal
+from tsforge.evaluation.adaptive import follow
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
@@ -55,9 +56,14 @@ class Forecaster:
     calibration: Calibration | None
 
     def outcome(self, dataset: Dataset, windows: Windows) -> Outcome:
-        """Forecasts with corrected intervals, as `predict` gives them."""
+        """Forecasts with corrected intervals, the same corrections for all windows."""
         raw = outcomes({"": self.reader}, dataset, windows)[""]
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    def rolled(self, dataset: Dataset, windows: Windows) -> tuple[Outcome, Calibration | None]:
+        """Forecasts with intervals that move after each origin, and the corrections after the last one."""
+        raw = outcomes({"": self.reader}, dataset, windows)[""]
+        return (raw, None) if self.calibration is None else follow(raw, self.calibration)
 
 
 def forecaster(network: Network, dataset: Dataset) -> Forecaster:
@@ -143,8 +149,8 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
                 f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
                 "choose another model, or look at the sizes of its values",
             )
-    kept = None if dataset.limits.none else dataset.limits.of(series)
-    low, high = (None, None) if kept is None else kept
+    kept = None if dataset.limits.none else dataset.limits.of(windows)
+    low, high = (None, None) if kept is None else kept[:2]
     return {
         name: Outcome(
             truth=truth, observed=observed, point=k.point if kept is None else kept.keep(k.point),

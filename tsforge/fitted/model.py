@@ -104,6 +104,11 @@ class Model:
         """The quantile levels of its forecasts, ascending; empty where it has none."""
         return self.experiment.model.levels if self.calibration is None else self.calibration.levels
 
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """The levels between which a forecast can be asked for at any level: `levels`, and those of the tail."""
+        return self.levels if self.calibration is None else self.calibration.reach
+
     def forecaster(self, source: WindowSource) -> Forecaster:
         """The network reading windows of a source, with its intervals corrected."""
         return Forecaster(Reader(self.network, source), self.calibration)

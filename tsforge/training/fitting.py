@@ -20,6 +20,7 @@ from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
+from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
 from tsforge.evaluation.gaps import Gap, gaps
@@ -203,12 +204,15 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
     if len(test):
-        shown = outcomes[kind].part(slice(None, None, max(1, len(test) // NOTED)))
-        dataset.limits.of(shown.series).explain(dataset.panel, shown.point, shown.quantiles)
+        model = replace(model, calibration=rolled[kind][1])
+        some = slice(None, None, max(1, len(test) // NOTED))
+        shown, windows = outcomes[kind].part(some), Windows(*(part[some] for part in test))
+        dataset.limits.of(windows).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
-        name: (other.reader.network, other.calibration)
+        name: (other.reader.network, rolled[name][1])
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }
