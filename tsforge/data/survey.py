@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsforge.data import ways
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
@@ -30,12 +31,14 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     It has the columns in any case. What would stop a fit stands in `problem` and `hint`; `fault` tells a mistake in the
-    table from a choice that is left open, and `choices` holds the settings of each reading or way out. All that needs
+    table from a choice that is left open, and `choices` holds the settings of each reading or way out, of which those
+    that end in a forecast come first, and `horizons` theirs where it is known. All that needs
     the rows in their order is left out then.
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        frame, wrong = read(source, config.decimal), None
+        whole, wrong = read(source, config.decimal), None
+        frame, asked = whole, config
         try:
             frame, config = compose(frame, config)
         except DataError as problem:
@@ -48,6 +51,11 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
                 facts |= _of_rows(frame, roles, config)
             except DataError as problem:
                 facts |= _problem(problem)
+        horizons: list[int | None] = []
+        if facts["choices"]:
+            tries = ways.tried(whole, asked, facts["choices"])
+            facts["choices"], horizons = [way.settings for way in tries], [way.horizon for way in tries]
+    facts["horizons"] = horizons
     facts["choices"] += [choice for note in notes for choice in getattr(note, "choices", ())]
     return facts | {"notes": list(dict.fromkeys(note.getMessage() for note in notes))}
 
@@ -193,9 +201,17 @@ def _of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
         "end": table.time(int((panel.first + panel.lengths).max()) - 1),
         "season": season,
         "naive_season": max(season, back),
-        "horizon": default_horizon(panel),
+        "horizon": _horizon(panel, config),
         "series": _series(panel, table),
     }
+
+
+def _horizon(panel: Panel, config: DataConfig) -> int:
+    """One that leaves windows to train on, where there is one."""
+    try:
+        return ways.forecastable(panel, config)
+    except DataError:  # a fit says what is missing
+        return config.horizon or default_horizon(panel)
 
 
 def _season(panel: Panel, config: DataConfig) -> tuple[int, int]:
