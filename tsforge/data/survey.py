@@ -17,10 +17,10 @@ from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.split import default_horizon, sizes, split
 from tsforge.data.table.composing import compose
-from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange, head
-from tsforge.errors import ChoiceError, DataError
+from tsforge.errors import ChoiceError, DataError, LineError
 
 log = logging.getLogger("tsforge")
 _FEW = 0.2  # share of cells that are no number, below which a column is one of numbers with mistakes
@@ -33,18 +33,25 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     It has the columns in any case. What would stop a fit stands in `problem` and `hint`; `fault` tells a mistake in the
     table from a choice that is left open, and `choices` holds the settings of each reading or way out, of which those
     that end in a forecast come first, and `horizons` theirs where it is known. All that needs
-    the rows in their order is left out then.
+    the rows in their order is left out then. Above a line with too few columns or too many, the table is `cut_off`.
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        whole, wrong = read(source, config.decimal), None
+        wrong: DataError | None = None
+        try:
+            whole = read(source, config.decimal)
+        except LineError as problem:
+            if problem.before.empty:
+                raise
+            whole, wrong = read_above(source, problem, config.decimal), problem
         frame, asked = whole, config
         try:
             frame, config = compose(frame, config)
         except DataError as problem:
-            wrong = problem
+            wrong = wrong or problem
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
         facts |= {"roles": None, **_problem(wrong)} if wrong else {}
+        facts["cut_off"] = isinstance(wrong, LineError)
         roles = facts.pop("roles")
         if roles is not None:
             try:

@@ -37,7 +37,7 @@ class Way:
 
 
 def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]]) -> list[Way]:
-    """The ways of some settings, the shortest first; those that lead nowhere are left out where another does not.
+    """The ways of some settings, the shortest first; those that lead nowhere are left out.
 
     frame: as it was read. Of a long table, only the first rows are looked at.
     """
@@ -51,7 +51,7 @@ def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]]) -> li
     finally:
         log.setLevel(level)
     ways = ways if whole else [replace(way, horizon=None) for way in ways]
-    return sorted((way for way in ways if way.steps < DEAD), key=lambda way: way.steps) if whole else ways
+    return sorted((way for way in ways if way.steps < DEAD or not whole), key=lambda way: way.steps)
 
 
 def _follow(frame: Frame, config: DataConfig, choice: dict[str, Any], deep: int) -> Way:

@@ -60,7 +60,8 @@ def _config(options: TableOptions) -> DataConfig:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    echo(f"{facts['name']}: {facts['rows']:,} rows")
+    above = " above the line at which the file cannot be read on" if facts["cut_off"] else ""
+    echo(f"{facts['name']}: {facts['rows']:,} rows{above}")
     echo()
     rows = []
     for c in facts["columns"]:

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 
 from tsforge.data.schema import DataConfig
@@ -23,6 +24,7 @@ TIME_NAMES = (
 )  # fmt: skip
 TARGET_NAMES = ("y", "target", "value")
 _SAMPLE = 50
+_RISING = 0.9  # share of rows above the one before, in numbers that may be times
 _GROUPS = ("time", "id", "target", "past", "future", "static")
 
 
@@ -145,7 +147,10 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         return text[0]
     hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
     columns = listing(frame.data.columns, 20)
-    raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint)
+    likely = [{"data.time": c} for c in others if _rises(frame, c)][:3]
+    if likely:
+        hint += f", as data.time={shlex.quote(likely[0]['data.time'])}, whose numbers rise"
+    raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint, likely)
 
 
 def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoReturn:
@@ -171,6 +176,14 @@ def _counts(frame: Frame, name: str) -> bool:
     """True for whole numbers that rise by the same step."""
     gaps = pd.Series(frame.cells(name).values).diff().iloc[1:]
     return bool(len(gaps) and gaps.iloc[0] > 0 and (gaps == gaps.iloc[0]).all())
+
+
+def _rises(frame: Frame, name: str) -> bool:
+    """True for numbers that nearly always rise from row to row, each of them there."""
+    cells = frame.cells(name)
+    if not cells.number or cells.missing.any() or len(cells.values) < 3:
+        return False
+    return float(np.mean(np.diff(cells.values) > 0)) > _RISING
 
 
 def _row_number(frame: Frame, name: str) -> bool:
