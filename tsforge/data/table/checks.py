@@ -87,7 +87,9 @@ class Rows:
         hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None:
-            zones = [zone for zone in _ZONES if periods.repeats(self.stamps[twice], zone).all()]
+            step = int(np.median(np.diff(self.stamps)))  # before times that are the ends of steps
+            hours = (self.stamps[twice], self.stamps[twice] - step)
+            zones = [zone for zone in _ZONES if any(periods.repeats(local, zone).all() for local in hours)]
             if zones:
                 hint += f"; at the end of summer time, name the zone: data.timezone={zones[0]}"
                 return hint, [{"data.timezone": zone} for zone in zones]
