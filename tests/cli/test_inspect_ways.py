@@ -139,7 +139,6 @@ def every(text: str, start: str, count: int) -> list[pd.Timestamp]:
 
 LONG = pd.date_range("2023-01-02", periods=400, freq="D")
 FIVE = pd.date_range("2024-03-01", periods=2000, freq="5min")
-STRAY = [*LONG[:79], pd.Timestamp("2043-03-23")]
 IRREGULAR = {  # times, and the names of steps among which the first that is offered must be
     "three days a week": (LONG[LONG.dayofweek.isin([0, 2, 4])], ["B", "D"]),
     "tuesdays and saturdays": (LONG[LONG.dayofweek.isin([1, 5])], ["W"]),
@@ -147,8 +146,6 @@ IRREGULAR = {  # times, and the names of steps among which the first that is off
     "thrice a month": (pd.Series(every("1,11,21", "2017-01-01", 48)), ["MS"]),
     "some days": (LONG[np.cumsum(np.random.default_rng(1).choice([2, 2, 2, 3], 150))], ["D", "B"]),
     "some of five minutes": (FIVE[np.random.default_rng(2).random(2000) < 0.2], ["30min", "h", "3h"]),
-    "a last day far ahead": (pd.Series(STRAY), ["D"]),
-    "a day within far ahead": (pd.Series([*STRAY[:30], pd.Timestamp("2033-02-01"), *STRAY[31:79]]), ["D"]),
     "few days of years": (LONG[np.random.default_rng(3).random(400) < 0.05], ["MS", "QS"]),
 }
 
@@ -169,6 +166,44 @@ def test_irregular_times_have_a_command_that_ends_in_a_forecast(kind: str, folde
             command
         )
     capsys.readouterr()
+    assert folder.is_dir()
+
+
+STRAYS = {  # one time far off, and its row
+    "last": ([*LONG[:79], pd.Timestamp("2043-03-23")], "row 80"),
+    "within": ([*LONG[:30], pd.Timestamp("2033-02-01"), *LONG[31:80]], "row 31"),
+    "first": ([pd.Timestamp("1923-01-02"), *LONG[1:80]], "row 1 "),
+}
+
+
+@pytest.mark.parametrize("kind", STRAYS)
+def test_one_time_far_off_is_named_without_commands_that_cannot_fit(kind: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a ready fit on a grid of decades, of which no window has a target, or a forecast behind the stray."""
+    times, row = STRAYS[kind]
+    of(pd.Series(times)).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert commands(out) == []
+    assert row in err
+    assert "fix the times" in err
+    assert folder.is_dir()
+
+
+MONTHS = {  # months in words that are not read
+    "Monat": [f"{m} {y}" for y in range(2015, 2020) for m in ("Januar", "Februar", "März", "April", "Mai", "Juni")],
+    "mois": [f"{m} {y}" for y in range(2015, 2020) for m in ("janvier", "février", "mars", "avril", "mai", "juin")],
+    "term": [f"{y} term {t}" for y in range(2000, 2015) for t in "abc"],
+}
+
+
+@pytest.mark.parametrize("name", MONTHS)
+def test_words_that_are_no_times_are_named(name: str, folder: Path, capsys: Capsys) -> None:
+    """Prevents: a hint at numbers that count, where one column holds times in words."""
+    pd.DataFrame({name: MONTHS[name], "y": values(len(MONTHS[name]))}).to_csv("table.csv", index=False)
+    assert run(["inspect", "table.csv"]) == 2
+    err = capsys.readouterr().err
+    assert f"'{MONTHS[name][0]}' in column '{name}'" in err
+    assert "2024-01-31" in err
     assert folder.is_dir()
 
 

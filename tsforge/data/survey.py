@@ -60,7 +60,7 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
                 facts |= _problem(problem)
         horizons: list[int | None] = []
         if facts["choices"]:
-            tries = ways.tried(whole, asked, facts["choices"])
+            tries = ways.tried(whole, asked, facts["choices"], readings=not facts["fault"])
             facts["choices"], horizons = [way.settings for way in tries], [way.horizon for way in tries]
     facts["horizons"] = horizons
     facts["choices"] += [choice for note in notes for choice in getattr(note, "choices", ())]

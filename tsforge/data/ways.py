@@ -36,9 +36,10 @@ class Way:
     horizon: int | None = None
 
 
-def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]]) -> list[Way]:
+def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]], *, readings: bool) -> list[Way]:
     """The ways of some settings, the shortest first; those that lead nowhere are left out.
 
+    readings: whether they are readings of a table without a fault, all of which stay.
     frame: as it was read. Of a long table, only the first rows are looked at.
     """
     whole = len(frame.data) <= _ROWS
@@ -51,7 +52,8 @@ def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]]) -> li
     finally:
         log.setLevel(level)
     ways = ways if whole else [replace(way, horizon=None) for way in ways]
-    return sorted((way for way in ways if way.steps < DEAD or not whole), key=lambda way: way.steps)
+    ways = [way for way in ways if way.steps < DEAD or readings or not whole]
+    return sorted(ways, key=lambda way: ("data.duplicates" in way.settings, way.steps))  # rows are joined last
 
 
 def _follow(frame: Frame, config: DataConfig, choice: dict[str, Any], deep: int) -> Way:

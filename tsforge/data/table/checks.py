@@ -244,22 +244,16 @@ class Rows:
             hint += "; pass a longer data.resample if there are such gaps"
         elif fitted is None:
             hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
-            if (near := regular.stretch(ordinal, self.new_series)) is not None:
-                hint += f"; with data.rows={near} what comes later is left out"
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
                 hint += f"; name data.time_format if the times are not written as {written}"
-        ways = self._ways_past_gaps(ordinal, frequency) if fitted is None and self.schema.resampling is None else []
+        ways = self._ways_past_gaps(frequency) if fitted is None and self.schema.resampling is None else []
         raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
 
-    def _ways_past_gaps(self, ordinal: NDArray[np.int64], frequency: Frequency) -> list[dict[str, Any]]:
-        """Settings under which rows on a grid that is mostly empty can be forecast: without a few that lie far ahead,
-        brought to longer steps, or with all gaps.
-        """
-        near = regular.stretch(ordinal, self.new_series)
-        ways: list[dict[str, Any]] = [] if near is None else [{"data.freq": frequency.name, "data.rows": near}]
+    def _ways_past_gaps(self, frequency: Frequency) -> list[dict[str, Any]]:
+        """Settings that take rows on a grid that is mostly empty to longer steps, or leave them there."""
         longer = regular.longer(self.stamps, self.new_series, self.schema.time_kind)
-        ways += [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
+        ways: list[dict[str, Any]] = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         return [*ways, {"data.freq": frequency.name}]
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:

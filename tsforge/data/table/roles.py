@@ -12,6 +12,7 @@ import pandas as pd
 from tsforge.data.schema import DataConfig
 from tsforge.data.table import counts, identity
 from tsforge.data.table.cells import is_amount
+from tsforge.data.table.choosing import FORMS
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import share_read
 from tsforge.data.time import formats
@@ -150,6 +151,8 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     likely = [{"data.time": c} for c in others if _rises(frame, c)][:3]
     if likely:
         hint += f", as data.time={shlex.quote(likely[0]['data.time'])}, whose numbers rise"
+    elif words := [c for c in others if frame.cells(c).kind == "text" and frame.distinct(c) == len(frame.data)]:
+        hint = f"'{frame.data[words[0]].iloc[0]}' in column '{words[0]}' is none: {FORMS}"
     raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint, likely)
 
 
