@@ -20,6 +20,7 @@ log = logging.getLogger("tsforge")
 _ROWS = 200_000  # of a table, by which a way is judged
 _DEEP = 2  # further choices that are followed
 _FIRST = 3  # choices of several that are followed further
+_COLUMNS = {"data.time", "data.id"}  # settings of another reading
 DEAD = 9  # steps of a way that ends without a forecast
 
 
@@ -52,7 +53,7 @@ def tried(frame: Frame, config: DataConfig, choices: list[dict[str, Any]], *, re
     finally:
         log.setLevel(level)
     ways = ways if whole else [replace(way, horizon=None) for way in ways]
-    ways = [way for way in ways if way.steps < DEAD or readings or not whole]
+    ways = [way for way in ways if way.steps < DEAD or readings or not whole or _COLUMNS & set(way.settings)]
     return sorted(ways, key=lambda way: ("data.duplicates" in way.settings, way.steps))  # rows are joined last
 
 
