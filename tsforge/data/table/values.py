@@ -142,7 +142,9 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tup
             hint = "fill in the id or delete the row"
             raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
         codes = (
-            part.astype(np.int64) if len(names) == 1 else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
+            part.astype(np.int64, copy=False)
+            if len(names) == 1
+            else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
         )
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
