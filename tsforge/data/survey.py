@@ -151,7 +151,7 @@ def _column(
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
     if role == "time" or frame.cells(name).kind != "decimal":
         written = frame.present(name).dropna()
-    values = f"{present.nunique():,} different"
+    values = f"{present.nunique():,} different" if len(present) else ""
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
         "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
@@ -169,6 +169,8 @@ def _column(
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
     cells = frame.cells(name)
+    if frame.is_empty(name):
+        return "empty", frame.present(name)
     if not cells.number and looks_like_dates(frame, name):
         return "dates", frame.present(name)
     present = len(column := pd.Series(cells.values)) - int(cells.missing.sum())

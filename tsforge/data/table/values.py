@@ -45,11 +45,14 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         whole = re.sub(r"[.,]", "", value)
         message = f"column '{name}': '{value}' could be {float(value.replace(',', '.')):g} or {whole}"
         raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
-    infinite = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
-    if len(infinite):
-        i = int(infinite[0])
-        hint = "leave the field empty where the value is missing"
-        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({cells.values[i]:g})", hint)
+    large = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
+    if len(large):
+        row, written = frame.row(int(large[0])), str(frame.data[name].iloc[large[0]])
+        value = f"{frame.name}: column '{name}', {row}: "
+        if np.isinf(cells.values[large[0]]) and not re.search(r"\d", written):
+            raise DataError(f"{value}infinite value", "leave the field empty where the value is missing")
+        hint = "divide the column by a power of ten, or correct the value if it is a mistake"
+        raise DataError(f"{value}{written} is too large to be computed with", hint)
     _tell_thousands(frame, name)
     return cells.values
 
