@@ -47,7 +47,7 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
     large = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
     if len(large):
-        row, written = frame.row(int(large[0])), str(frame.data[name].iloc[large[0]])
+        row, written = frame.row(int(large[0])), str(frame.texts(name).iloc[large[0]])
         value = f"{frame.name}: column '{name}', {row}: "
         if np.isinf(cells.values[large[0]]) and not re.search(r"\d", written):
             raise DataError(f"{value}infinite value", "leave the field empty where the value is missing")
