@@ -143,7 +143,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     phase = rows.phases(frequency)
     if fitted is not None and not fitted.phases:
         phase[:] = 0
-    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
+    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes] if phase.any() else rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
     if config.freq is None and (fitted is None or fitted.dense):
