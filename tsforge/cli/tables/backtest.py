@@ -155,12 +155,17 @@ def _notes(board: Scoreboard) -> tuple[str, ...]:
         f"{_AVERAGES[board.average]}{units}" + (f"; skill: per cent better than {simple}" if simple else ""),
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
-    seasons = {t.experiment.data.season for t in board.tests.values()}
-    notes += sentences(board.gaps(), seasons.pop() if len(seasons) == 1 else None)
+    notes += gaps(board)
     relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
     if units and relative:
         notes.append(f"{', '.join(relative)}: divided by deviations from the mean here, which may be near 0")
     return tuple(notes)
+
+
+def gaps(board: Scoreboard) -> list[str]:
+    """What the scores of the model leave out, and why some are missing, in sentences."""
+    seasons = {test.experiment.data.season for test in board.tests.values()}
+    return sentences(board.gaps(), seasons.pop() if len(seasons) == 1 else None)
 
 
 def _paired(board: Scoreboard) -> Text:
