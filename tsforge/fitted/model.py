@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -34,7 +34,7 @@ class Sizes(Config):
     season: Season = 1
     lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
     known_level: bool = False
-    fallback: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    fallback: Season | Literal[0] = 0
 
 
 class DataFacts(Config):

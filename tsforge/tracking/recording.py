@@ -18,7 +18,7 @@ from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS, PLAIN
-from tsforge.runtime import numbers, tables
+from tsforge.runtime import numbers, stopping, tables
 from tsforge.tracking import provenance
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
@@ -55,7 +55,11 @@ def fit(
     experiment, options = experiment.on(dataset.config), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
-        result = fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
+        model = fitting.calibrate(trained, dataset)
+        try:
+            result = fitting.score(trained, model, dataset)
+        except KeyboardInterrupt:
+            result = fitting.unscored(trained, model, dataset)
         return _save(result, run, folder, options), run
 
 
@@ -86,10 +90,11 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
         for event in result.rounds:
             _record(run, event)
         run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
-    fitting.save(result, folder)
+    with stopping.first(lambda: None):  # what was learned is not lost to a request that comes now
+        fitting.save(result, folder)
     _fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
-        run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
+        run.end("KILLED", f"stopped by {stopping.cause()}; the best weights so far are kept")
     return result
 
 

@@ -211,6 +211,12 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
 
 
+def unscored(trained: Trained, model: Model, dataset: Dataset) -> Fit:
+    """The model where somebody asked to stop while it was scored."""
+    model.network.cpu()
+    return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
+
+
 def save(fitted: Fit, folder: Path) -> None:
     """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
     directory.save(fitted.model, folder, lambda draft: _write_extras(fitted, draft))

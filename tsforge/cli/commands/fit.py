@@ -13,6 +13,7 @@ from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
+from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tsforge.training.fitting import Fit
 
 STOPS = {
-    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by Ctrl-C",
+    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by {}",
     "diverged": "the loss was no longer a number",
 }  # fmt: skip
 
@@ -85,12 +86,12 @@ def fit(
         _wait(tracker, folder, limit)
     commands = after_fit(result, folder, data, options, record)
     if json:
-        where = {"run": tracker.id(run), "url": tracker.link(run), "next": commands}
+        where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
         print_json(_document(result, folder) | where)
     else:
         _print_run(tracker, run)
         print_commands(commands)
-    return 130 if result.stop == "interrupt" else 0
+    return stopping.exit_code() if result.stop == "interrupt" else 0
 
 
 def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> AbstractContextManager[Path]:
@@ -146,7 +147,7 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
 def _print(result: Fit, folder: Path) -> None:
     if result.standings:
         _tournament(result)
-    note = f"; {STOPS[result.stop]}" if result.stop in STOPS else ""
+    note = f"; {STOPS[result.stop].format(stopping.cause())}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
     echo(f"trained {result.parameters:,} parameters{of} in {duration(result.seconds)}{note}")
