@@ -65,7 +65,11 @@ class Frame:
     def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
         """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
         if name not in self._codes:
-            codes, distinct = pd.factorize(self.texts(name))
+            try:
+                codes, distinct = pd.factorize(self.texts(name))
+            except TypeError:  # lists and the like, which have no hash
+                hint = "leave it out, or make its cells numbers or texts"
+                raise DataError(f"{self.name}: column '{name}' holds what is no cell of a table", hint) from None
             self._codes[name] = codes, distinct.astype("str") if self.text else distinct
         return self._codes[name]
 

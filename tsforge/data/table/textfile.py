@@ -60,8 +60,10 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
         empty[rows] = np.all([_missing(few[name]) for name in few], axis=0)
     filled = ~empty if empty.any() else None
     data = data if filled is None else data[filled].reset_index(drop=True)
-    nameless = [c for c in data.columns if c.startswith("Unnamed: ") and _missing(data[c]).all()]
-    return data.drop(columns=nameless), dialect, filled
+    filled_in = [
+        not c.startswith("Unnamed: ") or not _missing(data.iloc[:, i]).all() for i, c in enumerate(data.columns)
+    ]
+    return data if all(filled_in) else data.loc[:, filled_in], dialect, filled
 
 
 def _missing(column: pd.Series) -> NDArray[np.bool_]:
