@@ -60,6 +60,7 @@ def test_a_missing_score_is_explained(command: str, capsys: Capsys) -> None:
     assert run([command, "week.csv", "--model", "drift", "--no-track"]) == 0
     out = capsys.readouterr().out
     assert "no mase: values 7 steps apart (one season) before the test part never differ" in out
+    assert "no skill: seasonal-naive makes no error to be compared with" in out
     found = document(capsys, command, "week.csv", "--model", "drift", "--no-track", "--quiet")
     assert found["scores"]["drift"]["mase"] is None
     assert found["reasons"] == {"mase": "alike"}
