@@ -182,7 +182,7 @@ def _print_run(tracker: Tracker, run: Run) -> None:
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
-    from tsforge.cli.tables.gaps import season, sentences
+    from tsforge.cli.tables.gaps import season, sentences, skill_of
     from tsforge.cli.tables.verdict import sentence
 
     data = result.model.experiment.data
@@ -192,8 +192,9 @@ def _scores(result: Fit) -> None:
         f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
     )
     print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
-    against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
-    echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
+    simple = result.best_simple
+    against = skill_of(simple, result.shown[simple][result.primary] if simple else math.nan)
+    echo(f"  {'; '.join([*against, 'coverage_80 should be 0.8, coverage_90 0.9'])}")
     for line in sentences(result.gaps, data.season):
         echo(f"  {line}")
     if result.judgement:
