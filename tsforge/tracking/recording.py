@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
-from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.scores import best_simple, by_step, primary, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
@@ -143,7 +142,11 @@ def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
         for picture in sorted(Path(place).iterdir()):
             run.file(picture, "plots")
     names = dict.fromkeys((board.primary, *board.shown))
-    shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
+    shown = {
+        model: {name: values[name] for name in names}
+        for model, values in board.scores.items()
+        if model in board.distinct
+    }
     windows = sum(len(t.forecasts.windows) for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
@@ -240,8 +243,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
             run.file(folder / name)
     for picture in sorted(folder.glob("*.png")):
         run.file(picture, "plots")
-    shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
-    text = note(shown, result.primary, len(result.dataset.parts.test), options)
+    text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 
