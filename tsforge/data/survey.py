@@ -21,6 +21,7 @@ from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange, head
 from tsforge.errors import ChoiceError, DataError, LineError
+from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
 _FEW = 0.2  # share of cells that are no number, below which a column is one of numbers with mistakes
@@ -175,7 +176,7 @@ def _column(
         facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
-        values = f"{present.min():g} to {present.max():g}"
+        values = f"{amount(float(present.min()))} to {amount(float(present.max()))}"
         if bad := len(written) - len(present):
             values += f", {bad:,} not a number: {str(written[column.isna()].iloc[0])!r}"
     return facts | {"values": values}
