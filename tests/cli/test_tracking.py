@@ -203,7 +203,7 @@ def test_runs_reproduce(recorded: Recorded, capsys: pytest.CaptureFixture[str]) 
     found = document(capsys, "runs", "reproduce", name, "--no-track", "--quiet")
     assert found["agrees"]
     assert found["scores"]["test/mase"]["again"] == pytest.approx(recorded.gru["scores"]["gru"]["mase"], rel=1e-5)
-    assert set(found["scores"]) >= {"test/mase", "test/mae", "test/wql", "test/coverage_80", "test/skill"}
+    assert set(found["scores"]) >= {"test/mase", "test/mae", "test/wql", "test/coverage_80"}
     data, moved = recorded.folder / "data.csv", recorded.folder / "moved.csv"
     data.rename(moved)
     try:

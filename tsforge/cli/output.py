@@ -86,9 +86,9 @@ def status(text: str) -> None:
 
 def print_error(message: str, hint: str) -> None:
     """Print what went wrong, and a hint if there is one, as a line each on stderr."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    if hint:
-        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+    for label, text in (("error", message), ("hint", hint)):
+        if text:  # what is quoted keeps its blanks
+            print(f"{label}: {' '.join(line.strip() for line in text.splitlines())}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

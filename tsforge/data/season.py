@@ -212,7 +212,7 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
     rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * exact
     change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
     time = (panel.first - panel.offsets[:-1])[series] + rows[span:]
-    return _Differences(change, seen, series, time - time.min(initial=0), span)
+    return _Differences(change, seen, series, time - (time.min() if len(time) else 0), span)
 
 
 def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Ints]:

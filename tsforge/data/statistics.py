@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
+_ROUNDING, _ROUNDING_EXACT = 5e-7, 1e-12  # of the largest value: differences up to here are none, by precision
+
 
 class SeasonalError(NamedTuple):
     """The denominators of MASE and RMSSE, of each series and target: (n, C)."""
@@ -20,7 +22,8 @@ class SeasonalError(NamedTuple):
 def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     """Mean differences of values that lie one season apart, up to each series' stop.
 
-    NaN where a series has no such pair. (Hyndman & Koehler 2006, "Another look at measures of accuracy")
+    NaN where a series has no such pair; 0 where they are alike but for rounding.
+    (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
     series = panel.row_series()
     rows = np.arange(len(series))
@@ -31,7 +34,10 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     count = series_sums(both, series[inside], len(panel))
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, square = (series_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
-    return SeasonalError(mean, square)
+    largest = np.zeros_like(mean)
+    np.maximum.at(largest, series[later], np.abs(panel.values[later].astype(np.float64)) * both)
+    alike = mean <= largest * (_ROUNDING if panel.values.dtype == np.float32 else _ROUNDING_EXACT)
+    return SeasonalError(np.where(alike, 0.0, mean), np.where(alike, 0.0, square))
 
 
 class Moments(NamedTuple):

@@ -147,9 +147,11 @@ def _column(
 ) -> dict[str, Any]:
     """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
     kind, column = _content(frame, name)
-    present, written = column.dropna(), frame.present(name).dropna()
+    present = written = column.dropna()
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
-    values = f"{present.nunique():,} different"
+    if role == "time" or frame.cells(name).kind != "decimal":
+        written = frame.present(name).dropna()
+    values = f"{present.nunique():,} different" if len(present) else ""
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
         "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
@@ -167,6 +169,8 @@ def _column(
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
     cells = frame.cells(name)
+    if frame.is_empty(name):
+        return "empty", frame.present(name)
     if not cells.number and looks_like_dates(frame, name):
         return "dates", frame.present(name)
     present = len(column := pd.Series(cells.values)) - int(cells.missing.sum())

@@ -17,6 +17,7 @@ from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
+from tsforge.data.table.ahead import with_rows_ahead
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
@@ -47,16 +48,17 @@ class Prediction:
 
 
 def predict(
-    model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
-) -> Prediction:
+    model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None,
+) -> Prediction:  # fmt: skip
     """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
     check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
     chosen = _choose(model.levels, quantiles)
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
-    panel = read(model, data, rolled)
-    check_future(panel, steps, rolled)
+    panel = read(model, data, rolled, future_data)
+    check_future(panel, steps, rolled, future_data)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
@@ -79,14 +81,16 @@ def check_horizon(horizon: int | None, most: int) -> None:
         raise ConfigError(f"horizon {horizon} is more than {most} steps", f"ask for {most} steps or less")
 
 
-def read(model: Model, data: Any, ahead: int) -> Panel:
+def read(model: Model, data: Any, ahead: int, future_data: Any = None) -> Panel:
     """The table that a model forecasts from, on its grid; the training data where None.
 
     ahead: steps after the last observed target that there are at least.
+    future_data: a table of what is known in advance of these steps.
     """
     source = data if data is not None else _training_data(model)
     source = find(source) if isinstance(source, str) else source
-    panel = build(table.load_like(source, model.facts.columns), extend=ahead)
+    rows = table.load_like(source, model.facts.columns)
+    panel = build(rows if future_data is None else with_rows_ahead(rows, future_data), extend=ahead)
     magnitude.check(panel)
     return panel
 
@@ -166,8 +170,11 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
-def check_future(panel: Panel, steps: int, rolled: int) -> None:
-    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
+def check_future(panel: Panel, steps: int, rolled: int, future_data: Any = None) -> None:
+    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled.
+
+    future_data: where the rows ahead were read from, if not from the table itself.
+    """
     from tsforge.data.table.times import show_time
 
     for j, column in enumerate(panel.schema.future):
@@ -182,10 +189,17 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
         when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
+        place = future_data if isinstance(future_data, str | Path) else panel.name
+        hint = (
+            f"pass `future_data`: a table of the {steps} steps to forecast with {column.name} filled in, as "
+            "tsforge future writes it; or add such rows to the table, with the target empty"
+        )
+        if future_data is not None:
+            hint = f"fill in {column.name}, in a row for every series and each of the {steps} steps"
         raise DataError(
-            f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
+            f"{place}: column '{column.name}' is known in advance but has no value for {series}time {when} "
             f"({int(missing.sum())} such steps of {missing.size})",
-            f"add rows for the {steps} steps to forecast, with {column.name} filled in and the target empty",
+            hint,
         )
 
 

@@ -49,7 +49,8 @@ class _Inbox:
 
 def main() -> None:
     """Deliver until everything is there, or patience has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fit; its journal says how it ended
+    for request in (signal.SIGINT, signal.SIGTERM):  # they are for the fit; its journal says how it ended
+        signal.signal(request, signal.SIG_IGN)
     _step_back()
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report

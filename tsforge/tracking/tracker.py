@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from tsforge.runtime import processes
+from tsforge.runtime import processes, stopping
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
@@ -63,7 +63,7 @@ class Tracker:
     def run(
         self, name: str, params: dict[str, object], tags: dict[str, str], parent: Run | None = None
     ) -> Iterator[Run]:
-        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C.
+        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C or SIGTERM.
 
         parent: the run that it is shown under.
         """
@@ -72,7 +72,7 @@ class Tracker:
         try:
             yield run
         except KeyboardInterrupt:
-            run.end("KILLED", "stopped by Ctrl-C")
+            run.end("KILLED", f"stopped by {stopping.cause()}")
             raise
         except BaseException as problem:
             run.end("FAILED", f"{type(problem).__name__}: {problem}")

@@ -22,9 +22,11 @@ from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
+from tsforge.evaluation.gaps import Gap, gaps
 from tsforge.evaluation.judgement import Judgement
+from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.scores import best_simple, primary, scores, skill
+from tsforge.evaluation.scores import best_simple, distinct, primary, scores, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import DataFacts, Model, Sizes
@@ -102,6 +104,18 @@ class Fit:
         return {name: scores(o) for name, o in self.outcomes.items()}
 
     @property
+    def shown(self) -> dict[str, dict[str, float]]:
+        """The usual metrics by model name; naive and seasonal naive once where they are one forecast."""
+        shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in self.scores.items()}
+        return {name: shown[name] for name in distinct(shown)}
+
+    @property
+    def gaps(self) -> dict[str, Gap]:
+        """What the scores of the model leave out, and why some are missing, by metric; of the usual ones."""
+        kind: str = self.model.experiment.model.kind
+        return gaps(self.outcomes[kind], self.shown[kind]) if self.outcomes else {}
+
+    @property
     def primary(self) -> str:
         """The metric that the model is judged by: MASE, or MAE where that has no value."""
         return primary(self.scores[self.model.experiment.model.kind]) if self.outcomes else "mase"
@@ -109,7 +123,7 @@ class Fit:
     @property
     def best_simple(self) -> str | None:
         """The best simple forecaster, seasonal naive or naive, in the primary metric; None without a test part."""
-        return best_simple({name: values[self.primary] for name, values in self.scores.items()})
+        return best_simple({name: values[self.primary] for name, values in self.shown.items()})
 
     @property
     def skill(self) -> float:
@@ -120,7 +134,8 @@ class Fit:
     @cached_property
     def judgement(self) -> Judgement | None:
         """The model against the best of the baselines; None without a test part."""
-        return judgement.of_outcomes(self.primary, self.outcomes, self.scores)
+        outcomes = {name: self.outcomes[name] for name in self.shown}
+        return judgement.of_outcomes(self.primary, outcomes, self.scores)
 
 
 def fit(
@@ -194,6 +209,12 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     for network in (model.network, *(network for network, _ in baselines.values())):
         network.cpu()  # where they are kept and predict from
     return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
+
+
+def unscored(trained: Trained, model: Model, dataset: Dataset) -> Fit:
+    """The model where somebody asked to stop while it was scored."""
+    model.network.cpu()
+    return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
 
 
 def save(fitted: Fit, folder: Path) -> None:

@@ -138,7 +138,11 @@ def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
     tries = [exact]
     if spaced:
         tries.append(re.sub("%-?d", "%_d", exact))
-        tries.append(re.sub("%-?([HI])", r"%_\1", tries[1]))
+        tries += [re.sub("%-?([HI])", r"%_\1", form) for form in (tries[1], exact)]
+        runs = re.findall(" +", text.iloc[0])
+        if len(runs) == exact.count(" "):  # the same in all texts
+            pieces = exact.split(" ")
+            tries.append("".join(piece + run for piece, run in zip(pieces, [*runs, ""], strict=True)))
     return next((form for form in tries if write(dates[sample], form).equals(text[sample])), written)
 
 

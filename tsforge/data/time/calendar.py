@@ -117,12 +117,12 @@ class Frequency(Config):
         return {"day": DAY, "week": WEEK, "year": 365.2425 * DAY}[length] / self.step
 
     def main_cycle(self) -> int:
-        """Steps of the day, the week or the year, the first of them that has two steps or more; 1 where none does.
+        """Steps of the day, the week or the year, the first of them that has a whole number of them; 1 where none has.
 
-        It has to have a whole number of steps, a year excepted: 24 of hours, 7 of days, 52 of weeks, 12 of months.
+        At least two: 24 of hours, 7 of days, 52 of weeks, 12 of months. Of a year only about a whole number.
         """
-        cycle = next((c for c in (self.cycle("day"), self.cycle("week"), self.cycle("year")) if c >= 2), 1.0)
-        return round(cycle) if round(cycle) in self.seasons() else 1
+        seasons, cycles = self.seasons(), (self.cycle("day"), self.cycle("week"), self.cycle("year"))
+        return next((round(c) for c in cycles if round(c) in seasons), 1)
 
     def seasons(self) -> list[int]:
         """Season lengths that this grid suggests, in steps, shortest first."""

@@ -127,6 +127,7 @@ def candidates(text: str, *, weak: bool = True) -> list[str]:
 
     weak: those too that fit many texts which are no times, as 10-12.
     """
+    text = re.sub(" +", " ", text)  # how many there are is part of the spelling
     fitting = _dates(text)
     for form in _CLOCKS:
         clock = form.search(text)

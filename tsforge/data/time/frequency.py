@@ -87,7 +87,7 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
     inside = np.flatnonzero(~new_series)
     if len(inside) == 0:
         return None, -1
-    gaps = stamps[inside] - stamps[inside - 1]
+    gaps = np.diff(stamps)[~new_series[1:]]
     if kind == "datetime":
         frequency = _infer_dates(stamps, gaps, inside)
     else:
