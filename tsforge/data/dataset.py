@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tsforge.data import covariates, magnitude, split, statistics
+from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
+from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
 
@@ -39,6 +40,10 @@ class Needs(Protocol):
     @property
     def long_context(self) -> bool:
         """Whether it wants a context of more than a few seasons where nobody says."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What its forecasts are kept within."""
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context below which it cannot work; fallback: of seasonal naive's season where there is no other."""
@@ -62,11 +67,23 @@ class Sizes(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a panel is to be cut. config: with every column and size settled, as a model directory keeps it."""
+    """How a panel is to be cut.
+
+    config: with every column and size settled, as a model directory keeps it.
+    bounds: what forecasts are kept within.
+    """
 
     config: DataConfig
     sizes: Sizes
     cuts: split.Split
+    bounds: Bounds = "auto"
+
+
+class Estimates(NamedTuple):
+    """What was estimated from training rows and is kept with a model, to read other rows alike."""
+
+    encodings: covariates.Encodings
+    traits: Traits
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,7 @@ class Dataset:
     It knows columns and lengths, and no model.
 
     level: location and scale of each target, of the training part alone.
+    traits: of each series, from its training rows; limits: what its forecasts are kept within.
     in_sample: seasonal differences of all that lies before the test part, by which MASE and RMSSE divide.
     began: when the work on it began, on the clock of `time.perf_counter`: a tournament's time counts from there.
     """
@@ -90,6 +108,8 @@ class Dataset:
     level: statistics.Level
     source: WindowSource
     in_sample: statistics.SeasonalError
+    traits: Traits
+    limits: Limits
     began: float = field(default_factory=time.perf_counter)
 
 
@@ -135,7 +155,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
     history = 2 * season if config.history == "season" else config.history
-    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts)
+    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
 
 
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
@@ -143,21 +163,22 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     sizes, cuts = layout.sizes, layout.cuts
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
     encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
-    return encode(panel, layout, parts, encodings, device)
+    series = traits.fit(panel, sizes.context, cuts.train, cuts.begin)
+    return encode(panel, layout, parts, Estimates(encodings, series), device)
 
 
-def encode(
-    panel: Panel, layout: Layout, parts: split.Parts, encodings: covariates.Encodings, device: str = "cpu"
-) -> Dataset:
-    """The dataset of windows and encodings that are given: features, window source and scales."""
-    config, sizes, cuts = layout
+def encode(panel: Panel, layout: Layout, parts: split.Parts, estimates: Estimates, device: str = "cpu") -> Dataset:
+    """The dataset of windows and estimates that are given: features, window source and scales."""
+    config, sizes, cuts, bounds = layout
+    encodings, series = estimates
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
     shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
-    source = WindowSource(panel, features, shape, device)
+    source = WindowSource(panel, features, shape, device, series.usual)
     level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
-    return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample)
+    limits = traits.limits(bounds, panel, series)
+    return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample, series, limits)
 
 
 def widened(dataset: Dataset) -> Dataset:

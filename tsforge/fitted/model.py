@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
 
 from tsforge.batch import WindowShape
 from tsforge.config import Config
+from tsforge.data import traits
 from tsforge.data.covariates import Encodings
 from tsforge.data.loader import WindowSource
+from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig, Schema, Season, Steps
 from tsforge.data.time.calendar import harmonics
+from tsforge.data.traits import Traits
 from tsforge.errors import ConfigError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
@@ -34,7 +37,7 @@ class Sizes(Config):
     season: Season = 1
     lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
     known_level: bool = False
-    fallback: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    fallback: Season | Literal[0] = 0
 
 
 class DataFacts(Config):
@@ -42,6 +45,7 @@ class DataFacts(Config):
 
     seen: by the words for a series, the grid position of its first step that the model was neither trained on nor
     chosen or calibrated by.
+    usual, negative: by the same words, what its training rows say of it, as `Traits`; empty for models of before.
     """
 
     columns: Schema
@@ -51,6 +55,12 @@ class DataFacts(Config):
     series: int
     rows: int
     seen: dict[str, int] = Field(default_factory=dict)
+    usual: dict[str, tuple[tuple[float, ...], ...]] = Field(default_factory=dict)
+    negative: dict[str, tuple[bool, ...]] = Field(default_factory=dict)
+
+    def traits(self, panel: Panel) -> Traits:
+        """Of the series of a table, as far as they were kept."""
+        return traits.recall(panel, self.window_shape.context, self.usual, self.negative)
 
     @property
     def window_shape(self) -> WindowShape:
@@ -93,6 +103,11 @@ class Model:
     def levels(self) -> tuple[float, ...]:
         """The quantile levels of its forecasts, ascending; empty where it has none."""
         return self.experiment.model.levels if self.calibration is None else self.calibration.levels
+
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """The levels between which a forecast can be asked for at any level: `levels`, and those of the tail."""
+        return self.levels if self.calibration is None else self.calibration.reach
 
     def forecaster(self, source: WindowSource) -> Forecaster:
         """The network reading windows of a source, with its intervals corrected."""

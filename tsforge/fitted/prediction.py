@@ -18,7 +18,9 @@ from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.ahead import with_rows_ahead
+from tsforge.data.traits import Limits, limits
 from tsforge.errors import ConfigError, DataError, ModelError
+from tsforge.evaluation.conformal import Calibration
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 
@@ -54,7 +56,7 @@ def predict(
     """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
     check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
-    chosen = _choose(model.levels, quantiles)
+    has, wanted = model.reach, model.levels if quantiles is None else _checked(model.reach, quantiles)
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
     panel = read(model, data, rolled, future_data)
@@ -62,15 +64,19 @@ def predict(
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
-            "%d steps are rolled out from a model of %d: later intervals leave out the error of the earlier steps",
+            "%d steps are rolled out from a model of %d: intervals grow with the error of the steps fed back",
             steps, model.shape.horizon,
         )  # fmt: skip
     features = covariates.encode(panel, model.facts.encodings)
-    point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    traits = model.facts.traits(panel)
+    source = WindowSource(panel, features, model.shape, usual=traits.usual)
+    within = limits(model.experiment.model.bounds, panel, traits)
+    point, ranges = _forward(model, source, panel, rolled, within)
+    within.explain(panel, point[:, :steps], ranges[:, :steps])
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
-    return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+    return Prediction(panel, point[:, :steps], _at(ranges[:, :steps], has, wanted), wanted)
 
 
 def check_horizon(horizon: int | None, most: int) -> None:
@@ -114,19 +120,28 @@ def _check_finite(panel: Panel, never: NDArray[np.bool_], point: Floats, ranges:
     )
 
 
-def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
-    """Positions of the wanted levels among those of a model; all where None."""
-    if wanted is None:
-        return list(range(len(levels)))
-    positions = {q for level in wanted for q, own in enumerate(levels) if abs(level - own) < 1e-9}
+def _checked(has: tuple[float, ...], wanted: Sequence[float]) -> tuple[float, ...]:
+    """The wanted levels, ascending. Raises ConfigError for those beyond the levels that there are."""
     for level in wanted:
-        if not any(abs(level - own) < 1e-9 for own in levels):
-            names = ", ".join(f"{own:g}" for own in levels)
+        if not has or not has[0] - 1e-9 <= level <= has[-1] + 1e-9:
+            reach = f"its quantiles lie between {has[0]:g} and {has[-1]:g}" if has else ""
             raise ConfigError(
-                f"the model has no quantile {level:g}",
-                f"it has {names}" if levels else "it forecasts one value per step and has no quantiles",
+                f"the model has no quantile {level:g}", reach or "it forecasts one value per step and has no quantiles"
             )
-    return sorted(positions)
+    return tuple(sorted({next((own for own in has if abs(own - level) < 1e-9), level) for level in wanted}))
+
+
+def _at(ranges: Floats, has: tuple[float, ...], wanted: tuple[float, ...]) -> Floats:
+    """Quantiles (..., Q) at other levels, linear between the two nearest."""
+    if not wanted:
+        return ranges[..., :0]
+    above = np.clip(np.searchsorted(has, wanted), 1, max(len(has) - 1, 1))
+    below, above = above - 1, np.minimum(above, len(has) - 1)
+    levels, width = np.array(has), np.array(has)[above] - np.array(has)[below]
+    share = np.where(width > 0, (np.array(wanted) - levels[below]) / np.where(width > 0, width, 1), 0.0)
+    low, high = ranges[..., below], ranges[..., above]
+    between = (1 - share) * low + share * high  # exact at both ends
+    return np.asarray(between.astype(ranges.dtype, copy=False))
 
 
 def _training_data(model: Model) -> str:
@@ -140,8 +155,8 @@ def _training_data(model: Model) -> str:
     return source
 
 
-def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
-    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
+def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, within: Limits) -> tuple[Floats, Floats]:
+    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels, within limits.
 
     Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next, but
     for targets that were never observed.
@@ -159,15 +174,29 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
             for i in range(0, len(starts), batch):
                 forecast = model.network(source.gather(starts[i : i + batch], series[i : i + batch]).context)
                 parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
-            point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
-            points.append(point.numpy())
-            if model.calibration is None:
-                quantiles.append(ranges.numpy())
-            else:
-                quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
+            point, ranges, spread = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+            if model.calibration is not None:
+                ranges = model.calibration.correct(point, ranges, spread)
+            if done:
+                ranges = point[..., None] + (ranges - point[..., None]) * growth(model.calibration, done // H)
+            points.append(within.keep(point))
+            quantiles.append(within.keep(ranges))
             if done + H < steps:
-                source.feed(starts, point, seen)
+                source.feed(starts, torch.from_numpy(points[-1]), seen)
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
+
+
+def growth(calibration: Calibration | None, fed: int) -> Floats:
+    """How many times as wide intervals are once the last steps of `fed` blocks were read as if observed, (H, C, 1).
+
+    Variances add: that of each block's last step, which the later ones go on from, as often as blocks were fed, to that
+    of the step itself; both from errors of held-out windows. Without any, all steps count alike.
+    """
+    if calibration is None:
+        return np.full((1, 1, 1), np.sqrt(1 + fed), dtype=np.float32)
+    variance = np.square(np.array(calibration.unit, dtype=np.float64))
+    ratio = np.divide(variance[-1:], variance, out=np.ones_like(variance), where=variance > 0)
+    return np.asarray(np.sqrt(1 + fed * ratio), dtype=np.float32)[..., None]
 
 
 def check_future(panel: Panel, steps: int, rolled: int, future_data: Any = None) -> None:

@@ -9,7 +9,7 @@ from pydantic import field_validator
 from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.model.heads import LEVELS
+from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zoo import ZOO
 
 # In the order in which they are given up where time is short, the last ones first.
@@ -22,6 +22,7 @@ class Auto(Config):
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[str, ...] = CANDIDATES
+    bounds: Bounds = "auto"  # of the model that is found
     levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
     long_context: ClassVar[bool] = True  # whether a context of more than a few seasons is better: for some candidates
 

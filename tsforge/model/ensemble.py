@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Forecast, Point, Quantiles, Scaling
+from tsforge.model.heads import Bounds
 from tsforge.model.zoo import ModelConfig
 
 
@@ -34,6 +35,7 @@ class Blend(Config):
 
     kind: Literal["blend"] = "blend"
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=1000)]
+    bounds: Bounds = "auto"  # of the blend, whatever its members have
 
     @field_validator("members")
     @classmethod

@@ -20,7 +20,7 @@ from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
-from tsforge.model.heads import RELATIVE, HeadConfig, QuantileHead
+from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
 from tsforge.model.tokens.variate import VariateTokens
@@ -79,6 +79,7 @@ class Neural(Config):
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
+    bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -107,7 +107,7 @@ def shortened(experiment: Experiment, count: int) -> Experiment:
     """The experiment of the first `count` members."""
     model = experiment.model
     if isinstance(model, Blend):
-        return experiment.model_copy(update={"model": Blend(members=model.members[:count])})
+        return experiment.model_copy(update={"model": model.model_copy(update={"members": model.members[:count]})})
     return experiment.model_copy(update={"ensemble": count})
 
 

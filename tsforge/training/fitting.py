@@ -20,6 +20,7 @@ from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
+from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
 from tsforge.evaluation.gaps import Gap, gaps
@@ -39,6 +40,8 @@ from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
 from tsforge.training.loop import Trained
+
+NOTED = 200  # test windows in which is looked for forecasts that were kept within bounds
 
 
 @dataclass(frozen=True)
@@ -187,10 +190,11 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
     panel = dataset.panel
     stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    usual, negative = dataset.traits.kept(panel)
     facts = DataFacts(
         columns=panel.schema, encodings=dataset.encodings, shape=Sizes(**dataset.source.shape._asdict()),
         source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
-        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)},
+        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)}, usual=usual, negative=negative,
     )  # fmt: skip
     return Model(trained.experiment, facts, trained.network, corrections)
 
@@ -200,9 +204,15 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
+    if len(test):
+        model = replace(model, calibration=rolled[kind][1])
+        some = slice(None, None, max(1, len(test) // NOTED))
+        shown, windows = outcomes[kind].part(some), Windows(*(part[some] for part in test))
+        dataset.limits.of(windows).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
-        name: (other.reader.network, other.calibration)
+        name: (other.reader.network, rolled[name][1])
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }

@@ -57,12 +57,13 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
     if empty.any():
         rows = np.flatnonzero(empty)
         few = data.iloc[rows]
-        empty[rows] = np.all([_missing(few.iloc[:, i]) for i in range(few.shape[1])], axis=0)
+        empty[rows] = np.all([_missing(few[name]) for name in few], axis=0)
     filled = ~empty if empty.any() else None
     data = data if filled is None else data[filled].reset_index(drop=True)
-    columns = [data.iloc[:, i] for i in range(data.shape[1])]  # by place: a name may stand twice
-    named = [not str(column.name).startswith("Unnamed: ") or not _missing(column).all() for column in columns]
-    return data if all(named) else data.loc[:, named], dialect, filled
+    filled_in = [
+        not c.startswith("Unnamed: ") or not _missing(data.iloc[:, i]).all() for i, c in enumerate(data.columns)
+    ]
+    return data if all(filled_in) else data.loc[:, filled_in], dialect, filled
 
 
 def _missing(column: pd.Series) -> NDArray[np.bool_]:
