@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, SweepOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
@@ -78,10 +79,13 @@ def sweep(
         if not json:
             _print(done)
         tracker.close()
+    commands = after_fit(done.fit, done.folder / "model", data, options, record) if done.fit is not None else []
     if json:
-        print_json(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
+        where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
+        judgement = done.fit.judgement.plain() if done.fit is not None and done.fit.judgement is not None else None
+        print_json(_document(done) | where | {"judgement": judgement})
     else:
-        _print_next(done, tracker, run)
+        _print_next(done, tracker, run, commands)
     return stopping.exit_code() if done.stopped else 0
 
 
@@ -128,8 +132,12 @@ def _print(done: Sweep) -> None:
             print_table(head, lines)
 
 
-def _print_next(done: Sweep, tracker: Tracker, run: Run) -> None:
+def _print_next(done: Sweep, tracker: Tracker, run: Run, commands: list[tuple[str, str]]) -> None:
+    from tsforge.cli.tables.verdict import sentence
+
     echo()
+    if done.fit is not None and done.fit.judgement is not None:
+        echo(f"verdict {sentence(done.fit.judgement)}")
     if done.stopped:
         echo("stopped; the same command goes on with what was finished")
     if done.best is not None:
@@ -137,7 +145,7 @@ def _print_next(done: Sweep, tracker: Tracker, run: Run) -> None:
     print_run(tracker, run)
     if done.fit is not None:
         echo(f"model   {done.folder / 'model'}")
-        echo(f"next    tsforge predict {done.folder / 'model'} --output forecast.csv --plot forecast.png")
+        print_commands(commands)
 
 
 def _document(done: Sweep) -> dict[str, Any]:
