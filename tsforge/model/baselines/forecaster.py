@@ -1,4 +1,4 @@
-"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, linear. Every score stands beside them.
+"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, theta, linear. Every score stands beside them.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -19,6 +19,8 @@ from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
+SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
+
 
 class Baseline(Config):
     """A baseline with intervals: its point forecast, and the quantiles of its errors on the training part."""
@@ -36,7 +38,8 @@ class Baseline(Config):
 
     def least_context(self, season: int) -> int:
         """Steps of context that it needs."""
-        return {"seasonal-naive": season, "naive2": HISTORY * season}.get(self.kind, 1)
+        least = {"seasonal-naive": season, "naive2": HISTORY * season, "theta": max(SHORTEST, SEASONS * season)}
+        return least.get(self.kind, 1)
 
 
 class BaselineForecaster(nn.Module):
