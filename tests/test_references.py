@@ -36,7 +36,8 @@ MADE = runpy.run_path(str(HERE / "make.py"))
 SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # whether the last digits can be
 SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions have added: to be named here, each
     "duplicates", "resample", "aggregate", "resampling", "snap", "time_format", "dayfirst", "category", "decimal",
-    "dense", "phases", "time_parts", "ending", "data.aggregate", "data.duplicates", "data.snap",
+    "dense", "phases", "fallback", "time_parts", "ending", "usual", "negative", "bounds", "level", "known_level",
+    "data.aggregate", "data.duplicates", "data.snap", "model.bounds",
 )  # fmt: skip
 # Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them.
 OTHERWISE = {"single.csv": ("drift", "linear")}

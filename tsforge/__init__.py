@@ -21,6 +21,7 @@ from tsforge.version import __version__
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest, Fold
     from tsforge.comparison.running import Compared, compare
+    from tsforge.data.tidy import Frame
     from tsforge.errors import TsforgeError
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.fitted.explanation import Explanation
@@ -40,7 +41,7 @@ _HOMES = {
 
 __all__ = [
     "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Sweep", "TsforgeError",
-    "__version__", "backtest", "build", "compare", "explain", "fit", "load", "predict", "sweep",
+    "__version__", "backtest", "build", "compare", "explain", "fit", "future", "load", "predict", "sweep",
 ]  # fmt: skip
 
 
@@ -67,20 +68,38 @@ def load(model: str | Path) -> Model:
 
 
 def predict(
-    model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
-) -> Prediction:
+    model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None,
+) -> Prediction:  # fmt: skip
     """Forecast the steps after each series' last observed target.
 
     model: a fitted model, its directory or its address.
     data: path, pandas or Polars frame; the training data where None.
     horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
     quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
+    future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
+    filled in; where None, such rows stand at the end of `data`, with the target empty.
     Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
     from tsforge.fitted import prediction
     from tsforge.tracking import registry
 
-    return prediction.predict(registry.local(model), data, horizon=horizon, quantiles=quantiles)
+    return prediction.predict(
+        registry.local(model), data, horizon=horizon, quantiles=quantiles, future_data=future_data
+    )
+
+
+def future(model: Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:
+    """The rows ahead of a table as a pandas frame, in which what is known in advance is to be filled in for `predict`.
+
+    model, data, horizon: as for `predict`.
+    Values that the calendar decides, and those that the table has, are there. Raises ConfigError for a model that knows
+    nothing in advance, ModelError and DataError for what does not fit together.
+    """
+    from tsforge.fitted import ahead
+    from tsforge.tracking import registry
+
+    return ahead.rows_ahead(registry.local(model), data, horizon)
 
 
 def explain(

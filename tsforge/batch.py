@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+UNKNOWN = torch.zeros(1, 2, 1)  # how much windows of a series vary, where that is not known
 
 
 class Context(NamedTuple):
@@ -20,6 +23,7 @@ class Context(NamedTuple):
     known: Tensor  # (B, L+H, K) covariates and calendar, known in advance
     static: Tensor  # (B, F) features of the series
     ordinal: Tensor  # (B,) int64, grid position of the first step; a time has the same position in every table
+    usual: Tensor = UNKNOWN  # (B, 2, C) how much windows of the series deviate, and change from step to step
 
     def newest(self, steps: int) -> Context:
         """A context of at most `steps` steps, those before the origin."""
@@ -58,3 +62,9 @@ class WindowShape(NamedTuple):
     season: int = 1  # steps of the main season
     lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by
     known_level: bool = False  # whether what is known ahead tells the targets' level
+    fallback: int = 0  # steps of the calendar's cycle, for seasonal naive where no season was detected; 0 for none
+
+    @property
+    def naive_season(self) -> int:
+        """Steps that seasonal naive goes back: the season, else the calendar's cycle; 1 where there is neither."""
+        return self.season if self.season > 1 else max(self.fallback, 1)

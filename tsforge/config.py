@@ -15,7 +15,7 @@ from tsforge.errors import ConfigError, listing, nearest
 class Config(BaseModel):
     """A frozen, typed value; unknown keys are errors, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=Config)
@@ -72,6 +72,7 @@ def _configs(annotation: Any) -> Iterator[type[Config]]:
 _MESSAGES = {
     "greater_than_equal": "must be {ge} or more",
     "greater_than": "must be more than {gt}",
+    "finite_number": "must be a finite number",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be {le} or less",
     "int_parsing": "must be a whole number",

@@ -113,9 +113,9 @@ class Experiment(Config):
     """
 
     name: str | None = None
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     data: DataConfig = DataConfig()
-    ensemble: AtLeastOne = 1
+    ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
     model: AnyModel = Field(default_factory=lambda: complete({}), validate_default=True)
     train: TrainConfig = TrainConfig()
     backtest: BacktestConfig | None = None  # where one was asked for

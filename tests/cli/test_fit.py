@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import Capsys, document
+from tests.helpers.commands import Capsys, document, fails
 from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 
@@ -37,17 +38,62 @@ def test_fit_in_a_pipe(folder: Path) -> None:
     assert "windows/s" in done.stderr
     assert "seasonal-naive" in done.stdout
     assert "skill" in done.stdout
-    assert "tsforge predict models/gru-load-h12" in done.stdout
+    assert "model   models/data-gru-h12" in done.stdout
     assert sorted(p.name for p in folder.iterdir()) == ["data.csv", "models"]
 
 
+def _next(out: str) -> list[str]:
+    """The words of the next command that a fit prints, behind "tsforge"."""
+    return shlex.split(next(line for line in out.splitlines() if line.startswith("next")))[2:]
+
+
 def test_the_next_command_it_prints_works(folder: Path, capsys: Capsys) -> None:
-    assert run(["fit", "data.csv", "--horizon", "12", *QUICK, "--no-track"]) == 0
-    out = capsys.readouterr().out
-    command = next(line for line in out.splitlines() if line.startswith("next"))
-    assert run(command.split("tsforge ")[1].split()) == 0
+    assert run(["fit", "data.csv", "--horizon", "12", "--model", "linear", "--no-track"]) == 0
+    assert run(_next(capsys.readouterr().out)) == 0
     assert len(pd.read_csv(folder / "forecast.csv")) == 12
     assert (folder / "forecast.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("given", [[], ["--target", "load", "--freq", "h"], ["--set", "model.width=8", "--seed", "3"]])
+def test_a_model_that_loses_is_not_what_comes_next(given: list[str], folder: Path, capsys: Capsys) -> None:
+    """Prevents: "next: tsforge predict" after a fit that is far worse than a simple forecaster beside it."""
+    argv = ["fit", "data.csv", "--horizon", "12", "--max-steps", "1", *given, "--no-track"]
+    assert run(argv) == 0
+    out = capsys.readouterr().out
+    verdict = next(line for line in out.splitlines() if line.startswith("verdict"))
+    assert verdict.startswith("verdict gru loses to linear, the best here: its mase is ")
+    command = _next(out)
+    assert command[:2] == ["fit", "data.csv"]
+    assert command[-2:] == ["--model", "linear"]
+    assert "--model auto" in out.splitlines()[-1]
+    assert run(command) == 0
+    out = capsys.readouterr().out
+    assert "verdict linear is best" in out
+    assert run(_next(out)) == 0
+    assert len(pd.read_csv(folder / "forecast.csv")) == 12
+
+
+def test_an_experiment_that_loses_is_fitted_again_from_its_file(folder: Path, capsys: Capsys) -> None:
+    """Prevents: a next command that the file's ensemble or network settings stand in the way of."""
+    text = '[data]\npath = "data.csv"\nhorizon = 6\n[model]\nkind = "gru"\nwidth = 8\n[train]\nmax_steps = 1\n'
+    (folder / "e.toml").write_text(f"ensemble = 2\n{text}")
+    assert run(["fit", "--config", "e.toml", "--no-track"]) == 0
+    command = _next(capsys.readouterr().out)
+    assert run(command) == 0
+    assert run(_next(capsys.readouterr().out)) == 0
+
+
+def test_the_verdict_in_json(folder: Path, capsys: Capsys) -> None:
+    """Prevents: words that programs have to read, and a verdict that contradicts the scores beside it."""
+    printed = document(capsys, "fit", "data.csv", "--horizon", "12", *QUICK, "--no-track", "--quiet")
+    judgement, scores = printed["judgement"], printed["scores"]
+    errors = {name: values["mase"] for name, values in scores.items()}
+    assert judgement["best"] == min(errors, key=lambda name: errors[name])
+    others = {name: error for name, error in errors.items() if name != "gru"}
+    assert judgement["rival"] == min(others, key=lambda name: others[name])
+    assert judgement["gain"] == pytest.approx(100 * (1 - errors["gru"] / errors[judgement["rival"]]))
+    assert judgement["loses"] == printed["next"][0].startswith("tsforge fit")
+    assert folder.is_dir()
 
 
 def test_json_is_one_document_and_quiet_is_quiet(folder: Path, capsys: Capsys) -> None:
@@ -107,13 +153,24 @@ def test_runs_are_recorded_where_mlflow_looks(folder: Path, capsys: Capsys) -> N
 
 
 def test_a_store_out_of_reach_does_not_fail_the_fit(folder: Path, capsys: Capsys) -> None:
-    argv = ["fit", "data.csv", *QUICK, "--tracking-uri", "http://127.0.0.1:9"]
+    argv = ["fit", "data.csv", *QUICK, "--tracking-uri", "http://127.0.0.1:9", "--json"]
     assert run(argv) == 0
     err = capsys.readouterr().err
     assert "is not at http://127.0.0.1:9 yet: nothing answers there (connection refused)" in err
     assert "tsforge runs sync" in err
     assert not (folder / "mlflow.db").exists()
-    assert (folder / "models" / "gru-load-h24" / "manifest.json").is_file()
+    assert (folder / "models" / "data-gru-h24" / "manifest.json").is_file()
+
+
+def test_the_prompt_does_not_wait_for_a_slow_store(folder: Path, capsys: Capsys) -> None:
+    """Prevents: a model that is saved and a terminal that is blocked; a link to a page that nobody serves."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert run(["fit", "data.csv", "--model", "naive", "--horizon", "6", "--tracking-uri", uri]) == 0
+    out = capsys.readouterr().out
+    assert "on its way to MLflow" in out
+    assert "/#/" not in out
+    assert (folder / "models" / "data-naive-h6" / "manifest.json").is_file()
 
 
 def test_inspect_suggests_a_command_that_works(folder: Path, capsys: Capsys) -> None:
@@ -164,17 +221,32 @@ def test_inspect_repeats_what_it_was_told(folder: Path, capsys: Capsys) -> None:
     pd.concat(parts).to_csv("my shops.csv", index=False)
     assert run(["inspect", "my shops.csv", "--id", "shop", "--target", "units"]) == 0
     command = shlex.split(capsys.readouterr().out.split("tsforge ")[1])
-    assert run([*command, "--model", "naive", "--no-track"]) == 0
-    assert run(shlex.split(capsys.readouterr().out.split("tsforge ")[1])) == 0
+    assert run([*command, "--model", "linear", "--no-track"]) == 0
+    assert run(_next(capsys.readouterr().out)) == 0
     assert list(pd.read_csv(folder / "forecast.csv").columns[:3]) == ["shop", "day", "forecast"]
 
 
-def test_an_experiment_reused_with_another_model_gets_a_folder_of_its_own(folder: Path, capsys: Capsys) -> None:
+def test_an_experiment_reused_with_another_model_gets_a_folder_of_its_own(folder: Path) -> None:
     """Prevents: a derived name that sticks, and a model overwritten by another."""
     assert run(["fit", "data.csv", "--horizon", "6", "--model", "naive", "--no-track"]) == 0
-    argv = ["--config", "models/naive-load-h6/experiment.toml", "--model", "drift", "--horizon", "3", "--no-track"]
+    argv = ["--config", "models/data-naive-h6/experiment.toml", "--model", "drift", "--horizon", "3", "--no-track"]
     assert run(["fit", *argv]) == 0
-    assert sorted(p.name for p in (folder / "models").iterdir()) == ["drift-load-h3", "naive-load-h6"]
-    capsys.readouterr()
-    assert run(["fit", *argv]) == 0
+    assert sorted(p.name for p in (folder / "models").iterdir()) == ["data-drift-h3", "data-naive-h6"]
+
+
+def test_models_of_different_tables_never_overwrite_each_other(folder: Path, capsys: Capsys) -> None:
+    """Prevents: the model of one table in the place where a script expects that of another."""
+    fit = ["--horizon", "6", "--model", "naive", "--no-track"]
+    (folder / "other").mkdir()
+    hourly(9).to_csv("other/data.csv", index=False)
+    folders = [document(capsys, "fit", table, *fit)["model"] for table in ("data.csv", "other/data.csv", "data.csv")]
+    assert folders == [f"models/data-naive-h6{suffix}" for suffix in ("", "-2", "-3")]
+    said = fails(capsys, "fit", "other/data.csv", *fit, "--out", folders[0])
+    assert f"holds a model of {folder / 'data.csv'}" in said
+    assert "--overwrite replaces it" in said
+    assert run(["fit", "data.csv", *fit, "--out", folders[0]]) == 0
     assert "will be replaced" in capsys.readouterr().err
+    assert run(["fit", "other/data.csv", *fit, "--out", folders[0], "--overwrite"]) == 0
+    source = json.loads((folder / folders[0] / "schema.json").read_text())["source"]
+    assert source == str(folder / "other" / "data.csv")
+    assert document(capsys, "fit", "data.csv", *fit, "--overwrite")["model"] == folders[0]

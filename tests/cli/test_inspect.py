@@ -284,7 +284,7 @@ def test_commands_can_be_pasted_whatever_the_columns_are_called(kind: str, folde
     frame.assign(**{b: 2.0 + np.arange(120) % 7}).to_csv("my table.csv", index=False)
     assert run(["inspect", "my table.csv", f"--id={key}"]) == 0
     (fit,) = commands(capsys.readouterr().out)
-    assert run([*fit, "--model", "naive", "--no-track"]) == 0
+    assert run([*fit, "--model", "seasonal-naive", "--no-track"]) == 0
     (predict,) = [
         shlex.split(line[8:])[1:] for line in capsys.readouterr().out.splitlines() if line.startswith("next ")
     ]

@@ -38,13 +38,14 @@ class Server:
     port: int
     folder: Path
 
-    def ask(self, body: Any, kind: str = "application/json") -> tuple[int, Any]:
-        """(status, document) of a POST to /invocations."""
+    def ask(self, body: Any, kind: str | None = "application/json") -> tuple[int, Any]:
+        """(status, document) of a POST to /invocations; kind: its Content-Type, none where None."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request("POST", "/invocations", content, {"Content-Type": kind})
+        connection.request("POST", "/invocations", content, {} if kind is None else {"Content-Type": kind})
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        text = answer.read()
+        return answer.status, json.loads(text) if text.startswith(b"{") else text.decode()
 
     def healthy(self) -> bool:
         try:
@@ -192,6 +193,36 @@ def test_unknown_parameters_are_status_400(server: Server, params: dict[str, Any
     assert status == 400
     assert said in answer["message"]
     assert "stack_trace" not in answer
+
+
+@pytest.mark.parametrize("horizon", [100_000, 10_001, 10**12, 10**30, 0, -3, 2.5, "many", [4], {"a": 1}])
+def test_horizons_out_of_bounds_are_status_400(server: Server, horizon: Any) -> None:
+    """Prevents: one request that computes for minutes and fills the memory."""
+    status, answer = server.ask({"dataframe_records": rows(server.folder), "params": {"horizon": horizon}})
+    assert status == 400
+    if horizon in (100_000, 10_001):
+        assert "10000 steps" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "", " ", "nonsense", "text/plain", "application/json; charset=nonsense", "/;;="]
+)
+def test_a_content_type_that_says_nothing_is_no_error_of_ours(server: Server, kind: str | None) -> None:
+    """Prevents: status 500 for a request that leaves the header out, or writes something else in it."""
+    status, answer = server.ask({"dataframe_records": rows(server.folder)}, kind)
+    assert 400 <= status < 500
+    if not (kind or "").strip():
+        assert "Content-Type" in answer["message"]
+
+
+def test_a_request_too_large_is_refused_unread(server: Server) -> None:
+    """Prevents: memory that fills with what is sent."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    headers = {"Content-Type": "application/json", "Content-Length": str(10**12)}
+    connection.request("POST", "/invocations", b"{", headers)
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert "more than 200000000" in json.loads(answer.read())["message"]
 
 
 @pytest.mark.parametrize("body", [b"{", b'["params"]', b'{"params": 3}', b'{"params": {"horizon": 2}}'])

@@ -16,9 +16,9 @@ from scipy.stats import beta, norm
 
 from tsforge.config import parse
 from tsforge.evaluation import conformal
-from tsforge.evaluation.adaptive import adapt
+from tsforge.evaluation.adaptive import adapt, follow
 from tsforge.evaluation.conformal import Calibration, fit
-from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.outcome import Outcome, concatenated
 from tsforge.evaluation.quantiles import Distribution
 from tsforge.evaluation.scores import score
 from tsforge.model.heads import LEVELS
@@ -208,6 +208,40 @@ def test_widths_follow_the_unit_of_the_data(factor: float) -> None:
     np.testing.assert_allclose(wide, factor * adapt(new, start).quantiles, rtol=1e-4)
 
 
+def independent(o: Outcome, c: int) -> float:
+    """How many scores of one target are worth counting, by loops: clusters of windows, and what errors share."""
+    H = o.truth.shape[1]
+    beside = sum((max(o.time[o.series == s]) - min(o.time[o.series == s])) / H + 1 for s in set(o.series.tolist()))
+    products, squares, seen = 0.0, 0.0, 0
+    for w in range(len(o.truth)):
+        e = [float((o.truth - o.point)[w, h, c] / o.spread[w, c]) if o.observed[w, h, c] else 0.0 for h in range(H)]
+        products += sum(e[i] * e[j] for i in range(H) for j in range(H) if i != j)
+        squares += sum(x * x for x in e)
+        seen += int(o.observed[w, :, c].sum())
+    common = max(0.0, min(1.0, products / (H - 1) / squares))
+    return max(1.0, min(beside * H / (1 + (H - 1) * common), seen))
+
+
+@pytest.mark.parametrize("kind", ["walk", "bias", "noise"])
+def test_few_windows_whose_errors_go_together_count_as_few(kind: str) -> None:
+    """80 % from one stretch of a few windows, where all errors are one: half of what came lay outside."""
+    rng = np.random.default_rng(3)
+    hits, wide = [], []
+    for seed in range(200):
+        o, new = (outcome(n, horizon=8, targets=1, levels=(), seed=seed + s) for n, s in ((3, 0), (40, 10_000)))
+
+        def off(part: Outcome) -> Outcome:
+            steps = rng.normal(size=(*part.truth.shape[:2], 1)).astype(np.float32)
+            shapes = {"walk": steps.cumsum(axis=1), "bias": steps[:, :1] + 0.1 * steps, "noise": steps}
+            return replace(part, truth=part.point + part.spread[:, None] * shapes[kind])
+
+        after = fitted(off(o), LEVELS).apply(off(new))
+        hits.append(score(after, "coverage_80"))
+        wide.append(float(after.quantiles[..., -2].mean() - after.quantiles[..., 1].mean()))
+    assert np.mean(hits) > 0.74
+    assert np.mean(hits) < (0.9 if kind == "noise" else 1.0)
+
+
 def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> None:
     """Corrections from a handful of windows of one step, or steps pooled without a word."""
     o = outcome(20, width=0.5, missing=0.2)
@@ -216,11 +250,13 @@ def test_few_windows_share_one_correction(caplog: pytest.LogCaptureFixture) -> N
     least = int(o.observed.sum(axis=0).min())
     assert f"only {least} held-out windows" in caplog.text
     assert "all steps share one correction" in caplog.text
-    assert "left as they are" not in caplog.text
     for c in range(2):
         places = [(w, h, c) for w in range(20) for h in range(4)]
+        count = independent(o, c)
         for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
-            expected = order_statistic(sorted_scores(o, a, b, places), nominal)
+            scores = sorted_scores(o, a, b, places)
+            share = min(float(nominal) * (count + 1) / count, 1)
+            expected = scores[math.ceil(share * len(scores) - 1e-9) - 1] if share < 1 else max(scores[-1], 0)
             assert {calibration.widening[h][c][p] for h in range(4)} == {calibration.widening[0][c][p]}
             assert calibration.widening[0][c][p] == pytest.approx(expected, rel=1e-4, abs=1e-5)
     assert len({calibration.unit[h][0] for h in range(4)}) == 1
@@ -238,19 +274,43 @@ def test_thirty_windows_are_enough(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text
 
 
-def test_a_pair_with_too_few_scores_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    """A promise of 90 % from five scores: the largest of them is passed off as the sixth."""
-    o = outcome(1, horizon=5, targets=1, width=0.1)
-    calibration = fitted(o, LEVELS)
-    assert calibration.pooled
-    assert "some intervals are left as they are" in caplog.text
-    widening = calibration.widening[0][0]
-    places = [(0, h, 0) for h in range(5)]
-    for p, (a, b, nominal) in enumerate(pairs(LEVELS)):
-        scores = sorted_scores(o, a, b, places)
-        assert widening[p] == pytest.approx(order_statistic(scores, nominal), rel=1e-4, abs=1e-5)
-    assert widening[0] == 0  # 90 % would need nine
-    assert widening[1] != 0  # 80 % takes the largest of five
+def test_a_pair_with_too_few_scores_takes_the_largest_and_is_never_made_narrower() -> None:
+    """A promise of 90 % from five scores that all lay inside: intervals are drawn in to what five windows showed."""
+    for width, seed in ((0.1, 0), (3.0, 1), (9.0, 2)):
+        o = outcome(1, horizon=5, targets=1, width=width, seed=seed)
+        calibration = fitted(o, LEVELS)
+        assert calibration.pooled
+        for p, (a, b, _) in enumerate(pairs(LEVELS)[:1]):
+            largest = sorted_scores(o, a, b, [(0, h, 0) for h in range(5)])[-1]
+            assert calibration.widening[0][0][p] == pytest.approx(max(largest, 0), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("levels", [LEVELS, (), (0.1, 0.5, 0.9), (0.2, 0.4, 0.6, 0.8)])
+def test_the_levels_of_95_percent_lie_outside_all_and_hold_95_percent(levels: tuple[float, ...]) -> None:
+    """q0.025 that is q0.05 once more, crosses it, or covers what any wide interval would."""
+    o, new = outcome(400, levels=levels, width=0.7), outcome(2000, levels=levels, width=0.7, seed=9)
+    calibration = fitted(o, levels or LEVELS)
+    assert calibration.reach == (0.025, *calibration.levels, 0.975)
+    values = calibration.correct(new.point, new.quantiles, new.spread)
+    assert (np.diff(values, axis=-1) >= 0).all()
+    inside = (values[..., 0] <= new.truth) & (new.truth <= values[..., -1])
+    assert inside.mean() == pytest.approx(0.95, abs=0.015)
+    np.testing.assert_allclose(values[..., 1:-1], calibration.apply(new).quantiles, rtol=1e-5, atol=1e-5)
+
+
+def test_what_the_test_part_moved_is_for_what_comes_after_it() -> None:
+    """Intervals for tomorrow that have not heard of the last truths, or a test part that is judged by its own."""
+    o, start = outcome(200, targets=1, width=0.3, noise=2.0, seed=5), fitted(outcome(60, targets=1), LEVELS)
+    seen, later = follow(o, start)
+    np.testing.assert_array_equal(seen.quantiles, adapt(o, start).quantiles)
+    assert later.widening == start.widening
+    np.testing.assert_array_equal(later.apply(o).quantiles, start.apply(o).quantiles)
+    # An origin so late that it knows all of these truths has the corrections that were moved by them.
+    late = outcome(1, targets=1, width=0.3, seed=6)
+    late = replace(late, time=late.time + 1000)
+    joint = adapt(concatenated([o, late]), start).quantiles[-1:]
+    actual = later.correct(late.point, late.quantiles, late.spread)[..., 1:-1]
+    np.testing.assert_allclose(actual, joint, rtol=1e-4, atol=1e-4)
 
 
 def test_a_target_that_was_never_observed_is_left_as_it_is() -> None:

@@ -528,7 +528,7 @@ def test_steps_of_different_horizons() -> None:
         ({"gru": 0.5, "seasonal-naive": 1.0, "naive": 2.0}, "seasonal-naive"),
         ({"gru": 0.5, "seasonal-naive": math.nan, "naive": 2.0}, "naive"),
         ({"naive": 2.0, "drift": 0.1}, "naive"),
-        ({"gru": 0.5, "seasonal-naive": 1.0, "naive": 1.0}, "seasonal-naive"),
+        ({"gru": 0.5, "seasonal-naive": 1.0, "naive": 1.0}, "naive"),
         ({"gru": 0.5, "linear": 0.4}, None),
         ({}, None),
     ],

@@ -157,7 +157,7 @@ def test_a_model_without_baselines_loads_and_damaged_ones_are_refused(model: Pat
     for damaged in (whole[:-20], b"", whole.replace(b"drift.", b"drjft."), whole.replace(b"levels", b"livels")):
         path.write_bytes(damaged)
         resign(model, "baselines.safetensors")
-        with pytest.raises(ModelError, match="cannot be loaded"):
+        with pytest.raises(ModelError, match=r"baselines\.safetensors: (cannot be loaded|damaged|by the settings)"):
             directory.load(model)
     path.unlink()
     with pytest.raises(ModelError, match=r"baselines\.safetensors: missing"):

@@ -45,6 +45,7 @@ def context(shape: WindowShape, batch: int = 4, missing: float = 0.2, seed: int 
         known=torch.randn(batch, L + H, K, generator=g),
         static=torch.randn(batch, F, generator=g),
         ordinal=torch.randint(-100, 10**9, (batch,), generator=g),
+        usual=torch.zeros(batch, 2, C),
     )
 
 

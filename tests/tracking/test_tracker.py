@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -176,6 +177,19 @@ def test_slow_stores_are_waited_for_failing_ones_not(
     slow._wait(listener, math.inf)
     assert slow.delivered[place].run == (None if failing else "abc")
     end.set()
+
+
+def test_a_command_whose_answer_needs_no_store_does_not_wait(place: Path, caplog: Any) -> None:
+    """Prevents: a prompt that comes back when MLflow has done its work, or a warning that nothing calls for."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with Tracker(uri, limit=0.0) as tracker, tracker.run("behind", {}, {}) as run:
+        run.metrics({"a": 1.0})
+    assert not tracker.state(run).done
+    assert tracker.page(run) is None
+    assert caplog.records == []
+    silent.close()
+    assert place.is_dir()
 
 
 @pytest.mark.usefixtures("place")

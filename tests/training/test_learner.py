@@ -33,7 +33,7 @@ def batches(count: int, seed: int = 0) -> list[Batch]:
         observed[0, 0] = True
         nothing = torch.zeros(5, L, 0)
         seen = torch.ones(5, L, 1, dtype=torch.bool)
-        given = Context(target, seen, nothing, nothing, torch.zeros(5, 0), torch.arange(5))
+        given = Context(target, seen, nothing, nothing, torch.zeros(5, 0), torch.arange(5), torch.zeros(5, 2, 1))
         made.append(Batch(given, Truth(after * observed, observed)))
     return made
 

@@ -42,6 +42,7 @@ class Backtest:
 
     experiment: as resolved. forecasts: the forecasts and how their intervals are corrected, the model's first.
     stride: steps between origins. fits: how many models were fitted, 0 for a model that was there before.
+    fallback: steps that seasonal naive goes back where there is no season; 0 for none.
     """
 
     experiment: Experiment
@@ -50,6 +51,7 @@ class Backtest:
     stride: int
     fits: int
     seconds: float = 0.0
+    fallback: int = 0
 
     @property
     def config(self) -> BacktestConfig:
@@ -148,7 +150,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         units = units or _units(dataset, config)
     if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more backtest.windows")
-    return Backtest(experiment, panel, joined(parts, units), stride, len(parts))
+    return Backtest(experiment, panel, joined(parts, units), stride, len(parts), fallback=layout.sizes.fallback)
 
 
 def _warn_ragged(panel: Panel) -> None:
@@ -205,11 +207,13 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    sizes = Sizes(L, H, shape.season, validation, asked.test or 0)
-    dataset = datasets.encode(panel, datasets.Layout(asked, sizes, cuts), parts, model.facts.encodings)
+    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback)
+    layout = datasets.Layout(asked, sizes, cuts, model.experiment.model.bounds)
+    estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
+    dataset = datasets.encode(panel, layout, parts, estimates)
     forecaster = model.forecaster(dataset.source)
     forecasts = forecast(forecaster, experiment, dataset, model.baselines)
-    return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0)
+    return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0, fallback=sizes.fallback)
 
 
 def _seen(model: Model, panel: Panel) -> Ints:

@@ -12,10 +12,11 @@ import numpy as np
 from tsforge.backtesting.rolling import Backtest
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation import judgement, metrics
+from tsforge.evaluation.gaps import Gap, gaps
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
-from tsforge.evaluation.scores import Average, By, averaged, best_simple, owa, primary, skill, stepwise, sums
+from tsforge.evaluation.scores import Average, By, averaged, best_simple, distinct, owa, primary, skill, stepwise, sums
 from tsforge.evaluation.significance import Paired, paired
 
 NOMINAL = (80, 90)  # per cent
@@ -77,7 +78,12 @@ class Scoreboard:
     @cached_property
     def best_simple(self) -> str | None:
         """The best simple forecaster, seasonal naive or naive, in the primary metric; None where there is neither."""
-        return best_simple({model: self.score(model, self.primary) for model in self.models})
+        return best_simple({model: self.score(model, self.primary) for model in self.distinct})
+
+    @cached_property
+    def distinct(self) -> list[str]:
+        """The models to show: naive and seasonal naive once where they are one forecast."""
+        return distinct(self.table(self.shown))
 
     @property
     def intervals(self) -> list[str]:
@@ -127,7 +133,7 @@ class Scoreboard:
     @cached_property
     def judgement(self) -> Judgement | None:
         """The model against the best of the others; None where it has no score."""
-        errors = {model: self.score(model, self.primary) for model in self.models}
+        errors = {model: self.score(model, self.primary) for model in self.distinct}
         return judgement.judge(self.primary, errors, self.against().__getitem__)
 
     def left_out(self) -> dict[str, int]:
@@ -135,6 +141,17 @@ class Scoreboard:
         summed = self._summed(self.models[0], self.shown, BY[self.average])
         counts = {name: sum(part.left_out for part in summed[name]) for name in self.shown if name != "owa"}
         return {name: count for name, count in counts.items() if count}
+
+    def gaps(self) -> dict[str, Gap]:
+        """What the scores of the model leave out, and why some are missing, by metric shown."""
+        model, counts = self.models[0], self.left_out()
+        by_name: dict[str, Gap] = {}
+        raw = [test.forecasts.raw[model] for test in self.tests.values()]
+        scores = {name: self.score(model, name) for name in self.shown if name != "owa"}
+        for outcome in raw:
+            by_name = gaps(outcome, scores) | by_name
+        of = sum(int(outcome.observed.sum()) for outcome in raw)
+        return {name: gap._replace(points=counts.get(name, 0), of=of) for name, gap in by_name.items()}
 
     def by_step(self, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         """Metric to model to values, one per step (of groups of different length, the longest)."""
@@ -215,12 +232,14 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "series": sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values()),
         **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
         **board.fact("season", lambda t: t.experiment.data.season),
+        **board.fact("naive_season", lambda t: t.fallback or t.experiment.data.season),
         "average": board.average, "units": board.first.config.units, **board.fact("intervals", lambda t: t.intervals),
         "fits": sum(t.fits for t in board.tests.values()),
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
         "scores": board.scores, "primary": board.primary, "best_simple": board.best_simple, "skill": board.skills(),
         "judgement": board.judgement.plain() if board.judgement else None,
         "against": against, "left_out": board.left_out(),
+        "reasons": {name: gap.reason for name, gap in board.gaps().items()},
         "coverage": {
             model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}
             for model in board.models

@@ -16,19 +16,29 @@ if TYPE_CHECKING:
 KEPT = ("seed", "train.device")  # settings beside those of the data that any model takes
 
 
-def after_fit(result: Fit, folder: Path, data: str | None, options: FitOptions, record: TrackOptions) -> list[str]:
-    """The next command, and others that may stand in its place or follow it.
+def after_fit(
+    result: Fit, folder: Path, data: str | None, options: FitOptions, record: TrackOptions
+) -> list[tuple[str, str]]:
+    """Commands with the word that says how each goes on: next, or, then.
 
     data: the table as the command named it; None where a TOML file does.
     """
+    from tsforge.fitted.ahead import missing_ahead
+
     judgement = result.judgement
     if judgement is not None and judgement.loses:
         return _better(result, judgement.rival, data, options, record)
     where = [str(folder), *([data] if data else [])]
-    return [shlex.join(["tsforge", "predict", *where, "--output", "forecast.csv", "--plot", "forecast.png"])]
+    if missing_ahead(result.dataset.panel, result.model.shape.horizon):
+        future = shlex.join(["tsforge", "future", *where, "--output", "future.csv"])
+        words = ["tsforge", "predict", *where, "--future-data", "future.csv", "--output", "forecast.csv"]
+        return [("next", future), ("then", shlex.join([*words, "--plot", "forecast.png"]))]
+    return [("next", shlex.join(["tsforge", "predict", *where, "--output", "forecast.csv", "--plot", "forecast.png"]))]
 
 
-def _better(result: Fit, rival: str, data: str | None, options: FitOptions, record: TrackOptions) -> list[str]:
+def _better(
+    result: Fit, rival: str, data: str | None, options: FitOptions, record: TrackOptions
+) -> list[tuple[str, str]]:
     """The fit again with the forecaster that was better, and with a tournament, unless that gave the model."""
     line = ["tsforge", "fit", *([data] if data else [])]
     line += words({path: value for path, value in options.overrides().items() if _is_kept(path)}, "fit")
@@ -37,15 +47,15 @@ def _better(result: Fit, rival: str, data: str | None, options: FitOptions, reco
     for name, value in (("--experiment", record.experiment), ("--tracking-uri", record.tracking_uri)):
         line += [name, value] if value is not None else []
     line += [] if record.track else ["--no-track"]
-    models = [rival] if result.standings else [rival, "auto"]
-    return [shlex.join([*line, "--model", model]) for model in models]
+    models = [("next", rival)] if result.standings else [("next", rival), ("or", "auto")]
+    return [(word, shlex.join([*line, "--model", model])) for word, model in models]
 
 
 def _is_kept(path: str) -> bool:
     return path.startswith("data.") or path in KEPT
 
 
-def print_commands(commands: list[str]) -> None:
-    """The first as the next one, each other below it."""
-    for label, command in zip(("next", *["or"] * (len(commands) - 1)), commands, strict=True):
+def print_commands(commands: list[tuple[str, str]]) -> None:
+    """A line for each."""
+    for label, command in commands:
         echo(f"{label:<7} {command}")

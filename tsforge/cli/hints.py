@@ -29,7 +29,7 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
     "compare": SETTINGS | _named("compare", CompareOptions),
 }
 SETTABLE = ("inspect", "fit", "backtest", "sweep", "compare")  # commands with --set
-ARGUMENTS = ("out", "overwrite", "port", "space", "storage", "tracking_uri")
+ARGUMENTS = ("out", "overwrite", "future_data", "port", "space", "storage", "tracking_uri")
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"
 )

@@ -1,6 +1,6 @@
 """The entry point: root help and version without the CLI library, errors as two lines, exit codes.
 
-0 success; 2 something the user can fix; 1 a bug of ours, with traceback; 130 on Ctrl-C.
+0 success; 2 something the user can fix; 1 a bug of ours, with traceback; 130 on Ctrl-C, 143 on SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
+    "future": "Write the rows ahead of a table, to fill in what is known in advance.",
     "explain": "Show which steps of the past a forecast looks at.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
@@ -73,19 +74,21 @@ def run(argv: list[str], started: float | None = None) -> int:
     from tsforge.cli import output
     from tsforge.cli.hints import translated
     from tsforge.errors import TsforgeError, nearest
+    from tsforge.runtime import stopping
 
     name = argv[0]
     output.start(argv, started)
     if name not in COMMANDS:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
-        code = application(name)(argv[1:], exit_on_error=False, print_error=False)
+        with stopping.terminable():
+            code = application(name)(argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as problem:
         return _fail(str(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
         return _fail(problem.message, translated(problem.hint, name))
     except KeyboardInterrupt:
-        return _fail("stopped; nothing was kept", "", code=130)
+        return _fail(f"stopped by {stopping.cause()}; nothing was kept", "", code=stopping.exit_code())
     except BrokenPipeError:  # the reader of our results has gone, as with `| head`; they were complete before
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (the interpreter flushes it at exit)
         return 0

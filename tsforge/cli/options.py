@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SETTINGS = {  # of an experiment that have a flag of their own, and the names of these
     "data.target": "target", "data.time": "time", "data.id": "id", "data.horizon": "horizon", "data.context": "context",
-    "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
+    "data.season": "season", "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
     "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
@@ -39,11 +39,14 @@ class TrackOptions:
     track: Annotated[bool, Parameter(negative="--no-track")] = True
     "Whether to record the run in MLflow."
 
-    def tracker(self) -> Tracker:
-        """The tracker of the run; enter it before anything slow, as its courier starts meanwhile."""
-        from tsforge.tracking.tracker import Tracker
+    def tracker(self, *, wait: bool) -> Tracker:
+        """The tracker of the run; enter it before anything slow, as its courier starts meanwhile.
 
-        return Tracker(self.tracking_uri, self.experiment, on=self.track)
+        wait: for what MLflow alone knows, as the number of the run; else its delivery may go on behind the command.
+        """
+        from tsforge.tracking.tracker import BUSY, PROMPT, Tracker
+
+        return Tracker(self.tracking_uri, self.experiment, on=self.track, limit=BUSY if wait else PROMPT)
 
 
 def model_folder(word: str, uri: str | None) -> str:
@@ -74,6 +77,8 @@ class TableOptions:
     "Covariates whose values are names, though they are written as numbers."
     decimal: Literal[".", ","] | None = None
     "Decimal sign of a text file. (default: as the data shows)"
+    season: int | None = None
+    "Steps of one season, as 7; 1 for none. (default: as the data shows)"
     freq: str | None = None
     "Frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number. (default: as the data shows)"
     time_format: str | None = None

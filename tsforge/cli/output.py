@@ -67,12 +67,15 @@ def echo(text: str = "") -> None:
 
 
 def print_run(tracker: Tracker, run: Run) -> None:
-    """Print the name and the address of a run; nothing where none is recorded."""
-    from tsforge.tracking import view
-
-    link = tracker.link(run)
-    if link is not None:
-        echo(f"run     {run.name}  {link}{view.how_to_open(tracker.uri)}")
+    """Print the name of a run, and its address where somebody serves it; nothing where none is recorded."""
+    if run.folder is None:
+        return
+    if page := tracker.page(run):
+        echo(f"run     {run.name}  {page}")
+    elif tracker.state(run).done:
+        echo(f"run     {run.name}  (tsforge ui shows it)")
+    else:
+        echo(f"run     {run.name}  (on its way to MLflow; tsforge runs lists it once it is there)")
 
 
 def status(text: str) -> None:
@@ -83,9 +86,9 @@ def status(text: str) -> None:
 
 def print_error(message: str, hint: str) -> None:
     """Print what went wrong, and a hint if there is one, as a line each on stderr."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    if hint:
-        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)
+    for label, text in (("error", message), ("hint", hint)):
+        if text:  # what is quoted keeps its blanks
+            print(f"{label}: {' '.join(line.strip() for line in text.splitlines())}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

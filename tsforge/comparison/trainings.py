@@ -158,9 +158,8 @@ class _Scorer:
         if self._first is None:
             self._first = self._scaled(next(iter(fit.outcomes.values())))
             self.primary = PRIMARY if math.isfinite(scores(self._first, (PRIMARY,))[PRIMARY]) else "mae"
-            for name, outcome in fit.outcomes.items():
-                if name != model:
-                    self.baselines[name] = self._score(name, outcome)
+            for name in list(fit.shown)[1:]:
+                self.baselines[name] = self._score(name, fit.outcomes[name])
         return self._score(model, fit.outcomes[fit.model.experiment.model.kind])
 
     def best(self) -> str:

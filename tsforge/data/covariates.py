@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tsforge.config import Config
 from tsforge.data.panel import Floats, Ints, Panel
@@ -27,7 +28,7 @@ class Encoding(Config):
 
     name: str
     mean: float = 0.0
-    std: float = 1.0
+    std: Annotated[float, Field(gt=0)] = 1.0
     categories: tuple[str, ...] = ()
 
     @property
@@ -41,7 +42,7 @@ class Encodings(Config):
     past: tuple[Encoding, ...] = ()
     future: tuple[Encoding, ...] = ()
     static: tuple[Encoding, ...] = ()
-    cycles: tuple[str, ...] = ()
+    cycles: tuple[calendar.Cycle, ...] = ()
     level: bool = False  # whether the columns known ahead tell the level of every target
 
 
@@ -175,7 +176,7 @@ def _features(panel: Panel, encoding: Encoding, values: Floats) -> Floats:
     return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 
-def _calendar(panel: Panel, cycles: tuple[str, ...]) -> Floats:
+def _calendar(panel: Panel, cycles: tuple[calendar.Cycle, ...]) -> Floats:
     """Features of the calendar (T, K'), computed once per distinct time, then spread over the rows."""
     if not cycles:
         return np.zeros((len(panel.values), 0), np.float32)

@@ -14,17 +14,20 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tsforge.data import covariates, magnitude, split, statistics
+from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
-from tsforge.data.season import detect_season
+from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
+from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
 
 log = logging.getLogger("tsforge")
+
+FAR = 10  # times the longest series: a context that would be padding, and take time for it
 
 
 class Needs(Protocol):
@@ -35,18 +38,27 @@ class Needs(Protocol):
         """Its name, for messages."""
 
     @property
+    def any_history(self) -> bool:
+        """Whether its training windows may be shorter than the context, where nobody says."""
+
+    @property
     def long_context(self) -> bool:
         """Whether it wants a context of more than a few seasons where nobody says."""
 
-    def least_context(self, season: int) -> int:
-        """Steps of context below which it cannot work."""
+    @property
+    def bounds(self) -> Bounds:
+        """What its forecasts are kept within."""
+
+    def least_context(self, season: int, fallback: int = 0) -> int:
+        """Steps of context below which it cannot work; fallback: of seasonal naive's season where there is no other."""
 
 
 class Sizes(NamedTuple):
     """Lengths in steps, all settled.
 
     validation, test: of the parts at the end of every series. history: steps before the origin of a training window
-    at least; None for a full context where a series has one.
+    at least; None for a full context where a series has one. fallback: the calendar's cycle, which seasonal naive goes
+    back where no season was detected; 0 for none.
     """
 
     context: int
@@ -55,14 +67,27 @@ class Sizes(NamedTuple):
     validation: int
     test: int
     history: int | None = None
+    fallback: int = 0
 
 
 class Layout(NamedTuple):
-    """How a panel is to be cut. config: with every column and size settled, as a model directory keeps it."""
+    """How a panel is to be cut.
+
+    config: with every column and size settled, as a model directory keeps it.
+    bounds: what forecasts are kept within.
+    """
 
     config: DataConfig
     sizes: Sizes
     cuts: split.Split
+    bounds: Bounds = "auto"
+
+
+class Estimates(NamedTuple):
+    """What was estimated from training rows and is kept with a model, to read other rows alike."""
+
+    encodings: covariates.Encodings
+    traits: Traits
 
 
 @dataclass(frozen=True)
@@ -72,6 +97,7 @@ class Dataset:
     It knows columns and lengths, and no model.
 
     level: location and scale of each target, of the training part alone.
+    traits: of each series, from its training rows; limits: what its forecasts are kept within.
     in_sample: seasonal differences of all that lies before the test part, by which MASE and RMSSE divide.
     began: when the work on it began, on the clock of `time.perf_counter`: a tournament's time counts from there.
     """
@@ -86,6 +112,8 @@ class Dataset:
     level: statistics.Level
     source: WindowSource
     in_sample: statistics.SeasonalError
+    traits: Traits
+    limits: Limits
     began: float = field(default_factory=time.perf_counter)
 
 
@@ -120,7 +148,8 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     validation, test = split.sizes(panel, horizon, config.validation, config.test)
     cuts = split.split(panel, validation, test, rolling)
     season = config.season or detect_season(panel, cuts.train)
-    context = _context(config, panel, needs, cuts, (horizon, season))
+    back = fallback(panel, cuts.train) if season == 1 else 0
+    context = _context(config, panel, needs, cuts, (horizon, season, back))
     schema = panel.schema
     rows = schema.frequency if schema.resampling is None else schema.resampling.source  # the grid that data.freq names
     update = {
@@ -129,8 +158,9 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
         "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    history = 2 * season if config.history == "season" else config.history
-    return Layout(resolved, Sizes(context, horizon, season, validation, test, history), cuts)
+    asked = "season" if config.history is None and needs.any_history else config.history
+    history = 2 * season if asked == "season" else asked
+    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
 
 
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
@@ -138,21 +168,22 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     sizes, cuts = layout.sizes, layout.cuts
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
     encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
-    return encode(panel, layout, parts, encodings, device)
+    series = traits.fit(panel, sizes.context, cuts.train, cuts.begin)
+    return encode(panel, layout, parts, Estimates(encodings, series), device)
 
 
-def encode(
-    panel: Panel, layout: Layout, parts: split.Parts, encodings: covariates.Encodings, device: str = "cpu"
-) -> Dataset:
-    """The dataset of windows and encodings that are given: features, window source and scales."""
-    config, sizes, cuts = layout
+def encode(panel: Panel, layout: Layout, parts: split.Parts, estimates: Estimates, device: str = "cpu") -> Dataset:
+    """The dataset of windows and estimates that are given: features, window source and scales."""
+    config, sizes, cuts, bounds = layout
+    encodings, series = estimates
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
-    shape = shape._replace(known_level=encodings.level)
-    source = WindowSource(panel, features, shape, device)
+    shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
+    source = WindowSource(panel, features, shape, device, series.usual)
     level = statistics.level(panel, cuts.train, cuts.begin)
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
-    return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample)
+    limits = traits.limits(bounds, panel, series)
+    return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample, series, limits)
 
 
 def widened(dataset: Dataset) -> Dataset:
@@ -171,20 +202,24 @@ def settle_horizon(config: DataConfig, panel: Panel) -> int:
     return horizon
 
 
-def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int]) -> int:
+def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int, int]) -> int:
     """The context asked for or one that suits the model and the data, raised where the model needs more."""
-    horizon, season = of
+    horizon, season, back = of
     training = cuts.train - panel.offsets[:-1]
     longest = max(int(training.max(initial=0)) - horizon, 1)
     context = config.context or split.default_context(horizon, season)
     if config.context is None and needs.long_context:
         context = split.long_context(context, season, int(np.median(training)))
-    least = needs.least_context(season)
+    least = needs.least_context(season, back)
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, needs.kind)
         context = least
+    there = int(panel.lengths.max(initial=0))
     if config.context is None and context > longest:
         context = longest
-    elif context > int(panel.lengths.max(initial=0)):
+    elif context > max(FAR * there, least):
+        hint = f"data.context={there} reads all there is"
+        raise ConfigError(f"a context of {context} steps is far longer than every series, of {there} at most", hint)
+    elif context > there:
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
     return context

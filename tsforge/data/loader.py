@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tsforge.batch import Batch, Context, Truth, WindowShape
@@ -20,9 +21,14 @@ class WindowSource:
 
     Every series is preceded by `context` empty rows, so that short ones need no special case: those rows
     read as not observed. Targets come in the precision that the panel has them in, all else in single precision.
+
+    usual: (n, 2, C), of `statistics.usual`; 0 where None.
     """
 
-    def __init__(self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu") -> None:
+    def __init__(
+        self, panel: Panel, features: Features, shape: WindowShape, device: str = "cpu",
+        usual: NDArray[np.floating] | None = None,
+    ) -> None:  # fmt: skip
         self.shape = shape
         context, horizon = shape.context, shape.horizon
         rows = np.concatenate(
@@ -32,6 +38,9 @@ class WindowSource:
         laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
         self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
         self._static = torch.from_numpy(features.static).to(self._rows.device)
+        size = (len(panel), 2, shape.targets)
+        self.usual = np.zeros(size, dtype=laid.dtype) if usual is None else usual.astype(laid.dtype, copy=False)
+        self._usual = torch.from_numpy(self.usual).to(self._rows.device)
         # From the laid-out row of a window to the grid position of its first step.
         laid_first = panel.offsets[:-1] + (np.arange(len(panel)) + 1) * context
         self._shift = torch.from_numpy(panel.first - laid_first).to(self._rows.device)
@@ -55,7 +64,8 @@ class WindowSource:
         static = self._static.index_select(0, series).to(self.device)
         ordinal = (starts + self._shift.index_select(0, series)).to(self.device)
         past, known = block[:, :L, 2 * C : 2 * C + P].float(), block[..., 2 * C + P :].float()
-        context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal)
+        usual = self._usual.index_select(0, series).to(self.device)
+        context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal, usual)
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
 
     def feed(self, starts: Tensor, point: Tensor, seen: Tensor) -> None:

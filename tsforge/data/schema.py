@@ -31,8 +31,10 @@ def _plain(names: tuple[str, ...]) -> str | tuple[str, ...]:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_columns)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000)]
+NotNegative = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Steps = Annotated[int, Field(ge=1, le=100_000)]  # of a window: what memory holds many of
+Season = Annotated[int, Field(ge=1, le=1_000_000)]  # a year of minutes is half of it
 Duplicates = Literal["error", "mean", "sum", "first", "last"]
 Aggregate = Literal["mean", "sum"]
 
@@ -59,11 +61,11 @@ class DataConfig(Config):
     aggregate: Aggregate = "mean"  # of the targets that are resampled
     timezone: str | None = None  # of local times written without an offset
     calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
-    horizon: AtLeastOne | None = None  # H, steps
-    context: AtLeastOne | None = None  # L, steps
+    horizon: Steps | None = None  # H, steps
+    context: Steps | None = None  # L, steps
     history: AtLeastOne | Literal["season"] | None = None  # least steps before a training origin: "season" for two
     # seasons, in which it can be told from noise; None for a full context
-    season: AtLeastOne | None = None  # steps of one season, for seasonal naive and MASE
+    season: Season | None = None  # steps of one season, for seasonal naive and MASE
     validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
     test: NotNegative | None = None  # steps at the very end, to score
 
@@ -105,7 +107,8 @@ class Schema(Config):
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
-    ending: int = 0  # microseconds from the begin of a step to its end, where local times are those of the end
+    # Microseconds from the begin of a step to its end, where local times are those of the end.
+    ending: Annotated[int, Field(ge=0, lt=2**53)] = 0
     snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]

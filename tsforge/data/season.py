@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -15,7 +16,12 @@ from tsforge.data.statistics import series_sums
 _MAX_ROWS = 200_000  # rows looked at: enough for any season, and quick on large panels
 _CLEAR = 0.2  # autocorrelation from which a season is believed, if it is also clear of its sampling error
 _ERRORS = 3.5  # sampling errors by which it must be clear
-_ERRORS_OF_MANY = 4.5  # sampling errors by which it must be clear where every length is a candidate
+_ERRORS_OF_MANY = (
+    4.5  # sampling errors by which it must be clear where every length is a candidate, or where it is weak
+)
+_CLEAR_OVER_CYCLES = 0.05  # autocorrelation from which a season is believed that returns over many cycles
+_CYCLES = 8  # cycles of the longest series that are many
+_RETURNS = 5  # cycles back that are averaged at most
 _LONGEST = 400  # steps of the longest season looked for where there is no calendar
 
 
@@ -29,6 +35,16 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     season = _detect(panel, stops)
     holes = panel.between(np.minimum(stops, panel.ends))[:, None] & ~panel.observed
     return _detect(_bridged(panel, stops), stops) if season == 1 and holes.any() else season
+
+
+def fallback(panel: Panel, stops: Ints) -> int:
+    """Steps of the calendar's cycle, which seasonal naive goes back where no season is detected; 0 where it cannot.
+
+    The median series has to hold it twice before its stop.
+    """
+    cycle = panel.schema.frequency.main_cycle()
+    history = float(np.median(stops - panel.offsets[:-1])) if len(stops) else 0.0
+    return cycle if 1 < cycle <= history / 2 else 0
 
 
 def _bridged(panel: Panel, stops: Ints) -> Panel:
@@ -51,43 +67,79 @@ def _detect(panel: Panel, stops: Ints) -> int:
     """The season in differences of what was observed.
 
     A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
-    wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error.
-    A random walk does not: its differences m apart share no step. Of those that repeat about as well as the best,
-    the shortest.
+    wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error; and a weaker
+    one when they repeat alike after many cycles. A random walk does not: its differences m apart share no step. Of
+    those that repeat about as well as the best, the shortest.
     """
     frequency = panel.schema.frequency
     longest = int((stops - panel.offsets[:-1]).max(initial=0))
     generic = frequency.unit in ("int", "float")
     suggested = range(2, _LONGEST + 1) if generic else frequency.seasons()
-    candidates = np.array([m for m in suggested if m <= longest // 2], dtype=np.int64)
-    if not len(candidates):
+    candidates = [m for m in suggested if m <= longest // 2]
+    if not candidates:
         return 1
-    targets = panel.values.shape[1]
-    most = _MAX_ROWS // targets // (16 if generic else 1)
-    least = 2 * int(candidates[-1]) + 2
-    differences = cache(lambda h: _differences(panel, stops, h, least, most))
-    repeats = cache(lambda h, m: differences(h).repeats(m))
-    strength, span = np.full(len(candidates), -1.0), np.ones(len(candidates), dtype=np.int64)
-    for k, m in enumerate(candidates.tolist()):
-        parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
-        for h in {1, max(1, m // 12), max(1, m // 4)}:
-            r, noise = repeats(h, m)
-            clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if generic else _ERRORS))
-            # A smooth trend repeats as well, but after a part of m all the more.
-            if r > max(clear, strength[k]) and all(
-                r > clear / 2 + min(repeats(h, j)[0] for j in lags) for lags in parts
-            ):
-                strength[k], span[k] = r, h
+    most = _MAX_ROWS // panel.values.shape[1] // (16 if generic else 1)
+    least = 2 * candidates[-1] + 2
+    search = _Search(cache(lambda h: _differences(panel, stops, h, least, most)), longest, generic)
+    strength, span = (np.array(column) for column in zip(*map(search.strength, candidates), strict=True))
     if generic:
         strength = _peaks(strength)
-    believed = np.flatnonzero((strength > 0) & (strength >= strength.max() / 2))
-    if not len(believed):
+    believed = np.flatnonzero((strength > 0) & (strength >= strength.max() / 2)).tolist()
+    if not believed:
         return 1
     # A multiple of the season repeats as well: take it only if it is clearly better, seen over the same span.
-    alike = [repeats(int(span[believed[0]]), int(m)) for m in candidates[believed]]
+    first = believed[0]
+    parts = [k for k in range(first) if candidates[first] % candidates[k] == 0 and not generic]
+    lengths = [candidates[k] for k in (*parts, *believed)]
+    alike = [search.repeats(int(span[first]), m) for m in lengths]
     best = max(alike)[0]
-    first = next(k for k, (s, noise) in enumerate(alike) if s >= best - 0.005 - 3 * noise * (1 - s**2))
-    return int(candidates[believed[first]])
+    return next(m for m, (r, noise) in zip(lengths, alike, strict=True) if r >= best - 0.005 - 3 * noise * (1 - r**2))
+
+
+class _Search(NamedTuple):
+    """How strongly differences repeat after a candidate for the season.
+
+    differences: over so many steps. longest: steps of the longest series. generic: whether all lengths are candidates.
+    """
+
+    differences: Callable[[int], _Differences]
+    longest: int
+    generic: bool
+
+    def repeats(self, h: int, m: int) -> tuple[float, float]:
+        """Autocorrelation after m steps of differences over h, and its sampling error."""
+        return self.differences(h).repeats(m)
+
+    def strength(self, m: int) -> tuple[float, int]:
+        """(autocorrelation, the span of the differences that show it best); (-1, 1) where m is not believed."""
+        strength, span = -1.0, 1
+        for h in {1, max(1, m // 12), max(1, m // 4)}:
+            r = self._once(h, m)
+            if (r := self._often(h, m) if r is None else r) is not None and r > strength:
+                strength, span = r, h
+        return strength, span
+
+    def _once(self, h: int, m: int) -> float | None:
+        """The autocorrelation after m steps where it is clear."""
+        r, noise = self.repeats(h, m)
+        clear = max(_CLEAR, noise * (_ERRORS_OF_MANY if self.generic else _ERRORS))
+        # A smooth trend repeats as well, but after a part of m all the more.
+        parts = [{round(m * q / 4) for q in quarters} - {0, m} for quarters in ((1, 2, 3), (5, 6, 7))]
+        ok = r > clear and all(r > clear / 2 + min(self.repeats(h, j)[0] for j in lags) for lags in parts)
+        return r if ok else None
+
+    def _often(self, h: int, m: int) -> float | None:
+        """The mean autocorrelation after m, 2m, ... steps where there are many cycles, and it is clear over them."""
+        cycles = min(_RETURNS, self.longest // m // 4)
+        if self.generic or self.longest < _CYCLES * m:
+            return None
+        r, noise = self.differences(h).returns(m, cycles)
+        clear = max(_CLEAR_OVER_CYCLES, noise * _ERRORS_OF_MANY)
+        if r <= clear:
+            return None
+        parts = {round(m * q / 4) for q in (1, 2, 3)} - {0, m}
+        between = min(float(np.mean([self.repeats(h, k * m + j)[0] for k in range(cycles)])) for j in parts)
+        return r if r > clear / 2 + between else None
 
 
 def _peaks(strength: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,6 +158,7 @@ class _Differences(NamedTuple):
     change: NDArray[np.float64]  # (N, C), 0 where not seen
     seen: NDArray[np.bool_]  # (N, C)
     series: Ints  # (N,)
+    time: Ints  # (N,) steps since the first of all
     span: int
 
     def repeats(self, m: int) -> tuple[float, float]:
@@ -121,6 +174,25 @@ class _Differences(NamedTuple):
         count = int(pairs.sum()) if self.span == 1 else int(np.bincount(self.series[m:], pairs > 0).max())
         overlap = 1.0 if self.span == 1 else 2 * self.span / 3 + 1 / (3 * self.span)
         return float(np.vdot(x, y)) / total, float(np.sqrt(overlap / count))
+
+    def returns(self, m: int, cycles: int) -> tuple[float, float]:
+        """Mean autocorrelation after m, 2m, ... steps; and its error, as it differs from cycle to cycle of m steps.
+
+        Series that move together are one witness: what all of them say in one cycle is summed before it is compared.
+        """
+        own, total = np.zeros(len(self.series)), 0.0
+        for k in range(1, cycles + 1):
+            together = (
+                self.seen[k * m :] & self.seen[: -k * m] & (self.series[k * m :] == self.series[: -k * m])[:, None]
+            )
+            x, y = self.change[k * m :] * together, self.change[: -k * m] * together
+            own[: -k * m] += (x * y).sum(axis=1)
+            total += float(np.vdot(x, x) + np.vdot(y, y)) / 2
+        if total == 0:
+            return 0.0, 1.0
+        each = np.bincount(self.time // m, own)
+        each = each[np.bincount(self.time // m, self.seen.any(axis=1)) > 0]
+        return float(own.sum()) / total, float(np.sqrt(len(each) * each.var())) / total
 
 
 def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) -> _Differences:
@@ -139,7 +211,8 @@ def _differences(panel: Panel, stops: Ints, span: int, least: int, most: int) ->
     exact = 1e-6 if panel.values.dtype == np.float32 else 1e-14
     rounding = np.sqrt(series_sums(np.nan_to_num(values[span:]) ** 2, series, n) / count) * exact
     change *= np.where(size > rounding, 1 / np.where(size > 0, size, 1.0), 0.0)[series]
-    return _Differences(change, seen, series, span)
+    time = (panel.first - panel.offsets[:-1])[series] + rows[span:]
+    return _Differences(change, seen, series, time - (time.min() if len(time) else 0), span)
 
 
 def _sample(panel: Panel, stops: Ints, least: int, most: int) -> tuple[Ints, Ints]:

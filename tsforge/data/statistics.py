@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
+LITTLE = 1e-9  # of a series' variance or deviation: a window that varies by less does not vary
+_ROUNDING, _ROUNDING_EXACT = 5e-7, 1e-12  # of the largest value: differences up to here are none, by precision
+
 
 class SeasonalError(NamedTuple):
     """The denominators of MASE and RMSSE, of each series and target: (n, C)."""
@@ -20,7 +23,8 @@ class SeasonalError(NamedTuple):
 def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     """Mean differences of values that lie one season apart, up to each series' stop.
 
-    NaN where a series has no such pair. (Hyndman & Koehler 2006, "Another look at measures of accuracy")
+    NaN where a series has no such pair; 0 where they are alike but for rounding.
+    (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
     series = panel.row_series()
     rows = np.arange(len(series))
@@ -31,7 +35,10 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     count = series_sums(both, series[inside], len(panel))
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, square = (series_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
-    return SeasonalError(mean, square)
+    largest = np.zeros_like(mean)
+    np.maximum.at(largest, series[later], np.abs(panel.values[later].astype(np.float64)) * both)
+    alike = mean <= largest * (_ROUNDING if panel.values.dtype == np.float32 else _ROUNDING_EXACT)
+    return SeasonalError(np.where(alike, 0.0, mean), np.where(alike, 0.0, square))
 
 
 class Moments(NamedTuple):
@@ -74,6 +81,52 @@ def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
     least = np.where(np.isfinite(least), least, spread)
     parts = (centre, np.nan_to_num(spread, nan=1.0), np.nan_to_num(least, nan=1.0))
     return Level(*(p.astype(np.float32) for p in parts))
+
+
+def usual(panel: Panel, length: int, stops: Ints, begins: Ints | None = None) -> NDArray[np.floating]:
+    """How much windows of `length` steps deviate, and how much they change from step to step, by series: (n, 2, C).
+
+    The median over windows that vary at all, a quarter of their length apart, before each series' stop; 0 without any.
+    """
+    series, seen = panel.row_series(), panel.observed & panel.between(stops, begins)[:, None]
+    mean, deviation, _ = moments(panel, stops, begins)
+    unit = np.where(deviation > 0, deviation, 1.0)
+    z = np.where(seen, (panel.values - np.nan_to_num(mean)[series]) / unit[series], 0.0)
+    pairs = np.zeros_like(seen)
+    pairs[1:] = seen[1:] & seen[:-1] & (series[1:] == series[:-1])[:, None]
+    change = np.abs(np.diff(z, axis=0, prepend=z[:1])) * pairs
+    first = panel.offsets[:-1] if begins is None else begins
+    span = np.minimum(length, np.maximum(stops - first, 1))[series]
+    rows = np.arange(len(series))
+    left = stops[series] - 1 - rows  # steps to the end of the training part
+    ends = (left >= 0) & (rows + 1 - span >= first[series]) & (left % np.maximum(span // 4, 1) == 0)
+    last, of = rows[ends] + 1, series[ends]
+    begin = last - span[ends]
+    both = [_windows(part, begin, last) for part in (z, z**2, seen, change, pairs)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance, step = both[1] / both[2] - (both[0] / both[2]) ** 2, both[3] / both[4]
+    varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(step > LITTLE, step, np.nan)
+    typical = [_medians(part, of, len(panel)) for part in varies]
+    return np.stack([t * unit for t in typical], axis=1).astype(panel.values.dtype)
+
+
+def _windows(rows: NDArray[Any], begin: Ints, last: Ints) -> NDArray[np.float64]:
+    """Sums of rows (N, C) over [begin, last), (W, C)."""
+    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    return np.asarray(total[last] - total[begin])
+
+
+def _medians(values: NDArray[np.float64], series: Ints, n: int) -> NDArray[np.float64]:
+    """The (lower) median of each series and target of values (W, C), NaN left out; 0 without any. (n, C)"""
+    result = np.zeros((n, values.shape[1]))
+    for c, column in enumerate(values.T):
+        there = ~np.isnan(column)
+        order = np.lexsort((column[there], series[there]))
+        count = np.bincount(series[there], minlength=n)
+        start = np.cumsum(count) - count
+        some = count > 0
+        result[some, c] = column[there][order][(start + (count - 1) // 2)[some]]
+    return result
 
 
 def series_sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:

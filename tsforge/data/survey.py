@@ -13,12 +13,12 @@ import pandas as pd
 
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
-from tsforge.data.season import detect_season
-from tsforge.data.split import default_horizon
+from tsforge.data.season import detect_season, fallback
+from tsforge.data.split import default_horizon, sizes, split
 from tsforge.data.table.composing import compose
 from tsforge.data.table.reading import Frame, read
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
-from tsforge.data.table.table import Table, arrange
+from tsforge.data.table.table import Table, arrange, head
 from tsforge.errors import ChoiceError, DataError
 
 log = logging.getLogger("tsforge")
@@ -147,9 +147,11 @@ def _column(
 ) -> dict[str, Any]:
     """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
     kind, column = _content(frame, name)
-    present, written = column.dropna(), frame.present(name).dropna()
+    present = written = column.dropna()
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
-    values = f"{present.nunique():,} different"
+    if role == "time" or frame.cells(name).kind != "decimal":
+        written = frame.present(name).dropna()
+    values = f"{present.nunique():,} different" if len(present) else ""
     facts = {
         "name": name, "role": role, "could_be": candidates.get(name, []), "kind": kind,
         "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
@@ -167,6 +169,8 @@ def _column(
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     """What a column holds, and its values, NaN where missing: numbers, dates as written, or text."""
     cells = frame.cells(name)
+    if frame.is_empty(name):
+        return "empty", frame.present(name)
     if not cells.number and looks_like_dates(frame, name):
         return "dates", frame.present(name)
     present = len(column := pd.Series(cells.values)) - int(cells.missing.sum())
@@ -180,16 +184,26 @@ def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
 def _of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
     """What can be said once the rows lie on their grid."""
     table = arrange(frame, roles, config)
-    panel = build(table)
+    panel = build(table if config.rows is None else head(table, config.rows))
+    season, back = _season(panel, config)
     return {
         "frequency": table.schema.frequency.name,
         "timezone": table.schema.timezone,
         "start": table.time(int(panel.first.min())),
         "end": table.time(int((panel.first + panel.lengths).max()) - 1),
-        "season": detect_season(panel, panel.ends),
+        "season": season,
+        "naive_season": max(season, back),
         "horizon": default_horizon(panel),
         "series": _series(panel, table),
     }
+
+
+def _season(panel: Panel, config: DataConfig) -> tuple[int, int]:
+    """The season that a fit takes from its training part; and what seasonal naive goes back where there is none."""
+    horizon = config.horizon or default_horizon(panel)
+    train = split(panel, *sizes(panel, horizon, config.validation, config.test)).train
+    season = config.season or detect_season(panel, train)
+    return season, fallback(panel, train) if season == 1 else 0
 
 
 def _series(panel: Panel, table: Table) -> dict[str, Any]:

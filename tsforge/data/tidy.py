@@ -16,6 +16,7 @@ from tsforge.errors import DataError
 from tsforge.runtime import files
 
 Floats = NDArray[np.floating]
+Frame = pd.DataFrame
 
 ENDINGS = (".csv", ".parquet")
 DIGITS = 12  # of a forecast that is computed in double precision
@@ -51,6 +52,33 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     if clash:
         raise DataError(f"the table has a column '{clash[0]}', as the forecast would", "rename it in the data")
     return pd.DataFrame(columns)
+
+
+def ahead(panel: Panel, steps: int, values: list[Floats]) -> pd.DataFrame:
+    """The steps after the end of each series: ids, time and the covariates known in advance, empty where NaN.
+
+    values: of each covariate, (n · steps,): numbers, or codes into the labels of the panel.
+    """
+    schema, n = panel.schema, len(panel)
+    columns: dict[str, object] = {}
+    for name, ids in zip(schema.id, panel.ids, strict=True):
+        columns[name] = np.repeat(ids, steps)
+    ordinals = ((panel.first + panel.lengths)[:, None] + np.arange(steps)).reshape(-1)
+    columns |= time_columns(format_times(panel.stamps(np.repeat(np.arange(n), steps), ordinals), schema), schema)
+    for j, (covariate, column) in enumerate(zip(schema.future, values, strict=True)):
+        columns[covariate.name] = _as_written(column, panel.labels.get(covariate.name, ()), panel.future[:, j])
+    return pd.DataFrame(columns)
+
+
+def _as_written(values: Floats, labels: tuple[str, ...], usual: Floats) -> pd.Series:
+    """A covariate as its table has it: labels, whole numbers where all of the usual ones are, or numbers."""
+    missing = np.isnan(values)
+    if labels:
+        names = np.array([*labels, None], dtype=object)
+        return pd.Series(names[np.where(missing, -1, values).astype(np.int64)])
+    seen = usual[~np.isnan(usual)]
+    whole = bool((seen == np.round(seen)).all() and (np.abs(seen) < 2**53).all())
+    return pd.Series(values, dtype="Float64" if not whole else "Int64").mask(missing)
 
 
 def _digits(values: Floats) -> Floats:
@@ -120,10 +148,15 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV or Parquet, by the ending of the path. Raises ConfigError for any other."""
+def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
+    """Write a frame as CSV or Parquet, by the ending of the path. Raises ConfigError for any other.
+
+    decimal: the decimal sign of a CSV; with a comma, semicolons stand between its columns.
+    """
     files.check_path(path, ENDINGS)
-    if path.suffix == ".csv":
+    if path.suffix == ".csv" and decimal == ",":
+        frame.to_csv(path, index=False, sep=";", decimal=",")
+    elif path.suffix == ".csv":
         frame.to_csv(path, index=False)
     else:
         frame.to_parquet(path, index=False)

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.evaluation.conformal import GAMMA, Calibration, with_levels
+from tsforge.evaluation.conformal import GAMMA, Calibration, as_numbers, with_levels
 from tsforge.evaluation.outcome import BLOCK, Outcome
 from tsforge.evaluation.quantiles import Floats, Ints, Widening, pairs_of
 
@@ -38,14 +38,20 @@ def adapt(o: Outcome, start: Calibration, gamma: float = GAMMA) -> Outcome:
     gamma: the size of a step.
     Series share their corrections: windows of several series at one origin count as one observation, their mean.
     """
+    return follow(o, start, gamma)[0]
+
+
+def follow(o: Outcome, start: Calibration, gamma: float = GAMMA) -> tuple[Outcome, Calibration]:
+    """As `adapt`, and the corrections with what the truths of all origins have made of them (`Calibration.moved`)."""
     o = with_levels(o, start.levels)
     times, origin = np.unique(o.time, return_inverse=True)
-    widening = Widening(_issued(o, start, gamma, times, origin), origin)
-    return replace(o, distribution=o.distribution.widened(widening))
+    issued, last = _issued(o, start, gamma, times, origin)
+    outcome = replace(o, distribution=o.distribution.widened(Widening(issued, origin)))
+    return outcome, start.model_copy(update={"moved": as_numbers(np.moveaxis(last, 0, -1))})
 
 
-def _issued(o: Outcome, start: Calibration, gamma: float, times: Ints, origin: Ints) -> Floats:
-    """How far the pairs are moved apart at every origin, (P, T, H, C).
+def _issued(o: Outcome, start: Calibration, gamma: float, times: Ints, origin: Ints) -> tuple[Floats, Floats]:
+    """How far the pairs are moved apart at every origin, (P, T, H, C), and after all of them, (P, H, C).
 
     times: (T,), those of the origins, ascending.
     origin: (W,), which of them each window has.
@@ -66,7 +72,7 @@ def _issued(o: Outcome, start: Calibration, gamma: float, times: Ints, origin: I
         now = states.reshape(P, R * H, C).take(place[t], axis=1)
         issued[:, t] = now
         np.add(states[:, t % R], _change(scores, now, step_up, step_down), out=states[:, (t + 1) % R])
-    return issued
+    return issued, states[:, len(times) % R]
 
 
 class _Scores(NamedTuple):

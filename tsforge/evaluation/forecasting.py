@@ -17,6 +17,7 @@ from tsforge.data.statistics import Moments
 from tsforge.data.windows import Windows
 from tsforge.errors import DataError
 from tsforge.evaluation import conformal
+from tsforge.evaluation.adaptive import follow
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
@@ -55,9 +56,14 @@ class Forecaster:
     calibration: Calibration | None
 
     def outcome(self, dataset: Dataset, windows: Windows) -> Outcome:
-        """Forecasts with corrected intervals, as `predict` gives them."""
+        """Forecasts with corrected intervals, the same corrections for all windows."""
         raw = outcomes({"": self.reader}, dataset, windows)[""]
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    def rolled(self, dataset: Dataset, windows: Windows) -> tuple[Outcome, Calibration | None]:
+        """Forecasts with intervals that move after each origin, and the corrections after the last one."""
+        raw = outcomes({"": self.reader}, dataset, windows)[""]
+        return (raw, None) if self.calibration is None else follow(raw, self.calibration)
 
 
 def forecaster(network: Network, dataset: Dataset) -> Forecaster:
@@ -75,7 +81,7 @@ def baselines(
         config, source = Baseline(kind=kind), dataset.source
         shape = config.reading(source.shape)
         if shape != source.shape:
-            source = WindowSource(dataset.panel, dataset.features, shape, source.device)
+            source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
         if kind not in fitted:
             fit_baseline(network, source, dataset)
@@ -143,10 +149,12 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
                 f"{panel.name}: the forecast{whose} over a held-out window{label} is not a number",
                 "choose another model, or look at the sizes of its values",
             )
+    kept = None if dataset.limits.none else dataset.limits.of(windows)
+    low, high = (None, None) if kept is None else kept[:2]
     return {
         name: Outcome(
-            truth=truth, observed=observed, point=k.point,
-            distribution=Distribution(k.levels, k.centre, k.spread, k.offset),
+            truth=truth, observed=observed, point=k.point if kept is None else kept.keep(k.point),
+            distribution=Distribution(k.levels, k.centre, k.spread, k.offset, low=low, high=high),
             scale=dataset.in_sample.mean[series], square=dataset.in_sample.square[series], series=series,
             time=panel.first[series] + windows.origins - panel.offsets[series],
         )

@@ -18,7 +18,7 @@ import numpy as np
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats
 
-SIMPLE = ("seasonal-naive", "naive")  # the simple forecasters: a skill is measured against the better of them
+SIMPLE = ("naive", "seasonal-naive")  # the simple forecasters: a skill is measured against the better of them
 
 
 class Ratio(NamedTuple):
@@ -52,11 +52,13 @@ class Metric:
     function: numerator and denominator at every point.
     lower_is_better: False where neither direction is better, as of a bias or a coverage: then there is no skill.
     needs_quantiles: whether a point forecast has no value.
+    scaled: whether errors are divided by how much the series changed before, one season apart.
     """
 
     function: Callable[[Outcome], Ratio]
     lower_is_better: bool = True
     needs_quantiles: bool = False
+    scaled: bool = False
 
 
 def mse(o: Outcome) -> Ratio:
@@ -166,14 +168,14 @@ _FAMILIES: dict[str, Callable[[float], Metric]] = {
 }
 
 METRICS: dict[str, Metric] = {
-    "mase": Metric(mase),
+    "mase": Metric(mase, scaled=True),
     "mae": Metric(mae),
     "rmse": Metric(rmse),
     "mse": Metric(mse),
     "smape": Metric(smape),
     "mape": Metric(mape),
     "wape": Metric(wape),
-    "rmsse": Metric(rmsse),
+    "rmsse": Metric(rmsse, scaled=True),
     "bias": Metric(bias, lower_is_better=False),
     "wql": Metric(wql, needs_quantiles=True),
     "crps": Metric(crps, needs_quantiles=True),

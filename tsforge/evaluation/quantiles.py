@@ -49,6 +49,7 @@ class Distribution:
     spread: (W, C), one normalised unit of each window in data units.
     offset: (Q, W or 1, H, C), in normalised units.
     widenings: in normalised units, summed.
+    low, high: (W, C), in data units, what all quantiles are kept within; None where nothing limits them.
     """
 
     levels: tuple[float, ...]
@@ -56,6 +57,8 @@ class Distribution:
     spread: Floats
     offset: Floats
     widenings: tuple[Widening, ...] = ()
+    low: Floats | None = None
+    high: Floats | None = None
 
     @classmethod
     def of_values(cls, values: Floats, levels: tuple[float, ...], point: Floats, spread: Floats) -> Distribution:
@@ -73,7 +76,8 @@ class Distribution:
         """Some of the windows."""
         offset = self.offset if self.offset.shape[1] == 1 else self.offset[:, windows]
         widenings = tuple(w._replace(row=w.row[windows]) for w in self.widenings)
-        return Distribution(self.levels, self.centre[windows], self.spread[windows], offset, widenings)
+        low, high = (None if side is None else side[windows] for side in (self.low, self.high))
+        return Distribution(self.levels, self.centre[windows], self.spread[windows], offset, widenings, low, high)
 
     def without_levels(self) -> Distribution:
         """Those of a point forecast: none."""
@@ -85,7 +89,9 @@ class Distribution:
 
     def scaled(self, mean: Floats, deviation: Floats) -> Distribution:
         """In units of `deviation` about `mean`, (W, C) each."""
-        return replace(self, centre=scaled(self.centre, mean, deviation), spread=self.spread / deviation)
+        low, high = (None if side is None else (side - mean) / deviation for side in (self.low, self.high))
+        centre, spread = scaled(self.centre, mean, deviation), self.spread / deviation
+        return replace(self, centre=centre, spread=spread, low=low, high=high)
 
     def values(self) -> Floats:
         """In data units, level by level, (Q, W, H, C)."""
@@ -95,10 +101,22 @@ class Distribution:
         """Normalised quantiles (..., W or 1, H, C) in data units, (..., W, H, C); unit (W, H, C): the spread."""
         values = normalised * unit
         values += self.centre
-        return values.astype(self.centre.dtype, copy=False)
+        values = values.astype(self.centre.dtype, copy=False)
+        if self.low is not None and self.high is not None:  # once more, for what rounding adds
+            np.clip(values, self.low[:, None].astype(values.dtype), self.high[:, None].astype(values.dtype), out=values)
+        return values
 
     def ordered(self) -> Floats:
         """In normalised units, (Q, W, H, C); (Q, 1, H, C) where all windows have the same."""
+        planes = self._widened()
+        if self.low is None or self.high is None:
+            return planes
+        unit = self.spread[:, None]
+        low, high = ((side[:, None] - self.centre) / unit for side in (self.low, self.high))
+        return np.clip(planes, low.astype(planes.dtype), high.astype(planes.dtype))
+
+    def _widened(self) -> Floats:
+        """In order and with each pair moved apart, as `ordered`, beyond what they are kept within."""
         if not self.widenings:
             return self.offset
         pairs = pairs_of(self.levels)
@@ -188,7 +206,9 @@ def concatenated(parts: list[Distribution]) -> Distribution:
     shape = parts[0].offset.shape[2:]
     centres = [np.broadcast_to(part.centre, (len(part.centre), *shape)) for part in parts]
     offsets = [np.broadcast_to(part.offset, (len(part.levels), len(part.centre), *shape)) for part in parts]
+    sides = [[part.low for part in parts], [part.high for part in parts]]
+    low, high = (np.concatenate([s for s in side if s is not None]) if side[0] is not None else None for side in sides)
     return Distribution(
         parts[0].levels, np.concatenate(centres), np.concatenate([part.spread for part in parts]),
-        np.concatenate(offsets, axis=1),
+        np.concatenate(offsets, axis=1), low=low, high=high,
     )  # fmt: skip

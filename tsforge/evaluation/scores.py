@@ -104,6 +104,18 @@ def best_simple(values: Mapping[str, float]) -> str | None:
     return min(present, key=lambda name: values[name], default=None)
 
 
+def distinct(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The models to show, the first of which is judged: without one of naive and seasonal naive where both are alike.
+
+    They are where there is no season and no cycle of the calendar: "naive" is kept, unless the first is the other.
+    """
+    twins = [scores[name] for name in SIMPLE if name in scores]
+    if len(twins) < 2 or not all(np.array_equal(a, twins[1][k], equal_nan=True) for k, a in twins[0].items()):
+        return list(scores)
+    twin = next(name for name in reversed(SIMPLE) if name != next(iter(scores)))
+    return [name for name in scores if name != twin]
+
+
 def mean(values: Floats) -> float:
     """Mean without NaN; NaN (and no warning) where nothing is left."""
     valid = values[~np.isnan(values)]

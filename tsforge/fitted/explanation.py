@@ -19,6 +19,7 @@ from tsforge.data import covariates, lookup, tidy
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel
 from tsforge.data.season import autocorrelation
+from tsforge.data.traits import limits
 from tsforge.data.windows import last
 from tsforge.errors import ConfigError, DataError, ModelError, listing, nearest
 from tsforge.fitted import directory, prediction
@@ -168,12 +169,13 @@ def explain(
     panel = _alone(whole, 0 if series is None else lookup.series(whole, series), origin)
     prediction.check_future(panel, H, H)
     features = covariates.encode(panel, model.facts.encodings)
-    windows = WindowSource(panel, features, model.shape)
+    known = model.facts.traits(panel)
+    windows = WindowSource(panel, features, model.shape, usual=known.usual)
     context = windows.gather(windows.starts(last(panel)), torch.zeros(1, dtype=torch.int64)).context
     if not context.observed.any():
         raise DataError(f"{panel.name}: nothing is observed in the {L} steps before the forecast", "choose a later one")
     with torch.no_grad():
-        point = model.network(context).point[0].numpy()
+        point = limits(model.experiment.model.bounds, panel, known).keep(model.network(context).point.numpy())[0]
     before = slice(0, int(panel.ends[0]))
     values = np.where(context.observed[0], context.target[0], np.nan)
     repeats = autocorrelation(panel.values[before], panel.observed[before], L + H)

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
 
 from tsforge.batch import WindowShape
 from tsforge.config import Config
+from tsforge.data import traits
 from tsforge.data.covariates import Encodings
 from tsforge.data.loader import WindowSource
-from tsforge.data.schema import Schema
+from tsforge.data.panel import Panel
+from tsforge.data.schema import DataConfig, Schema, Season, Steps
+from tsforge.data.time.calendar import harmonics
+from tsforge.data.traits import Traits
+from tsforge.errors import ConfigError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.experiment import Experiment
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]  # of columns
+
+
+class Sizes(Config):
+    """`WindowShape` as it is stored: sizes that windows can have, lags ascending."""
+
+    context: Steps
+    horizon: Steps
+    targets: Count
+    past: Count
+    known: Count
+    static: Count
+    season: Season = 1
+    lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
+    known_level: bool = False
+    fallback: Season | Literal[0] = 0
 
 
 class DataFacts(Config):
@@ -22,20 +45,44 @@ class DataFacts(Config):
 
     seen: by the words for a series, the grid position of its first step that the model was neither trained on nor
     chosen or calibrated by.
+    usual, negative: by the same words, what its training rows say of it, as `Traits`; empty for models of before.
     """
 
     columns: Schema
     encodings: Encodings
-    shape: dict[str, int | tuple[int, ...]]  # WindowShape
+    shape: Sizes
     source: str  # where the training data lay
     series: int
     rows: int
     seen: dict[str, int] = Field(default_factory=dict)
+    usual: dict[str, tuple[tuple[float, ...], ...]] = Field(default_factory=dict)
+    negative: dict[str, tuple[bool, ...]] = Field(default_factory=dict)
+
+    def traits(self, panel: Panel) -> Traits:
+        """Of the series of a table, as far as they were kept."""
+        return traits.recall(panel, self.window_shape.context, self.usual, self.negative)
 
     @property
     def window_shape(self) -> WindowShape:
         """The sizes of the windows that the network reads."""
-        return WindowShape(**self.shape)  # type: ignore[arg-type]
+        return WindowShape(**self.shape.model_dump())
+
+    def check(self, config: DataConfig) -> None:
+        """Raises ConfigError where the sizes of the windows are not those of the columns, or of the settings."""
+        columns, encodings = self.columns, self.encodings
+        for role in ("past", "future", "static"):
+            stored = [(e.name, bool(e.categories)) for e in getattr(encodings, role)]
+            if stored != [(c.name, c.kind == "category") for c in getattr(columns, role)]:
+                raise ConfigError(f"schema.json: the encodings of the {role} covariates are not of its columns")
+        widths = {role: sum(e.width for e in getattr(encodings, role)) for role in ("past", "future", "static")}
+        expected = {
+            "targets": len(columns.target), "past": widths["past"],
+            "known": widths["future"] + 2 * sum(harmonics(columns.frequency, c) for c in encodings.cycles),
+            "static": widths["static"], "horizon": config.horizon, "context": config.context, "season": config.season,
+        }  # fmt: skip
+        for name, size in expected.items():
+            if size is not None and size != getattr(self.shape, name):
+                raise ConfigError(f"schema.json: shape.{name} is {getattr(self.shape, name)}, but there are {size}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +103,11 @@ class Model:
     def levels(self) -> tuple[float, ...]:
         """The quantile levels of its forecasts, ascending; empty where it has none."""
         return self.experiment.model.levels if self.calibration is None else self.calibration.levels
+
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """The levels between which a forecast can be asked for at any level: `levels`, and those of the tail."""
+        return self.levels if self.calibration is None else self.calibration.reach
 
     def forecaster(self, source: WindowSource) -> Forecaster:
         """The network reading windows of a source, with its intervals corrected."""

@@ -17,7 +17,10 @@ from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
+from tsforge.data.table.ahead import with_rows_ahead
+from tsforge.data.traits import Limits, limits
 from tsforge.errors import ConfigError, DataError, ModelError
+from tsforge.evaluation.conformal import Calibration
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tsforge")
 
-BATCH = 1024  # series per forward pass
+BATCH, BATCH_STEPS = 1024, 2**22  # series per forward pass, and their steps all together
+LONGEST = 100_000  # steps of a forecast
 Floats = NDArray[np.floating]
 
 
@@ -46,39 +50,53 @@ class Prediction:
 
 
 def predict(
-    model: Model | str | Path, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None
-) -> Prediction:
+    model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None,
+) -> Prediction:  # fmt: skip
     """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
-    if horizon is not None and horizon < 1:
-        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
-    chosen = _choose(model.levels, quantiles)
+    has, wanted = model.reach, model.levels if quantiles is None else _checked(model.reach, quantiles)
     steps = horizon or model.shape.horizon
     rolled = -(-steps // model.shape.horizon) * model.shape.horizon
-    panel = read(model, data, rolled)
-    check_future(panel, steps, rolled)
+    panel = read(model, data, rolled, future_data)
+    check_future(panel, steps, rolled, future_data)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
-            "%d steps are rolled out from a model of %d: later intervals leave out the error of the earlier steps",
+            "%d steps are rolled out from a model of %d: intervals grow with the error of the steps fed back",
             steps, model.shape.horizon,
         )  # fmt: skip
     features = covariates.encode(panel, model.facts.encodings)
-    point, ranges = _forward(model, WindowSource(panel, features, model.shape), panel, rolled)
+    traits = model.facts.traits(panel)
+    source = WindowSource(panel, features, model.shape, usual=traits.usual)
+    within = limits(model.experiment.model.bounds, panel, traits)
+    point, ranges = _forward(model, source, panel, rolled, within)
+    within.explain(panel, point[:, :steps], ranges[:, :steps])
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
-    return Prediction(panel, point[:, :steps], ranges[:, :steps, :, chosen], tuple(model.levels[q] for q in chosen))
+    return Prediction(panel, point[:, :steps], _at(ranges[:, :steps], has, wanted), wanted)
 
 
-def read(model: Model, data: Any, ahead: int) -> Panel:
+def check_horizon(horizon: int | None, most: int) -> None:
+    """Raises ConfigError for a count of steps that cannot be forecast."""
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"horizon {horizon} is not positive", "ask for 1 step or more")
+    if horizon is not None and horizon > most:
+        raise ConfigError(f"horizon {horizon} is more than {most} steps", f"ask for {most} steps or less")
+
+
+def read(model: Model, data: Any, ahead: int, future_data: Any = None) -> Panel:
     """The table that a model forecasts from, on its grid; the training data where None.
 
     ahead: steps after the last observed target that there are at least.
+    future_data: a table of what is known in advance of these steps.
     """
     source = data if data is not None else _training_data(model)
     source = find(source) if isinstance(source, str) else source
-    panel = build(table.load_like(source, model.facts.columns), extend=ahead)
+    rows = table.load_like(source, model.facts.columns)
+    panel = build(rows if future_data is None else with_rows_ahead(rows, future_data), extend=ahead)
     magnitude.check(panel)
     return panel
 
@@ -102,19 +120,28 @@ def _check_finite(panel: Panel, never: NDArray[np.bool_], point: Floats, ranges:
     )
 
 
-def _choose(levels: tuple[float, ...], wanted: Sequence[float] | None) -> list[int]:
-    """Positions of the wanted levels among those of a model; all where None."""
-    if wanted is None:
-        return list(range(len(levels)))
-    positions = {q for level in wanted for q, own in enumerate(levels) if abs(level - own) < 1e-9}
+def _checked(has: tuple[float, ...], wanted: Sequence[float]) -> tuple[float, ...]:
+    """The wanted levels, ascending. Raises ConfigError for those beyond the levels that there are."""
     for level in wanted:
-        if not any(abs(level - own) < 1e-9 for own in levels):
-            names = ", ".join(f"{own:g}" for own in levels)
+        if not has or not has[0] - 1e-9 <= level <= has[-1] + 1e-9:
+            reach = f"its quantiles lie between {has[0]:g} and {has[-1]:g}" if has else ""
             raise ConfigError(
-                f"the model has no quantile {level:g}",
-                f"it has {names}" if levels else "it forecasts one value per step and has no quantiles",
+                f"the model has no quantile {level:g}", reach or "it forecasts one value per step and has no quantiles"
             )
-    return sorted(positions)
+    return tuple(sorted({next((own for own in has if abs(own - level) < 1e-9), level) for level in wanted}))
+
+
+def _at(ranges: Floats, has: tuple[float, ...], wanted: tuple[float, ...]) -> Floats:
+    """Quantiles (..., Q) at other levels, linear between the two nearest."""
+    if not wanted:
+        return ranges[..., :0]
+    above = np.clip(np.searchsorted(has, wanted), 1, max(len(has) - 1, 1))
+    below, above = above - 1, np.minimum(above, len(has) - 1)
+    levels, width = np.array(has), np.array(has)[above] - np.array(has)[below]
+    share = np.where(width > 0, (np.array(wanted) - levels[below]) / np.where(width > 0, width, 1), 0.0)
+    low, high = ranges[..., below], ranges[..., above]
+    between = (1 - share) * low + share * high  # exact at both ends
+    return np.asarray(between.astype(ranges.dtype, copy=False))
 
 
 def _training_data(model: Model) -> str:
@@ -128,13 +155,14 @@ def _training_data(model: Model) -> str:
     return source
 
 
-def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tuple[Floats, Floats]:
-    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels.
+def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, within: Limits) -> tuple[Floats, Floats]:
+    """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels, within limits.
 
     Forecast block by block, with calibrated intervals; each block's point forecast becomes context of the next, but
     for targets that were never observed.
     """
-    H = model.shape.horizon
+    H, shape = model.shape.horizon, model.shape
+    batch = max(1, min(BATCH, BATCH_STEPS // (shape.context + H + shape.season)))
     seen = torch.from_numpy(~panel.never)[:, None]
     here = windows.last(panel)
     points, quantiles = [], []
@@ -143,22 +171,39 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int) -> tu
             block = windows.Windows(here.origins + done, here.series)
             starts, series = source.starts(block), torch.from_numpy(block.series)
             parts = []
-            for i in range(0, len(starts), BATCH):
-                forecast = model.network(source.gather(starts[i : i + BATCH], series[i : i + BATCH]).context)
+            for i in range(0, len(starts), batch):
+                forecast = model.network(source.gather(starts[i : i + batch], series[i : i + batch]).context)
                 parts.append((forecast.point, forecast.quantiles(), forecast.scaling.scale.squeeze(1)))
-            point, ranges, spread = (torch.cat(column) for column in zip(*parts, strict=True))
-            points.append(point.numpy())
-            if model.calibration is None:
-                quantiles.append(ranges.numpy())
-            else:
-                quantiles.append(model.calibration.correct(point.numpy(), ranges.numpy(), spread.numpy()))
+            point, ranges, spread = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
+            if model.calibration is not None:
+                ranges = model.calibration.correct(point, ranges, spread)
+            if done:
+                ranges = point[..., None] + (ranges - point[..., None]) * growth(model.calibration, done // H)
+            points.append(within.keep(point))
+            quantiles.append(within.keep(ranges))
             if done + H < steps:
-                source.feed(starts, point, seen)
+                source.feed(starts, torch.from_numpy(points[-1]), seen)
     return np.concatenate(points, axis=1), np.concatenate(quantiles, axis=1)
 
 
-def check_future(panel: Panel, steps: int, rolled: int) -> None:
-    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled."""
+def growth(calibration: Calibration | None, fed: int) -> Floats:
+    """How many times as wide intervals are once the last steps of `fed` blocks were read as if observed, (H, C, 1).
+
+    Variances add: that of each block's last step, which the later ones go on from, as often as blocks were fed, to that
+    of the step itself; both from errors of held-out windows. Without any, all steps count alike.
+    """
+    if calibration is None:
+        return np.full((1, 1, 1), np.sqrt(1 + fed), dtype=np.float32)
+    variance = np.square(np.array(calibration.unit, dtype=np.float64))
+    ratio = np.divide(variance[-1:], variance, out=np.ones_like(variance), where=variance > 0)
+    return np.asarray(np.sqrt(1 + fed * ratio), dtype=np.float32)[..., None]
+
+
+def check_future(panel: Panel, steps: int, rolled: int, future_data: Any = None) -> None:
+    """Known-in-advance covariates must reach as far as the forecast; what the model looks at beyond it is filled.
+
+    future_data: where the rows ahead were read from, if not from the table itself.
+    """
     from tsforge.data.table.times import show_time
 
     for j, column in enumerate(panel.schema.future):
@@ -173,10 +218,17 @@ def check_future(panel: Panel, steps: int, rolled: int) -> None:
         ordinal = int(panel.first[i] + panel.ends[i] - panel.offsets[i] + h)
         when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
         series = f"series {panel.label(i)}, " if panel.ids else ""
+        place = future_data if isinstance(future_data, str | Path) else panel.name
+        hint = (
+            f"pass `future_data`: a table of the {steps} steps to forecast with {column.name} filled in, as "
+            "tsforge future writes it; or add such rows to the table, with the target empty"
+        )
+        if future_data is not None:
+            hint = f"fill in {column.name}, in a row for every series and each of the {steps} steps"
         raise DataError(
-            f"{panel.name}: column '{column.name}' is known in advance but has no value for {series}time {when} "
+            f"{place}: column '{column.name}' is known in advance but has no value for {series}time {when} "
             f"({int(missing.sum())} such steps of {missing.size})",
-            f"add rows for the {steps} steps to forecast, with {column.name} filled in and the target empty",
+            hint,
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import field_validator
 from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.model.heads import LEVELS
+from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zoo import ZOO
 
 # In the order in which they are given up where time is short, the last ones first.
@@ -22,7 +22,9 @@ class Auto(Config):
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[str, ...] = CANDIDATES
+    bounds: Bounds = "auto"  # of the model that is found
     levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
+    any_history: ClassVar[bool] = False  # whether windows may be shorter than the context, by default
     long_context: ClassVar[bool] = True  # whether a context of more than a few seasons is better: for some candidates
 
     @field_validator("candidates", mode="before")
@@ -42,6 +44,6 @@ class Auto(Config):
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")
 
-    def least_context(self, season: int) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs: a season, for seasonal naive."""
-        return season
+        return max(season, fallback)

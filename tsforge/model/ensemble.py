@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Forecast, Point, Quantiles, Scaling
+from tsforge.model.heads import Bounds
 from tsforge.model.zoo import ModelConfig
 
 
@@ -24,7 +25,7 @@ class Member(Config):
 
     model: ModelConfig
     weight: Annotated[float, Field(gt=0)] = 1.0  # in the mean, divided by the sum over all members
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None  # its `train.max_steps`
     until: Annotated[int, Field(ge=1)] | None = None  # its `train.until`
 
@@ -33,7 +34,8 @@ class Blend(Config):
     """Different models, each trained by itself; the forecast is the weighted mean of their quantiles."""
 
     kind: Literal["blend"] = "blend"
-    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=1000)]
+    bounds: Bounds = "auto"  # of the blend, whatever its members have
 
     @field_validator("members")
     @classmethod
@@ -54,6 +56,11 @@ class Blend(Config):
         return tuple(member.weight / total for member in self.members)
 
     @property
+    def any_history(self) -> bool:
+        """Whether windows may be shorter than the context, by default: for all members."""
+        return all(member.model.any_history for member in self.members)
+
+    @property
     def long_context(self) -> bool:
         """Whether a context of more than a few seasons is better for some member, by default."""
         return any(member.model.long_context for member in self.members)
@@ -61,9 +68,9 @@ class Blend(Config):
     def build(self, shape: WindowShape) -> Ensemble:
         return Ensemble([member.model.build(shape) for member in self.members], self.weights)
 
-    def least_context(self, season: int) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that all members need."""
-        return max(member.model.least_context(season) for member in self.members)
+        return max(member.model.least_context(season, fallback) for member in self.members)
 
 
 class Ensemble(nn.Module):

@@ -18,6 +18,16 @@ def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Levels = Annotated[tuple[float, ...], AfterValidator(_levels)]
+
+
+def _bounds(bounds: Literal["auto", "none"] | tuple[float, float]) -> Literal["auto", "none"] | tuple[float, float]:
+    if not isinstance(bounds, str) and not bounds[0] < bounds[1]:
+        raise ValueError("the lower bound lies below the upper one, as in [0, 100]; inf where there is none")
+    return bounds
+
+
+# What forecasts are kept within: "auto" for 0 or more where no training row is negative, "none", or [low, high].
+Bounds = Annotated[Literal["auto", "none"] | tuple[float, float], AfterValidator(_bounds)]
 RELATIVE = ("scaled-pinball", "scaled-mae")  # losses relative to the level of each window
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, and the bounds of 90 %
 

@@ -20,7 +20,7 @@ from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
-from tsforge.model.heads import RELATIVE, HeadConfig, QuantileHead
+from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
 from tsforge.model.tokens.variate import VariateTokens
@@ -43,9 +43,11 @@ BackboneConfig = Annotated[Recurrent | Minimal | Transformer | Matrix, Field(dis
 
 
 def _cycle(value: Any) -> Any:
-    if value in ("none", "season") or (isinstance(value, int) and not isinstance(value, bool) and value > 1):
+    if value in ("none", "season") or (
+        isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= 1_000_000
+    ):
         return value
-    raise ValueError('must be "none", "season" or a number of steps, 2 or more')
+    raise ValueError('must be "none", "season" or a number of steps, from 2 to 1000000')
 
 
 class Neural(Config):
@@ -62,8 +64,12 @@ class Neural(Config):
         "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
         "cyclenet",
     ]  # fmt: skip
-    width: Annotated[int, Field(ge=2), Range(16, 128, step=16)] = 64  # D, in multiples of every number of heads
-    recent: Annotated[int, Field(ge=1)] | None = None  # newest steps of the context that are read, all where None
+    width: Annotated[int, Field(ge=2, le=16_384), Range(16, 128, step=16)] = (
+        64  # D, in multiples of every number of heads
+    )
+    recent: Annotated[int, Field(ge=1, le=100_000)] | None = (
+        None  # newest steps of the context that are read, all where None
+    )
     scaling: ScalingKind = "standard"
     affine: bool = False  # a learned size and shift of each channel
     adjust: Literal["none", "season"] = "none"  # division by seasonal indices, which are taken from the whole context
@@ -73,11 +79,17 @@ class Neural(Config):
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
+    bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
 
     @property
     def levels(self) -> tuple[float, ...]:
         """The quantile levels it forecasts, ascending; empty for a point forecast."""
         return self.head.levels
+
+    @property
+    def any_history(self) -> bool:
+        """Whether windows may be shorter than the context, by default."""
+        return False
 
     @property
     def long_context(self) -> bool:
@@ -87,7 +99,7 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
-    def least_context(self, season: int) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
         """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
 

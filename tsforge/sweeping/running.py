@@ -12,7 +12,7 @@ from tsforge.config import parse
 from tsforge.data import dataset as datasets
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
-from tsforge.runtime import files
+from tsforge.runtime import files, stopping
 from tsforge.settings import override
 from tsforge.sweeping import leaderboard, plots, recording, refit, report, trials
 from tsforge.sweeping.config import Plan, SweepConfig, of_experiment, plan
@@ -155,7 +155,7 @@ def run(
             _write(study, results)
             recording.finished(mlflow_run, folder, results.rows, plan)
         if results.stopped:
-            mlflow_run.end("KILLED", "stopped by Ctrl-C; the same command goes on")
+            mlflow_run.end("KILLED", f"stopped by {stopping.cause()}; the same command goes on")
     return results, mlflow_run
 
 

@@ -24,7 +24,7 @@ from tsforge.tracking.delivery import Delivered, Delivery
 EVERY = 1.0  # seconds between looks at the journals
 LONGEST = 30.0  # between tries of a store that is away
 AWAY = 8.0  # seconds of trying after the end where a server fails; what is left then waits for `tsforge runs sync`
-BUSY = 100.0  # where nothing fails, or where the store is a local database, which is never away
+BUSY = 300.0  # where nothing fails, or where the store is a local database, which is never away
 NICE = 10  # a tenth of a processor where somebody else wants it too
 DIED = "the process ended without a word"
 
@@ -49,7 +49,8 @@ class _Inbox:
 
 def main() -> None:
     """Deliver until everything is there, or patience has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fit; its journal says how it ended
+    for request in (signal.SIGINT, signal.SIGTERM):  # they are for the fit; its journal says how it ended
+        signal.signal(request, signal.SIG_IGN)
     _step_back()
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report

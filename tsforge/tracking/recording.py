@@ -13,13 +13,12 @@ from tempfile import TemporaryDirectory
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
-from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.scores import best_simple, by_step, primary, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS, PLAIN
-from tsforge.runtime import numbers, tables
+from tsforge.runtime import numbers, stopping, tables
 from tsforge.tracking import provenance
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
@@ -56,7 +55,11 @@ def fit(
     experiment, options = experiment.on(dataset.config), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
-        result = fitting.score(trained, fitting.calibrate(trained, dataset), dataset)
+        model = fitting.calibrate(trained, dataset)
+        try:
+            result = fitting.score(trained, model, dataset)
+        except KeyboardInterrupt:
+            result = fitting.unscored(trained, model, dataset)
         return _save(result, run, folder, options), run
 
 
@@ -87,10 +90,11 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
         for event in result.rounds:
             _record(run, event)
         run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
-    fitting.save(result, folder)
+    with stopping.first(lambda: None):  # what was learned is not lost to a request that comes now
+        fitting.save(result, folder)
     _fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
-        run.end("KILLED", "stopped by Ctrl-C; the best weights so far are kept")
+        run.end("KILLED", f"stopped by {stopping.cause()}; the best weights so far are kept")
     return result
 
 
@@ -138,7 +142,11 @@ def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
         for picture in sorted(Path(place).iterdir()):
             run.file(picture, "plots")
     names = dict.fromkeys((board.primary, *board.shown))
-    shown = {model: {name: values[name] for name in names} for model, values in board.scores.items()}
+    shown = {
+        model: {name: values[name] for name in names}
+        for model, values in board.scores.items()
+        if model in board.distinct
+    }
     windows = sum(len(t.forecasts.windows) for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
@@ -235,8 +243,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
             run.file(folder / name)
     for picture in sorted(folder.glob("*.png")):
         run.file(picture, "plots")
-    shown = {model: {name: values[name] for name in SHOWN} for model, values in result.scores.items()}
-    text = note(shown, result.primary, len(result.dataset.parts.test), options)
+    text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
     run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 PARAMETERS = ("horizon", "quantiles")
+LONGEST = 10_000  # steps that one request may ask for, where the model's own horizon is not longer
+LARGEST = 200_000_000  # bytes of a request
 STARTING = 30  # seconds that a worker may be deaf while it imports torch; by itself uvicorn replaces it after 5
 
 
@@ -41,6 +43,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         """
         try:
             check_names(params or {})
+            prediction.check_horizon((params or {}).get("horizon"), max(LONGEST, self.model.shape.horizon))
             if not isinstance(model_input, pd.DataFrame):
                 hint = "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame"
                 raise DataError(f"a table cannot be read from {type(model_input).__name__}", hint)
@@ -77,6 +80,8 @@ def app() -> FastAPI:
 
     async def refuse(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         try:
+            if request.method == "POST":
+                _check_headers(request.headers)
             check_names(_params(await request.body()))
         except ConfigError as problem:
             refusal = _status_400(problem)
@@ -86,6 +91,16 @@ def app() -> FastAPI:
     server: FastAPI = scoring.app
     server.middleware("http")(refuse)
     return server
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Raises ConfigError for a request that does not say what it holds, or that holds too much."""
+    if not headers.get("content-type", "").strip():
+        raise ConfigError("the request has no Content-Type", "say application/json or text/csv")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > LARGEST:
+        hint = "send fewer series or rows at a time"
+        raise ConfigError(f"the request is of {length} bytes, more than {LARGEST}", hint)
 
 
 def _params(body: bytes) -> dict[str, Any]:

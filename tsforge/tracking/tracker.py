@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from tsforge.runtime import processes
+from tsforge.runtime import processes, stopping
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
@@ -21,6 +22,7 @@ log = logging.getLogger("tsforge")
 
 AWAY = 12.0  # seconds that the end of a command waits for a server that fails
 BUSY = 120.0  # for one that does not, however slow, and for a local database, which others may be making
+PROMPT = 2.0  # where nobody asked for what the store alone knows: delivery goes on behind the command
 
 
 class Tracker:
@@ -32,12 +34,16 @@ class Tracker:
 
     uri, experiment: None for MLFLOW_TRACKING_URI (or mlflow.db in this folder) and the experiment "tsforge".
     on: False for one that touches nothing, which spares its users the question.
+    limit: seconds that the end waits for the delivery at most; it goes on without this process after them.
     """
 
-    def __init__(self, uri: str | None = None, experiment: str | None = None, *, on: bool = True) -> None:
+    def __init__(
+        self, uri: str | None = None, experiment: str | None = None, *, on: bool = True, limit: float = BUSY
+    ) -> None:
         self.uri = store.address(uri)
         self.experiment = experiment or store.EXPERIMENT
         self.on = on
+        self.limit = limit
         self.delivered: dict[Path, Delivered] = {}
         self._courier: subprocess.Popen[str] | None = None
         self._listener: threading.Thread | None = None
@@ -57,7 +63,7 @@ class Tracker:
     def run(
         self, name: str, params: dict[str, object], tags: dict[str, str], parent: Run | None = None
     ) -> Iterator[Run]:
-        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C.
+        """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C or SIGTERM.
 
         parent: the run that it is shown under.
         """
@@ -66,7 +72,7 @@ class Tracker:
         try:
             yield run
         except KeyboardInterrupt:
-            run.end("KILLED", "stopped by Ctrl-C")
+            run.end("KILLED", f"stopped by {stopping.cause()}")
             raise
         except BaseException as problem:
             run.end("FAILED", f"{type(problem).__name__}: {problem}")
@@ -74,11 +80,12 @@ class Tracker:
         finally:
             run.end("FINISHED")
 
-    def close(self, limit: float = BUSY) -> None:
+    def close(self, limit: float = math.inf) -> None:
         """Wait until everything is delivered, as long as that makes sense, and warn of what is not.
 
-        limit: seconds at most; delivery goes on without this process after them.
+        limit: seconds at most, where that is less than the tracker's own limit.
         """
+        limit = min(limit, self.limit)
         courier, self._courier = self._courier, None
         if courier is None or courier.stdin is None or self._listener is None:
             return
@@ -90,7 +97,7 @@ class Tracker:
         for folder, state in self.delivered.items():
             for problem in state.refused:
                 log.warning("MLflow refused part of run %s: %s", folder.name, problem)
-            if not state.done:
+            if not state.done and (state.problem or self.limit > PROMPT):
                 why = f": {state.problem}" if state.problem else ""
                 log.warning(
                     "run %s is not at %s yet%s; it is kept, and `tsforge runs sync` delivers it",
@@ -112,6 +119,12 @@ class Tracker:
     def id(self, run: Run) -> str | None:
         """MLflow's id of a run, once it is there."""
         return self.state(run).run
+
+    def page(self, run: Run) -> str | None:
+        """The page of a run, where somebody serves it now."""
+        link, number = self.link(run), self.id(run)
+        served = link is not None and number is not None and view.is_served(view.base(self.uri), number)
+        return link if served else None
 
     def link(self, run: Run) -> str | None:
         """The page of a run, once it is there."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from tsforge.tracking import store
 
 PORT = 5000  # of the UI on this machine
+LOOK = 1.0  # seconds that it may take to see whether somebody serves a page
 PRIMARY = "test/mase"
 PARAMS = ("model.kind", "data.horizon", "data.context", "train.lr", "seed")
 METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
@@ -39,6 +41,20 @@ def prepare(client: Any, experiment: str) -> None:
 def base(uri: str) -> str:
     """Where the UI of a store answers: a server's own address, else that of `tsforge ui`."""
     return uri.rstrip("/") if store.is_server(uri) else f"http://127.0.0.1:{PORT}"
+
+
+def is_served(root: str, run: str) -> bool:
+    """Whether the page of a run opens now; a server behind a password is believed."""
+    where = urlsplit(root)
+    connect = HTTPSConnection if where.scheme == "https" else HTTPConnection
+    connection = connect(where.hostname or "", where.port, timeout=LOOK)
+    try:
+        connection.request("GET", f"{where.path}/api/2.0/mlflow/runs/get?run_id={run}")
+        return connection.getresponse().status in (200, 401, 403)
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def how_to_open(uri: str) -> str:

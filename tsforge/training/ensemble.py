@@ -14,6 +14,7 @@ from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
+from tsforge.runtime import stopping
 from tsforge.training import single
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Event, Report, Standing, Stop
@@ -52,7 +53,7 @@ def _train(
         if trained is not None:
             finished.append(trained)
         if trained is None or trained.stop == Stop.INTERRUPT:
-            log.warning("stopped by Ctrl-C: %d of %d members are kept", len(finished), len(parts))
+            log.warning("stopped by %s: %d of %d members are kept", stopping.cause(), len(finished), len(parts))
             break
     stop = Stop.INTERRUPT if len(finished) < len(parts) else _stop(finished)
     return together(shortened(experiment, len(finished)), finished, stop)
@@ -67,7 +68,7 @@ def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Rep
     except KeyboardInterrupt:
         second = None
     if second is None or second.stop == Stop.INTERRUPT:
-        log.warning("stopped by Ctrl-C: the networks are those trained without the validation windows")
+        log.warning("stopped by %s: the networks are those trained without the validation windows", stopping.cause())
         return replace(first, stop=Stop.INTERRUPT)
     return replace(
         first, experiment=second.experiment, network=second.network, unseen=first.network,
@@ -106,7 +107,7 @@ def shortened(experiment: Experiment, count: int) -> Experiment:
     """The experiment of the first `count` members."""
     model = experiment.model
     if isinstance(model, Blend):
-        return experiment.model_copy(update={"model": Blend(members=model.members[:count])})
+        return experiment.model_copy(update={"model": model.model_copy(update={"members": model.members[:count]})})
     return experiment.model_copy(update={"ensemble": count})
 
 

@@ -20,14 +20,17 @@ from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import thin_test
+from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
+from tsforge.evaluation.gaps import Gap, gaps
 from tsforge.evaluation.judgement import Judgement
+from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.scores import best_simple, primary, scores, skill
+from tsforge.evaluation.scores import best_simple, distinct, primary, scores, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
-from tsforge.fitted.model import DataFacts, Model
+from tsforge.fitted.model import DataFacts, Model, Sizes
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
@@ -37,6 +40,8 @@ from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
 from tsforge.training.loop import Trained
+
+NOTED = 200  # test windows in which is looked for forecasts that were kept within bounds
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,18 @@ class Fit:
         return {name: scores(o) for name, o in self.outcomes.items()}
 
     @property
+    def shown(self) -> dict[str, dict[str, float]]:
+        """The usual metrics by model name; naive and seasonal naive once where they are one forecast."""
+        shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in self.scores.items()}
+        return {name: shown[name] for name in distinct(shown)}
+
+    @property
+    def gaps(self) -> dict[str, Gap]:
+        """What the scores of the model leave out, and why some are missing, by metric; of the usual ones."""
+        kind: str = self.model.experiment.model.kind
+        return gaps(self.outcomes[kind], self.shown[kind]) if self.outcomes else {}
+
+    @property
     def primary(self) -> str:
         """The metric that the model is judged by: MASE, or MAE where that has no value."""
         return primary(self.scores[self.model.experiment.model.kind]) if self.outcomes else "mase"
@@ -109,7 +126,7 @@ class Fit:
     @property
     def best_simple(self) -> str | None:
         """The best simple forecaster, seasonal naive or naive, in the primary metric; None without a test part."""
-        return best_simple({name: values[self.primary] for name, values in self.scores.items()})
+        return best_simple({name: values[self.primary] for name, values in self.shown.items()})
 
     @property
     def skill(self) -> float:
@@ -120,7 +137,8 @@ class Fit:
     @cached_property
     def judgement(self) -> Judgement | None:
         """The model against the best of the baselines; None without a test part."""
-        return judgement.of_outcomes(self.primary, self.outcomes, self.scores)
+        outcomes = {name: self.outcomes[name] for name in self.shown}
+        return judgement.of_outcomes(self.primary, outcomes, self.scores)
 
 
 def fit(
@@ -172,10 +190,11 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
     panel = dataset.panel
     stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
+    usual, negative = dataset.traits.kept(panel)
     facts = DataFacts(
-        columns=panel.schema, encodings=dataset.encodings, shape=dataset.source.shape._asdict(),
+        columns=panel.schema, encodings=dataset.encodings, shape=Sizes(**dataset.source.shape._asdict()),
         source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
-        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)},
+        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)}, usual=usual, negative=negative,
     )  # fmt: skip
     return Model(trained.experiment, facts, trained.network, corrections)
 
@@ -185,15 +204,27 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
-    outcomes = {name: forecaster.outcome(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
+    if len(test):
+        model = replace(model, calibration=rolled[kind][1])
+        some = slice(None, None, max(1, len(test) // NOTED))
+        shown, windows = outcomes[kind].part(some), Windows(*(part[some] for part in test))
+        dataset.limits.of(windows).explain(dataset.panel, shown.point, shown.quantiles)
     baselines = {
-        name: (other.reader.network, other.calibration)
+        name: (other.reader.network, rolled[name][1])
         for name, other in others.items()
         if len(dataset.parts.train) and isinstance(other.reader.network, BaselineForecaster)
     }
     for network in (model.network, *(network for network, _ in baselines.values())):
         network.cpu()  # where they are kept and predict from
     return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
+
+
+def unscored(trained: Trained, model: Model, dataset: Dataset) -> Fit:
+    """The model where somebody asked to stop while it was scored."""
+    model.network.cpu()
+    return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
 
 
 def save(fitted: Fit, folder: Path) -> None:

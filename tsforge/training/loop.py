@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 
 import torch
 from torch import nn
@@ -21,6 +17,7 @@ from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.model.network import Network
+from tsforge.runtime import stopping
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
@@ -108,7 +105,7 @@ class TrainingLoop:
         # After the import, which sets the level itself: it advertises and warns about workers we do not have.
         for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        with seeded(self.experiment.seed), warnings.catch_warnings(), _interruptible(self.monitor):
+        with seeded(self.experiment.seed), warnings.catch_warnings(), stopping.first(self.monitor.interrupt):
             warnings.simplefilter("ignore")
             self.begin()
             trainer = pl.Trainer(
@@ -117,6 +114,8 @@ class TrainingLoop:
                 check_val_every_n_epoch=None, num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
             )  # fmt: skip
+            # Lightning's own answer to SIGTERM is to end at once; ours is taken for Ctrl-C's.
+            trainer._signal_connector.register_signal_handlers = lambda: None
             try:
                 if not self.over:
                     trainer.fit(self.learner, self.loader, self.validation)
@@ -171,21 +170,3 @@ def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
     return factor
-
-
-@contextmanager
-def _interruptible(monitor: Monitor) -> Iterator[None]:
-    """The first Ctrl-C ends training after the current step with the best weights; the second ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def first(_signal: int, _frame: FrameType | None) -> None:
-        monitor.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

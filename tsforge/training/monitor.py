@@ -26,7 +26,6 @@ class Monitor:
     """Judges a training from outside: keeps the best weights, reports, and says when to stop.
 
     stop: why training ended before its last step; STEPS while it has not.
-    interrupted: set it, from a signal handler say, to end after the current step.
     until: a step to end after, as if the time was up.
     """
 
@@ -43,6 +42,10 @@ class Monitor:
         self._since_best = 0
         self._before = 0.0  # seconds of training before it was resumed
         self._start = time.perf_counter()
+
+    def interrupt(self) -> None:
+        """End after the current step; a handler of signals may call it."""
+        self.interrupted = True
 
     def begin(self) -> None:
         """Training starts now."""

@@ -113,8 +113,8 @@ def test_amounts_throughout(write_csv) -> None:
 
 
 def test_infinite_values(write_csv) -> None:
-    """Also what overflows float32, in which the panel holds values; in covariates as well."""
-    for value in ("inf", "-inf", "1e39"):
+    """In covariates as well."""
+    for value in ("inf", "-inf", "Infinity"):
         rows = csv_rows()
         rows[15] = f"b,2024-01-04,{value}"
         path = write_csv(text("id,date,y", rows))
@@ -122,6 +122,18 @@ def test_infinite_values(write_csv) -> None:
     frame = walk().assign(x=1.0)
     frame.loc[7, "x"] = np.inf
     assert "column 'x', row 8: infinite value" in message(frame, past="x", target="y").message
+
+
+@pytest.mark.parametrize("value", ["1e39", "-2.5e251", "1e400", "9" * 320])
+def test_values_that_are_too_large_are_not_called_infinite(write_csv, value: str) -> None:
+    """Prevents: a hint to empty the cell, where the number is one; float32 and float64 overflow."""
+    rows = csv_rows()
+    rows[15] = f"b,2024-01-04,{value}"
+    error = message(write_csv(text("id,date,y", rows)))
+    assert f"column 'y', row 16 (line 17): {value} is too large" in error.message
+    assert "power of ten" in error.hint
+    frame = walk().assign(y=walk()["y"].to_numpy() * 1e250)
+    assert "infinite" not in message(frame, target="y").message
 
 
 def test_all_missing(write_csv) -> None:

@@ -62,7 +62,7 @@ def backtest(
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
     check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
-    with record.tracker() as tracker, Recorder(tracker, command_line()) as recorder:
+    with record.tracker(wait=json) as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
         recorder.of_model(source)

@@ -48,7 +48,7 @@ def compare(
     print_notes(quiet=quiet)
     compared, options, record = compared or CompareOptions(), options or FitOptions(), record or TrackOptions()
     plan = _plan(source, options, compared.settings())
-    with record.tracker() as tracker:
+    with record.tracker(wait=json) as tracker:
         from tsforge.cli.tables.comparison import print_comparison
         from tsforge.comparison import config, report, running
 

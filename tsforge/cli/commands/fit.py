@@ -13,6 +13,7 @@ from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
+from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tsforge.training.fitting import Fit
 
 STOPS = {
-    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by Ctrl-C",
+    "patience": "validation no longer improved", "time": "the time was up", "interrupt": "stopped by {}",
     "diverged": "the loss was no longer a number",
 }  # fmt: skip
 
@@ -57,7 +58,7 @@ def fit(
     print_notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
-    with record.tracker() as tracker, ExitStack() as stack:
+    with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
         from tsforge.fitted import directory
         from tsforge.model.auto import Auto
         from tsforge.settings import build
@@ -85,12 +86,12 @@ def fit(
         _wait(tracker, folder, limit)
     commands = after_fit(result, folder, data, options, record)
     if json:
-        where = {"run": tracker.id(run), "url": tracker.link(run), "next": commands}
+        where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
         print_json(_document(result, folder) | where)
     else:
         _print_run(tracker, run)
         print_commands(commands)
-    return 130 if result.stop == "interrupt" else 0
+    return stopping.exit_code() if result.stop == "interrupt" else 0
 
 
 def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> AbstractContextManager[Path]:
@@ -125,6 +126,8 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
 
 def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     """What will be done, in two lines."""
+    from tsforge.cli.tables.gaps import season
+
     if folder.exists() and any(folder.iterdir()):
         status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
@@ -132,8 +135,8 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
     several = f"{experiment.ensemble} × " if experiment.ensemble > 1 else ""
     status(
         f"{several}{experiment.model.kind} on {', '.join(data.target)}: {series}, "
-        f"{int(panel.lengths.sum()):,} steps of {panel.schema.frequency.name}, season {data.season}, "
-        f"context {data.context}, horizon {data.horizon}"
+        f"{int(panel.lengths.sum()):,} steps of {panel.schema.frequency.name}, "
+        f"{season(data.season, dataset.sizes.fallback)}, context {data.context}, horizon {data.horizon}"
     )
     status(
         f"windows: {len(parts.train.origins):,} to train, {len(parts.validation.origins):,} to validate, "
@@ -144,7 +147,7 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
 def _print(result: Fit, folder: Path) -> None:
     if result.standings:
         _tournament(result)
-    note = f"; {STOPS[result.stop]}" if result.stop in STOPS else ""
+    note = f"; {STOPS[result.stop].format(stopping.cause())}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
     echo(f"trained {result.parameters:,} parameters{of} in {duration(result.seconds)}{note}")
@@ -179,29 +182,33 @@ def _print_run(tracker: Tracker, run: Run) -> None:
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
+    from tsforge.cli.tables.gaps import season, sentences
     from tsforge.cli.tables.verdict import sentence
-    from tsforge.evaluation.metrics import SHOWN
 
-    scores, data = result.scores, result.model.experiment.data
+    data = result.model.experiment.data
     echo()
     echo(
         f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
-        f"pooled; season {data.season}"
+        f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
     )
-    shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in scores.items()}
-    print_table(["", *scores, "skill"], score_rows(shown, result.best_simple))
+    print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
     against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
     echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
+    for line in sentences(result.gaps, data.season):
+        echo(f"  {line}")
     if result.judgement:
         echo()
         echo(f"verdict {sentence(result.judgement)}")
 
 
 def _document(result: Fit, folder: Path) -> dict[str, Any]:
+    from tsforge.cli.tables.gaps import sentences
+
     scores, name = result.scores, result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
+        "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
         "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
     }  # fmt: skip
     if result.standings:
@@ -209,5 +216,8 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
     if scores:
         document |= {"primary": result.primary, "best_simple": result.best_simple, "skill": result.skill}
+        document["left_out"] = {name: gap.points for name, gap in result.gaps.items() if gap.points}
+        document["reasons"] = {name: gap.reason for name, gap in result.gaps.items()}
+        document["notes"] = sentences(result.gaps, result.model.experiment.data.season)
         document["judgement"] = result.judgement.plain() if result.judgement else None
     return document | {"experiment": result.model.experiment.plain()}

@@ -90,10 +90,15 @@ def _print_series(facts: dict[str, Any], series: dict[str, Any]) -> None:
         of = f" of {series['late']:,} series" if series["count"] > 1 else ""
         echo(f"starts     up to {series['late_by']:,} steps at the start{of} are missing")
     echo(f"gaps       {_gaps(series)}")
-    season = facts["season"]
-    echo(f"season     {f'{season} steps' if season > 1 else 'none found'}")
+    echo(f"season     {_season(facts['season'], facts['naive_season'])}")
     if series["rows_ahead"]:
         echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
+
+
+def _season(season: int, naive: int) -> str:
+    if season > 1:
+        return f"{season} steps"
+    return f"none found; seasonal naive goes back {naive} steps, by the calendar" if naive > 1 else "none found"
 
 
 def _lengths(series: dict[str, Any]) -> str:

@@ -10,8 +10,8 @@ from tsforge.cli.output import check_targets, echo, print_json, print_notes
 
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
-    horizon: int | None = None, quantiles: str | None = None, tracking_uri: str | None = None, quiet: Flag = False,
-    json: Flag = False,
+    horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
+    tracking_uri: str | None = None, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
@@ -29,6 +29,9 @@ def predict(
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
     quantiles
         Levels to write, of those the model has, as 0.1,0.5,0.9. (default: all)
+    future_data
+        What is known in advance of these steps: the file of `tsforge future`, filled in. (default: the last rows of the
+        table, whose target is empty)
     tracking_uri
         MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
     quiet
@@ -41,9 +44,10 @@ def predict(
     from tsforge.fitted import prediction
     from tsforge.plotting import forecasts
 
-    check_targets(output, tables.ENDINGS, plot, [data])
+    check_targets(output, tables.ENDINGS, plot, [data, future_data])
     folder = model_folder(model, tracking_uri)
-    result = prediction.predict(folder, data, horizon=horizon, quantiles=_levels(quantiles))
+    levels = _levels(quantiles)
+    result = prediction.predict(folder, data, horizon=horizon, quantiles=levels, future_data=future_data)
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))

@@ -107,7 +107,7 @@ def reproduce(
     """
     print_notes(quiet=quiet)
     record = record or TrackOptions()
-    with record.tracker() as tracker:
+    with record.tracker(wait=json) as tracker:
         from tsforge.tracking import reproduction
 
         result = reproduction.reproduce(run, data, uri=record.tracking_uri, tracker=tracker)

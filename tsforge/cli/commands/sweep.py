@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tsforge.cli.options import FitOptions, Flag, SweepOptions, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
+from tsforge.runtime import stopping
 
 if TYPE_CHECKING:
     from tsforge.sweeping.config import Plan
@@ -54,7 +55,7 @@ def sweep(
         options = replace(options, config=source)
     else:
         source, data = None, source
-    with record.tracker() as tracker:
+    with record.tracker(wait=json) as tracker:
         from tsforge.sweeping import running
         from tsforge.sweeping.config import plan
         from tsforge.sweeping.place import Workspace
@@ -73,7 +74,7 @@ def sweep(
                 done, run = running.run(settled, workspace, tracker, RunOptions(command_line()), progress)
         except KeyboardInterrupt:
             status("stopped; the same command goes on with what was finished")
-            return 130
+            return stopping.exit_code()
         if not json:
             _print(done)
         tracker.close()
@@ -81,7 +82,7 @@ def sweep(
         print_json(_document(done) | {"run": tracker.id(run), "url": tracker.link(run)})
     else:
         _print_next(done, tracker, run)
-    return 130 if done.stopped else 0
+    return stopping.exit_code() if done.stopped else 0
 
 
 @contextmanager

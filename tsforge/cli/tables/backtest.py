@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
+from tsforge.cli.tables.gaps import season, sentences
 from tsforge.cli.tables.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
@@ -101,22 +102,23 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
 
 def _main(board: Scoreboard) -> Text:
     """Metric by model, with the skill against the best simple forecaster."""
-    lines = score_rows(board.table(board.shown), board.best_simple)
+    scores = board.table(board.shown)
+    lines = score_rows({model: scores[model] for model in board.distinct}, board.best_simple)
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
-                lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.models), ""])
-    return Text(_title(board), ["", *board.models, "skill"], lines, (*_verdict(board), *_notes(board)))
+                lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.distinct), ""])
+    return Text(_title(board), ["", *board.distinct, "skill"], lines, (*_verdict(board), *_notes(board)))
 
 
 def _groups(board: Scoreboard) -> list[Text]:
     """For each metric, group by model."""
     texts = []
     for i, name in enumerate(board.shown):
-        lines = [[g, *(figure(board.score(m, name, g)) for m in board.models)] for g in board.tests]
+        lines = [[g, *(figure(board.score(m, name, g)) for m in board.distinct)] for g in board.tests]
         for average, label in (("points", "all, points"), ("series", "all, series")):
-            lines.append([label, *(figure(board.score(m, name, None, average)) for m in board.models)])  # type: ignore[arg-type]
-        texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.models], lines))
+            lines.append([label, *(figure(board.score(m, name, None, average)) for m in board.distinct)])  # type: ignore[arg-type]
+        texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.distinct], lines))
     last = texts[-1]
     more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
     return [*texts[:-1], Text(last.title, last.header, last.rows, (*_verdict(board), more, *_notes(board)[1:]))]
@@ -135,7 +137,8 @@ def _title(board: Scoreboard) -> str:
     fits = sum(t.fits for t in board.tests.values())
     how = "fitted before" if fits == 0 else "fitted once" if fits == 1 else f"{fits} fits"
     what = ", ".join(data.target) if len(board.tests) == 1 else ", ".join(board.tests)
-    roll = f"horizon {data.horizon}, stride {test.stride}, season {data.season}, " if len(board.tests) == 1 else ""
+    rolled = f"horizon {data.horizon}, stride {test.stride}, {season(data.season, test.fallback)}, "
+    roll = rolled if len(board.tests) == 1 else ""
     return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
 
 
@@ -152,10 +155,8 @@ def _notes(board: Scoreboard) -> tuple[str, ...]:
         f"{_AVERAGES[board.average]}{units}" + (f"; skill: per cent better than {simple}" if simple else ""),
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
-    for name, count in board.left_out().items():
-        scored = math.isfinite(board.score(board.models[0], name))
-        why = "" if scored else "; are the levels or scales there that it needs?"
-        notes.append(f"{name} leaves out {count:,} observed points that it has no value for{why}")
+    seasons = {t.experiment.data.season for t in board.tests.values()}
+    notes += sentences(board.gaps(), seasons.pop() if len(seasons) == 1 else None)
     relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
     if units and relative:
         notes.append(f"{', '.join(relative)}: divided by deviations from the mean here, which may be near 0")
@@ -165,7 +166,7 @@ def _notes(board: Scoreboard) -> tuple[str, ...]:
 def _paired(board: Scoreboard) -> Text:
     """The model against each other model: difference, p-value and verdict."""
     lines = []
-    paired = board.against()
+    paired = {name: p for name, p in board.against().items() if name in board.distinct}
     for other, p in paired.items():
         chance = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
         gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
@@ -190,9 +191,9 @@ def _by(board: Scoreboard, by: str) -> Text:
         values = series[name]
         labels = [" ".join(str(v) for v in part.values() if v) for part in parts]
         shown = list(range(min(len(labels), MOST_SERIES)))
-    lines = [[labels[k], *(figure(values[m][k]) for m in board.models)] for k in shown]
+    lines = [[labels[k], *(figure(values[m][k]) for m in board.distinct)] for k in shown]
     more = () if len(shown) == len(labels) else (f"{len(shown)} of {len(labels)}; --output scores.csv has all",)
-    return Text(f"{name} by {by}", [by, *board.models], lines, more)
+    return Text(f"{name} by {by}", [by, *board.distinct], lines, more)
 
 
 def _coverage(board: Scoreboard) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tsforge.data.schema import Schema
 from tsforge.data.table.reading import Frame
+from tsforge.data.table.roles import looks_like_dates
 from tsforge.data.table.times import show_time
-from tsforge.data.time import calendar, frequency, snapping
+from tsforge.data.time import calendar, frequency, periods, regular, snapping
 from tsforge.data.time.calendar import Frequency
 from tsforge.data.time.parts import of_time, part_of
 from tsforge.errors import DataError
@@ -20,6 +21,7 @@ from tsforge.errors import DataError
 _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
+_ZONES = ("Europe/Berlin", "Europe/London", "America/New_York")  # whose clocks change in different hours
 _FEW = 100  # steps without a row that a later table may have at once
 
 
@@ -43,6 +45,10 @@ class Rows:
     def new_series(self) -> NDArray[np.bool_]:
         first: NDArray[np.bool_] = np.r_[True, self.codes[1:] != self.codes[:-1]]
         return first
+
+    def naive(self) -> Rows:
+        """The rows as local times without a zone, as the table writes them, for a message."""
+        return replace(self, schema=self.schema.model_copy(update={"timezone": None, "local": False}))
 
     def where(self, i: int) -> str:
         """Sorted row i in words: its row in the file, series and time."""
@@ -71,7 +77,7 @@ class Rows:
         free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
         clock = [c for c in apart if of_time(c) or (c not in schema.target and part_of(c, short=True))]
-        apart = [c for c in apart if c not in schema.target]
+        apart = [c for c in apart if c not in schema.target and not looks_like_dates(frame, c)]
         if clock:
             both = (schema.time, clock[0])
             return f"pass data.time={shlex.quote(','.join(both))} if they are one time", [{"data.time": both}]
@@ -80,10 +86,11 @@ class Rows:
             return hint, [{"data.id": apart[0]}]
         hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
-        if schema.time_kind == "datetime" and schema.timezone is None and len(twice) < 100:
-            hours = (self.stamps[twice] % calendar.DAY) / (3_600 * calendar.SECOND)
-            if np.all((hours >= 1) & (hours < 4)):
-                hint += "; at the end of summer time, name the zone: data.timezone=Europe/Berlin"
+        if schema.time_kind == "datetime" and schema.timezone is None:
+            zones = [zone for zone in _ZONES if periods.repeats(self.stamps[twice], zone).all()]
+            if zones:
+                hint += f"; at the end of summer time, name the zone: data.timezone={zones[0]}"
+                return hint, [{"data.timezone": zone} for zone in zones]
         return hint, []
 
     def frequency(self, name: str | None, fitted: Schema | None) -> Frequency:
@@ -111,11 +118,26 @@ class Rows:
             hint = f"correct the time; or data.snap=true moves the times to the grid of {near[0].name}"
             row = f"{self.frame.name}: irregular times: {self.where(off)}{follows} fits no regular grid"
             raise DataError(f"{row}, {step}", hint, [{"data.snap": True}])
-        hint = "pass data.freq for the grid you mean, or bring the rows to longer steps: data.resample=D"
+        hint, ways = self._ways_to_a_grid()
         if self.schema.timezone == "UTC":
             hint += "; where days or months are local ones, name the zone: data.timezone=Europe/Berlin"
         row = f"{self.frame.name}: irregular times: {self.where(off)}"
-        raise DataError(f"{row}{follows} fits no regular grid", hint)
+        raise DataError(f"{row}{follows} fits no regular grid", hint, ways)
+
+    def _ways_to_a_grid(self) -> tuple[str, list[dict[str, Any]]]:
+        """A hint at the grids that irregular times could have or be brought to, and the settings that it names."""
+        kind = self.schema.time_kind
+        holes = regular.with_holes(self.stamps, self.new_series, kind)
+        longer = regular.longer(self.stamps, self.new_series, kind)
+        hints: list[str] = []
+        ways: list[dict[str, Any]] = []
+        if holes is not None:
+            hints.append(f"pass data.freq={holes} for a grid with gaps")
+            ways.append({"data.freq": holes})
+        if longer:
+            hints.append(f"bring the rows to longer steps: data.resample={longer[0]}")
+            ways += [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
+        return ", or ".join(hints) or "correct the times, or pass data.freq for the grid you mean", ways
 
     def _check_same(self, inferred: Frequency | None, fitted: Frequency) -> None:
         """Raises DataError where the rows follow a grid of their own; holes in the model's grid are fine."""
@@ -159,10 +181,15 @@ class Rows:
         places = [snapping.place_in_step(grid) for grid in series.grids]
         words = [f"series {name} lies on {place}" for name, place in zip(names, places, strict=True)]
         row = f"from {self.frame.row(int(self.order[series.rows[1]]))} on"
-        hint, ways = "fit them apart, from one table each", []
-        if self.schema.time_kind == "datetime":
-            hint = f"data.snap=true moves every row to {places[0]}, within its step; or {hint}"
-            ways = [{"data.snap": True}]
+        near = snapping.jitter(self.stamps, self.new_series) if self.schema.time_kind == "datetime" else None
+        hint = "fit them apart, from one table each"
+        ways: list[dict[str, Any]] = []
+        if near is not None:
+            place = f"{snapping.place_in_step(near[0])}, by {snapping.span(near[1])} at most"
+            hint, ways = f"data.snap=true moves every row to {place}; or {hint}", [{"data.snap": True}]
+        elif longer := regular.longer(self.stamps, self.new_series, self.schema.time_kind):
+            hint += f"; or bring all to longer steps: data.resample={longer[0]}"
+            ways = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
 
     def phases(self, frequency: Frequency) -> NDArray[np.int64]:
@@ -215,11 +242,23 @@ class Rows:
             hint += "; pass a longer data.resample if there are such gaps"
         elif fitted is None:
             hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
+            if (near := regular.stretch(ordinal, self.new_series)) is not None:
+                hint += f"; with data.rows={near} what comes later is left out"
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
                 hint += f"; name data.time_format if the times are not written as {written}"
-        ways = [{"data.freq": frequency.name}] if fitted is None and self.schema.resampling is None else []
+        ways = self._ways_past_gaps(ordinal, frequency) if fitted is None and self.schema.resampling is None else []
         raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
+
+    def _ways_past_gaps(self, ordinal: NDArray[np.int64], frequency: Frequency) -> list[dict[str, Any]]:
+        """Settings under which rows on a grid that is mostly empty can be forecast: without a few that lie far ahead,
+        brought to longer steps, or with all gaps.
+        """
+        near = regular.stretch(ordinal, self.new_series)
+        ways: list[dict[str, Any]] = [] if near is None else [{"data.freq": frequency.name, "data.rows": near}]
+        longer = regular.longer(self.stamps, self.new_series, self.schema.time_kind)
+        ways += [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
+        return [*ways, {"data.freq": frequency.name}]
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:
         """Raises DataError where a static column has two values in a series."""

@@ -69,9 +69,8 @@ def _localised(rows: Rows, fitted: Schema | None) -> tuple[NDArray[np.int64], in
     if rows.schema.duplicates != "error":
         duplicates.check_repeated_hour(replace(rows, stamps=rows.stamps - ending))
     if len(nowhere):
-        naive = replace(rows, schema=rows.schema.model_copy(update={"timezone": None, "local": False}))
         raise DataError(
-            f"{rows.frame.name}: {naive.where(int(nowhere[0]))} does not exist in "
+            f"{rows.frame.name}: {rows.naive().where(int(nowhere[0]))} does not exist in "
             f"{rows.schema.timezone}, where the clock is put forward over it",
             "name the zone in which the times are written, or leave out data.timezone",
         )

@@ -71,7 +71,7 @@ def with_time(frame: Frame, names: tuple[str, ...]) -> tuple[Frame, str | None]:
     missing = pd.DataFrame(columns).isna().any(axis=1)
     text = text.where(~missing)
     if frame.text:
-        text = text.fillna("").astype(frame.data[names[0]].dtype)
+        text = text.fillna("").astype("str")
     data = frame.data.assign(**{",".join(names): text})
     return replace(frame, data=data, parts=names), written
 
@@ -92,7 +92,7 @@ def spelled(frame: Frame, written: str) -> tuple[TimePart, ...]:
         if kind == "clock":
             form = clock
         elif kind == "date":
-            column = frame.data[name]
+            column = frame.texts(name)
             date += _midnight(columns[name])
             form = "" if types.is_datetime64_any_dtype(column) else date
             form += ":int" if types.is_numeric_dtype(column) else ""

@@ -55,7 +55,7 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
     if fitted is not None:
         return _as_fitted(cells, text, values, fitted.time_format or "")
     if config.time_format is not None:
-        best = _as_asked(cells, text, config.time_format)
+        best = _as_asked(cells, text, values, config.time_format)
     else:
         best = choosing.fullest(cells.name, _readings(cells.name, text, values), config)
     full = choosing.fill(best, config.freq)
@@ -150,7 +150,12 @@ def _whole_decimals(cells: TimeCells, text: pd.Series, fitted: Schema | None) ->
     return Times(_integers(cells, text)[cells.where], "integer", "float")
 
 
-def _as_asked(cells: TimeCells, text: pd.Series, written: str) -> Reading:
+def _as_asked(cells: TimeCells, text: pd.Series, values: NDArray[np.int64], written: str) -> Reading:
+    unit = written.removeprefix("epoch:")
+    if unit != written:
+        if unit not in (*TICKS, "ns"):
+            cells.refuse(0, f"data.time_format={written} is none of epoch:s, epoch:ms, epoch:us and epoch:ns")
+        return Reading(_since_1970(values, unit), "datetime", written)
     text = text.str.zfill(int(text.str.len().max())) if re.match(r"%(\d{4})?[yg]", written) else text  # zeros lost
     dates, written = read_as(text, written)
     bad = np.flatnonzero(dates.isna())
@@ -161,18 +166,18 @@ def _as_asked(cells: TimeCells, text: pd.Series, written: str) -> Reading:
 
 def _as_fitted(cells: TimeCells, text: pd.Series, values: NDArray[np.int64], written: str) -> Times:
     """Times as numbers, read as those of the table that a model was fitted on."""
-    if written.startswith("epoch:"):
-        unit = written.removeprefix("epoch:")
-        stamps = values // 1_000 if unit == "ns" else values * TICKS[unit]
-        return Times(stamps[cells.where], "datetime", written)
-    reading = _as_asked(cells, text, written.removesuffix(":int").removesuffix(":float"))
+    reading = _as_asked(cells, text, values, written.removesuffix(":int").removesuffix(":float"))
     return Times(reading.stamps[cells.where], "datetime", written)
+
+
+def _since_1970(values: NDArray[np.int64], unit: str) -> NDArray[np.int64]:
+    return values // 1_000 if unit == "ns" else values * TICKS[unit]
 
 
 def _epochs(values: NDArray[np.int64]) -> list[Reading]:
     """Whole numbers as seconds since 1970, or thousandths, millionths or billionths of them, by their size."""
     for unit, ticks in (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)):
         if _EPOCH.start * ticks <= values.min() and values.max() < _EPOCH.stop * ticks:
-            stamps = values // 1_000 if unit == "ns" else values * TICKS[unit]
+            stamps = _since_1970(values, unit)
             return [Reading(stamps, "datetime", f"epoch:{unit}")] if unit != "ns" or not (values % 1_000).any() else []
     return []

@@ -97,9 +97,8 @@ def check_repeated_hour(rows: Rows) -> None:
         return
     twice = crowd[repeats(rows.stamps[crowd], zone)]
     if len(twice):
-        naive = replace(rows, schema=rows.schema.model_copy(update={"timezone": None, "local": False}))
         raise DataError(
-            f"{rows.frame.name}: {naive.where(int(twice[0]))} is one of more than two rows of a time that the clock in "
-            f"{zone} shows twice, so the two hours cannot be told apart",
+            f"{rows.frame.name}: {rows.naive().where(int(twice[0]))} is one of more than two rows of a time that the "
+            f"clock in {zone} shows twice, so the two hours cannot be told apart",
             "write the times with their offset from UTC, as 2024-10-27T02:30+01:00",
         )

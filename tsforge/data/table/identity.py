@@ -160,7 +160,7 @@ def _without_repeats(frame: Frame, time: str, free: list[str], labels: list[str]
     likely = [c for c in words if _takes_turns(frame, c, None if c.lower() in LIKELY else time)]
     if likely and not sure:
         name = likely[0]
-        values = listing([f"'{v}'" for v in frame.data[name].unique()[:3]], 3)
+        values = listing([f"'{v}'" for v in frame.texts(name).unique()[:3]], 3)
         message = f"column '{name}' may name the series ({values}, ...), though no time repeats"
         hint = f"pass data.id={shlex.quote(name)}, or name it as a covariate: data.past={shlex.quote(name)}"
         choices = [{"data.id": name}, {"data.past": name}]
@@ -176,7 +176,7 @@ def _takes_turns(frame: Frame, name: str, time: str | None) -> bool:
     """
     codes = frame.codes(name)[0]
     distinct = int(codes.max()) + 1
-    if time is not None and all(of_calendar(str(value)) for value in frame.data[name].unique()):
+    if time is not None and all(of_calendar(str(value)) for value in frame.texts(name).unique()):
         return False
     starts = 1 + np.flatnonzero(np.diff(codes))
     if len(starts) == distinct - 1:

@@ -1,6 +1,6 @@
 """Reading a file or a data frame: a pandas frame with a name for messages, in which nothing is interpreted yet.
 
-All columns of a text file are texts, as they are written: what is a number, a category, an id or a time follows from
+All columns of a text file are taken as they are written: what is a number, a category, an id or a time follows from
 the role of a column, not from what else happens to stand in it.
 """
 
@@ -17,19 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsforge.data.table import textfile
-from tsforge.data.table.cells import (
-    Cells,
-    Sign,
-    Style,
-    Votes,
-    as_arrow,
-    choose_style,
-    holds_numbers,
-    read_text,
-    read_typed,
-    votes,
-)
+from tsforge.data.table.cells import Cells, holds_numbers, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
+from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
 from tsforge.errors import DataError, nearest
 
 log = logging.getLogger("tsforge")
@@ -41,7 +31,8 @@ _LOOK = 200  # cells that show whether a column is one of numbers
 class Frame:
     """A pandas frame, where it came from, and how it was written if its rows are lines of a text file.
 
-    data: of a text file, texts without the spaces around them; the types of a data frame are as they came.
+    data: of a text file, texts without the spaces around them, or categories of them, or float64 where all cells are
+        decimals with a point (`texts` has these as they are written); the types of a data frame are as they came.
     filled: rows of a text file that are not empty; None where all are.
     decimal: the decimal sign that the user names.
     usual: the decimal sign of the table that a model was fitted on, where this one does not show its own.
@@ -67,27 +58,45 @@ class Frame:
         """One column, read: its kind, its numbers, and which cells are missing."""
         if name not in self._cells:
             column = self.data[name]
-            self._cells[name] = read_text(column, self.style(name)) if self.text else read_typed(column)
+            typed = not self.text or self._decimals(name)
+            self._cells[name] = read_typed(column) if typed else read_text(column, self.style(name))
         return self._cells[name]
 
     def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
         """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
         if name not in self._codes:
-            self._codes[name] = pd.factorize(self.data[name])
+            try:
+                codes, distinct = pd.factorize(self.texts(name))
+            except TypeError:  # lists and the like, which have no hash
+                hint = "leave it out, or make its cells numbers or texts"
+                raise DataError(f"{self.name}: column '{name}' holds what is no cell of a table", hint) from None
+            self._codes[name] = codes, distinct.astype("str") if self.text else distinct
         return self._codes[name]
 
     def distinct(self, name: str) -> int:
         """The number of distinct cells of a column."""
         return len(self.codes(name)[1])
 
+    def texts(self, name: str) -> pd.Series:
+        """One column as it came: of a text file, its texts."""
+        return self._as_written[name] if self._decimals(name) else self.data[name]
+
     def present(self, name: str) -> pd.Series:
         """One column, NaN where a cell is missing."""
+        column = self.texts(name)
+        missing = self.cells(name).missing
+        return column.where(~missing) if self.text and missing.any() else column
+
+    def is_empty(self, name: str) -> bool:
+        """True where no cell of a column holds anything."""
         column = self.data[name]
-        return column.where(~self.cells(name).missing) if self.text else column
+        if not self.text:
+            return bool(column.isna().all())
+        return bool(column.head(_LOOK).isin(MISSING).all() and column.isin(MISSING).all())
 
     def categories(self, name: str) -> pd.Series:
         """One column as categories, NaN where there is none: among them NA, none and - are words as any other."""
-        column = self.data[name]
+        column = self.texts(name)
         if not self.text:
             return column
         return column.where(~column.isin(("", "NaN", "nan", "<NA>")))
@@ -106,6 +115,8 @@ class Frame:
         assert self.dialect is not None
         if self.decimal is not None:
             return Style(self.decimal, grouped=True)
+        if self._decimals(name):
+            return Style(".", grouped=True)
         if not holds_numbers(self.data[name]):
             return Style()
         own = self._vote(name)
@@ -115,12 +126,16 @@ class Frame:
 
     def _vote(self, name: str) -> Votes:
         if name not in self._votes:
-            self._votes[name] = votes(as_arrow(self.data[name]))
+            self._votes[name] = votes(self.data[name])
         return self._votes[name]
 
     def _elsewhere(self, name: str) -> Sign | None:
         """The decimal sign of the first other column of numbers that shows one."""
         for other in self.data.columns:
+            if self._decimals(other) and self.data[other].head(_LOOK).notna().any():
+                return "."
+            if self._decimals(other):
+                continue
             sample = self.data[other].head(_LOOK)
             sample = sample[~sample.isin(MISSING)]
             if other == name or sample.empty or sample.str.fullmatch(r"[-+]?[\d.,]+([eE][-+]?\d+)?").mean() < 0.5:
@@ -129,6 +144,16 @@ class Frame:
             if point != comma:
                 return "." if point > comma else ","
         return None
+
+    def _decimals(self, name: str) -> bool:
+        """True for a column of a text file that is read as numbers at once."""
+        return self.text and self.data[name].dtype == np.float64
+
+    @cached_property
+    def _as_written(self) -> pd.DataFrame:
+        """The texts of a text file, read again."""
+        assert self.dialect is not None
+        return textfile.read_text(Path(self.name), self.dialect, plain=False)[0]
 
     def row(self, i: int) -> str:
         """Row i (from 0) in words: "row 3", and the line where a text file has it."""
@@ -190,7 +215,7 @@ def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
     except PermissionError:
         raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
     if not parquet:
-        data, dialect, filled = textfile.read_text(path, sniff(path))
+        data, dialect, filled = textfile.read_text(path, sniff(path), plain=decimal != ",")
         return Frame(data, str(path), dialect, filled, decimal, usual)
     try:
         data = pd.read_parquet(path)

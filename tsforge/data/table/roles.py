@@ -55,6 +55,8 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
     if twice:
         raise DataError(f"{frame.name}: column '{twice[0]}' is given two roles", "name it once")
     free = [c for c in frame.data.columns if c not in (*named, *frame.parts)]
+    empty = [c for c in free if frame.is_empty(c)]  # candidates for nothing
+    free = [c for c in free if c not in empty]
     counted = [c for c in free if _row_number(frame, c)]
     time = config.time[0] if config.time else _time(frame, [c for c in free if c not in counted], counted)
     free = [c for c in free if c != time and c not in counted]
@@ -68,8 +70,8 @@ def detect(frame: Frame, config: DataConfig, *, lenient: bool = False) -> Roles:
         ids = identity.by_name(frame, labels)
     ids = ids or identity.detect(frame, time, labels, joined=config.joining != "error")
     free = [c for c in free if c not in ids]
-    target = config.target or _target(frame, free, lenient=lenient)
-    unused = tuple(c for c in free if c not in target)
+    target = config.target or _target(frame, free or empty, lenient=lenient)
+    unused = tuple(c for c in frame.data.columns if c in (*free, *empty) and c not in target)
     return Roles(time, ids, target, config.past, config.future, config.static, unused, config.category)
 
 

@@ -26,6 +26,7 @@ def read_as(text: pd.Series, written: str) -> tuple[pd.Series, str]:
 
     Years of two digits are one stretch of at most a century: the format that comes back says where it begins.
     """
+    formats.check(written)
     plain = formats.plain(written)
     if plain is not None:
         return pd.to_datetime(text, format=plain, errors="coerce").dt.as_unit("us"), written
@@ -137,7 +138,11 @@ def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
     tries = [exact]
     if spaced:
         tries.append(re.sub("%-?d", "%_d", exact))
-        tries.append(re.sub("%-?([HI])", r"%_\1", tries[1]))
+        tries += [re.sub("%-?([HI])", r"%_\1", form) for form in (tries[1], exact)]
+        runs = re.findall(" +", text.iloc[0])
+        if len(runs) == exact.count(" "):  # the same in all texts
+            pieces = exact.split(" ")
+            tries.append("".join(piece + run for piece, run in zip(pieces, [*runs, ""], strict=True)))
     return next((form for form in tries if write(dates[sample], form).equals(text[sample])), written)
 
 

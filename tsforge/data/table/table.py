@@ -92,8 +92,11 @@ def arrange(frame: Frame, roles: Roles, config: DataConfig) -> Table:
 
 
 def load_like(source: Any, schema: Schema) -> Table:
-    """Read and check a table with the columns, types and grid of `schema`, as when predicting."""
-    frame = read(source, usual=schema.decimal)
+    """Read and check a table with the columns, types and grid of `schema`, as when predicting.
+
+    source: as for `load`, or what was read of it.
+    """
+    frame = source if isinstance(source, Frame) else read(source, usual=schema.decimal)
     check_columns(frame, schema.columns())
     if schema.time_parts:
         frame, _ = with_time(frame, schema.time_columns)
@@ -114,13 +117,17 @@ def load_like(source: Any, schema: Schema) -> Table:
 def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
     """Sort, check and type the rows of a frame, and make them one for each series and step of a grid."""
     codes, ids = series(frame, roles.id)
-    order = np.lexsort((times.stamps, codes))
+    stamps = times.stamps
+    order = np.arange(len(codes))
+    if not _in_order(codes, stamps):
+        order = np.lexsort((stamps, codes))
+        codes, stamps = codes[order], stamps[order]
     draft = Schema(
         time=roles.time, time_kind=times.kind, time_format=times.format, timezone=times.timezone,
         local=times.local, time_parts=_parts(frame, times, fitted), id=roles.id, target=roles.target,
         duplicates=config.joining, frequency=calendar.Frequency(unit="int", step=1),
     )  # fmt: skip
-    rows = on_clock(Rows(frame, draft, codes[order], times.stamps[order], order, ids), fitted)
+    rows = on_clock(Rows(frame, draft, codes, stamps, order, ids), fitted)
     longer = config.resample is not None or (fitted is not None and fitted.resampling is not None)
     rows, grid = snap(rows, config, fitted) if config.snap and not longer else (rows, None)
     contents = _targets(rows, roles.target, fitted)
@@ -151,13 +158,28 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
             "phases": bool(phase.any()),
         }
     )
-    if roles.unused:
-        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(roles.unused))
-    target = np.stack([contents[name].values for name in roles.target], axis=1)
+    _report_unused(frame, roles)
+    targets = [contents[name].values for name in roles.target]
+    target = np.stack(targets, axis=1) if targets else np.zeros((len(ordinal), 0))  # rows ahead have none
     covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
     if phase.any() and fitted is None:
         log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
     return Table(schema, frame.name, rows.codes, ordinal, target, covariates, rows.ids, phase, roles.unused)
+
+
+def _report_unused(frame: Frame, roles: Roles) -> None:
+    """Warn of the columns without a role; of those without a value apart, as no role suits them."""
+    empty = [name for name in roles.unused if frame.is_empty(name)]
+    if unused := [name for name in roles.unused if name not in empty]:
+        log.warning("not used: %s (name them with data.past, data.future or data.static)", listing(unused))
+    if empty:
+        log.warning("without any value: %s", listing(empty))
+
+
+def _in_order(codes: NDArray[np.int64], stamps: NDArray[Any]) -> bool:
+    """True where rows are sorted by series and time, as most tables are."""
+    earlier = (codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1])
+    return not (earlier | (codes[1:] < codes[:-1])).any()
 
 
 def _parts(frame: Frame, times: Times, fitted: Schema | None) -> tuple[TimePart, ...]:

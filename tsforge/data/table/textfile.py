@@ -1,4 +1,9 @@
-"""A text file as a frame of texts, each cell as it is written, or an error that names the line."""
+"""A text file as a frame, each cell as it is written, or an error that names the line.
+
+Texts that repeat, as ids and times do, are held once each: as categories of pandas. Where the first rows of a column
+are decimals such as 1.5, a point is no sign between thousands, and the column is read as numbers at once; its texts
+are read again where someone asks for them.
+"""
 
 from __future__ import annotations
 
@@ -17,39 +22,53 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from tsforge.data.table.dialect import MISSING, Dialect, records
+from tsforge.data.table.signs import are_decimals
 from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
 
-_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
+_TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
+_STRING, _DECIMAL, _REPEATING = pa.string(), pa.float64(), pa.dictionary(pa.int32(), pa.string())
+_SAMPLE = 1 << 20  # bytes that show how columns are best held
+_REPEATED = 0.5  # of the texts in a sample that may be different where texts repeat
 
 
-def read_text(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, Dialect, NDArray[np.bool_] | None]:
-    """The texts of a file; the rows that are not empty, None where all are.
+def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFrame, Dialect, NDArray[np.bool_] | None]:
+    """The cells of a file; the rows that are not empty, None where all are.
 
+    Columns are texts or categories of texts, and float64 where all cells are missing or decimals with a point.
+    plain: a point can only be a decimal sign; where it is False, no column is read as numbers.
     Raises DataError where the file is damaged, has rows that are too long or too short, or bytes that are no text.
     """
     content = _content(path, dialect)
     if dialect.encoding == "cp1252":
-        content = _old_encoding(path, content)
+        content, plain = _old_encoding(path, content), False
     try:
-        data = _read_fast(content, dialect)
+        data = _read_fast(content, dialect, plain=plain)
     except pa.ArrowInvalid as problem:
         if "UTF8" in str(problem):  # the first lines were plain, a later one is not
-            return read_text(path, dialect._replace(encoding="cp1252"))
+            return read_text(path, dialect._replace(encoding="cp1252"), plain=False)
         data = _read_rows(path, dialect)
     if content.find(b'"') >= 0 and bytes(content).count(b'"') % 2:
         *_, (line, _) = records(path, dialect)
         text = f"a quote is open at the end of the file, the row that holds it begins at line {line}"
         raise DataError(f"{path}: cannot be cut into columns: {text}", "close every quote")
-    empty = np.array(data.iloc[:, -1].isin(MISSING))
+    empty = _missing(data.iloc[:, -1])
     if empty.any():
         rows = np.flatnonzero(empty)
-        empty[rows] = data.iloc[rows].isin(MISSING).all(axis=1).to_numpy()
+        few = data.iloc[rows]
+        empty[rows] = np.all([_missing(few[name]) for name in few], axis=0)
     filled = ~empty if empty.any() else None
     data = data if filled is None else data[filled].reset_index(drop=True)
-    nameless = [c for c in data.columns if c.startswith("Unnamed: ") and data[c].isin(MISSING).all()]
-    return data.drop(columns=nameless), dialect, filled
+    filled_in = [
+        not c.startswith("Unnamed: ") or not _missing(data.iloc[:, i]).all() for i, c in enumerate(data.columns)
+    ]
+    return data if all(filled_in) else data.loc[:, filled_in], dialect, filled
+
+
+def _missing(column: pd.Series) -> NDArray[np.bool_]:
+    decimals = column.dtype == np.float64
+    return np.array(column.isna() if decimals else column.isin(MISSING))
 
 
 def _content(path: Path, dialect: Dialect) -> Any:
@@ -91,28 +110,85 @@ def _old_encoding(path: Path, content: Any) -> bytes:
     return text.encode()
 
 
-def _read_fast(content: Any, dialect: Dialect) -> pd.DataFrame:
-    """All columns as texts. Raises ArrowInvalid for what needs a reader that is slower and more patient."""
+def _read_fast(content: Any, dialect: Dialect, *, plain: bool) -> pd.DataFrame:
+    """The columns of a file, as `read_text` has them. plain: a point can only be a decimal sign.
+
+    Raises ArrowInvalid for what needs a reader that is slower and more patient.
+    """
     quotes = content.find(b'"') >= 0
     quoted = f'{dialect.delimiter} "'.encode()  # a space before a quote, which Arrow takes for text
     if quotes and content.find(quoted) >= 0:
         raise pa.ArrowInvalid("a space before a quote")
-    table = pa.csv.read_csv(
+    types = _types(content, dialect, quotes=quotes, plain=plain)
+    try:
+        table = _parse(content, dialect, types, quotes=quotes)
+        columns = [_column(column) for column in table.unify_dictionaries().columns]
+    except pa.ArrowInvalid:
+        if _DECIMAL not in types.values():
+            raise
+        types = {name: _STRING if kind == _DECIMAL else kind for name, kind in types.items()}
+        table = _parse(content, dialect, types, quotes=quotes)
+        columns = [_column(column) for column in table.unify_dictionaries().columns]
+    frame = pd.DataFrame(dict(zip(table.column_names, columns, strict=True)), copy=False)
+    del table
+    pa.default_memory_pool().release_unused()  # a quarter of the peak
+    return frame
+
+
+def _parse(content: Any, dialect: Dialect, types: dict[str, Any], *, quotes: bool) -> Any:
+    """A file as an Arrow table with columns of some types."""
+    return pa.csv.read_csv(
         pa.py_buffer(content),
         pa.csv.ReadOptions(skip_rows=dialect.skip + 1, column_names=list(dialect.columns)),
         pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=quotes),
-        pa.csv.ConvertOptions(column_types=dict.fromkeys(dialect.columns, pa.string()), strings_can_be_null=False),
+        pa.csv.ConvertOptions(
+            column_types=types, include_columns=list(types), null_values=sorted(MISSING), strings_can_be_null=False
+        ),
     )
-    columns = [pc.utf8_trim_whitespace(c) if _has_spaces(c) else c for c in table.columns]
-    table = pa.table(columns, names=table.column_names)
-    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): _TEXT}.get)
-    return frame
+
+
+def _types(content: Any, dialect: Dialect, *, quotes: bool, plain: bool) -> dict[str, Any]:
+    """How each column is best held, as the first rows show: decimals with a point, texts that repeat, or texts."""
+    types = dict.fromkeys(dialect.columns, _STRING)
+    head = content[:_SAMPLE]
+    try:
+        sample = _parse(head[: head.rfind(b"\n") + 1], dialect, types, quotes=quotes)
+    except pa.ArrowInvalid:
+        return types
+    for name, column in zip(sample.column_names, sample.columns, strict=True):
+        if plain and are_decimals(column):
+            types[name] = _DECIMAL
+        elif pc.count_distinct(column).as_py() <= _REPEATED * len(column):
+            types[name] = _REPEATING
+    return types
+
+
+def _column(column: Any) -> Any:
+    """A column of an Arrow table for pandas, texts without the spaces around them.
+
+    Raises ArrowInvalid where a decimal is spelled as none, which the reader takes all the same.
+    """
+    if column.type == _DECIMAL:
+        values = column.to_numpy()
+        if np.count_nonzero(np.isnan(values)) > column.null_count:
+            raise pa.ArrowInvalid("not a number")
+        return values
+    if column.type == _STRING:
+        return _TEXT.__from_arrow__(pc.utf8_trim_whitespace(column) if _has_spaces(column) else column)
+    if not column.num_chunks:
+        return _TEXT.__from_arrow__(column.cast(_STRING))
+    texts = column.chunk(0).dictionary  # the same of all chunks
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    if _has_spaces(texts):
+        trimmed = pc.utf8_trim_whitespace(texts).dictionary_encode()
+        texts, codes = trimmed.dictionary, trimmed.indices.to_numpy()[codes]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(_TEXT.__from_arrow__(texts)))
 
 
 def _has_spaces(column: Any) -> bool:
     """True where a cell begins or ends with a space: to look for one costs less than to copy all cells."""
     ends = (pc.starts_with, pc.ends_with)
-    return any(pc.any(end(column, space)).as_py() for space in (" ", "\u00a0") for end in ends)
+    return any(pc.any(end(column, space)).as_py() for space in (" ", "\t", "\u00a0") for end in ends)
 
 
 def _read_rows(path: Path, dialect: Dialect) -> pd.DataFrame:

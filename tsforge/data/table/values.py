@@ -45,11 +45,14 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         whole = re.sub(r"[.,]", "", value)
         message = f"column '{name}': '{value}' could be {float(value.replace(',', '.')):g} or {whole}"
         raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
-    infinite = np.flatnonzero(np.abs(cells.values) > LARGEST)
-    if len(infinite):
-        i = int(infinite[0])
-        hint = "leave the field empty where the value is missing"
-        raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: infinite value ({cells.values[i]:g})", hint)
+    large = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
+    if len(large):
+        row, written = frame.row(int(large[0])), str(frame.data[name].iloc[large[0]])
+        value = f"{frame.name}: column '{name}', {row}: "
+        if np.isinf(cells.values[large[0]]) and not re.search(r"\d", written):
+            raise DataError(f"{value}infinite value", "leave the field empty where the value is missing")
+        hint = "divide the column by a power of ten, or correct the value if it is a mistake"
+        raise DataError(f"{value}{written} is too large to be computed with", hint)
     _tell_thousands(frame, name)
     return cells.values
 
@@ -69,7 +72,7 @@ def _tell_thousands(frame: Frame, name: str) -> None:
 
 def _not_a_number(frame: Frame, name: str, bad: NDArray[np.bool_]) -> NoReturn:
     i, count = int(bad.argmax()), int(bad.sum())
-    value = str(frame.data[name].iloc[i]).strip()
+    value = str(frame.texts(name).iloc[i]).strip()
     more = f" (and {count - 1} more such rows)" if count > 1 else ""
     hint = "fix the value, or leave the field empty where it is missing"
     if re.fullmatch(r"[-+]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?", value):
@@ -110,7 +113,7 @@ def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | Non
 def _check_stray(frame: Frame, name: str, bad: NDArray[np.bool_], missing: NDArray[np.bool_]) -> None:
     """Raises DataError where nearly all cells are numbers, so that the others are mistakes, not categories."""
     count = int((~missing).sum())
-    texts = frame.data[name][bad].astype(str).str.strip()
+    texts = frame.texts(name)[bad].astype(str).str.strip()
     distinct = frame.distinct(name)
     amounts = texts.map(is_amount).all()
     if bad.sum() <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
@@ -146,7 +149,7 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tup
         )
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
-    return codes, tuple(_ids(frame, frame.data[name].iloc[first]) for name in names)
+    return codes, tuple(_ids(frame, frame.texts(name).iloc[first]) for name in names)
 
 
 def _ids(frame: Frame, column: pd.Series) -> NDArray[Any]:

@@ -6,10 +6,11 @@ Stamps are int64 microseconds since 1970 for dates, and the plain numbers themse
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from tsforge.config import Config
 from tsforge.data.time.formats import zone_of
@@ -36,9 +37,16 @@ class Frequency(Config):
     """
 
     unit: Literal["us", "month", "bmonth", "bday", "int", "float"]
-    step: int | float
-    anchor: int | float = 0
-    offset: int = 0
+    step: Annotated[int, Field(gt=0, lt=2**62)] | Annotated[float, Field(gt=0)]
+    anchor: Annotated[int, Field(gt=-(2**62), lt=2**62)] | float = 0
+    offset: Annotated[int, Field(gt=-(2**62), lt=2**62)] = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Frequency:
+        for value in (self.step, self.anchor):
+            if self.unit != "float" and not (float(value).is_integer() and abs(value) < 2**62):
+                raise ValueError(f"a grid of whole numbers has none of {value}")
+        return self
 
     @property
     def name(self) -> str:
@@ -108,6 +116,14 @@ class Frequency(Config):
             return 12 / self.step if length == "year" else 0.0
         return {"day": DAY, "week": WEEK, "year": 365.2425 * DAY}[length] / self.step
 
+    def main_cycle(self) -> int:
+        """Steps of the day, the week or the year, the first of them that has a whole number of them; 1 where none has.
+
+        At least two: 24 of hours, 7 of days, 52 of weeks, 12 of months. Of a year only about a whole number.
+        """
+        seasons, cycles = self.seasons(), (self.cycle("day"), self.cycle("week"), self.cycle("year"))
+        return next((round(c) for c in cycles if round(c) in seasons), 1)
+
     def seasons(self) -> list[int]:
         """Season lengths that this grid suggests, in steps, shortest first."""
         below_minutes = self.unit == "us" and self.step < 60 * SECOND
@@ -135,18 +151,24 @@ def weekday_of_month(index: Ints, *, last: bool) -> Ints:
 
 # --- cycles of the calendar as features ---------------------------------------------------------------------
 
-HARMONICS = {"day": 3, "week": 3, "year": 2}
+Cycle = Literal["day", "week", "year"]
+HARMONICS: dict[Cycle, int] = {"day": 3, "week": 3, "year": 2}
 
 
-def cycles(frequency: Frequency, steps: int) -> tuple[str, ...]:
+def cycles(frequency: Frequency, steps: int) -> tuple[Cycle, ...]:
     """The cycles worth a feature: at least three steps long and seen twice in `steps` steps.
 
     A cycle that the training part does not hold twice would be extrapolated, not learned.
     """
-    return tuple(c for c in HARMONICS if frequency.cycle(c) >= 3 and 2 * frequency.cycle(c) <= steps)  # type: ignore[arg-type]
+    return tuple(c for c in HARMONICS if frequency.cycle(c) >= 3 and 2 * frequency.cycle(c) <= steps)
 
 
-def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> NDArray[np.float32]:
+def harmonics(frequency: Frequency, name: Cycle) -> int:
+    """The harmonics of a cycle that are features: no more than the grid can tell apart."""
+    return min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))
+
+
+def cycle_features(frequency: Frequency, wall: Ints, names: tuple[Cycle, ...]) -> NDArray[np.float32]:
     """sin and cos of the phase in each cycle and its harmonics, (N, 2·harmonics) in [-1, 1].
 
     wall: local wall-clock stamps, (N,).
@@ -162,9 +184,7 @@ def cycle_features(frequency: Frequency, wall: Ints, names: tuple[str, ...]) -> 
     columns = []
     for name in names:
         phase = 2 * np.pi * phases[name]
-        # No more harmonics than the grid can tell apart.
-        count = min(HARMONICS[name], max(1, int((frequency.cycle(name) - 1) // 2)))  # type: ignore[arg-type]
-        for k in range(1, count + 1):
+        for k in range(1, harmonics(frequency, name) + 1):
             columns += [np.sin(k * phase), np.cos(k * phase)]
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(wall), 0), np.float32)
 

@@ -21,6 +21,10 @@ _USUAL = (
     *(n * _HOUR for n in (1, 2, 3, 4, 6, 8, 12)), DAY, WEEK,
 )  # fmt: skip
 _ROUND = (DAY, _HOUR, 30 * _MINUTE, 15 * _MINUTE, 5 * _MINUTE, _MINUTE, SECOND, 1_000, 1)
+_NAMES = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _MONTHS = ((12, 355, 376), (6, 176, 189), (3, 86, 96), (1, 25, 34))  # months, and the days that they take
 
 
@@ -219,15 +223,25 @@ def place_in_step(frequency: Frequency) -> str:
 
 
 def _place_in_month(frequency: Frequency) -> str:
-    ends = frequency.offset < 0
+    ends, month = frequency.offset < 0, _months_held(frequency)
     if frequency.unit == "bmonth":
-        return f"the {'last' if ends else 'first'} weekday of the month"
+        return f"the {'last' if ends else 'first'} weekday of {month}"
     if frequency.offset == -DAY:
-        return "the last day of the month"
+        return f"the last day of {month}"
     if ends:
-        return f"{-(frequency.offset // DAY)} days before the end of the month"
+        return f"{-(frequency.offset // DAY)} days before the end of {month}"
     time = timedelta(microseconds=frequency.offset % DAY)
-    return f"day {frequency.offset // DAY + 1} of the month" + (f" at {str(time).zfill(8)}" if time else "")
+    return f"day {frequency.offset // DAY + 1} of {month}" + (f" at {str(time).zfill(8)}" if time else "")
+
+
+def _months_held(frequency: Frequency) -> str:
+    """The months on a grid by name, where it holds the same ones every year and not all of them."""
+    step = int(frequency.step)
+    if step == 1 or 12 % step:
+        return "the month"
+    names = [_NAMES[(int(frequency.anchor) + i) % 12] for i in range(0, 12, step)]
+    names.sort(key=_NAMES.index)
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def span(length: int) -> str:

@@ -29,7 +29,9 @@ class Minimal(Config):
 
     type: Literal["minimal"] = "minimal"
     cell: Literal["gru", "lstm"] = "gru"
-    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 1  # gates depend on earlier tokens from the second one on
+    layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = (
+        1  # gates depend on earlier tokens from the second one on
+    )
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # of what a layer adds
     decode: Literal["sequence", "parallel"] = "sequence"
 

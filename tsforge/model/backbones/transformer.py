@@ -30,9 +30,9 @@ class Transformer(Config):
 
     type: Literal["transformer"] = "transformer"
     arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"
-    layers: Annotated[int, Field(ge=1), Range(1, 3)] = 2  # in each stack
-    heads: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # must divide the width
-    expansion: Annotated[int, Field(ge=1), Range(1, 4)] = 2  # inner width of the feed-forward part, in widths
+    layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 2  # in each stack
+    heads: Annotated[int, Field(ge=1, le=1024), Choice((1, 2, 4, 8))] = 4  # must divide the width
+    expansion: Annotated[int, Field(ge=1, le=64), Range(1, 4)] = 2  # inner width of the feed-forward part, in widths
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
     norm: Annotated[Literal["pre", "post"], Choice(("pre", "post"))] = "post"
 

@@ -16,7 +16,7 @@ from tsforge.config import Config
 from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
 from tsforge.model.baselines.ridge import Ridge
-from tsforge.model.heads import LEVELS, Levels
+from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
@@ -27,18 +27,25 @@ class Baseline(Config):
 
     kind: BaselineKind
     levels: Levels = LEVELS
+    bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
     long_context: ClassVar[bool] = False  # whether a context of more than a few seasons is better, by default
+
+    @property
+    def any_history(self) -> bool:
+        """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
+        return self.kind == "theta"
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
 
     def reading(self, shape: WindowShape) -> WindowShape:
         """The windows it reads beside a model: those of the model, with a context that is long enough for it."""
-        return shape._replace(context=max(shape.context, self.least_context(shape.season)))
+        return shape._replace(context=max(shape.context, self.least_context(shape.season, shape.fallback)))
 
-    def least_context(self, season: int) -> int:
-        """Steps of context that it needs."""
-        least = {"seasonal-naive": season, "naive2": HISTORY * season, "theta": max(SHORTEST, SEASONS * season)}
+    def least_context(self, season: int, fallback: int = 0) -> int:
+        """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
+        theta = max(SHORTEST, SEASONS * season)
+        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season, "theta": theta}
         return least.get(self.kind, 1)
 
 
@@ -65,7 +72,7 @@ class BaselineForecaster(nn.Module):
         batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
         """
         if self.ridge is not None:
-            self.ridge.fit((context, truth, self.scaler.scaling(*context[:2])) for context, truth in batches)
+            self.ridge.fit((context, truth, self._scaling(context)) for context, truth in batches)
         errors = []
         for context, truth in batches:
             scaling, point = self._parts(context)
@@ -77,12 +84,16 @@ class BaselineForecaster(nn.Module):
 
     def _parts(self, context: Context) -> tuple[Scaling, Tensor]:
         """The units of each window, and its point forecast; the training level where nothing was observed."""
-        scaling = self.scaler.scaling(context.target, context.observed)
+        scaling = self._scaling(context)
         if self.ridge is not None:
             point = self.ridge(context, scaling)
         else:
-            point = baseline(self.kind, context, self.shape.horizon, self.shape.season)
+            season = self.shape.naive_season if self.kind == "seasonal-naive" else self.shape.season
+            point = baseline(self.kind, context, self.shape.horizon, season)
         return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
+
+    def _scaling(self, context: Context) -> Scaling:
+        return self.scaler.scaling(context.target, context.observed, context.usual)
 
 
 def _quantiles(values: Tensor, level: Tensor) -> Tensor:

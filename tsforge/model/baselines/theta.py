@@ -29,7 +29,7 @@ TIGHT = 1e-6  # pull of ℓ_0 towards the first value, where the data leave it o
 class Line(NamedTuple):
     """Sums over the values so far, from which a least-squares line follows; (S,) each."""
 
-    count: Tensor
+    number: Tensor
     time: Tensor
     square: Tensor
     value: Tensor
@@ -38,13 +38,13 @@ class Line(NamedTuple):
     def plus(self, time: Tensor, value: Tensor, seen: Tensor) -> Line:
         """With one more value where `seen`."""
         t, y = time * seen, torch.where(seen, value, torch.zeros_like(value))
-        return Line(self.count + seen, self.time + t, self.square + t * t, self.value + y, self.product + t * y)
+        return Line(self.number + seen, self.time + t, self.square + t * t, self.value + y, self.product + t * y)
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """Intercept and slope, (S,) each; no slope through less than two values."""
-        n = self.count.clamp(min=1)
+        n = self.number.clamp(min=1)
         spread = self.square - self.time.square() / n
-        slope = torch.where(self.count > 1, (self.product - self.time * self.value / n) / spread, torch.zeros_like(n))
+        slope = torch.where(self.number > 1, (self.product - self.time * self.value / n) / spread, torch.zeros_like(n))
         slope = slope.nan_to_num(0.0)
         return (self.value - slope * self.time) / n, slope
 
@@ -86,8 +86,8 @@ def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Ten
     """Windows (B, L, C) -> their forecasts (B, H, C), adjusted for a season where one shows."""
     B, L, C = target.shape
     plain = adjust(target, observed, horizon, season)
-    rows = [part.transpose(1, 2).reshape(B * C, L) for part in (plain.values, observed)]
-    ahead = theta(*rows, horizon).reshape(B, C, horizon).transpose(1, 2)
+    values, seen = (part.transpose(1, 2).reshape(B * C, L) for part in (plain.values, observed))
+    ahead = theta(values, seen, horizon).reshape(B, C, horizon).transpose(1, 2)
     return plain.restore(ahead).to(target.dtype)
 
 
@@ -101,8 +101,11 @@ def _search(values: Tensor, seen: Tensor) -> tuple[Tensor, Smoothing]:
         alpha, width = (best + around).clamp(LEAST, MOST), 2 * width / (FINER - 1)
     passed = smooth(values, seen, alpha)
     best = passed.error.argmin(dim=1, keepdim=True)
-    chosen = [part.gather(1, best) for part in passed[:6]]
-    return alpha.gather(1, best), Smoothing(*chosen, passed.line, passed.time)
+    fixed, share, rise, start, weight, error = (
+        part.gather(1, best)
+        for part in (passed.fixed, passed.share, passed.rise, passed.start, passed.weight, passed.error)
+    )
+    return alpha.gather(1, best), Smoothing(fixed, share, rise, start, weight, error, passed.line, passed.time)
 
 
 def smooth(values: Tensor, seen: Tensor, alpha: Tensor) -> Smoothing:
@@ -117,12 +120,12 @@ def smooth(values: Tensor, seen: Tensor, alpha: Tensor) -> Smoothing:
     squares = zeros
     for t in range(L):
         y, there = values[:, t : t + 1], seen[:, t]
-        begun = there | (line.count > 0)
+        begun = there | (line.number > 0)
         time = time + begun
         intercept, slope = line.coefficients()
         g = power * intercept[:, None] + (1 - power * (1 - alpha)) / alpha * slope[:, None]
-        g = torch.where((line.count > 0)[:, None], g, zeros)
-        counts = (there & (line.count >= FIRST - 1))[:, None]
+        g = torch.where((line.number > 0)[:, None], g, zeros)
+        counts = (there & (line.number >= FIRST - 1))[:, None]
         gap, along = (y - fixed) * counts, (rise + g) * counts
         own = share * counts
         sums = [

@@ -27,12 +27,14 @@ class PatchTokens(Config):
     """
 
     type: Literal["patch"] = "patch"
-    length: Annotated[Annotated[int, Field(ge=1)] | Literal["season"], Choice((8, 12, 16, 24, 48, "season"))] = 24
-    stride: Annotated[int, Field(ge=1)] | None = None  # `length` where None
+    length: Annotated[
+        Annotated[int, Field(ge=1, le=100_000)] | Literal["season"], Choice((8, 12, 16, 24, 48, "season"))
+    ] = 24
+    stride: Annotated[int, Field(ge=1, le=100_000)] | None = None  # `length` where None
     readout: Literal["future", "flatten"] = "future"
     activation: Literal["none", "relu"] = "none"  # of the past tokens
     channel_embedding: bool = False  # whether each channel has a learned vector, in all its tokens
-    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # E, what the head sees of each step and channel
+    features: Annotated[int, Field(ge=1, le=1024), Choice((1, 2, 4, 8))] = 4  # E, of each step and channel for the head
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0  # of what is read out
 
     @model_validator(mode="after")

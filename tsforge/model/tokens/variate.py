@@ -23,7 +23,7 @@ class VariateTokens(Config):
 
     type: Literal["variate"] = "variate"
     channel_embedding: bool = False  # whether each target has a learned vector
-    features: Annotated[int, Field(ge=1), Choice((1, 2, 4, 8))] = 4  # E, what the head sees of each step and channel
+    features: Annotated[int, Field(ge=1, le=1024), Choice((1, 2, 4, 8))] = 4  # E, of each step and channel for the head
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0  # of what is read out
 
     def build(self, shape: WindowShape, width: int) -> VariateEmbedding:

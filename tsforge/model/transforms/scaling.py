@@ -7,11 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tsforge.batch import UNKNOWN
 from tsforge.forecast import Scaling
 from tsforge.model.transforms.window import Transform, Window
 
 ScalingKind = Literal["none", "last", "local", "standard", "change"]
 FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
+SHARE = 0.5  # of what windows of the series usually vary by: what any window is taken to vary by at least
 SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
 
 
@@ -25,7 +27,8 @@ class WindowScaler(Transform):
     "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
     difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
     "none": the training part's mean and typical deviation for every window.
-    A context with nothing observed falls back to "none".
+    A context with nothing observed falls back to "none". One that varies by less than half of what windows of its
+    series usually do, as thirty days of zeros, counts as if it varied by that half.
 
     relative: whether errors of a window count relative to its level.
     """
@@ -55,14 +58,14 @@ class WindowScaler(Transform):
 
     def forward(self, window: Window) -> tuple[Window, None]:
         """Data units to normalised units."""
-        target, observed, *_ = window.context
-        scaling = self.scaling(target, observed)
+        target, observed, *_, usual = window.context
+        scaling = self.scaling(target, observed, usual)
         weight = self.weight(target, observed, scaling) if self.relative else None
         return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
 
     @torch.no_grad()
-    def scaling(self, target: Tensor, observed: Tensor) -> Scaling:
-        """target, observed (B, L, C) -> Scaling, a constant for gradients."""
+    def scaling(self, target: Tensor, observed: Tensor, usual: Tensor = UNKNOWN) -> Scaling:
+        """target, observed (B, L, C), usual (B, 2, C) -> Scaling, a constant for gradients."""
         centre = self.centre.to(target.dtype).expand(target.shape[0], 1, -1)
         spread, least = self.spread.to(target.dtype).expand_as(centre), self.least.to(target.dtype)
         if self.kind == "none":
@@ -73,10 +76,11 @@ class WindowScaler(Transform):
             return Scaling(torch.where(some, last, centre), spread)
         if self.kind == "change":
             scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
+            scale = torch.maximum(scale, SHARE * usual[:, 1:])
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
-        scale = (variance + (FLOOR * least).square()).sqrt()
+        scale = torch.maximum((variance + (FLOOR * least).square()).sqrt(), SHARE * usual[:, :1])
         loc = last if self.kind == "local" else last + mean
         return Scaling(torch.where(some, loc, centre), torch.where(some, scale, spread))
 

@@ -190,12 +190,15 @@ class Tournament:
         simple = [(name, k) for name in SIMPLE for k, e in enumerate(self.entrants) if e.standing.name == name]
         weights = selection.weights(points, self.yardstick, simple, most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
+        bounds = self.experiment.model.bounds
         if len(drawn) == 1:
             winner = drawn[0][1]
-            trained = replace(winner.trained, experiment=ensemble.alone(self.experiment, winner.member))
+            model = winner.member.model.model_copy(update={"bounds": bounds})
+            alone = ensemble.alone(self.experiment, winner.member.model_copy(update={"model": model}))
+            trained = replace(winner.trained, experiment=alone)
         else:
             members = tuple(e.member.model_copy(update={"weight": w}) for w, e in drawn)
-            experiment = self.experiment.model_copy(update={"model": Blend(members=members)})
+            experiment = self.experiment.model_copy(update={"model": Blend(members=members, bounds=bounds)})
             trained = ensemble.together(experiment, [e.trained for _, e in drawn], Stop.STEPS)
         standings = [e.standing._replace(weight=w) for w, e in zip(weights, self.entrants, strict=True)]
         return replace(trained, standings=(*standings, *self.losers))
