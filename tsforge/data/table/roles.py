@@ -244,7 +244,7 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     if not numbers:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
-        return tuple(c for c in numbers if frame.cells(c).number)
+        return tuple(c for c in numbers if frame.cells(c).number) or (numbers[0],)  # the reader names its bad cell
     hint = f"pass data.target={shlex.quote(numbers[-1])}, or several: data.target={shlex.quote(','.join(numbers[:2]))}"
     several = f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}"
     raise ChoiceError(several, hint, [{"data.target": c} for c in numbers])
