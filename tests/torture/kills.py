@@ -43,6 +43,7 @@ COMMANDS = {
         "--no-probes", "--parameters", "900", "--out", "compare-CASE",
     ],
 }  # fmt: skip
+OURS = (".tsforge", ".mlflow.db.lock")  # the journal of runs, and the lock of their store
 SHARES = ("fit",) * 5 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
 
 
@@ -154,7 +155,7 @@ def _aftermath(home: Path, case: int) -> list[str]:
         if end.code != 0:
             wrong.append(f"{name} ends with {end.code} afterwards:\n{end.errors}")
     wrong += [
-        f"left over: {path.name}" for path in home.iterdir() if path.name.startswith(".") and path.name != ".tsforge"
+        f"left over: {path.name}" for path in home.iterdir() if path.name.startswith(".") and path.name not in OURS
     ]
     end = time.monotonic() + PATIENCE
     while any(row["status"] == "RUNNING" for row in _runs(home)) and time.monotonic() < end:

@@ -116,14 +116,16 @@ def of_json(text: str, random: Random) -> str:
             del inner[key]
         elif isinstance(inner, dict):
             inner[random.choice(("more", "type", "kind", "__class__", ""))] = inner[key]
-        else:
+        elif len(inner) < 100:
             inner.append(inner[key])
     return json.dumps(value)
 
 
-def _places(value: Any) -> Any:
-    """Every value in a document, as what holds it and its key there."""
+def _places(value: Any, depth: int = 0) -> Any:
+    """Every value in a document down to some depth, as what holds it and its key there."""
+    if depth > 50:
+        return
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in list(pairs):
         yield value, key
-        yield from _places(inner)
+        yield from _places(inner, depth + 1)

@@ -67,6 +67,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "seasonal-naive": {},
     "drift": {},
     "naive2": {},
+    "theta": {},
 }
 # fmt: on
 

@@ -14,7 +14,7 @@ from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
 from tsforge.runtime import stopping
-from tsforge.runtime.numbers import duration
+from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -165,7 +165,7 @@ def _tournament(result: Fit) -> None:
     echo()
     rows = []
     for s in result.standings:
-        score = s.note or f"{s.score:.4g}"
+        score = s.note or figure(s.score)
         trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
         rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
     print_table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)

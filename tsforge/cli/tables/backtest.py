@@ -175,7 +175,7 @@ def _paired(board: Scoreboard) -> Text:
     paired = {name: p for name, p in board.against().items() if name in board.distinct}
     for other, p in paired.items():
         chance = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
-        gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
+        gap = f"{'+' if p.difference > 0 else ''}{figure(p.difference)}"
         lines.append([other, gap, chance, p.verdict])
     some = max(paired.values(), key=lambda p: p.count)
     method = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
