@@ -44,6 +44,6 @@ class Auto(Config):
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")
 
-    def least_context(self, season: int, fallback: int = 0) -> int:
+    def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
         """Steps of context that it needs: a season, for seasonal naive."""
-        return max(season, fallback)
+        return season

@@ -41,7 +41,7 @@ log = logging.getLogger("tsforge")
 now = time.perf_counter
 
 DEFAULT_TIME = 300.0  # seconds, where nobody says
-SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat
+SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat; the first, unless another is surely better
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
@@ -107,6 +107,8 @@ class Tournament:
         shape = dataset.source.shape
         most = max(1, MOST_VALUES // (shape.horizon * shape.targets))
         self.windows = dataset.parts.validation.thin(min(JUDGED, most))
+        # Where no season was found, that of the calendar has to prove itself.
+        self.simple = SIMPLE if dataset.sizes.season > 1 else ("naive", "seasonal-naive", "drift")
         self.entrants: list[Entrant] = []
         self.losers: list[Standing] = []
         self.paces: dict[str, Pace] = {}
@@ -123,7 +125,7 @@ class Tournament:
         learned = now() - start
         readers = {kind: Reader(baseline.network, dataset.source) for kind, baseline in trained.items()}
         outcomes = forecasting.outcomes(readers, dataset, self.windows)
-        self.yardstick = Yardstick.of(outcomes[SIMPLE[0]])
+        self.yardstick = Yardstick.of(outcomes[self.simple[0]])
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
         for name, outcome in outcomes.items():
@@ -187,7 +189,7 @@ class Tournament:
     def choose(self, most: int) -> Trained:
         """The chosen model, of `most` members at most, with the standings of all candidates."""
         points = [e.point for e in self.entrants]
-        simple = [(name, k) for name in SIMPLE for k, e in enumerate(self.entrants) if e.standing.name == name]
+        simple = [(name, k) for name in self.simple for k, e in enumerate(self.entrants) if e.standing.name == name]
         weights = selection.weights(points, self.yardstick, simple, most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
         bounds = self.experiment.model.bounds
