@@ -3,7 +3,8 @@
     TsforgeError         any of the below
     ├── ConfigError      a setting or an argument
     ├── DataError        a table
-    │   └── ChoiceError  a table that reads in several ways, one of which is to be chosen
+    │   ├── ChoiceError  a table that reads in several ways, one of which is to be chosen
+    │   └── LineError    a text file with a line that has too few columns or too many
     ├── ModelError       a model directory
     ├── TrainingError    a training, a sweep or a comparison
     └── TrackingError    the store of runs
@@ -55,6 +56,17 @@ class DataError(TsforgeError):
 
 class ChoiceError(DataError):
     """A table without a fault that can be read in several ways: `choices` holds the settings of each reading."""
+
+
+class LineError(DataError):
+    """A text file with a line that has too few columns or too many.
+
+    before: the rows above it, as texts, under their columns.
+    """
+
+    def __init__(self, message: str, hint: str, before: Any) -> None:
+        super().__init__(message, hint)
+        self.before = before
 
 
 class ModelError(TsforgeError):

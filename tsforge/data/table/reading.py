@@ -20,7 +20,7 @@ from tsforge.data.table import textfile
 from tsforge.data.table.cells import Cells, holds_numbers, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
-from tsforge.errors import DataError, nearest
+from tsforge.errors import DataError, LineError, nearest
 
 log = logging.getLogger("tsforge")
 
@@ -188,6 +188,11 @@ def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) ->
     if frame.data.empty:
         raise DataError(f"{frame.name}: a header but no rows", "a table needs at least one row per time step")
     return frame
+
+
+def read_above(path: str | Path, problem: LineError, decimal: Sign | None = None) -> Frame:
+    """The rows above a line that has too few columns or too many, to look at."""
+    return Frame(problem.before, str(path), sniff(Path(path)), None, decimal)
 
 
 def _with_index(data: pd.DataFrame) -> pd.DataFrame:

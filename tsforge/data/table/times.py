@@ -44,7 +44,7 @@ def parse_times(frame: Frame, name: str, config: DataConfig, fitted: Schema | No
     if len(beyond):
         i = int(beyond[0])
         what = "what lies between 0001-01-10 and 9999-12-20" if times.kind == "datetime" else f"{MOST:g} in size"
-        text = f"column '{name}', {frame.row(i)}: '{frame.data[name].iloc[i]}' is beyond {what}"
+        text = f"column '{name}', {frame.row(i)}: '{frame.texts(name).iloc[i]}' is beyond {what}"
         raise DataError(f"{frame.name}: {text}", "correct the time")
     return times
 
