@@ -61,6 +61,17 @@ def test_links_and_pictures_exist(page: Path) -> None:
         assert not heading or heading in anchors(target / "README.md" if target.is_dir() else target), link
 
 
+def test_every_promise_names_its_tests() -> None:
+    """Prevents: a promise of SECURITY.md that nothing holds."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    promises = text.partition("## What tsforge promises")[2].partition("\n## ")[0].split("\n- **")[1:]
+    assert len(promises) >= 9
+    for promise in promises:
+        files = re.findall(r"`(tests/[\w./]+\.py)", promise)
+        assert files, promise
+        assert all((ROOT / file).exists() for file in files), promise
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_named_files_and_functions_exist(page: Path) -> None:
     """Prevents: a page that sends people to a file or a function that was renamed."""

@@ -215,6 +215,19 @@ def test_a_content_type_that_says_nothing_is_no_error_of_ours(server: Server, ki
         assert "Content-Type" in answer["message"]
 
 
+def test_it_listens_on_this_machine_alone(server: Server) -> None:
+    """Prevents: a server without passwords that answers the network."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        pytest.skip("only Linux lists its sockets there")
+    listening = [line.split()[1] for line in table.read_text().splitlines()[1:] if line.split()[3] == "0A"]
+    assert [address for address in listening if address.endswith(f":{server.port:04X}")] == [
+        f"0100007F:{server.port:04X}"
+    ]
+    table = Path("/proc/net/tcp6")
+    assert not table.exists() or f":{server.port:04X} 0" not in table.read_text()
+
+
 def test_a_request_too_large_is_refused_unread(server: Server) -> None:
     """Prevents: memory that fills with what is sent."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tsforge.errors import ConfigError
@@ -11,8 +12,9 @@ from tsforge.errors import ConfigError
 def write(path: Path, content: str | bytes) -> Path:
     """Write a file under another name and put it in its place: a reader finds the old one or the new one.
 
-    Text is UTF-8 with line feeds, everywhere.
+    Text is UTF-8 with line feeds, everywhere. What killed processes left of their drafts of this file goes.
     """
+    _clear(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -20,6 +22,27 @@ def write(path: Path, content: str | bytes) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return path
+
+
+def _clear(path: Path) -> None:
+    """Remove drafts of a file whose process is gone."""
+    if os.name != "posix":
+        return
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            start, _, owner = entry.name.rpartition(".")
+            if start == f".{path.name}" and owner.isdecimal() and _gone(int(owner)) and entry.is_file():
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # somebody else's
+        pass
+    return False
 
 
 def check_path(path: Path, endings: tuple[str, ...]) -> None:

@@ -135,6 +135,19 @@ def test_names_that_stand_twice_among_the_nameless(write_csv: Write, header: str
         assert refusal(write_csv(text(header, rows))) != ""
 
 
+@pytest.mark.parametrize("header", [",x,Unnamed: 0", "t,,Unnamed: 1,y", "Unnamed: 1,"])
+@pytest.mark.parametrize("cell", ["1", "x", "1,1,1,1"])
+def test_names_like_those_given_to_the_nameless(write_csv: Write, header: str, cell: str) -> None:
+    """AttributeError of a column that stands twice, where a broken line is looked past."""
+    width = header.count(",") + 1
+    rows = [",".join([day, *"1234"][:width]) for day in days(30)] + [f"2024-01-31,{cell}"]
+    path = write_csv(text(header, rows))
+    with pytest.raises(DataError, match="more than once"):
+        lay(path)
+    with pytest.raises(DataError, match="more than once"):
+        survey.survey(path, DataConfig())
+
+
 @pytest.mark.parametrize("form", ["%", "%Q", "day", "%Y %Y", "%d/%m/%", "(", "%Y-%m-%d[", "%!"])
 def test_formats_that_are_none(write_csv: Write, form: str) -> None:
     """ValueError of a regular expression or of strptime for a setting."""

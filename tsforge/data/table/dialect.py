@@ -178,7 +178,8 @@ def _columns(path: Path, sample: list[str], delimiter: str) -> tuple[str, ...]:
     names = _fields(sample[0], delimiter)
     if names and names[0].startswith("#"):
         names[0] = names[0].lstrip("# ")
-    repeated = sorted({n for n in names if n and names.count(n) > 1})
+    numbered = [n or f"Unnamed: {i}" for i, n in enumerate(names)]
+    repeated = sorted({n for n in numbered if numbered.count(n) > 1})
     if repeated:
         raise DataError(f"{path}: column '{repeated[0]}' appears more than once", "rename one of them")
     if len(names) == 1 and len(sample) > 2:
