@@ -1,9 +1,9 @@
-# make demo | test | setup on a fresh machine; make check before a commit.
+# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help clean
+.PHONY: demo test setup check help torture clean
 
 setup: .venv/ready
 
@@ -25,6 +25,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+torture: setup  # an hour or so: mutated tables and models, and killed commands
+	$(BIN)/python -m tests.torture --mutations 200000 --kills 100
 
 help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render

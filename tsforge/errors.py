@@ -3,7 +3,8 @@
     TsforgeError         any of the below
     ├── ConfigError      a setting or an argument
     ├── DataError        a table
-    │   └── ChoiceError  a table that reads in several ways, one of which is to be chosen
+    │   ├── ChoiceError  a table that reads in several ways, one of which is to be chosen
+    │   └── LineError    a text file with a line that has too few columns or too many
     ├── ModelError       a model directory
     ├── TrainingError    a training, a sweep or a comparison
     └── TrackingError    the store of runs
@@ -26,9 +27,16 @@ class TsforgeError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _one_line(message)
+        self.hint = _one_line(hint)
+        super().__init__(self.message)
+
+
+def _one_line(text: str) -> str:
+    """A text in which what cannot be printed, as the control sequences of a terminal in a cell, is written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.splitlines()))
 
 
 class ConfigError(TsforgeError):
@@ -48,6 +56,17 @@ class DataError(TsforgeError):
 
 class ChoiceError(DataError):
     """A table without a fault that can be read in several ways: `choices` holds the settings of each reading."""
+
+
+class LineError(DataError):
+    """A text file with a line that has too few columns or too many.
+
+    before: the rows above it, as texts, under their columns.
+    """
+
+    def __init__(self, message: str, hint: str, before: Any) -> None:
+        super().__init__(message, hint)
+        self.before = before
 
 
 class ModelError(TsforgeError):

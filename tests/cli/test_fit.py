@@ -42,6 +42,22 @@ def test_fit_in_a_pipe(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["data.csv", "models"]
 
 
+@pytest.mark.parametrize("unit", [5e6, 1e-6, 3e11])
+def test_figures_are_written_as_the_data_are(unit: float, folder: Path, capsys: Capsys) -> None:
+    """Prevents: 5e+06 in the table of scores, or in a forecast on the screen, of data that say 5000000."""
+    data = pd.read_csv("data.csv")
+    data["load"] *= unit
+    data.to_csv("data.csv", index=False)
+    fit = ["fit", "data.csv", "--horizon", "6", "--model", "naive", "--no-track", "--out", "m"]
+    assert run(["inspect", "data.csv"]) == 0
+    assert run(fit) == 0
+    assert run(["predict", "m"]) == 0
+    assert run(["backtest", "m", "--no-track"]) == 0
+    out = capsys.readouterr().out
+    assert "e+" not in out
+    assert folder.is_dir()
+
+
 def _next(out: str) -> list[str]:
     """The words of the next command that a fit prints, behind "tsforge"."""
     return shlex.split(next(line for line in out.splitlines() if line.startswith("next")))[2:]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tsforge.cli.output import status
-from tsforge.runtime.numbers import duration
+from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -95,7 +95,7 @@ class AutoProgress:
             text = f"{rung:<11}  {event.name:<20}  left out: {event.note}"
         else:
             done = f"{event.steps:>5} steps {event.seconds:6.1f} s" if event.rung else " " * 20
-            text = f"{rung:<11}  {event.name:<20}  {done}  validation {event.score:.4g}"
+            text = f"{rung:<11}  {event.name:<20}  {done}  validation {figure(event.score, 'no score')}"
         self._line.write(text, plain=True)
         self._line.close()
 
@@ -129,7 +129,7 @@ class SweepProgress:
             return "scoring the winner"
         if phase == "refit":
             return f"fitting the best again  {tally.finished}/{total}"
-        best = f"  best {self.objective} {tally.best:.4g}" if tally.best is not None else ""
+        best = f"  best {self.objective} {figure(tally.best)}" if tally.best is not None else ""
         return (
             f"trials {tally.finished}/{total}: {tally.done} done, {tally.pruned} pruned, {tally.failed} failed, "
             f"{tally.running} running{best}"

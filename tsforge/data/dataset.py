@@ -38,6 +38,10 @@ class Needs(Protocol):
         """Its name, for messages."""
 
     @property
+    def any_history(self) -> bool:
+        """Whether its training windows may be shorter than the context, where nobody says."""
+
+    @property
     def long_context(self) -> bool:
         """Whether it wants a context of more than a few seasons where nobody says."""
 
@@ -154,7 +158,8 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
         "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    history = 2 * season if config.history == "season" else config.history
+    asked = "season" if config.history is None and needs.any_history else config.history
+    history = 2 * season if asked == "season" else asked
     return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
 
 

@@ -107,7 +107,8 @@ class Schema(Config):
     timezone: str | None = None
     local: bool = False  # times are written without an offset, in the local time of `timezone`
     wall_grid: bool = False  # the grid counts local days, not hours of UTC
-    ending: int = 0  # microseconds from the begin of a step to its end, where local times are those of the end
+    # Microseconds from the begin of a step to its end, where local times are those of the end.
+    ending: Annotated[int, Field(ge=0, lt=2**53)] = 0
     snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
     target: tuple[str, ...]

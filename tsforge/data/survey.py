@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tsforge.data import ways
 from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.split import default_horizon, sizes, split
 from tsforge.data.table.composing import compose
-from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange, head
-from tsforge.errors import ChoiceError, DataError
+from tsforge.errors import ChoiceError, DataError, LineError
+from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
 _FEW = 0.2  # share of cells that are no number, below which a column is one of numbers with mistakes
@@ -30,24 +32,38 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     """The survey that `inspect` shows of a table. Where several columns could be the target, all of them are looked at.
 
     It has the columns in any case. What would stop a fit stands in `problem` and `hint`; `fault` tells a mistake in the
-    table from a choice that is left open, and `choices` holds the settings of each reading or way out. All that needs
-    the rows in their order is left out then.
+    table from a choice that is left open, and `choices` holds the settings of each reading or way out, of which those
+    that end in a forecast come first, and `horizons` theirs where it is known. All that needs
+    the rows in their order is left out then. Above a line with too few columns or too many, the table is `cut_off`.
     Raises DataError for what is no table.
     """
     with _notes() as notes:
-        frame, wrong = read(source, config.decimal), None
+        wrong: DataError | None = None
+        try:
+            whole = read(source, config.decimal)
+        except LineError as problem:
+            if problem.before.empty:
+                raise
+            whole, wrong = read_above(source, problem, config.decimal), problem
+        frame, asked = whole, config
         try:
             frame, config = compose(frame, config)
         except DataError as problem:
-            wrong = problem
+            wrong = wrong or problem
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
         facts |= {"roles": None, **_problem(wrong)} if wrong else {}
+        facts["cut_off"] = isinstance(wrong, LineError)
         roles = facts.pop("roles")
         if roles is not None:
             try:
                 facts |= _of_rows(frame, roles, config)
             except DataError as problem:
                 facts |= _problem(problem)
+        horizons: list[int | None] = []
+        if facts["choices"]:
+            tries = ways.tried(whole, asked, facts["choices"], readings=not facts["fault"])
+            facts["choices"], horizons = [way.settings for way in tries], [way.horizon for way in tries]
+    facts["horizons"] = horizons
     facts["choices"] += [choice for note in notes for choice in getattr(note, "choices", ())]
     return facts | {"notes": list(dict.fromkeys(note.getMessage() for note in notes))}
 
@@ -160,7 +176,7 @@ def _column(
         facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
-        values = f"{present.min():g} to {present.max():g}"
+        values = f"{amount(float(present.min()))} to {amount(float(present.max()))}"
         if bad := len(written) - len(present):
             values += f", {bad:,} not a number: {str(written[column.isna()].iloc[0])!r}"
     return facts | {"values": values}
@@ -193,9 +209,17 @@ def _of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
         "end": table.time(int((panel.first + panel.lengths).max()) - 1),
         "season": season,
         "naive_season": max(season, back),
-        "horizon": default_horizon(panel),
+        "horizon": _horizon(panel, config),
         "series": _series(panel, table),
     }
+
+
+def _horizon(panel: Panel, config: DataConfig) -> int:
+    """One that leaves windows to train on, where there is one."""
+    try:
+        return ways.forecastable(panel, config)
+    except DataError:  # a fit says what is missing
+        return config.horizon or default_horizon(panel)
 
 
 def _season(panel: Panel, config: DataConfig) -> tuple[int, int]:

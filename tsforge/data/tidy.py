@@ -19,6 +19,7 @@ Floats = NDArray[np.floating]
 Frame = pd.DataFrame
 
 ENDINGS = (".csv", ".parquet")
+MOST_PLACES = 15  # of a number on the screen
 DIGITS = 12  # of a forecast that is computed in double precision
 
 
@@ -140,6 +141,22 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
                 numbers[gaps] = None
             shown[name] = pd.Series(numbers, index=frame.index)
     return shown
+
+
+def on_screen(frame: pd.DataFrame) -> str:
+    """The frame as lines, with seven digits of the largest value of a column, and never an exponent for what is large.
+
+    Whole numbers have no places; missing values are empty.
+    """
+    shown = frame.copy()
+    for name in frame.columns[frame.dtypes.map(pd.api.types.is_float_dtype)]:
+        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        largest = np.nanmax(np.abs(values), initial=0.0)
+        places = max(0, 6 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
+        places = 0 if np.array_equal(values, np.round(values), equal_nan=True) else places
+        form = f".{places}f" if places <= MOST_PLACES else ".6g"
+        shown[name] = ["" if np.isnan(v) else format(v, form) for v in values]
+    return shown.to_string(index=False, na_rep="")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:

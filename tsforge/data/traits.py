@@ -17,6 +17,7 @@ from tsforge.data import statistics
 from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError
+from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
 
@@ -104,8 +105,8 @@ class Limits(NamedTuple):
             if not (on_low | on_high).any():
                 continue
             low, high = self.low[:, c][on_low | on_high][0], self.high[:, c][on_low | on_high][0]
-            span = f"at {low:g} or more" if np.isposinf(high) else f"between {low:g} and {high:g}"
-            span = f"at {high:g} or less" if np.isneginf(low) else span
+            span = f"at {amount(low)} or more" if np.isposinf(high) else f"between {amount(low)} and {amount(high)}"
+            span = f"at {amount(high)} or less" if np.isneginf(low) else span
             log.warning("forecasts of '%s' are kept %s (change it with model.bounds)", name, span)
 
 
@@ -127,8 +128,8 @@ def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
     if outside.any():
         row, c = (int(v) for v in np.argwhere(outside)[0])
         raise ConfigError(
-            f"model.bounds: {low:g} to {high:g} leaves out {float(panel.values[row, c]):g}, a value of "
-            f"'{panel.schema.target[c]}'",
+            f"model.bounds: {amount(low)} to {amount(high)} leaves out {amount(float(panel.values[row, c]))}, "
+            f"a value of '{panel.schema.target[c]}'",
             "give bounds that hold all values, or model.bounds=none",
         )
     return Limits(np.full_like(free, low), np.full_like(free, high), free)

@@ -70,9 +70,14 @@ class Calibration(Config):
         if list(self.levels) != sorted(set(self.levels)):
             raise ValueError("quantile levels ascend")
         H, C, P = len(self.unit), len(self.unit[0]) if self.unit else 0, len(pairs_of(self.levels).low)
-        if not C or not all(_has_shape(table, (H, C)) for table in (self.unit, self.tail or self.unit)):
+        if not C or not all(
+            _has_shape(table, (H, C)) for table in (self.unit, self.unit if self.tail is None else self.tail)
+        ):
             raise ValueError("as many corrections as steps and targets")
-        if not all(_has_shape(table, (H, C, P)) for table in (self.widening, self.moved or self.widening)):
+        if not all(
+            _has_shape(table, (H, C, P))
+            for table in (self.widening, self.widening if self.moved is None else self.moved)
+        ):
             raise ValueError("as many corrections as pairs of levels, for every step and target")
         return self
 

@@ -103,7 +103,7 @@ def header(path: Path) -> Tensors:
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         sizes = {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()}
         tensors = parse(Tensors, {"sizes": sizes, "texts": texts}, path.name)
-    except (KeyError, TypeError, ValueError, IndexError, ConfigError):
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, IndexError, ConfigError):
         raise ModelError(f"{path}: damaged: its header is none", "restore it, or fit again") from None
     if size != 8 + length + end:
         raise ModelError(f"{path}: damaged: its size is not what its header says", "restore it, or fit again")

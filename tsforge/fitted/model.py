@@ -23,6 +23,8 @@ from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.experiment import Experiment
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]  # of columns
+Position = Annotated[int, Field(gt=-(2**62), lt=2**62)]  # on a grid
+Spread = Annotated[float, Field(ge=0, le=1e37)]  # in units of the data
 
 
 class Sizes(Config):
@@ -54,8 +56,8 @@ class DataFacts(Config):
     source: str  # where the training data lay
     series: int
     rows: int
-    seen: dict[str, int] = Field(default_factory=dict)
-    usual: dict[str, tuple[tuple[float, ...], ...]] = Field(default_factory=dict)
+    seen: dict[str, Position] = Field(default_factory=dict)
+    usual: dict[str, tuple[tuple[Spread, ...], ...]] = Field(default_factory=dict)
     negative: dict[str, tuple[bool, ...]] = Field(default_factory=dict)
 
     def traits(self, panel: Panel) -> Traits:
@@ -80,6 +82,11 @@ class DataFacts(Config):
             "known": widths["future"] + 2 * sum(harmonics(columns.frequency, c) for c in encodings.cycles),
             "static": widths["static"], "horizon": config.horizon, "context": config.context, "season": config.season,
         }  # fmt: skip
+        targets = len(columns.target)
+        if any(tuple(map(len, spread)) != (targets, targets) for spread in self.usual.values()) or any(
+            len(signs) != targets for signs in self.negative.values()
+        ):
+            raise ConfigError("schema.json: what is usual of a series is of other targets")
         for name, size in expected.items():
             if size is not None and size != getattr(self.shape, name):
                 raise ConfigError(f"schema.json: shape.{name} is {getattr(self.shape, name)}, but there are {size}")

@@ -24,6 +24,7 @@ class Auto(Config):
     candidates: tuple[str, ...] = CANDIDATES
     bounds: Bounds = "auto"  # of the model that is found
     levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
+    any_history: ClassVar[bool] = False  # whether windows may be shorter than the context, by default
     long_context: ClassVar[bool] = True  # whether a context of more than a few seasons is better: for some candidates
 
     @field_validator("candidates", mode="before")

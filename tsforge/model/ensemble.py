@@ -56,6 +56,11 @@ class Blend(Config):
         return tuple(member.weight / total for member in self.members)
 
     @property
+    def any_history(self) -> bool:
+        """Whether windows may be shorter than the context, by default: for all members."""
+        return all(member.model.any_history for member in self.members)
+
+    @property
     def long_context(self) -> bool:
         """Whether a context of more than a few seasons is better for some member, by default."""
         return any(member.model.long_context for member in self.members)

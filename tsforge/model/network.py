@@ -87,6 +87,11 @@ class Neural(Config):
         return self.head.levels
 
     @property
+    def any_history(self) -> bool:
+        """Whether windows may be shorter than the context, by default."""
+        return False
+
+    @property
     def long_context(self) -> bool:
         """Whether a context of more than a few seasons is better, by default: tokens are not single steps."""
         return not isinstance(self.tokens, PointTokens)

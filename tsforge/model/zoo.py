@@ -67,6 +67,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "seasonal-naive": {},
     "drift": {},
     "naive2": {},
+    "theta": {},
 }
 # fmt: on
 
@@ -78,7 +79,7 @@ def complete(value: Any) -> Any:
     if not isinstance(value, dict) or value.get("kind") in MADE_OF_MODELS:
         return value
     kind = value.get("kind", DEFAULT)
-    if kind not in ZOO:
+    if not isinstance(kind, str) or kind not in ZOO:
         known = (*ZOO, *MADE_OF_MODELS)
         raise ConfigError(f"model: unknown model '{kind}'", nearest(str(kind), known) or f"known: {listing(known, 99)}")
     return merge({"kind": kind} | ZOO[kind], value)

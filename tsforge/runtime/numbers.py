@@ -14,6 +14,18 @@ def figure(value: float | None, missing: str = "-") -> str:
     return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
+def amount(value: float, digits: int = 12) -> str:
+    """A value as tables have it: 5000000 and 0.00002, without an exponent unless it needs twenty places or more.
+
+    digits: significant ones at most.
+    """
+    if value == 0 or not 1e-12 <= abs(value) < 1e20:
+        return f"{value:.{digits}g}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{float(f'{value:.{digits}g}'):.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def grouped(value: float | None) -> str:
     """Whole numbers in full, as 1,234,567; others with four significant digits; None as an empty text."""
     if value is None:

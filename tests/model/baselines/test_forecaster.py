@@ -174,7 +174,14 @@ def test_state_can_be_stored_and_restored(kind: str) -> None:
 def test_each_asks_for_the_context_it_needs(season: int) -> None:
     """A context shorter than a season, in which seasonal naive and Naive2 are only naive."""
     least = {kind: Baseline(kind=kind).least_context(season) for kind in BASELINES}
-    assert least == {"naive": 1, "seasonal-naive": season, "drift": 1, "naive2": 32 * season, "linear": 1}
+    assert least == {
+        "naive": 1,
+        "seasonal-naive": season,
+        "drift": 1,
+        "naive2": 32 * season,
+        "linear": 1,
+        "theta": max(120, 10 * season),
+    }
 
 
 def test_more_errors_than_torch_takes_at_once() -> None:

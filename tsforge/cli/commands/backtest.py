@@ -78,7 +78,13 @@ def backtest(
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
         cover = {"coverage_by_step": scores.coverage_by_step(board)} if coverage else {}
-        where = {"run": tracker.id(run), "url": tracker.link(run), "output": output, "plot": plot}
+        where = {
+            "run": tracker.id(run),
+            "url": tracker.link(run),
+            "output": output,
+            "plot": plot,
+            "notes": scores.gaps(board),
+        }
         print_json(document(board) | steps | cover | where)
     else:
         print_run(tracker, run)

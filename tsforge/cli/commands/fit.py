@@ -14,7 +14,7 @@ from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
 from tsforge.cli.progress import training_progress
 from tsforge.runtime import stopping
-from tsforge.runtime.numbers import duration
+from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
@@ -165,7 +165,7 @@ def _tournament(result: Fit) -> None:
     echo()
     rows = []
     for s in result.standings:
-        score = s.note or f"{s.score:.4g}"
+        score = s.note or figure(s.score)
         trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
         rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
     print_table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
@@ -182,7 +182,7 @@ def _print_run(tracker: Tracker, run: Run) -> None:
 def _scores(result: Fit) -> None:
     """Metric by model, with the skill against the best simple forecaster."""
     from tsforge.cli.tables.backtest import score_rows
-    from tsforge.cli.tables.gaps import season, sentences
+    from tsforge.cli.tables.gaps import season, sentences, skill_of
     from tsforge.cli.tables.verdict import sentence
 
     data = result.model.experiment.data
@@ -192,8 +192,9 @@ def _scores(result: Fit) -> None:
         f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
     )
     print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
-    against = f"skill: per cent better than {result.best_simple}; " if result.best_simple else ""
-    echo(f"  {against}coverage_80 should be 0.8, coverage_90 0.9")
+    simple = result.best_simple
+    against = skill_of(simple, result.shown[simple][result.primary] if simple else math.nan)
+    echo(f"  {'; '.join([*against, 'coverage_80 should be 0.8, coverage_90 0.9'])}")
     for line in sentences(result.gaps, data.season):
         echo(f"  {line}")
     if result.judgement:

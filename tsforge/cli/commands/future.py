@@ -52,7 +52,7 @@ def future(
         print_json({"model": model, "output": output, "rows": len(frame), "to_fill_in": empty, "future": rows})
         return 0
     if output is None:
-        echo(frame.head(24).to_string(index=False, na_rep=""))
+        echo(tidy.on_screen(frame.head(24)))
         if len(frame) > 24:
             echo(f"... {len(frame) - 24:,} more rows; --output future.csv writes them all")
         return 0

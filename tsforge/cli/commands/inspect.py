@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tsforge.data.schema import DataConfig
 
 
+REGRIDDED = {"data.resample", "data.freq"}  # settings of a grid
+
+
 def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = False) -> int:
     """Show what tsforge sees in a table, and a command to start with.
 
@@ -57,7 +60,8 @@ def _config(options: TableOptions) -> DataConfig:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    echo(f"{facts['name']}: {facts['rows']:,} rows")
+    above = " above the line at which the file cannot be read on" if facts["cut_off"] else ""
+    echo(f"{facts['name']}: {facts['rows']:,} rows{above}")
     echo()
     rows = []
     for c in facts["columns"]:
@@ -120,15 +124,28 @@ def _gaps(series: dict[str, Any]) -> str:
 
 
 def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:
-    """A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open."""
-    looks = [_command("inspect", data, options, choice) for choice in facts["choices"]]
+    """A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open.
+
+    Where only a grid has to be named that nobody can mistake, that is a fit too.
+    """
+    horizons = dict(enumerate(facts.pop("horizons")))
+    looks = [
+        _command("fit", data, options, choice | _horizon(horizons.get(i), config))
+        if horizons.get(i) and not REGRIDDED.isdisjoint(choice)
+        else _command("inspect", data, options, choice)
+        for i, choice in enumerate(facts["choices"])
+    ]
     if facts["problem"] is not None:
         return looks
     target = facts["target"] or facts["could_be_target"][-1:]
     named = facts["could_be_target"] or len(target) > 1
     settings = {"data.target": target} if named and not config.target else {}
-    settings |= {"data.horizon": facts["horizon"]} if config.horizon is None else {}
+    settings |= _horizon(facts["horizon"], config)
     return [_command("fit", data, options, settings), *looks]
+
+
+def _horizon(horizon: int | None, config: DataConfig) -> dict[str, Any]:
+    return {"data.horizon": horizon} if config.horizon is None else {}
 
 
 def _command(command: str, data: str, options: TableOptions, settings: dict[str, Any]) -> str:

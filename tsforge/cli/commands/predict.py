@@ -61,7 +61,7 @@ def predict(
         )  # fmt: skip
         return 0
     if output is None:
-        echo(frame.head(24).to_string(index=False))
+        echo(tables.on_screen(frame.head(24)))
         if len(frame) > 24:
             echo(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
-from tsforge.cli.tables.gaps import season, sentences
+from tsforge.cli.tables.gaps import season, sentences, skill_of
 from tsforge.cli.tables.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
@@ -149,18 +149,24 @@ def _verdict(board: Scoreboard) -> list[str]:
 def _notes(board: Scoreboard) -> tuple[str, ...]:
     test = board.first
     simple = board.best_simple
+    error = board.score(simple, board.primary) if simple else math.nan
     units = "; in deviations of the training part" if test.config.units == "standard" else ""
     gamma = f" (γ {test.config.gamma:g})" if "adaptive" in board.intervals else ""
     notes = [
-        f"{_AVERAGES[board.average]}{units}" + (f"; skill: per cent better than {simple}" if simple else ""),
+        "; ".join([f"{_AVERAGES[board.average]}{units}", *skill_of(simple, error)]),
         f"intervals: {' or '.join(board.intervals)}{gamma}; coverage_80 should be 0.8, coverage_90 0.9",
     ]
-    seasons = {t.experiment.data.season for t in board.tests.values()}
-    notes += sentences(board.gaps(), seasons.pop() if len(seasons) == 1 else None)
+    notes += gaps(board)
     relative = [n for n in board.shown if n in ("mape", "smape", "wape", "wql", "owa")]
     if units and relative:
         notes.append(f"{', '.join(relative)}: divided by deviations from the mean here, which may be near 0")
     return tuple(notes)
+
+
+def gaps(board: Scoreboard) -> list[str]:
+    """What the scores of the model leave out, and why some are missing, in sentences."""
+    seasons = {test.experiment.data.season for test in board.tests.values()}
+    return sentences(board.gaps(), seasons.pop() if len(seasons) == 1 else None)
 
 
 def _paired(board: Scoreboard) -> Text:
@@ -169,7 +175,7 @@ def _paired(board: Scoreboard) -> Text:
     paired = {name: p for name, p in board.against().items() if name in board.distinct}
     for other, p in paired.items():
         chance = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
-        gap = f"{p.difference:+.4g}" if math.isfinite(p.difference) else "-"
+        gap = f"{'+' if p.difference > 0 else ''}{figure(p.difference)}"
         lines.append([other, gap, chance, p.verdict])
     some = max(paired.values(), key=lambda p: p.count)
     method = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"

@@ -23,6 +23,18 @@ def season(steps: int | None, fallback: int) -> str:
     return f"no season (seasonal naive: {fallback})" if fallback and steps == 1 else f"season {steps}"
 
 
+def skill_of(simple: str | None, error: float) -> list[str]:
+    """What the skill is measured against, or why there is none; nothing where no simple forecaster has a score.
+
+    error: of the simple forecaster, in the metric that all are judged by.
+    """
+    if simple is None:
+        return []
+    return [
+        f"skill: per cent better than {simple}" if error else f"no skill: {simple} makes no error to be compared with"
+    ]
+
+
 def _sentence(names: list[str], gap: Gap, season: int | None) -> str:
     listed = ", ".join(names)
     why = _why(gap, season, several=len(names) > 1)

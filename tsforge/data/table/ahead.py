@@ -13,6 +13,7 @@ from tsforge.data.table.reading import read
 from tsforge.data.table.table import Table, load_like
 from tsforge.data.table.values import Column
 from tsforge.errors import DataError, listing, nearest
+from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
 
@@ -115,7 +116,7 @@ def _check_agreement(table: Table, name: str, column: Column, both: list[tuple[i
     for i, k in both:
         values = [column.values[i], column.values[k]]
         if not np.isnan(values).any() and values[0] != values[1]:
-            shown = [column.labels[int(v)] if column.labels else f"{v:g}" for v in values]
+            shown = [column.labels[int(v)] if column.labels else amount(v) for v in values]
             code = int(table.series[i])
             where = (
                 f"{f'series {table.label(code)}, ' if table.ids else ''}time {table.time(int(table.ordinal[i]), code)}"

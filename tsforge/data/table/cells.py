@@ -99,7 +99,8 @@ def read_typed(column: pd.Series) -> Cells:
     if types.is_bool_dtype(column):
         return Cells("bool", np.full(len(column), np.nan), missing, ~missing)
     if types.is_numeric_dtype(column):
-        values = np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        numpy = column.dtype == np.float64
+        values = column.to_numpy() if numpy else np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
         kind: Kind = "integer" if types.is_integer_dtype(column) else "decimal"
         return Cells(kind, values, np.isnan(values), np.zeros(len(values), np.bool_))
     if types.is_datetime64_any_dtype(column):

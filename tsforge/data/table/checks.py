@@ -72,7 +72,12 @@ class Rows:
         """A hint at what made times repeat, and the settings that it names; None where no rows may be joined."""
         schema, data, frame = self.schema, self.frame.data, self.frame
         keys = [schema.time, *schema.id]
-        if (schema.time_format or "").startswith(("%Y.", "%G.")):  # 2015.1 is what is left of 2015.10
+        written = schema.time_format or ""
+        if written == "%Y.%-m" or written.endswith((".%m:float", ".%-m:float")):  # 2015.1 may be left of 2015.10
+            months = self.stamps[twice].astype("M8[us]").astype("M8[M]").astype(np.int64) % 12 + 1
+        else:
+            months = np.zeros(1, dtype=np.int64)
+        if np.isin(months, (1, 10)).all():
             return "a last zero may be lost, as in 2015.1 for 2015.10: write the times with all their digits", None
         free = [c for c in data.columns if c not in keys and frame.cells(c).kind != "decimal"]
         apart = [c for c in free if not data.duplicated([*keys, c]).any()]
@@ -87,7 +92,9 @@ class Rows:
         hint = "keep one row per series and time"
         hint += "" if self.ids else ", or pass data.id for a column that tells series apart"
         if schema.time_kind == "datetime" and schema.timezone is None:
-            zones = [zone for zone in _ZONES if periods.repeats(self.stamps[twice], zone).all()]
+            step = int(np.median(np.diff(self.stamps)))  # before times that are the ends of steps
+            hours = (self.stamps[twice], self.stamps[twice] - step)
+            zones = [zone for zone in _ZONES if any(periods.repeats(local, zone).all() for local in hours)]
             if zones:
                 hint += f"; at the end of summer time, name the zone: data.timezone={zones[0]}"
                 return hint, [{"data.timezone": zone} for zone in zones]
@@ -242,22 +249,16 @@ class Rows:
             hint += "; pass a longer data.resample if there are such gaps"
         elif fitted is None:
             hint += f"; pass data.freq={frequency.name} if there are such gaps, or another data.freq"
-            if (near := regular.stretch(ordinal, self.new_series)) is not None:
-                hint += f"; with data.rows={near} what comes later is left out"
             if self.schema.time_format and frequency.unit not in ("int", "float"):
                 written = self.schema.time_format.removesuffix(":int")
                 hint += f"; name data.time_format if the times are not written as {written}"
-        ways = self._ways_past_gaps(ordinal, frequency) if fitted is None and self.schema.resampling is None else []
+        ways = self._ways_past_gaps(frequency) if fitted is None and self.schema.resampling is None else []
         raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
 
-    def _ways_past_gaps(self, ordinal: NDArray[np.int64], frequency: Frequency) -> list[dict[str, Any]]:
-        """Settings under which rows on a grid that is mostly empty can be forecast: without a few that lie far ahead,
-        brought to longer steps, or with all gaps.
-        """
-        near = regular.stretch(ordinal, self.new_series)
-        ways: list[dict[str, Any]] = [] if near is None else [{"data.freq": frequency.name, "data.rows": near}]
+    def _ways_past_gaps(self, frequency: Frequency) -> list[dict[str, Any]]:
+        """Settings that take rows on a grid that is mostly empty to longer steps, or leave them there."""
         longer = regular.longer(self.stamps, self.new_series, self.schema.time_kind)
-        ways += [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
+        ways: list[dict[str, Any]] = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         return [*ways, {"data.freq": frequency.name}]
 
     def check_static(self, name: str, values: NDArray[np.float64]) -> None:

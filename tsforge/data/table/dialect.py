@@ -28,6 +28,8 @@ _DATE = re.compile(r"\d{4}[-/]\d\d?([-/]\d\d?.*)?|\d\d?[./]\d\d?[./]\d{2,4}.*")
 _SEPARATOR = re.compile(r"\W?sep=(.)\W?", re.IGNORECASE)  # the line that tells a spreadsheet the delimiter
 _ABOVE = 40  # lines among which the header is looked for
 
+_PACKED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"(\xb5/\xfd": "zstd", b"7z\xbc\xaf": "7-Zip", b'\x04"M\x18': "lz4"}
+
 
 class Dialect(NamedTuple):
     """Everything needed to read a text table.
@@ -104,6 +106,8 @@ def _encoding(path: Path, head: bytes) -> str:
         return "utf-16"
     if head[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
         raise DataError(f"{path}: a spreadsheet or archive, not a text table", "export it as CSV")
+    if packed := next((name for start, name in _PACKED.items() if head.startswith(start)), None):
+        raise DataError(f"{path}: packed with {packed}, which is not read", "unpack it, or pack it with gzip")
     if b"\x00" in head:
         raise DataError(f"{path}: binary data, not a text table", "name a CSV (as UTF-8) or a Parquet file")
     try:

@@ -20,7 +20,7 @@ from tsforge.data.table import textfile
 from tsforge.data.table.cells import Cells, holds_numbers, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
-from tsforge.errors import DataError, nearest
+from tsforge.errors import DataError, LineError, nearest
 
 log = logging.getLogger("tsforge")
 
@@ -65,7 +65,11 @@ class Frame:
     def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
         """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
         if name not in self._codes:
-            codes, distinct = pd.factorize(self.texts(name))
+            try:
+                codes, distinct = pd.factorize(self.texts(name))
+            except TypeError:  # lists and the like, which have no hash
+                hint = "leave it out, or make its cells numbers or texts"
+                raise DataError(f"{self.name}: column '{name}' holds what is no cell of a table", hint) from None
             self._codes[name] = codes, distinct.astype("str") if self.text else distinct
         return self._codes[name]
 
@@ -184,6 +188,11 @@ def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) ->
     if frame.data.empty:
         raise DataError(f"{frame.name}: a header but no rows", "a table needs at least one row per time step")
     return frame
+
+
+def read_above(path: str | Path, problem: LineError, decimal: Sign | None = None) -> Frame:
+    """The rows above a line that has too few columns or too many, to look at."""
+    return Frame(problem.before, str(path), sniff(Path(path)), None, decimal)
 
 
 def _with_index(data: pd.DataFrame) -> pd.DataFrame:

@@ -6,11 +6,13 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 
 from tsforge.data.schema import DataConfig
 from tsforge.data.table import counts, identity
 from tsforge.data.table.cells import is_amount
+from tsforge.data.table.choosing import FORMS
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import share_read
 from tsforge.data.time import formats
@@ -23,6 +25,7 @@ TIME_NAMES = (
 )  # fmt: skip
 TARGET_NAMES = ("y", "target", "value")
 _SAMPLE = 50
+_RISING = 0.9  # share of rows above the one before, in numbers that may be times
 _GROUPS = ("time", "id", "target", "past", "future", "static")
 
 
@@ -145,7 +148,12 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
         return text[0]
     hint = "pass data.time=COLUMN (dates, or numbers that count the steps)"
     columns = listing(frame.data.columns, 20)
-    raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint)
+    likely = [{"data.time": c} for c in others if _rises(frame, c)][:3]
+    if likely:
+        hint += f", as data.time={shlex.quote(likely[0]['data.time'])}, whose numbers rise"
+    elif words := [c for c in others if frame.cells(c).kind == "text" and frame.distinct(c) == len(frame.data)]:
+        hint = f"'{frame.data[words[0]].iloc[0]}' in column '{words[0]}' is none: {FORMS}"
+    raise DataError(f"{frame.name}: no column reads as the time; the columns are {columns}", hint, likely)
 
 
 def _ask_for_parts(frame: Frame, free: list[str], numbers: list[str]) -> NoReturn:
@@ -171,6 +179,14 @@ def _counts(frame: Frame, name: str) -> bool:
     """True for whole numbers that rise by the same step."""
     gaps = pd.Series(frame.cells(name).values).diff().iloc[1:]
     return bool(len(gaps) and gaps.iloc[0] > 0 and (gaps == gaps.iloc[0]).all())
+
+
+def _rises(frame: Frame, name: str) -> bool:
+    """True for numbers that nearly always rise from row to row, each of them there."""
+    cells = frame.cells(name)
+    if not cells.number or cells.missing.any() or len(cells.values) < 3:
+        return False
+    return float(np.mean(np.diff(cells.values) > 0)) > _RISING
 
 
 def _row_number(frame: Frame, name: str) -> bool:
@@ -228,7 +244,7 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
     if not numbers:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
-        return tuple(c for c in numbers if frame.cells(c).number)
+        return tuple(c for c in numbers if frame.cells(c).number) or (numbers[0],)  # the reader names its bad cell
     hint = f"pass data.target={shlex.quote(numbers[-1])}, or several: data.target={shlex.quote(','.join(numbers[:2]))}"
     several = f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}"
     raise ChoiceError(several, hint, [{"data.target": c} for c in numbers])

@@ -26,6 +26,7 @@ def read_as(text: pd.Series, written: str) -> tuple[pd.Series, str]:
 
     Years of two digits are one stretch of at most a century: the format that comes back says where it begins.
     """
+    formats.check(written)
     plain = formats.plain(written)
     if plain is not None:
         return pd.to_datetime(text, format=plain, errors="coerce").dt.as_unit("us"), written

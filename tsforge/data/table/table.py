@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.schema import Covariate, DataConfig, Schema, TimePart
-from tsforge.data.table import duplicates
+from tsforge.data.table import duplicates, steps
 from tsforge.data.table.checks import Rows
 from tsforge.data.table.choosing import Times
 from tsforge.data.table.clock import on_clock
@@ -139,11 +139,11 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
     else:
-        frequency = grid or rows.frequency(config.freq, fitted)
+        frequency = grid or steps.common(rows, config.freq, fitted)
     phase = rows.phases(frequency)
     if fitted is not None and not fitted.phases:
         phase[:] = 0
-    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
+    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes] if phase.any() else rows.stamps)
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
     if config.freq is None and (fitted is None or fitted.dense):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tsforge.data.table.dialect import MISSING, Dialect, records
 from tsforge.data.table.signs import are_decimals
-from tsforge.errors import DataError
+from tsforge.errors import DataError, LineError
 
 log = logging.getLogger("tsforge")
 
@@ -60,8 +60,10 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
         empty[rows] = np.all([_missing(few[name]) for name in few], axis=0)
     filled = ~empty if empty.any() else None
     data = data if filled is None else data[filled].reset_index(drop=True)
-    nameless = [c for c in data.columns if c.startswith("Unnamed: ") and _missing(data[c]).all()]
-    return data.drop(columns=nameless), dialect, filled
+    filled_in = [
+        not c.startswith("Unnamed: ") or not _missing(data.iloc[:, i]).all() for i, c in enumerate(data.columns)
+    ]
+    return data if all(filled_in) else data.loc[:, filled_in], dialect, filled
 
 
 def _missing(column: pd.Series) -> NDArray[np.bool_]:
@@ -192,14 +194,23 @@ def _has_spaces(column: Any) -> bool:
 def _read_rows(path: Path, dialect: Dialect) -> pd.DataFrame:
     """All columns as texts, of rows that are not empty. Raises DataError for a row that is too long or too short."""
     width = len(dialect.columns)
-    rows = []
+    rows: list[list[str]] = []
     try:
         for line, row in records(path, dialect):
             if len(row) < width or any(cell.strip() for cell in row[width:]):
                 message = f"line {line} has {len(row)} columns, the header {width}: {','.join(row)[:60]}"
-                raise DataError(f"{path}: {message}", "quote values that hold the delimiter, or fix the line")
+                hint = "quote values that hold the delimiter, or fix the line"
+                if len(row) < width:
+                    hint = "add the fields that the line lacks, or delete the line"
+                if len(rows) < 2:  # nothing to see above it
+                    hint = f"{hint}; the header is {','.join(dialect.columns)[:200]}"
+                raise LineError(f"{path}: {message}", hint, _as_frame(rows, dialect))
             rows.append([cell.strip() for cell in row[:width]])
     except csv.Error as problem:
         hint = "fix the line; close every quote"
         raise DataError(f"{path}: cannot be cut into columns: {problem}", hint) from None
+    return _as_frame(rows, dialect)
+
+
+def _as_frame(rows: list[list[str]], dialect: Dialect) -> pd.DataFrame:
     return pd.DataFrame(rows[1:], columns=list(dialect.columns), dtype=_TEXT)

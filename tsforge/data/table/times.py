@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -22,14 +23,34 @@ from tsforge.errors import DataError, nearest
 
 log = logging.getLogger("tsforge")
 
+# A zone is asked for its offset some days beside a time: dates of Python reach from year 1 to 9999.
+FIRST, LAST = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-10", "9999-12-20"))
+MOST = 10**17  # of a time that is a number
+
 
 def parse_times(frame: Frame, name: str, config: DataConfig, fitted: Schema | None = None) -> Times:
-    """Read a time column.
+    """Read a time column, and check that its times lie where a calendar and a grid reach.
 
     config: its frequency and what it says of times: their format, whether days come first, their zone.
     fitted: schema of a model, in whose format the times are read where they can be.
     Raises DataError with the first row that does not read as a time.
     """
+    try:
+        times = _parse(frame, name, config, fitted)
+    except (ValueError, OverflowError) as problem:  # pandas' own, for dates beyond its range
+        raise DataError(f"{frame.name}: column '{name}' does not read as times: {problem}", FORMS) from None
+    low, high = (FIRST, LAST) if times.kind == "datetime" else (-MOST, MOST)
+    beyond = np.flatnonzero((times.stamps < low) | (times.stamps > high))
+    if len(beyond):
+        i = int(beyond[0])
+        what = "what lies between 0001-01-10 and 9999-12-20" if times.kind == "datetime" else f"{MOST:g} in size"
+        text = f"column '{name}', {frame.row(i)}: '{frame.texts(name).iloc[i]}' is beyond {what}"
+        raise DataError(f"{frame.name}: {text}", "correct the time")
+    return times
+
+
+def _parse(frame: Frame, name: str, config: DataConfig, fitted: Schema | None) -> Times:
+    """Read a time column by what its cells are: dates, numbers or texts."""
     column = _typed(frame, name)
     missing = np.flatnonzero(column.isna())
     if len(missing):
@@ -111,9 +132,10 @@ def _best(cells: TimeCells, text: pd.Series, config: DataConfig, usual: str) -> 
 
     usual: the format to try first; "" for none.
     """
-    for written in filter(None, (usual, config.time_format)):
+    asked = re.sub(r"\s?%[:#]?z$", "", config.time_format or "")  # the offset has been read
+    for written in filter(None, (usual, asked)):
         dates, exact = read_as(text, written)
-        if dates.notna().all() or written == config.time_format:
+        if dates.notna().all() or written == asked:
             return dates, exact if written == usual else spelling(text, dates, exact)
     readings = choosing.read(text, config.dayfirst)
     whole = [r for r in readings if r[0].notna().all()]
@@ -159,7 +181,7 @@ def approximate(frame: Frame, name: str) -> NDArray[np.float64]:
 
 def _mixed(text: pd.Series) -> tuple[pd.Series, str]:
     """ISO times of several lengths, as a midnight written without its hour."""
-    without_offset = text.where(text == text.str.replace(formats.OFFSET, r"\1", regex=True))
+    without_offset = text.where(text.str.fullmatch(r"\d{4}(?:-\d\d){0,2}(?:[T ][\d:.,]+)?"))
     dates = pd.to_datetime(without_offset, format="ISO8601", errors="coerce")
     joint = "T" if text.str.contains("T").any() else " "
     fraction = ".%6f" if text.str.contains(r"\.\d", regex=True).any() else ""

@@ -47,7 +47,7 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
     large = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
     if len(large):
-        row, written = frame.row(int(large[0])), str(frame.data[name].iloc[large[0]])
+        row, written = frame.row(int(large[0])), str(frame.texts(name).iloc[large[0]])
         value = f"{frame.name}: column '{name}', {row}: "
         if np.isinf(cells.values[large[0]]) and not re.search(r"\d", written):
             raise DataError(f"{value}infinite value", "leave the field empty where the value is missing")
@@ -145,7 +145,9 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tup
             hint = "fill in the id or delete the row"
             raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
         codes = (
-            part.astype(np.int64) if len(names) == 1 else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
+            part.astype(np.int64, copy=False)
+            if len(names) == 1
+            else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
         )
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last

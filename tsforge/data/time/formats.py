@@ -15,6 +15,8 @@ from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from tsforge.errors import ConfigError
+
 _WORDS = (  # dates with the name of the month, which may be whole
     "%d-%b-%Y", "%d %b %Y", "%d/%b/%Y", "%d.%b.%Y", "%d%b%Y", "%d-%b-%y", "%d %b %y", "%d/%b/%y", "%d%b%y",
     "%b %d, %Y", "%b %d,%Y", "%b %d %Y", "%b-%d-%Y", "%a, %d %b %Y", "%a %d %b %Y", "%a %b %d %Y", "%a, %b %d, %Y",
@@ -84,6 +86,19 @@ def tokens(written: str) -> tuple[Token, ...]:
         parts.append(Token(match[2], match[1] or ""))
         end = match.end()
     return (*parts, Token("", text=written[end:])) if end < len(written) else tuple(parts)
+
+
+@cache
+def check(written: str) -> None:
+    """Raises ConfigError for a text that is no format: a directive that does not exist, one twice, or none."""
+    parts = tokens(written)
+    letters = [t.letter for t in parts if t.letter]
+    stray = next((t.text for t in parts if "%" in t.text), None)
+    unknown = next((f"%{letter}" for letter in letters if letter not in _FIELDS), None)
+    twice = next((f"%{letter}" for letter in letters if letters.count(letter) > 1), None)
+    if not letters or stray or unknown or twice:
+        what = f"there is no '{unknown or stray}'" if unknown or stray else f"'{twice or written}' tells no time"
+        raise ConfigError(f"time_format '{written}' is no format of times: {what}", "as data.time_format=%d/%m/%Y")
 
 
 @cache

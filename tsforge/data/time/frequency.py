@@ -22,6 +22,8 @@ from tsforge.data.time.calendar import (
 )
 from tsforge.errors import DataError, nearest
 
+_MOST = 1e15  # the longest step, of whatever unit
+
 # Names that people use, those of older pandas too.
 _FIXED = {
     "us": 1, "ms": 1_000, "l": 1_000, "s": SECOND, "sec": SECOND, "second": SECOND,
@@ -41,11 +43,13 @@ _BUSINESS = {
 def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
     """The frequency of a name ("h", "1.5h", "30min", "MS", "BME", "B", "W", "10"), anchored at the first stamp.
 
-    Raises DataError when the name is unknown.
+    Raises DataError when the name is unknown, or longer than any table.
     """
     match = re.fullmatch(r"\s*(\d*\.?\d*)\s*([a-zA-Z]*)(?:-[A-Za-z]{3})?\s*", text)
     number, word = (match.group(1).strip("."), match.group(2)) if match else ("", "")
     first = stamps[0]
+    if number and float(number) > _MOST:
+        raise DataError(f"frequency '{text[:40]}' is longer than any table", "pass a shorter data.freq")
     if numeric:
         if not number or word or float(number) <= 0:
             raise DataError(f"frequency '{text}' does not fit a time column of plain numbers", "pass data.freq=1")
@@ -57,6 +61,8 @@ def parse(text: str, stamps: NDArray[Any], numeric: bool) -> Frequency:
     # "MS" is month start, "ms" a millisecond: the only pair that case tells apart.
     calendar = {} if word == "ms" else _MONTHS | _BUSINESS
     length = times * (calendar.get(lower) or _FIXED.get(lower, 0))  # 1.5h are 90 minutes, 1.5MS are none
+    if (lower not in calendar and length > 400 * 366 * DAY) or (lower in calendar and length > 4800):
+        raise DataError(f"frequency '{text[:40]}' is longer than 400 years", "pass a shorter data.freq")
     if length > 0 and length.denominator == 1:
         if lower in _BUSINESS:
             return _business_months(stamps, int(length), last=not lower.endswith("s"))

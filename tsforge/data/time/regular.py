@@ -57,22 +57,6 @@ def with_holes(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -
     return best
 
 
-def stretch(ordinals: NDArray[np.int64], new_series: NDArray[np.bool_]) -> int | None:
-    """Steps of each series to keep, so that what a gap of half the largest or more parts from its start is left out.
-
-    None where that would leave out more than a fifth of the rows.
-    """
-    starts = np.flatnonzero(new_series)
-    lengths = np.diff(np.r_[starts, len(ordinals)])
-    place = ordinals - np.repeat(ordinals[starts], lengths)
-    gaps = np.where(new_series[1:], 0, np.diff(ordinals))
-    wide = np.r_[False, gaps >= max(2, gaps.max() / 2)]
-    beyond = np.cumsum(wide) - np.repeat(np.cumsum(wide)[starts], lengths) > 0
-    if beyond.mean() > 0.2:
-        return None
-    return int(place[~beyond].max()) + 1
-
-
 def _grids(stamps: NDArray[Any], usual: float, kind: str) -> Iterator[tuple[str, Frequency]]:
     """Periods that are longer than the usual gap."""
     first = stamps.min()

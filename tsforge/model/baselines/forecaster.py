@@ -1,4 +1,4 @@
-"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, linear. Every score stands beside them.
+"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, theta, linear. Every score stands beside them.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -19,6 +19,8 @@ from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
+SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
+
 
 class Baseline(Config):
     """A baseline with intervals: its point forecast, and the quantiles of its errors on the training part."""
@@ -27,6 +29,11 @@ class Baseline(Config):
     levels: Levels = LEVELS
     bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
     long_context: ClassVar[bool] = False  # whether a context of more than a few seasons is better, by default
+
+    @property
+    def any_history(self) -> bool:
+        """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
+        return self.kind == "theta"
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
@@ -37,7 +44,9 @@ class Baseline(Config):
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
-        return {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season}.get(self.kind, 1)
+        theta = max(SHORTEST, SEASONS * season)
+        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season, "theta": theta}
+        return least.get(self.kind, 1)
 
 
 class BaselineForecaster(nn.Module):

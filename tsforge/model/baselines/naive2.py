@@ -34,12 +34,15 @@ def _indices(target: Tensor, observed: Tensor, m: int) -> Tensor:
     """Seasonal indices whose mean is 1, phase 0 being the first step to forecast; 1 where not seasonal."""
     values, whole = unbroken(target, observed, 3 * m)
     index = classical(phases(values / moving_average(values, m), m))
-    seasonal = _is_seasonal(values, m) & whole & index.isfinite().all(dim=1) & (index > 0).all(dim=1)
+    seasonal = is_seasonal(values, m) & whole & index.isfinite().all(dim=1) & (index > 0).all(dim=1)
     return torch.where(seasonal[:, None], index, torch.ones_like(index)).to(target.dtype)
 
 
-def _is_seasonal(values: Tensor, m: int) -> Tensor:
-    """|r_m| > 1.645 sqrt((1 + 2 Σ_{k<m} r_k²) / n), (B, C)."""
+def is_seasonal(values: Tensor, m: int) -> Tensor:
+    """Whether windows (B, L, C), NaN where nothing is, show a season, (B, C).
+
+    |r_m| > 1.645 sqrt((1 + 2 Σ_{k<m} r_k²) / n)
+    """
     count = (~values.isnan()).sum(dim=1)
     gap = (values - values.nanmean(dim=1, keepdim=True)).nan_to_num(0.0)
     power = gap.square().sum(dim=1)

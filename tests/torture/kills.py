@@ -1,0 +1,180 @@
+"""Commands killed at a moment that chance chooses, by SIGKILL or SIGTERM: what they leave is the old or the new, whole.
+
+After every kill all model directories load, the forecast is a whole one, and each model is the one that was there
+before or the one that was asked for. In the end every command is run once more and ends well, no hidden folder or file
+is left beside what they write, and no run is left that does not say how it ended.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tsforge.cli.main import run
+from tsforge.errors import TsforgeError
+from tsforge.fitted import directory
+
+PATIENCE = 300  # seconds until a process that got a signal has to be gone
+ROWS, HORIZON = 60, 4
+_TABLE = ["--target", "y", "--id", "shop", "--horizon", str(HORIZON), "--set", "model.width=4"]
+COMMANDS = {
+    "fit": ["fit", "data.csv", *_TABLE, "--model", "rnn", "--max-steps", "60", "--out", "model", "--seed", "CASE"],
+    "predict": ["predict", "model", "data.csv", "--output", "forecast.csv"],
+    "sweep": [
+        "sweep", "data.csv", *_TABLE, "--model", "rnn", "--max-steps", "10", "--trials", "3", "--refit", "1", "--seeds",
+        "1", "--out", "sweep-CASE",
+    ],
+    "compare": [
+        "compare", "data.csv", *_TABLE[:-2], "--models", "rnn", "gru", "--seeds", "1", "--max-steps", "10",
+        "--no-probes", "--parameters", "900", "--out", "compare-CASE",
+    ],
+}  # fmt: skip
+OURS = (".tsforge", ".mlflow.db.lock")  # the journal of runs, and the lock of their store
+SHARES = ("fit",) * 5 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a command ended: exit code (that of a signal is negative), seconds, and what it wrote to standard error."""
+
+    code: int | None
+    seconds: float
+    errors: str
+
+
+def torture(kills: int, seed: int) -> int:
+    """Kill so many commands, and print what came of it; returns the count of failures."""
+    began, random = time.perf_counter(), Random(f"kills {seed}")
+    with TemporaryDirectory(prefix="torture-") as place:
+        home = Path(place)
+        _table().to_csv(home / "data.csv", index=False)
+        whole = {name: _run(home, name, 0) for name in COMMANDS}
+        if bad := [f"{name} ends with {end.code}:\n{end.errors}" for name, end in whole.items() if end.code != 0]:
+            raise AssertionError("; ".join(bad))
+        failures = []
+        codes: Counter[str] = Counter()
+        for case in range(1, kills + 1):
+            name, number = random.choice(SHARES), random.choice((signal.SIGKILL, signal.SIGTERM))
+            before = _seed(home / "model")
+            end = _run(home, name, case, (number, random.uniform(0, 1.1) * whole[name].seconds))
+            codes[f"{name} by {number.name}: {'ended before' if end.code == 0 else 'killed'}"] += 1
+            failures += [f"kill {case}, {name}, {number.name}: {text}" for text in _wrong(home, end, (before, case))]
+        failures += _aftermath(home, kills + 1)
+        states = Counter(str(row["status"]) for row in _runs(home))
+    for text in failures:
+        print(text)
+    for what, count in sorted(codes.items()):
+        print(f"  {what} {count}")
+    print(f"  runs: {', '.join(f'{state} {count}' for state, count in sorted(states.items()))}")
+    seconds = time.perf_counter() - began
+    print(f"kills: {kills} with seed {seed}, {len(failures)} failed; {seconds:.0f} s")
+    return len(failures)
+
+
+def _table() -> pd.DataFrame:
+    x = np.arange(2 * ROWS)
+    times = list(pd.date_range("2024-01-01", periods=ROWS, freq="D").strftime("%Y-%m-%d")) * 2
+    return pd.DataFrame({"t": times, "shop": ["a"] * ROWS + ["b"] * ROWS, "y": 20 + 5 * np.sin(x)})
+
+
+def _run(home: Path, name: str, case: int, kill: tuple[signal.Signals, float] | None = None) -> End:
+    """One command in a process of its own; kill: by which signal, and after how many seconds."""
+    argv = [part.replace("CASE", str(case)) for part in COMMANDS[name]]
+    log = home / "errors.txt"
+    process = multiprocessing.get_context("fork").Process(target=_child, args=(argv, home, log))
+    began = time.perf_counter()
+    process.start()
+    if kill is not None:
+        process.join(kill[1])
+        if process.exitcode is None and process.pid is not None:
+            os.kill(process.pid, kill[0])
+    process.join(PATIENCE)
+    seconds = time.perf_counter() - began
+    if process.exitcode is None:
+        process.kill()
+        return End(None, seconds, "")
+    return End(process.exitcode, seconds, log.read_text(errors="replace") if log.exists() else "")
+
+
+def _child(argv: list[str], home: Path, log: Path) -> None:
+    """A command as a terminal would start it, without the seconds that imports take."""
+    os.setsid()
+    os.chdir(home)
+    for number, target in ((1, os.devnull), (2, str(log))):
+        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    os._exit(run(argv))
+
+
+def _wrong(home: Path, end: End, seeds: tuple[int, int]) -> list[str]:
+    """What is not as it should be after a command. seeds: of the model before, and of the one that was asked for."""
+    wrong = []
+    if end.code is None:
+        wrong.append(f"it did not end within {PATIENCE} seconds")
+    if "Traceback" in end.errors:
+        wrong.append(f"a traceback:\n{end.errors}")
+    for manifest in home.rglob("manifest.json"):
+        if not any(part.startswith(".") for part in manifest.relative_to(home).parts):
+            try:
+                directory.load(manifest.parent)
+            except TsforgeError as problem:
+                wrong.append(f"a model that does not load: {problem}")
+    if _seed(home / "model") not in seeds:
+        wrong.append(f"the model has seed {_seed(home / 'model')}, not one of {seeds}")
+    forecast = pd.read_csv(home / "forecast.csv")
+    if len(forecast) != 2 * HORIZON or not np.isfinite(forecast["forecast"]).all():
+        wrong.append(f"a forecast of {len(forecast)} rows")
+    return wrong
+
+
+def _seed(folder: Path) -> int:
+    """The seed of a saved model, which tells which fit it is of; -1 where there is none."""
+    path = folder / "experiment.json"
+    return int(json.loads(path.read_text())["seed"]) if path.exists() else -1
+
+
+def _aftermath(home: Path, case: int) -> list[str]:
+    """What is wrong once every command has been run again."""
+    wrong = []
+    for name in COMMANDS:
+        end = _run(home, name, case)
+        if end.code != 0:
+            wrong.append(f"{name} ends with {end.code} afterwards:\n{end.errors}")
+    wrong += [
+        f"left over: {path.name}" for path in home.iterdir() if path.name.startswith(".") and path.name not in OURS
+    ]
+    end = time.monotonic() + PATIENCE
+    while any(row["status"] == "RUNNING" for row in _runs(home)) and time.monotonic() < end:
+        time.sleep(1)  # what is delivered behind the commands
+    wrong += [f"run {row['name']} is {row['status']}" for row in _runs(home) if row["status"] == "RUNNING"]
+    return wrong
+
+
+def _runs(home: Path) -> list[dict[str, Any]]:
+    """All runs of the store, once what waits has been delivered."""
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        with redirect_stdout(io.StringIO()) as out:
+            run(["runs", "sync"])
+            out.truncate(0)
+            out.seek(0)
+            run(["runs", "--json"])
+        rows: list[dict[str, Any]] = json.loads(out.getvalue())["runs"]
+        return rows
+    finally:
+        os.chdir(before)
