@@ -85,11 +85,15 @@ def line(name: str, case: Case, source: str) -> str:
 
 
 def verdict(answer: dict[str, Any]) -> str:
-    """What `fit` says of the model, in short: whom it is held against, by how much, and whether that can be chance."""
+    """What `fit` says of the model beside the best of the others, in short."""
     judged = answer.get("judgement")
     if judged is None:
         return "none"
-    return " ".join(str(judged[key]) for key in ("verdict", "rival") if key in judged)
+    share = f"{abs(judged['gain']):.0f} %"
+    if judged["gain"] >= 0:
+        return f"best, {share} below {judged['rival']} ({judged['verdict']})"
+    word = "loses" if judged["loses"] else "level"
+    return f"{word}, {share} above {judged['rival']} ({judged['verdict']})"
 
 
 if __name__ == "__main__":
