@@ -89,11 +89,12 @@ def verdict(answer: dict[str, Any]) -> str:
     judged = answer.get("judgement")
     if judged is None:
         return "none"
-    share = f"{abs(judged['gain']):.0f} %"
-    if judged["gain"] >= 0:
-        return f"best, {share} below {judged['rival']} ({judged['verdict']})"
-    word = "loses" if judged["loses"] else "level"
-    return f"{word}, {share} above {judged['rival']} ({judged['verdict']})"
+    words = {
+        "better": "better than", "worse": "loses to", "no difference to be told": "level with",
+        "too few to tell": "too few windows to tell from",
+    }  # fmt: skip
+    loses = judged["loses"] and judged["verdict"] != "worse"
+    return f"{words.get(judged['verdict'], judged['verdict'])} {judged['rival']}" + (", loses" if loses else "")
 
 
 if __name__ == "__main__":
