@@ -85,11 +85,16 @@ def line(name: str, case: Case, source: str) -> str:
 
 
 def verdict(answer: dict[str, Any]) -> str:
-    """What `fit` says of the model, in short: whom it is held against, by how much, and whether that can be chance."""
+    """What `fit` says of the model beside the best of the others, in short."""
     judged = answer.get("judgement")
     if judged is None:
         return "none"
-    return " ".join(str(judged[key]) for key in ("verdict", "rival") if key in judged)
+    words = {
+        "better": "better than", "worse": "loses to", "no difference to be told": "level with",
+        "too few to tell": "too few windows to tell from",
+    }  # fmt: skip
+    loses = judged["loses"] and judged["verdict"] != "worse"
+    return f"{words.get(judged['verdict'], judged['verdict'])} {judged['rival']}" + (", loses" if loses else "")
 
 
 if __name__ == "__main__":

@@ -508,3 +508,21 @@ def test_nothing_is_saved_up_while_an_interval_is_closed() -> None:
     truth = actual.truth[600:, 0, 0]
     assert ((low <= truth) & (truth <= high))[:100].mean() > 0.5
     assert ((low <= truth) & (truth <= high))[100:].mean() == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, math.inf), (18.0, 22.0), (-math.inf, 19.0)])
+@pytest.mark.parametrize("levels", [LEVELS, ()])
+def test_limits_cut_what_is_shown_and_what_is_scored(low: float, high: float, levels: tuple[float, ...]) -> None:
+    """Scores of intervals that nobody is shown, in either units, or limits that are lost among parts."""
+    o = outcome(80, levels=levels)
+    start = fitted(o, LEVELS)
+    sides = [np.full((80, 2), side) for side in (low, high)]
+    limited = replace(o, distribution=replace(o.distribution, low=sides[0], high=sides[1]))
+    for change in (start.apply, lambda part: adapt(part, start)):
+        free, kept = change(o), change(limited)
+        expected = np.clip(free.quantiles, low, high)
+        np.testing.assert_allclose(kept.quantiles, expected, rtol=1e-6)
+        np.testing.assert_allclose(kept.part(slice(3, 9)).quantiles, expected[3:9], rtol=1e-6)
+        inside = (expected[..., 1] <= o.truth) & (o.truth <= expected[..., -2])
+        assert score(kept, "coverage_80") == pytest.approx(inside.mean())
+        assert score(kept, "width_80") == pytest.approx((expected[..., -2] - expected[..., 1]).mean(), rel=1e-4)

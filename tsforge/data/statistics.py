@@ -102,7 +102,8 @@ def usual(panel: Panel, length: int, stops: Ints, begins: Ints | None = None) ->
     ends = (left >= 0) & (rows + 1 - span >= first[series]) & (left % np.maximum(span // 4, 1) == 0)
     last, of = rows[ends] + 1, series[ends]
     begin = last - span[ends]
-    both = [_windows(part, begin, last) for part in (z, z**2, seen, change, pairs)]
+    both = [_windows(part, begin, last) for part in (z, z**2, seen)]
+    both += [_windows(part, begin + 1, last) for part in (change, pairs)]  # between neighbours inside the window
     with np.errstate(invalid="ignore", divide="ignore"):
         variance, step = both[1] / both[2] - (both[0] / both[2]) ** 2, both[3] / both[4]
     varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(step > LITTLE, step, np.nan)

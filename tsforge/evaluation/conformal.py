@@ -202,7 +202,8 @@ def with_levels(o: Outcome, levels: tuple[float, ...]) -> Outcome:
     """A point forecast with quantiles that all lie on it; any other outcome as it is."""
     if o.levels or not levels:
         return o
-    return replace(o, distribution=Distribution.of_point(levels, o.point, o.spread))
+    on_point = Distribution.of_point(levels, o.point, o.spread)
+    return replace(o, distribution=replace(on_point, low=o.distribution.low, high=o.distribution.high))
 
 
 def _scores(o: Outcome) -> Floats:

@@ -81,7 +81,7 @@ class Distribution:
 
     def without_levels(self) -> Distribution:
         """Those of a point forecast: none."""
-        return Distribution((), self.centre, self.spread, self.offset[:0])
+        return Distribution((), self.centre, self.spread, self.offset[:0], low=self.low, high=self.high)
 
     def widened(self, widening: Widening) -> Distribution:
         """With each pair moved further apart."""

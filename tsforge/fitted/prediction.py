@@ -166,6 +166,7 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, withi
     seen = torch.from_numpy(~panel.never)[:, None]
     here = windows.last(panel)
     points, quantiles = [], []
+    first: Floats | None = None  # the units of the first block, (n, C)
     with torch.inference_mode():
         for done in range(0, steps, H):
             block = windows.Windows(here.origins + done, here.series)
@@ -177,8 +178,10 @@ def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, withi
             point, ranges, spread = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
             if model.calibration is not None:
                 ranges = model.calibration.correct(point, ranges, spread)
-            if done:
-                ranges = point[..., None] + (ranges - point[..., None]) * growth(model.calibration, done // H)
+            first = spread if first is None else first
+            if done:  # what was fed back varies less than what was observed, and would make later units smaller
+                wider = growth(model.calibration, done // H) * np.maximum(first / spread, 1)[:, None, :, None]
+                ranges = point[..., None] + (ranges - point[..., None]) * wider
             points.append(within.keep(point))
             quantiles.append(within.keep(ranges))
             if done + H < steps:

@@ -145,3 +145,21 @@ def test_scaling_is_affine_per_window_and_channel() -> None:
         for c in range(2):
             expected = loc[b, 0, c] + scale[b, 0, c] * x[b, :, c]
             torch.testing.assert_close(restored[b, :, c], expected)
+
+
+@pytest.mark.parametrize(("kind", "row"), [("standard", 0), ("local", 0), ("change", 1)])
+@pytest.mark.parametrize("level", [0.0, 7.0, -1e6])
+def test_a_window_that_stands_still_is_measured_by_its_series(kind: str, row: int, level: float) -> None:
+    """Thirty days of zeros that are divided by next to nothing; other windows that change with it."""
+    g = torch.Generator().manual_seed(0)
+    still, moving = torch.full((30, 2), level), level + 5 * torch.randn(30, 2, generator=g)
+    blip = still.clone()
+    blip[4] += 0.01
+    target = torch.stack([still, blip, moving])
+    usual = torch.tensor([[[3.0, 8.0], [2.0, 5.0]]]).expand(3, -1, -1)
+    seen = torch.ones_like(target, dtype=torch.bool)
+    plain, floored = (scaler(kind).scaling(target, seen, u).scale for u in (torch.zeros_like(usual), usual))
+    if kind != "change" or level == 0:  # else a little of the level counts as change
+        torch.testing.assert_close(floored[:2, 0], usual[:2, row] / 2)
+    assert torch.equal(floored, torch.maximum(plain, usual[:, row : row + 1] / 2))
+    assert torch.equal(floored[2], plain[2])

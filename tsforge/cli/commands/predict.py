@@ -28,7 +28,7 @@ def predict(
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
     quantiles
-        Levels to write, of those the model has, as 0.1,0.5,0.9. (default: all)
+        Levels to write, as 0.025,0.5,0.975: any between 0.025 and 0.975. (default: those the model forecasts)
     future_data
         What is known in advance of these steps: the file of `tsforge future`, filled in. (default: the last rows of the
         table, whose target is empty)
