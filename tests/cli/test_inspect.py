@@ -211,11 +211,11 @@ def test_steps_that_are_missing_at_the_start_are_counted(folder: Path, capsys: C
     assert folder.is_dir()
 
 
-def test_first_and_last_value_of_each_column_of_dates_in_the_order_of_the_file(folder: Path, capsys: Capsys) -> None:
+def test_first_and_last_time_and_of_other_dates_the_first_and_last_of_the_file(folder: Path, capsys: Capsys) -> None:
     frame = pd.DataFrame({"day": DAYS, "delivered": DAYS + pd.Timedelta(days=2), "euro": 1.5}).iloc[::-1]
     frame.to_csv("table.csv", index=False)
     seen = {c["name"]: c for c in document(capsys, "inspect", "table.csv")["columns"]}
-    assert [seen["day"][k] for k in ("kind", "first", "last")] == ["dates", "2024-02-29", "2024-01-01"]
+    assert [seen["day"][k] for k in ("kind", "first", "last")] == ["dates", "2024-01-01", "2024-02-29"]
     assert [seen["delivered"][k] for k in ("kind", "first", "last")] == ["dates", "2024-03-02", "2024-01-03"]
     assert folder.is_dir()
 

@@ -202,7 +202,8 @@ def test_words_that_are_no_times_are_named(name: str, folder: Path, capsys: Caps
     pd.DataFrame({name: MONTHS[name], "y": values(len(MONTHS[name]))}).to_csv("table.csv", index=False)
     assert run(["inspect", "table.csv"]) == 2
     err = capsys.readouterr().err
-    assert f"'{MONTHS[name][0]}' in column '{name}'" in err
+    assert f"'{MONTHS[name][0]}'" in err
+    assert f"column '{name}'" in err
     assert "2024-01-31" in err
     assert folder.is_dir()
 

@@ -55,7 +55,7 @@ def rolled(fit: Fitted, dataset: Dataset) -> Outcome:
     """The model of a training, loaded from its folder and rolled over the test windows by itself."""
     model = directory.load(fit.folder)
     reader = forecasting.Reader(model.network, dataset.source)
-    return forecasting.Forecaster(reader, model.calibration).outcome(dataset, dataset.parts.test)
+    return forecasting.Forecaster(reader, model.calibration).rolled(dataset, dataset.parts.test)[0]
 
 
 @pytest.fixture(scope="module")

@@ -233,7 +233,7 @@ def test_parameters(fitted: Fitted) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "no such level": ({"quantiles": [0.5, 0.33]}, ["0.33", "0.05, 0.1, 0.2"]),
+    "no such level": ({"quantiles": [0.5, 0.999]}, ["0.999", "0.025 and 0.975"]),
     "not positive": ({"horizon": 0}, ["horizon 0", "1 step or more"]),
     "not a number": ({"horizon": "soon"}, ["horizon", "soon"]),
     "unknown": ({"horizonn": 3}, ["'horizonn'", "did you mean 'horizon'?", "quantiles"]),

@@ -20,6 +20,7 @@ from tsforge.data.table.composing import compose
 from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange, head
+from tsforge.data.table.times import parse_times
 from tsforge.errors import ChoiceError, DataError, LineError
 from tsforge.runtime.numbers import amount
 
@@ -161,7 +162,7 @@ def _readings(
 def _column(
     frame: Frame, named: dict[str, tuple[str, ...]], candidates: dict[str, list[str]], name: str
 ) -> dict[str, Any]:
-    """One column: its role, or those it could have; its kind and values; the first and last of dates, in file order."""
+    """One column: its role, or those it could have; its kind and values; the first and last time, or date by row."""
     kind, column = _content(frame, name)
     present = written = column.dropna()
     role = next((role for role in _ROLES if name in named[role]), "unused" if named["time"] or candidates else None)
@@ -173,13 +174,24 @@ def _column(
         "missing": len(column) - len(present if kind == "text" else written), "first": None, "last": None,
     }  # fmt: skip
     if len(present) and (kind == "dates" or role == "time"):
-        facts |= {"first": str(written.iloc[0]), "last": str(written.iloc[-1])}
+        first, last = _ends(frame, name) if role == "time" else (0, len(written) - 1)
+        facts |= {"first": str(written.iloc[first]), "last": str(written.iloc[last])}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
         values = f"{amount(float(present.min()))} to {amount(float(present.max()))}"
         if bad := len(written) - len(present):
             values += f", {bad:,} not a number: {str(written[column.isna()].iloc[0])!r}"
     return facts | {"values": values}
+
+
+def _ends(frame: Frame, name: str) -> tuple[int, int]:
+    """The rows of the first and the last time; of the file where some cell is no time."""
+    try:
+        with _notes():  # which are given where the times are read as they are asked for
+            stamps = parse_times(frame, name, DataConfig()).stamps
+    except DataError:
+        return 0, -1
+    return int(stamps.argmin()), int(stamps.argmax())
 
 
 def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:

@@ -291,3 +291,15 @@ def test_times_of_the_year_9999(write_csv) -> None:
     times = span("2024-01-01", 40, "D", "%Y-%m-%d")
     with pytest.raises(DataError, match="9999-12-31"):
         load(csv(write_csv, [*times, "9999-12-31"]))
+
+
+@pytest.mark.parametrize(("count", "wrong"), [(5, "2051-01-21"), (20, "1924-03-01"), (3, "2029-12-31")])
+def test_a_mistyped_time_of_one_series_of_many(write_csv, count: int, wrong: str) -> None:
+    """Prevents: one series forecast for 2051, because the grids of all together are full enough."""
+    rows = [f"s{k},{t},{i % 7}" for k in range(count) for i, t in enumerate(span("2023-01-01", 300, "D", "%Y-%m-%d"))]
+    rows[150] = rows[150].replace(rows[150].split(",")[1], wrong)
+    path = write_csv(text("item,date,y", rows))
+    with pytest.raises(DataError, match=wrong) as caught:
+        load(path)
+    assert "data.freq" in caught.value.hint
+    assert load(path, freq="D").schema.frequency.name == "D"

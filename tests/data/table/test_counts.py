@@ -8,6 +8,7 @@ import pytest
 
 from tests.data.table.test_choosing import csv, span, written
 from tests.helpers.tables import load, text
+from tsforge.data.table.table import load_like
 from tsforge.errors import DataError
 
 PACKED = {
@@ -123,4 +124,33 @@ def test_periods_with_a_point(write_csv, form: str, freq: str) -> None:
     times = span("2018-01-01", 80, freq, form)
     table = load(csv(write_csv, times[:-2]))
     assert np.diff(table.ordinal).tolist() == [1] * 77
+    assert written(table, ahead=2) == times
+
+
+@pytest.mark.parametrize("kind", ["weeks", "months", "days of the year", "hours", "quarters"])
+@pytest.mark.parametrize("typed", [False, True])
+def test_packed_periods_that_became_decimals(write_csv, kind: str, typed: bool) -> None:
+    """Prevents: 202052.0, as a join writes it, counted on to 202053.0 and 202054.0."""
+    times, freq = PACKED[kind]
+    written_times = [float(t) if typed else f"{t}.0" for t in times]
+    source = (
+        pd.DataFrame({"t": written_times[:-2], "y": np.arange(len(times) - 2.0)})
+        if typed
+        else csv(write_csv, written_times[:-2])
+    )
+    table = load(source, target="y")
+    assert table.schema.frequency.name == freq
+    assert written(table, ahead=2) == written_times
+    later = written_times[-9:]
+    again = load_like(pd.DataFrame({"t": later, "y": 1.0}) if typed else csv(write_csv, later), table.schema)
+    assert again.ordinal[-1] == table.ordinal[-1] + 2
+
+
+@pytest.mark.parametrize(("times", "form"), [
+    (span("2024-01-01", 40, "D", "%Y%m%d.0"), "%Y%m%d"), (span("2015-01-01", 40, "MS", "%Y.%m"), "%Y.%m"),
+    (span("2024-01-01", 40, "D", "%d%m.%Y"), "%d%m.%Y"),
+])  # fmt: skip
+def test_a_format_is_heard_for_numbers_with_a_point(write_csv, times: list[str], form: str) -> None:
+    """Prevents: --time-format passed over without a word."""
+    table = load(csv(write_csv, times[:-2]), time="time", time_format=form)
     assert written(table, ahead=2) == times

@@ -209,3 +209,70 @@ def test_phases_of_one_series_are_no_series(write_csv, name: str, words: tuple[s
         write_csv(text(f"{name},time,y", [f"{a},{t},1{i}" for i, (a, t) in enumerate(zip(labels, weeks, strict=True))]))
     )
     assert table.ids == ()
+
+
+@pytest.mark.parametrize(("name", "series"), [
+    ("Zählernummer", [880, 881, 882]), ("Kunden-Nr", [17, 23, 31]), ("anlage", [11, 12, 13]),
+    ("Filiale", ["Ost", "West", "Süd"]),
+    ("tienda", [501, 502, 503]), ("n° machine", [71, 72, 75]),
+])  # fmt: skip
+@pytest.mark.parametrize("turns", [True, False])
+def test_ids_in_other_languages_where_no_time_repeats(
+    write_csv, name: str, series: list[object], *, turns: bool
+) -> None:
+    """Prevents: meters in turn, or plants in years that lie apart, merged to one series."""
+    weeks = days(90)
+    rows = [
+        (
+            series[i % 3] if turns else series[i // 30],
+            weeks[i] if turns else f"20{10 + 3 * (i // 30)}{weeks[i % 30][4:]}",
+        )
+        for i in range(90)
+    ]
+    path = write_csv(text(f"{name},time,kWh", [f"{a},{t},{10 + i}" for i, (a, t) in enumerate(rows)]))
+    try:
+        ids = load(path).schema.id
+    except ChoiceError as question:  # a name that says nothing is asked about
+        ids = next(choice["data.id"] for choice in question.choices if "data.id" in choice)
+        ids = (ids,) if isinstance(ids, str) else ids
+    assert ids == (name,)
+
+
+@pytest.mark.parametrize(("columns", "ids"), [
+    ({"zone": ["1.10", "1.1", "1.100"]}, ("zone",)), ({"batch": ["2E3", "20E2", "2000"]}, ("batch",)),
+    ({"a": ["4", "9", "4", "9"], "b": ["7", "7", "8", "8"]}, ("a", "b")),
+])  # fmt: skip
+def test_columns_of_numbers_that_make_up_all_rows_are_offered(
+    write_csv, columns: dict[str, list[str]], ids: tuple[str, ...]
+) -> None:
+    """Prevents: series that are averaged because the only way that was shown is to join their rows."""
+    count = len(next(iter(columns.values())))
+    rows = [
+        ",".join([*(values[i] for values in columns.values()), day, f"{10 + i + k % 7}"])
+        for k, day in enumerate(days(30))
+        for i in range(count)
+    ]
+    path = write_csv(text(",".join([*columns, "date", "y"]), rows))
+    with pytest.raises(ChoiceError, match="may name the series") as caught:
+        load(path, target="y")
+    assert [dict(choice) for choice in caught.value.choices] == [{"data.id": ids}]
+    assert len(load(path, target="y", id=ids).ids[0]) == count
+
+
+@pytest.mark.parametrize(
+    "cells", [["1'210", "980"], ["€10,50", "€9,10"], ["(14)", "(15)"], ["1\u2009210", "1\u2009180"]]
+)
+def test_numbers_that_do_not_read_are_no_ids(write_csv, cells: list[str]) -> None:
+    """Prevents: a question whether the only values of a table name its series."""
+    rows = [f"{day};{cells[i % 2]}" for i, day in enumerate(days(40))]
+    with pytest.raises(DataError, match=r"'y'.*row 1 .*is not a number"):
+        load(write_csv(text("date;y", rows)))
+
+
+@pytest.mark.parametrize(("year", "month"), [("anio", "mes"), ("Année", "mois"), ("jaar", "maand"), ("Jahr", "Monat")])
+def test_parts_of_a_time_in_other_languages(write_csv, year: str, month: str) -> None:
+    """Prevents: months 13 and 14 of five series, one for each year."""
+    rows = [f"{y},{m},{10 + m}" for y in range(2015, 2020) for m in range(1, 13)]
+    with pytest.raises(ChoiceError) as caught:
+        load(write_csv(text(f"{year},{month},y", rows)))
+    assert dict(caught.value.choices[0]) == {"data.time": (year, month)}

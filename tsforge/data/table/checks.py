@@ -22,6 +22,7 @@ _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
 _ZONES = ("Europe/Berlin", "Europe/London", "America/New_York")  # whose clocks change in different hours
+_ENOUGH = 10  # rows of a series, to say what its usual step is
 _FEW = 100  # steps without a row that a later table may have at once
 
 
@@ -230,15 +231,24 @@ class Rows:
         return bool(steps <= 2 * len(ordinal))
 
     def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
-        """Raises DataError where more than half of the grid has no row, or in a later table one gap is that large.
+        """Raises DataError where more than half of the grid has no row, or more than half of a series' lies in one gap.
+
+        A later table is refused where one gap is that large.
 
         A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
         """
         gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
-        count, empty = len(ordinal), int(gaps.sum())
-        largest = int(gaps.argmax()) + 1 if len(gaps) else 0
-        if empty <= count or (fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2)):
+        if not len(gaps):
             return
+        count, empty = len(ordinal), int(gaps.sum())
+        largest = int(gaps.argmax()) + 1
+        if fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2):
+            return
+        if empty <= count:
+            torn = self._torn(gaps) if fitted is None else None
+            if torn is None:
+                return
+            count, empty, largest = torn
         before = (
             f"{self.frame.row(int(self.order[largest - 1]))}, time {show_time(self.stamps[largest - 1], self.schema)}"
         )
@@ -254,6 +264,18 @@ class Rows:
                 hint += f"; name data.time_format if the times are not written as {written}"
         ways = self._ways_past_gaps(frequency) if fitted is None and self.schema.resampling is None else []
         raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
+
+    def _torn(self, gaps: NDArray[np.int64]) -> tuple[int, int, int] | None:
+        """Of the series that one gap tears apart most, if it is more than its rows: rows, empty steps, row behind."""
+        starts = np.flatnonzero(self.new_series)
+        rows = np.diff(np.r_[starts, len(self.codes)])
+        before = np.r_[0, gaps]  # of each row, 0 at the first of a series
+        excess = np.where(rows >= _ENOUGH, np.maximum.reduceat(before, starts) - rows, 0)
+        if excess.max() <= 0:
+            return None
+        s = int(excess.argmax())
+        own = before[starts[s] : starts[s] + rows[s]]
+        return int(rows[s]), int(own.sum()), int(starts[s] + own.argmax())
 
     def _ways_past_gaps(self, frequency: Frequency) -> list[dict[str, Any]]:
         """Settings that take rows on a grid that is mostly empty to longer steps, or leave them there."""

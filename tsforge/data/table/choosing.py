@@ -27,7 +27,7 @@ from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
 
-FORMS = "write times as 2024-01-31 or 2024-01-31 13:30:00, or pass data.time for another column"
+FORMS = "write times as 2024-01-31 or 2024-01-31 13:30:00, name data.time_format, or pass data.time for another column"
 _MANY = 5_000  # distinct texts, above which formats are tried on some of them first
 _SOME = 500
 _AS_FULL = 0.9  # of the fullest: then the usual reading is taken

@@ -38,6 +38,8 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
     whole = text.str.fullmatch(r"[-+]?\d+")
     if fitted is not None and not counted(fitted):
         fitted = None  # the kinds differ, which the caller says
+    if cells.frame.text and fitted is None and (times := _as_decimals(cells, config)) is not None:
+        return times
     if not whole.all():
         if fitted is not None and (fitted.time_format or "").endswith(":float"):
             return _as_fitted(cells, _filled(text), np.zeros(0, dtype=np.int64), str(fitted.time_format))
@@ -47,7 +49,7 @@ def read(cells: TimeCells, config: DataConfig, fitted: Schema | None) -> Times:
         best = choosing.fullest(cells.name, [*packed, float_reading], config)
         return Times(best.stamps[cells.where], best.kind, best.format if best.kind == "datetime" else None)
     if not cells.frame.text and types.is_float_dtype(cells.frame.data[cells.name]):
-        return _whole_decimals(cells, text, fitted)
+        return _whole_decimals(cells, text, config, fitted)
     values = _integers(cells, text)
     kind = None if fitted is None else fitted.time_kind
     if kind in ("float", "integer"):
@@ -142,12 +144,39 @@ def _decimals(cells: TimeCells) -> NDArray[np.float64]:
     return values
 
 
-def _whole_decimals(cells: TimeCells, text: pd.Series, fitted: Schema | None) -> Times:
-    """Counts that a data frame holds as decimals."""
+def _whole_decimals(cells: TimeCells, text: pd.Series, config: DataConfig, fitted: Schema | None) -> Times:
+    """Counts, or periods, that a data frame holds as decimals."""
     values = np.array([float(t) for t in text])
     if fitted is not None and fitted.time_kind == "float":
         return Times(values[cells.where], "float")
-    return Times(_integers(cells, text)[cells.where], "integer", "float")
+    if fitted is not None and (fitted.time_format or "").endswith(":float") and fitted.time_kind == "datetime":
+        return _as_fitted(cells, text, np.zeros(0, dtype=np.int64), str(fitted.time_format))
+    count = Reading(_integers(cells, text), "integer", None)
+    best = choosing.fullest(cells.name, [count] if fitted else [*choosing.packed(text), count], config)
+    if best.kind == "datetime":
+        return Times(best.stamps[cells.where], "datetime", str(best.format).removesuffix(":int") + ":float")
+    return Times(best.stamps[cells.where], "integer", "float")
+
+
+def _as_decimals(cells: TimeCells, config: DataConfig) -> Times | None:
+    """Texts by a format that is asked for, or periods written as 201801.0, which come back so; None for others."""
+    asked, text = config.time_format, cells.text.str.removesuffix(".0")
+    if cells.text.str.fullmatch(r"\d+\.0").all():
+        if asked is not None:
+            best = _as_asked(cells, text, _integers(cells, text), asked)
+        else:
+            readings = [*choosing.packed(text), Reading(_decimals(cells), "float", None)]
+            best = choosing.fullest(cells.name, readings, config)
+        if best.kind != "datetime" or str(best.format).startswith("epoch"):
+            return None
+        return Times(best.stamps[cells.where], "datetime", str(best.format).removesuffix(":int") + ".0")
+    if asked is None or asked.startswith("epoch") or not cells.text.str.contains(".", regex=False).any():
+        return None
+    dates, written = read_as(cells.text, asked)
+    bad = np.flatnonzero(dates.isna())
+    if len(bad):
+        cells.refuse(int(bad[0]), f"it does not fit data.time_format={asked}")
+    return Times(choosing.microseconds(dates)[cells.where], "datetime", written)
 
 
 def _as_asked(cells: TimeCells, text: pd.Series, values: NDArray[np.int64], written: str) -> Reading:

@@ -6,46 +6,24 @@ open one after the other, only its name and its few values give an id away.
 
 from __future__ import annotations
 
-import re
 import shlex
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tsforge.data.table.id_names import is_likely, is_sure, names_series
 from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import approximate
 from tsforge.data.time.parts import of_calendar, of_time
 from tsforge.errors import ChoiceError, listing
 
-SURE = (  # names of nothing else than an id
-    "unique_id", "id", "series", "series_id", "item", "store", "shop", "product", "sku", "sensor", "meter", "device",
-    "station", "site", "account", "customer", "client", "branch", "article", "household", "building", "turbine",
-    "machine", "plant", "vehicle", "ticker", "symbol", "asset", "warehouse", "outlet", "pump", "tank", "well", "farm",
-    "hotel", "restaurant", "school", "clinic", "hospital", "patient", "employee", "supplier", "vendor", "instrument",
-    "equipment", "appliance", "inverter", "boiler", "server", "host", "user", "market", "portfolio", "fund",
-)  # fmt: skip
-LIKELY = (  # names of an id, or of a category that changes in time
-    "name", "key", "region", "country", "state", "city", "county", "province", "district", "location", "department",
-    "dept", "line", "route", "node", "code", "entity", "group", "area", "brand", "family",
-)  # fmt: skip
-_NUMBERED = ("id", "name", "code", "key", "no", "nr", "number")  # a store's id, name or number names the store
 _REPEATS = 0.2  # share of times that repeat, above which a word that is no name may tell series apart
 _SMALL = 20  # possible pairs for each row
 _ROUNDS = 3  # at least, for values that take turns
+_MOST = 8  # columns that are tried in pairs
 _GAP = 1.5  # of the longest gap inside a block of rows
 _FEW = 4  # rows of one series at least, on average, where no time repeats
-
-
-def names_series(name: str) -> bool:
-    """True for the usual names of an id."""
-    return name.lower() in (*SURE, *LIKELY) or _sure(name)
-
-
-def _sure(name: str) -> bool:
-    words = [word.lower() for word in re.split(r"[_ .-]+|(?<=[a-z])(?=[A-Z])", name)]
-    of_series = len(words) == 2 and words[0] in SURE and words[1] in _NUMBERED
-    return "_".join(words) in SURE or words[-1] == "id" or of_series
 
 
 def detect(frame: Frame, time: str, free: list[str], *, joined: bool = False) -> tuple[str, ...]:
@@ -81,7 +59,9 @@ def detect(frame: Frame, time: str, free: list[str], *, joined: bool = False) ->
     for columns in (named, candidates):
         if not joined and len(columns) > 1 and _doubled(frame, [*columns, time]) <= most:
             return _needed(frame, time, columns, most)
-    return _whole_numbers(frame, time, labels) if not joined and repeats > _REPEATS * len(frame.data) else ()
+    if joined or repeats <= _REPEATS * len(frame.data):
+        return ()
+    return _whole_numbers(frame, time, labels) or _complete(frame, time, free)
 
 
 def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
@@ -89,7 +69,7 @@ def by_name(frame: Frame, free: list[str]) -> tuple[str, ...]:
 
     Raises DataError where several have such a name.
     """
-    labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool") and _sure(c)]
+    labels = [c for c in free if frame.cells(c).kind in ("text", "code", "integer", "bool") and is_sure(c)]
     sure = _apart(frame, [c for c in labels if 2 <= frame.distinct(c) <= len(frame.data) / _FEW])
     if len(sure) > 1:
         raise _several(frame, sure)
@@ -149,15 +129,35 @@ def _whole_numbers(frame: Frame, time: str, labels: list[str]) -> tuple[str, ...
     return tuple(found) if numbers else ()
 
 
+def _complete(frame: Frame, time: str, free: list[str]) -> tuple[str, ...]:
+    """(), or raises ChoiceError where one or two columns of any kind, with all times, make up exactly the rows."""
+    rows, times = len(frame.data), frame.distinct(time)
+    few = [
+        c for c in free if 2 <= frame.distinct(c) <= rows / times and not of_time(c) and rows % frame.distinct(c) == 0
+    ]
+    pairs = [(a, b) for i, a in enumerate(few) for b in few[i + 1 :]] if len(few) <= _MOST else []
+    for columns in (*((c,) for c in few), *pairs):
+        series = int(np.prod([frame.distinct(c) for c in columns]))
+        others = [str(c) for c in frame.data.columns if c not in (*columns, time)]
+        beside = [c for c in others if frame.cells(c).number and not of_time(c)]
+        if series * times == rows and beside and not _doubled(frame, [*columns, time]):
+            named = listing([f"'{c}'" for c in columns])
+            hint = f"pass data.id={shlex.quote(','.join(columns))}"
+            raise ChoiceError(f"{frame.name}: {named} may name the series", hint, [{"data.id": columns}])
+    return ()
+
+
 def _without_repeats(frame: Frame, time: str, free: list[str], labels: list[str]) -> tuple[str, ...]:
     """Ids where no time repeats: columns of one value named as an id, and one whose few values share the rows."""
     alike = constant(frame, free)
     few = [c for c in labels if c not in alike and 2 <= frame.distinct(c) <= len(frame.data) / _FEW]
-    sure = _apart(frame, [c for c in few if _sure(c)])
+    sure = _apart(frame, [c for c in few if is_sure(c)])
     if len(sure) > 1:
         raise _several(frame, sure)
-    words = [c for c in few if frame.cells(c).kind in ("text", "code")]
-    likely = [c for c in words if _takes_turns(frame, c, None if c.lower() in LIKELY else time)]
+    numbers = [c for c in free if frame.cells(c).number and c not in alike]
+    likely = [
+        c for c in few if [n for n in numbers if n != c] and _takes_turns(frame, c, None if is_likely(c) else time)
+    ]
     if likely and not sure:
         name = likely[0]
         values = listing([f"'{v}'" for v in frame.texts(name).unique()[:3]], 3)
@@ -172,15 +172,19 @@ def _takes_turns(frame: Frame, name: str, time: str | None) -> bool:
     """True where equal values stand together, or each in its turn: no category changes like that.
 
     time: of a column whose name says nothing. Days and seasons take turns too, and so do the phases of one series:
-    its values must be no words of the calendar, and where they stand together the time must fall back or leave a gap.
+    its values must be no words of the calendar, nor numbers from 0 or 1 on; and where they stand together the time must
+    fall back or leave a gap.
     """
     codes = frame.codes(name)[0]
     distinct = int(codes.max()) + 1
-    if time is not None and all(of_calendar(str(value)) for value in frame.texts(name).unique()):
+    kind, values = frame.cells(name).kind, frame.texts(name).unique()
+    if time is not None and all(of_calendar(str(value)) for value in values):
         return False
     starts = 1 + np.flatnonzero(np.diff(codes))
     if len(starts) == distinct - 1:
         return time is None or _breaks(approximate(frame, time), starts)
+    if kind == "integer" and int(frame.cells(name).values.min()) <= 1:  # the numbers of shifts or phases
+        return False
     return len(codes) >= _ROUNDS * distinct and bool((codes == np.arange(len(codes)) % distinct).all())
 
 

@@ -121,6 +121,7 @@ def _time(frame: Frame, free: list[str], counted: list[str]) -> str:
     """The column of times. counted: nameless columns that number the rows, good enough where nothing else is."""
     dates = [c for c in free if looks_like_dates(frame, c)]
     named = sorted((c for c in free if c.lower() in TIME_NAMES), key=lambda c: TIME_NAMES.index(c.lower()))
+    named += [c for c in free if c not in named and part_of(c) is not None and frame.cells(c).kind in ("text", "date")]
     named_dates = [c for c in named if c in dates]
     if named_dates:
         return named_dates[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 
@@ -25,15 +26,18 @@ class Part(NamedTuple):
 
 
 PARTS = {  # by the directive of a format, in the order in which they stand in a time
-    "Y": Part("year", 1000, 2999, 4, ("year", "yr", "yyyy", "jahr", "annee", "ano"), ("y",)),
-    "h": Part("half of the year", 1, 2, 1, ("half", "halfyear", "halbjahr", "semester")),
-    "q": Part("quarter", 1, 4, 1, ("quarter", "qtr", "quartal", "trimestre"), ("q",)),
-    "m": Part("month", 1, 12, 2, ("month", "mnth", "monat", "mois", "mes"), ("mon", "mm", "mo")),
-    "V": Part("week", 1, 53, 2, ("week", "wk", "isoweek", "weekofyear", "weeknumber", "kw", "woche"), ("w",)),
+    "Y": Part("year", 1000, 2999, 4, ("year", "yr", "yyyy", "jahr", "annee", "ano", "anio", "anno", "jaar"), ("y",)),
+    "h": Part("half of the year", 1, 2, 1, ("half", "halfyear", "halbjahr", "semester", "semestre")),
+    "q": Part("quarter", 1, 4, 1, ("quarter", "qtr", "quartal", "trimestre", "kwartaal"), ("q",)),
+    "m": Part("month", 1, 12, 2, ("month", "mnth", "monat", "mois", "mes", "mese", "maand"), ("mon", "mm", "mo")),
+    "V": Part("week", 1, 53, 2, ("week", "wk", "isoweek", "weekofyear", "weeknumber", "kw", "woche", "semaine"),
+        ("w",)),
     "j": Part("day of the year", 1, 366, 3, ("dayofyear", "doy", "yday", "yearday")),
-    "d": Part("day", 1, 31, 2, ("day", "dayofmonth", "dateofmonth", "mday", "dom"), ("dd", "tag", "d")),
+    "d": Part("day", 1, 31, 2, ("day", "dayofmonth", "dateofmonth", "mday", "dom", "jour", "dia", "giorno"),
+        ("dd", "tag", "d")),
     "u": Part("day of the week", 1, 7, 1, ("weekday", "dayofweek", "dow", "isoweekday", "wochentag")),
-    "H": Part("hour", 0, 24, 2, ("hour", "hours", "hr", "hourending", "stunde", "heure", "hora"), ("hh", "he", "h")),
+    "H": Part("hour", 0, 24, 2, ("hour", "hours", "hr", "hourending", "stunde", "heure", "hora", "uur"),
+        ("hh", "he", "h")),
     "M": Part("minute", 0, 59, 2, ("minute", "minutes", "mins"), ("min", "mi")),
     "S": Part("second", 0, 59, 2, ("second", "seconds"), ("sec", "ss")),
     "y": Part("year of two digits", 0, 99, 2, ()),
@@ -48,12 +52,17 @@ _WORDS = (  # values that come again by the calendar
 )  # fmt: skip
 
 
+def ascii_letters(name: str) -> str:
+    """A name in small letters without accents: Année as annee."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+
+
 def part_of(name: str, *, short: bool = False) -> str | None:
     """The directive of the part of a time that a column of this name holds; None where the name says nothing.
 
     short: take names such as d, mm or he too, which alone could mean anything.
     """
-    plain = re.sub(r"[^a-z]", "", name.lower())
+    plain = re.sub(r"[^a-z]", "", ascii_letters(name))
     return next((k for k, p in PARTS.items() if plain in p.names or (short and plain in p.short)), None)
 
 
@@ -65,5 +74,5 @@ def of_time(name: str) -> bool:
 
 def of_calendar(value: str) -> bool:
     """True for the name of a day, a month, a quarter, a season or a time of day."""
-    plain = re.sub(r"[^a-z]", "", value.lower())
+    plain = re.sub(r"[^a-z]", "", ascii_letters(value))
     return plain in _WORDS or bool(re.fullmatch(r"[qQhHsS][1-4]", value.strip()))
