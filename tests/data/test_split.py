@@ -234,3 +234,16 @@ def test_a_gap_needs_its_rows_too() -> None:
         assert len(split.parts(enough, split.split(enough, 8, 8, extra), 5, 4).train)
         with pytest.raises(DataError, match=f"has {needed - 1} rows, but {needed} are needed"):
             split.parts(short, split.split(short, 8, 8, extra), 5, 4)
+
+
+@pytest.mark.parametrize(("wrong", "name"), [("2025-01-31", None), ("2027-06-01", "a"), ("2031-12-24", "b")])
+def test_the_gap_that_leaves_no_window_is_named(wrong: str, name: str | None) -> None:
+    """Prevents: `fill gaps` where one time is mistyped, which nobody can see."""
+    times = [str(day.date()) for day in pd.date_range("2024-01-01", periods=300)]
+    times[30] = wrong
+    table = pd.DataFrame({"ds": times, "y": np.arange(300.0)})
+    table = table if name is None else table.assign(item=name)
+    panel = lay(table, target="y", freq="D", id="item" if name else ())
+    validation, test = split.sizes(panel, 14, None, None)
+    with pytest.raises(DataError, match=rf"the largest gap.*between 2024-10-26 and {wrong}"):
+        split.parts(panel, split.split(panel, validation, test), 28, 14)

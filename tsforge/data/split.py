@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsforge.data.panel import Ints, Panel
+from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import DataError
 
@@ -123,8 +124,9 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         needed = 1 + horizon + cuts.held_out
         if longest >= needed:
             window = f"no window of {context}+{horizon} steps"
-            hint = "too much is missing: fill gaps before, or take a shorter horizon"
-            raise DataError(f"{panel.name}: {window} has an observed target on both sides", hint)
+            hint = "correct the time behind the gap if it is wrong; or fill the gap, or take a shorter data.horizon"
+            gap = _largest_gap(panel)
+            raise DataError(f"{panel.name}: {window} has an observed target on both sides: {gap}", hint)
         less = " or data.test=0" if np.any(cuts.test > cuts.origin) else ""
         raise DataError(
             f"{panel.name}: too short: the longest series has {longest} rows, but "
@@ -136,6 +138,20 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
         scored = np.isin(unused, np.r_[validation.series, test.series]).sum()
         log.warning("%d of %d series have no training window; %d of them are scored", len(unused), len(panel), scored)
     return Parts(train, _thin(validation, MOST_VALIDATION, "validation"), test)
+
+
+def _largest_gap(panel: Panel) -> str:
+    """The longest stretch of a series in which nothing was observed, in words."""
+    rows = np.flatnonzero(panel.observed.any(axis=1))
+    series = panel.row_series()[rows]
+    gaps = np.where(np.diff(series) == 0, np.diff(rows) - 1, 0)
+    if not len(gaps) or not gaps.max():
+        return "what is observed is too little"
+    i = int(gaps.argmax())
+    ordinals = panel.ordinals()[rows[i : i + 2]]
+    before, behind = (show_time(stamp, panel.schema) for stamp in panel.stamps(series[i : i + 2], ordinals))
+    label = f" of series {panel.label(int(series[i]))}" if panel.ids else ""
+    return f"the largest gap{label}, of {gaps[i]:,} steps, lies between {before} and {behind}"
 
 
 def thin_test(parts: Parts, most: int = MOST_TEST) -> Parts:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsforge.data.table.cells import is_amount
 from tsforge.data.table.reading import Frame
-from tsforge.errors import DataError
+from tsforge.errors import ChoiceError, DataError
 
 Kind = Literal["number", "category"]
 
@@ -44,7 +44,8 @@ def numbers(frame: Frame, name: str) -> NDArray[np.float64]:
         value = cells.unclear
         whole = re.sub(r"[.,]", "", value)
         message = f"column '{name}': '{value}' could be {float(value.replace(',', '.')):g} or {whole}"
-        raise DataError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,")
+        ways = [{"data.decimal": sign} for sign in ".,"]
+        raise ChoiceError(f"{frame.name}: {message}", "name the decimal sign: data.decimal=. or data.decimal=,", ways)
     large = np.flatnonzero((cells.values > LARGEST) | (cells.values < -LARGEST))
     if len(large):
         row, written = frame.row(int(large[0])), str(frame.texts(name).iloc[large[0]])
