@@ -276,3 +276,10 @@ def test_parts_of_a_time_in_other_languages(write_csv, year: str, month: str) ->
     with pytest.raises(ChoiceError) as caught:
         load(write_csv(text(f"{year},{month},y", rows)))
     assert dict(caught.value.choices[0]) == {"data.time": (year, month)}
+
+
+@pytest.mark.parametrize("name", ["speed", "rain", "count"])
+def test_whole_numbers_with_gaps_beside_the_target(write_csv, name: str) -> None:
+    """Prevents: a traceback where a column of few whole numbers has missing cells and no time repeats."""
+    rows = [f"{day},{'' if i % 9 == 4 else i // 20},{i}.5" for i, day in enumerate(days(100))]
+    assert load(write_csv(text(f"date,{name},y", rows)), target="y").ids == ()

@@ -22,6 +22,7 @@ _USUAL = (
     "s", "min", "5min", "10min", "15min", "30min", "h", "D", "B", "W", "MS", "ME", "QS", "QE", "YS", "YE",
 )  # fmt: skip
 _ZONES = ("Europe/Berlin", "Europe/London", "America/New_York")  # whose clocks change in different hours
+_STRAY = 2  # rows that one mistyped time, or two, tear off
 _ENOUGH = 10  # rows of a series, to say what its usual step is
 _FEW = 100  # steps without a row that a later table may have at once
 
@@ -266,16 +267,21 @@ class Rows:
         raise DataError(f"{self.frame.name}: {usual}, and {gap}", hint, ways)
 
     def _torn(self, gaps: NDArray[np.int64]) -> tuple[int, int, int] | None:
-        """Of the series that one gap tears apart most, if it is more than its rows: rows, empty steps, row behind."""
+        """Rows, empty steps and the row behind the gap of the series from which one gap tears a few rows off.
+
+        The gap is more than the rows of the series, which has few others, and at most two rows lie on one side of it.
+        None where no series is torn so: shops that close for years have rows on both sides.
+        """
         starts = np.flatnonzero(self.new_series)
         rows = np.diff(np.r_[starts, len(self.codes)])
         before = np.r_[0, gaps]  # of each row, 0 at the first of a series
-        excess = np.where(rows >= _ENOUGH, np.maximum.reduceat(before, starts) - rows, 0)
-        if excess.max() <= 0:
-            return None
-        s = int(excess.argmax())
-        own = before[starts[s] : starts[s] + rows[s]]
-        return int(rows[s]), int(own.sum()), int(starts[s] + own.argmax())
+        widest = np.maximum.reduceat(before, starts)
+        for s in np.flatnonzero((rows >= _ENOUGH) & (widest > rows)):
+            own = before[starts[s] : starts[s] + rows[s]]
+            at = int(own.argmax())
+            if min(at, rows[s] - at) <= _STRAY and own.sum() - own[at] <= rows[s]:
+                return int(rows[s]), int(own.sum()), int(starts[s] + at)
+        return None
 
     def _ways_past_gaps(self, frequency: Frequency) -> list[dict[str, Any]]:
         """Settings that take rows on a grid that is mostly empty to longer steps, or leave them there."""

@@ -183,7 +183,7 @@ def _takes_turns(frame: Frame, name: str, time: str | None) -> bool:
     starts = 1 + np.flatnonzero(np.diff(codes))
     if len(starts) == distinct - 1:
         return time is None or _breaks(approximate(frame, time), starts)
-    if kind == "integer" and int(frame.cells(name).values.min()) <= 1:  # the numbers of shifts or phases
+    if kind == "integer" and np.nanmin(frame.cells(name).values) <= 1:  # the numbers of shifts or phases
         return False
     return len(codes) >= _ROUNDS * distinct and bool((codes == np.arange(len(codes)) % distinct).all())
 
