@@ -20,6 +20,7 @@ Frame = pd.DataFrame
 
 ENDINGS = (".csv", ".parquet")
 MOST_PLACES = 15  # of a number on the screen
+LARGE = 1e6  # from which on pandas writes numbers of single precision with an exponent
 DIGITS = 12  # of a forecast that is computed in double precision
 
 
@@ -165,12 +166,29 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
+def _without_exponents(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with columns of large single-precision numbers in double precision, of the same digits.
+
+    pandas writes 5000000 in single precision as 5e+06, in double precision as 5000000.0.
+    """
+    for name in frame.columns[frame.dtypes == np.float32]:
+        single = frame[name].to_numpy()
+        large = np.abs(single) >= LARGE
+        if large.any():
+            values = np.round(single.astype(np.float64), 2)  # neighbours from a million on lie 0.06 apart at least
+            values[~large] = [float(str(value)) for value in single[~large]]
+            frame = frame.assign(**{str(name): values})
+    return frame
+
+
 def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
     """Write a frame as CSV or Parquet, by the ending of the path. Raises ConfigError for any other.
 
     decimal: the decimal sign of a CSV; with a comma, semicolons stand between its columns.
     """
     files.check_path(path, ENDINGS)
+    if path.suffix == ".csv":
+        frame = _without_exponents(frame)
     if path.suffix == ".csv" and decimal == ",":
         frame.to_csv(path, index=False, sep=";", decimal=",")
     elif path.suffix == ".csv":

@@ -1,0 +1,35 @@
+"""Forecasts as a file: the figures that a frame holds, letter by letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsforge.data import tidy
+
+
+@pytest.mark.parametrize("decimal", [None, ","])
+@pytest.mark.parametrize("scale", [1e0, 1e3, 1e5, 1e6, 1e7, 1e9])
+def test_large_numbers_are_written_without_an_exponent(tmp_path: Path, scale: float, decimal: str | None) -> None:
+    """Prevents: 5e+06 and 1.1106218e+07 for sales of 5000000 and 11106218, and other digits than there are."""
+    rng = np.random.default_rng(int(scale))
+    values = (rng.uniform(0.1, 10, 4000) * scale).astype(np.float32)
+    values[:4] = [5_000_000, np.nan, 0.1, -1_234_567.1]
+    tidy.write(pd.DataFrame({"t": range(4000), "forecast": values}), tmp_path / "a.csv", decimal)
+    lines = (tmp_path / "a.csv").read_text().splitlines()[1:]
+    cells = [line.split(";" if decimal else ",")[1].replace(",", ".") for line in lines]
+    assert cells[0] == "5000000.0"
+    assert cells[2] == "0.1"
+    assert not [cell for cell in cells if "e" in cell]
+    read = np.array([np.float32(cell) if cell.strip('"') else np.nan for cell in cells], dtype=np.float32)
+    np.testing.assert_array_equal(read, values)
+
+
+def test_doubles_are_written_as_they_are(tmp_path: Path) -> None:
+    """Prevents: digits lost of numbers in double precision, as nine-digit whole numbers."""
+    values = np.array([123_456_789.0, 1e9 + 0.123456, 0.1])
+    tidy.write(pd.DataFrame({"forecast": values}), tmp_path / "a.csv")
+    np.testing.assert_array_equal(pd.read_csv(tmp_path / "a.csv")["forecast"], values)
