@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import Capsys, document
+from tests.helpers.commands import Capsys, commands, document
 from tsforge.cli.main import run
 
 DAYS = pd.date_range("2024-01-01", periods=60, freq="D")
@@ -28,11 +28,6 @@ def long(**columns: list[Any]) -> pd.DataFrame:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def commands(out: str) -> list[list[str]]:
-    """The words of every command that was printed, without the program's name."""
-    return [shlex.split(line[11:])[1:] for line in out.splitlines() if line[11:].startswith("tsforge ")]
 
 
 def roles(out: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -19,6 +20,11 @@ def document(capsys: Capsys, *argv: str) -> Any:
     out, err = capsys.readouterr()
     assert err == "" or "--quiet" not in argv
     return json.loads(out)
+
+
+def commands(out: str) -> list[list[str]]:
+    """The words of every command that was printed, without the program's name."""
+    return [shlex.split(line[11:])[1:] for line in out.splitlines() if line[11:].startswith("tsforge ")]
 
 
 def fails(capsys: Capsys, *argv: str) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tsforge.model.baselines.naive2 import is_seasonal
-from tsforge.model.transforms.season import LEAST, moving_average, phases
+from tsforge.model.transforms.season import LEAST, classical, moving_average, phases
 
 SEASONS = 2  # at least, in the values observed
 
@@ -44,9 +44,8 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, m: int) -> Adjusted:
     whole = filled(values, observed)
     seasonal = is_seasonal(whole, m) & ((~whole.isnan()).sum(dim=1) >= SEASONS * m)
     trend = moving_average(whole, m)
-    share = indices(whole / trend, m)
-    share = share / share.mean(dim=1, keepdim=True)
-    above = indices(whole - trend, m)
+    share = classical(phases(whole / trend, m))
+    above = phases(whole - trend, m).nanmean(dim=1)
     above = above - above.mean(dim=1, keepdim=True)
     positive = (whole.nan_to_num(nan=1.0) > 0).all(dim=1) & share.isfinite().all(dim=1) & (share > LEAST).all(dim=1)
     usable = seasonal & above.isfinite().all(dim=1)
@@ -55,11 +54,6 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, m: int) -> Adjusted:
     past, ahead = (torch.arange(*span, device=target.device) % m for span in ((-L, 0), (0, horizon)))
     plain = torch.where(observed, (values - above[:, past]) / share[:, past], torch.zeros_like(values))
     return Adjusted(plain, share[:, ahead], above[:, ahead])
-
-
-def indices(ratio: Tensor, m: int) -> Tensor:
-    """The mean of each phase, counted from the forecast origin: (B, L, C) -> (B, m, C)."""
-    return phases(ratio, m).nanmean(dim=1)
 
 
 def filled(values: Tensor, observed: Tensor) -> Tensor:
