@@ -68,6 +68,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "drift": {},
     "naive2": {},
     "theta": {},
+    "ets": {},
 }
 # fmt: on
 

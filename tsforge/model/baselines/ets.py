@@ -1,11 +1,14 @@
-"""Exponential smoothing state space models, a form for each series by Akaike's corrected criterion.
+"""Exponential smoothing state space models: forms with and without trend and season, weighed by Akaike's criterion.
 
-    AICc = n log Σ r² + 2 k + 2 k (k + 1) / (n - k - 1)        k: parameters, first states and a variance
+    AICc = n log Σ r² + 2 k + 2 k (k + 1) / (n - k - 1)        weight of a form: exp(-AICc / 2τ)
 
-(Hyndman, Koehler, Ord & Snyder 2008, "Forecasting with Exponential Smoothing", chapters 5 and 7.) The indices of the
+with k the parameters, first states and the variance. (Hyndman, Koehler, Ord & Snyder 2008, "Forecasting with
+Exponential Smoothing", chapters 5 and 7; Burnham & Anderson 2002, "Model Selection and Multimodel Inference".) τ = 1
+would be Akaike's weights, τ → 0 the best form alone; none of the forms is the truth, hence a larger one. Indices of the
 first season are those of classical decomposition. A season of more than 24 steps is taken off before.
 
-Axes: B batch, L context, H horizon, C targets; T steps, S series, m steps of one season.
+Axes: B batch, L context, H horizon, C targets; S series, T steps from the first value of the longest, F forms, P
+parameters, m steps of one season.
 """
 
 from __future__ import annotations
@@ -16,144 +19,149 @@ import torch
 from torch import Tensor
 
 from tsforge.model.baselines.adjusting import adjust, filled
-from tsforge.model.baselines.smoothing import LEVEL, SLOPE, Fit, Form, Series, fit, means, residuals
-from tsforge.model.transforms.season import moving_average
+from tsforge.model.baselines.smoothing import LEVEL, PHI, SLOPE, Error, Fit, Form, Season, Series, Trend, fit, means
+from tsforge.model.transforms.season import LEAST, moving_average
 
-MOST = 24  # steps of a season that is a state
-CHUNK = 1024  # series at a time
-ROUNDS = 6
-STARTS = ((0.1, 0.1, 0.9, 0.1), (0.3, 0.05, 0.95, 0.05), (0.6, 0.05, 0.95, 0.05), (0.9, 0.05, 0.95, 0.05))  # α to γ
-TREND = 10  # values from which the first level and slope are taken
-FORMS = tuple(
-    Form(error, trend, season)
-    for season, error in (("N", "A"), ("N", "M"), ("A", "A"), ("A", "M"), ("M", "M"))
-    for trend in ("N", "A", "Ad")
-)
+TRENDS: tuple[Trend, ...] = ("N", "A", "Ad")
+ERRORS: dict[Season, tuple[Error, ...]] = {"N": ("A", "M"), "A": ("A",), "M": ("M",)}  # for each season
+SIMPLEST = Form("A", "N", "N")  # the answer where there are few values
+TAU = 4.0
+STATES, SEASONS, NEWEST = 24, 2, 120  # steps of a season that is a state; seasons it needs; steps read without one
+STARTS = ((0.1, 0.1, 0.95, 0.1), (0.3, 0.05, 0.95, 0.05), (0.8, 0.05, 0.95, 0.05))  # the parameters α to γ
+RACE, ROUNDS = 1, 4  # rounds of search from each start, and from the best of them
+EARLY = 10  # values that the first level and slope are taken from
+CHUNK = 512  # series whose states fit the processor's cache
+EXACT = 1e-16  # squares, as a share of those of the values, that are no better than none
 
 
-class Choice(NamedTuple):
-    """The criterion of the best form so far, (S,), and its forecasts (H, S)."""
+class Window(NamedTuple):
+    """Series from their first value on.
 
-    criterion: Tensor
-    ahead: Tensor
+    values, seen: (T, S). length: steps up to the forecast origin, (S,). season: the steps m of one.
+    """
+
+    values: Tensor
+    seen: Tensor
+    length: Tensor
+    season: int
 
 
 def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
-    """Windows (B, L, C) -> their forecasts (B, H, C). A window without a value is forecast as 0."""
-    if season > MOST:
+    """Windows (B, L, C) -> their forecasts (B, H, C). A target without a value is forecast as 0."""
+    if season > STATES:
         plain = adjust(target, observed, horizon, season)
-        return plain.restore(forecast(plain.values, observed, horizon, 1)).to(target.dtype)
+        newest = max(NEWEST, SEASONS * season)
+        return plain.restore(forecast(plain.values[:, -newest:], observed[:, -newest:], horizon, 1)).to(target.dtype)
     B, L, C = target.shape
     values, seen = (part.transpose(1, 2).reshape(B * C, L) for part in (target, observed))
-    ahead = ets(values, seen, horizon, season)
-    return ahead.reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
+    return ets(values, seen, horizon, season).reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
 
 
 def ets(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:
     """The forecasts (S, H) of sequences (S, L), in double precision; values count where `seen`."""
-    length = values.shape[1] - seen.int().argmax(dim=1)
-    order = length.argsort()
     values = torch.where(seen, values, torch.zeros_like(values)).double()
-    out = values.new_empty(len(values), horizon)
-    for rows in order.split(CHUNK):
-        out[rows] = _chunk(values[rows], seen[rows], horizon, season)
-    return out
-
-
-def _chunk(values: Tensor, seen: Tensor, horizon: int, m: int) -> Tensor:
-    """Sequences that begin at about the same step."""
-    S, L = values.shape
+    size = values.square().sum(dim=1).div(seen.sum(dim=1).clamp(min=1)).sqrt()
+    size = torch.where(size > 0, size, torch.ones_like(size))[:, None]
     first = seen.int().argmax(dim=1)
-    T = int(L - first.min())
-    at = first[:, None] + torch.arange(T, device=values.device)
-    inside = at < L
-    at = at.clamp(max=L - 1)
-    seen, values = seen.gather(1, at) & inside, values.gather(1, at)
-    values = torch.where(seen, values, torch.zeros_like(values))
-    size = values.square().sum(dim=1, keepdim=True).div(seen.sum(dim=1, keepdim=True).clamp(min=1)).sqrt()
-    size = torch.where(size > 0, size, torch.ones_like(size))
-    ahead = _best((values / size).T.contiguous(), seen.T.contiguous(), (L - first, horizon), m)
-    return ahead.T * size
+    ahead = values.new_empty(len(values), horizon)
+    for rows in torch.split(first.argsort(), CHUNK):  # of about the same length
+        ahead[rows] = _weighed(_window((values / size)[rows], seen[rows], season), horizon).T
+    return ahead * size
 
 
-def _best(values: Tensor, seen: Tensor, span: tuple[Tensor, int], m: int) -> Tensor:
-    """The forecasts of the best form, (H, S), from the step after each series' own length on."""
-    count = seen.sum(dim=0)
-    positive = ((values > 0) | ~seen).all(dim=0)
-    choice = None
-    for name in "NAM":
-        if name != "N" and (m == 1 or len(values) < 2 * m):
+def _window(values: Tensor, seen: Tensor, season: int) -> Window:
+    """Sequences (S, L), each moved to begin with its first value."""
+    L = values.shape[1]
+    first = seen.int().argmax(dim=1)
+    at = first[:, None] + torch.arange(L - int(first.min()), device=values.device)
+    inside, at = at < L, at.clamp(max=L - 1)
+    moved = [torch.where(inside, part.gather(1, at), part.new_zeros(())).T.contiguous() for part in (values, seen)]
+    return Window(moved[0], moved[1], L - first, season)
+
+
+def _weighed(window: Window, horizon: int) -> Tensor:
+    """The mean of the forms' forecasts, each with its weight, (H, S)."""
+    criteria, aheads = [], []
+    for season, errors in ERRORS.items():
+        if season != "N" and (window.season == 1 or len(window.values) < SEASONS * window.season):
             continue
-        index, usable = indices(values, seen, m, name)
-        series = Series(values, seen, index)
-        starts = {}
-        for form in FORMS:
-            if form.season != name:
-                continue
-            start = starts.get(form.trend)
-            if start is None:
-                start = first(series, form)
-            result = fit(series, start, form, ROUNDS)
-            starts[form.trend] = result.parameters
-            k = len(form.free) + (m - 1 if name != "N" else 0) + 1
-            criterion = count * result.squares.clamp(min=1e-16).log() + 2 * k + 2 * k * (k + 1) / (count - k - 1).clamp(min=1e-3)
-            bad = ~usable | (count <= k + 1) | (~positive if "M" in form else torch.zeros_like(positive))
-            if choice is not None: criterion = criterion.masked_fill(bad, torch.inf)
-            ahead = _ahead(series, result, form, span)
-            if choice is None:
-                choice = Choice(criterion, ahead)
-            else:
-                better = criterion < choice.criterion
-                choice = Choice(torch.where(better, criterion, choice.criterion), torch.where(better, ahead, choice.ahead))
-    return choice.ahead
+        series, usable = _series(window, season)
+        for trend in TRENDS:
+            start = None
+            for form in (Form(error, trend, season) for error in errors):
+                best = fit(series, _start(series, form) if start is None else start, form, ROUNDS)
+                start = best.parameters  # the error of a form changes little
+                criteria.append(_criterion(window, best.squares, form).masked_fill(~usable, torch.inf))
+                aheads.append(_ahead(window, series, best, form, horizon))
+    weight = torch.softmax(torch.stack(criteria) / (-2 * TAU), dim=0)[:, None]  # (F, 1, S)
+    ahead = torch.stack(aheads)
+    weight = weight * ahead.isfinite()
+    return (weight * ahead.nan_to_num(0.0, 0.0, 0.0)).sum(dim=0) / weight.sum(dim=0)
 
 
-def first(series: Series, form: Form) -> Tensor:
-    """Parameters to begin with, (P, S): the best of a few, with the level and slope of the first values."""
-    values, seen = series.values, series.seen
-    index = series.season[torch.arange(len(values)) % len(series.season)] if form.season != "N" else None
-    plain = values if index is None else values - index if form.season == "A" else values / index
-    early = seen & (seen.cumsum(dim=0) <= TREND)
-    n = early.sum(dim=0).clamp(min=1)
-    t = torch.arange(1.0, len(values) + 1, dtype=values.dtype, device=values.device)[:, None]
-    time, value = (t * early).sum(dim=0) / n, (plain * early).sum(dim=0) / n
-    spread = ((t - time).square() * early).sum(dim=0).clamp(min=1e-9)
-    slope = ((t - time) * (plain - value) * early).sum(dim=0) / spread
-    trend = form.trend != "N"
-    slope = slope if trend else torch.zeros_like(slope)
-    level = value - slope * time
-    rows = []
-    for alpha, beta, phi, gamma in STARTS:
-        phi = phi if form.trend == "Ad" else 1.0
-        gamma = gamma if form.season != "N" else 0.0
-        one = [torch.full_like(level, v) for v in (alpha, beta if trend else 0.0, phi, gamma)]
-        rows.append(torch.stack([*one, level, slope]))
-    tried = torch.stack(rows, dim=1)
-    which = residuals(series, tried, form).square().sum(dim=0).nan_to_num(nan=torch.inf).argmin(dim=0)
-    return tried.gather(1, which[None, None].expand(len(tried), 1, -1))[:, 0]
+def _criterion(window: Window, squares: Tensor, form: Form) -> Tensor:
+    """AICc of a form, (S,); ∞ where there are too few values for it, or some that it cannot have."""
+    n = window.seen.sum(dim=0)
+    k = len(form.free) + (0 if form.season == "N" else window.season - 1) + 1
+    aicc = n * (squares + EXACT).log() + 2 * k + 2 * k * (k + 1) / (n - k - 1).clamp(min=0.1)
+    if form == SIMPLEST:
+        return aicc.nan_to_num(0.0, 0.0, 0.0)
+    impossible = n <= k + 1
+    if "M" in (form.error, form.season):
+        impossible |= ((window.values <= 0) & window.seen).any(dim=0)
+    return aicc.nan_to_num(nan=torch.inf).masked_fill(impossible, torch.inf)
 
 
-def _ahead(series: Series, result: Fit, form: Form, span: tuple[Tensor, int]) -> Tensor:
-    length, horizon = span
-    longer = Series(*(torch.cat([part, part.new_zeros(horizon, part.shape[1])]) for part in series[:2]), series.season)
-    mean = means(longer, result.parameters[:, None], form)[:, 0]
-    return mean.gather(0, length + torch.arange(horizon, device=mean.device)[:, None])
+def _ahead(window: Window, series: Series, best: Fit, form: Form, horizon: int) -> Tensor:
+    """What comes after the forecast origin, (H, S): steps that are not seen are their own forecasts."""
+    longer = [torch.cat([part, part.new_zeros(horizon, part.shape[1])]) for part in series[:2]]
+    mean = means(Series(longer[0], longer[1], series.season), best.parameters[:, None], form)[:, 0]
+    return mean.gather(0, window.length + torch.arange(horizon, device=mean.device)[:, None])
 
 
-def indices(values: Tensor, seen: Tensor, m: int, kind: str) -> tuple[Tensor, Tensor]:
-    """The classical indices of the first season, (m, S), and whether a series has them, (S,)."""
+def _series(window: Window, season: Season) -> tuple[Series, Tensor]:
+    """With the classical indices of the first season; and which series have them, (S,)."""
+    values, seen, m = window.values, window.seen, window.season
     T, S = values.shape
-    if kind == "N":
-        return values.new_empty(0, S), torch.ones(S, dtype=torch.bool, device=values.device)
+    if season == "N":
+        return Series(values, seen, values.new_empty(0, S)), torch.ones_like(seen[0])
     whole = filled(values.T[..., None], seen.T[..., None])
-    trend = moving_average(whole, m)[..., 0].T
-    whole = whole[..., 0].T
-    part = whole - trend if kind == "A" else whole / trend
-    part = torch.cat([part, part.new_full((-T % m, S), torch.nan)]).reshape(-1, m, S).nanmean(dim=0)
-    mean = part.mean(dim=0)
-    part = part - mean if kind == "A" else part / mean
-    usable = part.isfinite().all(dim=0)
-    if kind == "M":
-        usable &= (part > 0.01).all(dim=0)
-    neutral = torch.zeros_like(part) if kind == "A" else torch.ones_like(part)
-    return torch.where(usable, part, neutral), usable & (seen.sum(dim=0) >= 2 * m)
+    trend = moving_average(whole, m)
+    rest = (whole - trend if season == "A" else whole / trend)[..., 0].T
+    index = torch.cat([rest, rest.new_full((-T % m, S), torch.nan)]).reshape(-1, m, S).nanmean(dim=0)
+    index = index - index.mean(dim=0) if season == "A" else index / index.mean(dim=0)
+    usable = index.isfinite().all(dim=0) & (seen.sum(dim=0) >= SEASONS * m)
+    if season == "M":
+        usable &= (index > LEAST).all(dim=0)
+    neutral = torch.zeros_like(index) if season == "A" else torch.ones_like(index)
+    return Series(values, seen, torch.where(usable, index, neutral)), usable
+
+
+def _start(series: Series, form: Form) -> Tensor:
+    """Parameters (P, S) that are near the best: of a few, those that come off best in a short search."""
+    level, slope = _line(series, form)
+    S, G = len(level), len(STARTS)
+    start = torch.stack([*torch.zeros_like(level).expand(SLOPE - 1, -1), level, slope]).repeat(1, G)
+    start[PHI] = 1.0
+    for p in set(form.free) - {LEVEL, SLOPE}:
+        start[p] = start.new_tensor([s[p] for s in STARTS]).repeat_interleave(S)
+    tried = fit(Series(*(part.repeat(1, G) for part in series)), start, form, RACE)
+    best = tried.squares.reshape(G, S).argmin(dim=0) * S + torch.arange(S, device=level.device)
+    return tried.parameters[:, best]
+
+
+def _line(series: Series, form: Form) -> tuple[Tensor, Tensor]:
+    """The first level and slope, (S,) each: the least-squares line of the first values without their season."""
+    seen = series.seen & (series.seen.cumsum(dim=0) <= EARLY)
+    steps = torch.arange(1, len(seen) + 1, device=seen.device)
+    plain = series.values
+    if form.season != "N":
+        index = series.season[(steps - 1) % len(series.season)]
+        plain = plain - index if form.season == "A" else plain / index
+    n = seen.sum(dim=0).clamp(min=1)
+    time, mean = (steps[:, None] * seen).sum(dim=0) / n, (plain * seen).sum(dim=0) / n
+    if form.trend == "N":
+        return mean, torch.zeros_like(mean)
+    away = (steps[:, None] - time) * seen
+    slope = (away * (plain - mean)).sum(dim=0) / away.square().sum(dim=0).clamp(min=1)
+    return mean - slope * time, slope

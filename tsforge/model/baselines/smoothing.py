@@ -19,21 +19,25 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-NAMES = ("α", "β / α", "φ", "γ / (1 - α)", "ℓ_0", "b_0")  # the parameters, in their order: P = 6
-ALPHA, BETA, PHI, GAMMA, LEVEL, SLOPE = range(6)
+ALPHA, BETA, PHI, GAMMA, LEVEL, SLOPE = range(6)  # the parameters α, β / α, φ, γ / (1 - α), ℓ_0, b_0
 LOW = (1e-4, 1e-4, 0.8, 1e-4, -torch.inf, -torch.inf)
 HIGH = (0.9999, 0.9999, 0.98, 0.9999, torch.inf, torch.inf)
 STEP = (1e-5, 1e-5, 1e-5, 1e-5, 1e-3, 1e-3)  # of a difference
-DAMPING = (0.01, 1.0, 100.0)  # shares of a series' damping that are tried at once
+DAMPING = (0.1, 1.0, 10.0)  # shares of a series' damping that are tried at once
 SMALL = 1e-12
 
 
-class Form(NamedTuple):
-    """Error, trend (none, additive, additive and damped) and season (none, additive, multiplicative)."""
+Error = Literal["A", "M"]
+Trend = Literal["N", "A", "Ad"]
+Season = Literal["N", "A", "M"]
 
-    error: Literal["A", "M"]
-    trend: Literal["N", "A", "Ad"]
-    season: Literal["N", "A", "M"]
+
+class Form(NamedTuple):
+    """Error, trend and season: none, additive, multiplicative, or additive and damped."""
+
+    error: Error
+    trend: Trend
+    season: Season
 
     @property
     def free(self) -> tuple[int, ...]:
@@ -123,7 +127,8 @@ def fit(series: Series, start: Tensor, form: Form, rounds: int) -> Fit:
 
 
 def _squares(rest: Tensor) -> Tensor:
-    return rest.square().sum(dim=0).nan_to_num(nan=torch.inf)
+    squares: Tensor = rest.square().sum(dim=0)
+    return torch.where(squares.isnan(), torch.inf, squares)
 
 
 def _slopes(series: Series, at: Tensor, form: Form, rest: Tensor, high: Tensor) -> Tensor:
