@@ -89,11 +89,12 @@ def _weighed(window: Window, horizon: int) -> Tensor:
         for trend in TRENDS:
             start = None
             for form in (Form(error, trend, season) for error in errors):
-                best = fit(series, _start(series, form) if start is None else start, form, ROUNDS)
+                with torch.no_grad():
+                    best = fit(series, _start(series, form) if start is None else start, form, ROUNDS)
                 start = best.parameters  # the error of a form changes little
                 criteria.append(_criterion(window, best.squares, form).masked_fill(~usable, torch.inf))
                 aheads.append(_ahead(window, series, best, form, horizon))
-    weight = torch.softmax(torch.stack(criteria) / (-2 * TAU), dim=0)[:, None]  # (F, 1, S)
+    weight = torch.softmax(torch.stack(criteria).detach() / (-2 * TAU), dim=0)[:, None]  # (F, 1, S)
     ahead = torch.stack(aheads)
     weight = weight * ahead.isfinite()
     return (weight * ahead.nan_to_num(0.0, 0.0, 0.0)).sum(dim=0) / weight.sum(dim=0)
@@ -125,7 +126,7 @@ def _series(window: Window, season: Season) -> tuple[Series, Tensor]:
     T, S = values.shape
     if season == "N":
         return Series(values, seen, values.new_empty(0, S)), torch.ones_like(seen[0])
-    whole = filled(values.T[..., None], seen.T[..., None])
+    whole = filled(values.detach().T[..., None], seen.T[..., None])
     trend = moving_average(whole, m)
     rest = (whole - trend if season == "A" else whole / trend)[..., 0].T
     index = torch.cat([rest, rest.new_full((-T % m, S), torch.nan)]).reshape(-1, m, S).nanmean(dim=0)

@@ -67,12 +67,12 @@ def means(series: Series, parameters: Tensor, form: Form) -> Tensor:
     beta, gamma = alpha * share, (1 - alpha) * rest
     seasons = [index.expand_as(level) for index in series.season]
     whole = series.seen.all(dim=1).tolist()
-    out = level.new_empty(len(series.values), *level.shape)
+    out = []
     for t, y in enumerate(series.values):
         base = level if form.trend == "N" else torch.addcmul(level, phi, slope)
         index = seasons[t % len(seasons)] if seasons else level
         mean = {"N": base, "A": base + index, "M": base * index}[form.season] if seasons else base
-        out[t] = mean
+        out.append(mean)
         error = y - mean
         if not whole[t]:
             error *= series.seen[t]
@@ -82,7 +82,7 @@ def means(series: Series, parameters: Tensor, form: Form) -> Tensor:
             slope = torch.addcmul(phi * slope, beta, pull)
         if form.season != "N":
             seasons[t % len(seasons)] = torch.addcmul(index, gamma, error / base if form.season == "M" else error)
-    return out
+    return torch.stack(out)
 
 
 def residuals(series: Series, parameters: Tensor, form: Form) -> Tensor:
