@@ -21,6 +21,7 @@ from torch import Tensor
 from tsforge.model.baselines.adjusting import adjust, filled
 from tsforge.model.baselines.smoothing import LEVEL, PHI, SLOPE, Error, Fit, Form, Season, Series, Trend, fit, means
 from tsforge.model.transforms.season import LEAST, moving_average
+from tsforge.runtime.threads import threads
 
 TRENDS: tuple[Trend, ...] = ("N", "A", "Ad")
 ERRORS: dict[Season, tuple[Error, ...]] = {"N": ("A", "M"), "A": ("A",), "M": ("M",)}  # for each season
@@ -64,8 +65,10 @@ def ets(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:
     size = torch.where(size > 0, size, torch.ones_like(size))[:, None]
     first = seen.int().argmax(dim=1)
     ahead = values.new_empty(len(values), horizon)
-    for rows in torch.split(first.argsort(), CHUNK):  # of about the same length
-        ahead[rows] = _weighed(_window((values / size)[rows], seen[rows], season), horizon).T
+    scaled = values / size
+    with threads(1):  # as many small steps as these only wait for each other
+        for rows in torch.split(first.argsort(), CHUNK):  # of about the same length
+            ahead[rows] = _weighed(_window(scaled[rows], seen[rows], season), horizon).T
     return ahead * size
 
 
