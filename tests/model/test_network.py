@@ -248,7 +248,7 @@ def window_change(kind: str, scaling: str, factor: float, shift: float) -> tuple
     return values(net, rescaled(given, factor, shift)), factor * values(net, given) + shift
 
 
-DIVIDING = ("naive2", "theta", "ets")  # so that they do not follow a level
+DIVIDING = ("naive2", "theta", "ets", "mstl")  # so that they do not follow a level
 
 
 @pytest.mark.parametrize("kind", [*NEURAL, *(k for k in BASELINES if k not in DIVIDING)])

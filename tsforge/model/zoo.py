@@ -69,6 +69,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "naive2": {},
     "theta": {},
     "ets": {},
+    "mstl": {},
 }
 # fmt: on
 

@@ -182,6 +182,7 @@ def test_each_asks_for_the_context_it_needs(season: int) -> None:
         "linear": 1,
         "theta": max(120, 10 * season),
         "ets": max(120, 10 * season),
+        "mstl": max(120, 10 * season),
     }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Quantiles, Scaling
+from tsforge.model.baselines import mstl
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
 from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Bounds, Levels
@@ -33,7 +34,7 @@ class Baseline(Config):
     @property
     def any_history(self) -> bool:
         """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
-        return self.kind in ("theta", "ets")
+        return self.kind in ("theta", "ets", "mstl")
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
@@ -46,7 +47,7 @@ class Baseline(Config):
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
         some = max(SHORTEST, SEASONS * season)
         least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season}
-        least |= {"theta": some, "ets": some}
+        least |= {"theta": some, "ets": some, "mstl": mstl.least_context(season)}
         return least.get(self.kind, 1)
 
 
