@@ -1,4 +1,4 @@
-"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, theta, linear. Every score stands beside them.
+"""Forecasts that need no gradient: naive, seasonal naive, theta, ets, linear and others. They stand beside every score.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Quantiles, Scaling
+from tsforge.model.baselines import mstl
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
 from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
-SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
+SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
 
 
 class Baseline(Config):
@@ -33,7 +34,7 @@ class Baseline(Config):
     @property
     def any_history(self) -> bool:
         """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
-        return self.kind == "theta"
+        return self.kind in ("theta", "ets", "mstl")
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
@@ -44,8 +45,9 @@ class Baseline(Config):
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
-        theta = max(SHORTEST, SEASONS * season)
-        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season, "theta": theta}
+        some = max(SHORTEST, SEASONS * season)
+        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season}
+        least |= {"theta": some, "ets": some, "mstl": mstl.least_context(season)}
         return least.get(self.kind, 1)
 
 
