@@ -1,4 +1,4 @@
-"""Forecasts that need no gradient: naive, seasonal naive, drift, Naive2, theta, linear. Every score stands beside them.
+"""Forecasts that need no gradient: the naive ones, theta, Croston, TSB, linear. Every score stands beside them.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -20,6 +20,8 @@ from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
+DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
+WHOLE = ("theta", "croston", "tsb")  # kinds that read whatever history there is
 
 
 class Baseline(Config):
@@ -33,7 +35,7 @@ class Baseline(Config):
     @property
     def any_history(self) -> bool:
         """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
-        return self.kind == "theta"
+        return self.kind in WHOLE
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
@@ -45,7 +47,13 @@ class Baseline(Config):
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
         theta = max(SHORTEST, SEASONS * season)
-        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season, "theta": theta}
+        least = {
+            "seasonal-naive": max(season, fallback),
+            "naive2": HISTORY * season,
+            "theta": theta,
+            "croston": DEMANDS,
+            "tsb": DEMANDS,
+        }
         return least.get(self.kind, 1)
 
 
