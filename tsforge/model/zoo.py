@@ -70,6 +70,8 @@ ZOO: dict[str, dict[str, Any]] = {
     "theta": {},
     "ets": {},
     "mstl": {},
+    "croston": {},
+    "tsb": {},
 }
 # fmt: on
 

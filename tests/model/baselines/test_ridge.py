@@ -9,9 +9,12 @@ from sklearn.linear_model import Ridge as Sklearn
 
 from tests.helpers.draw import context, truth
 from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.errors import ConfigError
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.baselines.ridge import FAR, PENALTY, Ridge
 from tsforge.model.transforms.scaling import last_observed
+from tsforge.model.transforms.season import shrunken
+from tsforge.settings import build
 
 SHAPE = WindowShape(context=10, horizon=4, targets=2, past=0, known=0, static=0, season=3)
 CENTRE, SPREAD = torch.tensor([40.0, -7.0]), torch.tensor([2.0, 0.5])
@@ -200,6 +203,74 @@ def test_fewer_windows_than_inputs_have_an_answer() -> None:
 def test_what_it_has_not_learned_is_the_last_value() -> None:
     """Random weights in a baseline that was never trained."""
     given = context(SHAPE, missing=0.0)
-    ridge = Ridge(SHAPE.context, SHAPE.horizon)
+    ridge = Ridge(SHAPE)
     expected = given.target[:, -1:].expand(-1, SHAPE.horizon, -1)
     torch.testing.assert_close(ridge(given, untrained().scaler.scaling(*given[:2])), expected)
+
+
+SEASONAL = WindowShape(context=40, horizon=14, targets=1, past=0, known=0, static=0, season=10, lags=(5, 10))
+
+
+def seasonal(n: int, depth: float = 0.4) -> torch.Tensor:
+    """A slow wave above 0 times a season of ten steps that no linear map of a few values knows."""
+    factor = 1 + depth * np.random.default_rng(3).uniform(-1, 1, 10)
+    return torch.tensor((30 + 5 * np.sin(0.05 * np.arange(n))) * factor[np.arange(n) % 10], dtype=torch.float32)
+
+
+def fitted(series: torch.Tensor, **settings: object) -> BaselineForecaster:
+    network = Baseline(kind="linear", levels=LEVELS, **settings).build(SEASONAL)
+    network.scaler.fit(series.mean()[None], series.std()[None])
+    network.fit([windows_of(series, SEASONAL.context, SEASONAL.horizon)])
+    return network
+
+
+@pytest.mark.parametrize(("recent", "steps"), [(None, 5), (7, 7), (40, 40), (99, 40)])
+def test_without_the_season_by_hand(recent: int | None, steps: int) -> None:
+    """Prevents: indices of the wrong phase, of the steps read alone, or a forecast that is not multiplied by them."""
+    series = seasonal(300) + torch.randn(300, generator=torch.Generator().manual_seed(1))
+    network = fitted(series, adjust="season", recent=recent)
+    given, after = windows_of(series, 40, 14)
+    index = shrunken(given.target, given.observed, 10)[..., 0].double().numpy()
+    past, future = given.target[..., 0].double().numpy(), after.target[..., 0].double().numpy()
+    x, y = past / index[:, np.arange(-40, 0) % 10], future / index[:, np.arange(14) % 10]
+    last, unit = x[:, -1:], np.sqrt(past.var(axis=1, keepdims=True) + (0.01 * float(series.std())) ** 2)
+    table = [(a, b, 0.0, 0.0) for a, b in zip((x[:, -steps:] - last) / unit, (y - last) / unit, strict=True)]
+    model = sklearn_fit(table)
+    expected = (last + unit * model.predict(np.stack([row[0] for row in table]))) * index[:, np.arange(14) % 10]
+    np.testing.assert_allclose(network(given).point[..., 0].numpy(), expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_season_taken_out_leaves_less_to_read(seed: int) -> None:
+    """Prevents: a setting without effect. Five steps of a season of ten do not tell what follows."""
+    noise = 0.3 * torch.randn(400, generator=torch.Generator().manual_seed(seed))
+    series = seasonal(400) + noise
+    given, after = windows_of(series[200:], 40, 14)
+    error = {
+        adjust: (fitted(series[:200], adjust=adjust, recent=5)(given).point - after.target).abs().mean()
+        for adjust in ("none", "season")
+    }
+    assert error["season"] < 0.6 * error["none"]
+
+
+def test_values_at_or_below_zero_keep_their_season() -> None:
+    """Prevents: a division by indices of values that have no level."""
+    series = seasonal(200) - 30
+    given, _ = windows_of(series, 40, 14)
+    plain, other = fitted(series, recent=5), fitted(series, adjust="season")
+    torch.testing.assert_close(plain(given).point, other(given).point)
+
+
+@pytest.mark.parametrize("setting", [{"adjust": "season"}, {"recent": 7}])
+@pytest.mark.parametrize("kind", ["theta", "naive", "croston"])
+def test_settings_of_linear_are_refused_elsewhere(kind: str, setting: dict[str, object]) -> None:
+    """Prevents: a setting that is taken and does nothing."""
+    values = {f"model.{name}": value for name, value in setting.items()}
+    with pytest.raises(ConfigError, match=f"model.{next(iter(setting))}: is for linear and the networks; for {kind}"):
+        build({"model.kind": kind} | values)
+
+
+def test_it_asks_for_four_seasons_where_it_takes_indices_from_them() -> None:
+    """Prevents: indices of two seasons, which are mostly noise."""
+    assert [Baseline(kind="linear", adjust="season").least_context(m) for m in (1, 12, 336)] == [1, 48, 1344]
+    assert Baseline(kind="linear", recent=5).least_context(12) == 1

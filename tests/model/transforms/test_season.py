@@ -17,11 +17,21 @@ from tsforge.batch import Context, WindowShape
 from tsforge.data.dataset import prepare
 from tsforge.forecast import Point, Quantiles
 from tsforge.model.transforms.scaling import WindowScaler
-from tsforge.model.transforms.season import LEAST, Season, shrunken
+from tsforge.model.transforms.season import LEAST, Season, shrunken, sums
 from tsforge.model.transforms.window import Window
 from tsforge.settings import build
 
 noisy = partial(walk, noise=0.05)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 12, 13, 24, 31, 32, 33])
+def test_sums_over_neighbours(m: int) -> None:
+    """Prevents: a step too many or too few in a moving average, and a sum that feels values outside of it."""
+    for L in (m, m + 1, 50):
+        series = torch.randn(2, L, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(m))
+        series[0, 0], series[1, -1] = 1e300, torch.nan
+        actual, expected = sums(series, m), series.unfold(1, m, 1).sum(dim=-1)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 def slow(series: np.ndarray, m: int) -> np.ndarray:

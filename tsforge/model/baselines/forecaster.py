@@ -6,9 +6,10 @@ Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context, WindowShape
@@ -21,6 +22,9 @@ from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
+ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
+DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
+WHOLE = ("theta", "ets", "mstl", "croston", "tsb")  # kinds that read whatever history there is
 
 
 class Baseline(Config):
@@ -28,13 +32,23 @@ class Baseline(Config):
 
     kind: BaselineKind
     levels: Levels = LEVELS
+    adjust: Literal["none", "season"] = "none"  # "linear" alone: division by seasonal indices of the whole context
+    recent: Annotated[int, Field(ge=1, le=100_000)] | None = None  # and newest steps that it reads
     bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
     long_context: ClassVar[bool] = False  # whether a context of more than a few seasons is better, by default
+
+    @field_validator("adjust", "recent")
+    @classmethod
+    def _of_linear(cls, value: object, info: ValidationInfo) -> object:
+        if value not in ("none", None) and info.data.get("kind", "linear") != "linear":
+            nothing = '"none"' if info.field_name == "adjust" else "left out"
+            raise ValueError(f"is for linear and the networks; for {info.data['kind']} it must be {nothing}")
+        return value
 
     @property
     def any_history(self) -> bool:
         """Whether its windows may be shorter than the context, by default: it reads whatever history there is."""
-        return self.kind in ("theta", "ets", "mstl")
+        return self.kind in WHOLE
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
@@ -46,8 +60,16 @@ class Baseline(Config):
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
         some = max(SHORTEST, SEASONS * season)
-        least = {"seasonal-naive": max(season, fallback), "naive2": HISTORY * season}
-        least |= {"theta": some, "ets": some, "mstl": mstl.least_context(season)}
+        least = {
+            "seasonal-naive": max(season, fallback),
+            "naive2": HISTORY * season,
+            "theta": some,
+            "ets": some,
+            "mstl": mstl.least_context(season),
+            "croston": DEMANDS,
+            "tsb": DEMANDS,
+            "linear": ADJUSTED * season if self.adjust == "season" and season > 1 else 1,
+        }
         return least.get(self.kind, 1)
 
 
@@ -60,7 +82,9 @@ class BaselineForecaster(nn.Module):
         super().__init__()
         self.kind, self.levels, self.shape = config.kind, config.levels, shape
         self.scaler = WindowScaler(shape.targets, "standard")
-        self.ridge = Ridge(shape.context, shape.horizon) if config.kind == "linear" else None
+        self.ridge: Ridge | None = None
+        if config.kind == "linear":
+            self.ridge = Ridge(shape, adjust=config.adjust == "season", recent=config.recent)
         self.register_buffer("errors", torch.zeros(shape.horizon, shape.targets, len(config.levels)))
 
     def forward(self, context: Context) -> Quantiles:

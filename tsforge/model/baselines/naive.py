@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from tsforge.batch import Context
-from tsforge.model.baselines import ets, mstl, theta
+from tsforge.model.baselines import ets, intermittent, mstl, theta
 from tsforge.model.baselines.naive2 import naive2
 from tsforge.model.transforms.scaling import last_observed
 
-BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "linear"]
+BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "croston", "tsb", "linear"]
 HISTORY = 32  # seasons that Naive2 takes its indices from: as many as the competitions have
 
 
@@ -32,6 +32,8 @@ def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) ->
         return ets.forecast(target, observed, horizon, season)
     if kind == "mstl":
         return mstl.forecast(target, observed, horizon, season)
+    if kind in ("croston", "tsb"):
+        return intermittent.forecast(kind, target, observed, horizon)
     last = last_observed(target, observed).expand(-1, horizon, -1)
     return last if kind == "naive" else last + drift(target, observed, horizon)
 

@@ -5,7 +5,9 @@
 over all training windows and targets, where x is the context less its last observed value, y what follows less the
 same value, both in units of the window's own deviation. Linear forecasters trained by gradient descent are this
 regression, reached more slowly and less exactly (Toner & Darlow 2024, "An Analysis of Linear Time Series Forecasting
-Models"). Axes: B batch, L context, H horizon, C targets.
+Models"). With `adjust` the values are divided by seasonal indices of the whole context first, and the forecast is
+multiplied by those that follow; the matrix then needs to read the newest of them alone.
+Axes: B batch, L context, H horizon, C targets.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from tsforge.batch import Context, Truth
+from tsforge.batch import Context, Truth, WindowShape
 from tsforge.forecast import Scaling
 from tsforge.model.transforms.scaling import last_observed
+from tsforge.model.transforms.season import Season
+from tsforge.model.transforms.window import Window
 
 FAR = 3.0  # deviations of its context: a window whose truth lies farther off counts for less
 PENALTY = 1e-3  # λ, of the mean square of an input: keeps the matrix small where inputs repeat each other
@@ -28,16 +32,23 @@ class Ridge(nn.Module):
 
     What was not observed between observed values reads as the last value. What is missing behind the last observed
     value is first forecast by the same matrix, as in a roll-out.
+
+    adjust: whether seasonal indices are taken out.
+    recent: newest steps that are read; where None all are, or after `adjust` the shortest cycle that the data have.
     """
 
     weight: Tensor
 
-    def __init__(self, context: int, horizon: int) -> None:
+    def __init__(self, shape: WindowShape, *, adjust: bool = False, recent: int | None = None) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros(context + 1, horizon))
+        self.season = Season(shape) if adjust and shape.season > 1 else None
+        cycles = [m for m in (shape.season, *shape.lags) if m > 1] if self.season is not None else []
+        self.steps = min(recent or min(cycles, default=shape.context), shape.context)
+        self.register_buffer("weight", torch.zeros(self.steps + 1, shape.horizon))
 
     def forward(self, context: Context, scaling: Scaling) -> Tensor:
         """Context -> the point forecast, (B, H, C) in data units."""
+        context, index = self._adjusted(context)
         target, observed = context[:2]
         last = last_observed(target, observed)
         if observed[:, -1].all():  # mostly, at no cost
@@ -45,7 +56,14 @@ class Ridge(nn.Module):
         else:
             z = ((target - last) / scaling.scale).to(self.weight.dtype)
             answer = self._rolled(z.transpose(1, 2), observed.transpose(1, 2))
-        return last + scaling.scale * answer.transpose(1, 2)
+        return (last + scaling.scale * answer.transpose(1, 2)) * index
+
+    def _adjusted(self, context: Context) -> tuple[Context, Tensor]:
+        """The steps that are read, without their season, and the season of the horizon, (B, H, C); 1 where none."""
+        if self.season is None:
+            return context.newest(self.steps), context.target.new_ones(1, 1, 1)
+        window, index = self.season(Window.of(context))
+        return window.context.newest(self.steps), index
 
     def _rolled(self, z: Tensor, observed: Tensor) -> Tensor:
         """The answer (B, C, H) to windows z (B, C, L) about their last observed value, once their end is filled."""
@@ -78,10 +96,11 @@ class Ridge(nn.Module):
         gram = torch.zeros(rows, rows, dtype=torch.float64, device=self.weight.device)
         cross = torch.zeros(*self.weight.shape, dtype=torch.float64, device=self.weight.device)
         for context, truth, scaling in windows:
-            target, observed = context[:2]
+            read, index = self._adjusted(context)
+            target, observed = read[:2]
             last = last_observed(target, observed)
             x = _inputs(target, observed, last, scaling).flatten(0, 1)
-            y = ((truth.target - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
+            y = ((truth.target / index - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
             if not observed[:, -1].all():
                 whole = observed[:, -1].flatten()
                 x, y = x[whole], y[whole]

@@ -91,12 +91,25 @@ def unbroken(target: Tensor, observed: Tensor, least: int) -> tuple[Tensor, Tens
 
 def moving_average(values: Tensor, m: int) -> Tensor:
     """Centred over m steps (2×m where m is even); NaN at the ends. (B, L, C)"""
-    weights = torch.ones(m + 1 - m % 2, dtype=values.dtype, device=values.device)
+    smooth = sums(values, m) / m
     if m % 2 == 0:
-        weights[0] = weights[-1] = 0.5
-    half = len(weights) // 2
-    smooth = (values.unfold(1, len(weights), 1) * (weights / m)).sum(dim=-1)
-    return F.pad(smooth, (0, 0, half, half), value=torch.nan)
+        smooth = (smooth[:, :-1] + smooth[:, 1:]) / 2
+    return F.pad(smooth, (0, 0, m // 2, m // 2), value=torch.nan)
+
+
+def sums(values: Tensor, m: int) -> Tensor:
+    """Sums over every m neighbouring steps, (B, L, C) -> (B, L - m + 1, C), put together from sums over 1, 2, 4, 8, ...
+
+    A few passes over the values; and unlike the differences of cumulative sums, each sum is of its own values alone.
+    """
+    count = values.shape[1] - m + 1
+    part, size, begin, total = values, 1, 0, torch.zeros_like(values[:, :count])
+    while size <= m:
+        if m & size:
+            total = total + part[:, begin : begin + count]
+            begin += size
+        part, size = part[:, :-size] + part[:, size:], 2 * size
+    return total
 
 
 def phases(ratio: Tensor, m: int) -> Tensor:
