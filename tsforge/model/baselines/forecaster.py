@@ -22,6 +22,7 @@ from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
+FEW, LONG = 4, 520  # and of seasons so long that ten of them would be more steps than these
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
 WHOLE = ("theta", "ets", "mstl", "croston", "tsb")  # kinds that read whatever history there is
@@ -59,7 +60,7 @@ class Baseline(Config):
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
-        some = max(SHORTEST, SEASONS * season)
+        some = max(SHORTEST, min(SEASONS * season, max(LONG, FEW * season)))
         least = {
             "seasonal-naive": max(season, fallback),
             "naive2": HISTORY * season,
