@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tsforge.model.baselines.mstl import decompose, forecast, least_context
+from tsforge.model.baselines.decomposing import decompose
+from tsforge.model.baselines.mstl import forecast, least_context
 
 DAY, WEEK = 24, 168
 
