@@ -4,7 +4,8 @@
 
 Each season is the mean of y less the other seasons and less a moving average over one period, over the same phase of
 the periods around, near ones weighing more (tricube weights, as in LOESS of degree 0); all are taken in turns. What
-comes is the newest period of each. Of values above 0 the logarithms are decomposed. (After Bandara, Hyndman & Bergmeir
+comes is the newest period of each. Of values above 0 the logarithms are decomposed, unless the values without their
+season go up and down less where it is added. (After Bandara, Hyndman & Bergmeir
 2021, "MSTL: A seasonal-trend decomposition algorithm for time series with multiple seasonal patterns".)
 
 Axes: B batch, L context, H horizon, C targets; S sequences, K periods, m steps of one season.
@@ -21,6 +22,7 @@ from tsforge.model.transforms.season import LEAST
 
 PERIODS = 2  # of a season that a window has to hold
 TURNS, SPAN = 3, 10  # rounds over all seasons, and the periods that one is the mean of: about as those of STL
+CLEAR = 1.05  # times as far as with an added season that values may go up and down with one of shares
 CHUNK = 2**19  # values of the sequences that are decomposed at a time
 
 
@@ -38,16 +40,28 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, lengths: tuple[int, .
 
 def _adjusted(values: Tensor, seen: Tensor, horizon: int, lengths: list[int]) -> Adjusted:
     """Of sequences (S, L); the parts are (S, L), (S, H) and (S, H)."""
-    S, L = values.shape
     mean = (values.sum(dim=1) / seen.sum(dim=1).clamp(min=1))[:, None]
-    share = ((values >= LEAST * mean) & (values > 0) | ~seen).all(dim=1, keepdim=True)  # else differences
+    share = ((values >= LEAST * mean) & (values > 0) | ~seen).all(dim=1, keepdim=True)
     logs = torch.where(seen & share, values, torch.ones_like(values)).log()
-    past, ahead = torch.zeros_like(values), values.new_zeros(S, horizon)
+    (past, ahead), (factor, further) = (_sum(part, seen, horizon, lengths) for part in (values, logs))
+    added, shared = (torch.where(seen, part, 0.0) for part in (values - past, values * (-factor).exp()))
+    share &= _path(shared, seen) <= CLEAR * _path(added, seen)
+    plain = torch.where(share, shared, added)
+    return Adjusted(plain, torch.where(share, further, 0.0).exp(), torch.where(share, 0.0, ahead))
+
+
+def _sum(values: Tensor, seen: Tensor, horizon: int, lengths: list[int]) -> tuple[Tensor, Tensor]:
+    """All seasons together, (S, L) and (S, H)."""
+    past, ahead = torch.zeros_like(values), values.new_zeros(len(values), horizon)
     steps = torch.arange(horizon, device=values.device)
-    for part, m in zip(decompose(torch.where(share, logs, values), seen, lengths), lengths, strict=True):
-        past, ahead = past + part, ahead + part[:, L - m + steps % m]
-    plain = torch.where(seen, torch.where(share, values * (-past).exp(), values - past), torch.zeros_like(values))
-    return Adjusted(plain, torch.where(share, ahead, 0.0).exp(), torch.where(share, 0.0, ahead))
+    for part, m in zip(decompose(values, seen, lengths), lengths, strict=True):
+        past, ahead = past + part, ahead + part[:, values.shape[1] - m + steps % m]
+    return past, ahead
+
+
+def _path(values: Tensor, seen: Tensor) -> Tensor:
+    """How far values go up and down, (S, 1)."""
+    return ((values[:, 1:] - values[:, :-1]).abs() * (seen[:, 1:] & seen[:, :-1])).sum(dim=1, keepdim=True)
 
 
 def decompose(values: Tensor, seen: Tensor, lengths: list[int]) -> list[Tensor]:
