@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tsforge.model.baselines.adjusting import Adjusted
 from tsforge.model.transforms.season import LEAST
+from tsforge.runtime.threads import threads
 
 PERIODS = 2  # of a season that a window has to hold
 TURNS, SPAN = 3, 10  # rounds over all seasons, and the periods that one is the mean of: about as those of STL
@@ -34,7 +35,8 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, lengths: tuple[int, .
     inside = [m for m in lengths if m > 1 and PERIODS * m <= L]
     size = max(1, CHUNK // L)
     pairs = zip(torch.split(values, size), torch.split(seen, size), strict=True)
-    parts = zip(*(_adjusted(*pair, horizon, inside) for pair in pairs), strict=True)
+    with threads(1):  # which several would only wait for each other in
+        parts = zip(*(_adjusted(*pair, horizon, inside) for pair in pairs), strict=True)
     return Adjusted(*(torch.cat(part).reshape(B, C, -1).transpose(1, 2) for part in parts))
 
 
