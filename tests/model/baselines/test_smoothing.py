@@ -33,7 +33,7 @@ def indices(form: Form) -> list[float]:
 
 
 def book(y: list[float], form: Form, p: dict[str, float], season: list[float]) -> list[float]:
-    """One-step forecasts by Hyndman et al. (2008), tables 2.2 and 2.3, each error in its own form; NaN: not observed."""
+    """One-step forecasts by Hyndman et al. (2008), each error in its own form. NaN: not observed."""
     level, slope, season = p["level"], p["slope"], list(season)
     out = []
     for t, value in enumerate(y):
@@ -144,7 +144,7 @@ def test_a_mean_below_zero_is_impossible_for_multiplicative_errors() -> None:
     """Prevents: a logarithm of a negative mean that makes parameters look good, or everything NaN."""
     form = Form("M", "A", "N")
     y = np.linspace(30.0, 2.0, 30)
-    bad = parameters(given(form) | {"slope": -5.0})
+    bad = parameters(given(form) | {"level": 3.0, "slope": -5.0})
     assert not torch.isfinite(residuals(series(y, form), bad[:, None], form)).all()
     best = fit(series(y, form), parameters(given(form) | {"slope": -1.0, "level": 31.0}), form, 20)
     assert np.isfinite(float(best.squares))

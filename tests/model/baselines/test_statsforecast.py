@@ -70,7 +70,7 @@ def test_the_same_parameters_give_the_same_errors_and_likelihood(form: Form, see
 def test_own_parameters_are_as_likely(form: Form) -> None:
     """Prevents: a search that gives up before statsforecast's."""
     gaps = []
-    for seed in range(12):
+    for seed in range(6):
         y = drawn(60, seed)[::M]  # without its season
         y = np.concatenate([y, y[-1] + np.random.default_rng(seed).normal(size=30).cumsum()])
         fitted = AutoETS(model=form.error + form.trend[0] + "N", damped=form.trend == "Ad").fit(y)
@@ -124,10 +124,12 @@ def errors(forecasts: np.ndarray, chosen: list[Any], season: int) -> tuple[float
     return smape, float(np.mean(np.abs(truth - forecasts).mean(axis=1) / naive))
 
 
-YEARLY, QUARTERLY, MONTHLY = ("yearly", 1, 3), ("quarterly", 4, 6), ("monthly", 12, 14)
+YEARLY, QUARTERLY, MONTHLY = ("yearly", 1, 1), ("quarterly", 4, 4), ("monthly", 12, 4)
 MODELS = [
-    *((ets.forecast, AutoETS, *kind) for kind in (YEARLY, QUARTERLY, MONTHLY)),
-    *((theta.forecast, DynamicOptimizedTheta, *kind) for kind in (QUARTERLY, MONTHLY)),  # yearly: 2 % larger
+    (ets.forecast, AutoETS, *YEARLY),
+    (ets.forecast, AutoETS, *QUARTERLY),
+    (theta.forecast, DynamicOptimizedTheta, *QUARTERLY),  # on yearly series its errors are 2 % larger
+    (theta.forecast, DynamicOptimizedTheta, *MONTHLY),
 ]
 
 
@@ -143,3 +145,11 @@ def test_the_errors_on_the_m3_competition_are_no_larger(
     reference = np.stack([single.forecast(y=np.asarray(part.x, dtype=float), h=horizon)["mean"] for part in chosen])
     for own, best in zip(errors(ours, chosen, season), errors(reference, chosen, season), strict=True):
         assert own <= 1.01 * best
+
+
+def test_monthly_series_of_the_m3_competition() -> None:
+    """Prevents: as above; AutoETS of statsforecast 2.1.1 takes more than a minute for all of them."""
+    target, observed, chosen = m3("monthly", 1, 12)
+    smape, mase = errors(ets.forecast(target, observed, 18, 12)[..., 0].numpy(), chosen, 12)
+    assert smape <= 1.01 * 14.160
+    assert mase <= 1.01 * 0.863

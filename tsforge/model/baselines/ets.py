@@ -18,7 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tsforge.model.baselines.adjusting import adjust, filled
+from tsforge.model.baselines.adjusting import filled
+from tsforge.model.baselines.decomposing import adjust
 from tsforge.model.baselines.smoothing import LEVEL, PHI, SLOPE, Error, Fit, Form, Season, Series, Trend, fit, means
 from tsforge.model.transforms.season import LEAST, moving_average
 from tsforge.runtime.threads import threads
@@ -50,12 +51,17 @@ class Window(NamedTuple):
 def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
     """Windows (B, L, C) -> their forecasts (B, H, C). A target without a value is forecast as 0."""
     if season > STATES:
-        plain = adjust(target, observed, horizon, season)
-        newest = max(NEWEST, SEASONS * season)
-        return plain.restore(forecast(plain.values[:, -newest:], observed[:, -newest:], horizon, 1)).to(target.dtype)
+        return without(target, observed, horizon, (season,))
     B, L, C = target.shape
     values, seen = (part.transpose(1, 2).reshape(B * C, L) for part in (target, observed))
     return ets(values, seen, horizon, season).reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
+
+
+def without(target: Tensor, observed: Tensor, horizon: int, lengths: tuple[int, ...]) -> Tensor:
+    """Windows -> their forecasts by the forms without a season, the seasons of these lengths being taken off before."""
+    plain = adjust(target, observed, horizon, lengths)
+    newest = slice(-max(NEWEST, SEASONS * lengths[0]), None)
+    return plain.restore(forecast(plain.values[:, newest], observed[:, newest], horizon, 1)).to(target.dtype)
 
 
 def ets(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:

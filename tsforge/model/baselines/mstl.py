@@ -1,30 +1,25 @@
-"""Several seasons taken off by local means of their phases, and exponential smoothing of what is left.
+"""Exponential smoothing of what is left when several seasons are taken off: of hourly data, the day and the week.
 
-    y_t = trend_t + Σ_i s_{i,t} + rest_t
+A season of at least 24 steps may be that of a day, and has a week of it beside; a week has its day. A week that does
+not show is nearly 0. (After Bandara, Hyndman & Bergmeir 2021, "MSTL: A seasonal-trend decomposition algorithm for time
+series with multiple seasonal patterns"; the decomposition is that of `decomposing`.)
 
-Each season is the mean of y less the other seasons and less a moving average over one period, over the same phase of
-the periods around, near ones weighing more (tricube weights, as in LOESS of degree 0); all are taken in turns. What
-comes is the newest period of each, on top of the forecast of y without them. Of values above 0 the logarithms are
-decomposed. (After Bandara, Hyndman & Bergmeir 2021, "MSTL: A seasonal-trend decomposition algorithm for time series
-with multiple seasonal patterns".) A day of at least 24 steps has a week beside it, and a week its day.
-
-Axes: B batch, L context, H horizon, C targets; S sequences, K periods, m steps of one season.
+Axes: B batch, L context, H horizon, C targets; m steps of one season.
 """
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tsforge.model.baselines import ets
-from tsforge.model.transforms.season import LEAST
 
 DAY, WEEK = 24, 7  # the least steps of a day that has a week beside it; days of one
-PERIODS = 2  # of a season that a window has to hold
 SEASONS, WEEKS, SHORTEST = 10, 8, 120  # of which at least as many are read by default, and steps
-TURNS, SPAN = 3, 10  # rounds over all seasons, and the periods that one is the mean of: about as those of STL
-CHUNK = 2**19  # values of the sequences that are decomposed at a time
+
+
+def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
+    """Windows (B, L, C) -> their forecasts (B, H, C), each target by itself. Without a value it is 0."""
+    return ets.without(target, observed, horizon, _seasons(season))
 
 
 def least_context(season: int) -> int:
@@ -33,88 +28,8 @@ def least_context(season: int) -> int:
     return WEEKS * lengths[-1] if len(lengths) > 1 else max(SHORTEST, SEASONS * season)
 
 
-def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
-    """Windows (B, L, C) -> their forecasts (B, H, C), each target by itself. Without a value it is 0."""
-    B, L, C = target.shape
-    values, seen = (part.transpose(1, 2).reshape(B * C, L) for part in (target, observed))
-    values = torch.where(seen, values, torch.zeros_like(values)).double()
-    lengths = [m for m in _seasons(season) if m > 1 and PERIODS * m <= L]
-    size = max(1, CHUNK // L)
-    pairs = zip(torch.split(values, size), torch.split(seen, size), strict=True)
-    ahead = torch.cat([_sequences(*pair, horizon, lengths) for pair in pairs])
-    return ahead.reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
-
-
-def decompose(values: Tensor, seen: Tensor, lengths: list[int]) -> list[Tensor]:
-    """The seasons of sequences (S, L), one of each length, (S, L) each; 0 where too few values show one."""
-    parts = [torch.zeros_like(values) for _ in lengths]
-    for turn in range(TURNS):
-        for i, m in enumerate(lengths):
-            rest = values - sum(part for j, part in enumerate(parts) if j != i)
-            trend, whole = _average(rest - parts[i], seen, m)
-            part = _means(rest - trend, seen & whole if turn == 0 else seen, m)
-            level, whole = _average(part, torch.ones_like(seen), m)
-            inside = whole.nonzero()[:, 0]
-            at = torch.arange(len(whole), device=values.device).clamp(int(inside[0]), int(inside[-1]))
-            shows = seen.sum(dim=1, keepdim=True) >= PERIODS * m
-            parts[i] = torch.where(shows, part - level[:, at], torch.zeros_like(part))
-    return parts
-
-
 def _seasons(season: int) -> tuple[int, ...]:
     """The steps of all seasons, ascending."""
     if season % WEEK == 0 and season // WEEK >= DAY:
         return season // WEEK, season
     return (season, WEEK * season) if season >= DAY else (season,)
-
-
-def _sequences(values: Tensor, seen: Tensor, horizon: int, lengths: list[int]) -> Tensor:
-    """The forecasts (S, H) of sequences (S, L)."""
-    S, L = values.shape
-    mean = (values.sum(dim=1) / seen.sum(dim=1).clamp(min=1))[:, None]
-    share = ((values >= LEAST * mean) & (values > 0) | ~seen).all(dim=1, keepdim=True)  # else differences
-    logs = torch.where(seen & share, values, torch.ones_like(values)).log()
-    parts = decompose(torch.where(share, logs, values), seen, lengths)
-    past, ahead = torch.zeros_like(values), values.new_zeros(S, horizon)
-    steps = torch.arange(horizon, device=values.device)
-    for part, m in zip(parts, lengths, strict=True):
-        past, ahead = past + part, ahead + part[:, L - m + steps % m]
-    plain = torch.where(share, values * (-past).exp(), values - past)[:, -_newest(lengths) :]
-    smooth = ets.ets(plain, seen[:, -plain.shape[1] :], horizon, 1)
-    return torch.where(share, smooth * ahead.exp(), smooth + ahead)
-
-
-def _newest(lengths: list[int]) -> int:
-    """Steps that the smoothing of what is left reads."""
-    return max(ets.NEWEST, PERIODS * min(lengths, default=1))
-
-
-def _means(values: Tensor, seen: Tensor, m: int) -> Tensor:
-    """The mean of each phase over the periods around, (S, L) -> (S, L)."""
-    S, L = values.shape
-    K = -(-L // m)
-    y, n = (F.pad(part, (K * m - L, 0)).reshape(S, K, m) for part in (values * seen, seen.to(values.dtype)))
-    period = torch.arange(K, dtype=values.dtype, device=values.device)
-    away = (period - period[:, None]).abs()
-    reach = away.sort(dim=1).values[:, min(SPAN, K) - 1, None] + 1
-    weight = (1 - (away / reach).clamp(max=1) ** 3) ** 3
-    mean = (weight @ y) / (weight @ n).clamp(min=torch.finfo(n.dtype).tiny)
-    return mean.reshape(S, K * m)[:, K * m - L :]
-
-
-def _average(values: Tensor, seen: Tensor, m: int) -> tuple[Tensor, Tensor]:
-    """The moving average over m steps, half a step more at each end where m is even, of what there is; (S, L).
-
-    The second value says for which steps all of it lies within the window, (L,).
-    """
-    L = values.shape[1]
-    step = torch.arange(L, device=values.device)
-    sums = F.pad(torch.stack([values * seen, seen.to(values.dtype)]).cumsum(dim=2), (1, 0))
-    total, count = sum((_span(sums, side) for side in (m // 2, (m - 1) // 2)), sums.new_zeros(()))
-    return total / count.clamp(min=1), (step >= m // 2) & (step < L - m // 2)
-
-
-def _span(sums: Tensor, side: int) -> Tensor:
-    """What sums (..., L + 1), from 0 on, grow by from `side` steps before each step to as many after it."""
-    step = torch.arange(sums.shape[-1] - 1, device=sums.device)
-    return sums[..., (step + side + 1).clamp(max=len(step))] - sums[..., (step - side).clamp(min=0)]
