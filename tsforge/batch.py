@@ -64,6 +64,13 @@ class WindowShape(NamedTuple):
     known_level: bool = False  # whether what is known ahead tells the targets' level
     fallback: int = 0  # steps of the calendar's cycle, for seasonal naive where no season was detected; 0 for none
 
+    def narrowed(self, context: int | None) -> WindowShape:
+        """With a context of so many steps at most, and the cycles that fit into it."""
+        if context is None or context >= self.context:
+            return self
+        lags = tuple(m for m in self.lags if m <= context or m == self.season)
+        return self._replace(context=context, lags=lags)
+
     @property
     def naive_season(self) -> int:
         """Steps that seasonal naive goes back: the season, else the calendar's cycle; 1 where there is neither."""

@@ -49,6 +49,9 @@ class Needs(Protocol):
     def bounds(self) -> Bounds:
         """What its forecasts are kept within."""
 
+    def roomy_context(self, season: int) -> int:
+        """Steps of context that it reads where nobody says, of series that have them; 0 for no more than any model."""
+
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context below which it cannot work; fallback: of seasonal naive's season where there is no other."""
 
@@ -58,7 +61,7 @@ class Sizes(NamedTuple):
 
     validation, test: of the parts at the end of every series. history: steps before the origin of a training window
     at least; None for a full context where a series has one. fallback: the calendar's cycle, which seasonal naive goes
-    back where no season was detected; 0 for none.
+    back where no season was detected; 0 for none. narrow: the context of networks, where others read more beside them.
     """
 
     context: int
@@ -68,6 +71,7 @@ class Sizes(NamedTuple):
     test: int
     history: int | None = None
     fallback: int = 0
+    narrow: int = 0
 
 
 class Layout(NamedTuple):
@@ -149,7 +153,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     cuts = split.split(panel, validation, test, rolling)
     season = config.season or detect_season(panel, cuts.train)
     back = fallback(panel, cuts.train) if season == 1 else 0
-    context = _context(config, panel, needs, cuts, (horizon, season, back))
+    context, narrow = _context(config, panel, needs, cuts, (horizon, season, back))
     schema = panel.schema
     rows = schema.frequency if schema.resampling is None else schema.resampling.source  # the grid that data.freq names
     update = {
@@ -160,7 +164,8 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     resolved = DataConfig.model_validate(config.model_dump() | update)
     asked = "season" if config.history is None and needs.any_history else config.history
     history = 2 * season if asked == "season" else asked
-    return Layout(resolved, Sizes(context, horizon, season, validation, test, history, back), cuts, needs.bounds)
+    lengths = Sizes(context, horizon, season, validation, test, history, back, narrow)
+    return Layout(resolved, lengths, cuts, needs.bounds)
 
 
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
@@ -193,6 +198,21 @@ def widened(dataset: Dataset) -> Dataset:
     return replace(dataset, parts=dataset.parts._replace(train=windows))
 
 
+def narrowed(dataset: Dataset, context: int | None) -> Dataset:
+    """The same windows with so many steps of context at most; their training part as it is by default."""
+    if context is None or context >= dataset.sizes.context:
+        return dataset
+    source, cuts, sizes = dataset.source, dataset.cuts, dataset.sizes
+    source = WindowSource(dataset.panel, dataset.features, source.shape.narrowed(context), source.device, source.usual)
+    history = dataset.config.history
+    history = 2 * sizes.season if history == "season" else history
+    sizes = sizes._replace(context=context, history=history)
+    wide = bool((dataset.parts.train.origins >= cuts.train[dataset.parts.train.series]).any())
+    end = cuts.validation if wide else cuts.train
+    train = cut(dataset.panel, cuts.begin, end, context, sizes.horizon, history=history)
+    return replace(dataset, source=source, sizes=sizes, parts=dataset.parts._replace(train=train))
+
+
 def settle_horizon(config: DataConfig, panel: Panel) -> int:
     """The horizon asked for, else one that suits the data, with a warning that names it."""
     if config.horizon is not None:
@@ -202,14 +222,22 @@ def settle_horizon(config: DataConfig, panel: Panel) -> int:
     return horizon
 
 
-def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int, int]) -> int:
-    """The context asked for or one that suits the model and the data, raised where the model needs more."""
+def _context(
+    config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, of: tuple[int, int, int]
+) -> tuple[int, int]:
+    """The context asked for or one that suits the model and the data, raised where the model needs more.
+
+    The second value is that of a network, where the model has others that read more by default.
+    """
     horizon, season, back = of
     training = cuts.train - panel.offsets[:-1]
     longest = max(int(training.max(initial=0)) - horizon, 1)
     context = config.context or split.default_context(horizon, season)
     if config.context is None and needs.long_context:
         context = split.long_context(context, season, int(np.median(training)))
+    narrow = min(context, longest) if config.context is None else context
+    if config.context is None:
+        context = max(context, min(needs.roomy_context(season), longest))
     least = needs.least_context(season, back)
     if context < min(least, longest):  # a context that was settled before, at the longest there is, stays
         log.warning("context raised from %d to %d, as %s needs", context, least, needs.kind)
@@ -222,4 +250,4 @@ def _context(config: DataConfig, panel: Panel, needs: Needs, cuts: split.Split, 
         raise ConfigError(f"a context of {context} steps is far longer than every series, of {there} at most", hint)
     elif context > there:
         log.warning("every series is shorter than the context of %d steps; all are padded and masked", context)
-    return context
+    return context, min(narrow, context)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from tsforge.batch import Context
 from tsforge.data.dataset import Dataset
@@ -81,7 +82,7 @@ def baselines(
     fitted = fitted or {}
     for kind in kinds:
         config, source = Baseline(kind=kind), dataset.source
-        shape = config.reading(source.shape)
+        shape = config.reading(source.shape.narrowed(dataset.sizes.narrow or None))
         if shape != source.shape:
             source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
@@ -124,7 +125,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     exact = dataset.panel.values.dtype
     truth, observed = np.empty((W, H, C), dtype=exact), np.empty((W, H, C), dtype=np.bool_)
     forecasts = {name: _Forecasts((W, H, C), exact) for name in networks}
-    whole = all(isinstance(network, BaselineForecaster) and network.kind in WHOLE for network in networks.values())
+    whole = all(_in_steps(network) for network in networks.values())
     loader = WindowLoader(source, windows, size := batch_size(source, AT_ONCE if whole else MOST_STEPS))
 
     def read(i: int) -> None:
@@ -163,6 +164,12 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
         )
         for name, k in forecasts.items()
     }  # fmt: skip
+
+
+def _in_steps(network: Network) -> bool:
+    """Whether a network, or a member of it, takes the steps of its windows one by one."""
+    parts = network.modules() if isinstance(network, nn.Module) else ()
+    return any(isinstance(part, BaselineForecaster) and part.kind in WHOLE for part in parts)
 
 
 def batch_size(source: WindowSource, most_steps: int = MOST_STEPS) -> int:

@@ -9,22 +9,26 @@ from pydantic import field_validator
 from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.errors import ConfigError, listing, nearest
+from tsforge.model.baselines.forecaster import WHOLE, Baseline
+from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zoo import ZOO
 
-# In the order in which they are given up where time is short, the last ones first.
-CANDIDATES = ("patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder")
-NETWORKS = tuple(name for name, row in ZOO.items() if row)
+# Networks in the order in which they are given up where time is short, the last ones first.
+CANDIDATES = (
+    *WHOLE, "patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder",
+)  # fmt: skip
+POOL = tuple(name for name, row in ZOO.items() if row or name in WHOLE)
 
 
 class Auto(Config):
-    """candidates: networks by name; linear, seasonal naive, naive and drift always take part."""
+    """candidates: networks and models without one by name; linear, seasonal naive, naive and drift always take part."""
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[str, ...] = CANDIDATES
     bounds: Bounds = "auto"  # of the model that is found
     levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
-    any_history: ClassVar[bool] = False  # whether windows may be shorter than the context, by default
+    any_history: ClassVar[bool] = True  # whether windows may be shorter than the context, by default
     long_context: ClassVar[bool] = True  # whether a context of more than a few seasons is better: for some candidates
 
     @field_validator("candidates", mode="before")
@@ -36,10 +40,24 @@ class Auto(Config):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in NETWORKS:
-                hint = nearest(name, NETWORKS) or f"networks: {listing(NETWORKS, 99)}"
-                raise ValueError(f"'{name}' is no network that can be a candidate; {hint}")
+            if name not in POOL:
+                hint = nearest(name, POOL) or f"candidates: {listing(POOL, 99)}"
+                raise ValueError(f"'{name}' is no model that can be a candidate; {hint}")
         return tuple(dict.fromkeys(names))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The candidates that are trained."""
+        return tuple(name for name in self.candidates if name not in WHOLE)
+
+    @property
+    def closed(self) -> tuple[BaselineKind, ...]:
+        """The candidates that read a window and learn nothing."""
+        return tuple(kind for kind in WHOLE if kind in self.candidates)
+
+    def roomy_context(self, season: int) -> int:
+        """Steps of context that some candidate reads where nobody says; 0 for no more than any model."""
+        return max((Baseline(kind=kind).least_context(season) for kind in self.closed), default=0)
 
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")

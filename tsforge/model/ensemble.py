@@ -28,6 +28,7 @@ class Member(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None  # its `train.max_steps`
     until: Annotated[int, Field(ge=1)] | None = None  # its `train.until`
+    context: Annotated[int, Field(ge=1)] | None = None  # newest steps of the blend's context that it reads; None: all
 
 
 class Blend(Config):
@@ -65,8 +66,18 @@ class Blend(Config):
         """Whether a context of more than a few seasons is better for some member, by default."""
         return any(member.model.long_context for member in self.members)
 
+    @property
+    def contexts(self) -> tuple[int | None, ...]:
+        """Steps of the shared context that each member reads; None for all."""
+        return tuple(member.context for member in self.members)
+
     def build(self, shape: WindowShape) -> Ensemble:
-        return Ensemble([member.model.build(shape) for member in self.members], self.weights)
+        members = [member.model.build(shape.narrowed(member.context)) for member in self.members]
+        return Ensemble(members, self.weights, self.contexts)
+
+    def roomy_context(self, season: int) -> int:
+        """Steps of context that some member reads where nobody says; 0 for no more than any model."""
+        return max(member.model.roomy_context(season) for member in self.members)
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that all members need."""
@@ -78,16 +89,24 @@ class Ensemble(nn.Module):
 
     weights: of a mean over members (an average of quantile functions; Vincent 1912, Lichtendahl et al. 2013), which
         sum to 1; the median over members where None. Either way quantiles that ascend in every member ascend.
+    contexts: newest steps of the context that each member reads; None, of one or of all, for the whole.
     """
 
-    def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, members: Sequence[nn.Module], weights: Sequence[float] | None = None,
+        contexts: Sequence[int | None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(members)
         self.weights = None if weights is None else tuple(weights)
+        self.contexts = (None,) * len(members) if contexts is None else tuple(contexts)
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C), in the normalised units of the first member's forecast."""
-        forecasts: list[Point | Quantiles] = [member(context) for member in self.members]
+        forecasts: list[Point | Quantiles] = [
+            member(context if steps is None else context.newest(steps))
+            for member, steps in zip(self.members, self.contexts, strict=True)
+        ]
         first = forecasts[0]
         values = torch.stack([_in_units_of(first.scaling, forecast) for forecast in forecasts])  # (M, B, H, C[, Q])
         combined = _median(values) if self.weights is None else _mean(values, self.weights)

@@ -99,6 +99,10 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
+    def roomy_context(self, season: int) -> int:  # noqa: ARG002
+        """Steps of context that it reads where nobody says; 0 for no more than any model."""
+        return 0
+
     def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
         """Steps of context that it needs: two seasons and a step where indices are taken from them."""
         return 2 * season + 1 if self.adjust == "season" and season > 1 else 1

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from tsforge.data.dataset import Dataset, widened
+from tsforge.data.dataset import Dataset, narrowed, widened
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
@@ -100,7 +100,8 @@ def alone(experiment: Experiment, member: Member) -> Experiment:
     train = {"max_steps": member.steps, "until": member.until}
     given = {name: value for name, value in train.items() if value is not None}
     seed = experiment.seed if member.seed is None else member.seed
-    return experiment.with_train(given).model_copy(update={"model": member.model, "seed": seed})
+    data = experiment.data.model_copy(update={"context": member.context or experiment.data.context})
+    return experiment.with_train(given).model_copy(update={"data": data, "model": member.model, "seed": seed})
 
 
 def shortened(experiment: Experiment, count: int) -> Experiment:
@@ -113,8 +114,9 @@ def shortened(experiment: Experiment, count: int) -> Experiment:
 
 def together(experiment: Experiment, members: Sequence[Trained], stop: Stop) -> Trained:
     """Trained members as one network."""
-    weights = experiment.model.weights if isinstance(experiment.model, Blend) else None
-    network: nn.Module = Ensemble([member.network for member in members], weights)
+    blend = experiment.model if isinstance(experiment.model, Blend) else None
+    weights, contexts = (blend.weights, blend.contexts) if blend else (None, None)
+    network: nn.Module = Ensemble([member.network for member in members], weights, contexts)
     if weights is None and len(members) == 1:
         network = members[0].network
     rounds = tuple(r._replace(member=k + 1) for k, member in enumerate(members) for r in member.rounds)
@@ -125,13 +127,14 @@ def together(experiment: Experiment, members: Sequence[Trained], stop: Stop) -> 
 def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:
     """Optimiser steps of each member at most; 0 for a baseline."""
     return tuple(
-        0 if isinstance(part.model, Baseline) else planned_steps(part.train, dataset) for part in members(experiment)
+        0 if isinstance(part.model, Baseline) else planned_steps(part.train, narrowed(dataset, part.data.context))
+        for part in members(experiment)
     )
 
 
 def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], report: Report | None) -> Trained | None:
     """The next member; None where Ctrl-C came before it was finished and others are."""
-    number = len(finished) + 1
+    number, dataset = len(finished) + 1, narrowed(dataset, part.data.context)
 
     def numbered(event: Event) -> None:
         if report is not None:

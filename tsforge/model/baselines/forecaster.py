@@ -25,7 +25,7 @@ SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more 
 FEW, LONG = 4, 520  # and of seasons so long that ten of them would be more steps than these
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
-WHOLE = ("theta", "ets", "mstl", "croston", "tsb")  # kinds that read whatever history there is
+WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "croston", "tsb")  # read whatever history there is
 
 
 class Baseline(Config):
@@ -53,6 +53,10 @@ class Baseline(Config):
 
     def build(self, shape: WindowShape) -> BaselineForecaster:
         return BaselineForecaster(self, shape)
+
+    def roomy_context(self, season: int) -> int:
+        """Steps of context that it reads where nobody says."""
+        return self.least_context(season)
 
     def reading(self, shape: WindowShape) -> WindowShape:
         """The windows it reads beside a model: those of the model, with a context that is long enough for it."""

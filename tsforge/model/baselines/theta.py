@@ -85,10 +85,10 @@ def theta(values: Tensor, seen: Tensor, horizon: int) -> Tensor:
 
 def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
     """Windows (B, L, C) -> their forecasts (B, H, C), adjusted for a season where one shows."""
-    B, L, C = target.shape
+    B, _, C = target.shape
     plain = adjust(target, observed, horizon, season)
-    parts = (part[:, -NEWEST:].transpose(1, 2).reshape(B * C, -1) for part in (plain.values, observed))
-    ahead = theta(*parts, horizon).reshape(B, C, horizon).transpose(1, 2)
+    values, seen = (part[:, -NEWEST:].transpose(1, 2).reshape(B * C, -1) for part in (plain.values, observed))
+    ahead = theta(values, seen, horizon).reshape(B, C, horizon).transpose(1, 2)
     return plain.restore(ahead).to(target.dtype)
 
 

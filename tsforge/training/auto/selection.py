@@ -149,8 +149,15 @@ def blended(points: Sequence[Floats], counts: Sequence[int]) -> Floats:
     return mean
 
 
-def crossed(points: Sequence[Floats], bar: int, yardstick: Yardstick, most: int | None = None) -> Gap:
-    """The gap between the greedy mean and forecast `bar`, each half of the stretches judging what the other half drew.
+class Bar(NamedTuple):
+    """What a blend has to beat: the mean of forecasts that are drawn so often each, and what it is called."""
+
+    name: str
+    counts: Sequence[int]
+
+
+def crossed(points: Sequence[Floats], bar: Floats, yardstick: Yardstick, most: int | None = None) -> Gap:
+    """The gap between the greedy mean and a forecast, each half of the stretches judging what the other half drew.
 
     The best of many on some windows looks better on these than it is (benchmarks/NOTES.md). Of one stretch there are no
     halves: it is judged by what it drew.
@@ -158,36 +165,36 @@ def crossed(points: Sequence[Floats], bar: int, yardstick: Yardstick, most: int 
     stretch = yardstick.stretches
     late = stretch > stretch.max() // 2
     if not late.any():
-        return gap(blended(points, greedy(points, yardstick, most)), points[bar], yardstick)
-    mean = np.empty_like(points[bar])
+        return gap(blended(points, greedy(points, yardstick, most)), bar, yardstick)
+    mean = np.empty_like(bar)
     for judged in (late, ~late):
         counts = greedy([point[~judged] for point in points], yardstick.part(~judged), most)
         mean[judged] = blended([point[judged] for point in points], counts)
-    return gap(mean, points[bar], yardstick)
+    return gap(mean, bar, yardstick)
 
 
-def weights(
-    points: Sequence[Floats], yardstick: Yardstick, simple: Sequence[tuple[str, int]], most: int
-) -> list[float]:
-    """Of each forecast: those of the greedy selection, with a share for the best baseline, or that baseline alone.
+def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar], most: int) -> list[float]:
+    """Of each forecast: those of the greedy selection, with a share for the best bar, or that bar alone.
 
     points: the forecasts (W, H, C).
-    simple: name and position of the baselines that have to be beaten, the first the bar until another one beats it.
+    bars: what has to be beaten, the first until another one beats it by more than chance.
     most: forecasts that may be blended.
-    Raises TrainingError where no baseline has a finite forecast.
+    Raises TrainingError where there is no bar: no baseline has a finite forecast.
     """
-    if not simple:
+    if not bars:
         raise TrainingError("no baseline has a finite forecast of the validation windows", "look at the data: inspect")
-    name, bar = simple[0]
-    for other, k in simple:
-        name, bar = (other, k) if gap(points[k], points[bar], yardstick).sure else (name, bar)
-    counts, best = greedy(points, yardstick, most), crossed(points, bar, yardstick, most)
+    bar, point = bars[0], blended(points, bars[0].counts)
+    for other in bars[1:]:
+        rival = blended(points, other.counts)
+        bar, point = (other, rival) if gap(rival, point, yardstick).sure else (bar, point)
+    counts, best = greedy(points, yardstick, most), crossed(points, point, yardstick, most)
+    shares = [count / sum(bar.counts) for count in bar.counts]
     if best.sure:
-        return [(1 - best.share) * n / sum(counts) + best.share * (k == bar) for k, n in enumerate(counts)]
-    better = 100 * best.gain / max(yardstick.score(points[bar]), 1e-12)
+        pairs = zip(counts, shares, strict=True)
+        return [(1 - best.share) * n / sum(counts) + best.share * share for n, share in pairs]
+    better = 100 * best.gain / max(yardstick.score(point), 1e-12)
     log.warning(
-        "nothing beats %s on the validation windows by more than chance%s: it is the model. What can be foretold of "
-        "these data is said by that simple rule; a network would add nothing that can be relied on",
-        name, f" (the best blend is {better:.1f} % better, too little to tell)" if best.gain > 0 else "",
+        "nothing beats %s on the validation windows by more than chance%s: it is the model",
+        bar.name, f" (the best blend is {better:.1f} % better, too little to tell)" if best.gain > 0 else "",
     )  # fmt: skip
-    return [float(k == bar) for k in range(len(points))]
+    return shares

@@ -1,12 +1,12 @@
 """A model for whoever does not want to choose: candidates compete for the time there is, the best are blended.
 
-1. Baselines and the linear model forecast the validation windows; they cost nothing.
+1. Baselines and the models without a network forecast the validation windows; they cost next to nothing.
 2. Rung by rung, each candidate is trained from new weights within its slot of the time, its steps set so that the
    schedule of the rate ends in it; the better half goes on to longer slots. (Successive halving; Jamieson & Talwalkar
    2016)
 3. What time is left trains the best again with other seeds.
-4. Of everything that was trained, a greedy selection draws a weighted mean (`selection`). It is kept only where it
-   beats the best baseline by more than chance; otherwise the baseline is the model.
+4. Of everything that forecast, a greedy selection draws a weighted mean (`selection`). It is kept only where it beats
+   the mean of theta, ets and mstl by more than chance, or the baseline that does; otherwise that is the model.
 
 The result is an experiment of its own, with the steps that were taken and no clock in it.
 """
@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from tsforge.data.dataset import Dataset
-from tsforge.errors import ConfigError, TrainingError
+from tsforge.data.dataset import Dataset, narrowed
+from tsforge.errors import ConfigError, TrainingError, listing
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.forecasting import Reader
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
-from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
 from tsforge.training import ensemble, single
 from tsforge.training.auto import selection, time_budget
@@ -40,8 +40,9 @@ from tsforge.training.loop import Trained
 log = logging.getLogger("tsforge")
 now = time.perf_counter
 
-DEFAULT_TIME = 300.0  # seconds, where nobody says
-SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat; the first, unless another is surely better
+DEFAULT_TIME = 15.0  # seconds, where nobody says
+SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
+USUAL = ("theta", "ets", "mstl")  # whose mean is the answer where nothing can be told: M1 says so (benchmarks/NOTES.md)
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
@@ -51,7 +52,7 @@ MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 
 
 def train(experiment: Experiment, dataset: Dataset, report: Report | None = None) -> Trained:
-    """Hold the tournament within `train.max_time` (5 minutes where it is not set), counted from `dataset.began`.
+    """Hold the tournament within `train.max_time` (15 seconds where it is not set), counted from `dataset.began`.
 
     Ctrl-C ends it with what is trained by then. Raises TsforgeError for what the user can fix.
     """
@@ -107,8 +108,6 @@ class Tournament:
         shape = dataset.source.shape
         most = max(1, MOST_VALUES // (shape.horizon * shape.targets))
         self.windows = dataset.parts.validation.thin(min(JUDGED, most))
-        # Where no season was found, that of the calendar has to prove itself.
-        self.simple = SIMPLE if dataset.sizes.season > 1 else ("naive", "seasonal-naive", "drift")
         self.entrants: list[Entrant] = []
         self.losers: list[Standing] = []
         self.paces: dict[str, Pace] = {}
@@ -118,30 +117,36 @@ class Tournament:
     def enter_baselines(self) -> float:
         """Let the baselines in; the seconds that scoring them on the test windows will take."""
         dataset, start = self.dataset, now()
+        config = self.experiment.model
+        assert isinstance(config, Auto)
+        kinds: tuple[str, ...] = (*forecasting.BASELINES, *config.closed)
+        members = {kind: self._member(kind, self.experiment.seed) for kind in kinds}
         trained: dict[str, Trained] = {}
-        for kind in forecasting.BASELINES:
-            experiment = self.experiment.model_copy(update={"model": Baseline(kind=kind)})
-            trained[kind] = single.train(experiment, dataset)
+        readers: dict[str, Reader] = {}
+        for kind, member in members.items():
+            narrow = narrowed(dataset, member.context)
+            trained[kind] = single.train(ensemble.alone(self.experiment, member), narrow)
+            readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
-        readers = {kind: Reader(baseline.network, dataset.source) for kind, baseline in trained.items()}
         outcomes = forecasting.outcomes(readers, dataset, self.windows)
-        self.yardstick = Yardstick.of(outcomes[self.simple[0]])
+        self.yardstick = Yardstick.of(outcomes[SIMPLE[0]])
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
         for name, outcome in outcomes.items():
-            self._enter(_member(name, self.experiment.seed), trained[name], outcome.point, 0)
+            self._enter(members[name], trained[name], outcome.point, 0)
         return 2 * learned + per_window * 2 * len(dataset.parts.test)
 
     def measure(self, end: float) -> None:
         """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
         config = self.experiment.model
         assert isinstance(config, Auto)
-        for name in config.candidates:
+        for name in config.networks:
             if now() > end:
                 self._leave(name, 1, "no time is left to train it")
                 continue
             try:
-                self.paces[name] = pace(self._alone(_member(name)), self.dataset)
+                member = self._member(name)
+                self.paces[name] = pace(self._alone(member), narrowed(self.dataset, member.context))
             except ConfigError as problem:
                 self._leave(name, 1, problem.message)
 
@@ -165,7 +170,7 @@ class Tournament:
         for name in slow:
             self._leave(name, 1, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
         if not names:
-            log.warning("there is no time to train any network: only baselines and the linear model compete")
+            log.warning("there is no time to train any network: only models without one compete")
         return names
 
     def compete(self, names: list[str]) -> None:
@@ -177,7 +182,7 @@ class Tournament:
             most = max(1, self.experiment.train.max_steps >> (len(sizes) - 1 - rung))
             finalists: list[Entrant] = []
             for i, name in enumerate(names):
-                member = _member(name, self.experiment.seed + rung, most)
+                member = self._member(name, self.experiment.seed + rung, most)
                 entrant = self._train(member, rung + 1, (over - now()) / (len(names) - i))
                 finalists += [entrant] if entrant is not None else []
                 if self.interrupted:
@@ -189,8 +194,7 @@ class Tournament:
     def choose(self, most: int) -> Trained:
         """The chosen model, of `most` members at most, with the standings of all candidates."""
         points = [e.point for e in self.entrants]
-        simple = [(name, k) for name in self.simple for k, e in enumerate(self.entrants) if e.standing.name == name]
-        weights = selection.weights(points, self.yardstick, simple, most)
+        weights = selection.weights(points, self.yardstick, self._bars(), most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
         bounds = self.experiment.model.bounds
         if len(drawn) == 1:
@@ -232,7 +236,7 @@ class Tournament:
             if self.interrupted or not fits:
                 return
             seed = self.experiment.seed + rung + number
-            self._train(_member(name, seed, entrant.member.steps or steps), rung, self.end - now())
+            self._train(self._member(name, seed, entrant.member.steps or steps), rung, self.end - now())
 
     def _alone(self, member: Member, limit: float | None = None) -> Experiment:
         """What a candidate is trained by, with its own clock."""
@@ -247,8 +251,9 @@ class Tournament:
             self._leave(name, rung, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
             return None
         member = member.model_copy(update={"steps": steps})
+        dataset = narrowed(self.dataset, member.context)
         try:
-            trained = single.train(self._alone(member, slot), self.dataset, ticks(self.report))
+            trained = single.train(self._alone(member, slot), dataset, ticks(self.report))
         except TrainingError as problem:
             self._leave(name, rung, problem.message)
             return None
@@ -260,10 +265,24 @@ class Tournament:
         if trained.stop == Stop.TIME:  # what makes it again without a clock
             member = member.model_copy(update={"until": trained.rounds[-1].step})
         self.paces[name] = corrected(self.paces[name], trained)
-        readers = {"": Reader(trained.network, self.dataset.source)}
+        readers = {"": Reader(trained.network, dataset.source)}
         point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
         return self._enter(member, trained, point, rung)
 
+    def _member(self, name: str, seed: int = 0, steps: int | None = None) -> Member:
+        """A candidate that reads what it would by itself of the context that all share."""
+        sizes = self.dataset.sizes
+        member = Member.model_validate({"model": name, "seed": seed, "steps": steps})
+        own = member.model.roomy_context(sizes.season) if name in WHOLE else sizes.narrow
+        return member.model_copy(update={"context": own if own < sizes.context else None})
 
-def _member(name: str, seed: int = 0, steps: int | None = None) -> Member:
-    return Member.model_validate({"model": name, "seed": seed, "steps": steps})
+    def _bars(self) -> list[selection.Bar]:
+        """What a blend has to beat: the mean of the usual models first, where they compete."""
+        names = [e.standing.name for e in self.entrants]
+        simple = [name for name in SIMPLE if name in names]
+        usual = [name for name in USUAL if name in names]
+        bars = {f"the mean of {listing(usual)}" if len(usual) > 1 else usual[0]: usual} if usual else {}
+        if not usual and self.dataset.sizes.season == 1:  # a season of the calendar alone has to prove itself
+            simple.sort(key=lambda name: name != "naive")
+        bars |= {name: [name] for name in simple}
+        return [selection.Bar(name, [int(n in drawn) for n in names]) for name, drawn in bars.items()]
