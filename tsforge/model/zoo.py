@@ -68,6 +68,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "drift": {},
     "naive2": {},
     "theta": {},
+    "shape-ridge": {},
     "croston": {},
     "tsb": {},
 }

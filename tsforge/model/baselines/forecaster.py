@@ -22,8 +22,13 @@ from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
+WEEKS, DAYS, MOST = (
+    8,
+    7,
+    2700,
+)  # seasons that shape-ridge reads: of weeks, of days, and the steps that are enough of these
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
-WHOLE = ("theta", "croston", "tsb")  # kinds that read whatever history there is
+WHOLE = ("theta", "shape-ridge", "croston", "tsb")  # kinds that read whatever history there is
 
 
 class Baseline(Config):
@@ -63,6 +68,7 @@ class Baseline(Config):
             "seasonal-naive": max(season, fallback),
             "naive2": HISTORY * season,
             "theta": theta,
+            "shape-ridge": max(theta, WEEKS * season, min(WEEKS * DAYS * season, MOST)),
             "croston": DEMANDS,
             "tsb": DEMANDS,
             "linear": ADJUSTED * season if self.adjust == "season" and season > 1 else 1,
@@ -112,7 +118,7 @@ class BaselineForecaster(nn.Module):
             point = self.ridge(context, scaling)
         else:
             season = self.shape.naive_season if self.kind == "seasonal-naive" else self.shape.season
-            point = baseline(self.kind, context, self.shape.horizon, season)
+            point = baseline(self.kind, context, self.shape.horizon, season, self.shape.lags)
         return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
     def _scaling(self, context: Context) -> Scaling:
