@@ -1,4 +1,4 @@
-"""shape-ridge: its parts against loops and scikit-learn, and what it makes of seasons, holes, short and plain windows."""
+"""shape-ridge: its parts against loops and scikit-learn; seasons, holes, short windows, and some without a season."""
 
 from __future__ import annotations
 
@@ -61,11 +61,8 @@ def test_means_of_periods_before(count: int, stride: int) -> None:
     actual = means(values, there, count, stride)
     for s in range(2):
         for j in range(20 + stride):
-            before = [
-                j - k * stride for k in range(1, count + 1) if 0 <= j - k * stride < 20 and there[s, j - k * stride]
-            ]
-            if j >= 20:
-                before = [k for k in before if k < 20]
+            lags = range(stride, stride * count + 1, stride)
+            before = [j - lag for lag in lags if 0 <= j - lag < 20 and there[s, j - lag]]
             expected = values[s, before].mean(dim=0) if before else torch.full((3,), torch.nan, dtype=torch.float64)
             torch.testing.assert_close(actual[s, j], expected, equal_nan=True)
 
@@ -123,16 +120,16 @@ def test_errors_fade_as_they_did(share: float, phi: float) -> None:
 def test_a_day_and_a_week(seed: int, shift: float) -> None:
     """Prevents: Saturdays forecast as Fridays; in values below 0 shapes are added."""
     y = demand(60, seed) + shift
+    errors = []
     for end in (56 * DAY, 54 * DAY, 52 * DAY):
         target, observed = window(y[end - 49 * DAY : end])
-        truth = y[end : end + 2 * DAY]
-        ahead = forecast(target, observed, 2 * DAY, DAY, (DAY, WEEK))[0, :, 0].numpy()
-        alone = forecast(target, observed, 2 * DAY, DAY, ())[0, :, 0].numpy()
-        naive = seasonal_naive(target, observed, 2 * DAY, WEEK)[0, :, 0].numpy()
-        error, without, last = (np.abs(part - truth).mean() for part in (ahead, alone, naive))
-        assert error < 0.75 * without
-        assert error < last
-        assert error < 6
+        ahead = forecast(target, observed, 2 * DAY, DAY, (DAY, WEEK))
+        alone = forecast(target, observed, 2 * DAY, DAY, ())
+        naive = seasonal_naive(target, observed, 2 * DAY, WEEK)
+        errors.append([np.abs(part[0, :, 0].numpy() - y[end : end + 2 * DAY]).mean() for part in (ahead, alone, naive)])
+    error, without, last = np.mean(errors, axis=0)
+    assert error < 0.6 * without
+    assert error < 0.9 * last
 
 
 @pytest.mark.parametrize("hole", [(20, 23), (WEEK, WEEK + 30), (48 * DAY, 49 * DAY), (49 * DAY - 5, 49 * DAY)])
@@ -142,18 +139,16 @@ def test_holes(hole: tuple[int, int]) -> None:
     whole, gone = y[: 49 * DAY], y[: 49 * DAY].copy()
     gone[slice(*hole)] = np.nan
     ahead, other = (forecast(*window(part), DAY, DAY, (DAY, WEEK))[0, :, 0].numpy() for part in (whole, gone))
-    assert np.abs(ahead - other).mean() < 3
-    assert np.abs(other - y[49 * DAY : 50 * DAY]).mean() < 6
+    error, after = (np.abs(part - y[49 * DAY : 50 * DAY]).mean() for part in (ahead, other))
+    assert after < error + (1 if hole[0] < 48 * DAY else 4)  # a level moves by 2 % of 100 in a day
 
 
 def test_series_and_channels_are_apart_and_padding_is_no_part_of_them() -> None:
     """Prevents: forecasts that depend on what stands beside a series or before its first value."""
     drawn = [demand(days, seed) for seed, days in enumerate((49, 30, 14, 5))]
     drawn += [np.random.default_rng(9).normal(size=49 * DAY).cumsum(), drawn[0] - 300]
-    target, observed = (
-        torch.full((3, 49 * DAY, 2), 7.0, dtype=torch.float64),
-        torch.zeros(3, 49 * DAY, 2, dtype=torch.bool),
-    )
+    target = torch.full((3, 49 * DAY, 2), 7.0, dtype=torch.float64)
+    observed = torch.zeros_like(target, dtype=torch.bool)
     for i, y in enumerate(drawn):
         target[i // 2, -len(y) :, i % 2], observed[i // 2, -len(y) :, i % 2] = torch.from_numpy(y), True
     together = forecast(target, observed, 30, DAY, (DAY, WEEK))
@@ -167,9 +162,9 @@ def test_without_a_season_it_is_theta(kind: str) -> None:
     """Prevents: shapes of noise. The known weakness of folding is a series without a period."""
     rng = np.random.default_rng(3)
     y = {
-        "a walk": 50 + rng.normal(size=150).cumsum(),
-        "a short day": demand(11),
-        "a line": 5 + 0.5 * np.arange(190) + rng.normal(size=190),
+        "a walk": 50 + rng.normal(size=120).cumsum(),
+        "a short day": demand(10),
+        "a line": 5 + 0.5 * np.arange(110) + rng.normal(size=110),
         "few steps": rng.normal(size=9),
     }[kind]
     m = DAY if kind == "a short day" else 7

@@ -23,10 +23,11 @@ class Seasons(NamedTuple):
 
 
 class Periods(NamedTuple):
-    """Folded sequences, in double precision. What was missing lies on the shape of the others.
+    """Folded sequences, in double precision.
 
-    values, shape: (S, n, P). level, there: (S, n); periods before the first that was mostly observed are not there.
-    positive: (S, 1), whether all values are above 0, and shapes shares of the level.
+    values, shape: (S, n, P). level, there: (S, n); a period is there if half of it was observed, and what it lacks lies
+    on the shape of the others. positive, ends: (S, 1), whether all values are above 0, so that shapes are shares of the
+    level; and whether the last step was observed.
     """
 
     values: Tensor
@@ -34,6 +35,7 @@ class Periods(NamedTuple):
     shape: Tensor
     there: Tensor
     positive: Tensor
+    ends: Tensor
 
 
 def combine(positive: Tensor, level: Tensor, shape: Tensor) -> Tensor:
@@ -51,27 +53,29 @@ def fold(values: Tensor, seen: Tensor, period: int) -> Periods:
     """Sequences (S, L), read where `seen`, in periods; the oldest steps that fill none are left out."""
     n = values.shape[1] // period
     y, o = (part[:, part.shape[1] - n * period :].reshape(-1, n, period) for part in (values, seen))
-    there = (2 * o.sum(dim=2) >= period).cummax(dim=1).values
+    there = 2 * o.sum(dim=2) >= period
     positive = (torch.where(o, y, torch.ones_like(y)) > 0).flatten(1).all(dim=1, keepdim=True)
     y = y if o.all() else _filled(torch.where(o, y, torch.zeros_like(y)), o, there, positive)
-    level = y.mean(dim=2)
-    level = torch.where(there, level, torch.ones_like(level))
-    return Periods(y, level, shaped(positive, level, y), there, positive)
+    level = torch.where(there, y.mean(dim=2), torch.ones_like(y[..., 0]))
+    return Periods(y, level, shaped(positive, level, y), there, positive, seen[:, -1:])
 
 
 def _filled(y: Tensor, o: Tensor, there: Tensor, positive: Tensor) -> Tensor:
-    """With values for the steps that are not `o`: the level of what their period has, times the mean shape."""
+    """With values for the steps that are not `o`: the level of what their period has, times the mean shape.
+
+    That is the shape of whole periods, if there is one. Periods that are not there are 0.
+    """
     count = o.sum(dim=2)
-    mean = y.sum(dim=2) / count.clamp(min=1)
-    nothing = positive.double()[..., None]  # the shape of a flat period: 1, or 0 where it is added
-    share = torch.where(o, shaped(positive, torch.where(count > 0, mean, torch.ones_like(mean)), y), nothing)
-    shape = ((share - nothing) * o).sum(dim=1, keepdim=True) / o.sum(dim=1, keepdim=True).clamp(min=1) + nothing
+    whole = o.all(dim=2) | ~o.all(dim=2).any(dim=1, keepdim=True)
+    flat = positive.double()[..., None]  # the shape of a flat period: 1, or 0 where it is added
+    mean = torch.where(count > 0, y.sum(dim=2) / count.clamp(min=1), torch.ones_like(y[..., 0]))
+    read = o & whole[..., None]
+    above = torch.where(read, shaped(positive, mean, y) - flat, torch.zeros_like(y))
+    shape = above.sum(dim=1, keepdim=True) / read.sum(dim=1, keepdim=True).clamp(min=1) + flat
     part = (shape * o).sum(dim=2)
-    times = torch.where(part > 0, y.sum(dim=2) / part.clamp(min=1e-300), torch.ones_like(part))
-    level = torch.where(positive, times, mean - part / count.clamp(min=1))
-    steps = torch.arange(y.shape[1], device=y.device).expand_as(level)
-    newest = torch.where(count > 0, steps, torch.zeros_like(steps)).cummax(dim=1).values
-    return torch.where(o, y, combine(positive, level.gather(1, newest), shape)) * there[..., None]
+    share = y.sum(dim=2) / torch.where(positive, part.clamp(min=1e-300), torch.ones_like(part))
+    level = torch.where(positive, share, mean - part / count.clamp(min=1))
+    return torch.where(o, y, combine(positive, level, shape)) * there[..., None]
 
 
 def seasons(cycles: tuple[int, ...], steps: int) -> list[Seasons]:
@@ -91,7 +95,7 @@ def shows(folded: Periods) -> Tensor:
 
     compared with a straight line through every period, whose slope is the same in all: so that a trend is no season.
     """
-    values, level, shape, there, positive = folded
+    values, level, shape, there, positive, _ = folded
     P, weight = values.shape[2], there[..., None].double()
     count = weight.sum(dim=1).clamp(min=1)  # (S, 1)
     mean = (shape * weight).sum(dim=1) / count

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from tsforge.model.baselines import theta
 from tsforge.model.baselines.adjusting import filled
-from tsforge.model.baselines.periods import Periods, Seasons, combine, fold, seasons, shows
+from tsforge.model.baselines.periods import CYCLES, PERIODS, Periods, Seasons, combine, fold, seasons, shows
 from tsforge.model.transforms.season import moving_average
 
 ROWS = 42  # newest periods that coefficients are taken from
@@ -59,23 +59,28 @@ def shape_ridge(values: Tensor, seen: Tensor, horizon: int, cycles: tuple[int, .
     rest = torch.ones(len(values), dtype=torch.bool, device=values.device)
     for tried in seasons(cycles, values.shape[1]):
         folded = fold(values, seen, tried.period)
-        rows = rest & shows(folded)
-        if rows.any():
-            ahead[rows] = periodic(Periods(*(part[rows] for part in folded)), tried, horizon)
-            rest = rest & ~rows
+        seasonal = rest & shows(folded)
+        enough = folded.there.sum(dim=1) >= CYCLES * tried.cycle
+        for rows, season in ((seasonal & enough, tried), (seasonal & ~enough, tried._replace(cycle=1))):
+            if rows.any():
+                ahead[rows] = periodic(Periods(*(part[rows] for part in folded)), season, horizon)
+        rest = rest & ~seasonal
     if rest.any():
         ahead[rest] = plain(values[rest], seen[rest], horizon, cycles[0])
     return ahead
 
 
 def plain(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:
-    """Sequences (S, L) without a season: by the theta model, and long ones by its mean with a regression of steps."""
+    """Sequences (S, L) without a season: by the theta model, and long ones by its mean with a regression of steps.
+
+    Long ones are those in which a season would have shown.
+    """
     newest = slice(-max(SHORTEST, SEASONS * season), None)
     ahead = theta.forecast(values[:, newest, None], seen[:, newest, None], horizon, season)[..., 0]
     whole = filled(values[..., None], seen[..., None])[..., 0]
     there = ~whole.isnan()
     regressed = levels(torch.where(there, whole, 0.0), there, horizon)[1]
-    long = seen[:, -1:] & (there.sum(dim=1, keepdim=True) >= LONG)
+    long = seen[:, -1:] & (there.sum(dim=1, keepdim=True) >= max(LONG, PERIODS * season))
     return torch.where(long, (ahead + regressed) / 2, ahead)
 
 
@@ -101,7 +106,8 @@ def periodic(folded: Periods, season: Seasons, horizon: int) -> Tensor:
     now = folded.values[:, -1:] - whole(ahead[:, :1], index[:, n - 1 : n], shape[:, -1:])
     usable = (error.isfinite().all(dim=2) & last.isfinite().all(dim=2) & there[:, before])[..., None]
     error, last = (torch.where(usable, part, torch.zeros_like(part)) for part in (error, last))
-    return expected + now[:, 0, -1:].nan_to_num(0.0) * fading(error, last[..., -1], horizon)
+    now = torch.where(folded.ends & there[:, -1:], now[:, 0, -1:], torch.zeros_like(now[:, 0, -1:]))
+    return expected + now.nan_to_num(0.0) * fading(error, last[..., -1], horizon)
 
 
 def indices(level: Tensor, there: Tensor, cycle: int) -> Tensor:
@@ -112,9 +118,10 @@ def indices(level: Tensor, there: Tensor, cycle: int) -> Tensor:
     nothing = level.new_zeros(len(level), cycle)
     if cycle == 1:
         return nothing
-    read = torch.where(there, level, torch.full_like(level, torch.nan))[:, -INDEX * cycle :]
-    n = read.shape[1]
-    above = read - moving_average(read[..., None], cycle)[..., 0]
+    level, there = level[:, -INDEX * cycle :], there[:, -INDEX * cycle :]
+    n = level.shape[1]
+    trend = moving_average(filled(level[..., None], there[..., None]), cycle)[..., 0]
+    above = torch.where(there, level - trend, torch.full_like(level, torch.nan))
     place = torch.arange(-n, 0, device=level.device) % cycle
     index = torch.stack([above[:, place == c].nanmean(dim=1) for c in range(cycle)], dim=1)
     index = index - index.mean(dim=1, keepdim=True)
@@ -143,13 +150,20 @@ def levels(level: Tensor, there: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     inputs, change = torch.where(usable, inputs, 0.0), torch.where(usable[..., 0], change, 0.0)
     weight = ridge(inputs, change, usable[..., 0].sum(dim=1))
     fitted = last + (inputs * weight[:, None]).sum(dim=2)
-    before, now, ahead = inside[:, -2] if level.shape[1] > 1 else inside[:, -1], inside[:, -1], []
-    before = torch.where(before.isnan(), now, before)
+    before, now, ahead = *newest(level, there), []
     for _ in range(steps):
         inputs = torch.stack([before - now, mean[:, 0] - now, size[:, 0]], dim=1)
         before, now = now, (now + (inputs * weight).sum(dim=1)).clamp(2 * low - high, 2 * high - low)
         ahead.append(now)
     return fitted, torch.stack(ahead, dim=1)
+
+
+def newest(level: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """The last level but one of (S, n) and the last, (S,) each; a level that is not there is that before it."""
+    steps = torch.arange(level.shape[1], device=level.device).expand_as(level)
+    from_ = torch.where(there, steps, torch.zeros_like(steps)).cummax(dim=1).values
+    last = level.gather(1, from_)
+    return last[:, max(0, level.shape[1] - 2)], last[:, -1]
 
 
 def ridge(inputs: Tensor, outputs: Tensor, count: Tensor) -> Tensor:
@@ -174,19 +188,18 @@ def ridge(inputs: Tensor, outputs: Tensor, count: Tensor) -> Tensor:
 
 
 def shapes(folded: Periods, cycle: int, steps: int) -> tuple[Tensor, Tensor]:
-    """Shapes as forecast from those before, (S, n, P), and the next ones, (S, steps, P); NaN where none is before."""
+    """Shapes as forecast from those before, (S, n, P), NaN where none of its place is; and the next, (S, steps, P)."""
     shape, there = folded.shape, folded.there
     n = there.shape[1]
-    newest = torch.arange(n + steps, device=shape.device).clamp(
-        max=n
-    )  # what is ahead is forecast from the same periods
-    place = torch.cat([newest[:n], n + torch.arange(steps, device=shape.device) % cycle])
+    known = torch.arange(n + steps, device=shape.device).clamp(max=n)  # what is ahead is forecast from the same periods
+    place = torch.cat([known[:n], n + torch.arange(steps, device=shape.device) % cycle])
     own, near, far = (means(shape, there, *of) for of in ((OWN, cycle), (NEAR, 1), (FAR, 1)))
     gap = shape - own[:, :n]
     usable = there & gap.isfinite().all(dim=2)
-    changes = [means(gap, usable, count, 1).nan_to_num(0.0)[:, newest] for count in (1, NEAR)]
-    own = own[:, place]
-    inputs = torch.stack([near[:, newest] - own, far[:, newest] - own, *changes], dim=3)  # (S, n + steps, P, 4)
+    changes = [means(gap, usable, count, 1).nan_to_num(0.0)[:, known] for count in (1, NEAR)]
+    mean = (shape * there[..., None]).sum(dim=1, keepdim=True) / there.sum(dim=1)[:, None, None].clamp(min=1)
+    own, near, far = (torch.where(part.isnan(), mean, part) for part in (own[:, place], near[:, known], far[:, known]))
+    inputs = torch.stack([near - own, far - own, *changes], dim=3)  # (S, n + steps, P, 4)
     rows = slice(max(0, n - ROWS), n)
     x = torch.where(usable[:, rows, None, None], inputs[:, rows], 0.0).flatten(1, 2)
     y = torch.where(usable[:, rows, None], gap[:, rows], 0.0).flatten(1)
@@ -195,7 +208,7 @@ def shapes(folded: Periods, cycle: int, steps: int) -> tuple[Tensor, Tensor]:
     gram = gram + penalty[:, None, None] * torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     weight = torch.linalg.solve(gram, x.mT @ y[..., None])  # (S, 4, 1)
     forecast = own + (inputs @ weight[:, None])[..., 0]
-    return forecast[:, :n], forecast[:, n:]
+    return forecast[:, :n].where(usable[..., None], torch.nan), forecast[:, n:]
 
 
 def means(values: Tensor, there: Tensor, count: int, stride: int) -> Tensor:
