@@ -46,28 +46,29 @@ def forecast(target: Tensor, observed: Tensor, horizon: int, season: int, cycles
     values = torch.where(seen, values, torch.zeros_like(values)).double()
     size = max(1, CHUNK // max(L, 1))
     rows = [slice(i, i + size) for i in range(0, max(B * C, 1), size)]
-    ahead = torch.cat([shape_ridge(values[part], seen[part], horizon, (season, *cycles)) for part in rows])
+    parts = [seasonal(values[part], seen[part], horizon, (season, *cycles)) for part in rows]
+    ahead, rest = (torch.cat(part) for part in zip(*parts, strict=True))
+    if rest.any():
+        ahead[rest] = plain(values[rest], seen[rest], horizon, season)
     return ahead.reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
 
 
-def shape_ridge(values: Tensor, seen: Tensor, horizon: int, cycles: tuple[int, ...]) -> Tensor:
-    """The forecasts (S, H) of sequences (S, L), each with the shortest season that shows, and the one above it.
+def seasonal(values: Tensor, seen: Tensor, horizon: int, cycles: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The forecasts (S, H) of sequences (S, L), each with the shortest season that shows and the one above it.
 
-    cycles: the main season, by which the theta model takes one out where none shows here, and others.
+    The second result is which of them show none, (S,); their forecast is 0.
     """
     ahead = values.new_zeros(len(values), horizon)
     rest = torch.ones(len(values), dtype=torch.bool, device=values.device)
     for tried in seasons(cycles, values.shape[1]):
         folded = fold(values, seen, tried.period)
-        seasonal = rest & shows(folded)
+        shown = rest & shows(folded)
         enough = folded.there.sum(dim=1) >= CYCLES * tried.cycle
-        for rows, season in ((seasonal & enough, tried), (seasonal & ~enough, tried._replace(cycle=1))):
+        for rows, season in ((shown & enough, tried), (shown & ~enough, tried._replace(cycle=1))):
             if rows.any():
                 ahead[rows] = periodic(Periods(*(part[rows] for part in folded)), season, horizon)
-        rest = rest & ~seasonal
-    if rest.any():
-        ahead[rest] = plain(values[rest], seen[rest], horizon, cycles[0])
-    return ahead
+        rest = rest & ~shown
+    return ahead, rest
 
 
 def plain(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:
