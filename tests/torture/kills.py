@@ -2,7 +2,7 @@
 
 After every kill all model directories load, the forecast is a whole one, and each model is the one that was there
 before or the one that was asked for. In the end every command is run once more and ends well, no hidden folder or file
-is left beside what they write, and no run is left that does not say how it ended.
+is left beside what they write, and every run that a killed command had begun is in the store and says how it ended.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections import Counter
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -27,6 +27,7 @@ import pandas as pd
 from tsforge.cli.main import run
 from tsforge.errors import TsforgeError
 from tsforge.fitted import directory
+from tsforge.tracking import journal
 
 PATIENCE = 300  # seconds until a process that got a signal has to be gone
 ROWS, HORIZON = 60, 4
@@ -49,11 +50,15 @@ SHARES = ("fit",) * 5 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
 
 @dataclass(frozen=True)
 class End:
-    """How a command ended: exit code (that of a signal is negative), seconds, and what it wrote to standard error."""
+    """How a command ended: exit code (that of a signal is negative), seconds, and what it wrote to standard error.
+
+    runs: names of those that it had begun when the signal came.
+    """
 
     code: int | None
     seconds: float
     errors: str
+    runs: frozenset[str] = frozenset()
 
 
 def torture(kills: int, seed: int) -> int:
@@ -67,6 +72,7 @@ def torture(kills: int, seed: int) -> int:
             raise AssertionError("; ".join(bad))
         failures = []
         codes: Counter[str] = Counter()
+        begun: set[str] = set()
         case, killed = 1, 0
         while killed < kills and case < 4 * kills:
             case += 1
@@ -74,15 +80,18 @@ def torture(kills: int, seed: int) -> int:
             before = _seed(home / "model")
             end = _run(home, name, case, (number, random.uniform(0, 1.1) * whole[name].seconds))
             killed += end.code != 0
+            begun |= end.runs
             codes[f"{name} by {number.name}: {'ended before' if end.code == 0 else 'killed'}"] += 1
             failures += [f"kill {case}, {name}, {number.name}: {text}" for text in _wrong(home, end, (before, case))]
-        failures += _aftermath(home, case + 1)
+        failures += _aftermath(home, case + 1, begun)
         states = Counter(str(row["status"]) for row in _runs(home))
+        ended = Counter(str(row["status"]) for row in _runs(home) if row["name"] in begun)
     for text in failures:
         print(text)
     for what, count in sorted(codes.items()):
         print(f"  {what} {count}")
-    print(f"  runs: {', '.join(f'{state} {count}' for state, count in sorted(states.items()))}")
+    for whose, counts in (("", states), (" that a signal struck", ended)):
+        print(f"  runs{whose}: {', '.join(f'{state} {count}' for state, count in sorted(counts.items()))}")
     seconds = time.perf_counter() - began
     print(f"kills: {killed} with seed {seed}, {len(failures)} failed; {seconds:.0f} s")
     return len(failures)
@@ -99,18 +108,28 @@ def _run(home: Path, name: str, case: int, kill: tuple[signal.Signals, float] | 
     argv = [part.replace("CASE", str(case)) for part in COMMANDS[name]]
     log = home / "errors.txt"
     process = multiprocessing.get_context("fork").Process(target=_child, args=(argv, home, log))
-    began = time.perf_counter()
+    began, before, begun = time.perf_counter(), _begun(home), frozenset[str]()
     process.start()
     if kill is not None:
         process.join(kill[1])
         if process.exitcode is None and process.pid is not None:
+            begun = _begun(home) - before
             os.kill(process.pid, kill[0])
     process.join(PATIENCE)
     seconds = time.perf_counter() - began
     if process.exitcode is None:
         process.kill()
-        return End(None, seconds, "")
-    return End(process.exitcode, seconds, log.read_text(errors="replace") if log.exists() else "")
+        return End(None, seconds, "", begun)
+    return End(process.exitcode, seconds, log.read_text(errors="replace") if log.exists() else "", begun)
+
+
+def _begun(home: Path) -> frozenset[str]:
+    """Names of the runs that have their first line on disk and wait for their delivery."""
+    begun = set()
+    for path in (home / journal.ROOT).glob(f"*/{journal.LINES}"):
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            begun |= {path.parent.name} if b"\n" in path.read_bytes() else set()
+    return frozenset(begun)
 
 
 def _child(argv: list[str], home: Path, log: Path) -> None:
@@ -150,8 +169,8 @@ def _seed(folder: Path) -> int:
     return int(json.loads(path.read_text())["seed"]) if path.exists() else -1
 
 
-def _aftermath(home: Path, case: int) -> list[str]:
-    """What is wrong once every command has been run again."""
+def _aftermath(home: Path, case: int, begun: set[str]) -> list[str]:
+    """What is wrong once every command has been run again. begun: the runs of killed commands."""
     wrong = []
     for name in COMMANDS:
         end = _run(home, name, case)
@@ -163,8 +182,9 @@ def _aftermath(home: Path, case: int) -> list[str]:
     end = time.monotonic() + PATIENCE
     while any(row["status"] == "RUNNING" for row in _runs(home)) and time.monotonic() < end:
         time.sleep(1)  # what is delivered behind the commands
-    wrong += [f"run {row['name']} is {row['status']}" for row in _runs(home) if row["status"] == "RUNNING"]
-    return wrong
+    states = {str(row["name"]): str(row["status"]) for row in _runs(home)}
+    wrong += [f"run {name} is {state}" for name, state in states.items() if state == "RUNNING"]
+    return wrong + [f"run {name} was begun and is nowhere" for name in sorted(begun - states.keys())]
 
 
 def _runs(home: Path) -> list[dict[str, Any]]:

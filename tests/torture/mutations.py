@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from random import Random
 from typing import Any
@@ -109,7 +110,7 @@ def of_json(text: str, random: Random) -> str:
         inner, key = random.choice(places)
         kind = random.randrange(8)
         if kind <= 4:
-            inner[key] = random.choice(VALUES)
+            inner[key] = copy.deepcopy(random.choice(VALUES))
         elif kind == 5 and isinstance(inner[key], int | float) and not isinstance(inner[key], bool):
             inner[key] = random.choice((-inner[key], inner[key] + 1, inner[key] * 1000, inner[key] / 7))
         elif kind == 6:

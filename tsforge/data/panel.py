@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tsforge.data import precision
 from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
-from tsforge.errors import listing
+from tsforge.errors import DataError, listing
 
 log = logging.getLogger("tsforge")
 
@@ -165,6 +165,8 @@ def _without_empty(table: Table) -> Table:
     alive[table.series[~np.isnan(table.target).all(axis=1)]] = True
     if alive.all():
         return table
+    if not alive.any():
+        raise DataError(f"{table.name}: no target is observed in the rows that are read", "read more (data.rows)")
     empty = np.flatnonzero(~alive)
     one = "1 series has" if len(empty) == 1 else f"{len(empty):,} series have"
     left_out = "is left out" if len(empty) == 1 else "are left out"

@@ -20,7 +20,7 @@ from tsforge.data.table.composing import compose
 from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
 from tsforge.data.table.table import Table, arrange, head
-from tsforge.data.table.times import parse_times
+from tsforge.data.table.times import cell, parse_times
 from tsforge.errors import ChoiceError, DataError, LineError
 from tsforge.runtime.numbers import amount
 
@@ -175,7 +175,7 @@ def _column(
     }  # fmt: skip
     if len(present) and (kind == "dates" or role == "time"):
         first, last = _ends(frame, name) if role == "time" else (0, len(written) - 1)
-        facts |= {"first": str(written.iloc[first]), "last": str(written.iloc[last])}
+        facts |= {"first": cell(written, first), "last": cell(written, last)}
         values = f"{facts['first']} ... {facts['last']}"
     elif len(present) and kind == "number":
         values = f"{amount(float(present.min()))} to {amount(float(present.max()))}"

@@ -22,16 +22,18 @@ from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
 from tsforge.forecast import Forecast
-from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
+from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS
 from tsforge.runtime.threads import each, threads
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
+FEW_WINDOWS = 256  # where each is a fit by itself
 LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
 MOST_STEPS = 32_768  # of contexts and horizons per forward pass on a CPU: what lies in its cache is read faster
+AT_ONCE = 2**19  # likewise for what takes its steps of time one by one, and cuts what it is given into pieces itself
 MOST_VALUES = 4_000_000  # quantiles per forward pass: larger pieces of memory are new ones each time, which costs more
 
 
@@ -95,7 +97,7 @@ def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dat
     network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     if not len(dataset.parts.train):
         return
-    most = LINEAR_WINDOWS if network.kind == "linear" else BASELINE_WINDOWS
+    most = LINEAR_WINDOWS if network.kind == "linear" else FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
     with torch.inference_mode():
         network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
 
@@ -122,7 +124,8 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     exact = dataset.panel.values.dtype
     truth, observed = np.empty((W, H, C), dtype=exact), np.empty((W, H, C), dtype=np.bool_)
     forecasts = {name: _Forecasts((W, H, C), exact) for name in networks}
-    loader = WindowLoader(source, windows, size := batch_size(source))
+    whole = all(isinstance(network, BaselineForecaster) and network.kind in WHOLE for network in networks.values())
+    loader = WindowLoader(source, windows, size := batch_size(source, AT_ONCE if whole else MOST_STEPS))
 
     def read(i: int) -> None:
         with torch.inference_mode():  # which holds for one thread
@@ -162,12 +165,12 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     }  # fmt: skip
 
 
-def batch_size(source: WindowSource) -> int:
-    """Windows per forward pass."""
+def batch_size(source: WindowSource, most_steps: int = MOST_STEPS) -> int:
+    """Windows per forward pass. most_steps: of contexts and horizons, on a CPU."""
     shape = source.shape
     most = MOST_VALUES // (shape.horizon * shape.targets * len(LEVELS))
     if source.device == "cpu":
-        most = min(most, MOST_STEPS // (shape.context + shape.horizon))
+        most = min(most, most_steps // (shape.context + shape.horizon))
     return max(1, min(BATCH, most))
 
 

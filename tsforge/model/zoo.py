@@ -68,6 +68,8 @@ ZOO: dict[str, dict[str, Any]] = {
     "drift": {},
     "naive2": {},
     "theta": {},
+    "ets": {},
+    "mstl": {},
     "shape-ridge": {},
     "croston": {},
     "tsb": {},

@@ -20,7 +20,9 @@ import tsforge
 from tests.conftest import Write
 from tests.helpers.tables import days, lay, text
 from tsforge.data import survey
+from tsforge.data.panel import build
 from tsforge.data.schema import DataConfig
+from tsforge.data.table.table import load
 from tsforge.errors import ConfigError, DataError, TsforgeError
 
 PLAIN = text("t,y", [f"{day},{i}" for i, day in enumerate(days(200))]).encode()
@@ -104,6 +106,43 @@ def test_typed_times_that_no_calendar_has(dtype: str, value: int) -> None:
     for zone in (None, "Europe/Berlin"):
         with pytest.raises(DataError, match="column 't'"):
             lay(pd.DataFrame({"t": times, "y": np.arange(31.0)}), timezone=zone)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Lima"])
+@pytest.mark.parametrize("value", [-(2**62), 10**18, 2**62])
+def test_typed_times_of_a_zone_far_from_any_date(zone: str, value: int) -> None:
+    """NotImplementedError of pandas, which can hold such a time but not write it."""
+    stamps = pd.Series(np.array([*range(30), value], dtype=np.int64).view("M8[us]")).dt.tz_localize("UTC")
+    data = pd.DataFrame({"t": stamps.dt.tz_convert(zone), "y": np.arange(31.0)})
+    with pytest.raises(DataError, match="is beyond what lies between"):
+        lay(data)
+    assert survey.survey(data, DataConfig())["problem"]
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "-24:00", "+16:00", "+05:75", "-9930"])
+def test_offsets_that_no_clock_has(write_csv: Write, offset: str) -> None:
+    """A zone of UTC+100:39, which ends in a ValueError where a time is shown."""
+    path = write_csv(text("t,y", [f"{day}T00:00:00{offset},{i}" for i, day in enumerate([*days(30), days(1)[0]])]))
+    with pytest.raises(DataError, match="does not read as a time"):
+        lay(path)
+    assert survey.survey(path, DataConfig())["problem"]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10])
+def test_a_cut_that_leaves_no_target(write_csv: Write, rows: int) -> None:
+    """IndexError where all targets are missing in the rows that data.rows leaves."""
+    path = write_csv(text("t,y", [f"{day},{i if i >= 10 else ''}" for i, day in enumerate(days(40))]))
+    config = DataConfig(rows=rows)
+    with pytest.raises(DataError, match="no target is observed"):
+        build(load(path, config))
+    assert "no target is observed" in survey.survey(path, config)["problem"]
+
+
+@pytest.mark.parametrize("content", ['"', '\n"\n', ' "\n\n', ';;\n";'])
+def test_nothing_but_a_quote(write_csv: Write, content: str) -> None:
+    """ValueError: not enough values to unpack."""
+    with pytest.raises(DataError, match=r"t\.csv"):
+        lay(write_csv(content))
 
 
 @pytest.mark.parametrize("cell", [{}, [1], np.zeros(2), {"a": [1]}])

@@ -181,6 +181,8 @@ def test_each_asks_for_the_context_it_needs(season: int) -> None:
         "naive2": 32 * season,
         "linear": 1,
         "theta": max(120, 10 * season),
+        "ets": max(120, 10 * season),
+        "mstl": max(120, 10 * season),
         "shape-ridge": {1: 120, 5: 280}[season],
         "croston": 240,
         "tsb": 240,

@@ -50,7 +50,7 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
             return read_text(path, dialect._replace(encoding="cp1252"), plain=False)
         data = _read_rows(path, dialect)
     if content.find(b'"') >= 0 and bytes(content).count(b'"') % 2:
-        *_, (line, _) = records(path, dialect)
+        line = max((begins for begins, _ in records(path, dialect)), default=dialect.skip + 1)
         text = f"a quote is open at the end of the file, the row that holds it begins at line {line}"
         raise DataError(f"{path}: cannot be cut into columns: {text}", "close every quote")
     empty = _missing(data.iloc[:, -1])

@@ -44,9 +44,17 @@ def parse_times(frame: Frame, name: str, config: DataConfig, fitted: Schema | No
     if len(beyond):
         i = int(beyond[0])
         what = "what lies between 0001-01-10 and 9999-12-20" if times.kind == "datetime" else f"{MOST:g} in size"
-        text = f"column '{name}', {frame.row(i)}: '{frame.texts(name).iloc[i]}' is beyond {what}"
+        text = f"column '{name}', {frame.row(i)}: '{cell(frame.texts(name), i)}' is beyond {what}"
         raise DataError(f"{frame.name}: {text}", "correct the time")
     return times
+
+
+def cell(column: pd.Series, i: int) -> str:
+    """One cell of a column for a message, though it be a typed time too far away for a date of Python."""
+    try:
+        return str(column.iloc[i])
+    except (ValueError, OverflowError, NotImplementedError):
+        return str(column.iloc[[i]].to_numpy("M8[us]")[0])
 
 
 def _parse(frame: Frame, name: str, config: DataConfig, fitted: Schema | None) -> Times:

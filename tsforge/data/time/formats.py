@@ -63,7 +63,7 @@ _CLOCKS = (
     re.compile(r"(?P<j>-)(?P<H>\d\d)(?P<M>\.\d\d)(?P<S>\.\d\d)(?P<f>[.]\d{1,9})?$"),
 )
 CLOCK_ALONE = re.compile(r"\d\d?:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?")
-_OFFSET = r"\s?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
+_OFFSET = r"\s?(?:Z|UTC|GMT|[+-](?:0\d|1[0-5])(?::?[0-5]\d)?)$"  # none is of 16 hours or more
 OFFSET = r"((?::\d\d|T\d{4,6})(?:[.,]\d+)?)" + _OFFSET  # the end of a time of day, and its offset
 
 

@@ -1,4 +1,4 @@
-"""Forecasts that need no gradient: the naive ones, theta, Croston, TSB, linear. Every score stands beside them.
+"""Forecasts that need no gradient: naive, seasonal naive, theta, ets, linear and others. They stand beside every score.
 
 Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 """
@@ -15,20 +15,18 @@ from torch import Tensor, nn
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
 from tsforge.forecast import Quantiles, Scaling
+from tsforge.model.baselines import mstl
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
 from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
 
-SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta reads: more change little
+SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
+FEW, LONG = 4, 520  # and of seasons so long that ten of them would be more steps than these
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
-WEEKS, DAYS, MOST = (
-    8,
-    7,
-    2700,
-)  # seasons that shape-ridge reads: of weeks, of days, and the steps that are enough of these
+WEEKS, DAYS, MOST = 8, 7, 2700  # shape-ridge reads eight seasons, or eight times seven up to so many steps
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
-WHOLE = ("theta", "shape-ridge", "croston", "tsb")  # kinds that read whatever history there is
+WHOLE = ("theta", "ets", "mstl", "shape-ridge", "croston", "tsb")  # kinds that read whatever history there is
 
 
 class Baseline(Config):
@@ -63,12 +61,14 @@ class Baseline(Config):
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
-        theta = max(SHORTEST, SEASONS * season)
+        some = max(SHORTEST, min(SEASONS * season, max(LONG, FEW * season)))
         least = {
             "seasonal-naive": max(season, fallback),
             "naive2": HISTORY * season,
-            "theta": theta,
-            "shape-ridge": max(theta, WEEKS * season, min(WEEKS * DAYS * season, MOST)),
+            "theta": some,
+            "ets": some,
+            "mstl": mstl.least_context(season),
+            "shape-ridge": max(SHORTEST, WEEKS * season, min(WEEKS * DAYS * season, MOST)),
             "croston": DEMANDS,
             "tsb": DEMANDS,
             "linear": ADJUSTED * season if self.adjust == "season" and season > 1 else 1,

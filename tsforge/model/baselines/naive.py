@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from tsforge.batch import Context
-from tsforge.model.baselines import intermittent, shape_ridge, theta
+from tsforge.model.baselines import ets, intermittent, mstl, shape_ridge, theta
 from tsforge.model.baselines.naive2 import naive2
 from tsforge.model.transforms.scaling import last_observed
 
-BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "theta", "shape-ridge", "croston", "tsb", "linear"]
+BaselineKind = Literal[
+    "naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb", "linear",
+]  # fmt: skip
 HISTORY = 32  # seasons that Naive2 takes its indices from: as many as the competitions have
 
 
@@ -31,6 +33,10 @@ def baseline(kind: BaselineKind, context: Context, horizon: int, season: int, cy
         return naive2(target, observed, horizon, season)
     if kind == "theta":
         return theta.forecast(target, observed, horizon, season)
+    if kind == "ets":
+        return ets.forecast(target, observed, horizon, season)
+    if kind == "mstl":
+        return mstl.forecast(target, observed, horizon, season)
     if kind == "shape-ridge":
         return shape_ridge.forecast(target, observed, horizon, season, cycles)
     if kind in ("croston", "tsb"):

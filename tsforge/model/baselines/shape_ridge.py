@@ -35,7 +35,6 @@ PENALTIES = 25  # values of λ, from 1e-4 to 1e4 of the mean eigenvalue
 FADING = (0.0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 CHUNK = 2**17  # values that are worked on at a time: with what is made of them they fit the cache
 SLIGHT, TINY = 1e-3, 1e-30  # penalties that keep matrices from being singular
-SHORTEST, SEASONS = 120, 10  # steps, or seasons, that the theta model reads
 LONG = 200  # steps from which a regression of steps is worth more than its errors
 
 
@@ -76,8 +75,7 @@ def plain(values: Tensor, seen: Tensor, horizon: int, season: int) -> Tensor:
 
     Long ones are those in which a season would have shown.
     """
-    newest = slice(-max(SHORTEST, SEASONS * season), None)
-    ahead = theta.forecast(values[:, newest, None], seen[:, newest, None], horizon, season)[..., 0]
+    ahead = theta.forecast(values[..., None], seen[..., None], horizon, season)[..., 0]
     whole = filled(values[..., None], seen[..., None])[..., 0]
     there = ~whole.isnan()
     regressed = levels(torch.where(there, whole, 0.0), there, horizon)[1]

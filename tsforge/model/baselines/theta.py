@@ -23,6 +23,7 @@ from tsforge.model.baselines.adjusting import adjust
 LEAST, MOST = 0.1, 0.99  # α
 GRID, FINER, TIMES = 12, 7, 2  # values of α at first, and between the neighbours of the best, so many times
 FIRST = 4  # the first step whose error counts
+NEWEST = 240  # steps that a forecast is smoothed from, of a longer context: older ones are there for the season
 TIGHT = 1e-6  # pull of ℓ_0 towards the first value, where the data leave it open
 
 
@@ -86,8 +87,8 @@ def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Ten
     """Windows (B, L, C) -> their forecasts (B, H, C), adjusted for a season where one shows."""
     B, L, C = target.shape
     plain = adjust(target, observed, horizon, season)
-    values, seen = (part.transpose(1, 2).reshape(B * C, L) for part in (plain.values, observed))
-    ahead = theta(values, seen, horizon).reshape(B, C, horizon).transpose(1, 2)
+    parts = (part[:, -NEWEST:].transpose(1, 2).reshape(B * C, -1) for part in (plain.values, observed))
+    ahead = theta(*parts, horizon).reshape(B, C, horizon).transpose(1, 2)
     return plain.restore(ahead).to(target.dtype)
 
 
