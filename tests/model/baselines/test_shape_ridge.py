@@ -7,7 +7,9 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from tsforge.batch import Context, WindowShape
 from tsforge.model.baselines import theta
+from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.baselines.naive import seasonal_naive
 from tsforge.model.baselines.shape_ridge import PENALTIES, fading, forecast, indices, levels, means, ridge
 
@@ -201,3 +203,22 @@ def test_constant_and_empty_windows(value: float) -> None:
     exact, _ = window(np.tile(demand(7, noise=0.0)[:WEEK], 8))
     ahead = forecast(exact, torch.ones_like(exact, dtype=torch.bool), WEEK, DAY, (DAY, WEEK))
     torch.testing.assert_close(ahead, exact[:, -WEEK:], rtol=1e-2, atol=1e-2)  # a week that repeats to the last digit
+
+
+@pytest.mark.parametrize(("season", "lags"), [(DAY, (DAY, WEEK)), (WEEK, (DAY, WEEK)), (DAY, (DAY,))])
+def test_the_model_knows_the_seasons_of_the_calendar(season: int, lags: tuple[int, ...]) -> None:
+    """Prevents: a named model that sees the day alone, where its windows hold weeks."""
+    target, observed = window(demand(49))
+    L, nothing = target.shape[1], torch.zeros(1, 0)
+    shape = WindowShape(L, 30, 1, 0, 0, 0, season=season, lags=lags)
+    given = Context(target, observed, torch.zeros(1, L, 0), torch.zeros(1, L + 30, 0), nothing, torch.zeros(1).long())
+    network = Baseline(kind="shape-ridge").build(shape)
+    expected = forecast(target, observed, 30, season, lags)
+    torch.testing.assert_close(network(given).point, expected)
+
+
+@pytest.mark.parametrize(("season", "steps"), [(1, 120), (7, 392), (24, 1344), (48, 2688), (168, 2700), (336, 2700)])
+def test_it_asks_for_eight_weeks(season: int, steps: int) -> None:
+    """Prevents: a context of two days, in which no weekday comes back."""
+    assert Baseline(kind="shape-ridge").least_context(season) == steps
+    assert Baseline(kind="shape-ridge").any_history
