@@ -25,7 +25,9 @@ FORMS = (*PATCH, *VARIATE)
 NEURAL = (*POINT, *FORMS)
 SCALINGS = ("none", "last", "local", "standard", "change")
 CENTRE, SPREAD = (3.0, -2.0), (2.0, 0.5)  # what a scaler takes from a training part
-BASELINES = ("naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "croston", "tsb", "linear")
+BASELINES = (
+    "naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb", "linear",
+)  # fmt: skip
 TINY = 1e-12  # in double precision: below what any reachable parameter has, above rounding errors
 
 

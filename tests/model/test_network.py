@@ -241,7 +241,7 @@ def test_a_change_of_units_changes_only_the_units(kind: str, scaling: str) -> No
     torch.testing.assert_close(after, 20 * before - 300, rtol=1e-4, atol=2e-2)
 
 
-LEVELLED = ("naive2", "theta", "ets", "mstl", "croston", "tsb")  # they divide, or count from 0
+LEVELLED = ("naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb")  # they divide, or count from 0
 
 
 def window_change(kind: str, scaling: str, factor: float, shift: float) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ from tsforge.training.loop import rate
 
 NAMES = (
     "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder", "naive",
-    "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "croston", "tsb", "linear",
+    "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb", "linear",
 )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ class FitOptions(TableOptions):
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, croston, tsb. (default: gru)"  # noqa: E501
+    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, shape-ridge, croston, tsb. (default: gru)"  # noqa: E501
     ensemble: int | None = None
     "Networks to train, with seeds of their own; the forecast is their median. (default: 1)"
     max_steps: int | None = None

@@ -70,6 +70,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "theta": {},
     "ets": {},
     "mstl": {},
+    "shape-ridge": {},
     "croston": {},
     "tsb": {},
 }

@@ -183,6 +183,7 @@ def test_each_asks_for_the_context_it_needs(season: int) -> None:
         "theta": max(120, 10 * season),
         "ets": max(120, 10 * season),
         "mstl": max(120, 10 * season),
+        "shape-ridge": {1: 120, 5: 280}[season],
         "croston": 240,
         "tsb": 240,
     }

@@ -24,8 +24,10 @@ from tsforge.model.transforms.scaling import WindowScaler, any_observed
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
 FEW, LONG = 4, 520  # and of seasons so long that ten of them would be more steps than these
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
+WEEKS, DAYS, MOST = 8, 7, 2700  # shape-ridge reads eight seasons, or eight times seven up to so many steps
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
-WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "croston", "tsb")  # read whatever history there is
+# Kinds that read whatever history there is.
+WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "shape-ridge", "croston", "tsb")
 
 
 class Baseline(Config):
@@ -71,6 +73,7 @@ class Baseline(Config):
             "theta": some,
             "ets": some,
             "mstl": mstl.least_context(season),
+            "shape-ridge": max(SHORTEST, WEEKS * season, min(WEEKS * DAYS * season, MOST)),
             "croston": DEMANDS,
             "tsb": DEMANDS,
             "linear": ADJUSTED * season if self.adjust == "season" and season > 1 else 1,
@@ -120,7 +123,7 @@ class BaselineForecaster(nn.Module):
             point = self.ridge(context, scaling)
         else:
             season = self.shape.naive_season if self.kind == "seasonal-naive" else self.shape.season
-            point = baseline(self.kind, context, self.shape.horizon, season)
+            point = baseline(self.kind, context, self.shape.horizon, season, self.shape.lags)
         return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
     def _scaling(self, context: Context) -> Scaling:

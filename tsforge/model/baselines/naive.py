@@ -11,16 +11,21 @@ import torch
 from torch import Tensor
 
 from tsforge.batch import Context
-from tsforge.model.baselines import ets, intermittent, mstl, theta
+from tsforge.model.baselines import ets, intermittent, mstl, shape_ridge, theta
 from tsforge.model.baselines.naive2 import naive2
 from tsforge.model.transforms.scaling import last_observed
 
-BaselineKind = Literal["naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "croston", "tsb", "linear"]
+BaselineKind = Literal[
+    "naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb", "linear",
+]  # fmt: skip
 HISTORY = 32  # seasons that Naive2 takes its indices from: as many as the competitions have
 
 
-def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) -> Tensor:
-    """The point forecast of a window, (B, H, C), by any kind but "linear"."""
+def baseline(kind: BaselineKind, context: Context, horizon: int, season: int, cycles: tuple[int, ...] = ()) -> Tensor:
+    """The point forecast of a window, (B, H, C), by any kind but "linear".
+
+    cycles: steps of other seasons that there may be.
+    """
     target, observed = context[:2]
     if kind == "seasonal-naive":
         return seasonal_naive(target, observed, horizon, season)
@@ -32,6 +37,8 @@ def baseline(kind: BaselineKind, context: Context, horizon: int, season: int) ->
         return ets.forecast(target, observed, horizon, season)
     if kind == "mstl":
         return mstl.forecast(target, observed, horizon, season)
+    if kind == "shape-ridge":
+        return shape_ridge.forecast(target, observed, horizon, season, cycles)
     if kind in ("croston", "tsb"):
         return intermittent.forecast(kind, target, observed, horizon)
     last = last_observed(target, observed).expand(-1, horizon, -1)

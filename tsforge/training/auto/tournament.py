@@ -40,7 +40,7 @@ from tsforge.training.loop import Trained
 log = logging.getLogger("tsforge")
 now = time.perf_counter
 
-DEFAULT_TIME = 15.0  # seconds, where nobody says
+DEFAULT_TIME = 300.0  # seconds, where nobody says
 SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
 USUAL = ("theta", "ets", "mstl")  # whose mean is the answer where nothing can be told: M1 says so (benchmarks/NOTES.md)
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
@@ -52,7 +52,7 @@ MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 
 
 def train(experiment: Experiment, dataset: Dataset, report: Report | None = None) -> Trained:
-    """Hold the tournament within `train.max_time` (15 seconds where it is not set), counted from `dataset.began`.
+    """Hold the tournament within `train.max_time` (5 minutes where it is not set), counted from `dataset.began`.
 
     Ctrl-C ends it with what is trained by then. Raises TsforgeError for what the user can fix.
     """
