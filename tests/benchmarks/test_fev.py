@@ -176,3 +176,30 @@ def test_the_command_reads_files_scores_and_compares(
     scores = {row["model"]: row for row in json.loads((tmp_path / "all.json").read_text())}
     assert scores["seasonal-naive"]["mase"] == pytest.approx(scores["seasonal_naive"]["mase"], rel=1e-5)
     assert scores["seasonal-naive"]["wql"] < scores["seasonal_naive"]["wql"]  # it has intervals
+
+
+def test_scores_are_those_of_the_package_fev() -> None:
+    """Figures stand beside published ones: another definition by the same name would make the table worthless."""
+    metrics = pytest.importorskip("fev.metrics")
+    frame = table([30, 12, 20])
+    frame.loc[frame[ID] == "B", TARGET] = 7.0  # no error in sample
+    cut, rng = Holdout(frame, 5, 4), np.random.default_rng(1)
+    point = cut.truth + rng.normal(size=cut.truth.shape)
+    quantiles = np.sort(point[..., None] + rng.normal(size=(*cut.truth.shape, len(LEVELS))), axis=-1)
+    arrays = {
+        "y_true": cut.truth[..., None], "y_pred": point[..., None], "q_pred": quantiles[:, :, None],
+        "y_past": np.concatenate(list(cut.series.values()))[:, None], "seasonality": 4, "quantile_levels": list(LEVELS),
+        "y_past_lengths": np.array([len(values) for values in cut.series.values()]),
+    }  # fmt: skip
+    with np.errstate(divide="ignore", invalid="ignore"):
+        theirs = [metrics.get_metric(name).compute(**arrays) for name in ("MASE", "WQL")]
+    assert holdout.score(cut, Forecast(point, quantiles)) == pytest.approx(theirs, rel=1e-12)
+
+
+def test_comparisons_are_counted_as_the_package_fev_counts_them() -> None:
+    """The share won is read beside that of its leaderboards."""
+    analysis = pytest.importorskip("fev.analysis")
+    errors = pd.DataFrame(np.random.default_rng(0).uniform(0.5, 1.5, size=(9, 4)).round(1), columns=list("abcd"))
+    shares = analysis.bootstrap(errors.to_numpy(), analysis._win_rate, n_resamples=fev.DRAWS, seed=fev.SEED)
+    for i, name in enumerate(errors):
+        assert fev.win_rates(errors)[name] == pytest.approx([part[i] for part in shares])
