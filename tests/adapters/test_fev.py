@@ -118,7 +118,7 @@ def test_columns_of_a_task_reach_the_model(fev: Any, tmp_path: Path, monkeypatch
     assert set(schema.target) == {"sales", "profit"}
     assert [(c.name, c.kind) for c in schema.future] == [("price", "number")]
     assert [(c.name, c.kind) for c in schema.past] == [("visitors", "number")]
-    assert [(c.name, c.kind) for c in schema.static] == [("town", "category"), ("area", "number")]
+    assert {c.name: c.kind for c in schema.static} == {"town": "category", "area": "number"}
     assert asked.clean_and_validate_predictions(window).keys() == {"sales", "profit"}
     ratio = np.array(window["profit"]["predictions"]) / np.array(window["sales"]["predictions"])
     assert ratio == pytest.approx(np.full((2, 6), 2.0), abs=0.5)  # not the one in place of the other
