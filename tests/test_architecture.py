@@ -20,6 +20,8 @@ HOMES = {
     "optuna_dashboard": ("sweeping/dashboard.py",),
     "ray": ("sweeping/workers/ray.py",),
     "cyclopts": ("cli/",),
+    "fev": ("adapters/fev.py",),
+    "datasets": ("adapters/fev.py",),
     "pytorch_lightning": ("training/learner.py", "training/loop.py"),
     "safetensors": ("fitted/", "training/checkpoint.py"),
     "scipy": ("evaluation/significance.py", "training/auto/selection.py"),

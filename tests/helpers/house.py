@@ -15,7 +15,7 @@ LONGEST = 300  # lines of a file
 FLOORS = [
     ("errors", "version", "runtime"), ("config", "batch", "forecast"), ("data", "model"), ("experiment", "settings"),
     ("evaluation",), ("fitted",), ("plotting",), ("training",), ("backtesting",), ("tracking",), ("sweeping",),
-    ("comparison",), ("__init__", "serving"), ("cli", "__main__"),
+    ("comparison",), ("__init__", "serving"), ("adapters",), ("cli", "__main__"),
 ]  # fmt: skip
 APART = {("data", "model"), ("model", "data")}
 

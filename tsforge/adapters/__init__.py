@@ -1,0 +1,1 @@
+"""Models of the project in the forms that other packages ask for."""
