@@ -144,7 +144,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
         if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
-        dataset = datasets.narrowed(dataset, trained.experiment.data.context)
+        dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
         model = fitting.calibrate(trained, dataset)
         forecaster = model.forecaster(dataset.source)
         parts.append(forecast(forecaster, experiment, dataset))

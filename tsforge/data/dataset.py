@@ -162,8 +162,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
         "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    asked = "season" if config.history is None and needs.any_history else config.history
-    history = 2 * season if asked == "season" else asked
+    history = _history(config, needs, season)
     lengths = Sizes(context, horizon, season, validation, test, history, back, narrow)
     return Layout(resolved, lengths, cuts, needs.bounds)
 
@@ -198,19 +197,26 @@ def widened(dataset: Dataset) -> Dataset:
     return replace(dataset, parts=dataset.parts._replace(train=windows))
 
 
-def narrowed(dataset: Dataset, context: int | None) -> Dataset:
-    """The same windows with so many steps of context at most; their training part as it is by default."""
-    if context is None or context >= dataset.sizes.context:
-        return dataset
+def narrowed(dataset: Dataset, context: int | None, needs: Needs) -> Dataset:
+    """The same windows with so many steps of context at most, and the training part that a model has by default."""
     source, cuts, sizes = dataset.source, dataset.cuts, dataset.sizes
-    source = WindowSource(dataset.panel, dataset.features, source.shape.narrowed(context), source.device, source.usual)
-    history = dataset.config.history
-    history = 2 * sizes.season if history == "season" else history
-    sizes = sizes._replace(context=context, history=history)
+    context = min(context or sizes.context, sizes.context)
+    history = _history(dataset.config, needs, sizes.season)
+    if (context, history) == (sizes.context, sizes.history):
+        return dataset
+    shape = source.shape.narrowed(context)
+    source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
     wide = bool((dataset.parts.train.origins >= cuts.train[dataset.parts.train.series]).any())
     end = cuts.validation if wide else cuts.train
     train = cut(dataset.panel, cuts.begin, end, context, sizes.horizon, history=history)
+    sizes = sizes._replace(context=context, history=history)
     return replace(dataset, source=source, sizes=sizes, parts=dataset.parts._replace(train=train))
+
+
+def _history(config: DataConfig, needs: Needs, season: int) -> int | None:
+    """Steps before the origin of a training window at least: two seasons where the model reads whatever there is."""
+    asked = "season" if config.history is None and needs.any_history else config.history
+    return 2 * season if asked == "season" else asked
 
 
 def settle_horizon(config: DataConfig, panel: Panel) -> int:

@@ -127,14 +127,18 @@ def together(experiment: Experiment, members: Sequence[Trained], stop: Stop) -> 
 def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:
     """Optimiser steps of each member at most; 0 for a baseline."""
     return tuple(
-        0 if isinstance(part.model, Baseline) else planned_steps(part.train, narrowed(dataset, part.data.context))
+        0
+        if isinstance(part.model, Baseline)
+        else planned_steps(part.train, narrowed(dataset, part.data.context, part.model))
+        if isinstance(part.model, Baseline)
+        else planned_steps(part.train, narrowed(dataset, part.data.context, part.model))
         for part in members(experiment)
     )
 
 
 def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], report: Report | None) -> Trained | None:
     """The next member; None where Ctrl-C came before it was finished and others are."""
-    number, dataset = len(finished) + 1, narrowed(dataset, part.data.context)
+    number, dataset = len(finished) + 1, narrowed(dataset, part.data.context, part.model)
 
     def numbered(event: Event) -> None:
         if report is not None:

@@ -120,7 +120,7 @@ def test_the_best_of_many_is_judged_where_it_was_not_chosen() -> None:
         found = [truth - ahead, *(truth - ahead + guess for guess in guesses)]
         mean = selection.blended(found, selection.greedy(found, yardstick))
         chosen.append(selection.gap(mean, found[0], yardstick))
-        crossed.append(selection.crossed(found, 0, yardstick))
+        crossed.append(selection.crossed(found, found[0], yardstick))
     assert np.mean([gap.gain for gap in chosen]) > 0.02
     assert np.mean([gap.gain for gap in crossed]) < 0
     assert np.mean([gap.sure for gap in crossed]) < 0.2
@@ -133,14 +133,14 @@ def test_halves_judge_what_the_other_half_drew() -> None:
     yardstick, truth = Yardstick.of(o), o.truth.astype(float)
     late = (np.arange(48) >= 24)[:, None, None]
     early_right, late_right = truth + late, truth + ~late
-    found = selection.crossed([truth + 0.5, early_right, late_right], 0, yardstick)
+    found = selection.crossed([truth + 0.5, early_right, late_right], truth + 0.5, yardstick)
     assert found.gain < 0
     assert selection.gap(early_right, truth + 0.5, yardstick).gain == pytest.approx(0.0, abs=1e-6)
-    assert selection.crossed([truth + 0.5, truth + 0.1], 0, yardstick).sure
+    assert selection.crossed([truth + 0.5, truth + 0.1], truth + 0.5, yardstick).sure
     once = outcome(W=4, H=6, C=1, series=1)
     once = replace(once, observed=np.ones_like(once.observed))
     right = once.truth.astype(float)
-    assert selection.crossed([right + 1.0, right], 0, Yardstick.of(once)).sure
+    assert selection.crossed([right + 1.0, right], right + 1.0, Yardstick.of(once)).sure
 
 
 def test_one_window_is_judged_by_its_steps_and_one_step_by_nothing() -> None:

@@ -276,7 +276,7 @@ def test_one_context_for_all(rows: int, freq: str, context: int) -> None:
 
 def test_candidates_are_networks_by_name() -> None:
     assert tsforge.build({"model.kind": "auto", "model.candidates": "gru, lstm"}).model.candidates == ("gru", "lstm")  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match="'grue' is no network"):
+    with pytest.raises(ConfigError, match="'grue' is no model"):
         tsforge.build({"model.kind": "auto", "model.candidates": ["grue"]})
     with pytest.raises(TrainingError, match="no checkpoints"):
         fitting.train(auto(), fitting.prepare(auto(), waves()), checkpoint=object())  # type: ignore[arg-type]

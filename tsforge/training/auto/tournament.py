@@ -124,7 +124,7 @@ class Tournament:
         trained: dict[str, Trained] = {}
         readers: dict[str, Reader] = {}
         for kind, member in members.items():
-            narrow = narrowed(dataset, member.context)
+            narrow = narrowed(dataset, member.context, member.model)
             trained[kind] = single.train(ensemble.alone(self.experiment, member), narrow)
             readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
@@ -146,7 +146,7 @@ class Tournament:
                 continue
             try:
                 member = self._member(name)
-                self.paces[name] = pace(self._alone(member), narrowed(self.dataset, member.context))
+                self.paces[name] = pace(self._alone(member), narrowed(self.dataset, member.context, member.model))
             except ConfigError as problem:
                 self._leave(name, 1, problem.message)
 
@@ -251,7 +251,7 @@ class Tournament:
             self._leave(name, rung, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
             return None
         member = member.model_copy(update={"steps": steps})
-        dataset = narrowed(self.dataset, member.context)
+        dataset = narrowed(self.dataset, member.context, member.model)
         try:
             trained = single.train(self._alone(member, slot), dataset, ticks(self.report))
         except TrainingError as problem:
@@ -274,7 +274,7 @@ class Tournament:
         sizes = self.dataset.sizes
         member = Member.model_validate({"model": name, "seed": seed, "steps": steps})
         own = member.model.roomy_context(sizes.season) if name in WHOLE else sizes.narrow
-        return member.model_copy(update={"context": own if own < sizes.context else None})
+        return member.model_copy(update={"context": min(own, sizes.context)})
 
     def _bars(self) -> list[selection.Bar]:
         """What a blend has to beat: the mean of the usual models first, where they compete."""
