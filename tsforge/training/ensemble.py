@@ -130,8 +130,6 @@ def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:
         0
         if isinstance(part.model, Baseline)
         else planned_steps(part.train, narrowed(dataset, part.data.context, part.model))
-        if isinstance(part.model, Baseline)
-        else planned_steps(part.train, narrowed(dataset, part.data.context, part.model))
         for part in members(experiment)
     )
 
