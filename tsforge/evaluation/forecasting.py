@@ -82,7 +82,7 @@ def baselines(
     fitted = fitted or {}
     for kind in kinds:
         config, source = Baseline(kind=kind), dataset.source
-        shape = config.reading(source.shape.narrowed(dataset.sizes.narrow or None))
+        shape = config.reading(source.shape)
         if shape != source.shape:
             source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
