@@ -80,7 +80,6 @@ class Result(NamedTuple):
 
 def main() -> None:
     asked = _arguments()
-    logging.disable(logging.WARNING)
     holdouts = {name: table for name in asked.tasks if (table := load(TASKS[name], asked)) is not None}
     naive = {name: score(holdout, seasonal_naive(holdout)) for name, holdout in holdouts.items()}
     same = [name for name in holdouts if TASKS[name].same_cut and (name != "ETTh" or asked.etth2)]
@@ -243,4 +242,5 @@ def plain(result: Result) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # of the whole process
     main()
