@@ -18,7 +18,7 @@ from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.network import Neural
-from tsforge.model.zoo import complete
+from tsforge.model.zoo import DEFAULT, NETWORK, complete
 
 AnyModel = Annotated[Neural | Baseline | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
@@ -106,6 +106,11 @@ class BacktestConfig(Config):
     metrics: Names = ()
 
 
+def _usual_model(given: dict[str, Any]) -> dict[str, Any]:
+    """The model where nothing is said of it: a network for an ensemble of several."""
+    return complete(NETWORK if given.get("ensemble", 1) > 1 else DEFAULT)
+
+
 class Experiment(Config):
     """Everything that decides a fit. The same experiment on the same data gives the same numbers.
 
@@ -116,7 +121,7 @@ class Experiment(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     data: DataConfig = DataConfig()
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
-    model: AnyModel = Field(default_factory=lambda: complete({}), validate_default=True)
+    model: AnyModel = Field(default_factory=lambda given: _usual_model(given), validate_default=True)
     train: TrainConfig = TrainConfig()
     backtest: BacktestConfig | None = None  # where one was asked for
 

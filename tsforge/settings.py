@@ -9,7 +9,7 @@ from typing import Any
 from tsforge.config import parse
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import SWEEP, Experiment, log
-from tsforge.model.zoo import DEFAULT, merge
+from tsforge.model.zoo import NETWORK, merge
 
 
 def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
@@ -69,7 +69,7 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
     given: dict[str, Any] = {}
     for path, value in overrides.items():
         given = merge(given, _named(nest(path, value)))
-    if _kind(given) not in (None, _kind(values) or DEFAULT):
+    if _kind(given) not in (None, _kind(values) or NETWORK):
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
             names = listing(sorted(dropped))
