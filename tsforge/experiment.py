@@ -106,9 +106,16 @@ class BacktestConfig(Config):
     metrics: Names = ()
 
 
-def _usual_model(given: dict[str, Any]) -> dict[str, Any]:
-    """The model where nothing is said of it: a network for an ensemble of several."""
-    return complete(NETWORK if given.get("ensemble", 1) > 1 else DEFAULT)
+_CLOCKS = {"max_time", "device"}  # settings of a training that a tournament has too
+
+
+def _usual_model(values: dict[str, Any]) -> str:
+    """The kind where none is named: a network where an ensemble or settings of a network or its training are given."""
+    train = values.get("train", {})
+    told = set(train if isinstance(train, dict) else train.model_fields_set)
+    learns = bool(told - _CLOCKS) or bool(set(values.get("model", ())) - set(Auto.model_fields))
+    several = values.get("ensemble", 1)
+    return NETWORK if learns or (isinstance(several, int) and several > 1) else DEFAULT
 
 
 class Experiment(Config):
@@ -121,9 +128,17 @@ class Experiment(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     data: DataConfig = DataConfig()
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
-    model: AnyModel = Field(default_factory=lambda given: _usual_model(given), validate_default=True)
+    model: AnyModel = Auto()
     train: TrainConfig = TrainConfig()
     backtest: BacktestConfig | None = None  # where one was asked for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_model(cls, values: Any) -> Any:
+        model = values.get("model", {}) if isinstance(values, dict) else None
+        if not isinstance(model, dict) or "kind" in model:
+            return values
+        return values | {"model": {"kind": _usual_model(values)} | model}
 
     @model_validator(mode="after")
     def _differ(self) -> Experiment:

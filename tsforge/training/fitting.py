@@ -82,6 +82,11 @@ class Fit:
         return self.trained.standings
 
     @property
+    def networks_competed(self) -> bool:
+        """Whether some were trained in the tournament."""
+        return any(standing.steps for standing in self.standings)
+
+    @property
     def parameters(self) -> int:
         """How many numbers training could change."""
         return parameters(self.model.network)

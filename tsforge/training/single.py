@@ -51,9 +51,9 @@ def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
     return network
 
 
-def warn_padding(dataset: Dataset) -> None:
-    """Warn of series that are too short for a full context."""
-    count = padded(dataset.panel, dataset.parts.train, dataset.sizes.context)
+def warn_padding(dataset: Dataset, context: int) -> None:
+    """Warn of series that are too short for a full context of so many steps."""
+    count = padded(dataset.panel, dataset.parts.train, context)
     if count:
         log.warning(
             "%d of %d series are shorter than context and horizon; their contexts are padded and masked",

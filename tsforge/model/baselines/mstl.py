@@ -19,16 +19,16 @@ SEASONS, WEEKS, SHORTEST = 10, 8, 120  # of which at least as many are read by d
 
 def forecast(target: Tensor, observed: Tensor, horizon: int, season: int) -> Tensor:
     """Windows (B, L, C) -> their forecasts (B, H, C), each target by itself. Without a value it is 0."""
-    return ets.without(target, observed, horizon, _seasons(season))
+    return ets.without(target, observed, horizon, seasons(season))
 
 
 def least_context(season: int) -> int:
     """The steps of context that it reads by default."""
-    lengths = _seasons(season)
+    lengths = seasons(season)
     return WEEKS * lengths[-1] if len(lengths) > 1 else max(SHORTEST, SEASONS * season)
 
 
-def _seasons(season: int) -> tuple[int, ...]:
+def seasons(season: int) -> tuple[int, ...]:
     """The steps of all seasons, ascending."""
     if season % WEEK == 0 and season // WEEK >= DAY:
         return season // WEEK, season

@@ -1,4 +1,4 @@
-"""Which forecasts to blend, with what weights, and whether that is better than a baseline by more than chance.
+"""Which forecasts to blend, with what weights, and how far that is to be believed.
 
 Axes: K forecasts, W windows, H horizon, C targets.
 """
@@ -114,13 +114,17 @@ class Gap(NamedTuple):
         return self.pieces > 1 and bool(self.gain > stdtrit(self.pieces - 1, SURE) * self.error)
 
     @property
-    def share(self) -> float:
-        """The weight that the second keeps in a mean with the first: as if it had been the right one once more.
+    def trust(self) -> float:
+        """The weight of the first in a mean with the second: t² / (1 + t²), with t the gain over its standard error.
 
-        Few pieces may all be of one kind of time, which no standard error tells; 0 where it would be below 2 %.
+        That is the factor by which an estimate of such a gain and error is shrunk for the least mean squared error. No
+        more than if the second had been the right one in one piece more: few pieces may all be of one kind of time,
+        which no standard error tells.
         """
-        share = 1 / (1 + self.pieces)
-        return share if share >= LEAST_SHARE else 0.0
+        if self.gain <= 0 or self.pieces < 2:
+            return 0.0
+        t = self.gain / max(self.error, 1e-9 * self.gain)
+        return min(t**2 / (1 + t**2), self.pieces / (1 + self.pieces))
 
 
 def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
@@ -174,11 +178,11 @@ def crossed(points: Sequence[Floats], bar: Floats, yardstick: Yardstick, most: i
 
 
 def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar], most: int) -> list[float]:
-    """Of each forecast: those of the greedy selection, with a share for the best bar, or that bar alone.
+    """Of each forecast: the mean of the greedy selection's and the bar's, the more of the first the surer it is.
 
     points: the forecasts (W, H, C).
-    bars: what has to be beaten, the first until another one beats it by more than chance.
-    most: forecasts that may be blended.
+    bars: what is the model where nothing can be told, the first until another one beats it by more than chance.
+    most: forecasts that the greedy selection may blend.
     Raises TrainingError where there is no bar: no baseline has a finite forecast.
     """
     if not bars:
@@ -187,14 +191,15 @@ def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar],
     for other in bars[1:]:
         rival = blended(points, other.counts)
         bar, point = (other, rival) if gap(rival, point, yardstick).sure else (bar, point)
-    counts, best = greedy(points, yardstick, most), crossed(points, point, yardstick, most)
-    shares = [count / sum(bar.counts) for count in bar.counts]
-    if best.sure:
-        pairs = zip(counts, shares, strict=True)
-        return [(1 - best.share) * n / sum(counts) + best.share * share for n, share in pairs]
-    better = 100 * best.gain / max(yardstick.score(point), 1e-12)
-    log.warning(
-        "nothing beats %s on the validation windows by more than chance%s: it is the model",
-        bar.name, f" (the best blend is {better:.1f} % better, too little to tell)" if best.gain > 0 else "",
-    )  # fmt: skip
-    return shares
+    trust = crossed(points, point, yardstick, most).trust
+    if not trust:
+        log.warning("nothing beats %s on the validation windows: it is the model", bar.name)
+    drawn = _shares(greedy(points, yardstick, most)) if trust else np.zeros(len(points))
+    shares = trust * drawn + (1 - trust) * _shares(bar.counts)
+    return _shares(np.where(shares < LEAST_SHARE, 0.0, shares)).tolist()
+
+
+def _shares(counts: Floats | Sequence[int]) -> Floats:
+    """Weights that are 1 in all."""
+    parts = np.asarray(counts, dtype=np.float64)
+    return parts / parts.sum()
