@@ -162,7 +162,7 @@ def _print(result: Fit, folder: Path) -> None:
 
 
 def _tournament(result: Fit) -> None:
-    """All candidates, the best first, and the part that each has in the model; then those that were left out, in a line."""
+    """All candidates, the best first, and the part that each has in the model; then those that were left out."""
     echo()
     networks = any(s.steps for s in result.standings)
     head, rows, out = ["rung", "steps", "seconds"], [], dict[str, list[str]]()

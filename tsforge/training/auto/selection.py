@@ -13,13 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.errors import TrainingError
+from tsforge.errors import TrainingError, listing
 from tsforge.evaluation.outcome import Outcome
+from tsforge.model.baselines import mstl
 
 log = logging.getLogger("tsforge")
 
 Floats = NDArray[np.floating]
 
+SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
+USUAL = ("theta", "ets", "mstl", "linear")  # whose mean is the answer where nothing can be told (benchmarks/NOTES.md)
+OF_WEEKS = (
+    "mstl",
+    "shape-ridge",
+    "linear",
+)  # the same where days have a week beside them, which the others do not read
 ROUNDS = 20  # draws of the greedy selection: weights are multiples of a twentieth or coarser
 GAIN = 1e-3  # relative: what one more draw must win, as every member costs time in every forecast
 SURE = 0.975  # probability, by Student's t, at which a baseline counts as beaten
@@ -177,6 +185,20 @@ def crossed(points: Sequence[Floats], bar: Floats, yardstick: Yardstick, most: i
     return gap(mean, bar, yardstick)
 
 
+def bars(names: Sequence[str], season: int) -> list[Bar]:
+    """What a blend of candidates has to beat: the mean of the usual models first, where two of them compete.
+
+    season: steps of one; 1 for none.
+    """
+    simple = [name for name in SIMPLE if name in names]
+    usual = [name for name in (OF_WEEKS if len(mstl.seasons(season)) > 1 else USUAL) if name in names]
+    drawn = {f"the mean of {listing(usual)}": usual} if len(usual) > 1 else {}
+    if not drawn and season == 1:  # a season of the calendar alone has to prove itself
+        simple.sort(key=lambda name: name != "naive")
+    drawn |= {name: [name] for name in simple}
+    return [Bar(name, [int(n in several) for n in names]) for name, several in drawn.items()]
+
+
 def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar], most: int) -> list[float]:
     """Of each forecast: the mean of the greedy selection's and the bar's, the more of the first the surer it is.
 
@@ -196,10 +218,11 @@ def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar],
         log.warning("nothing beats %s on the validation windows: it is the model", bar.name)
     drawn = _shares(greedy(points, yardstick, most)) if trust else np.zeros(len(points))
     shares = trust * drawn + (1 - trust) * _shares(bar.counts)
-    return _shares(np.where(shares < LEAST_SHARE, 0.0, shares)).tolist()
+    return [float(share) for share in _shares(np.where(shares < LEAST_SHARE, 0.0, shares))]
 
 
 def _shares(counts: Floats | Sequence[int]) -> Floats:
     """Weights that are 1 in all."""
     parts = np.asarray(counts, dtype=np.float64)
-    return parts / parts.sum()
+    shares: Floats = parts / parts.sum()
+    return shares

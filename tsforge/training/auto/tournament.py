@@ -21,13 +21,12 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 from tsforge.data.dataset import Dataset, narrowed
-from tsforge.errors import ConfigError, TrainingError, listing
+from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.forecasting import Reader
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
-from tsforge.model.baselines import mstl
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
 from tsforge.training import ensemble, single
@@ -42,13 +41,6 @@ log = logging.getLogger("tsforge")
 now = time.perf_counter
 
 DEFAULT_TIME = 300.0  # seconds, where networks are named and no time
-SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
-USUAL = ("theta", "ets", "mstl", "linear")  # whose mean is the answer where nothing can be told (benchmarks/NOTES.md)
-OF_WEEKS = (
-    "mstl",
-    "shape-ridge",
-    "linear",
-)  # the same where days have a week beside them, which the others do not read
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
@@ -66,8 +58,7 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     if _networks(experiment):
         import_module("pytorch_lightning")  # what that takes belongs to the start
         single.warn_padding(dataset, dataset.sizes.narrow)
-    start = now() - dataset.began
-    began, stamp = now(), time.time()
+    start, began, stamp = now() - dataset.began, now(), time.time()
     tournament = Tournament(experiment, dataset, report or (lambda _: None))
     cost = tournament.enter_baselines()
     end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
@@ -87,11 +78,14 @@ def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
     return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
 
 
+def _config(experiment: Experiment) -> Auto:
+    assert isinstance(experiment.model, Auto)
+    return experiment.model
+
+
 def _networks(experiment: Experiment) -> tuple[str, ...]:
     """The candidates that are trained."""
-    config = experiment.model
-    assert isinstance(config, Auto)
-    return config.networks(experiment.train.max_time)
+    return _config(experiment).networks(experiment.train.max_time)
 
 
 def _deadline(experiment: Experiment, dataset: Dataset, reserved: float) -> float:
@@ -134,9 +128,7 @@ class Tournament:
     def enter_baselines(self) -> float:
         """Let the baselines in; the seconds that scoring them on the test windows will take."""
         dataset, start = self.dataset, now()
-        config = self.experiment.model
-        assert isinstance(config, Auto)
-        kinds: tuple[str, ...] = (*forecasting.BASELINES, *config.closed)
+        kinds: tuple[str, ...] = (*forecasting.BASELINES, *_config(self.experiment).closed)
         members = {kind: self._member(kind, self.experiment.seed) for kind in kinds}
         trained: dict[str, Trained] = {}
         readers: dict[str, Reader] = {}
@@ -146,7 +138,7 @@ class Tournament:
             readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
         outcomes = forecasting.outcomes(readers, dataset, self.windows)
-        self.yardstick = Yardstick.of(outcomes[SIMPLE[0]])
+        self.yardstick = Yardstick.of(next(iter(outcomes.values())))
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
         for name, outcome in outcomes.items():
@@ -209,9 +201,10 @@ class Tournament:
     def choose(self, most: int) -> Trained:
         """The chosen model, of `most` members at most, with the standings of all candidates."""
         points = [e.point for e in self.entrants]
-        weights = selection.weights(points, self.yardstick, self._bars(), most)
+        bars = selection.bars([e.standing.name for e in self.entrants], self.dataset.sizes.season)
+        weights = selection.weights(points, self.yardstick, bars, most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
-        bounds = self.experiment.model.bounds
+        bounds = _config(self.experiment).bounds
         if len(drawn) == 1:
             winner = drawn[0][1]
             model = winner.member.model.model_copy(update={"bounds": bounds})
@@ -290,15 +283,3 @@ class Tournament:
         member = Member.model_validate({"model": name, "seed": seed, "steps": steps})
         own = member.model.roomy_context(sizes.season) if name in WHOLE else sizes.narrow
         return member.model_copy(update={"context": min(own, sizes.context)})
-
-    def _bars(self) -> list[selection.Bar]:
-        """What a blend has to beat: the mean of the usual models first, where they compete."""
-        names = [e.standing.name for e in self.entrants]
-        season = self.dataset.sizes.season
-        simple = [name for name in SIMPLE if name in names]
-        usual = [name for name in (OF_WEEKS if len(mstl.seasons(season)) > 1 else USUAL) if name in names]
-        bars = {f"the mean of {listing(usual)}": usual} if len(usual) > 1 else {}
-        if len(usual) < 2 and season == 1:  # a season of the calendar alone has to prove itself
-            simple.sort(key=lambda name: name != "naive")
-        bars |= {name: [name] for name in simple}
-        return [selection.Bar(name, [int(n in drawn) for n in names]) for name, drawn in bars.items()]
