@@ -75,7 +75,9 @@ class WindowScaler(Transform):
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
         if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
+            slight, most = SLIGHT * _mean(target.abs(), observed), usual[:, 1:]
+            slight = torch.where(most > 0, torch.minimum(slight, most), slight)
+            scale = mean_change(target, observed) + slight + FLOOR * least
             scale = torch.maximum(scale, SHARE * usual[:, 1:])
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
