@@ -55,8 +55,8 @@ def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted
     windows = split.thin_test(dataset.parts, MOST_VALUES // (shape.horizon * shape.targets * 11)).test
     kind: str = experiment.model.kind
     metrics = experiment.backtest.metrics if experiment.backtest else ()
-    extra: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
-    others = [name for name in dict.fromkeys((*forecasting.BASELINES, *extra)) if name != kind]
+    more: tuple[BaselineKind, ...] = ("naive2",) if "owa" in metrics else ()
+    others = forecasting.beside(experiment, *more)
     blank = [] if len(dataset.parts.train) else [name for name in others if name not in fitted]
     if "linear" in blank:
         log.warning("there is nothing before the first origin to learn from: linear is left out")

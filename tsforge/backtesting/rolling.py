@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from tsforge.evaluation.outcome import Outcome
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
+from tsforge.settings import override
 from tsforge.training import fitting
 from tsforge.training.events import Report, Stop
 
@@ -89,15 +90,17 @@ class Backtest:
 
 def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    on_fit: Fold | None = None,
+    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
 ) -> Backtest:  # fmt: skip
     """Judge a forecaster on data it never saw: `tsforge.backtest` with a model or its directory."""
     start = time.perf_counter()
+    asked = {} if baselines is None else {"baselines": baselines}
     if isinstance(what, Experiment):
-        experiment = what.model_copy(update={"backtest": config or what.backtest or BacktestConfig()})
+        experiment = override(what, asked).model_copy(update={"backtest": config or what.backtest or BacktestConfig()})
         result = _of_experiment(experiment, data, on_fit or (lambda *_: None))
     else:
         model = what if isinstance(what, Model) else directory.load(what)
+        model = replace(model, experiment=override(model.experiment, asked))
         result = _of_model(model, data, config or for_model(model.experiment.backtest))
     return replace(result, seconds=time.perf_counter() - start)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tsforge.cli.options import FitOptions, TrackOptions
     from tsforge.training.fitting import Fit
 
-KEPT = ("seed", "train.device")  # settings beside those of the data that any model takes
+KEPT = ("seed", "train.device", "baselines")  # settings beside those of the data that any model takes
 
 
 def after_fit(

@@ -80,19 +80,20 @@ def save_baselines(baselines: Baselines, path: Path) -> None:
     path.write_bytes(to_bytes(tensors, {"corrections": json.dumps(corrections)}))
 
 
-def load_baselines(path: Path, shape: WindowShape, digest: Callable[[Path], None]) -> Baselines:
-    """The baselines of a model whose windows have a shape. digest: as in `load`."""
+def load_baselines(path: Path, shape: WindowShape, cycles: Iterable[int], digest: Callable[[Path], None]) -> Baselines:
+    """The baselines of a model whose windows have a shape. cycles: of the calendar, in steps; digest: as in `load`."""
     baselines: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     try:
         header = manifest.header(path)
         corrections = manifest.as_object(header.texts.get("corrections", ""), path)
         configs = {kind: parse(Baseline, {"kind": kind}, path.name) for kind in corrections}
-        builders = {kind: _builder(config, config.reading(shape)) for kind, config in configs.items()}
+        shapes = {kind: config.reading(shape, cycles) for kind, config in configs.items()}
+        builders = {kind: _builder(config, shapes[kind]) for kind, config in configs.items()}
         _compare(path, header, [(f"{kind}.", build) for kind, build in builders.items()])
         digest(path)
         with safe_open(path, framework="pt") as file:
             for kind, config in configs.items():
-                network = config.build(config.reading(shape))
+                network = config.build(shapes[kind])
                 network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
                 check(network, f"{path}, {kind}")
                 baselines[kind] = network, calibration(corrections[kind], path.name, shape, network.levels)

@@ -6,7 +6,7 @@ Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
+from tsforge.errors import ConfigError, listing, nearest
 from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.baselines import mstl
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
@@ -28,6 +29,17 @@ WEEKS, DAYS, MOST = 8, 7, 2700  # shape-ridge reads eight seasons, or eight time
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
 # Kinds that read whatever history there is.
 WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "shape-ridge", "croston", "tsb")
+
+
+def kinds(names: object) -> object:
+    """The kinds of several names, each once. Raises ConfigError for a name that is no baseline's."""
+    known = get_args(BaselineKind)
+    for name in names if isinstance(names, tuple) else ():
+        if name not in known:
+            raise ConfigError(
+                f"baselines: there is no baseline '{name}'", nearest(name, known) or f"known: {listing(known, 99)}"
+            )
+    return tuple(dict.fromkeys(names)) if isinstance(names, tuple) else names
 
 
 class Baseline(Config):
@@ -60,9 +72,13 @@ class Baseline(Config):
         """Steps of context that it reads where nobody says."""
         return self.least_context(season)
 
-    def reading(self, shape: WindowShape) -> WindowShape:
-        """The windows it reads beside a model: those of the model, with a context that is long enough for it."""
-        return shape._replace(context=max(shape.context, self.least_context(shape.season, shape.fallback)))
+    def reading(self, shape: WindowShape, cycles: Iterable[int]) -> WindowShape:
+        """The windows it reads beside a model: those of the model, with a context that is long enough for it.
+
+        The model's own context stays as it is. cycles: of the calendar, in steps.
+        """
+        least = self.least_context(shape.season, shape.fallback)
+        return shape.with_context(least, cycles) if least > shape.context else shape
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
