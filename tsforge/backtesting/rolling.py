@@ -211,7 +211,8 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback)
+    narrow = min((network.shape.context for network, _ in model.baselines.values()), default=L)  # that of naive
+    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback, narrow=narrow)
     layout = datasets.Layout(asked, sizes, cuts, model.experiment.model.bounds)
     estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
     dataset = datasets.encode(panel, layout, parts, estimates)

@@ -87,16 +87,17 @@ def baselines(
 ) -> dict[str, Forecaster]:
     """Baselines fitted to the training windows, or before, for forecasts of the same windows as a model's.
 
-    Each reads the model's context, or a longer one where it needs that, as theta does for ten seasons; it learns from
-    the training part that it has in a fit of its own.
+    Each reads a network's context (`Sizes.narrow`), or a longer one where it needs that, as theta does for ten seasons;
+    it learns from the training part that it has in a fit of its own.
     """
     readers: dict[str, Reader] = {}
     views: dict[tuple[int, bool], Dataset] = {}
     fitted, panel = fitted or {}, dataset.panel
+    cycles, narrow = panel.schema.frequency.seasons(), dataset.source.shape.narrowed(dataset.sizes.narrow or None)
     longest = max(dataset.sizes.context, int(panel.lengths.max(initial=0)))
     for kind in kinds:
         config = Baseline(kind=kind)
-        shape = config.reading(dataset.source.shape, panel.schema.frequency.seasons())
+        shape = fitted[kind][0].shape if kind in fitted else config.reading(narrow, cycles)
         alike = min(shape.context, longest), config.any_history
         if alike not in views:
             views[alike] = datasets.reaching(dataset, alike[0], config)
