@@ -121,9 +121,9 @@ def explain(
 
 def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    on_fit: Fold | None = None,
+    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
 ) -> Backtest:  # fmt: skip
-    """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift and linear.
+    """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift, linear, and what is asked for.
 
     what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model, its directory or
     its address, which forecasts every origin after what it has seen. Origins are counted back from the end of each
@@ -131,10 +131,11 @@ def backtest(
     warning.
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
+    baselines: others that it stands beside, as ("theta", "ets"); those of the experiment where None.
     on_fit: called before each fit with what is fitted, which fit it is, and of how many.
     Raises TsforgeError for what the user can fix.
     """
     from tsforge.backtesting import rolling
     from tsforge.tracking import registry
 
-    return rolling.backtest(registry.local(what), data, config=config, on_fit=on_fit)
+    return rolling.backtest(registry.local(what), data, config=config, baselines=baselines, on_fit=on_fit)

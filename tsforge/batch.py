@@ -6,6 +6,7 @@ Axes: B batch, L context, H horizon, C targets; P past, K known and F static cov
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,11 @@ class WindowShape(NamedTuple):
         if context is None or context >= self.context:
             return self
         lags = tuple(m for m in self.lags if m <= context or m == self.season)
+        return self._replace(context=context, lags=lags)
+
+    def with_context(self, context: int, cycles: Iterable[int]) -> WindowShape:
+        """With a context of so many steps. cycles: of the calendar, in steps; those that fit into it are lags."""
+        lags = tuple(sorted({self.season, *(m for m in cycles if m <= context)}))
         return self._replace(context=context, lags=lags)
 
     @property

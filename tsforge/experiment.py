@@ -13,9 +13,10 @@ from torch import nn
 
 from tsforge.batch import WindowShape
 from tsforge.config import Choice, Config, Range
-from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative
+from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative, names
 from tsforge.model.auto import Auto
-from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.baselines.forecaster import Baseline, kinds
+from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.network import Neural
 from tsforge.model.zoo import DEFAULT, NETWORK, complete
@@ -41,6 +42,7 @@ def seconds(value: Any) -> Any:
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 SWEEP = ("sweep", "space")  # what a TOML file may say of a sweep, beside the experiment
+Kinds = Annotated[tuple[BaselineKind, ...], BeforeValidator(kinds), BeforeValidator(names)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -122,6 +124,7 @@ class Experiment(Config):
     """Everything that decides a fit. The same experiment on the same data gives the same numbers.
 
     ensemble: so many networks, with seeds seed, seed + 1, ...; the forecast is the median over them.
+    baselines: that the model stands beside wherever it is scored, beside the usual ones.
     """
 
     name: str | None = None
@@ -130,6 +133,7 @@ class Experiment(Config):
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
     model: AnyModel = Auto()
     train: TrainConfig = TrainConfig()
+    baselines: Kinds = ()
     backtest: BacktestConfig | None = None  # where one was asked for
 
     @model_validator(mode="before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +24,14 @@ from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
-from tsforge.training import fitting
+from tsforge.settings import override
+from tsforge.training import fitting, single
 from tsforge.training.events import Report, Stop
+from tsforge.training.loop import Trained
 
 log = logging.getLogger("tsforge")
 
@@ -89,15 +92,17 @@ class Backtest:
 
 def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    on_fit: Fold | None = None,
+    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
 ) -> Backtest:  # fmt: skip
     """Judge a forecaster on data it never saw: `tsforge.backtest` with a model or its directory."""
     start = time.perf_counter()
+    asked = {} if baselines is None else {"baselines": baselines}
     if isinstance(what, Experiment):
-        experiment = what.model_copy(update={"backtest": config or what.backtest or BacktestConfig()})
+        experiment = override(what, asked).model_copy(update={"backtest": config or what.backtest or BacktestConfig()})
         result = _of_experiment(experiment, data, on_fit or (lambda *_: None))
     else:
         model = what if isinstance(what, Model) else directory.load(what)
+        model = replace(model, experiment=override(model.experiment, asked))
         result = _of_model(model, data, config or for_model(model.experiment.backtest))
     return replace(result, seconds=time.perf_counter() - start)
 
@@ -131,6 +136,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     starts = range(0, count, per_fit)
     parts: list[Forecasts] = []
     units: statistics.Moments | None = None
+    sums = RunningSums() if len(starts) > 1 else None
     for number, begin in enumerate(starts):
         n = min(per_fit, count - begin)
         rolling = first._replace(later=(count - begin - n) * stride)
@@ -141,17 +147,25 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
             log.warning("no truth was observed behind the origins of fit %d of %d: it is left out",
                         number + 1, len(starts))  # fmt: skip
             continue
-        trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
+        trained = _train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)), sums)
         if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
         dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
         model = fitting.calibrate(trained, dataset)
         forecaster = model.forecaster(dataset.source)
-        parts.append(forecast(forecaster, experiment, dataset))
+        parts.append(forecast(forecaster, experiment, dataset, sums=sums))
         units = units or _units(dataset, config)
     if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more backtest.windows")
     return Backtest(experiment, panel, joined(parts, units), stride, len(parts), fallback=layout.sizes.fallback)
+
+
+def _train(experiment: Experiment, dataset: Dataset, report: Report | None, sums: RunningSums | None) -> Trained:
+    """Train anew; the linear model from the sums of its last fit."""
+    if sums is None or experiment.model.kind != "linear":
+        return fitting.train(experiment, dataset, report)
+    single.warn_padding(dataset)
+    return single.learn(experiment, dataset, sums)
 
 
 def _warn_ragged(panel: Panel) -> None:
@@ -208,7 +222,8 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
     parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
-    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback)
+    narrow = min((network.shape.context for network, _ in model.baselines.values()), default=L)  # that of naive
+    sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback, narrow=narrow)
     layout = datasets.Layout(asked, sizes, cuts, model.experiment.model.bounds)
     estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
     dataset = datasets.encode(panel, layout, parts, estimates)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tsforge.training.fitting import Fit
 
 LONGER = "5m"  # in which networks compete too
-KEPT = ("seed", "train.device")  # settings beside those of the data that any model takes
+KEPT = ("seed", "train.device", "baselines")  # settings beside those of the data that any model takes
 
 
 def after_fit(

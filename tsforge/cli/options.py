@@ -18,7 +18,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
     "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
-    "seed": "seed", "ensemble": "ensemble",
+    "seed": "seed", "ensemble": "ensemble", "baselines": "baselines",
 }  # fmt: skip
 SWITCHES = ("data.dayfirst", "data.snap")  # settings whose flags stand without a value
 
@@ -150,6 +150,20 @@ class FitOptions(TableOptions):
     "Seed of the weights and of the order of windows. (default: 1)"
     device: Literal["auto", "cpu", "cuda"] | None = None
     "Where to train. (default: auto)"
+    baselines: Columns = field(default_factory=list)
+    "Models to score beside the usual baselines: theta, ets, mstl, shape-ridge, croston, tsb, naive2."
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given; ConfigError where `baselines` took the table behind."""
+        from pathlib import Path
+
+        from tsforge.errors import ConfigError
+
+        last = Path(self.baselines[-1]) if self.baselines else Path()
+        if last.suffix and last.is_file():
+            problem = f"--baselines takes all the names that follow it, the table '{last}' too"
+            raise ConfigError(problem, "put the table first")
+        return super().overrides()
 
 
 @Parameter(name="*")

@@ -199,13 +199,19 @@ def widened(dataset: Dataset) -> Dataset:
 
 def narrowed(dataset: Dataset, context: int | None, needs: Needs) -> Dataset:
     """The same windows with so many steps of context at most, and the training part that a model has by default."""
+    most = dataset.sizes.context
+    return reaching(dataset, min(context or most, most), needs)
+
+
+def reaching(dataset: Dataset, context: int, needs: Needs) -> Dataset:
+    """The same windows with so many steps of context, and the training part that a model has by default."""
     source, cuts, sizes = dataset.source, dataset.cuts, dataset.sizes
-    context = min(context or sizes.context, sizes.context)
     history = _history(dataset.config, needs, sizes.season)
     if (context, history) == (sizes.context, sizes.history):
         return dataset
-    shape = source.shape.narrowed(context)
-    source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
+    if context != sizes.context:
+        shape = source.shape.with_context(context, dataset.panel.schema.frequency.seasons())
+        source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
     wide = bool((dataset.parts.train.origins >= cuts.train[dataset.parts.train.series]).any())
     end = cuts.validation if wide else cuts.train
     train = cut(dataset.panel, cuts.begin, end, context, sizes.horizon, history=history)

@@ -82,9 +82,8 @@ class WindowSource:
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
     """The shape of a panel's windows; its lags are the season and the cycles of the calendar that fit."""
     covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
-    cycles = [m for m in panel.schema.frequency.seasons() if m <= context]
-    lags = tuple(sorted({season, *cycles}))
-    return WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season, lags=lags)
+    shape = WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
+    return shape.with_context(context, panel.schema.frequency.seasons())
 
 
 class WindowLoader:

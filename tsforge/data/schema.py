@@ -10,7 +10,7 @@ from tsforge.config import Config
 from tsforge.data.time.calendar import Frequency
 
 
-def _names(value: object) -> object:
+def names(value: object) -> object:
     """Names as a tuple: from one name, names with commas, or a list of either."""
     if isinstance(value, str):
         value = [value]
@@ -29,7 +29,7 @@ def _plain(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_columns)]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000)]
 NotNegative = Annotated[int, Field(ge=0, le=1_000_000_000)]

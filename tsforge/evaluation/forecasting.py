@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tsforge.batch import Context
+from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
 from tsforge.data.statistics import Moments
@@ -22,6 +23,8 @@ from tsforge.evaluation.adaptive import follow
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
+from tsforge.evaluation.running_sums import LINEAR_WINDOWS, RunningSums
+from tsforge.experiment import Experiment
 from tsforge.forecast import Forecast
 from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
@@ -31,7 +34,6 @@ from tsforge.runtime.threads import each, threads
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
 FEW_WINDOWS = 256  # where each is a fit by itself
-LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
 MOST_STEPS = 32_768  # of contexts and horizons per forward pass on a CPU: what lies in its cache is read faster
 AT_ONCE = 2**19  # likewise for what takes its steps of time one by one, and cuts what it is given into pieces itself
@@ -74,33 +76,59 @@ def forecaster(network: Network, dataset: Dataset) -> Forecaster:
     return _calibrated({"": Reader(network, dataset.source)}, dataset)[""]
 
 
+def beside(experiment: Experiment, *more: BaselineKind) -> list[BaselineKind]:
+    """The baselines that an experiment's model stands beside: the usual ones, those asked for and `more`, each once."""
+    names = dict.fromkeys((*BASELINES, *experiment.baselines, *more))
+    return [name for name in names if name != experiment.model.kind]
+
+
 def baselines(
-    kinds: Iterable[BaselineKind], dataset: Dataset, fitted: Baselines | None = None
-) -> dict[str, Forecaster]:
-    """Baselines fitted to the training windows, or before, each with a context long enough for it."""
+    kinds: Iterable[BaselineKind], dataset: Dataset, fitted: Baselines | None = None,
+    sums: RunningSums | None = None,
+) -> dict[str, Forecaster]:  # fmt: skip
+    """Baselines fitted to the training windows, or before, for forecasts of the same windows as a model's.
+
+    Each reads a network's context (`Sizes.narrow`), or a longer one where it needs that, as theta does for ten seasons;
+    it learns from the training part that it has in a fit of its own. sums: as in `fit_baseline`.
+    """
     readers: dict[str, Reader] = {}
-    fitted = fitted or {}
+    views: dict[tuple[int, bool], Dataset] = {}
+    fitted, panel = fitted or {}, dataset.panel
+    cycles, narrow = panel.schema.frequency.seasons(), dataset.source.shape.narrowed(dataset.sizes.narrow or None)
+    longest = max(dataset.sizes.context, int(panel.lengths.max(initial=0)))
     for kind in kinds:
-        config, source = Baseline(kind=kind), dataset.source
-        shape = config.reading(source.shape)
-        if shape != source.shape:
-            source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
+        config = Baseline(kind=kind)
+        shape = fitted[kind][0].shape if kind in fitted else config.reading(narrow, cycles)
+        alike = min(shape.context, longest), config.any_history
+        if alike not in views:
+            views[alike] = datasets.reaching(dataset, alike[0], config)
+        source = views[alike].source
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
         if kind not in fitted:
-            fit_baseline(network, source, dataset)
+            fit_baseline(network, source, views[alike], sums)
         readers[kind] = Reader(network, source)
     new = _calibrated({kind: reader for kind, reader in readers.items() if kind not in fitted}, dataset)
     return {kind: new.get(kind) or Forecaster(reader, fitted[kind][1]) for kind, reader in readers.items()}
 
 
-def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dataset) -> None:
-    """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
+def fit_baseline(
+    network: BaselineForecaster, source: WindowSource, dataset: Dataset, sums: RunningSums | None = None
+) -> None:
+    """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one.
+
+    sums: those of the last fit, which "linear" takes its matrix from in place of reading all windows again.
+    """
     network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
-    if not len(dataset.parts.train):
+    windows = dataset.parts.train
+    if not len(windows):
         return
-    most = LINEAR_WINDOWS if network.kind == "linear" else FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
+    few = FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
+        if network.kind == "linear" and sums is not None:
+            sums.fit(network, source, windows)
+        elif network.kind == "linear":
+            network.fit_matrix(WindowLoader(source, windows.thin(LINEAR_WINDOWS), BATCH))
+        network.fit_errors(WindowLoader(source, windows.thin(few), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:
@@ -111,12 +139,16 @@ def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forec
 def outcomes(readers: dict[str, Reader], dataset: Dataset, windows: Windows) -> dict[str, Outcome]:
     """Forecast every window, as the networks say it, and set it beside what came.
 
-    Networks that read the same windows get them from one gather per batch.
+    Networks that read the same windows get them from one gather per batch; those that take them step by step from
+    larger ones.
     """
     read: dict[str, Outcome] = {}
-    for source in {id(r.source): r.source for r in readers.values()}.values():
-        networks = {name: r.network for name, r in readers.items() if r.source is source}
-        read |= _read(networks, source, dataset, windows)
+    alike: dict[tuple[int, bool], dict[str, Reader]] = {}
+    for name, reader in readers.items():
+        alike.setdefault((id(reader.source), _in_steps(reader.network)), {})[name] = reader
+    for group in alike.values():
+        source = next(iter(group.values())).source
+        read |= _read({name: reader.network for name, reader in group.items()}, source, dataset, windows)
     return {name: read[name] for name in readers}
 
 

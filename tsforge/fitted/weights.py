@@ -72,33 +72,48 @@ def load(path: Path, experiment: Experiment, shape: WindowShape, digest: Callabl
 
 
 def save_baselines(baselines: Baselines, path: Path) -> None:
-    """Write their tensors as "kind.name", and in the header the corrections by kind as JSON."""
+    """Write their tensors as "kind.name", and in the header corrections and context by kind as JSON."""
     tensors: dict[str, Tensor] = {}
     for kind, (network, _) in baselines.items():
         tensors |= _state(network, f"{kind}.")
     corrections = {kind: c.model_dump(mode="json") if c is not None else None for kind, (_, c) in baselines.items()}
-    path.write_bytes(to_bytes(tensors, {"corrections": json.dumps(corrections)}))
+    contexts = {kind: network.shape.context for kind, (network, _) in baselines.items()}
+    path.write_bytes(to_bytes(tensors, {"corrections": json.dumps(corrections), "contexts": json.dumps(contexts)}))
 
 
-def load_baselines(path: Path, shape: WindowShape, digest: Callable[[Path], None]) -> Baselines:
-    """The baselines of a model whose windows have a shape. digest: as in `load`."""
+def load_baselines(path: Path, shape: WindowShape, cycles: Iterable[int], digest: Callable[[Path], None]) -> Baselines:
+    """The baselines of a model whose windows have a shape. cycles: of the calendar, in steps; digest: as in `load`."""
     baselines: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     try:
         header = manifest.header(path)
         corrections = manifest.as_object(header.texts.get("corrections", ""), path)
         configs = {kind: parse(Baseline, {"kind": kind}, path.name) for kind in corrections}
-        builders = {kind: _builder(config, config.reading(shape)) for kind, config in configs.items()}
+        contexts = manifest.as_object(header.texts.get("contexts", "{}"), path)
+        shapes = {
+            kind: _of_context(config.reading(shape, cycles), contexts.get(kind), cycles, path)
+            for kind, config in configs.items()
+        }
+        builders = {kind: _builder(config, shapes[kind]) for kind, config in configs.items()}
         _compare(path, header, [(f"{kind}.", build) for kind, build in builders.items()])
         digest(path)
         with safe_open(path, framework="pt") as file:
             for kind, config in configs.items():
-                network = config.build(config.reading(shape))
+                network = config.build(shapes[kind])
                 network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
                 check(network, f"{path}, {kind}")
                 baselines[kind] = network, calibration(corrections[kind], path.name, shape, network.levels)
     except (ConfigError, OSError, SafetensorError, ArithmeticError, RuntimeError, TypeError, ValueError) as problem:
         raise ModelError(f"{path}: cannot be loaded: {problem}", _REPAIR) from None
     return baselines
+
+
+def _of_context(shape: WindowShape, context: Any, cycles: Iterable[int], path: Path) -> WindowShape:
+    """The windows that a baseline reads, of so many steps as were stored; as many as it can read where none were."""
+    if context is None:
+        return shape
+    if not isinstance(context, int) or not 1 <= context <= shape.context:
+        raise ModelError(f"{path}: a context of {context!r} is none of 1 to {shape.context} steps", _REPAIR)
+    return shape.with_context(context, cycles)
 
 
 def calibration(values: Any, source: str, shape: WindowShape, levels: tuple[float, ...]) -> Calibration | None:

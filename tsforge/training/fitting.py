@@ -209,7 +209,7 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
     dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
     test, kind = dataset.parts.test, model.experiment.model.kind
-    others = forecasting.baselines([k for k in forecasting.BASELINES if k != kind], dataset) if len(test) else {}
+    others = forecasting.baselines(forecasting.beside(model.experiment), dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others
     rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
     outcomes = {name: outcome for name, (outcome, _) in rolled.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -100,7 +101,13 @@ def _print(texts: list[Text], written: list[str | None]) -> None:
             echo(f"written {name}")
 
 
-Work = tuple["Experiment | str", str | None, "BacktestConfig | None"]
+class Work(NamedTuple):
+    """What to backtest: an experiment or a model's folder, its data, how, and beside what where not as it says."""
+
+    what: Experiment | str
+    data: str | None
+    config: BacktestConfig | None = None
+    baselines: Sequence[str] | None = None
 
 
 def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
@@ -110,11 +117,11 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
 
     given = options.overrides() | roll.overrides()
     if source is not None and Path(source).is_dir():
-        return {"": (source, data, _for_model(source, given))}
+        return {"": _for_model(source, data, given)}
     if source is not None and Path(source).suffix == ".toml":
         if options.config is not None:
             raise ConfigError("two TOML files are named", "leave out --config")
-        work: dict[str, Work] = {name: (e, data, None) for name, e in groups(given, source).items()}
+        work = {name: Work(e, data) for name, e in groups(given, source).items()}
         if data is not None and len(work) > 1:
             raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
         return work
@@ -124,7 +131,7 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
     if source is None and experiment.data.path is None:
         options.refuse_swallowed_table("backtest")
         raise ConfigError("no data is named", "tsforge backtest DATA, or MODEL [DATA], or PROTOCOL.toml")
-    return {"": (experiment, source, None)}
+    return {"": Work(experiment, source)}
 
 
 def _chosen(work: dict[str, Work], names: list[str]) -> dict[str, Work]:
@@ -139,8 +146,8 @@ def _chosen(work: dict[str, Work], names: list[str]) -> dict[str, Work]:
     return {name: work[name] for name in names} or work
 
 
-def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
-    """How to roll a fitted model. Raises ConfigError for flags that a fitted model has no use for."""
+def _for_model(folder: str, data: str | None, given: dict[str, Any]) -> Work:
+    """How to roll a fitted model, and beside what. Raises ConfigError for flags that a fitted model has no use for."""
     from tsforge.backtesting.rolling import for_model
     from tsforge.errors import ConfigError
     from tsforge.experiment import BacktestConfig
@@ -148,7 +155,7 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
     from tsforge.settings import build
 
     experiment = load(folder).experiment
-    extra = [path for path in given if not path.startswith("backtest.")]
+    extra = [path for path in given if path != "baselines" and not path.startswith("backtest.")]
     if given.get("data.horizon") == experiment.data.horizon:
         extra.remove("data.horizon")
     if extra:
@@ -156,15 +163,14 @@ def _for_model(folder: str, given: dict[str, Any]) -> BacktestConfig:
         raise ConfigError(text, "leave these flags out, or backtest the table itself, which fits on the way")
     own = for_model(experiment.backtest).model_dump()
     rolling = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
-    return BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))
+    config = BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))
+    return Work(folder, data, config, given.get("baselines"))
 
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
     from tsforge.backtesting.rolling import backtest as run
     from tsforge.cli.progress import training_progress
     from tsforge.model.baselines.forecaster import Baseline
-
-    what, data, config = work
 
     def on_fit(experiment: Experiment, dataset: Dataset, number: int, count: int) -> Report | None:
         recorder.begin(experiment)
@@ -176,7 +182,7 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
         return lines.enter_context(closing(training_progress(experiment, dataset)))
 
     with ExitStack() as lines:
-        return run(what, data, config=config, on_fit=on_fit)
+        return run(work.what, work.data, config=work.config, baselines=work.baselines, on_fit=on_fit)
 
 
 def _draw(board: Any, path: Path) -> None:

@@ -6,14 +6,16 @@ Axes: B batch, L context, H horizon, C targets, Q quantile levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
+from tsforge.errors import ConfigError, listing, nearest
 from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.baselines import mstl
 from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
@@ -28,6 +30,17 @@ WEEKS, DAYS, MOST = 8, 7, 2700  # shape-ridge reads eight seasons, or eight time
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
 # Kinds that read whatever history there is.
 WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "shape-ridge", "croston", "tsb")
+
+
+def kinds(names: object) -> object:
+    """The kinds of several names, each once. Raises ConfigError for a name that is no baseline's."""
+    known = get_args(BaselineKind)
+    for name in names if isinstance(names, tuple) else ():
+        if name not in known:
+            raise ConfigError(
+                f"baselines: there is no baseline '{name}'", nearest(name, known) or f"known: {listing(known, 99)}"
+            )
+    return tuple(dict.fromkeys(names)) if isinstance(names, tuple) else names
 
 
 class Baseline(Config):
@@ -60,9 +73,13 @@ class Baseline(Config):
         """Steps of context that it reads where nobody says."""
         return self.least_context(season)
 
-    def reading(self, shape: WindowShape) -> WindowShape:
-        """The windows it reads beside a model: those of the model, with a context that is long enough for it."""
-        return shape._replace(context=max(shape.context, self.least_context(shape.season, shape.fallback)))
+    def reading(self, shape: WindowShape, cycles: Iterable[int]) -> WindowShape:
+        """The windows it reads beside a model: those of the model, with a context that is long enough for it.
+
+        The model's own context stays as it is. cycles: of the calendar, in steps.
+        """
+        least = self.least_context(shape.season, shape.fallback)
+        return shape.with_context(least, cycles) if least > shape.context else shape
 
     def least_context(self, season: int, fallback: int = 0) -> int:
         """Steps of context that it needs; fallback: what seasonal naive goes back where there is no season."""
@@ -103,10 +120,18 @@ class BaselineForecaster(nn.Module):
     def fit(self, batches: Iterable[Batch]) -> None:
         """Take the matrix of "linear", and the error quantiles, from training windows.
 
-        batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
+        batches: iterated once or twice.
         """
+        self.fit_matrix(batches)
+        self.fit_errors(batches)
+
+    def fit_matrix(self, batches: Iterable[Batch]) -> None:
+        """Take the matrix of "linear" from training windows; others have none."""
         if self.ridge is not None:
             self.ridge.fit((context, truth, self._scaling(context)) for context, truth in batches)
+
+    def fit_errors(self, batches: Iterable[Batch]) -> None:
+        """Take the error quantiles from training windows, centred, so that the median stays the baseline itself."""
         errors = []
         for context, truth in batches:
             scaling, point = self._parts(context)
@@ -135,10 +160,17 @@ def _quantiles(values: Tensor, level: Tensor) -> Tensor:
 
     One sort of everything: torch.nanquantile takes forty times as long and refuses more than 16 million values.
     """
-    ordered = values.movedim(0, -1).sort(dim=-1).values  # NaN last
+    ordered = _ascending(values.movedim(0, -1))
     count = (~ordered.isnan()).sum(dim=-1, keepdim=True)
     position = (level * (count - 1)).clamp(min=0)
     low = position.floor().long()
     high = torch.minimum(low + 1, (count - 1).clamp(min=0))
     below, above = ordered.gather(-1, low), ordered.gather(-1, high)
     return torch.lerp(below, above, position - low).nan_to_num(0.0)
+
+
+def _ascending(values: Tensor) -> Tensor:
+    """Sorted along the last axis, NaN last. On a CPU by NumPy, which takes a tenth of the time of torch."""
+    if values.device.type != "cpu":
+        return values.sort(dim=-1).values
+    return torch.from_numpy(np.sort(values.contiguous().numpy(), axis=-1))
