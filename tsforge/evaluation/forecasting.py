@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tsforge.batch import Context
+from tsforge.batch import Context, WindowShape
 from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
@@ -93,15 +93,13 @@ def baselines(
     """
     readers: dict[str, Reader] = {}
     views: dict[tuple[int, bool], Dataset] = {}
-    fitted, panel = fitted or {}, dataset.panel
-    cycles, narrow = panel.schema.frequency.seasons(), dataset.source.shape.narrowed(dataset.sizes.narrow or None)
-    longest = max(dataset.sizes.context, int(panel.lengths.max(initial=0)))
+    fitted = fitted or {}
     for kind in kinds:
         config = Baseline(kind=kind)
-        shape = fitted[kind][0].shape if kind in fitted else config.reading(narrow, cycles)
-        alike = min(shape.context, longest), config.any_history
+        shape = fitted[kind][0].shape if kind in fitted else _reading(config, dataset)
+        alike = shape.context, config.any_history
         if alike not in views:
-            views[alike] = datasets.reaching(dataset, alike[0], config)
+            views[alike] = datasets.reaching(dataset, shape.context, config)
         source = views[alike].source
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
         if kind not in fitted:
@@ -109,6 +107,17 @@ def baselines(
         readers[kind] = Reader(network, source)
     new = _calibrated({kind: reader for kind, reader in readers.items() if kind not in fitted}, dataset)
     return {kind: new.get(kind) or Forecaster(reader, fitted[kind][1]) for kind, reader in readers.items()}
+
+
+def _reading(config: Baseline, dataset: Dataset) -> WindowShape:
+    """The windows that a baseline reads; of a context that is longer than every training series no more than that."""
+    cycles = dataset.panel.schema.frequency.seasons()
+    narrow = dataset.source.shape.narrowed(dataset.sizes.narrow or None)
+    shape = config.reading(narrow, cycles)
+    if not config.any_history:
+        return shape
+    longest = int((dataset.cuts.train - dataset.panel.offsets[:-1]).max(initial=0)) - shape.horizon
+    return shape.with_context(max(narrow.context, min(shape.context, longest)), cycles)
 
 
 def fit_baseline(

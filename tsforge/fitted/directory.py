@@ -85,7 +85,7 @@ def load(folder: str | Path) -> Model:
         network = weights.load(folder / manifest.WEIGHTS, experiment, shape, digest)
         baselines: Baselines = {}
         if manifest.BASELINES in files:
-            cycles = facts.columns.frequency.seasons()
+            cycles = tuple(facts.columns.frequency.seasons())
             baselines = weights.load_baselines(folder / manifest.BASELINES, shape, cycles, digest)
     except ConfigError as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None

@@ -18,7 +18,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from tsforge.batch import WindowShape
-from tsforge.config import parse
+from tsforge.config import Config, parse
+from tsforge.data.schema import Steps
 from tsforge.errors import ConfigError, ModelError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines
@@ -33,6 +34,13 @@ _TYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.
 _REPAIR = "fit again, or restore the folder"
 
 Part = tuple[str, Callable[[], nn.Module]]  # what the names of its tensors begin with, and what builds it
+
+
+class Stored(Config):
+    """What is kept of a baseline beside its tensors: the steps that it reads, and the corrections of its intervals."""
+
+    context: Steps | None = None
+    corrections: dict[str, Any] | None = None
 
 
 def save(network: nn.Module, path: Path) -> None:
@@ -72,48 +80,59 @@ def load(path: Path, experiment: Experiment, shape: WindowShape, digest: Callabl
 
 
 def save_baselines(baselines: Baselines, path: Path) -> None:
-    """Write their tensors as "kind.name", and in the header corrections and context by kind as JSON."""
+    """Write their tensors as "kind.name", and in the header context and corrections by kind as JSON."""
     tensors: dict[str, Tensor] = {}
-    for kind, (network, _) in baselines.items():
+    facts: dict[str, Any] = {}
+    for kind, (network, corrections) in baselines.items():
         tensors |= _state(network, f"{kind}.")
-    corrections = {kind: c.model_dump(mode="json") if c is not None else None for kind, (_, c) in baselines.items()}
-    contexts = {kind: network.shape.context for kind, (network, _) in baselines.items()}
-    path.write_bytes(to_bytes(tensors, {"corrections": json.dumps(corrections), "contexts": json.dumps(contexts)}))
+        plain = corrections.model_dump(mode="json") if corrections is not None else None
+        facts[kind] = Stored(context=network.shape.context, corrections=plain).model_dump()
+    path.write_bytes(to_bytes(tensors, {"baselines": json.dumps(facts)}))  # one text: the order of several is random
 
 
-def load_baselines(path: Path, shape: WindowShape, cycles: Iterable[int], digest: Callable[[Path], None]) -> Baselines:
+def load_baselines(
+    path: Path, shape: WindowShape, cycles: tuple[int, ...], digest: Callable[[Path], None]
+) -> Baselines:
     """The baselines of a model whose windows have a shape. cycles: of the calendar, in steps; digest: as in `load`."""
     baselines: dict[str, tuple[BaselineForecaster, Calibration | None]] = {}
     try:
         header = manifest.header(path)
-        corrections = manifest.as_object(header.texts.get("corrections", ""), path)
-        configs = {kind: parse(Baseline, {"kind": kind}, path.name) for kind in corrections}
-        contexts = manifest.as_object(header.texts.get("contexts", "{}"), path)
-        shapes = {
-            kind: _of_context(config.reading(shape, cycles), contexts.get(kind), cycles, path)
-            for kind, config in configs.items()
-        }
-        builders = {kind: _builder(config, shapes[kind]) for kind, config in configs.items()}
+        stored = _stored(header, path)
+        builders = {kind: _reader(kind, facts.context, shape, cycles) for kind, facts in stored.items()}
         _compare(path, header, [(f"{kind}.", build) for kind, build in builders.items()])
         digest(path)
         with safe_open(path, framework="pt") as file:
-            for kind, config in configs.items():
-                network = config.build(shapes[kind])
+            for kind, facts in stored.items():
+                network = builders[kind]()
                 network.load_state_dict({name: file.get_tensor(f"{kind}.{name}") for name in network.state_dict()})
                 check(network, f"{path}, {kind}")
-                baselines[kind] = network, calibration(corrections[kind], path.name, shape, network.levels)
+                baselines[kind] = network, calibration(facts.corrections, path.name, shape, network.levels)
     except (ConfigError, OSError, SafetensorError, ArithmeticError, RuntimeError, TypeError, ValueError) as problem:
         raise ModelError(f"{path}: cannot be loaded: {problem}", _REPAIR) from None
     return baselines
 
 
-def _of_context(shape: WindowShape, context: Any, cycles: Iterable[int], path: Path) -> WindowShape:
-    """The windows that a baseline reads, of so many steps as were stored; as many as it can read where none were."""
+def _stored(header: manifest.Tensors, path: Path) -> dict[str, Stored]:
+    """What is kept of each baseline; an older file has corrections alone."""
+    if "baselines" in header.texts:
+        facts = manifest.as_object(header.texts["baselines"], path)
+    else:
+        corrections = manifest.as_object(header.texts.get("corrections", ""), path)
+        facts = {kind: {"corrections": values} for kind, values in corrections.items()}
+    return {kind: parse(Stored, values, path.name) for kind, values in facts.items()}
+
+
+def _reader(
+    kind: str, context: int | None, shape: WindowShape, cycles: tuple[int, ...]
+) -> Callable[[], BaselineForecaster]:
+    """What builds a baseline for so many steps of context; for all that it can read where that was not stored."""
+    config = parse(Baseline, {"kind": kind}, manifest.BASELINES)
+    widest = config.reading(shape, cycles)
     if context is None:
-        return shape
-    if not isinstance(context, int) or not 1 <= context <= shape.context:
-        raise ModelError(f"{path}: a context of {context!r} is none of 1 to {shape.context} steps", _REPAIR)
-    return shape.with_context(context, cycles)
+        return lambda: config.build(widest)
+    if context > widest.context:
+        raise ModelError(f"{kind} reads {widest.context} steps at most, not {context}", _REPAIR)
+    return lambda: config.build(widest.with_context(context, cycles))
 
 
 def calibration(values: Any, source: str, shape: WindowShape, levels: tuple[float, ...]) -> Calibration | None:

@@ -137,9 +137,10 @@ class Plan(Config):
     def decisive(self) -> dict[str, Any]:
         """By path, everything that a trial's value depends on: what two starts of one study must share."""
         meaning: dict[str, Any] = {}
+        free = ("data.path", "name", "train.device", "baselines")
         for kind, base in self.bases.items():
             flat = base.flat()
-            meaning |= {f"{kind}: {k}": v for k, v in flat.items() if k not in ("data.path", "name", "train.device")}
+            meaning |= {f"{kind}: {k}": v for k, v in flat.items() if k not in free}
         meaning |= {f"space: {s.name}": s.text for s in self.search_space.settings}
         sweep = self.sweep.model_dump(include={"objectives", "folds", "max_parameters", "max_latency"}, mode="json")
         return meaning | {f"sweep.{k}": v for k, v in sweep.items()} | {"data": self.digest}
