@@ -104,6 +104,14 @@ def test_a_window_without_values_is_forecast_by_the_training_level(base: str) ->
     torch.testing.assert_close(net(given).point, net.scaler.centre.expand(3, 6, 2))
 
 
+@pytest.mark.parametrize("head", ["quantile", "point"])
+def test_training_begins_with_the_base(head: str) -> None:
+    """Prevents: random corrections of a good forecast that hundreds of steps go into unlearning."""
+    given = windows()
+    net = Neural(kind="gru", base="theta", head={"type": head}).build(SHAPE)  # type: ignore[arg-type]
+    torch.testing.assert_close(net(given).point, slow("theta", given), rtol=1e-4, atol=1e-4)
+
+
 def test_a_base_that_was_computed_before_is_taken() -> None:
     """Prevents: a closed form that is computed again at every step of a training."""
     given, net = windows(), silent("gru", "theta")

@@ -160,6 +160,8 @@ class Network(nn.Module):
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
+        if self.base is not None:
+            self.head.begin_at_base()
         self.line = nn.Linear(shape.context, shape.horizon) if config.base == "linear" else None
         for parameter in self.line.parameters() if self.line is not None else ():
             nn.init.zeros_(parameter)
