@@ -157,9 +157,13 @@ class Experiment(Config):
             return self.model.build(shape)
         return Ensemble([self.model.build(shape) for _ in range(self.ensemble)])
 
-    def on(self, data: DataConfig) -> Experiment:
-        """The experiment with its data settled, as `Dataset.config` has them."""
-        return self.model_copy(update={"data": data})
+    def on(self, data: DataConfig, narrow: int = 0) -> Experiment:
+        """The experiment with its data settled, as `Dataset.config` has them.
+
+        narrow: steps that a network reads where its context is wider for what it adds to.
+        """
+        model = self.model.reading(narrow) if isinstance(self.model, Neural) else self.model
+        return self.model_copy(update={"data": data, "model": model})
 
     def with_train(self, update: dict[str, Any]) -> Experiment:
         """The experiment with some settings of its training changed, which are not checked."""

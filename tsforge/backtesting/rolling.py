@@ -129,7 +129,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     first = split.Rolling(stride, config.gap, config.train_window)
     asked = asked.model_copy(update={"test": test, "horizon": horizon})
     layout = datasets.resolve(asked, panel, experiment.model, first)
-    experiment = experiment.on(layout.config)
+    experiment = experiment.on(layout.config, layout.sizes.narrow)
     _check_history(layout.sizes, config)
     device = pick_device(experiment.train.device)
     per_fit = config.refit or count

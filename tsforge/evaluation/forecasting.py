@@ -26,6 +26,7 @@ from tsforge.evaluation.quantiles import Distribution, scaled
 from tsforge.evaluation.running_sums import LINEAR_WINDOWS, RunningSums
 from tsforge.experiment import Experiment
 from tsforge.forecast import Forecast
+from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS
@@ -210,7 +211,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
 def _in_steps(network: Network) -> bool:
     """Whether a network, or a member of it, takes the steps of its windows one by one."""
     parts = network.modules() if isinstance(network, nn.Module) else ()
-    return any(isinstance(part, BaselineForecaster) and part.kind in WHOLE for part in parts)
+    return any(isinstance(part, ClosedForm) and part.kind in WHOLE for part in parts)
 
 
 def batch_size(source: WindowSource, most_steps: int = MOST_STEPS) -> int:

@@ -182,7 +182,7 @@ def train(
     checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with, to
     the same weights as if it had not been stopped; refused where several networks are trained.
     """
-    experiment = experiment.on(dataset.config)
+    experiment = experiment.on(dataset.config, dataset.sizes.narrow)
     if not isinstance(experiment.model, Auto):
         return ensemble.train(experiment, dataset, report, checkpoint)
     if checkpoint is not None:

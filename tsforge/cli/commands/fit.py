@@ -71,7 +71,7 @@ def fit(
         if data is None and draft.data.path is None:
             options.refuse_swallowed_table("fit")
         dataset = replace(fitting.prepare(draft, data), began=started())
-        experiment = draft.on(dataset.config)
+        experiment = draft.on(dataset.config, dataset.sizes.narrow)
         start = time.perf_counter() - started()
         folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)

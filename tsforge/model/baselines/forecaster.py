@@ -18,7 +18,8 @@ from tsforge.config import Config
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.baselines import mstl
-from tsforge.model.baselines.naive import HISTORY, BaselineKind, baseline
+from tsforge.model.baselines.closed_form import ClosedForm
+from tsforge.model.baselines.naive import HISTORY, BaselineKind
 from tsforge.model.baselines.ridge import Ridge
 from tsforge.model.heads import LEVELS, Bounds, Levels
 from tsforge.model.transforms.scaling import WindowScaler, any_observed
@@ -105,11 +106,14 @@ class BaselineForecaster(nn.Module):
 
     def __init__(self, config: Baseline, shape: WindowShape) -> None:
         super().__init__()
-        self.kind, self.levels, self.shape = config.kind, config.levels, shape
+        self.kind, self.levels = config.kind, config.levels
         self.scaler = WindowScaler(shape.targets, "standard")
         self.ridge: Ridge | None = None
+        self.closed: ClosedForm | None = None
         if config.kind == "linear":
             self.ridge = Ridge(shape, adjust=config.adjust == "season", recent=config.recent)
+        else:
+            self.closed = ClosedForm(config.kind, shape)
         self.register_buffer("errors", torch.zeros(shape.horizon, shape.targets, len(config.levels)))
 
     def forward(self, context: Context) -> Quantiles:
@@ -147,8 +151,8 @@ class BaselineForecaster(nn.Module):
         if self.ridge is not None:
             point = self.ridge(context, scaling)
         else:
-            season = self.shape.naive_season if self.kind == "seasonal-naive" else self.shape.season
-            point = baseline(self.kind, context, self.shape.horizon, season, self.shape.lags)
+            assert self.closed is not None
+            point = self.closed(context)
         return scaling, torch.where(any_observed(context.observed), point, scaling.loc)
 
     def _scaling(self, context: Context) -> Scaling:

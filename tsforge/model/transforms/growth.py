@@ -8,6 +8,8 @@ Axes: B batch, L context, H horizon, C targets.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -47,6 +49,14 @@ class Growth(Transform):
         if weight is not None:
             weight = torch.where(r > 0, scale / loc, weight)
         return Window(context._replace(target=z, static=static), window.scaling, weight), r
+
+    def ahead(self, values: Tensor, window: Window, r: Tensor) -> Tensor:
+        """z of normalised values, of those within exp(-5) and exp(5) times the level; the values where r is 0."""
+        loc, scale = window.scaling
+        grows = r > 0
+        ratio = 1 + values * scale / torch.where(grows, loc, torch.ones_like(loc))
+        logs = ratio.clamp(math.exp(-MOST), math.exp(MOST)).log()
+        return torch.where(grows, logs / torch.where(grows, r, torch.ones_like(r)), values)
 
     def undo(self, forecast: Forecast, r: Tensor) -> Forecast:
         """What was forecast of z, as normalised values; quantiles that ascend stay so."""

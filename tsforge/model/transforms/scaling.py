@@ -58,10 +58,14 @@ class WindowScaler(Transform):
 
     def forward(self, window: Window) -> tuple[Window, None]:
         """Data units to normalised units."""
-        target, observed, *_, usual = window.context
-        scaling = self.scaling(target, observed, usual)
+        target, observed = window.context[:2]
+        scaling = self.scaling(target, observed, window.context.usual)
         weight = self.weight(target, observed, scaling) if self.relative else None
         return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
+
+    def ahead(self, values: Tensor, window: Window, _state: None) -> Tensor:
+        """In the units of the window."""
+        return window.scaling.normalise(values)
 
     @torch.no_grad()
     def scaling(self, target: Tensor, observed: Tensor, usual: Tensor = UNKNOWN) -> Scaling:
