@@ -164,7 +164,7 @@ def _train(experiment: Experiment, dataset: Dataset, report: Report | None, sums
     """Train anew; the linear model from the sums of its last fit."""
     if sums is None or experiment.model.kind != "linear":
         return fitting.train(experiment, dataset, report)
-    single.warn_padding(dataset)
+    single.warn_padding(dataset, dataset.sizes.context)
     return single.learn(experiment, dataset, sums)
 
 

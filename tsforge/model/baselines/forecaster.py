@@ -106,7 +106,7 @@ class BaselineForecaster(nn.Module):
 
     def __init__(self, config: Baseline, shape: WindowShape) -> None:
         super().__init__()
-        self.kind, self.levels = config.kind, config.levels
+        self.kind, self.levels, self.shape = config.kind, config.levels, shape
         self.scaler = WindowScaler(shape.targets, "standard")
         self.ridge: Ridge | None = None
         self.closed: ClosedForm | None = None

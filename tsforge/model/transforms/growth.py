@@ -26,8 +26,8 @@ class Growth(Transform):
     """Logarithms of the ratio of a window to its level `loc`, in units r of how much they change from step to step.
 
     A window whose loc or any observed value is at or below 0 keeps its normalised values, as does one that changes, but
-    by less than 0.0003 of itself from step to step; r is 0 there. The network reads log r, which z hides from it, as one
-    more static feature per target. Where a window has a weight in the loss, errors count relative to loc.
+    by less than 0.0003 of itself from step to step; r is 0 there. The network reads log r, which z hides from it, as
+    one more static feature per target. Where a window has a weight in the loss, errors count relative to loc.
     """
 
     def shape(self, given: WindowShape) -> WindowShape:
