@@ -19,7 +19,7 @@ from typing import Any
 from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
-from tsforge.data.split import thin_test
+from tsforge.data.split import affordable
 from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
@@ -169,7 +169,7 @@ def fit(
 def prepare(experiment: Experiment, data: Any = None) -> Dataset:
     """The windows of an experiment, with no more of them to test than it takes to tell how good a model is."""
     dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
-    return replace(dataset, parts=thin_test(dataset.parts))
+    return replace(dataset, parts=affordable(dataset.parts, dataset.sizes.context + dataset.sizes.horizon))
 
 
 def train(

@@ -217,7 +217,8 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
         "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
-        "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
+        "test_windows": len(result.dataset.parts.test.origins), "test_steps": result.dataset.sizes.test,
+        "scores": scores,
     }  # fmt: skip
     if result.standings:
         scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]

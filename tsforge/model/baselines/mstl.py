@@ -1,8 +1,9 @@
 """Exponential smoothing of what is left when several seasons are taken off: of hourly data, the day and the week.
 
-A season of 24 steps or of a multiple, as 48 or 288, is a day where such days are whole minutes, and has a week beside it;
-a week has its day. A week that does not show is nearly 0. (After Bandara, Hyndman & Bergmeir 2021, "MSTL: A seasonal-trend decomposition algorithm for time
-series with multiple seasonal patterns"; the decomposition is that of `decomposing`.)
+A season of 24 steps or of a multiple, as 48 or 288, is a day where such days are whole minutes, and has a week beside
+it; a week has its day. A week that does not show is nearly 0. (After Bandara, Hyndman & Bergmeir 2021, "MSTL: A
+seasonal-trend decomposition algorithm for time series with multiple seasonal patterns"; the decomposition is that of
+`decomposing`.)
 
 Axes: B batch, L context, H horizon, C targets; m steps of one season.
 """
