@@ -82,6 +82,7 @@ _MESSAGES = {
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list",
     "literal_error": "must be {expected}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"  # a forecast, what was observed, what it is held against
-LINES = (BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888")  # of several models, in their order
+LINES = (  # of several models, in their order
+    BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888", "#17a2a8", "#c0392b", "#8c6d31", "#e377c2", "#393b79",
+)  # fmt: skip
 PALE, RULE, GRID_PALE = "#c9c9c9", "#bbbbbb", "#eeeeee"
 INK, SOFT, GRID, PAPER = "#333333", "#8a8a8a", "#e9e9e9", "white"  # text, what stands back, grid lines, ground
 AXIS = "#dddddd"
