@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests.helpers.draw import SCALINGS, context, network, values
 from tsforge.batch import Context, WindowShape
 from tsforge.errors import ConfigError
-from tsforge.model import attribution
+from tsforge.model import attribution, stacked
 from tsforge.model.baselines import ets, theta
 from tsforge.model.baselines.naive import ClosedKind, seasonal_naive
 from tsforge.model.network import Network, Neural
@@ -151,6 +151,15 @@ def test_smoothing_has_a_gradient_whether_a_season_shows_or_not(base: str) -> No
         for b in range(2):
             one = Context(*(part[b : b + 1] for part in given))
             assert attribution.saliency(silent("gru", base), one).isfinite().all()
+
+
+def test_side_by_side_each_adds_to_its_own_base() -> None:
+    """Prevents: networks that are trained together, and lose what they add to or take that of another."""
+    nets = [network("gru", SHAPE, seed=seed, base="theta") for seed in range(3)]
+    given = [context(SHAPE, seed=10 + i) for i in range(3)]
+    given[1] = given[1]._replace(base=nets[1].base(given[1]))  # computed before
+    for net, one, together in zip(nets, given, stacked.forward(nets, given), strict=True):
+        torch.testing.assert_close(together.quantiles(), net(one).quantiles(), rtol=1e-4, atol=1e-4)
 
 
 def test_lengths_that_a_base_asks_for() -> None:

@@ -21,6 +21,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.errors import ModelError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines import theta
+from tsforge.model.baselines.naive import baseline
 from tsforge.model.network import Network
 from tsforge.sweeping.config import SweepConfig, of_experiment
 from tsforge.sweeping.data import SweepData
@@ -203,6 +204,31 @@ def test_a_directory_of_another_base_is_refused(tmp_path: Path) -> None:
         manifest.write(tmp_path / "m", [p.name for p in (tmp_path / "m").iterdir() if p.name in manifest.ALWAYS])
         with pytest.raises(ModelError):
             tsforge.predict(tmp_path / "m", hourly(20, gap=True))
+
+
+@pytest.mark.parametrize("form", ["ensemble", "blend"])
+def test_several_networks_over_closed_forms_come_back_as_they_were(form: str, tmp_path: Path) -> None:
+    """Prevents: members of which each has the base of the first, or a base of the context of another."""
+    experiment = asked("ragged months with holes", ensemble=2)
+    if form == "blend":
+        own = [{"kind": "gru", "base": base, "width": 8, "recent": 24} for base in ("theta", "drift")]
+        members = [{"model": own[0]}, {"model": own[1], "context": 30}, {"model": {"kind": "theta"}}]
+        settings = {"model": {"kind": "blend", "members": members}, "data.id": "item", "data.target": "y"}
+        experiment = tsforge.build(settings | {"data.season": 12, "data.horizon": 6, "train.max_steps": 4})
+    fitted = tsforge.fit(experiment, monthly(), out=tmp_path / "m")
+    before, after = (tsforge.predict(model, monthly()) for model in (fitted.model, tmp_path / "m"))
+    np.testing.assert_array_equal(before.quantiles, after.quantiles)
+    network = fitted.model.network
+    for member in list(network.members)[:2]:
+        silence(member)
+    source, windows = fitted.dataset.source, fitted.dataset.parts.test
+    given = source.gather(source.starts(windows), torch.from_numpy(windows.series)).context
+    season, horizon = 12, 6
+    expected = smoothed = theta.forecast(*given[:2], horizon, season)
+    if form == "blend":
+        drift = baseline("drift", given.newest(30), horizon, season)
+        expected = (2 * smoothed + drift) / 3
+    torch.testing.assert_close(network(given).point, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_an_explanation_is_of_base_and_network() -> None:
