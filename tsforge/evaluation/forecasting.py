@@ -33,7 +33,7 @@ from tsforge.runtime.threads import each, threads
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
 FEW_WINDOWS = 256  # where each is a fit by itself
-LINEAR_WINDOWS = 16384  # and the linear one its matrix
+LINEAR_WINDOWS = 16384  # from which the linear one takes its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
 MOST_STEPS = 32_768  # of contexts and horizons per forward pass on a CPU: what lies in its cache is read faster
 AT_ONCE = 2**19  # likewise for what takes its steps of time one by one, and cuts what it is given into pieces itself
@@ -124,9 +124,11 @@ def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dat
     network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     if not len(dataset.parts.train):
         return
-    most = LINEAR_WINDOWS if network.kind == "linear" else FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
+    few = FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
+        if network.kind == "linear":
+            network.fit_matrix(WindowLoader(source, dataset.parts.train.thin(LINEAR_WINDOWS), BATCH))
+        network.fit_errors(WindowLoader(source, dataset.parts.train.thin(few), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:

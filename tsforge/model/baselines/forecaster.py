@@ -119,10 +119,18 @@ class BaselineForecaster(nn.Module):
     def fit(self, batches: Iterable[Batch]) -> None:
         """Take the matrix of "linear", and the error quantiles, from training windows.
 
-        batches: iterated once or twice. The quantiles are centred, so that the median stays the baseline itself.
+        batches: iterated once or twice.
         """
+        self.fit_matrix(batches)
+        self.fit_errors(batches)
+
+    def fit_matrix(self, batches: Iterable[Batch]) -> None:
+        """Take the matrix of "linear" from training windows; others have none."""
         if self.ridge is not None:
             self.ridge.fit((context, truth, self._scaling(context)) for context, truth in batches)
+
+    def fit_errors(self, batches: Iterable[Batch]) -> None:
+        """Take the error quantiles from training windows, centred, so that the median stays the baseline itself."""
         errors = []
         for context, truth in batches:
             scaling, point = self._parts(context)
