@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
@@ -159,10 +160,17 @@ def _quantiles(values: Tensor, level: Tensor) -> Tensor:
 
     One sort of everything: torch.nanquantile takes forty times as long and refuses more than 16 million values.
     """
-    ordered = values.movedim(0, -1).sort(dim=-1).values  # NaN last
+    ordered = _ascending(values.movedim(0, -1))
     count = (~ordered.isnan()).sum(dim=-1, keepdim=True)
     position = (level * (count - 1)).clamp(min=0)
     low = position.floor().long()
     high = torch.minimum(low + 1, (count - 1).clamp(min=0))
     below, above = ordered.gather(-1, low), ordered.gather(-1, high)
     return torch.lerp(below, above, position - low).nan_to_num(0.0)
+
+
+def _ascending(values: Tensor) -> Tensor:
+    """Sorted along the last axis, NaN last. On a CPU by NumPy, which takes a tenth of the time of torch."""
+    if values.device.type != "cpu":
+        return values.sort(dim=-1).values
+    return torch.from_numpy(np.sort(values.contiguous().numpy(), axis=-1))

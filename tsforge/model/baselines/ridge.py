@@ -111,20 +111,26 @@ class Ridge(nn.Module):
         gram = torch.zeros(rows, rows, dtype=torch.float64, device=home)
         return Sums(gram, torch.zeros(*self.weight.shape, dtype=torch.float64, device=home))
 
-    def add(self, sums: Sums, context: Context, truth: Truth, scaling: Scaling, sign: int = 1) -> None:
-        """Add windows to sums; with a sign of -1 take them out again, given the scale that they were added with."""
+    def add(
+        self, sums: Sums, context: Context, truth: Truth, scaling: Scaling, times: Tensor | None = None
+    ) -> None:  # fmt: skip
+        """Add windows to sums.
+
+        times: how often each target counts, (B, C); -1 takes it out, given the scale that it was added with.
+        """
         read, index = self._adjusted(context)
         target, observed = read[:2]
         last = last_observed(target, observed)
         x = _inputs(target, observed, last, scaling).flatten(0, 1)
         y = ((truth.target / index - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
-        if not observed[:, -1].all():
-            whole = observed[:, -1].flatten()
-            x, y = x[whole], y[whole]
+        counts = (observed[:, -1] if times is None else observed[:, -1] & (times != 0)).flatten()
+        if not counts.all():
+            x, y = x[counts], y[counts]
         far = (y.abs().amax(dim=1, keepdim=True) / FAR).clamp(min=1)
         x, y = x / far, y / far
-        sums.gram.add_((x.T @ x).double(), alpha=sign)
-        sums.cross.add_((x.T @ y).double(), alpha=sign)
+        left = x if times is None else x * times.flatten()[counts, None].to(x)
+        sums.gram.add_((left.T @ x).double())
+        sums.cross.add_((left.T @ y).double())
 
     def solve(self, sums: Sums) -> None:
         """Take the matrix that sums ask for."""

@@ -80,7 +80,7 @@ class WindowScaler(Transform):
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
-        scale = torch.maximum((variance + (FLOOR * least).square()).sqrt(), SHARE * usual[:, :1])
+        scale = standard_unit(variance, least, usual[:, :1])
         loc = last if self.kind == "local" else last + mean
         return Scaling(torch.where(some, loc, centre), torch.where(some, scale, spread))
 
@@ -92,6 +92,19 @@ class WindowScaler(Transform):
         """
         level = _mean(target.abs(), observed)
         return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
+
+def window_variance(target: Tensor, observed: Tensor) -> Tensor:
+    """The variance of what was observed of windows (B, L, C), (B, 1, C); 0 without any."""
+    return _moments(target - last_observed(target, observed), observed)[1]
+
+
+def standard_unit(variance: Tensor, least: Tensor, usual: Tensor) -> Tensor:
+    """The deviation that a window is measured in: its own, but not nearly 0, and at least half the usual one.
+
+    variance: of what was observed. least: the smallest deviation of a series. usual: of windows of this series.
+    """
+    return torch.maximum((variance + (FLOOR * least).square()).sqrt(), SHARE * usual)
 
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
