@@ -150,7 +150,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         trained = _train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)), sums)
         if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
-        dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
+        dataset = trained.narrowed(dataset)
         model = fitting.calibrate(trained, dataset)
         forecaster = model.forecaster(dataset.source)
         parts.append(forecast(forecaster, experiment, dataset, sums=sums))

@@ -59,7 +59,7 @@ class Auto(Config):
 
     def roomy_context(self, season: int) -> int:
         """Steps of context that some candidate reads where nobody says; 0 for no more than any model."""
-        return max((Baseline(kind=kind).least_context(season) for kind in self.closed), default=0)
+        return max((Baseline(kind=kind).roomy_context(season) for kind in self.closed), default=0)
 
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")

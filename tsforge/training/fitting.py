@@ -192,7 +192,7 @@ def train(
 
 def calibrate(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with its intervals corrected on the validation windows."""
-    dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
+    dataset = trained.narrowed(dataset)
     corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
     panel = dataset.panel
     stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
@@ -207,7 +207,7 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
 
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
-    dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
+    dataset = trained.narrowed(dataset)
     test, kind = dataset.parts.test, model.experiment.model.kind
     others = forecasting.baselines(forecasting.beside(model.experiment), dataset) if len(test) else {}
     forecasters = {kind: model.forecaster(dataset.source)} | others

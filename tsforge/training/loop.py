@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tsforge.data.dataset import Dataset
+from tsforge.data.dataset import Dataset, narrowed
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
@@ -50,6 +50,10 @@ class Trained:
     seconds: float
     standings: tuple[Standing, ...] = ()
     unseen: nn.Module | None = None
+
+    def narrowed(self, dataset: Dataset) -> Dataset:
+        """The dataset it was trained on, as its network reads it: a tournament has the context of the widest."""
+        return narrowed(dataset, self.experiment.data.context, self.experiment.model)
 
 
 class TrainingLoop:

@@ -17,7 +17,7 @@ from tsforge.batch import Batch, Context, WindowShape
 from tsforge.config import Config
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.forecast import Quantiles, Scaling
-from tsforge.model.baselines import mstl
+from tsforge.model.baselines import mstl, shape_ridge
 from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.naive import HISTORY, BaselineKind
 from tsforge.model.baselines.ridge import Ridge
@@ -27,7 +27,6 @@ from tsforge.model.transforms.scaling import WindowScaler, any_observed
 SHORTEST, SEASONS = 120, 10  # steps, or seasons, that theta and ets read: more change little
 FEW, LONG = 4, 520  # and of seasons so long that ten of them would be more steps than these
 ADJUSTED = 4  # seasons that "linear" takes indices from: two are noise, more than six are of another time of the year
-WEEKS, DAYS, MOST = 8, 7, 2700  # shape-ridge reads eight seasons, or eight times seven up to so many steps
 DEMANDS = 240  # steps that croston and tsb read: in most of them nothing may happen
 # Kinds that read whatever history there is.
 WHOLE: tuple[BaselineKind, ...] = ("theta", "ets", "mstl", "shape-ridge", "croston", "tsb")
@@ -91,7 +90,7 @@ class Baseline(Config):
             "theta": some,
             "ets": some,
             "mstl": mstl.least_context(season),
-            "shape-ridge": max(SHORTEST, WEEKS * season, min(WEEKS * DAYS * season, MOST)),
+            "shape-ridge": shape_ridge.least_context(season),
             "croston": DEMANDS,
             "tsb": DEMANDS,
             "linear": ADJUSTED * season if self.adjust == "season" and season > 1 else 1,

@@ -28,6 +28,7 @@ from tsforge.model.baselines.adjusting import filled
 from tsforge.model.baselines.periods import CYCLES, PERIODS, Periods, Seasons, combine, fold, seasons, shows
 from tsforge.model.transforms.season import moving_average
 
+SHORTEST, WEEKS, DAYS, MOST = 120, 8, 7, 2700  # steps by default: eight seasons, or eight times seven up to so many
 ROWS = 42  # newest periods that coefficients are taken from
 OWN, NEAR, FAR = 4, 7, 28  # periods that shapes are means of
 INDEX = 8  # newest second seasons that indices of levels are means of
@@ -50,6 +51,11 @@ def forecast(target: Tensor, observed: Tensor, horizon: int, season: int, cycles
     if rest.any():
         ahead[rest] = plain(values[rest], seen[rest], horizon, season)
     return ahead.reshape(B, C, horizon).transpose(1, 2).to(target.dtype)
+
+
+def least_context(season: int) -> int:
+    """The steps of context that it reads by default: eight weeks where the season may be a day."""
+    return max(SHORTEST, WEEKS * season, min(WEEKS * DAYS * season, MOST))
 
 
 def seasonal(values: Tensor, seen: Tensor, horizon: int, cycles: tuple[int, ...]) -> tuple[Tensor, Tensor]:
