@@ -101,8 +101,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--models", default="theta,ets,linear", type=_words)
-    parser.add_argument("--tasks", default=list(TASKS), type=_words, help="some of them, with commas between")
+    parser.add_argument("--models", default="theta,ets,linear", type=words)
+    parser.add_argument("--tasks", default=list(TASKS), type=words, help="some of them, with commas between")
     parser.add_argument("--max-time", default="60s", help="that auto has for each task")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of every model")
     parser.add_argument("--published", type=Path, help="a CSV of published results")
@@ -115,7 +115,8 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Names that stand in one argument, with commas between."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 UNKNOWN = torch.zeros(1, 2, 1)  # how much windows of a series vary, where that is not known
+NOTHING = torch.zeros(1, 0, 1)  # what a network adds to, where that is still to be computed, if it has any
 
 
 class Context(NamedTuple):
@@ -25,6 +26,7 @@ class Context(NamedTuple):
     static: Tensor  # (B, F) features of the series
     ordinal: Tensor  # (B,) int64, grid position of the first step; a time has the same position in every table
     usual: Tensor = UNKNOWN  # (B, 2, C) how much windows of the series deviate, and change from step to step
+    base: Tensor = NOTHING  # (B, H, C) the forecast that a network adds to, computed from this context before
 
     def newest(self, steps: int) -> Context:
         """A context of at most `steps` steps, those before the origin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,8 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
     hint = f"give another value, as with {path}=VALUE" if path else ""
+    if first["type"] == "literal_error" and isinstance(given, str):
+        hint = nearest(given, re.findall(r"'([^']*)'", first["ctx"]["expected"])) or hint
     return ConfigError(f"{source}: {path or 'the experiment'}: {text}{shown}", hint)
 
 

@@ -19,7 +19,7 @@ from tsforge.model.baselines.forecaster import Baseline, kinds
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.network import Neural
-from tsforge.model.zoo import complete
+from tsforge.model.zoo import DEFAULT, NETWORK, complete
 
 AnyModel = Annotated[Neural | Baseline | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
@@ -108,6 +108,18 @@ class BacktestConfig(Config):
     metrics: Names = ()
 
 
+_CLOCKS = {"max_time", "device"}  # settings of a training that a tournament has too
+
+
+def _usual_model(values: dict[str, Any]) -> str:
+    """The kind where none is named: a network where an ensemble or settings of a network or its training are given."""
+    train = values.get("train", {})
+    told = set(train if isinstance(train, dict) else train.model_fields_set)
+    learns = bool(told - _CLOCKS) or bool(set(values.get("model", ())) - set(Auto.model_fields))
+    several = values.get("ensemble", 1)
+    return NETWORK if learns or (isinstance(several, int) and several > 1) else DEFAULT
+
+
 class Experiment(Config):
     """Everything that decides a fit. The same experiment on the same data gives the same numbers.
 
@@ -119,10 +131,18 @@ class Experiment(Config):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     data: DataConfig = DataConfig()
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
-    model: AnyModel = Field(default_factory=lambda: complete({}), validate_default=True)
+    model: AnyModel = Auto()
     train: TrainConfig = TrainConfig()
     baselines: Kinds = ()
     backtest: BacktestConfig | None = None  # where one was asked for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_model(cls, values: Any) -> Any:
+        model = values.get("model", {}) if isinstance(values, dict) else None
+        if not isinstance(model, dict) or "kind" in model:
+            return values
+        return values | {"model": {"kind": _usual_model(values)} | model}
 
     @model_validator(mode="after")
     def _differ(self) -> Experiment:
@@ -137,9 +157,13 @@ class Experiment(Config):
             return self.model.build(shape)
         return Ensemble([self.model.build(shape) for _ in range(self.ensemble)])
 
-    def on(self, data: DataConfig) -> Experiment:
-        """The experiment with its data settled, as `Dataset.config` has them."""
-        return self.model_copy(update={"data": data})
+    def on(self, data: DataConfig, narrow: int = 0) -> Experiment:
+        """The experiment with its data settled, as `Dataset.config` has them.
+
+        narrow: steps that a network reads where its context is wider for what it adds to.
+        """
+        model = self.model.reading(narrow) if isinstance(self.model, Neural) else self.model
+        return self.model_copy(update={"data": data, "model": model})
 
     def with_train(self, update: dict[str, Any]) -> Experiment:
         """The experiment with some settings of its training changed, which are not checked."""

@@ -9,19 +9,21 @@ from typing import Any
 from tsforge.config import parse
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import SWEEP, Experiment, log
-from tsforge.model.zoo import DEFAULT, merge
+from tsforge.model.zoo import NETWORK, merge
 
 
-def build(overrides: dict[str, Any], file: str | Path | None = None) -> Experiment:
+def build(overrides: dict[str, Any], file: str | Path | None = None, usual: str | None = None) -> Experiment:
     """An experiment from defaults, then a TOML file, then dotted overrides such as {"train.lr": 0.01}.
 
     Overrides that name another model than the file's start from that model's row, not from the file's.
+    usual: the kind of model where neither names one; None for what `Experiment` says.
     Raises ConfigError naming the setting, with the nearest known name for an unknown one.
     """
     values = _experiments(file) if file is not None else {}
     if "groups" in values:
         raise ConfigError(f"{file}: holds several experiments (groups)", f"tsforge backtest {file} runs them all")
-    return _build(values, overrides, str(file) if file is not None else "settings")
+    usually = {"model": {"kind": usual}} if usual is not None else {}
+    return _build(merge(usually, _named(values)), overrides, str(file) if file is not None else "settings")
 
 
 def of_sweep(file: str | Path) -> dict[str, dict[str, Any]]:
@@ -69,7 +71,7 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
     given: dict[str, Any] = {}
     for path, value in overrides.items():
         given = merge(given, _named(nest(path, value)))
-    if _kind(given) not in (None, _kind(values) or DEFAULT):
+    if _kind(given) not in (None, _kind(values) or NETWORK):
         dropped = set(values.pop("model", {})) - {"kind"}
         if dropped:
             names = listing(sorted(dropped))

@@ -217,6 +217,10 @@ def test_data_list_and_path(capsys: Capsys, monkeypatch: pytest.MonkeyPatch, tmp
     assert run(["data", "path", "air-passengers"]) == 0
     assert Path(capsys.readouterr().out.strip()).is_file()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run(["data", "list"]) == 0
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    for name, way in {"air-passengers": "here", "m1-yearly": "to fetch", "hyndsight": "to export"}.items():
+        assert way in listed[name]
     assert run(["data", "path", "m1-yearly"]) == 2
     assert "tsforge data get m1-yearly" in capsys.readouterr().err
     assert run(["data", "get", "m1-yearly"]) == 0

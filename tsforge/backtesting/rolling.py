@@ -24,12 +24,14 @@ from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 from tsforge.settings import override
-from tsforge.training import fitting
+from tsforge.training import fitting, single
 from tsforge.training.events import Report, Stop
+from tsforge.training.loop import Trained
 
 log = logging.getLogger("tsforge")
 
@@ -127,13 +129,14 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     first = split.Rolling(stride, config.gap, config.train_window)
     asked = asked.model_copy(update={"test": test, "horizon": horizon})
     layout = datasets.resolve(asked, panel, experiment.model, first)
-    experiment = experiment.on(layout.config)
+    experiment = experiment.on(layout.config, layout.sizes.narrow)
     _check_history(layout.sizes, config)
     device = pick_device(experiment.train.device)
     per_fit = config.refit or count
     starts = range(0, count, per_fit)
     parts: list[Forecasts] = []
     units: statistics.Moments | None = None
+    sums = RunningSums() if len(starts) > 1 else None
     for number, begin in enumerate(starts):
         n = min(per_fit, count - begin)
         rolling = first._replace(later=(count - begin - n) * stride)
@@ -144,17 +147,25 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
             log.warning("no truth was observed behind the origins of fit %d of %d: it is left out",
                         number + 1, len(starts))  # fmt: skip
             continue
-        trained = fitting.train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)))
+        trained = _train(experiment, dataset, on_fit(experiment, dataset, number, len(starts)), sums)
         if trained.stop == Stop.INTERRUPT:
             raise KeyboardInterrupt
         dataset = datasets.narrowed(dataset, trained.experiment.data.context, trained.experiment.model)
         model = fitting.calibrate(trained, dataset)
         forecaster = model.forecaster(dataset.source)
-        parts.append(forecast(forecaster, experiment, dataset))
+        parts.append(forecast(forecaster, experiment, dataset, sums=sums))
         units = units or _units(dataset, config)
     if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more backtest.windows")
     return Backtest(experiment, panel, joined(parts, units), stride, len(parts), fallback=layout.sizes.fallback)
+
+
+def _train(experiment: Experiment, dataset: Dataset, report: Report | None, sums: RunningSums | None) -> Trained:
+    """Train anew; the linear model from the sums of its last fit."""
+    if sums is None or experiment.model.kind != "linear":
+        return fitting.train(experiment, dataset, report)
+    single.warn_padding(dataset, dataset.sizes.context)
+    return single.learn(experiment, dataset, sums)
 
 
 def _warn_ragged(panel: Panel) -> None:

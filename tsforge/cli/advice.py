@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tsforge.cli.options import FitOptions, TrackOptions
     from tsforge.training.fitting import Fit
 
+LONGER = "5m"  # in which networks compete too
 KEPT = ("seed", "train.device", "baselines")  # settings beside those of the data that any model takes
 
 
@@ -25,30 +26,32 @@ def after_fit(
     """
     from tsforge.fitted.ahead import missing_ahead
 
+    again = _again(result, data, options, record)
+    longer = shlex.join([*again, "--model", "auto", "--max-time", LONGER])
     judgement = result.judgement
     if judgement is not None and judgement.loses:
-        return _better(result, judgement.rival, data, options, record)
+        auto = shlex.join([*again, "--model", "auto"])
+        second = [] if result.networks_competed else [("or", longer if result.standings else auto)]
+        return [("next", shlex.join([*again, "--model", judgement.rival])), *second]
+    second = [("or", longer)] if result.standings and not result.networks_competed else []
     where = [str(folder), *([data] if data else [])]
     if missing_ahead(result.dataset.panel, result.model.shape.horizon):
         future = shlex.join(["tsforge", "future", *where, "--output", "future.csv"])
         words = ["tsforge", "predict", *where, "--future-data", "future.csv", "--output", "forecast.csv"]
-        return [("next", future), ("then", shlex.join([*words, "--plot", "forecast.png"]))]
-    return [("next", shlex.join(["tsforge", "predict", *where, "--output", "forecast.csv", "--plot", "forecast.png"]))]
+        return [("next", future), ("then", shlex.join([*words, "--plot", "forecast.png"])), *second]
+    predict = shlex.join(["tsforge", "predict", *where, "--output", "forecast.csv", "--plot", "forecast.png"])
+    return [("next", predict), *second]
 
 
-def _better(
-    result: Fit, rival: str, data: str | None, options: FitOptions, record: TrackOptions
-) -> list[tuple[str, str]]:
-    """The fit again with the forecaster that was better, and with a tournament, unless that gave the model."""
+def _again(result: Fit, data: str | None, options: FitOptions, record: TrackOptions) -> list[str]:
+    """The words of the same fit, without its model."""
     line = ["tsforge", "fit", *([data] if data else [])]
     line += words({path: value for path, value in options.overrides().items() if _is_kept(path)}, "fit")
     if options.config is not None:
         line += ["--config", options.config, *(["--ensemble", "1"] if result.model.experiment.ensemble > 1 else [])]
     for name, value in (("--experiment", record.experiment), ("--tracking-uri", record.tracking_uri)):
         line += [name, value] if value is not None else []
-    line += [] if record.track else ["--no-track"]
-    models = [("next", rival)] if result.standings else [("next", rival), ("or", "auto")]
-    return [(word, shlex.join([*line, "--model", model])) for word, model in models]
+    return [*line, *([] if record.track else ["--no-track"])]
 
 
 def _is_kept(path: str) -> bool:

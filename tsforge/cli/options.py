@@ -137,7 +137,7 @@ class FitOptions(TableOptions):
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, shape-ridge, croston, tsb. (default: gru)"  # noqa: E501
+    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, shape-ridge, croston, tsb. (default: auto; sweep: gru)"  # noqa: E501
     ensemble: int | None = None
     "Networks to train, with seeds of their own; the forecast is their median. (default: 1)"
     max_steps: int | None = None
@@ -145,7 +145,7 @@ class FitOptions(TableOptions):
     epochs: int | None = None
     "Passes over the training data at most."
     max_time: str | None = None
-    "Time for training at most, as 90s, 5m or 1h30m; with --model auto for the whole command. (auto: 5m)"
+    "Time for training at most, as 90s, 5m or 1h30m; with auto for the whole command, in which networks compete too."
     seed: int | None = None
     "Seed of the weights and of the order of windows. (default: 1)"
     device: Literal["auto", "cpu", "cuda"] | None = None

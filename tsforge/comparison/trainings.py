@@ -82,7 +82,7 @@ def prepare(name: str, experiment: Experiment, config: CompareConfig, frame: Any
     counts = {model: widths.of_windows(config.model(model), dataset.source.shape) for model in config.models}
     first = config.models[0]
     asked = config.parameters or counts[first](config.model(first).width)
-    return Setup(name, experiment.on(dataset.config), dataset, widths.widths(counts, asked))
+    return Setup(name, experiment.on(dataset.config, dataset.sizes.narrow), dataset, widths.widths(counts, asked))
 
 
 def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:

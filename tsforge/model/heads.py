@@ -60,6 +60,10 @@ class QuantileProjection(nn.Module):
         nn.init.constant_(self.out.bias, -1.25)
         nn.init.zeros_(self.out.bias[middle(self.levels)])
 
+    def begin_at_base(self) -> None:
+        """Begin with the same quantiles around the base for every window."""
+        nn.init.zeros_(self.out.weight)
+
     def forward(self, features: Tensor, base: Tensor, scaling: Scaling) -> Quantiles:
         """features (B, H, C, E), base (B, H, C) -> Quantiles around the base."""
         around = ascending(self.out(features), self.levels)
@@ -89,6 +93,11 @@ class PointProjection(nn.Module):
         super().__init__()
         self.loss: PointLoss = "mae" if config.loss == "scaled-mae" else config.loss
         self.out = nn.Linear(features, 1)
+
+    def begin_at_base(self) -> None:
+        """Begin with the base."""
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Tensor, base: Tensor, scaling: Scaling) -> Point:
         """features (B, H, C, E), base (B, H, C) -> Point relative to the base."""

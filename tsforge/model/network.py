@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -20,6 +20,9 @@ from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.backbones.transformer import Transformer
+from tsforge.model.baselines.closed_form import ClosedForm
+from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.baselines.naive import ClosedKind
 from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
@@ -28,7 +31,7 @@ from tsforge.model.transforms.affine import Affine
 from tsforge.model.transforms.cycle import Cycle
 from tsforge.model.transforms.growth import Growth
 from tsforge.model.transforms.recent import Recent
-from tsforge.model.transforms.scaling import ScalingKind, WindowScaler
+from tsforge.model.transforms.scaling import ScalingKind, WindowScaler, any_observed
 from tsforge.model.transforms.season import Season
 from tsforge.model.transforms.window import Transform, Window
 
@@ -56,7 +59,8 @@ class Neural(Config):
     base: what the network's answer is added to. "seasonal" for the value one season before, weighted per step by a
         learned gate that begins at 1; "linear" for a learned map from each channel's context to its horizon, shared by
         all channels, which begins at 0 (as the linear forecast that a recurrent net refines in Kraus et al. 2024,
-        "xLSTM-Mixer").
+        "xLSTM-Mixer"); or a closed form, as "theta", of each window's whole context, as it comes (Smyl 2020, "A hybrid
+        method of exponential smoothing and recurrent neural networks for time series forecasting").
     """
 
     kind: Literal[
@@ -75,7 +79,7 @@ class Neural(Config):
     adjust: Literal["none", "season"] = "none"  # division by seasonal indices, which are taken from the whole context
     growth: bool = False  # logarithms of the ratio to the window's level, to which a relative loss is then relative
     cycle: Annotated[int | Literal["none", "season"], BeforeValidator(_cycle)] = "none"  # steps of a learned table
-    base: Literal["none", "seasonal", "linear"] = "seasonal"
+    base: Literal["none", "seasonal", "linear", ClosedKind] = "seasonal"
     tokens: TokenConfig = PointTokens()
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
@@ -87,9 +91,18 @@ class Neural(Config):
         return self.head.levels
 
     @property
+    def closed(self) -> ClosedKind | None:
+        """The closed form that its answer is added to, if any."""
+        return None if self.base in ("none", "seasonal", "linear") else cast("ClosedKind", self.base)
+
+    @property
+    def _below(self) -> Baseline | None:
+        return Baseline(kind=self.closed) if self.closed else None
+
+    @property
     def any_history(self) -> bool:
-        """Whether windows may be shorter than the context, by default."""
-        return False
+        """Whether windows may be shorter than the context, by default: where what it adds to reads any."""
+        return self._below is not None and self._below.any_history
 
     @property
     def long_context(self) -> bool:
@@ -99,13 +112,20 @@ class Neural(Config):
     def build(self, shape: WindowShape) -> Network:
         return Network(self, shape)
 
-    def roomy_context(self, season: int) -> int:  # noqa: ARG002
-        """Steps of context that it reads where nobody says; 0 for no more than any model."""
-        return 0
+    def roomy_context(self, season: int) -> int:
+        """Steps of context that it reads where nobody says: those of what it adds to; 0 for no more than any model."""
+        return self._below.roomy_context(season) if self._below else 0
 
-    def least_context(self, season: int, fallback: int = 0) -> int:  # noqa: ARG002
-        """Steps of context that it needs: two seasons and a step where indices are taken from them."""
-        return 2 * season + 1 if self.adjust == "season" and season > 1 else 1
+    def least_context(self, season: int, fallback: int = 0) -> int:
+        """Steps of context that it needs: two seasons and a step where indices are taken from them, or those of what it
+        adds to."""
+        own = 2 * season + 1 if self.adjust == "season" and season > 1 else 1
+        return max(own, self._below.least_context(season, fallback)) if self._below else own
+
+    def reading(self, steps: int) -> Neural:
+        """With so many newest steps to read, where nobody says and its context is that of what it adds to."""
+        known = self.recent is not None or self.closed is None or not steps
+        return self if known else self.model_copy(update={"recent": steps})
 
 
 def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
@@ -131,6 +151,7 @@ class Network(nn.Module):
 
     def __init__(self, config: Neural, shape: WindowShape) -> None:
         super().__init__()
+        self.base = ClosedForm(config.closed, shape) if config.closed else None
         self.transforms = transforms(config, shape)
         for name, transform in self.transforms.items():
             self.add_module(name, transform)
@@ -139,6 +160,8 @@ class Network(nn.Module):
         self.tokens = config.tokens.build(shape, config.width)
         self.backbone = config.backbone.build(self.tokens.shape)
         self.head = config.head.build(self.tokens.features)
+        if self.base is not None:
+            self.head.begin_at_base()
         self.line = nn.Linear(shape.context, shape.horizon) if config.base == "linear" else None
         for parameter in self.line.parameters() if self.line is not None else ():
             nn.init.zeros_(parameter)
@@ -164,16 +187,21 @@ class Network(nn.Module):
 
         Transforms compute in the precision of the data, and so does what undoes them in the forecast.
         """
-        window, states = Window.of(context), []
+        window, states, exact = Window.of(context), [], self.scaler.centre.dtype
+        base = self._closed(context)
         for transform in self.transforms.values():
             window, state = transform(window)
             states.append(state)
+            base = base if base is None else transform.ahead(base, window, state)
+        if base is not None:
+            base = torch.where(any_observed(context.observed), base, torch.zeros_like(base)).to(exact)
+            window = window._replace(context=window.context._replace(base=base))
         target = window.context.target * window.context.observed
-        return window.with_target(target.to(self.scaler.centre.dtype)), states
+        return window.with_target(target.to(exact)), states
 
     def read(self, window: Window, answer: Tensor) -> Forecast:
         """Step 4, from the answer to each future token (S, M, D)."""
-        base = self._base(window.context.target)
+        base = window.context.base if self.base is not None else self._learned(window.context.target)
         forecast: Point | Quantiles = self.head(self.tokens.readout(answer), base, window.scaling)
         return replace(forecast, weight=window.weight)
 
@@ -183,8 +211,14 @@ class Network(nn.Module):
             forecast = transform.undo(forecast, state)
         return forecast
 
-    def _base(self, target: Tensor) -> Tensor:
-        """What the answer is added to, (B, H, C), from the context as normalised (B, L, C)."""
+    def _closed(self, context: Context) -> Tensor | None:
+        """The closed form that the answer is added to, (B, H, C), in data units; as computed before, if it was."""
+        if self.base is None:
+            return None
+        return context.base if context.base.shape[1] else self.base(context)
+
+    def _learned(self, target: Tensor) -> Tensor:
+        """What else the answer is added to, (B, H, C), from the context as normalised (B, L, C)."""
         if self.line is not None:
             base: Tensor = self.line(target.transpose(1, 2)).transpose(1, 2)
             return base

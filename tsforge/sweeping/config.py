@@ -15,7 +15,7 @@ from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation.metrics import METRICS, find, lower_is_better
 from tsforge.experiment import Duration, Experiment, single
-from tsforge.model.zoo import MADE_OF_MODELS
+from tsforge.model.zoo import MADE_OF_MODELS, NETWORK
 from tsforge.runtime import files
 from tsforge.settings import build, of_sweep
 from tsforge.sweeping.space import Space, space
@@ -177,7 +177,7 @@ def plan(
     tables = of_sweep(file) if file is not None else {"sweep": {}, "space": {}}
     given = {name: value for name, value in settings.items() if value not in (None, [], ())}
     sweep = parse(SweepConfig, tables["sweep"] | given, str(file) if tables["sweep"] else "sweep")
-    first = single(build(overrides, file), "a sweep")
+    first = single(build(overrides, file, NETWORK), "a sweep")
     overrides = overrides | {"ensemble": 1}
     own = first.model.kind
     bases = {n: first if n == own else build(overrides | {"model.kind": n}, file) for n in sweep.models or (own,)}
@@ -203,7 +203,10 @@ def checked(plan: Plan) -> Plan:
     """A plan whose parts go together. Raises ConfigError for one whose parts do not."""
     for kind in plan.bases:
         if kind in MADE_OF_MODELS:
-            raise ConfigError(f"{kind} is made of models of its own, which a sweep does not vary", "sweep one of them")
+            raise ConfigError(
+                f"{kind} is made of models of its own, which a sweep does not vary",
+                "name others: sweep.models=gru,lstm",
+            )
     sweep, varied = plan.sweep, [s for s in plan.search_space.settings if not s.fixed]
     compares_losses = sweep.pruner not in ("none", "wilcoxon") and len(sweep.objectives) == 1
     for setting in varied:

@@ -25,7 +25,7 @@ class SweepData:
 
     panel: Panel
     folds: int
-    _cut: dict[tuple[str, str], list[Dataset]] = field(default_factory=dict)
+    _cut: dict[tuple[object, ...], list[Dataset]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, plan: Plan) -> SweepData:
@@ -39,8 +39,9 @@ class SweepData:
     def datasets(self, experiment: Experiment) -> list[Dataset]:
         """The folds for an experiment, the newest first. Their validation parts end where the test part begins, and
         a validation part earlier each."""
-        kind: str = experiment.model.kind
-        key = (experiment.data.model_dump_json(), kind if experiment.model.least_context(2) > 1 else "")
+        model = experiment.model
+        least = model.least_context(2)
+        key = (experiment.data.model_dump_json(), model.kind if least > 1 else "", least, model.any_history)
         if key not in self._cut:
             if len(self._cut) >= CUTS:
                 self._cut.pop(next(iter(self._cut)))

@@ -97,7 +97,7 @@ class Evaluation:
         fold = len(self._scores)
         dataset = self._folds[fold]
         report = _Report(self.objective.plan, planned_steps(self.experiment.train, dataset), self.watcher, fold)
-        return self.experiment.on(dataset.config), dataset, report, self._checkpoints[fold]
+        return self.experiment.on(dataset.config, dataset.sizes.narrow), dataset, report, self._checkpoints[fold]
 
     def score(self, trained: Trained) -> None:
         """Score the training of a fold; after the last one the trial has its result."""

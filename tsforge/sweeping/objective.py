@@ -65,6 +65,7 @@ class Objective:
 
     def sizes(self, experiment: Experiment, dataset: Dataset) -> dict[str, float]:
         """Parameters, and latency where it is asked for: known before anything is trained."""
+        experiment = experiment.on(dataset.config, dataset.sizes.narrow)
         network = single.untrained(experiment, dataset).to(dataset.source.device).eval()
         sizes = {PARAMETERS: float(parameters(network))}
         if self.plan.sweep.max_latency is not None or LATENCY in self.plan.sweep.objectives:

@@ -121,7 +121,8 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
                 raise ConfigError(text, "write the table to a file, and name it")
             data = str(write_frame(data, folder, panel.digest()))
             config, panel = datasets.read(base.data, data)
-        bases[kind] = base.on(datasets.resolve(config, panel, base.model).config)
+        layout = datasets.resolve(config, panel, base.model)
+        bases[kind] = base.on(layout.config, layout.sizes.narrow)
         digest = panel.digest()
     return Plan(bases=bases, space=plan.space, sweep=plan.sweep, digest=digest)
 

@@ -52,7 +52,7 @@ def fit(
 
     A fit that fails or is stopped leaves a run that says so. Nothing that happens to the store reaches the fit.
     """
-    experiment, options = experiment.on(dataset.config), options or RunOptions()
+    experiment, options = experiment.on(dataset.config, dataset.sizes.narrow), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
         model = fitting.calibrate(trained, dataset)

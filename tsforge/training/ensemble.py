@@ -31,7 +31,7 @@ def train(
     train.max_time is for all: each member has an equal share of what is left. Ctrl-C keeps the members that are
     finished; of the first one, the best weights so far. checkpoint: refused for several members.
     """
-    single.warn_padding(dataset)
+    single.warn_padding(dataset, dataset.sizes.context)
     if checkpoint is not None and composed(experiment):
         raise TrainingError("the training of an ensemble keeps no checkpoints", "train its members one by one")
     trained = _train(experiment, members(experiment), dataset, report, checkpoint)

@@ -19,7 +19,7 @@ from typing import Any
 from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
-from tsforge.data.split import thin_test
+from tsforge.data.split import affordable
 from tsforge.data.windows import Windows
 from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
@@ -80,6 +80,11 @@ class Fit:
     def standings(self) -> tuple[Standing, ...]:
         """Of the tournament that chose the model, where there was one."""
         return self.trained.standings
+
+    @property
+    def networks_competed(self) -> bool:
+        """Whether some were trained in the tournament."""
+        return any(standing.steps for standing in self.standings)
 
     @property
     def parameters(self) -> int:
@@ -164,7 +169,7 @@ def fit(
 def prepare(experiment: Experiment, data: Any = None) -> Dataset:
     """The windows of an experiment, with no more of them to test than it takes to tell how good a model is."""
     dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
-    return replace(dataset, parts=thin_test(dataset.parts))
+    return replace(dataset, parts=affordable(dataset.parts, dataset.sizes.context + dataset.sizes.horizon))
 
 
 def train(
@@ -177,7 +182,7 @@ def train(
     checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with, to
     the same weights as if it had not been stopped; refused where several networks are trained.
     """
-    experiment = experiment.on(dataset.config)
+    experiment = experiment.on(dataset.config, dataset.sizes.narrow)
     if not isinstance(experiment.model, Auto):
         return ensemble.train(experiment, dataset, report, checkpoint)
     if checkpoint is not None:

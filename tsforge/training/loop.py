@@ -66,9 +66,9 @@ class TrainingLoop:
     ) -> None:  # fmt: skip
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
-        self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed)
+        self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed, network.base)
         watched = parts.validation.thin(config.validation_windows)
-        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size)
+        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size, base=network.base)
         self.steps = planned_steps(config, dataset)
         often = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end

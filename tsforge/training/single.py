@@ -11,6 +11,7 @@ from torch import nn
 from tsforge.data.dataset import Dataset
 from tsforge.data.windows import padded
 from tsforge.evaluation import forecasting
+from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.network import Network
@@ -27,7 +28,7 @@ def train(
 ) -> Trained:
     """Train one network, or let a baseline learn. Raises TrainingError where nothing was learned."""
     if isinstance(experiment.model, Baseline):
-        return _learn(experiment, dataset)
+        return learn(experiment, dataset)
     loop = begin(experiment, dataset, report, checkpoint)
     loop.run()
     return loop.finish()
@@ -51,9 +52,9 @@ def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
     return network
 
 
-def warn_padding(dataset: Dataset) -> None:
-    """Warn of series that are too short for a full context."""
-    count = padded(dataset.panel, dataset.parts.train, dataset.sizes.context)
+def warn_padding(dataset: Dataset, context: int) -> None:
+    """Warn of series that are too short for a full context of so many steps."""
+    count = padded(dataset.panel, dataset.parts.train, context)
     if count:
         log.warning(
             "%d of %d series are shorter than context and horizon; their contexts are padded and masked",
@@ -61,9 +62,10 @@ def warn_padding(dataset: Dataset) -> None:
         )  # fmt: skip
 
 
-def _learn(experiment: Experiment, dataset: Dataset) -> Trained:
+def learn(experiment: Experiment, dataset: Dataset, sums: RunningSums | None = None) -> Trained:
+    """Let a baseline learn. sums: of its last fit in a backtest, as in `forecasting.fit_baseline`."""
     network = untrained(experiment, dataset).to(dataset.source.device)
     assert isinstance(network, BaselineForecaster)
     started, start = time.time(), time.perf_counter()
-    forecasting.fit_baseline(network, dataset.source, dataset)
+    forecasting.fit_baseline(network, dataset.source, dataset, sums)
     return Trained(experiment, network.eval(), (), Stop.LEARNED, started, time.perf_counter() - start)

@@ -59,9 +59,10 @@ def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
 def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
     """How many times as fast a step of `count` networks is side by side, measured over a few steps."""
     source = dataset.source
-    batch = next(iter(WindowLoader(source, dataset.parts.train, experiment.train.batch_size)))
     untrained = [single.untrained(experiment, dataset).to(source.device).train() for _ in range(count)]
     networks = cast("list[Network]", untrained)
+    loader = WindowLoader(source, dataset.parts.train, experiment.train.batch_size, base=networks[0].base)
+    batch = next(iter(loader))
 
     def alone() -> None:
         for network in networks:

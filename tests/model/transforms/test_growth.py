@@ -76,3 +76,16 @@ def test_series_that_grow_alike_read_alike() -> None:
     z = Growth()(net(Window.of(given))[0])[0].context.target
     torch.testing.assert_close(z[..., 0], z[..., 1], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(z.diff(dim=1).std(), torch.tensor(0.0), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("level", "size", "grows"), [(1e9, 10.0, False), (1e6, 50.0, False), (400.0, 2.0, True)])
+def test_a_counter_that_moves_by_next_to_nothing_does_not_grow(level: float, size: float, grows: bool) -> None:
+    """Prevents: changes of a millionth in units of 0.003, in which a network's noise is thousands of them."""
+    rng = np.random.default_rng(0)
+    given = context(SHAPE, batch=6)
+    moved = torch.from_numpy(level + size * rng.normal(size=given.target.shape))
+    window = scaler("local")(Window.of(given._replace(target=moved)))[0]
+    grown, r = Growth()(window)
+    assert bool((r > 0).all() if grows else (r == 0).all())
+    if not grows:
+        torch.testing.assert_close(grown.context.target, window.context.target)

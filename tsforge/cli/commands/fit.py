@@ -71,7 +71,7 @@ def fit(
         if data is None and draft.data.path is None:
             options.refuse_swallowed_table("fit")
         dataset = replace(fitting.prepare(draft, data), began=started())
-        experiment = draft.on(dataset.config)
+        experiment = draft.on(dataset.config, dataset.sizes.narrow)
         start = time.perf_counter() - started()
         folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)
@@ -150,7 +150,8 @@ def _print(result: Fit, folder: Path) -> None:
     note = f"; {STOPS[result.stop].format(stopping.cause())}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
-    echo(f"trained {result.parameters:,} parameters{of} in {duration(result.seconds)}{note}")
+    did = f"trained {result.parameters:,} parameters{of} in" if result.parameters else "fitted in"
+    echo(f"{did} {duration(result.seconds)}{note}")
     if result.stop == "interrupt":
         several = count > 1 or result.standings
         echo(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
@@ -161,14 +162,20 @@ def _print(result: Fit, folder: Path) -> None:
 
 
 def _tournament(result: Fit) -> None:
-    """All candidates, and the part that each has in the model."""
+    """All candidates, the best first, and the part that each has in the model; then those that were left out."""
     echo()
-    rows = []
-    for s in result.standings:
-        score = s.note or figure(s.score)
+    networks = any(s.steps for s in result.standings)
+    head, rows, out = ["rung", "steps", "seconds"], [], dict[str, list[str]]()
+    for s in sorted(result.standings, key=lambda s: s.score):
+        if s.note and not s.steps:
+            out.setdefault(s.note, []).append(s.name)
+            continue
         trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
-        rows.append([s.name, *trained, score, f"{s.weight:.0%}" if s.weight else ""])
-    print_table(["candidate", "rung", "steps", "seconds", "validation", "weight"], rows)
+        score = s.note or figure(s.score)
+        rows.append([s.name, *(trained if networks else []), score, f"{s.weight:.0%}" if s.weight else ""])
+    print_table(["candidate", *(head if networks else []), "validation", "weight"], rows)
+    for note, names in out.items():
+        echo(f"  left out: {', '.join(names)}: {note}")
     echo()
 
 
@@ -210,7 +217,8 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps,
         "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
-        "test_windows": len(result.dataset.parts.test.origins), "scores": scores,
+        "test_windows": len(result.dataset.parts.test.origins), "test_steps": result.dataset.sizes.test,
+        "scores": scores,
     }  # fmt: skip
     if result.standings:
         scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]

@@ -41,6 +41,17 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, m: int) -> Adjusted:
     factor, offset = values.new_ones(B, horizon, C), values.new_zeros(B, horizon, C)
     if m == 1 or SEASONS * m > L:
         return Adjusted(values, factor, offset)
+    share, above = _indices(values.detach(), observed, m)
+    past, ahead = (torch.arange(*span, device=target.device) % m for span in ((-L, 0), (0, horizon)))
+    plain = torch.where(observed, (values - above[:, past]) / share[:, past], torch.zeros_like(values))
+    return Adjusted(plain, share[:, ahead], above[:, ahead])
+
+
+def _indices(values: Tensor, observed: Tensor, m: int) -> tuple[Tensor, Tensor]:
+    """What each phase is divided by, and what is taken off it then, (B, m, C) each; 1 and 0 where no season shows.
+
+    Constants for gradients, as a window's scaling is.
+    """
     whole = filled(values, observed)
     seasonal = is_seasonal(whole, m) & ((~whole.isnan()).sum(dim=1) >= SEASONS * m)
     trend = moving_average(whole, m)
@@ -51,9 +62,7 @@ def adjust(target: Tensor, observed: Tensor, horizon: int, m: int) -> Adjusted:
     usable = seasonal & above.isfinite().all(dim=1)
     share = torch.where((usable & positive)[:, None], share, torch.ones_like(share))
     above = torch.where((usable & ~positive)[:, None], above, torch.zeros_like(above))
-    past, ahead = (torch.arange(*span, device=target.device) % m for span in ((-L, 0), (0, horizon)))
-    plain = torch.where(observed, (values - above[:, past]) / share[:, past], torch.zeros_like(values))
-    return Adjusted(plain, share[:, ahead], above[:, ahead])
+    return share, above
 
 
 def filled(values: Tensor, observed: Tensor) -> Tensor:

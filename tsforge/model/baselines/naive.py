@@ -15,14 +15,15 @@ from tsforge.model.baselines import ets, intermittent, mstl, shape_ridge, theta
 from tsforge.model.baselines.naive2 import naive2
 from tsforge.model.transforms.scaling import last_observed
 
-BaselineKind = Literal[
-    "naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb", "linear",
+ClosedKind = Literal[
+    "naive", "seasonal-naive", "drift", "naive2", "theta", "ets", "mstl", "shape-ridge", "croston", "tsb",
 ]  # fmt: skip
+BaselineKind = Literal[ClosedKind, "linear"]
 HISTORY = 32  # seasons that Naive2 takes its indices from: as many as the competitions have
 
 
-def baseline(kind: BaselineKind, context: Context, horizon: int, season: int, cycles: tuple[int, ...] = ()) -> Tensor:
-    """The point forecast of a window, (B, H, C), by any kind but "linear".
+def baseline(kind: ClosedKind, context: Context, horizon: int, season: int, cycles: tuple[int, ...] = ()) -> Tensor:
+    """The point forecast of a window, (B, H, C).
 
     cycles: steps of other seasons that there may be.
     """

@@ -13,6 +13,7 @@ Axes: B batch, L context, H horizon, C targets.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,13 @@ from tsforge.model.transforms.window import Window
 
 FAR = 3.0  # deviations of its context: a window whose truth lies farther off counts for less
 PENALTY = 1e-3  # λ, of the mean square of an input: keeps the matrix small where inputs repeat each other
+
+
+class Sums(NamedTuple):
+    """Σ x xᵀ (L+1, L+1) and Σ x yᵀ (L+1, H), in double precision: all that the matrix is solved from."""
+
+    gram: Tensor
+    cross: Tensor
 
 
 class Ridge(nn.Module):
@@ -92,26 +100,44 @@ class Ridge(nn.Module):
 
         A window whose newest value is missing does not count: its last value is not where its truth begins.
         """
-        rows = len(self.weight)
-        gram = torch.zeros(rows, rows, dtype=torch.float64, device=self.weight.device)
-        cross = torch.zeros(*self.weight.shape, dtype=torch.float64, device=self.weight.device)
-        for context, truth, scaling in windows:
-            read, index = self._adjusted(context)
-            target, observed = read[:2]
-            last = last_observed(target, observed)
-            x = _inputs(target, observed, last, scaling).flatten(0, 1)
-            y = ((truth.target / index - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
-            if not observed[:, -1].all():
-                whole = observed[:, -1].flatten()
-                x, y = x[whole], y[whole]
-            far = (y.abs().amax(dim=1, keepdim=True) / FAR).clamp(min=1)
-            x, y = x / far, y / far
-            gram += (x.T @ x).double()
-            cross += (x.T @ y).double()
-        size = gram.diagonal()[:-1].mean()
-        penalty = torch.full((rows,), PENALTY, dtype=torch.float64, device=gram.device) * size.clamp(min=1e-12)
+        sums = self.sums()
+        for window in windows:
+            self.add(sums, *window)
+        self.solve(sums)
+
+    def sums(self) -> Sums:
+        """Sums over no window."""
+        rows, home = len(self.weight), self.weight.device
+        gram = torch.zeros(rows, rows, dtype=torch.float64, device=home)
+        return Sums(gram, torch.zeros(*self.weight.shape, dtype=torch.float64, device=home))
+
+    def add(
+        self, sums: Sums, context: Context, truth: Truth, scaling: Scaling, times: Tensor | None = None
+    ) -> None:  # fmt: skip
+        """Add windows to sums.
+
+        times: how often each target counts, (B, C); -1 takes it out, given the scale that it was added with.
+        """
+        read, index = self._adjusted(context)
+        target, observed = read[:2]
+        last = last_observed(target, observed)
+        x = _inputs(target, observed, last, scaling).flatten(0, 1)
+        y = ((truth.target / index - last) / scaling.scale * truth.observed).transpose(1, 2).flatten(0, 1)
+        counts = (observed[:, -1] if times is None else observed[:, -1] & (times != 0)).flatten()
+        if not counts.all():
+            x, y = x[counts], y[counts]
+        far = (y.abs().amax(dim=1, keepdim=True) / FAR).clamp(min=1)
+        x, y = x / far, y / far
+        left = x if times is None else x * times.flatten()[counts, None].to(x)
+        sums.gram.add_((left.T @ x).double())
+        sums.cross.add_((left.T @ y).double())
+
+    def solve(self, sums: Sums) -> None:
+        """Take the matrix that sums ask for."""
+        size = sums.gram.diagonal()[:-1].mean()
+        penalty = torch.full_like(sums.gram.diagonal(), PENALTY) * size.clamp(min=1e-12)
         penalty[-1] = 1e-12 * size.clamp(min=1.0)  # the constant is free
-        self.weight.copy_(torch.linalg.solve(gram + penalty.diag(), cross))
+        self.weight.copy_(torch.linalg.solve(sums.gram + penalty.diag(), sums.cross))
 
 
 def _inputs(target: Tensor, observed: Tensor, last: Tensor, scaling: Scaling) -> Tensor:

@@ -43,10 +43,9 @@ class Line(NamedTuple):
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """Intercept and slope, (S,) each; no slope through less than two values."""
-        n = self.number.clamp(min=1)
-        spread = self.square - self.time.square() / n
-        slope = torch.where(self.number > 1, (self.product - self.time * self.value / n) / spread, torch.zeros_like(n))
-        slope = slope.nan_to_num(0.0)
+        n, several = self.number.clamp(min=1), self.number > 1
+        spread = torch.where(several, self.square - self.time.square() / n, torch.ones_like(n))
+        slope = torch.where(several, (self.product - self.time * self.value / n) / spread, torch.zeros_like(n))
         return (self.value - slope * self.time) / n, slope
 
 
@@ -77,7 +76,7 @@ def theta(values: Tensor, seen: Tensor, horizon: int) -> Tensor:
     values = torch.where(seen, values, torch.zeros_like(values)).double()
     first = values.gather(1, seen.int().argmax(dim=1, keepdim=True))
     centred = torch.where(seen, values - first, torch.zeros_like(values))
-    size = centred.square().sum(dim=1, keepdim=True).div(seen.sum(dim=1, keepdim=True).clamp(min=1)).sqrt()
+    size = centred.detach().square().sum(dim=1, keepdim=True).div(seen.sum(dim=1, keepdim=True).clamp(min=1)).sqrt()
     size = torch.where(size > 0, size, torch.ones_like(size))
     alpha, found = _search(centred / size, seen)
     return first + size * _ahead(alpha, found, horizon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tsforge.forecast import Forecast
 from tsforge.model.transforms.window import Transform, Window
@@ -22,8 +22,15 @@ class Affine(Transform):
 
     def forward(self, window: Window) -> tuple[Window, None]:
         """Every value times the size of its channel, plus its shift."""
-        return window.with_target(window.context.target * self.size.exp() + self.shift), None
+        return window.with_target(self._changed(window.context.target)), None
+
+    def ahead(self, values: Tensor, _window: Window, _state: None) -> Tensor:
+        """As the context is changed."""
+        return self._changed(values)
 
     def undo(self, forecast: Forecast, _state: None) -> Forecast:
         """Less the shift of its channel, divided by its size."""
         return forecast.mapped(lambda y, shift, size: (y - shift) * size, self.shift, (-self.size).exp())
+
+    def _changed(self, values: Tensor) -> Tensor:
+        return values * self.size.exp() + self.shift

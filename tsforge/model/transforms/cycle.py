@@ -31,6 +31,10 @@ class Cycle(Transform):
         window = window.with_target(target - self._at(first, target.shape[1]))
         return window, self._at(first + target.shape[1], self.horizon)
 
+    def ahead(self, values: Tensor, _window: Window, ahead: Tensor) -> Tensor:
+        """Less the cycle of the horizon."""
+        return values - ahead
+
     def undo(self, forecast: Forecast, ahead: Tensor) -> Forecast:
         """Plus the cycle of the horizon."""
         return forecast.mapped(torch.add, ahead)

@@ -58,10 +58,14 @@ class WindowScaler(Transform):
 
     def forward(self, window: Window) -> tuple[Window, None]:
         """Data units to normalised units."""
-        target, observed, *_, usual = window.context
-        scaling = self.scaling(target, observed, usual)
+        target, observed = window.context[:2]
+        scaling = self.scaling(target, observed, window.context.usual)
         weight = self.weight(target, observed, scaling) if self.relative else None
         return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
+
+    def ahead(self, values: Tensor, window: Window, _state: None) -> Tensor:
+        """In the units of the window."""
+        return window.scaling.normalise(values)
 
     @torch.no_grad()
     def scaling(self, target: Tensor, observed: Tensor, usual: Tensor = UNKNOWN) -> Scaling:
@@ -75,12 +79,14 @@ class WindowScaler(Transform):
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
         if self.kind == "change":
-            scale = mean_change(target, observed) + SLIGHT * _mean(target.abs(), observed) + FLOOR * least
+            slight, most = SLIGHT * _mean(target.abs(), observed), usual[:, 1:]
+            slight = torch.where(most > 0, torch.minimum(slight, most), slight)
+            scale = mean_change(target, observed) + slight + FLOOR * least
             scale = torch.maximum(scale, SHARE * usual[:, 1:])
             return Scaling(torch.where(some, last, centre), torch.where(some, scale, spread))
         # Relative to the last value first: a large level would swallow a small deviation in float32.
         mean, variance = _moments(target - last, observed)
-        scale = torch.maximum((variance + (FLOOR * least).square()).sqrt(), SHARE * usual[:, :1])
+        scale = standard_unit(variance, least, usual[:, :1])
         loc = last if self.kind == "local" else last + mean
         return Scaling(torch.where(some, loc, centre), torch.where(some, scale, spread))
 
@@ -92,6 +98,19 @@ class WindowScaler(Transform):
         """
         level = _mean(target.abs(), observed)
         return scaling.scale / torch.where(level > FLOOR * self.least, level, scaling.scale)
+
+
+def window_variance(target: Tensor, observed: Tensor) -> Tensor:
+    """The variance of what was observed of windows (B, L, C), (B, 1, C); 0 without any."""
+    return _moments(target - last_observed(target, observed), observed)[1]
+
+
+def standard_unit(variance: Tensor, least: Tensor, usual: Tensor) -> Tensor:
+    """The deviation that a window is measured in: its own, but not nearly 0, and at least half the usual one.
+
+    variance: of what was observed. least: the smallest deviation of a series. usual: of windows of this series.
+    """
+    return torch.maximum((variance + (FLOOR * least).square()).sqrt(), SHARE * usual)
 
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

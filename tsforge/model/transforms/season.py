@@ -49,6 +49,10 @@ class Season(Transform):
         past = index[:, torch.arange(-L, 0, device=target.device) % m]
         return window.with_target(target / past), index[:, torch.arange(self.horizon, device=target.device) % m]
 
+    def ahead(self, values: Tensor, _window: Window, index: Tensor) -> Tensor:
+        """Divided by the indices of the horizon."""
+        return values / index
+
     def undo(self, forecast: Forecast, index: Tensor) -> Forecast:
         """What was forecast of the divided series, times the indices (B, H, C), in the units of its scaling.
 

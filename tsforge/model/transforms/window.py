@@ -40,6 +40,13 @@ class Transform(nn.Module):
     def forward(self, window: Window) -> tuple[Window, Any]:
         raise NotImplementedError
 
+    def ahead(self, values: Tensor, _window: Window, _state: Any) -> Tensor:
+        """Values of the horizon (B, H, C) as the transformed series has them: what `undo` gives back.
+
+        window, state: what `forward` gave.
+        """
+        return values
+
     def undo(self, forecast: Forecast, _state: Any) -> Forecast:
         """What was forecast of the transformed series, as a forecast of the series before."""
         return forecast

@@ -1,4 +1,4 @@
-"""Which forecasts to blend, with what weights, and whether that is better than a baseline by more than chance.
+"""Which forecasts to blend, with what weights, and how far that is to be believed.
 
 Axes: K forecasts, W windows, H horizon, C targets.
 """
@@ -13,13 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.errors import TrainingError
+from tsforge.errors import TrainingError, listing
 from tsforge.evaluation.outcome import Outcome
+from tsforge.model.baselines import mstl
 
 log = logging.getLogger("tsforge")
 
 Floats = NDArray[np.floating]
 
+SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
+USUAL = ("theta", "ets", "mstl", "linear")  # whose mean is the answer where nothing can be told (benchmarks/NOTES.md)
+OF_WEEKS = (
+    "mstl",
+    "shape-ridge",
+    "linear",
+)  # the same where days have a week beside them, which the others do not read
 ROUNDS = 20  # draws of the greedy selection: weights are multiples of a twentieth or coarser
 GAIN = 1e-3  # relative: what one more draw must win, as every member costs time in every forecast
 SURE = 0.975  # probability, by Student's t, at which a baseline counts as beaten
@@ -114,13 +122,17 @@ class Gap(NamedTuple):
         return self.pieces > 1 and bool(self.gain > stdtrit(self.pieces - 1, SURE) * self.error)
 
     @property
-    def share(self) -> float:
-        """The weight that the second keeps in a mean with the first: as if it had been the right one once more.
+    def trust(self) -> float:
+        """The weight of the first in a mean with the second: t² / (1 + t²), with t the gain over its standard error.
 
-        Few pieces may all be of one kind of time, which no standard error tells; 0 where it would be below 2 %.
+        That is the factor by which an estimate of such a gain and error is shrunk for the least mean squared error. No
+        more than if the second had been the right one in one piece more: few pieces may all be of one kind of time,
+        which no standard error tells.
         """
-        share = 1 / (1 + self.pieces)
-        return share if share >= LEAST_SHARE else 0.0
+        if self.gain <= 0 or self.pieces < 2:
+            return 0.0
+        t = self.gain / max(self.error, 1e-9 * self.gain)
+        return min(t**2 / (1 + t**2), self.pieces / (1 + self.pieces))
 
 
 def gap(first: Floats, second: Floats, yardstick: Yardstick) -> Gap:
@@ -173,12 +185,26 @@ def crossed(points: Sequence[Floats], bar: Floats, yardstick: Yardstick, most: i
     return gap(mean, bar, yardstick)
 
 
+def bars(names: Sequence[str], season: int) -> list[Bar]:
+    """What a blend of candidates has to beat: the mean of the usual models first, where two of them compete.
+
+    season: steps of one; 1 for none.
+    """
+    simple = [name for name in SIMPLE if name in names]
+    usual = [name for name in (OF_WEEKS if len(mstl.seasons(season)) > 1 else USUAL) if name in names]
+    drawn = {f"the mean of {listing(usual)}": usual} if len(usual) > 1 else {}
+    if not drawn and season == 1:  # a season of the calendar alone has to prove itself
+        simple.sort(key=lambda name: name != "naive")
+    drawn |= {name: [name] for name in simple}
+    return [Bar(name, [int(n in several) for n in names]) for name, several in drawn.items()]
+
+
 def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar], most: int) -> list[float]:
-    """Of each forecast: those of the greedy selection, with a share for the best bar, or that bar alone.
+    """Of each forecast: the mean of the greedy selection's and the bar's, the more of the first the surer it is.
 
     points: the forecasts (W, H, C).
-    bars: what has to be beaten, the first until another one beats it by more than chance.
-    most: forecasts that may be blended.
+    bars: what is the model where nothing can be told, the first until another one beats it by more than chance.
+    most: forecasts that the greedy selection may blend.
     Raises TrainingError where there is no bar: no baseline has a finite forecast.
     """
     if not bars:
@@ -187,14 +213,16 @@ def weights(points: Sequence[Floats], yardstick: Yardstick, bars: Sequence[Bar],
     for other in bars[1:]:
         rival = blended(points, other.counts)
         bar, point = (other, rival) if gap(rival, point, yardstick).sure else (bar, point)
-    counts, best = greedy(points, yardstick, most), crossed(points, point, yardstick, most)
-    shares = [count / sum(bar.counts) for count in bar.counts]
-    if best.sure:
-        pairs = zip(counts, shares, strict=True)
-        return [(1 - best.share) * n / sum(counts) + best.share * share for n, share in pairs]
-    better = 100 * best.gain / max(yardstick.score(point), 1e-12)
-    log.warning(
-        "nothing beats %s on the validation windows by more than chance%s: it is the model",
-        bar.name, f" (the best blend is {better:.1f} % better, too little to tell)" if best.gain > 0 else "",
-    )  # fmt: skip
+    trust = crossed(points, point, yardstick, most).trust
+    if not trust:
+        log.warning("nothing beats %s on the validation windows: it is the model", bar.name)
+    drawn = _shares(greedy(points, yardstick, most)) if trust else np.zeros(len(points))
+    shares = trust * drawn + (1 - trust) * _shares(bar.counts)
+    return [float(share) for share in _shares(np.where(shares < LEAST_SHARE, 0.0, shares))]
+
+
+def _shares(counts: Floats | Sequence[int]) -> Floats:
+    """Weights that are 1 in all."""
+    parts = np.asarray(counts, dtype=np.float64)
+    shares: Floats = parts / parts.sum()
     return shares

@@ -5,8 +5,8 @@
    schedule of the rate ends in it; the better half goes on to longer slots. (Successive halving; Jamieson & Talwalkar
    2016)
 3. What time is left trains the best again with other seeds.
-4. Of everything that forecast, a greedy selection draws a weighted mean (`selection`). It is kept only where it beats
-   the mean of theta, ets and mstl by more than chance, or the baseline that does; otherwise that is the model.
+4. Of everything that forecast, a greedy selection draws a weighted mean (`selection`). The surer it is to beat the mean
+   of the usual models, the larger its part in a mean with that; where it does not, the usual mean is the model.
 
 The result is an experiment of its own, with the steps that were taken and no clock in it.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 from tsforge.data.dataset import Dataset, narrowed
-from tsforge.errors import ConfigError, TrainingError, listing
+from tsforge.errors import ConfigError, TrainingError
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.forecasting import Reader
 from tsforge.evaluation.scores import scores
@@ -40,9 +40,7 @@ from tsforge.training.loop import Trained
 log = logging.getLogger("tsforge")
 now = time.perf_counter
 
-DEFAULT_TIME = 300.0  # seconds, where nobody says
-SIMPLE = ("seasonal-naive", "naive", "drift")  # what a blend has to beat, where it is surely better than the usual mean
-USUAL = ("theta", "ets", "mstl")  # whose mean is the answer where nothing can be told: M1 says so (benchmarks/NOTES.md)
+DEFAULT_TIME = 300.0  # seconds, where networks are named and no time
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
@@ -52,15 +50,15 @@ MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 
 
 def train(experiment: Experiment, dataset: Dataset, report: Report | None = None) -> Trained:
-    """Hold the tournament within `train.max_time` (5 minutes where it is not set), counted from `dataset.began`.
+    """Hold the tournament within `train.max_time`, counted from `dataset.began`.
 
-    Ctrl-C ends it with what is trained by then. Raises TsforgeError for what the user can fix.
+    Without a time no network takes part, unless some are named: then it is 5 minutes. Ctrl-C ends it with what is
+    trained by then. Raises TsforgeError for what the user can fix.
     """
-    import_module("pytorch_lightning")  # what that takes belongs to the start
-
-    single.warn_padding(dataset)
-    start = now() - dataset.began
-    began, stamp = now(), time.time()
+    if _networks(experiment):
+        import_module("pytorch_lightning")  # what that takes belongs to the start
+        single.warn_padding(dataset, dataset.sizes.narrow)
+    start, began, stamp = now() - dataset.began, now(), time.time()
     tournament = Tournament(experiment, dataset, report or (lambda _: None))
     cost = tournament.enter_baselines()
     end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
@@ -69,7 +67,8 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     scoring = tournament.scoring(names, MEMBERS)
     tournament.end = _deadline(experiment, dataset, time_budget.reserve(start, cost + scoring))
     tournament.compete(names)
-    winner = tournament.choose(max(1, int((end - now()) / max(tournament.scoring(names, 1), 1e-9))))
+    most = (end - now()) / max(tournament.scoring(names, 1), 1e-9)
+    winner = tournament.choose(int(min(max(most, 1), len(tournament.entrants))))
     stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
     return replace(winner, stop=stop, started=stamp, seconds=now() - began)
 
@@ -79,9 +78,20 @@ def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
     return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
 
 
+def _config(experiment: Experiment) -> Auto:
+    assert isinstance(experiment.model, Auto)
+    return experiment.model
+
+
+def _networks(experiment: Experiment) -> tuple[str, ...]:
+    """The candidates that are trained."""
+    return _config(experiment).networks(experiment.train.max_time)
+
+
 def _deadline(experiment: Experiment, dataset: Dataset, reserved: float) -> float:
-    """The moment from which on `reserved` seconds of the time are left."""
-    return dataset.began + (experiment.train.max_time or DEFAULT_TIME) - reserved
+    """The moment from which on `reserved` seconds of the time are left; without networks there is no hurry."""
+    limit = experiment.train.max_time or DEFAULT_TIME
+    return dataset.began + limit - reserved if _networks(experiment) else math.inf
 
 
 @dataclass
@@ -105,6 +115,7 @@ class Tournament:
     def __init__(self, experiment: Experiment, dataset: Dataset, report: Report) -> None:
         shared = {"validations": LOOKS, "validation_windows": WATCHED, "max_time": None, "until": None}
         self.experiment, self.dataset, self.report = experiment.with_train(shared), dataset, report
+        self.networks = _networks(experiment)
         shape = dataset.source.shape
         most = max(1, MOST_VALUES // (shape.horizon * shape.targets))
         self.windows = dataset.parts.validation.thin(min(JUDGED, most))
@@ -117,9 +128,7 @@ class Tournament:
     def enter_baselines(self) -> float:
         """Let the baselines in; the seconds that scoring them on the test windows will take."""
         dataset, start = self.dataset, now()
-        config = self.experiment.model
-        assert isinstance(config, Auto)
-        kinds: tuple[str, ...] = (*forecasting.BASELINES, *config.closed)
+        kinds: tuple[str, ...] = (*forecasting.BASELINES, *_config(self.experiment).closed)
         members = {kind: self._member(kind, self.experiment.seed) for kind in kinds}
         trained: dict[str, Trained] = {}
         readers: dict[str, Reader] = {}
@@ -129,7 +138,7 @@ class Tournament:
             readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
         outcomes = forecasting.outcomes(readers, dataset, self.windows)
-        self.yardstick = Yardstick.of(outcomes[SIMPLE[0]])
+        self.yardstick = Yardstick.of(next(iter(outcomes.values())))
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
         for name, outcome in outcomes.items():
@@ -138,9 +147,7 @@ class Tournament:
 
     def measure(self, end: float) -> None:
         """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
-        config = self.experiment.model
-        assert isinstance(config, Auto)
-        for name in config.networks:
+        for name in self.networks:
             if now() > end:
                 self._leave(name, 1, "no time is left to train it")
                 continue
@@ -169,7 +176,7 @@ class Tournament:
             names, slow = faster, [*slow, *slower]
         for name in slow:
             self._leave(name, 1, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
-        if not names:
+        if not names and self.networks:
             log.warning("there is no time to train any network: only models without one compete")
         return names
 
@@ -194,9 +201,10 @@ class Tournament:
     def choose(self, most: int) -> Trained:
         """The chosen model, of `most` members at most, with the standings of all candidates."""
         points = [e.point for e in self.entrants]
-        weights = selection.weights(points, self.yardstick, self._bars(), most)
+        bars = selection.bars([e.standing.name for e in self.entrants], self.dataset.sizes.season)
+        weights = selection.weights(points, self.yardstick, bars, most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
-        bounds = self.experiment.model.bounds
+        bounds = _config(self.experiment).bounds
         if len(drawn) == 1:
             winner = drawn[0][1]
             model = winner.member.model.model_copy(update={"bounds": bounds})
@@ -275,14 +283,3 @@ class Tournament:
         member = Member.model_validate({"model": name, "seed": seed, "steps": steps})
         own = member.model.roomy_context(sizes.season) if name in WHOLE else sizes.narrow
         return member.model_copy(update={"context": min(own, sizes.context)})
-
-    def _bars(self) -> list[selection.Bar]:
-        """What a blend has to beat: the mean of the usual models first, where they compete."""
-        names = [e.standing.name for e in self.entrants]
-        simple = [name for name in SIMPLE if name in names]
-        usual = [name for name in USUAL if name in names]
-        bars = {f"the mean of {listing(usual)}" if len(usual) > 1 else usual[0]: usual} if usual else {}
-        if not usual and self.dataset.sizes.season == 1:  # a season of the calendar alone has to prove itself
-            simple.sort(key=lambda name: name != "naive")
-        bars |= {name: [name] for name in simple}
-        return [selection.Bar(name, [int(n in drawn) for n in names]) for name, drawn in bars.items()]
