@@ -212,3 +212,19 @@ def test_a_model_knows_what_it_has_seen() -> None:
     settings = {"data.id": "who", "data.target": "y", "data.time": "t", "data.horizon": 4, "data.test": 9}
     fitted = tsforge.fit(tsforge.build(settings | {"model.kind": "naive"}), pd.concat(parts))
     assert fitted.model.facts.seen == {"a": 60 - 9, "b": 75 - 9}
+
+
+@pytest.mark.parametrize("kind", ["linear", "nlinear", "patch-gru"])
+def test_a_blend_whose_members_read_less_comes_back(kind: str, tmp_path: Path) -> None:
+    """A blend of a tournament that is refused as damaged once it is saved: a matrix is as wide as its member's context."""
+    data = pd.DataFrame({"t": range(160), "y": np.sin(np.arange(160))})
+    members = [{"model": {"kind": kind}, "weight": 0.5, "context": 12}, {"model": {"kind": "theta"}, "weight": 0.5}]
+    settings = {"data.horizon": 4, "data.context": 40, "train.max_steps": 2}
+    fitted = tsforge.fit(
+        tsforge.build(settings | {"model": {"kind": "blend", "members": members}}), data, out=tmp_path / "m"
+    )
+    np.testing.assert_array_equal(
+        tsforge.predict(tmp_path / "m", data).point, tsforge.predict(fitted.model, data).point
+    )
+    again = tsforge.backtest(tmp_path / "m", data)
+    np.testing.assert_allclose(again.outcomes["blend"].point, fitted.outcomes["blend"].point, rtol=1e-5)

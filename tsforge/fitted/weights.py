@@ -162,7 +162,7 @@ def _parts(experiment: Experiment, shape: WindowShape) -> list[Part]:
     """The networks of an experiment; members that are alike share what builds them."""
     model = experiment.model
     if isinstance(model, Blend):
-        builders = [_builder(member.model, shape) for member in model.members]
+        builders = [_builder(member.model, shape.narrowed(member.context)) for member in model.members]
     elif experiment.ensemble > 1:
         builders = [_builder(model, shape)] * experiment.ensemble
     else:
