@@ -216,7 +216,7 @@ def test_a_model_knows_what_it_has_seen() -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "nlinear", "patch-gru"])
 def test_a_blend_whose_members_read_less_comes_back(kind: str, tmp_path: Path) -> None:
-    """A blend of a tournament that is refused as damaged once it is saved: a matrix is as wide as its member's context."""
+    """A saved blend that is refused as damaged: the matrix of a member is as wide as the context of that member."""
     data = pd.DataFrame({"t": range(160), "y": np.sin(np.arange(160))})
     members = [{"model": {"kind": kind}, "weight": 0.5, "context": 12}, {"model": {"kind": "theta"}, "weight": 0.5}]
     settings = {"data.horizon": 4, "data.context": 40, "train.max_steps": 2}
