@@ -72,7 +72,7 @@ class Neural(Config):
         64  # D, in multiples of every number of heads
     )
     recent: Annotated[int, Field(ge=1, le=100_000)] | None = (
-        None  # newest steps of the context that are read, all where None
+        None  # newest steps of the context that are read; None: all, or all but what a closed form below it reads more
     )
     scaling: ScalingKind = "standard"
     affine: bool = False  # a learned size and shift of each channel
@@ -97,6 +97,7 @@ class Neural(Config):
 
     @property
     def _below(self) -> Baseline | None:
+        """The closed form as a model of its own, whose context it needs too."""
         return Baseline(kind=self.closed) if self.closed else None
 
     @property
@@ -117,15 +118,14 @@ class Neural(Config):
         return self._below.roomy_context(season) if self._below else 0
 
     def least_context(self, season: int, fallback: int = 0) -> int:
-        """Steps of context that it needs: two seasons and a step where indices are taken from them, or those of what it
-        adds to."""
+        """Steps of context that it needs: two seasons and a step for seasonal indices, or those of what it adds to."""
         own = 2 * season + 1 if self.adjust == "season" and season > 1 else 1
         return max(own, self._below.least_context(season, fallback)) if self._below else own
 
     def reading(self, steps: int) -> Neural:
         """With so many newest steps to read, where nobody says and its context is that of what it adds to."""
-        known = self.recent is not None or self.closed is None or not steps
-        return self if known else self.model_copy(update={"recent": steps})
+        settled = self.recent is not None or self.closed is None or not steps
+        return self if settled else self.model_copy(update={"recent": steps})
 
 
 def transforms(config: Neural, shape: WindowShape) -> dict[str, Transform]:
@@ -187,17 +187,17 @@ class Network(nn.Module):
 
         Transforms compute in the precision of the data, and so does what undoes them in the forecast.
         """
-        window, states, exact = Window.of(context), [], self.scaler.centre.dtype
+        window, states, precision = Window.of(context), [], self.scaler.centre.dtype
         base = self._closed(context)
         for transform in self.transforms.values():
             window, state = transform(window)
             states.append(state)
             base = base if base is None else transform.ahead(base, window, state)
         if base is not None:
-            base = torch.where(any_observed(context.observed), base, torch.zeros_like(base)).to(exact)
+            base = torch.where(any_observed(context.observed), base, torch.zeros_like(base)).to(precision)
             window = window._replace(context=window.context._replace(base=base))
         target = window.context.target * window.context.observed
-        return window.with_target(target.to(exact)), states
+        return window.with_target(target.to(precision)), states
 
     def read(self, window: Window, answer: Tensor) -> Forecast:
         """Step 4, from the answer to each future token (S, M, D)."""
