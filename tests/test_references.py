@@ -29,6 +29,7 @@ import torch
 from safetensors.torch import load_file
 
 import tsforge
+from tests.helpers.stores import wait_for
 from tsforge.cli.main import run
 
 HERE = Path(__file__).parent / "references"
@@ -244,6 +245,8 @@ def test_runs_are_recorded_as_then(store: Path, empty_store: Path) -> None:
     shutil.copyfile(empty_store, store)
     for words in MADE["RECORDED"]:
         _said(*words)
+    waiting = store.parent / ".tsforge" / "runs"  # what a busy machine delivers after the prompt is back
+    wait_for(lambda: not list(waiting.glob("*/journal.jsonl")), "the delivery of all runs")
     runs = _recorded(store)
     assert [key for key, _ in runs] == [key for key, _ in known]
     for (key, names), (_, before) in zip(runs, known, strict=True):
