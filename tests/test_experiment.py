@@ -11,7 +11,7 @@ import pytest
 from tsforge.config import parse, paths
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment, TrainConfig, seconds
-from tsforge.model.zoo import DEFAULT, ZOO
+from tsforge.model.zoo import NETWORK, ZOO
 from tsforge.settings import assignment, build
 
 
@@ -50,8 +50,8 @@ def test_a_model_named_beside_a_file_is_that_model(tmp_path: Path, name: str, or
 
 
 def test_the_same_model_named_again_keeps_the_settings_of_the_file(tmp_path: Path) -> None:
-    """`--model lstm` beside an LSTM's file, or the default's name beside one that names none, dropping its width."""
-    for kind, text in (("lstm", '[model]\nkind = "lstm"\nwidth = 12\n'), (DEFAULT, "[model]\nwidth = 12\n")):
+    """`--model lstm` beside an LSTM's file, or the usual network beside one that names none, dropping its width."""
+    for kind, text in (("lstm", '[model]\nkind = "lstm"\nwidth = 12\n'), (NETWORK, "[model]\nwidth = 12\n")):
         assert build({"model.kind": kind}, write(tmp_path, text)).model.width == 12
 
 
@@ -277,3 +277,15 @@ def test_building_does_not_change_its_arguments() -> None:
     build(overrides)
     assert overrides == {"model": {"kind": "gru"}, "model.backbone.layers": 2}
     assert ZOO["gru"] == {"backbone": {"type": "recurrent", "cell": "gru"}}
+
+
+@pytest.mark.parametrize(("settings", "kind"), [
+    ({}, "auto"), ({"data.horizon": 3, "seed": 2}, "auto"), ({"train.max_time": "5m"}, "auto"),
+    ({"train.device": "cpu"}, "auto"), ({"model.bounds": "none"}, "auto"), ({"model.candidates": "theta,ets"}, "auto"),
+    ({"train.max_steps": 100}, "gru"), ({"train.lr": 0.01, "train.max_time": 60}, "gru"), ({"ensemble": 3}, "gru"),
+    ({"model.width": 16}, "gru"), ({"model.base": "theta"}, "gru"), ({"model.kind": "theta", "train.lr": 0.1}, "theta"),
+])  # fmt: skip
+def test_where_no_model_is_named_settings_of_a_network_ask_for_one(settings: dict[str, object], kind: str) -> None:
+    """Prevents: a rate, a width or a number of steps that are given, and belong to nothing."""
+    assert build(dict(settings)).model.kind == kind
+    assert build({}, None, usual="lstm").model.kind == "lstm"

@@ -114,7 +114,7 @@ _CLOCKS = {"max_time", "device"}  # settings of a training that a tournament has
 def _usual_model(values: dict[str, Any]) -> str:
     """The kind where none is named: a network where an ensemble or settings of a network or its training are given."""
     train = values.get("train", {})
-    told = set(train if isinstance(train, dict) else train.model_fields_set)
+    told = set(train if isinstance(train, dict) else getattr(train, "model_fields_set", ()))
     learns = bool(told - _CLOCKS) or bool(set(values.get("model", ())) - set(Auto.model_fields))
     several = values.get("ensemble", 1)
     return NETWORK if learns or (isinstance(several, int) and several > 1) else DEFAULT

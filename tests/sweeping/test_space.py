@@ -84,7 +84,7 @@ def test_a_new_configuration_has_a_space_without_more_code() -> None:
         rank: Annotated[int, Field(ge=1), Range(2, 9)] = 4
         form: Annotated[Literal["a", "b"], Choice(("a", "b"))] = "a"
 
-    base = build({})
+    base = build({"model.kind": "lstm"})
     model = base.model.model_copy(update={"backbone": Novel()})
     whole = space({"lstm": base}, {})
     from tsforge.sweeping.space import _ranges

@@ -155,6 +155,23 @@ def test_refit_learns_from_validation_and_never_from_the_test_part(count: int) -
     assert not torch.equal(kept, weights(again, changed(data, n - 96, n - 48)))
 
 
+@pytest.mark.parametrize("kind", ["theta", "mstl", "linear", "seasonal-naive"])
+def test_a_blend_with_a_model_that_has_no_steps_is_refitted(kind: str) -> None:
+    """Prevents: a blend whose members without a network end in an IndexError, as there is no best step of theirs."""
+    members = [{"model": {"kind": "gru", "width": 8}, "steps": 9}, {"model": kind}]
+    sizes: dict[str, object] = {"data.horizon": 6, "data.context": 24, "seed": 3}
+    blended = {"model": {"kind": "blend", "members": members}, "train.refit": "all", "train.max_steps": 12}
+    found = tsforge.fit(tsforge.build(sizes | blended), hourly())
+    assert np.isfinite(tsforge.predict(found.model, hourly()).point).all()
+    assert len(found.model.network.members) == 2
+    found.model.network.weights = (0.0, 1.0)
+    sizes["data.context"] = found.model.shape.context
+    closed = tsforge.fit(tsforge.build(sizes | {"model.kind": kind}), hourly())
+    if kind != "linear":  # which learns from validation too
+        alone = tsforge.predict(closed.model, hourly()).point
+        np.testing.assert_allclose(tsforge.predict(found.model, hourly()).point, alone, rtol=1e-5)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_refit_takes_the_best_steps_and_the_corrections_of_the_first_training(
     count: int, monkeypatch: pytest.MonkeyPatch

@@ -76,10 +76,10 @@ def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Rep
     )  # fmt: skip
 
 
-def _best(first: Trained, member: int) -> int:
-    """The step whose weights were kept."""
+def _best(first: Trained, member: int) -> int | None:
+    """The step whose weights were kept; None of a member without a network."""
     rounds = [r for r in first.rounds if r.member == member]
-    return max((r.step for r in rounds if r.best), default=rounds[-1].step)
+    return max((r.step for r in rounds if r.best), default=rounds[-1].step) if rounds else None
 
 
 def composed(experiment: Experiment) -> bool:
