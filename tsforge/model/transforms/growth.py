@@ -37,10 +37,10 @@ class Growth(Transform):
         """Normalised values to z, 0 where not observed. State: r, (B, 1, C)."""
         (context, (loc, scale), weight), observed = window, window.context.observed
         above = loc > 0
-        gain = context.target * scale / torch.where(above, loc, torch.ones_like(loc))
-        gain = torch.where(observed, gain, torch.zeros_like(gain))
-        curved = above & (gain > -1).all(dim=1, keepdim=True)
-        logs = torch.where(curved, gain, torch.zeros_like(gain)).log1p()
+        ratio = 1 + context.target * scale / torch.where(above, loc, torch.ones_like(loc))
+        ratio = torch.where(observed, ratio, torch.ones_like(ratio))
+        curved = above & (ratio > 0).all(dim=1, keepdim=True)
+        logs = torch.where(curved, ratio, torch.ones_like(ratio)).log()
         r = mean_change(logs, observed)
         curved, r = curved & ((r == 0) | (r >= LEAST)), r + SLIGHT
         z, r = torch.where(curved, logs / r, context.target), torch.where(curved, r, torch.zeros_like(r))
