@@ -307,7 +307,7 @@ def test_a_recorded_model_predicts_as_the_local_one(fits: Documents, team: Team,
 def test_a_wrong_password_costs_only_the_record(team: Team, client: MlflowClient, folder: Path, tmp_path: Path) -> None:
     env = team.client(password="not the password")
     words = ["fit", str(folder / "data.csv"), *QUICK, "--experiment", "refused", "--out", "model"]
-    done = tsforge(*words, cwd=tmp_path, env=env)
+    done = tsforge(*words, "--json", cwd=tmp_path, env=env)  # which waits for what the server says
     assert (tmp_path / "model" / "manifest.json").is_file()
     assert "seasonal-naive" in done.stdout
     assert team.server.url in done.stderr
