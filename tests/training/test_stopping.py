@@ -1,0 +1,57 @@
+"""Fits of every sort that SIGTERM ends: what they had learned is kept, in a model that loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tsforge
+from tests.helpers.tables import hourly
+from tsforge.runtime import stopping
+from tsforge.training.events import Round, Tick
+
+COMMON = {"data.horizon": 6, "data.context": 24, "train.max_steps": 100_000, "train.patience": 100_000}
+SORTS: dict[str, dict[str, Any]] = {
+    "lstm": {"model.kind": "lstm", "model.width": 8},
+    "patch-gru": {"model.kind": "patch-gru", "model.width": 8},
+    "on theta": {"model.kind": "gru", "model.width": 8, "model.base": "theta"},
+    "refit": {"model.kind": "nlinear", "train.refit": True},
+    "several": {"model.kind": "min-gru", "model.width": 8, "ensemble": 3},
+    "blend": {"model": {"kind": "blend", "members": [{"model": {"kind": "gru", "width": 8}}, {"model": "linear"}]}},
+    "auto": {"model": {"kind": "auto", "candidates": ["nlinear", "gru"]}, "train.max_time": 600.0},
+}
+
+
+@pytest.fixture
+def ours() -> Iterator[None]:
+    """SIGTERM as a shell leaves it, and as a command takes it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with stopping.terminable():
+        yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize("sort", SORTS)
+def test_sigterm_keeps_the_best_that_there_is(sort: str, tmp_path: Path) -> None:
+    """Prevents: one sort of fit that a batch queue ends with nothing, where Ctrl-C would have kept a model."""
+    sent: list[Round] = []
+
+    def report(event: Round | Tick) -> None:
+        if isinstance(event, Round) and not sent:
+            sent.append(event)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    data = hourly()
+    fitted = tsforge.fit(tsforge.build(COMMON | SORTS[sort]), data, out=tmp_path / "m", report=report)
+    assert (len(sent), stopping.exit_code()) == (1, 143)
+    assert fitted.stop == "interrupt"
+    again = tsforge.predict(tmp_path / "m", data)
+    np.testing.assert_array_equal(again.point, tsforge.predict(fitted.model, data).point)
+    assert np.isfinite(again.point).all()
