@@ -21,7 +21,7 @@ SORTS: dict[str, dict[str, Any]] = {
     "lstm": {"model.kind": "lstm", "model.width": 8},
     "patch-gru": {"model.kind": "patch-gru", "model.width": 8},
     "on theta": {"model.kind": "gru", "model.width": 8, "model.base": "theta"},
-    "refit": {"model.kind": "nlinear", "train.refit": True},
+    "refit": {"model.kind": "nlinear", "train.refit": "all"},
     "several": {"model.kind": "min-gru", "model.width": 8, "ensemble": 3},
     "blend": {"model": {"kind": "blend", "members": [{"model": {"kind": "gru", "width": 8}}, {"model": "linear"}]}},
     "auto": {"model": {"kind": "auto", "candidates": ["nlinear", "gru"]}, "train.max_time": 600.0},
