@@ -14,7 +14,7 @@ import pytest
 import tsforge
 from tests.helpers.tables import hourly
 from tsforge.runtime import stopping
-from tsforge.training.events import Round, Tick
+from tsforge.training.events import Event, Round, Standing
 
 COMMON = {"data.horizon": 6, "data.context": 24, "train.max_steps": 100_000, "train.patience": 100_000}
 SORTS: dict[str, dict[str, Any]] = {
@@ -24,7 +24,6 @@ SORTS: dict[str, dict[str, Any]] = {
     "refit": {"model.kind": "nlinear", "train.refit": "all"},
     "several": {"model.kind": "min-gru", "model.width": 8, "ensemble": 3},
     "blend": {"model": {"kind": "blend", "members": [{"model": {"kind": "gru", "width": 8}}, {"model": "linear"}]}},
-    "auto": {"model": {"kind": "auto", "candidates": ["nlinear", "gru"]}, "train.max_time": 600.0},
 }
 
 
@@ -43,7 +42,7 @@ def test_sigterm_keeps_the_best_that_there_is(sort: str, tmp_path: Path) -> None
     """Prevents: one sort of fit that a batch queue ends with nothing, where Ctrl-C would have kept a model."""
     sent: list[Round] = []
 
-    def report(event: Round | Tick) -> None:
+    def report(event: Event) -> None:
         if isinstance(event, Round) and not sent:
             sent.append(event)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -55,3 +54,23 @@ def test_sigterm_keeps_the_best_that_there_is(sort: str, tmp_path: Path) -> None
     again = tsforge.predict(tmp_path / "m", data)
     np.testing.assert_array_equal(again.point, tsforge.predict(fitted.model, data).point)
     assert np.isfinite(again.point).all()
+
+
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize("rivals", [("nlinear", "gru"), ("gru", "nlinear"), ("patch-gru", "rnn", "nlinear")])
+def test_sigterm_between_two_trainings_keeps_what_has_competed(rivals: tuple[str, ...], tmp_path: Path) -> None:
+    """Prevents: a tournament that ends with nothing, as the request came while forecasts were compared."""
+    trained: list[str] = []
+
+    def report(event: Event) -> None:
+        if isinstance(event, Standing) and event.rung:
+            trained.append(event.name)
+            if len(trained) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    model = {"kind": "auto", "candidates": rivals}
+    settings = {"model": model, "data.horizon": 6, "train.max_steps": 60, "train.max_time": 600.0}
+    fitted = tsforge.fit(tsforge.build(settings), hourly(), out=tmp_path / "m", report=report)
+    assert fitted.stop == "interrupt"
+    assert [s.name for s in fitted.standings if s.rung] == [rivals[0]]
+    assert np.isfinite(tsforge.predict(tmp_path / "m", hourly()).point).all()
