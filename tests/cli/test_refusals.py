@@ -46,6 +46,8 @@ def test_a_target_without_any_value_is_called_empty(cell: str, others: list[str]
     else:
         data.to_csv(name, index=False)
     for command in ("fit", "backtest"):
-        said = fails(capsys, command, name, "--target", *others, "y", "--horizon", "3", "--model", "drift", "--no-track")
+        said = fails(
+            capsys, command, name, "--target", *others, "y", "--horizon", "3", "--model", "drift", "--no-track"
+        )
         for word in (name, "'y'", "empty", "missing"):
             assert word in said
