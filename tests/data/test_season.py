@@ -55,7 +55,7 @@ def test_a_weak_season_of_one_long_series(freq: str) -> None:
 
 @pytest.mark.parametrize("gas", ["two rushes", "at night", "in the sun"])
 def test_a_day_in_air_that_drifts(gas: str) -> None:
-    """Prevents: hours whose weather of days is larger than the day itself, with an instrument that fails, without one."""
+    """Prevents: no season in hours whose weather is larger than their day, of an instrument that fails now and then."""
     hour = np.arange(24)
     day = {
         "two rushes": np.exp(-((hour - 8) ** 2) / 4) + 0.8 * np.exp(-((hour - 19) ** 2) / 6),
