@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import tsforge
+from tests.helpers.commands import Capsys
 from tests.helpers.tables import hourly
+from tsforge.cli.main import run
 from tsforge.runtime import stopping
+from tsforge.training import fitting
 from tsforge.training.events import Event, Round, Standing
 
 COMMON = {"data.horizon": 6, "data.context": 24, "train.max_steps": 100_000, "train.patience": 100_000}
@@ -74,3 +77,21 @@ def test_sigterm_between_two_trainings_keeps_what_has_competed(rivals: tuple[str
     assert fitted.stop == "interrupt"
     assert [s.name for s in fitted.standings if s.rung] == [rivals[0]]
     assert np.isfinite(tsforge.predict(tmp_path / "m", hourly()).point).all()
+
+
+@pytest.mark.parametrize("step", ["forecaster", "baselines", "beside"])
+@pytest.mark.parametrize("kind", ["gru", "nlinear", "theta", "naive"])
+def test_sigterm_after_the_training_keeps_the_model(
+    step: str, kind: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys
+) -> None:
+    """Prevents: a model that is trained and thrown away, as the request came while it was calibrated or scored."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    hourly().to_csv("data.csv", index=False)
+    monkeypatch.setattr(fitting.forecasting, step, lambda *_: signal.raise_signal(signal.SIGTERM))
+    argv = ["fit", "data.csv", "--horizon", "6", "--model", kind, "--no-track", "--out", "m"]
+    code = run([*argv, "--max-steps", "3"] if kind in ("gru", "nlinear") else argv)
+    signal.signal(signal.SIGTERM, before)
+    assert code == 143
+    assert "stopped by SIGTERM" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert np.isfinite(tsforge.predict(home / "m", home / "data.csv").point).all()
