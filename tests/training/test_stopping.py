@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tsforge
@@ -39,6 +40,14 @@ def ours() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+def fit(settings: dict[str, Any], data: pd.DataFrame, folder: Path, report: Callable[[Event], None]) -> fitting.Fit:
+    """A fit that somebody asks to stop, which may not end the tests where it is not answered."""
+    try:
+        return tsforge.fit(tsforge.build(settings), data, out=folder, report=report)
+    except KeyboardInterrupt:
+        pytest.fail("nothing was kept")
+
+
 @pytest.mark.usefixtures("ours")
 @pytest.mark.parametrize("sort", SORTS)
 def test_sigterm_keeps_the_best_that_there_is(sort: str, tmp_path: Path) -> None:
@@ -51,7 +60,7 @@ def test_sigterm_keeps_the_best_that_there_is(sort: str, tmp_path: Path) -> None
             os.kill(os.getpid(), signal.SIGTERM)
 
     data = hourly()
-    fitted = tsforge.fit(tsforge.build(COMMON | SORTS[sort]), data, out=tmp_path / "m", report=report)
+    fitted = fit(COMMON | SORTS[sort], data, tmp_path / "m", report)
     assert (len(sent), stopping.exit_code()) == (1, 143)
     assert fitted.stop == "interrupt"
     again = tsforge.predict(tmp_path / "m", data)
@@ -73,7 +82,7 @@ def test_sigterm_between_two_trainings_keeps_what_has_competed(rivals: tuple[str
 
     model = {"kind": "auto", "candidates": rivals}
     settings = {"model": model, "data.horizon": 6, "train.max_steps": 60, "train.max_time": 600.0}
-    fitted = tsforge.fit(tsforge.build(settings), hourly(), out=tmp_path / "m", report=report)
+    fitted = fit(settings, hourly(), tmp_path / "m", report)
     assert fitted.stop == "interrupt"
     assert [s.name for s in fitted.standings if s.rung] == [rivals[0]]
     assert np.isfinite(tsforge.predict(tmp_path / "m", hourly()).point).all()
