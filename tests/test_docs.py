@@ -67,9 +67,11 @@ def test_every_promise_names_its_tests() -> None:
     promises = text.partition("## What tsforge promises")[2].partition("\n## ")[0].split("\n- **")[1:]
     assert len(promises) >= 9
     for promise in promises:
-        files = re.findall(r"`(tests/[\w./]+\.py)", promise)
-        assert files, promise
-        assert all((ROOT / file).exists() for file in files), promise
+        tests = re.findall(r"`(tests/[\w./]+\.py)(?:::(\w+))?`", promise)
+        assert tests, promise
+        assert promise.count("`tests/") == len(tests), promise
+        for file, name in tests:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8") if name else (ROOT / file).exists(), name
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)

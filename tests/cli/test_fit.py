@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -176,17 +175,6 @@ def test_a_store_out_of_reach_does_not_fail_the_fit(folder: Path, capsys: Capsys
     assert "tsforge runs sync" in err
     assert not (folder / "mlflow.db").exists()
     assert (folder / "models" / "data-gru-h24" / "manifest.json").is_file()
-
-
-def test_the_prompt_does_not_wait_for_a_slow_store(folder: Path, capsys: Capsys) -> None:
-    """Prevents: a model that is saved and a terminal that is blocked; a link to a page that nobody serves."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert run(["fit", "data.csv", "--model", "naive", "--horizon", "6", "--tracking-uri", uri]) == 0
-    out = capsys.readouterr().out
-    assert "on its way to MLflow" in out
-    assert "/#/" not in out
-    assert (folder / "models" / "data-naive-h6" / "manifest.json").is_file()
 
 
 def test_inspect_suggests_a_command_that_works(folder: Path, capsys: Capsys) -> None:

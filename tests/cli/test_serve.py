@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 
 import tsforge
+from tests.helpers.server import alone
 from tests.helpers.tables import daily
 from tsforge.cli.main import run
 from tsforge.tracking import export
@@ -217,15 +218,7 @@ def test_a_content_type_that_says_nothing_is_no_error_of_ours(server: Server, ki
 
 def test_it_listens_on_this_machine_alone(server: Server) -> None:
     """Prevents: a server without passwords that answers the network."""
-    table = Path("/proc/net/tcp")
-    if not table.exists():
-        pytest.skip("only Linux lists its sockets there")
-    listening = [line.split()[1] for line in table.read_text().splitlines()[1:] if line.split()[3] == "0A"]
-    assert [address for address in listening if address.endswith(f":{server.port:04X}")] == [
-        f"0100007F:{server.port:04X}"
-    ]
-    table = Path("/proc/net/tcp6")
-    assert not table.exists() or f":{server.port:04X} 0" not in table.read_text()
+    assert alone(server.port)
 
 
 def test_a_request_too_large_is_refused_unread(server: Server) -> None:

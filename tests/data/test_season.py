@@ -53,6 +53,26 @@ def test_a_weak_season_of_one_long_series(freq: str) -> None:
         assert season(patterns(freq, 1, 0.6, seed), id="id", time="ds", target="y") == LENGTHS[freq][0]
 
 
+@pytest.mark.parametrize("gas", ["two rushes", "at night", "in the sun"])
+def test_a_day_in_air_that_drifts(gas: str) -> None:
+    """Prevents: no season in hours whose weather is larger than their day, of an instrument that fails now and then."""
+    hour = np.arange(24)
+    day = {
+        "two rushes": np.exp(-((hour - 8) ** 2) / 4) + 0.8 * np.exp(-((hour - 19) ** 2) / 6),
+        "at night": np.cos(2 * np.pi * hour / 24), "in the sun": np.maximum(np.sin(2 * np.pi * (hour - 6) / 24), 0),
+    }[gas]  # fmt: skip
+    for seed in range(3):
+        rng, n = np.random.default_rng(seed), 24 * 60
+        weather = np.zeros(n)
+        for t in range(1, n):
+            weather[t] = 0.97 * weather[t - 1] + 0.2 * rng.normal()
+        y = np.round(np.exp(3 + 0.3 * np.tile((day - day.mean()) / day.std(), 60) + weather), 1)
+        y[rng.random(n) < 0.05] = np.nan
+        y[500:560] = np.nan
+        frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=n, freq="h"), "no2": y})
+        assert season(frame, time="t", target="no2") == 24, seed
+
+
 @pytest.mark.parametrize("freq", LENGTHS)
 @pytest.mark.parametrize("kind", ["noise", "walk", "red", "moving together", "shuffled"])
 def test_no_season_where_none_was_put(freq: str, kind: str) -> None:

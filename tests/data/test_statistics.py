@@ -92,6 +92,8 @@ def closed(hours: bool, open_: tuple[int, ...], shape: str, noise: float) -> pd.
 
 @pytest.mark.parametrize(("hours", "open_", "season_"), [
     (False, (0, 1, 2, 3, 4, 5), 7), (False, (6, 0, 1, 2, 3), 7), (True, tuple(range(9, 18)), 24),
+    (False, (1, 2, 3, 4, 5, 6), 7), (False, (2, 3, 4, 5, 6), 7), (False, (0, 1, 3, 4, 5), 7),
+    (True, tuple(range(6, 22)), 24), (True, (8, 9, 10, 11, 14, 15, 16, 17), 24), (True, (0, 1, 2, 20, 21, 22, 23), 24),
 ])  # fmt: skip
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_season_over_closed_days(hours: bool, open_: tuple[int, ...], season_: int, noise: float) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.tables import lay, walk
 from tsforge.data import tidy
 
 
@@ -33,3 +34,16 @@ def test_doubles_are_written_as_they_are(tmp_path: Path) -> None:
     values = np.array([123_456_789.0, 1e9 + 0.123456, 0.1])
     tidy.write(pd.DataFrame({"forecast": values}), tmp_path / "a.csv")
     np.testing.assert_array_equal(pd.read_csv(tmp_path / "a.csv")["forecast"], values)
+
+
+@pytest.mark.parametrize(("value", "written"), [
+    (1_700_000_000_123.0, 1_700_000_000_123.0), (-98_765_432_109_876.0, -98_765_432_109_876.0),
+    (20_000_000_018.734567, 20_000_000_018.73), (5_000_000_018.734567, 5_000_000_018.73), (2.0**53, 9007199254740990.0),
+    (0.1 + 0.2, 0.3), (1 / 3, 0.333333333333), (1e21, 1e21), (-0.0, 0.0), (np.nan, np.nan),
+])  # fmt: skip
+def test_as_many_digits_as_a_forecast_has(value: float, written: float) -> None:
+    """Prevents: milliseconds of an epoch in steps of ten, and 0.30000000000000004."""
+    point = np.full((1, 2, 1), value)
+    frame = tidy.forecasts(lay(walk((30,)).drop(columns="item")), point, point[..., None], (0.5,))
+    for name in ("forecast", "q0.5"):
+        np.testing.assert_array_equal(frame[name], [written] * 2)

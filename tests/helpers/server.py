@@ -37,6 +37,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def alone(port: int) -> bool:
+    """Whether the server at a port can be reached from this machine alone; true where /proc/net does not tell."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    places = {row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}  # those that listen
+    return places == {f"0100007F:{port:04X}"} or not tables[0].exists()
+
+
 class Process:
     """A program in a process group of its own, which ends with this process, however this process ends."""
 

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.server import environment, free_port
+from tests.helpers.server import alone, environment, free_port
 from tsforge.plotting.style import COLOURS
 from tsforge.settings import build
 from tsforge.tracking import recording, runs, store, view
@@ -112,6 +113,11 @@ def keep(browser: Any, name: str, tmp_path: Path) -> None:
     place = Path(os.environ.get("TSFORGE_SCREENSHOTS", tmp_path))
     assert browser.save_screenshot(str(place / f"{name}.png"))
     assert (place / f"{name}.png").stat().st_size > 10_000
+
+
+def test_it_listens_on_this_machine_alone(page: str) -> None:
+    """Prevents: runs and models open to the network, without a password."""
+    assert alone(urlsplit(page).port or 0)
 
 
 def test_the_runs_page_shows_four_fits_in_our_columns_and_order(

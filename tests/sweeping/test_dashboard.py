@@ -8,10 +8,12 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import optuna
 import pytest
 
+from tests.helpers.server import alone
 from tsforge.errors import ConfigError
 from tsforge.sweeping import dashboard
 from tsforge.sweeping.place import Place
@@ -24,11 +26,12 @@ def ask(url: str) -> str:
 
 
 def test_it_answers_while_it_is_open_and_knows_new_trials(tmp_path: Path) -> None:
-    """Prevents: an address that shows nothing, or an old state, or that stays open after the sweep."""
+    """Prevents: an address that shows nothing, or an old state, stays open after the sweep, or is open to others."""
     place = Place(tmp_path, "demand")
     study = open_study(place, ["val/mase"], optuna.samplers.RandomSampler(seed=0), optuna.pruners.NopPruner())
     with dashboard.serving(place) as url:
         assert "<title>" in ask(url)
+        assert alone(urlsplit(url).port or 0)
         (summary,) = json.loads(ask(url.replace("/dashboard/", "/api/studies")))["study_summaries"]
         assert summary["study_name"] == "demand"
         study.optimize(lambda trial: trial.suggest_float("train.lr", 0, 1), n_trials=3)

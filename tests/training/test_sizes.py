@@ -11,6 +11,7 @@ import tsforge
 
 @pytest.mark.parametrize(("kind", "sizes"), [
     ("patch-gru", (1.0, 1e4)), ("nlinear", (5.0, 2e3, 1e6)), ("patch-rnn", (1e-3, 1e3)),
+    ("patch-lstm", (0.2, 30.0, 7e4)),
 ])  # fmt: skip
 def test_small_series_are_forecast_in_their_own_size(kind: str, sizes: tuple[float, ...]) -> None:
     """An interval of -113 to 141 for a series at 15, where another series is a thousand times as large."""

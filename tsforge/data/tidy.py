@@ -21,7 +21,8 @@ Frame = pd.DataFrame
 ENDINGS = (".csv", ".parquet")
 MOST_PLACES = 15  # of a number on the screen
 LARGE = 1e6  # from which on pandas writes numbers of single precision with an exponent
-DIGITS = 12  # of a forecast that is computed in double precision
+DIGITS, PLACES = 12, 2  # of a forecast in double precision: so many digits, or more where it has fewer places
+EXACT = 15  # digits that double precision holds
 
 
 def quantile_name(level: float) -> str:
@@ -84,10 +85,15 @@ def _as_written(values: Floats, labels: tuple[str, ...], usual: Floats) -> pd.Se
 
 
 def _digits(values: Floats) -> Floats:
-    """Single precision as it is; double precision to 12 digits, which no forecast is sure of."""
+    """Single precision as it is; double precision to 12 digits and two places, as far as it holds them."""
     if values.dtype != np.float64:
         return values
-    return np.char.mod(f"%.{DIGITS}g", values).astype(np.float64)
+    before = np.log10(np.maximum(np.nan_to_num(np.abs(values)), 1)).astype(np.int64) + 1
+    count = np.clip(before + PLACES, DIGITS, EXACT)
+    written = values.copy()
+    for digits in np.unique(count):
+        written[count == digits] = np.char.mod(f"%.{digits}g", values[count == digits]).astype(np.float64)
+    return written
 
 
 def time_columns(times: pd.Series, schema: Schema) -> dict[str, pd.Series]:

@@ -55,12 +55,7 @@ def fit(
     experiment, options = experiment.on(dataset.config, dataset.sizes.narrow), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
         trained = fitting.train(experiment, dataset, _watching(run, report))
-        model = fitting.calibrate(trained, dataset)
-        try:
-            result = fitting.score(trained, model, dataset)
-        except KeyboardInterrupt:
-            result = fitting.unscored(trained, model, dataset)
-        return _save(result, run, folder, options), run
+        return _save(fitting.finish(trained, dataset), run, folder, options), run
 
 
 def finish(

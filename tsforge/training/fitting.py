@@ -160,7 +160,7 @@ def fit(
     if out is not None:
         directory.check_target(Path(out))
     trained = train(experiment, dataset, report)
-    fitted = score(trained, calibrate(trained, dataset), dataset)
+    fitted = finish(trained, dataset)
     if out is not None:
         save(fitted, Path(out))
     return fitted
@@ -190,10 +190,27 @@ def train(
     return tournament.train(experiment, dataset, report)
 
 
+def finish(trained: Trained, dataset: Dataset) -> Fit:
+    """Calibrate and score; where somebody asks to stop meanwhile, what was trained as it is by then."""
+    model = uncorrected(trained, dataset)
+    try:
+        model = calibrate(trained, dataset)
+        return score(trained, model, dataset)
+    except KeyboardInterrupt:
+        model.network.cpu()
+        return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
+
+
 def calibrate(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with its intervals corrected on the validation windows."""
+    model = uncorrected(trained, dataset)
+    forecaster = forecasting.forecaster(trained.unseen or trained.network, trained.narrowed(dataset))
+    return replace(model, calibration=forecaster.calibration)
+
+
+def uncorrected(trained: Trained, dataset: Dataset) -> Model:
+    """The model of a training, with the intervals that are its own."""
     dataset = trained.narrowed(dataset)
-    corrections = forecasting.forecaster(trained.unseen or trained.network, dataset).calibration
     panel = dataset.panel
     stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
     usual, negative = dataset.traits.kept(panel)
@@ -202,7 +219,7 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
         source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
         seen={panel.key(i): int(stop) for i, stop in enumerate(stops)}, usual=usual, negative=negative,
     )  # fmt: skip
-    return Model(trained.experiment, facts, trained.network, corrections)
+    return Model(trained.experiment, facts, trained.network)
 
 
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
@@ -226,12 +243,6 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     for network in (model.network, *(network for network, _ in baselines.values())):
         network.cpu()  # where they are kept and predict from
     return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
-
-
-def unscored(trained: Trained, model: Model, dataset: Dataset) -> Fit:
-    """The model where somebody asked to stop while it was scored."""
-    model.network.cpu()
-    return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
 
 
 def save(fitted: Fit, folder: Path) -> None:

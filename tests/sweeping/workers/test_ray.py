@@ -22,6 +22,7 @@ from tsforge.sweeping.place import Workspace
 from tsforge.sweeping.workers import launch
 from tsforge.sweeping.workers.job import Job
 from tsforge.sweeping.workers.pool import WorkerPool
+from tsforge.sweeping.workers.ray import connected
 from tsforge.tracking.tracker import Tracker
 
 
@@ -87,6 +88,25 @@ def test_a_machine_that_is_lost_takes_no_trial_with_it(make: Make, tmp_path: Pat
     finally:
         cluster.shutdown()
     assert [t.state.name for t in trials.counted(study.trials)] == ["COMPLETE"] * 6
+
+
+@pytest.mark.parametrize(("own", "sent"), [(None, "0"), ("1", "1"), ("0", "0")])
+def test_nothing_is_told_to_the_makers_of_ray(own: str | None, sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: statistics of use that are sent from a sweep, or a user's own choice that is turned round."""
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        monkeypatch.setenv(name, own or "")  # so that it is put back
+    if own is None:
+        monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    seen: list[str | None] = []
+
+    def init(*_: object, **__: object) -> None:
+        seen.append(os.environ.get("RAY_USAGE_STATS_ENABLED"))
+        raise RuntimeError
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ConfigError), connected(None, 1, "plan"):
+        pass
+    assert seen == [sent]
 
 
 @pytest.mark.parametrize("names", [["elsewhere"], ["", "elsewhere"]], ids=["another", "this and another"])

@@ -14,19 +14,22 @@ def sentence(judgement: Judgement) -> str:
     j = judgement
     if j.errors[j.model] == j.errors[j.rival]:
         return f"{j.model} and {j.rival} are level in {j.metric}"
-    size = _size(j)
     if j.wins:
-        return f"{j.model} is best: its {j.metric} is {size} below that of {j.rival}, the next; {_sure(j)}"
+        return f"{j.model} is best: its {j.metric} is {_share(j)} below that of {j.rival}, the next; {_sure(j)}"
     if j.loses:
-        return f"{j.model} loses to {j.rival}, the best here: its {j.metric} is {size} above; {_sure(j)}"
-    return f"{j.rival} is best; the {j.metric} of {j.model} is {size} above; {_sure(j)}"
+        return f"{j.model} loses to {j.rival}, the best here: its {j.metric} is {_above(j)}; {_sure(j)}"
+    return f"{j.rival} is best; the {j.metric} of {j.model} is {_above(j)}; {_sure(j)}"
 
 
-def _size(j: Judgement) -> str:
-    """The difference in per cent of the rival's error, or both errors where that is 0."""
-    own, rival = j.errors[j.model], j.errors[j.rival]
+def _above(j: Judgement) -> str:
+    """By how much the model's error is above the rival's; both errors where that of the rival is next to 0."""
     if not math.isfinite(j.gain):
-        return f"({figure(own)} against {figure(rival)})"
+        return f"{figure(j.errors[j.model])}, against {figure(j.errors[j.rival])}"
+    return f"{_share(j)} above"
+
+
+def _share(j: Judgement) -> str:
+    """The difference in per cent of the rival's error."""
     share = abs(j.gain)
     return f"{share:.0f} %" if share >= 1000 else f"{share:.1f} %" if share >= 0.05 else "less than 0.1 %"
 

@@ -60,14 +60,17 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
         single.warn_padding(dataset, dataset.sizes.narrow)
     start, began, stamp = now() - dataset.began, now(), time.time()
     tournament = Tournament(experiment, dataset, report or (lambda _: None))
-    cost = tournament.enter_baselines()
-    end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
-    tournament.measure(end)
-    names = tournament.fast_enough(end)
-    scoring = tournament.scoring(names, MEMBERS)
-    tournament.end = _deadline(experiment, dataset, time_budget.reserve(start, cost + scoring))
-    tournament.compete(names)
-    most = (end - now()) / max(tournament.scoring(names, 1), 1e-9)
+    cost, most = tournament.enter_baselines(), float(MEMBERS)
+    try:
+        end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
+        tournament.measure(end)
+        names = tournament.fast_enough(end)
+        scoring = tournament.scoring(names, MEMBERS)
+        tournament.end = _deadline(experiment, dataset, time_budget.reserve(start, cost + scoring))
+        tournament.compete(names)
+        most = (end - now()) / max(tournament.scoring(names, 1), 1e-9)
+    except KeyboardInterrupt:  # between two trainings; within one it is the last of them
+        tournament.interrupted = True
     winner = tournament.choose(int(min(max(most, 1), len(tournament.entrants))))
     stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
     return replace(winner, stop=stop, started=stamp, seconds=now() - began)
