@@ -86,7 +86,7 @@ def main() -> None:
         if catalog.locate(catalog.cards()[name]) is None:
             print(f"{name} is not on this machine: left out", file=sys.stderr)
             continue
-        own = [result for model in asked.models if (result := run(name, model)]
+        own = [result for model in asked.models if (result := run(name, model))]
         print(line(name, own, asked.models), flush=True)
         results += own
     print("\n".join(totals(results, asked.models)))
