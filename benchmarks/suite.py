@@ -79,7 +79,7 @@ class Result(NamedTuple):
 
 def main() -> None:
     asked = _arguments()
-    run("air-passengers", "naive"  # so that no cell holds the seconds of imports
+    run("air-passengers", "naive")  # so that no cell holds the seconds of imports
     print("\n".join(head(asked.models)), flush=True)
     results: list[Result] = []
     for name in asked.only:
