@@ -33,6 +33,12 @@ class Line:
         elif plain:
             status(text)
 
+    def hint(self, text: str) -> None:
+        """Show a text on a terminal until anything else is written."""
+        if self.live:
+            sys.stderr.write("\r\x1b[K" + text + "\r")
+            sys.stderr.flush()
+
     def close(self) -> None:
         """Leave the line as it stands and go on below it."""
         if self._open:
@@ -91,10 +97,13 @@ class AutoProgress:
             self._line.write(f"step {event.step}  {duration(event.seconds)}", plain=False)
             return
         rung = f"rung {event.rung}" if event.rung else "no training"
+        if not event.rung and not event.note:  # which the table below says in a moment
+            self._line.hint(f"{rung}  {event.name}")
+            return
         if event.note:
             text = f"{rung:<11}  {event.name:<20}  left out: {event.note}"
         else:
-            done = f"{event.steps:>5} steps {event.seconds:6.1f} s" if event.rung else " " * 20
+            done = f"{event.steps:>5} steps {event.seconds:6.1f} s"
             text = f"{rung:<11}  {event.name:<20}  {done}  validation {figure(event.score, 'no score')}"
         self._line.write(text, plain=True)
         self._line.close()
