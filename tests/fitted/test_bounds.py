@@ -17,7 +17,7 @@ SMALL = {"data.horizon": 5, "data.context": 20, "train.max_steps": 40, "model.wi
 
 
 def settings(kind: str, **more: Any) -> dict[str, Any]:
-    neural = kind not in ("naive", "seasonal-naive", "drift", "linear")
+    neural = kind not in ("naive", "seasonal-naive", "drift", "linear", "theta")
     return {k: v for k, v in SMALL.items() if neural or k != "model.width"} | {"model.kind": kind} | more
 
 
@@ -104,6 +104,26 @@ def test_a_roll_out_is_as_uncertain_as_a_random_walk(kind: str, growth: float) -
     slope = np.polyfit(np.log(step), np.log(width), 1)[0]
     assert slope == pytest.approx(growth, abs=0.12)
     assert (np.diff(found.quantiles, axis=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["linear", "theta", "gru", "naive"])
+@pytest.mark.parametrize("data", ["walk", "two walks", "walk with a week"])
+def test_a_roll_out_widens_whatever_the_model(kind: str, data: str) -> None:
+    """Prevents: blocks after the first with the interval of the first, in models that are no naive one."""
+    rng, n = np.random.default_rng(4), 400
+    week = 3 * np.sin(2 * np.pi * np.arange(n) / 7) if data == "walk with a week" else 0
+    days = pd.date_range("2019-01-01", periods=n)
+    parts = [
+        pd.DataFrame({"id": f"s{i}", "day": days, "y": 500 + rng.normal(size=n).cumsum() + week})
+        for i in range(2 if data == "two walks" else 1)
+    ]
+    frame = pd.concat(parts).drop(columns=["id"] if len(parts) == 1 else [])
+    fitted = tsforge.fit(tsforge.build(settings(kind)), frame)
+    found = tsforge.predict(fitted.model, frame, horizon=40)
+    width = (found.quantiles[..., -1] - found.quantiles[..., 0]).astype(float)[:, :, 0]  # (series, steps)
+    ends = width[:, 4::5]  # of each block of five
+    assert (ends[:, 1:] > ends[:, :-1]).all()
+    assert (ends[:, -1] > 1.5 * ends[:, 0]).all()
 
 
 @pytest.mark.parametrize("levels", [(0.025, 0.975), (0.03, 0.05, 0.33, 0.5, 0.875), (0.96,)])
