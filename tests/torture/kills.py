@@ -34,6 +34,7 @@ ROWS, HORIZON = 60, 4
 _TABLE = ["--target", "y", "--id", "shop", "--horizon", str(HORIZON), "--set", "model.width=4"]
 COMMANDS = {
     "fit": ["fit", "data.csv", *_TABLE, "--model", "rnn", "--max-steps", "60", "--out", "model", "--seed", "CASE"],
+    "fit without a model": ["fit", "data.csv", *_TABLE[:-2], "--out", "model", "--seed", "CASE"],
     "predict": ["predict", "model", "data.csv", "--output", "forecast.csv"],
     "sweep": [
         "sweep", "data.csv", *_TABLE, "--model", "rnn", "--max-steps", "10", "--trials", "3", "--refit", "1", "--seeds",
@@ -45,7 +46,7 @@ COMMANDS = {
     ],
 }  # fmt: skip
 OURS = (".tsforge", ".mlflow.db.lock")  # the journal of runs, and the lock of their store
-SHARES = ("fit",) * 5 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
+SHARES = ("fit",) * 3 + ("fit without a model",) * 2 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
 
 
 @dataclass(frozen=True)
