@@ -47,3 +47,25 @@ def test_as_many_digits_as_a_forecast_has(value: float, written: float) -> None:
     frame = tidy.forecasts(lay(walk((30,)).drop(columns="item")), point, point[..., None], (0.5,))
     for name in ("forecast", "q0.5"):
         np.testing.assert_array_equal(frame[name], [written] * 2)
+
+
+@pytest.mark.parametrize(("name", "decimal"), [("a.csv", None), ("a.csv", ","), ("a.parquet", None)])
+def test_a_table_is_in_its_place_once_it_is_whole(
+    tmp_path: Path, name: str, decimal: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: an empty forecast where a command was killed while it wrote over an older one."""
+    path, frame = tmp_path / name, pd.DataFrame({"x": [1.5, 2.5]})
+    tidy.write(frame, path, decimal)
+    before = path.read_bytes()
+    for method in ("to_csv", "to_parquet"):
+
+        def broken(_frame: pd.DataFrame, draft: Path, **_: object) -> None:
+            draft.write_bytes(b"")
+            assert path.read_bytes() == before
+            raise OSError(28, "no space")
+
+        monkeypatch.setattr(pd.DataFrame, method, broken)
+    with pytest.raises(OSError, match="no space"):
+        tidy.write(frame, path, decimal)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

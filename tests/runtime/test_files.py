@@ -42,3 +42,22 @@ def test_a_folder_of_that_name_stays(tmp_path: Path) -> None:
     (tmp_path / f".f.csv.{dead()}").mkdir()
     files.write(tmp_path / "f.csv", "whole")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("before", ["the old one", None])
+@pytest.mark.parametrize("problem", [OSError, KeyboardInterrupt, MemoryError])
+def test_what_breaks_off_leaves_the_old_file(tmp_path: Path, before: str | None, problem: type[BaseException]) -> None:
+    """Prevents: half a file, or an empty one, in the place of a whole one."""
+    path = tmp_path / "forecast.csv"
+    if before is not None:
+        path.write_text(before)
+
+    def break_off() -> None:
+        with files.replacing(path) as draft:
+            draft.write_text("half of")
+            assert (path.read_text() if path.exists() else None) == before
+            raise problem
+
+    with pytest.raises(problem):
+        break_off()
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ([before] if before is not None else [])

@@ -188,16 +188,17 @@ def _without_exponents(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
-    """Write a frame as CSV or Parquet, by the ending of the path. Raises ConfigError for any other.
+    """Write a frame whole or not at all, as CSV or Parquet by the path's ending. Raises ConfigError for any other.
 
     decimal: the decimal sign of a CSV; with a comma, semicolons stand between its columns.
     """
     files.check_path(path, ENDINGS)
     if path.suffix == ".csv":
         frame = _without_exponents(frame)
-    if path.suffix == ".csv" and decimal == ",":
-        frame.to_csv(path, index=False, sep=";", decimal=",")
-    elif path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    else:
-        frame.to_parquet(path, index=False)
+    with files.replacing(path) as draft:
+        if path.suffix == ".csv" and decimal == ",":
+            frame.to_csv(draft, index=False, sep=";", decimal=",")
+        elif path.suffix == ".csv":
+            frame.to_csv(draft, index=False)
+        else:
+            frame.to_parquet(draft, index=False)

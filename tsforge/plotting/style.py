@@ -107,5 +107,5 @@ def save(figure: Figure, path: Path) -> None:
     check_path(path)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    with mpl.rc_context({"text.parse_math": False}):  # of labels that are made only now
-        figure.savefig(path)
+    with mpl.rc_context({"text.parse_math": False}), files.replacing(path) as draft:  # of labels that are made only now
+        figure.savefig(draft, format=path.suffix[1:])

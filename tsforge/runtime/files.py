@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tsforge.errors import ConfigError
@@ -14,14 +15,21 @@ def write(path: Path, content: str | bytes) -> Path:
 
     Text is UTF-8 with line feeds, everywhere. What killed processes left of their drafts of this file goes.
     """
+    with replacing(path) as draft:
+        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The path of a draft, which takes the place of a file once it is written whole; of an error nothing is left."""
     _clear(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+        yield draft
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    return path
 
 
 def _clear(path: Path) -> None:
@@ -53,5 +61,6 @@ def check_path(path: Path, endings: tuple[str, ...]) -> None:
         raise ConfigError(f"{path}: unknown ending '{path.suffix}'", f"name a file that ends in {text}")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}", "make it first")
-    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+    protected = not os.access(path.absolute().parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK))
+    if path.is_dir() or protected:
         raise ConfigError(f"{path}: cannot be written: it is a folder or protected", "name another file")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tsforge.cli.options import Flag, model_folder
 from tsforge.cli.output import check_targets, echo, print_json, print_notes, print_table
+from tsforge.runtime import files
 from tsforge.runtime.numbers import figure
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _write(result: Explanation, path: Path) -> None:
 
     if path.suffix == ".npz":
         arrays: dict[str, Any] = result.arrays()
-        np.savez_compressed(path, **arrays)
+        with files.replacing(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, **arrays)
     else:
         tables.write(result.frame, path)
 
