@@ -80,3 +80,27 @@ def test_a_command_that_is_stopped_before_it_trains() -> None:
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 143
     assert done.stderr == "error: stopped by SIGTERM; nothing was kept\n"
+
+
+@pytest.mark.parametrize(("request_", "words", "code"), REQUESTS)
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_library_that_swallows_the_request(request_: signal.Signals, words: str, code: int, asked: bool) -> None:
+    """Prevents: a traceback where an import was broken off, whose library took that for a missing package."""
+    text = (
+        "import os, signal; from tsforge.cli import main; from tsforge.cli.commands import data\n"
+        "import tsforge.data.catalog as catalog\n"
+        "def cards():\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {int(request_)}) if {asked} else None\n"
+        "    except BaseException:\n"
+        "        pass\n"
+        "    raise ImportError('half imported')\n"
+        "catalog.cards = cards\n"
+        "main.main(['data', 'list'])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    if asked:
+        assert (done.returncode, done.stderr) == (code, f"error: stopped by {words}; nothing was kept\n")
+    else:
+        assert done.returncode == 1
+        assert "ImportError: half imported" in done.stderr

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _LAST = [signal.SIGINT]  # the last request that a handler of this module has taken
+_ASKED = [False]  # whether there was any since `terminable` began
 
 
 def cause() -> str:
@@ -21,18 +22,31 @@ def exit_code() -> int:
     return 128 + int(_LAST[0])
 
 
+def asked() -> bool:
+    """Whether somebody has asked to stop since `terminable` began.
+
+    Libraries swallow KeyboardInterrupt now and then, in the middle of an import above all, and fail later of what was
+    left half done: an error after such a request is its consequence.
+    """
+    return _ASKED[0]
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Within the block, SIGTERM is raised as KeyboardInterrupt, which Ctrl-C is anyway."""
-    _LAST[0] = signal.SIGINT
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    _LAST[0], _ASKED[0] = signal.SIGINT, False
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, _interrupt)
+    usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {name: handler for name, handler in usual.items() if signal.getsignal(name) == handler}
+    for name in before:
+        signal.signal(name, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 @contextmanager
@@ -46,7 +60,7 @@ def first(then: Callable[[], None]) -> Iterator[None]:
         return
 
     def take(number: int, _frame: FrameType | None) -> None:
-        _LAST[0] = signal.Signals(number)
+        _LAST[0], _ASKED[0] = signal.Signals(number), True
         for name in before:
             signal.signal(name, _interrupt)
         then()
@@ -61,5 +75,5 @@ def first(then: Callable[[], None]) -> Iterator[None]:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    _LAST[0] = signal.Signals(number)
+    _LAST[0], _ASKED[0] = signal.Signals(number), True
     raise KeyboardInterrupt
