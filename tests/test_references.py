@@ -38,7 +38,8 @@ SAME = MADE["machine"]() == json.loads((HERE / "machine.json").read_text())  # w
 SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions have added: to be named here, each
     "duplicates", "resample", "aggregate", "resampling", "snap", "time_format", "dayfirst", "category", "decimal",
     "dense", "phases", "fallback", "time_parts", "ending", "usual", "negative", "bounds", "level", "known_level",
-    "data.aggregate", "data.duplicates", "data.snap", "model.bounds", "adjust", "model.adjust", "baselines",
+    "data.aggregate", "data.duplicates", "data.snap", "model.bounds", "adjust", "model.adjust", "baselines", "threads",
+    "train.threads", "tsforge.threads",
 )  # fmt: skip
 # Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them;
 # where it hardly varies beside its series, it counts as varying by half of what the series does. Beside a model that

@@ -57,6 +57,8 @@ class TrainConfig(Config):
     warmup: share of the steps in which the rate rises to lr. schedule: "cosine" then lets it fall to 0; "step" has it
     constant in the first three of `stages` equal parts of the steps, and times `decay` from each later part on.
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
+    threads: of the processor that a step computes with; "auto" measures steps with 1, 2, 4, ... up to as many as torch
+    has, keeps the fastest, and looks again where the pace falls by half. Another number rounds differently.
     precision: of the products inside the network: "32", "bf16", or "auto" for bf16 on a GPU that has it.
     refit: "all" trains once more, on training and validation windows together, for as many steps as were best on
     validation; the intervals are corrected by what the first training said of validation, which it had not seen.
@@ -79,6 +81,7 @@ class TrainConfig(Config):
     validation_windows: AtLeastOne = 1024
     until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     precision: Literal["32", "bf16", "auto"] = "32"
     refit: Literal["none", "all"] = "none"
 

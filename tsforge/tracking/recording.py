@@ -239,7 +239,8 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
     for picture in sorted(folder.glob("*.png")):
         run.file(picture, "plots")
     text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
-    run.tags({"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())})
+    labels = {"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())}
+    run.tags(labels | ({"tsforge.threads": ", ".join(map(str, result.threads))} if result.threads else {}))
 
 
 def _steps(run: Run, values: list[float]) -> None:

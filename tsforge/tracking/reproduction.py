@@ -73,6 +73,8 @@ def reproduce(
         again = run.tags.get("tsforge.command", "its command")
         raise TrackingError(f"run {run.name}: is of several groups of a protocol", f"run it again: {again}")
     experiment = parse(Experiment, tomllib.loads(runs.text(client, run, "experiment.toml")), "experiment.toml")
+    if counts := run.tags.get("tsforge.threads"):
+        experiment = experiment.with_train({"threads": int(counts.rpartition(",")[2])})
     recorded = runs.dataset(client, run)
     source = data if data is not None else _source(run, recorded)
     _warn(run)
@@ -135,6 +137,8 @@ def _warn(run: Recorded) -> None:
         log.warning("the recorded run did not finish (%s %s)", run.status.lower(), run.reason)
     if run.tags.get("tsforge.stop") == "time":
         log.warning("the recorded run was stopped by the clock: another time it may come further or less far")
+    if "," in (counts := run.tags.get("tsforge.threads", "")):
+        log.warning("the recorded run changed its threads on the way (%s): the last digits can differ", counts)
     if "hardware.gpu" in run.tags and not torch.cuda.is_available():
         log.warning("the recorded run had a GPU (%s), there is none here", run.tags["hardware.gpu"])
 

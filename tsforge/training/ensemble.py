@@ -121,7 +121,8 @@ def together(experiment: Experiment, members: Sequence[Trained], stop: Stop) -> 
         network = members[0].network
     rounds = tuple(r._replace(member=k + 1) for k, member in enumerate(members) for r in member.rounds)
     seconds = sum(member.seconds for member in members)
-    return Trained(experiment, network.eval(), rounds, stop, members[0].started, seconds)
+    threads = tuple(dict.fromkeys(count for member in members for count in member.threads))
+    return Trained(experiment, network.eval(), rounds, stop, members[0].started, seconds, threads=threads)
 
 
 def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:

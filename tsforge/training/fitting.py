@@ -77,6 +77,11 @@ class Fit:
         return self.trained.seconds
 
     @property
+    def threads(self) -> tuple[int, ...]:
+        """Of the processor that steps were computed with, one count after the other; none where nothing was trained."""
+        return self.trained.threads
+
+    @property
     def standings(self) -> tuple[Standing, ...]:
         """Of the tournament that chose the model, where there was one."""
         return self.trained.standings

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Batch
 from tsforge.experiment import TrainConfig
+from tsforge.runtime.threads import ThreadCount
 from tsforge.training.events import Stop
 from tsforge.training.monitor import Monitor, State
 
@@ -85,6 +86,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
         self.steps = 0  # optimiser steps so far
+        self.threads = ThreadCount([torch.get_num_threads()], lambda _: None)
         self._average = _Average(network, config.average) if config.average else None
         self._half, self._keep = half, keep
         self._resumed: State | None = None
@@ -183,12 +185,14 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self.begin()
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
+        self.threads.begin()
         return self.loss(batch)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.before_step(optimizer)
 
     def on_train_batch_end(self, outputs: dict[str, Tensor], *_: Any) -> None:
+        self.threads.end()
         if self.after_step(outputs["loss"]):
             self.trainer.should_stop = True
 

@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from tsforge.experiment import Experiment, TrainConfig
 from tsforge.model.network import Network
 from tsforge.runtime import stopping
 from tsforge.runtime.seeds import seeded
+from tsforge.runtime.threads import ThreadCount, measured
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
 from tsforge.training.learner import Learner
@@ -40,6 +42,7 @@ class Trained:
     started: seconds since the epoch; seconds: that it took.
     standings: of the tournament that chose the model, where there was one.
     unseen: the network that has not seen the validation windows, where `network` was trained on them too.
+    threads: of the processor that steps were computed with, one count after the other.
     """
 
     experiment: Experiment
@@ -50,6 +53,7 @@ class Trained:
     seconds: float
     standings: tuple[Standing, ...] = ()
     unseen: nn.Module | None = None
+    threads: tuple[int, ...] = ()
 
     def narrowed(self, dataset: Dataset) -> Dataset:
         """The dataset it was trained on, as its network reads it: a tournament has the context of the widest."""
@@ -92,6 +96,11 @@ class TrainingLoop:
             self.learner.resume(state)
             self.loader.skip(self.learner.steps)
 
+    def threads(self) -> AbstractContextManager[ThreadCount]:
+        """The threads that steps are computed with within the block; on a GPU there is nothing to choose."""
+        gpu = self.dataset.source.device != "cpu"
+        return measured(torch.get_num_threads() if gpu else self.config.threads)
+
     @property
     def over(self) -> bool:
         """Whether there are no steps left."""
@@ -109,7 +118,10 @@ class TrainingLoop:
         # After the import, which sets the level itself: it advertises and warns about workers we do not have.
         for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        with seeded(self.experiment.seed), warnings.catch_warnings(), stopping.first(self.monitor.interrupt):
+        with (
+            seeded(self.experiment.seed), warnings.catch_warnings(), stopping.first(self.monitor.interrupt),
+            self.threads() as self.learner.threads,
+        ):  # fmt: skip
             warnings.simplefilter("ignore")
             self.begin()
             trainer = pl.Trainer(
@@ -143,7 +155,10 @@ class TrainingLoop:
         elif not restored:
             log.warning("training stopped before its first validation; the last weights are kept")
         rounds = tuple(monitor.rounds)
-        return Trained(self.experiment, self.network.eval(), rounds, monitor.stop, self._started, seconds)
+        threads = tuple(self.learner.threads.taken)
+        return Trained(
+            self.experiment, self.network.eval(), rounds, monitor.stop, self._started, seconds, threads=threads
+        )
 
 
 def half(precision: str, device: str) -> bool:

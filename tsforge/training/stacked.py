@@ -45,8 +45,9 @@ def likeness(experiment: Experiment, dataset: Dataset) -> str | None:
 def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
     """Train all to their ends. What stopped each before: an error of its own, or what its report raised."""
     members = [_Training(loop) for loop in loops]
-    with seeded(loops[0].experiment.seed):
+    with seeded(loops[0].experiment.seed), loops[0].threads() as threads:
         for member in members:
+            member.loop.learner.threads = threads
             member.guarded(member.begin)
         while active := [m for m in members if m.goes_on]:
             _step(active)
@@ -150,7 +151,8 @@ def _step(members: Sequence[_Training]) -> None:
 
 
 def _together(members: Sequence[_Training], batches: Sequence[Batch]) -> None:
-    losses = _back([member.loop.network for member in members], batches)
+    with members[0].loop.learner.threads.timed():
+        losses = _back([member.loop.network for member in members], batches)
     fine = [member.finite(loss) for member, loss in zip(members, losses, strict=True)]
     if not all(fine) and len(members) > 1:
         # What is not finite has spread through the zeros between members: each by itself says whose it is.

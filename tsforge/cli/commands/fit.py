@@ -151,7 +151,9 @@ def _print(result: Fit, folder: Path) -> None:
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
     did = f"trained {result.parameters:,} parameters{of} in" if result.parameters else "fitted in"
-    echo(f"{did} {duration(result.seconds)}{note}")
+    threads = ", then ".join(map(str, result.threads))
+    with_ = f" on {threads} thread{'s' if result.threads[-1] > 1 else ''}" if threads else ""
+    echo(f"{did} {duration(result.seconds)}{with_}{note}")
     if result.stop == "interrupt":
         several = count > 1 or result.standings
         echo(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
@@ -215,7 +217,7 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     scores, name = result.scores, result.model.experiment.model.kind
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
-        "parameters": result.parameters, "steps": result.steps,
+        "parameters": result.parameters, "steps": result.steps, "threads": result.threads,
         "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
         "test_windows": len(result.dataset.parts.test.origins), "test_steps": result.dataset.sizes.test,
         "scores": scores,
