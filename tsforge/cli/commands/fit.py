@@ -72,6 +72,8 @@ def fit(
             options.refuse_swallowed_table("fit")
         dataset = replace(fitting.prepare(draft, data), began=started())
         experiment = draft.on(dataset.config, dataset.sizes.narrow)
+        if isinstance(draft.model, Auto):
+            tournament.start_up(experiment)
         start = time.perf_counter() - started()
         folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)

@@ -42,7 +42,6 @@ def predict(
     print_notes(quiet=quiet)
     from tsforge.data import tidy as tables
     from tsforge.fitted import prediction
-    from tsforge.plotting import forecasts
 
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     folder = model_folder(model, tracking_uri)
@@ -52,6 +51,8 @@ def predict(
     if output is not None:
         tables.write(frame, Path(output))
     if plot is not None:
+        from tsforge.plotting import forecasts
+
         forecasts.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
     n, H, C = result.point.shape
     if json:

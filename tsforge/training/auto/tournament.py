@@ -18,7 +18,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 from tsforge.data.dataset import Dataset, narrowed
 from tsforge.errors import ConfigError, TrainingError
@@ -55,8 +54,8 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     Without a time no network takes part, unless some are named: then it is 5 minutes. Ctrl-C ends it with what is
     trained by then. Raises TsforgeError for what the user can fix.
     """
+    start_up(experiment)
     if _networks(experiment):
-        import_module("pytorch_lightning")  # what that takes belongs to the start
         single.warn_padding(dataset, dataset.sizes.narrow)
     start, began, stamp = now() - dataset.began, now(), time.time()
     tournament = Tournament(experiment, dataset, report or (lambda _: None))
@@ -74,6 +73,12 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     winner = tournament.choose(int(min(max(most, 1), len(tournament.entrants))))
     stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
     return replace(winner, stop=stop, started=stamp, seconds=now() - began)
+
+
+def start_up(experiment: Experiment) -> None:
+    """Import what trains networks, where some compete: the seconds that takes belong to the start."""
+    if _networks(experiment):
+        import tsforge.training.learner  # noqa: F401
 
 
 def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
