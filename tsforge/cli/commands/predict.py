@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tsforge.cli.options import Flag, model_folder
-from tsforge.cli.output import check_targets, echo, print_json, print_notes
+from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
 
 
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    tracking_uri: str | None = None, quiet: Flag = False, json: Flag = False,
+    tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
@@ -34,11 +34,14 @@ def predict(
         table, whose target is empty)
     tracking_uri
         MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    timings
+        Print where the wall time went, stage by stage.
     quiet
         Print no notes.
     json
         Print one JSON document instead of a table.
     """
+    measure(on=timings)
     print_notes(quiet=quiet)
     from tsforge.data import tidy as tables
     from tsforge.fitted import prediction
@@ -58,7 +61,7 @@ def predict(
     if json:
         print_json(
             {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
-             "rows": len(frame), "forecast": tables.records(frame)}
+             "rows": len(frame), "forecast": tables.records(frame)} | measured()
         )  # fmt: skip
         return 0
     if output is None:
@@ -69,6 +72,7 @@ def predict(
         echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
         echo(f"picture in {plot}")
+    print_timings()
     return 0
 
 

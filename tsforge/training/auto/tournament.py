@@ -28,6 +28,7 @@ from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
+from tsforge.runtime.timing import stage
 from tsforge.training import ensemble, single
 from tsforge.training.auto import selection, time_budget
 from tsforge.training.auto.selection import Floats, Yardstick
@@ -145,7 +146,8 @@ class Tournament:
             trained[kind] = single.train(ensemble.alone(self.experiment, member), narrow)
             readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
-        outcomes = forecasting.outcomes(readers, dataset, self.windows)
+        with stage("validation"):
+            outcomes = forecasting.outcomes(readers, dataset, self.windows)
         self.yardstick = Yardstick.of(next(iter(outcomes.values())))
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
@@ -282,7 +284,8 @@ class Tournament:
             member = member.model_copy(update={"until": trained.rounds[-1].step})
         self.paces[name] = corrected(self.paces[name], trained)
         readers = {"": Reader(trained.network, dataset.source)}
-        point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
+        with stage("validation"):
+            point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
         return self._enter(member, trained, point, rung)
 
     def _member(self, name: str, seed: int = 0, steps: int | None = None) -> Member:
