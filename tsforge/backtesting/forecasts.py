@@ -18,6 +18,7 @@ from tsforge.evaluation.outcome import Outcome, concatenated
 from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.naive import BaselineKind
+from tsforge.runtime.timing import stage
 
 log = logging.getLogger("tsforge")
 
@@ -50,6 +51,7 @@ class Forecasts:
         return adapt(self.static(name), start.cleared(), gamma)
 
 
+@stage("forecasting")
 def forecast(
     model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None,
     sums: RunningSums | None = None,
@@ -69,7 +71,8 @@ def forecast(
         log.warning("there is nothing before the first origin to learn from: linear is left out")
         others.remove("linear")
         blank.remove("linear")
-    forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted, sums)}
+    with stage("baselines"):
+        forecasters = {kind: model, **forecasting.baselines(others, dataset, fitted, sums)}
     raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}

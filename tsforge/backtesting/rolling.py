@@ -28,6 +28,7 @@ from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
+from tsforge.runtime.timing import stage
 from tsforge.settings import override
 from tsforge.training import fitting, single
 from tsforge.training.events import Report, Stop
@@ -160,6 +161,7 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
     return Backtest(experiment, panel, joined(parts, units), stride, len(parts), fallback=layout.sizes.fallback)
 
 
+@stage("training")
 def _train(experiment: Experiment, dataset: Dataset, report: Report | None, sums: RunningSums | None) -> Trained:
     """Train anew; the linear model from the sums of its last fit."""
     if sums is None or experiment.model.kind != "linear":

@@ -18,6 +18,7 @@ from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
 from tsforge.evaluation.scores import Average, By, averaged, best_simple, distinct, owa, primary, skill, stepwise, sums
 from tsforge.evaluation.significance import Paired, paired
+from tsforge.runtime.timing import stage
 
 NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
@@ -108,6 +109,7 @@ class Scoreboard:
         """Every metric of every model, over all groups."""
         return self.table(self.names)
 
+    @stage("scoring")
     def table(self, names: Sequence[str], group: str | None = None) -> Scores:
         """Some metrics of every model, over all groups or one."""
         for model in self.models:

@@ -74,7 +74,7 @@ def run(argv: list[str], started: float | None = None) -> int:
     from tsforge.cli import output
     from tsforge.cli.hints import translated
     from tsforge.errors import TsforgeError, nearest
-    from tsforge.runtime import stopping
+    from tsforge.runtime import stopping, timing
 
     name = argv[0]
     output.start(argv, started)
@@ -94,6 +94,8 @@ def run(argv: list[str], started: float | None = None) -> int:
     except BrokenPipeError:  # the reader of our results has gone, as with `| head`; they were complete before
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (the interpreter flushes it at exit)
         return 0
+    finally:
+        timing.stop()
     return code if isinstance(code, int) else 0
 
 

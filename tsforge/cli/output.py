@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.hints import translated
+from tsforge.runtime import timing
 from tsforge.runtime.numbers import plain
 from tsforge.runtime.tables import aligned
 
@@ -32,6 +33,27 @@ def start(argv: Sequence[str], began: float) -> None:
 def started() -> float:
     """The moment at which the command began, on the clock of `time.perf_counter`."""
     return _BEGAN[0]
+
+
+def measure(*, on: bool) -> None:
+    """From now on measure where the time of the command goes, where that was asked for."""
+    if on:
+        timing.start(started())
+
+
+def print_timings() -> None:
+    """Print where the time of the command went, if that is measured."""
+    if seconds := timing.stop():
+        whole = sum(seconds.values())
+        rows = [[name, f"{value:.2f}", f"{value / whole:.0%}"] for name, value in seconds.items()]
+        echo()
+        print_table(["time", "seconds", "share"], [*rows, ["whole command", f"{whole:.2f}", ""]])
+
+
+def measured() -> dict[str, Any]:
+    """Where the time of the command went, for its document; nothing where that is not measured."""
+    seconds = timing.stop()
+    return {"timings": {name: round(value, 3) for name, value in seconds.items()}} if seconds else {}
 
 
 def command_line() -> str:

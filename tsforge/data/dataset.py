@@ -24,6 +24,7 @@ from tsforge.data.table import table
 from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
+from tsforge.runtime.timing import stage
 
 log = logging.getLogger("tsforge")
 
@@ -134,6 +135,7 @@ def prepare(config: DataConfig, data: Any, needs: Needs, device: str = "cpu") ->
     return replace(arrange(panel, resolve(config, panel, needs), device), began=began)
 
 
+@stage("reading")
 def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
     """The table on its grid, and the configuration with the path it was read from."""
     source = config.path if data is None else data
@@ -146,6 +148,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
     return config.model_copy(update={"path": path}), panel
 
 
+@stage("preparing")
 def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolling | None = None) -> Layout:
     """Settle what the configuration leaves open, from the panel's frequency, length and training part."""
     horizon = settle_horizon(config, panel)
@@ -167,6 +170,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
     return Layout(resolved, lengths, cuts, needs.bounds)
 
 
+@stage("preparing")
 def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     """Cut a panel into windows, and estimate from its training part what they need."""
     sizes, cuts = layout.sizes, layout.cuts

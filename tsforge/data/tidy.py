@@ -14,6 +14,7 @@ from tsforge.data.table.composing import split
 from tsforge.data.table.times import format_times
 from tsforge.errors import DataError
 from tsforge.runtime import files
+from tsforge.runtime.timing import stage
 
 Floats = NDArray[np.floating]
 Frame = pd.DataFrame
@@ -187,6 +188,7 @@ def _without_exponents(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+@stage("saving")
 def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
     """Write a frame whole or not at all, as CSV or Parquet by the path's ending. Raises ConfigError for any other.
 

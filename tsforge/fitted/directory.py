@@ -21,6 +21,7 @@ from tsforge.experiment import Experiment
 from tsforge.fitted import manifest, weights
 from tsforge.fitted.model import DataFacts, Model
 from tsforge.runtime import drafts
+from tsforge.runtime.timing import stage
 
 
 def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> None:
@@ -63,6 +64,7 @@ def check_target(folder: Path) -> None:
         raise ModelError(f"{folder}: cannot be written: {problem.strerror}", "choose another `out`") from None
 
 
+@stage("loading")
 def load(folder: str | Path) -> Model:
     """Read a model directory; ModelError naming the file that is missing, damaged or from a newer version."""
     folder = Path(folder)

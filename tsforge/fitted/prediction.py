@@ -23,6 +23,7 @@ from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
+from tsforge.runtime.timing import stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,7 @@ def check_horizon(horizon: int | None, most: int) -> None:
         raise ConfigError(f"horizon {horizon} is more than {most} steps", f"ask for {most} steps or less")
 
 
+@stage("reading")
 def read(model: Model, data: Any, ahead: int, future_data: Any = None) -> Panel:
     """The table that a model forecasts from, on its grid; the training data where None.
 
@@ -155,6 +157,7 @@ def _training_data(model: Model) -> str:
     return source
 
 
+@stage("forecasting")
 def _forward(model: Model, source: WindowSource, panel: Panel, steps: int, within: Limits) -> tuple[Floats, Floats]:
     """Point (n, steps, C) and quantiles (n, steps, C, Q) at the model's levels, within limits.
 

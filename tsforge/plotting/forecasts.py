@@ -25,6 +25,7 @@ from tsforge.plotting.style import (
     stacked,
     text_of,
 )
+from tsforge.runtime.timing import stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,6 +52,7 @@ class Strip:
     origins: tuple[Any, ...] = ()  # times of the forecast origins; the first of `ahead` where there is none
 
 
+@stage("pictures")
 def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float, ...], path: Path) -> None:
     """Forecasts from the end of the first few series and targets. point (n, H, C), quantiles (n, H, C, Q)."""
     H = point.shape[1]
@@ -70,12 +72,14 @@ def forecast(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[float
     _draw(strips[:MOST_STRIPS], int(np.count_nonzero(~panel.never)), path)
 
 
+@stage("pictures")
 def held_out(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
     """The last test window of the first few series and targets: truth, the model, seasonal naive."""
     H = next(iter(outcomes.values())).point.shape[1]
     _windows(panel, windows, outcomes, path, Past(windows=1, steps=max(_HISTORY * H, 48)))
 
 
+@stage("pictures")
 def rolled(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path: Path) -> None:
     """The last windows of the first few series and targets that do not overlap: truth, the model, seasonal naive."""
     H = next(iter(outcomes.values())).point.shape[1]
@@ -113,6 +117,7 @@ def _windows(panel: Panel, windows: Windows, outcomes: dict[str, Outcome], path:
     _draw(strips[:MOST_STRIPS], int(np.count_nonzero(~panel.never[series])), path)
 
 
+@stage("pictures")
 def by_step(values: dict[str, list[float]], metric: str, path: Path) -> None:
     """A metric along the horizon, a line per model, the first one in front."""
     figure, (axis,) = stacked(1)

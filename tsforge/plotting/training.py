@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.plotting.style import BLUE, GREY, ORANGE, save, stacked
+from tsforge.runtime.timing import stage
 
 
+@stage("pictures")
 def loss_curve(rounds: Sequence[Any], path: Path) -> None:
     """Training and validation loss by step, with the step whose weights were kept; a pair of lines per member."""
     figure, (axis,) = stacked(1)

@@ -19,6 +19,7 @@ from tsforge.fitted.model import Model
 from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, stopping, tables
+from tsforge.runtime.timing import stage
 from tsforge.tracking import provenance
 from tsforge.tracking.journal import Run
 from tsforge.tracking.tracker import Tracker
@@ -71,10 +72,12 @@ def finish(
 @contextmanager
 def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, options: RunOptions) -> Iterator[Run]:
     """The run of a fit, with its settings and its data."""
-    labels = tags("fit", options, experiment.model.kind)
+    with stage("delivery"):
+        labels = tags("fit", options, experiment.model.kind)
     with tracker.run(experiment.title, experiment.flat(), labels, options.parent) as run:
-        run.text("experiment.toml", experiment.toml())
-        run.dataset(described(dataset.panel, experiment.data.path))
+        with stage("delivery"):
+            run.text("experiment.toml", experiment.toml())
+            run.dataset(described(dataset.panel, experiment.data.path))
         yield run
 
 
@@ -123,6 +126,7 @@ class Recorder(ExitStack):
         return run
 
 
+@stage("delivery")
 def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
     test = board.first
     run.text("experiment.toml", test.experiment.toml())
@@ -223,6 +227,7 @@ def _record(run: Run, event: Event) -> None:
         run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
 
 
+@stage("delivery")
 def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
     run.model(folder, options.register, options.alias)
     run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)

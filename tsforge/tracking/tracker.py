@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tsforge.runtime import processes, stopping
+from tsforge.runtime.timing import stage
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
 from tsforge.tracking.journal import Run
@@ -48,6 +49,7 @@ class Tracker:
         self._courier: subprocess.Popen[str] | None = None
         self._listener: threading.Thread | None = None
 
+    @stage("delivery")
     def __enter__(self) -> Tracker:
         if self.on:
             # Outlives a Ctrl-C and, if need be, this process.
@@ -80,6 +82,7 @@ class Tracker:
         finally:
             run.end("FINISHED")
 
+    @stage("delivery")
     def close(self, limit: float = math.inf) -> None:
         """Wait until everything is delivered, as long as that makes sense, and warn of what is not.
 

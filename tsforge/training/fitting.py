@@ -35,6 +35,7 @@ from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
 from tsforge.runtime import tables
+from tsforge.runtime.timing import stage
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
@@ -112,6 +113,7 @@ class Fit:
         return tuple({r.member: r for r in self.rounds}.values())
 
     @cached_property
+    @stage("scoring")
     def scores(self) -> dict[str, dict[str, float]]:
         """Every metric by model name."""
         return {name: scores(o) for name, o in self.outcomes.items()}
@@ -145,6 +147,7 @@ class Fit:
         return skill(*(self.scores[name][self.primary] for name in (kind, reference))) if reference else float("nan")
 
     @cached_property
+    @stage("scoring")
     def judgement(self) -> Judgement | None:
         """The model against the best of the baselines; None without a test part."""
         outcomes = {name: self.outcomes[name] for name in self.shown}
@@ -177,6 +180,7 @@ def prepare(experiment: Experiment, data: Any = None) -> Dataset:
     return replace(dataset, parts=affordable(dataset.parts, dataset.sizes.context + dataset.sizes.horizon))
 
 
+@stage("training")
 def train(
     experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
 ) -> Trained:
@@ -206,6 +210,7 @@ def finish(trained: Trained, dataset: Dataset) -> Fit:
         return Fit(model, dataset, replace(trained, stop=Stop.INTERRUPT), {})
 
 
+@stage("calibration")
 def calibrate(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with its intervals corrected on the validation windows."""
     model = uncorrected(trained, dataset)
@@ -227,13 +232,16 @@ def uncorrected(trained: Trained, dataset: Dataset) -> Model:
     return Model(trained.experiment, facts, trained.network)
 
 
+@stage("scoring")
 def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     """Forecast the test windows, beside the baselines, which are kept with the model; all moved to the CPU."""
     dataset = trained.narrowed(dataset)
-    test, kind = dataset.parts.test, model.experiment.model.kind
-    others = forecasting.baselines(forecasting.beside(model.experiment), dataset) if len(test) else {}
-    forecasters = {kind: model.forecaster(dataset.source)} | others
-    rolled = {name: forecaster.rolled(dataset, test) for name, forecaster in forecasters.items() if len(test)}
+    test = dataset.parts.test
+    kind: str = model.experiment.model.kind
+    rolled = {kind: model.forecaster(dataset.source).rolled(dataset, test)} if len(test) else {}
+    with stage("baselines"):
+        others = forecasting.baselines(forecasting.beside(model.experiment), dataset) if len(test) else {}
+        rolled |= {name: forecaster.rolled(dataset, test) for name, forecaster in others.items()}
     outcomes = {name: outcome for name, (outcome, _) in rolled.items()}
     if len(test):
         model = replace(model, calibration=rolled[kind][1])
@@ -250,6 +258,7 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
     return Fit(replace(model, baselines=baselines), dataset, trained, outcomes)
 
 
+@stage("saving")
 def save(fitted: Fit, folder: Path) -> None:
     """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
     directory.save(fitted.model, folder, lambda draft: _write_extras(fitted, draft))

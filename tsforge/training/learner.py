@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Batch
 from tsforge.experiment import TrainConfig
+from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
 from tsforge.training.events import Stop
 from tsforge.training.monitor import Monitor, State
@@ -121,6 +122,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def begin_validation(self) -> None:
         """The averaged weights are validated."""
+        timing.begin("validation")
         if self._average is not None:
             self._average.swap()
 
@@ -136,6 +138,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self._average.swap()
         if self._keep is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
+        timing.end()
         return stop
 
     # --- its state ------------------------------------------------------------------------------------------------

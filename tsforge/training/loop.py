@@ -23,7 +23,6 @@ from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import ThreadCount, measured
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Round, Standing, Stop
-from tsforge.training.learner import Learner
 from tsforge.training.monitor import Monitor
 
 log = logging.getLogger("tsforge")
@@ -72,6 +71,8 @@ class TrainingLoop:
         self, network: Network, experiment: Experiment, dataset: Dataset, report: Report,
         checkpoint: Checkpoint | None = None,
     ) -> None:  # fmt: skip
+        from tsforge.training.learner import Learner  # and with it Lightning, which takes seconds to import
+
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
         self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed, network.base)

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from cyclopts import Parameter
 
 from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
-from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes, print_run, status
+from tsforge.cli.output import (
+    check_targets,
+    command_line,
+    echo,
+    measure,
+    measured,
+    print_json,
+    print_notes,
+    print_run,
+    print_timings,
+    status,
+)
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -26,7 +37,7 @@ def backtest(
     options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
-    plot: str | None = None, quiet: Flag = False, json: Flag = False,
+    plot: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
 
@@ -49,11 +60,14 @@ def backtest(
         File for the scores, .csv or .md.
     plot
         File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
+    timings
+        Print where the wall time went, stage by stage.
     quiet
         Print neither notes nor progress.
     json
         Print one JSON document instead of tables.
     """
+    measure(on=timings)
     print_notes(quiet=quiet)
     from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
     from tsforge.cli.tables import backtest as scores
@@ -86,9 +100,10 @@ def backtest(
             "plot": plot,
             "notes": scores.gaps(board),
         }
-        print_json(document(board) | steps | cover | where)
+        print_json(document(board) | steps | cover | where | measured())
     else:
         print_run(tracker, run)
+        print_timings()
     return 0
 
 

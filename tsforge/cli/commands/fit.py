@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, started, status
+from tsforge.cli.output import (
+    command_line,
+    echo,
+    measure,
+    measured,
+    print_json,
+    print_notes,
+    print_run,
+    print_table,
+    print_timings,
+    started,
+    status,
+)
 from tsforge.cli.progress import training_progress
 from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration, figure
@@ -32,7 +44,7 @@ STOPS = {
 def fit(
     data: str | None = None, /, *, options: FitOptions | None = None, out: str | None = None,
     overwrite: Flag = False, record: TrackOptions | None = None, register: str | None = None, alias: str | None = None,
-    quiet: Flag = False, json: Flag = False,
+    timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
@@ -50,11 +62,14 @@ def fit(
         Name in MLflow's registry for the model: a new version of it.
     alias
         Alias of that version, as champion.
+    timings
+        Print where the wall time went, stage by stage.
     quiet
         Print neither notes nor progress.
     json
         Print one JSON document instead of tables.
     """
+    measure(on=timings)
     print_notes(quiet=quiet)
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
@@ -72,6 +87,8 @@ def fit(
             options.refuse_swallowed_table("fit")
         dataset = replace(fitting.prepare(draft, data), began=started())
         experiment = draft.on(dataset.config, dataset.sizes.narrow)
+        if isinstance(draft.model, Auto):
+            tournament.start_up(experiment)
         start = time.perf_counter() - started()
         folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)
@@ -87,10 +104,11 @@ def fit(
     commands = after_fit(result, folder, data, options, record)
     if json:
         where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
-        print_json(_document(result, folder) | where)
+        print_json(_document(result, folder) | where | measured())
     else:
         _print_run(tracker, run)
         print_commands(commands)
+        print_timings()
     return stopping.exit_code() if result.stop == "interrupt" else 0
 
 

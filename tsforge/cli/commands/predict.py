@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tsforge.cli.options import Flag, model_folder
-from tsforge.cli.output import check_targets, echo, print_json, print_notes
+from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
 
 
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    tracking_uri: str | None = None, quiet: Flag = False, json: Flag = False,
+    tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
@@ -34,15 +34,17 @@ def predict(
         table, whose target is empty)
     tracking_uri
         MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    timings
+        Print where the wall time went, stage by stage.
     quiet
         Print no notes.
     json
         Print one JSON document instead of a table.
     """
+    measure(on=timings)
     print_notes(quiet=quiet)
     from tsforge.data import tidy as tables
     from tsforge.fitted import prediction
-    from tsforge.plotting import forecasts
 
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     folder = model_folder(model, tracking_uri)
@@ -52,12 +54,14 @@ def predict(
     if output is not None:
         tables.write(frame, Path(output))
     if plot is not None:
+        from tsforge.plotting import forecasts
+
         forecasts.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
     n, H, C = result.point.shape
     if json:
         print_json(
             {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
-             "rows": len(frame), "forecast": tables.records(frame)}
+             "rows": len(frame), "forecast": tables.records(frame)} | measured()
         )  # fmt: skip
         return 0
     if output is None:
@@ -68,6 +72,7 @@ def predict(
         echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
         echo(f"picture in {plot}")
+    print_timings()
     return 0
 
 

@@ -69,16 +69,20 @@ def _path(values: Tensor, seen: Tensor) -> Tensor:
 def decompose(values: Tensor, seen: Tensor, lengths: list[int]) -> list[Tensor]:
     """The seasons of sequences (S, L), one of each length, (S, L) each; 0 where too few values show one."""
     parts = [torch.zeros_like(values) for _ in lengths]
+    counts = [_around(seen.to(values.dtype), m).clamp(min=1) for m in lengths]
+    L = values.shape[1]
+    step = torch.arange(L, device=values.device)
     for turn in range(TURNS):
         for i, m in enumerate(lengths):
+            inside = m // 2, L - m // 2  # the steps whose moving average lies within the window
             rest = values - sum(part for j, part in enumerate(parts) if j != i)
-            trend, whole = _average(rest - parts[i], seen, m)
-            part = _means(rest - trend, seen & whole if turn == 0 else seen, m)
-            level, whole = _average(part, torch.ones_like(seen), m)
-            inside = whole.nonzero()[:, 0]
-            at = torch.arange(len(whole), device=values.device).clamp(int(inside[0]), int(inside[-1]))
+            trend = _around((rest - parts[i]) * seen, m) / counts[i]
+            shown = seen & (step >= inside[0]) & (step < inside[1]) if turn == 0 else seen
+            part = _means(rest - trend, shown, m)
+            level = _around(part, m)[:, inside[0] : inside[1]] / (2 * m)
+            level = F.pad(level[None], (inside[0], L - inside[1]), "replicate")[0]
             shows = seen.sum(dim=1, keepdim=True) >= PERIODS * m
-            parts[i] = torch.where(shows, part - level[:, at], torch.zeros_like(part))
+            parts[i] = torch.where(shows, part - level, torch.zeros_like(part))
     return parts
 
 
@@ -95,19 +99,15 @@ def _means(values: Tensor, seen: Tensor, m: int) -> Tensor:
     return mean.reshape(S, K * m)[:, K * m - L :]
 
 
-def _average(values: Tensor, seen: Tensor, m: int) -> tuple[Tensor, Tensor]:
-    """The moving average over m steps, half a step more at each end where m is even, of what there is; (S, L).
-
-    The second value says for which steps all of it lies within the window, (L,).
-    """
-    L = values.shape[1]
-    step = torch.arange(L, device=values.device)
-    sums = F.pad(torch.stack([values * seen, seen.to(values.dtype)]).cumsum(dim=2), (1, 0))
-    total, count = sum((_span(sums, side) for side in (m // 2, (m - 1) // 2)), sums.new_zeros(()))
-    return total / count.clamp(min=1), (step >= m // 2) & (step < L - m // 2)
+def _around(values: Tensor, m: int) -> Tensor:
+    """Twice the sum of the m steps around each, half a step more at each end where m is even, (S, L)."""
+    sums = F.pad(values.cumsum(dim=1), (1, 0))
+    return _span(sums, m // 2) + _span(sums, (m - 1) // 2)
 
 
 def _span(sums: Tensor, side: int) -> Tensor:
-    """What sums (..., L + 1), from 0 on, grow by from `side` steps before each step to as many after it."""
-    step = torch.arange(sums.shape[-1] - 1, device=sums.device)
-    return sums[..., (step + side + 1).clamp(max=len(step))] - sums[..., (step - side).clamp(min=0)]
+    """What sums (S, L + 1), from 0 on, grow by from `side` steps before each step to as many after it, (S, L)."""
+    ahead = sums[:, side + 1 :]
+    span = torch.cat([ahead, sums[:, -1:].expand(-1, side)], dim=1)
+    span[:, side:] -= sums[:, : ahead.shape[1]]
+    return span

@@ -18,7 +18,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 from tsforge.data.dataset import Dataset, narrowed
 from tsforge.errors import ConfigError, TrainingError
@@ -29,6 +28,7 @@ from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
+from tsforge.runtime.timing import stage
 from tsforge.training import ensemble, single
 from tsforge.training.auto import selection, time_budget
 from tsforge.training.auto.selection import Floats, Yardstick
@@ -55,8 +55,8 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     Without a time no network takes part, unless some are named: then it is 5 minutes. Ctrl-C ends it with what is
     trained by then. Raises TsforgeError for what the user can fix.
     """
+    start_up(experiment)
     if _networks(experiment):
-        import_module("pytorch_lightning")  # what that takes belongs to the start
         single.warn_padding(dataset, dataset.sizes.narrow)
     start, began, stamp = now() - dataset.began, now(), time.time()
     tournament = Tournament(experiment, dataset, report or (lambda _: None))
@@ -74,6 +74,12 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
     winner = tournament.choose(int(min(max(most, 1), len(tournament.entrants))))
     stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
     return replace(winner, stop=stop, started=stamp, seconds=now() - began)
+
+
+def start_up(experiment: Experiment) -> None:
+    """Import what trains networks, where some compete: the seconds that takes belong to the start."""
+    if _networks(experiment):
+        import tsforge.training.learner  # noqa: F401
 
 
 def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
@@ -140,7 +146,8 @@ class Tournament:
             trained[kind] = single.train(ensemble.alone(self.experiment, member), narrow)
             readers[kind] = Reader(trained[kind].network, narrow.source)
         learned = now() - start
-        outcomes = forecasting.outcomes(readers, dataset, self.windows)
+        with stage("validation"):
+            outcomes = forecasting.outcomes(readers, dataset, self.windows)
         self.yardstick = Yardstick.of(next(iter(outcomes.values())))
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
@@ -277,7 +284,8 @@ class Tournament:
             member = member.model_copy(update={"until": trained.rounds[-1].step})
         self.paces[name] = corrected(self.paces[name], trained)
         readers = {"": Reader(trained.network, dataset.source)}
-        point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
+        with stage("validation"):
+            point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
         return self._enter(member, trained, point, rung)
 
     def _member(self, name: str, seed: int = 0, steps: int | None = None) -> Member:
