@@ -93,10 +93,15 @@ class Panel:
         return none
 
     def span(self) -> tuple[Ints, Ints]:
-        """The rows of the first and the last observed value of each series and target, (n, C) each."""
-        rows, starts = np.arange(len(self.values))[:, None], self.offsets[:-1]
-        first: Ints = np.minimum.reduceat(np.where(self.observed, rows, len(rows)), starts)
-        last: Ints = np.maximum.reduceat(np.where(self.observed, rows, -1), starts)
+        """The rows of the first and the last observed value of each series and target, (n, C) each.
+
+        Where nothing was observed, one past the last row of all, and -1.
+        """
+        if self.observed.all():
+            shape = (len(self), self.values.shape[1])
+            return tuple(np.broadcast_to(side[:, None], shape) for side in (self.offsets[:-1], self.offsets[1:] - 1))
+        edges = [_edges(column, self.offsets) for column in self.observed.T]
+        first, last = (np.stack(side, axis=1) for side in zip(*edges, strict=True))
         return first, last
 
     def row_series(self) -> Ints:
@@ -105,14 +110,26 @@ class Panel:
 
     def between(self, stops: Ints, begins: Ints | None = None) -> NDArray[np.bool_]:
         """A mask (T,) of the rows from their series' beginning (its first row where None) up to its stop."""
-        series, rows = self.row_series(), np.arange(len(self.values))
-        before: NDArray[np.bool_] = rows < stops[series]
-        return before if begins is None else before & (begins[series] <= rows)
+        starts, ends = self.offsets[:-1], self.offsets[1:]
+        low = starts if begins is None else np.clip(begins, starts, ends)
+        high = np.clip(stops, low, ends)
+        steps = np.zeros(len(self.values) + 1, dtype=np.int8)
+        np.add.at(steps, low, 1)
+        np.subtract.at(steps, high, 1)
+        return np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
 
     def ordinals(self) -> Ints:
         """The grid position of every row, (T,)."""
         series = self.row_series()
         return np.arange(len(self.values)) - self.offsets[series] + self.first[series]
+
+
+def _edges(observed: NDArray[np.bool_], offsets: Ints) -> tuple[Ints, Ints]:
+    """The first and the last row of each series in which a column was observed, as `Panel.span`."""
+    rows = np.r_[np.flatnonzero(observed), len(observed)]
+    before, behind = np.searchsorted(rows[:-1], offsets[:-1]), np.searchsorted(rows[:-1], offsets[1:])
+    some = before < behind
+    return np.where(some, rows[before], len(observed)), np.where(some, rows[behind - 1], -1)
 
 
 def build(table: Table, extend: int = 0) -> Panel:
