@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import precision
+from tsforge.data.blocks import blocks, edges
 from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
 from tsforge.errors import DataError, listing
@@ -70,7 +72,7 @@ class Panel:
         content = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
         arrays = (self.values, self.observed, self.past, self.future, self.static, self.offsets, self.first, self.ends)
         for array in arrays:
-            content.update(array.tobytes())
+            content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
         for column in self.ids:
             content.update("\x1f".join(str(value) for value in column.tolist()).encode())
         content.update(json.dumps(self.labels).encode())
@@ -98,11 +100,22 @@ class Panel:
         Where nothing was observed, one past the last row of all, and -1.
         """
         if self.observed.all():
-            shape = (len(self), self.values.shape[1])
-            return tuple(np.broadcast_to(side[:, None], shape) for side in (self.offsets[:-1], self.offsets[1:] - 1))
-        edges = [_edges(column, self.offsets) for column in self.observed.T]
-        first, last = (np.stack(side, axis=1) for side in zip(*edges, strict=True))
+            sides = [(self.offsets[:-1], self.offsets[1:] - 1)] * self.values.shape[1]
+        else:
+            sides = [edges(column, self.offsets) for column in self.observed.T]
+        first, last = (np.stack(side, axis=1) for side in zip(*sides, strict=True))
         return first, last
+
+    def blocks(self, *marks: Ints | None) -> Iterator[tuple[Panel, list[Any]]]:
+        """Panels of a few whole series each, and the rows that mark something in them, (n,) each, as they count rows."""
+        for series, rows in blocks(self.offsets):
+            own = {name: getattr(self, name)[rows] for name in ("values", "observed", "past", "future")}
+            own |= {name: getattr(self, name)[series] for name in ("static", "first", "phase")}
+            part = replace(
+                self, **own, offsets=self.offsets[series.start : series.stop + 1] - rows.start,
+                ends=self.ends[series] - rows.start, ids=tuple(column[series] for column in self.ids),
+            )  # fmt: skip
+            yield part, [None if mark is None else mark[series] - rows.start for mark in marks]
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
@@ -124,39 +137,33 @@ class Panel:
         return np.arange(len(self.values)) - self.offsets[series] + self.first[series]
 
 
-def _edges(observed: NDArray[np.bool_], offsets: Ints) -> tuple[Ints, Ints]:
-    """The first and the last row of each series in which a column was observed, as `Panel.span`."""
-    rows = np.r_[np.flatnonzero(observed), len(observed)]
-    before, behind = np.searchsorted(rows[:-1], offsets[:-1]), np.searchsorted(rows[:-1], offsets[1:])
-    some = before < behind
-    return np.where(some, rows[before], len(observed)), np.where(some, rows[behind - 1], -1)
-
-
 def build(table: Table, extend: int = 0) -> Panel:
     """Lay the rows of a table on their grid; gaps become masked rows, series without any observed target are left out.
 
     extend: least number of rows after each series' last observed target, for what is known in advance.
     """
     table = _without_empty(table)
+    schema, observed = table.schema, ~np.isnan(table.target)
     n = len(table.ids[0]) if table.ids else 1
-    schema = table.schema
-    # Rows are sorted by series.
-    first = table.ordinal[np.searchsorted(table.series, np.arange(n))]
-    last = table.ordinal[np.searchsorted(table.series, np.arange(n), side="right") - 1]
-    seen = ~np.isnan(table.target).all(axis=1)
-    last_seen = first - 1
-    np.maximum.at(last_seen, table.series[seen], table.ordinal[seen])
-    last = np.maximum(last, last_seen + extend)
-    lengths = last - first + 1
-    offsets = np.r_[0, np.cumsum(lengths)].astype(np.int64)
-    rows = offsets[table.series] + table.ordinal - first[table.series]
+    begins = _row_offsets(table, n)  # rows are sorted by series
+    first, last = table.ordinal[begins[:-1]], table.ordinal[begins[1:] - 1]
+    seen = edges(observed.any(axis=1), begins)[1]
+    last_seen = np.where(seen >= 0, table.ordinal[seen], first - 1)
+    tail = (last > last_seen) & (seen >= 0)
+    offsets = np.r_[0, np.cumsum(np.maximum(last, last_seen + extend) - first + 1)].astype(np.int64)
 
     total = int(offsets[-1])
-    exact = precision.of_targets(table.target, table.series)
-    values = np.zeros((total, len(schema.target)), dtype=exact)
-    observed = np.zeros(values.shape, dtype=np.bool_)
-    values[rows] = np.nan_to_num(table.target, nan=0.0)
-    observed[rows] = ~np.isnan(table.target)
+    exact = precision.of_targets(table.target, begins)
+    if total == len(table.series) and not _repeats(table):  # each row at its place
+        rows: Ints | slice = slice(None)
+        values = table.target.astype(exact)
+        values[~observed] = 0.0
+    else:
+        rows = table.ordinal + (offsets[:-1] - first)[table.series]
+        values, filled = np.zeros((total, len(schema.target)), dtype=exact), observed
+        observed = np.zeros(values.shape, dtype=np.bool_)
+        values[rows] = np.where(filled, table.target, 0.0)
+        observed[rows] = filled
     past = _spread(table, schema.past, rows, total)
     future = _spread(table, schema.future, rows, total)
     static = _spread(table, schema.static, table.series, n)
@@ -169,17 +176,27 @@ def build(table: Table, extend: int = 0) -> Panel:
     )  # fmt: skip
     _report(panel)
     _report_ends(panel, table)
-    _report_tail(table, first, last_seen)
+    if tail.any() and not schema.future:
+        _report_tail(table, np.where(tail, last_seen, last))
     if exact == np.float64:
-        _report_precision(table)
+        _report_precision(table, begins)
     return panel
+
+
+def _row_offsets(table: Table, n: int) -> Ints:
+    """Series i of a table has the rows up to the next offset, (n + 1,)."""
+    return np.searchsorted(table.series, np.arange(n + 1))
+
+
+def _repeats(table: Table) -> bool:
+    """Whether some series has two rows for one step, as where rows ahead are joined."""
+    return bool(((table.ordinal[1:] == table.ordinal[:-1]) & (table.series[1:] == table.series[:-1])).any())
 
 
 def _without_empty(table: Table) -> Table:
     """The table without series whose targets are missing throughout, with a warning that names them."""
     n = len(table.ids[0]) if table.ids else 1
-    alive = np.zeros(n, dtype=np.bool_)
-    alive[table.series[~np.isnan(table.target).all(axis=1)]] = True
+    alive = np.logical_or.reduceat(~np.isnan(table.target).all(axis=1), _row_offsets(table, n)[:-1])
     if alive.all():
         return table
     if not alive.any():
@@ -197,11 +214,14 @@ def _without_empty(table: Table) -> Table:
     )  # fmt: skip
 
 
-def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
+def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints | slice, total: int) -> Floats:
     """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
     columns = [table.covariates[covariate.name].values for covariate in group]
     out = np.full((total, len(group)), np.nan, dtype=precision.of_covariates(columns))
     for j, values in enumerate(columns):
+        if isinstance(rows, slice):
+            out[:, j] = values
+            continue
         have = np.flatnonzero(~np.isnan(values))[::-1]  # reversed: the first one is written last
         out[rows[have], j] = values[have]
     return out
@@ -209,11 +229,12 @@ def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) 
 
 def _report(panel: Panel) -> None:
     """Warn of missing values and count them: nothing is filled in, they are masked."""
+    if panel.observed.all():
+        return
     starts, steps = panel.offsets[:-1], int(panel.lengths.sum())
     seen_first, _ = panel.span()
     for c, name in enumerate(panel.schema.target):
-        before = np.r_[0, np.cumsum(~panel.observed[:, c])]
-        missing = before[panel.ends] - before[starts]
+        missing = panel.lengths - np.add.reduceat(panel.observed[:, c], starts, dtype=np.int64)
         never = panel.never[:, c]
         leading = int((seen_first[:, c] - starts)[~never].sum())
         if missing.sum():
@@ -249,20 +270,17 @@ def _report_ends(panel: Panel, table: Table) -> None:
             )  # fmt: skip
 
 
-def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
-    """Warn where rows follow the last observed target that hold nothing known in advance."""
-    late = (table.ordinal > last_seen[table.series]) & (last_seen >= first)[table.series]
-    if table.schema.future or not late.any():
-        return
+def _report_tail(table: Table, last: Ints) -> None:
+    """Warn of rows that hold nothing known in advance. last: the grid position of each series behind which they lie."""
+    late = table.ordinal > last[table.series]
     which = np.unique(table.series[late])
     of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
     log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)
 
 
-def _report_precision(table: Table) -> None:
+def _report_precision(table: Table, begins: Ints) -> None:
     """Warn where values are too large beside their changes to tell them apart, even in double precision."""
-    starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
-    counts = np.diff(np.r_[starts, len(table.series)])
+    starts, counts = begins[:-1], np.diff(begins)
     for c, name in enumerate(table.schema.target):
         target = table.target[:, c]
         low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data.blocks import blocks
+
 COARSE = 128  # steps of single precision in the usual change of a series: with fewer, a change is rounded by 0.2 %
 DIGITS = 2.0**24  # the whole numbers up to here are all there in single precision
 DECIMALS = 2  # places behind the point whose digits are kept whole: those of money
@@ -16,10 +18,15 @@ LARGE, SMALL = 1e15, 1e-15  # beyond these the sum of a window's squares may lea
 SAMPLE = 1000  # values by which the number of decimals is told
 
 
-def of_targets(target: NDArray[np.float64], series: NDArray[np.int64]) -> type[np.floating]:
-    """The precision in which targets (N, C), NaN where missing, are kept; rows sorted by series (N,) and time."""
-    double = any(_too_large(column) or _coarse(column, series) for column in target.T)
-    return np.float64 if double else np.float32
+def of_targets(target: NDArray[np.float64], offsets: NDArray[np.int64]) -> type[np.floating]:
+    """The precision in which targets (N, C), NaN where missing, are kept; series i has the rows from offsets[i] on."""
+    parts = list(blocks(offsets))
+    for column in target.T:
+        if _too_large(column) or any(
+            _coarse(column[rows], offsets[i.start : i.stop] - rows.start) for i, rows in parts
+        ):
+            return np.float64
+    return np.float32
 
 
 def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:
@@ -38,12 +45,12 @@ def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:
 
 def _too_large(values: NDArray[np.float64]) -> bool:
     """Whether squares leave single precision, or whole numbers and cents more digits than it has."""
-    size = np.abs(values[~np.isnan(values)])
-    top = float(size.max(initial=0.0))
+    top = max(0.0, float(np.fmax.reduce(values, initial=0.0)), -float(np.fmin.reduce(values, initial=0.0)))
     if top > LARGE or 0 < top < SMALL:
         return True
     if top * 10**DECIMALS <= DIGITS:
         return False
+    size = np.abs(values[~np.isnan(values)])
     sample = size[:: max(1, len(size) // SAMPLE)]
     places = next((d for d in range(DECIMALS + 1) if _whole(sample * 10**d)), None)
     return places is not None and top * 10**places > DIGITS and _whole(size * 10**places)
@@ -54,25 +61,19 @@ def _whole(values: NDArray[np.float64]) -> bool:
     return bool((np.abs(values - np.rint(values)) <= 1e-15 * values).all())
 
 
-def _coarse(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
+def _coarse(values: NDArray[np.float64], starts: NDArray[np.int64]) -> bool:
     """Whether half the changes of some series are a few steps of single precision, or its values are all tiny."""
-    change = np.abs(np.diff(values))
-    change[series[1:] != series[:-1]] = np.nan
+    size = np.abs(values)
+    top = np.fmax.reduceat(size, starts)
+    if ((top > 0) & (top < SMALL)).any():
+        return True
+    change = np.abs(np.diff(values, prepend=np.nan))
+    change[starts] = np.nan
     with np.errstate(invalid="ignore"):
-        size = np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+        size[1:] = np.maximum(size[1:], size[:-1])
         moves = change > 0
         few = moves & (change < COARSE * np.spacing(size.astype(np.float32)))
-    if not few.any() and not _tiny(values, series):
+    if not few.any():
         return False
-    n = int(series[-1]) + 1 if len(series) else 0
-    several, all_moves = (np.bincount(series[1:][mask], minlength=n) for mask in (few, moves))
-    return bool((2 * several >= np.maximum(all_moves, 1)).any()) or _tiny(values, series)
-
-
-def _tiny(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
-    top = np.fmax.reduceat(np.abs(values), _starts(series)) if len(series) else np.zeros(0)
-    return bool(((top > 0) & (top < SMALL)).any())
-
-
-def _starts(series: NDArray[np.int64]) -> NDArray[np.intp]:
-    return np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+    several, all_moves = (np.add.reduceat(mask, starts, dtype=np.int64) for mask in (few, moves))
+    return bool((2 * several >= np.maximum(all_moves, 1)).any())
