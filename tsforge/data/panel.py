@@ -72,7 +72,7 @@ class Panel:
         content = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
         arrays = (self.values, self.observed, self.past, self.future, self.static, self.offsets, self.first, self.ends)
         for array in arrays:
-            content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         for column in self.ids:
             content.update("\x1f".join(str(value) for value in column.tolist()).encode())
         content.update(json.dumps(self.labels).encode())
@@ -107,7 +107,10 @@ class Panel:
         return first, last
 
     def blocks(self, *marks: Ints | None) -> Iterator[tuple[Panel, list[Any]]]:
-        """Panels of a few whole series each, and the rows that mark something in them, (n,) each, as they count rows."""
+        """Panels of a few whole series each, and rows that mark something in each series, as these panels count them.
+
+        marks: (n,) each.
+        """
         for series, rows in blocks(self.offsets):
             own = {name: getattr(self, name)[rows] for name in ("values", "observed", "past", "future")}
             own |= {name: getattr(self, name)[series] for name in ("static", "first", "phase")}
@@ -143,11 +146,12 @@ def build(table: Table, extend: int = 0) -> Panel:
     extend: least number of rows after each series' last observed target, for what is known in advance.
     """
     table = _without_empty(table)
-    schema, observed = table.schema, ~np.isnan(table.target)
+    schema = table.schema
+    observed: NDArray[np.bool_] = ~np.isnan(table.target)
     n = len(table.ids[0]) if table.ids else 1
     begins = _row_offsets(table, n)  # rows are sorted by series
     first, last = table.ordinal[begins[:-1]], table.ordinal[begins[1:] - 1]
-    seen = edges(observed.any(axis=1), begins)[1]
+    seen = edges(np.asarray(observed.any(axis=1)), begins)[1]
     last_seen = np.where(seen >= 0, table.ordinal[seen], first - 1)
     tail = (last > last_seen) & (seen >= 0)
     offsets = np.r_[0, np.cumsum(np.maximum(last, last_seen + extend) - first + 1)].astype(np.int64)

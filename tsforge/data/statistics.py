@@ -26,11 +26,11 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     NaN where a series has no such pair; 0 where they are alike but for rounding.
     (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
-    parts = [_seasonal_error(part, *marks, season) for part, marks in panel.blocks(stops)]
+    parts = [_seasonal_error(part, season, *marks) for part, marks in panel.blocks(stops)]
     return SeasonalError(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _seasonal_error(panel: Panel, stops: Ints, season: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _seasonal_error(panel: Panel, season: int, stops: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     series, n = panel.row_series()[season:], len(panel)
     inside = (panel.between(stops, panel.offsets[:-1] + season) & panel.observed.any(axis=1))[season:]
     both = panel.observed[season:] & panel.observed[:-season] & inside[:, None]
@@ -98,12 +98,12 @@ def usual(panel: Panel, length: int, stops: Ints, begins: Ints | None = None) ->
     The median over windows that vary at all, a quarter of their length apart, before each series' stop; 0 without any.
     """
     sums = [_Sums() for _ in range(5)]
-    parts = [_usual(part, length, *marks, sums) for part, marks in panel.blocks(stops, begins)]
+    parts = [_usual(part, length, sums, *marks) for part, marks in panel.blocks(stops, begins)]
     return np.concatenate(parts).astype(panel.values.dtype)
 
 
 def _usual(
-    panel: Panel, length: int, stops: Ints, begins: Ints | None, sums: list[_Sums]
+    panel: Panel, length: int, sums: list[_Sums], stops: Ints, begins: Ints | None
 ) -> NDArray[np.float64]:  # fmt: skip
     series, seen = panel.row_series(), panel.observed & panel.between(stops, begins)[:, None]
     mean, deviation, _ = _moments(panel, stops, begins)
