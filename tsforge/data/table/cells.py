@@ -54,6 +54,22 @@ def holds_numbers(column: pd.Series) -> bool:
     return bool(head.isin(MISSING).all() or head.str.fullmatch(_NUMERIC).any())
 
 
+def numbered(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index] | None:
+    """The codes and the categories of a column, where its rows show these in their order; None for any other."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+    first, distinct = appearances(codes), column.cat.categories
+    in_order = len(first) == len(distinct) and codes[0] == 0 and bool((codes[first] == np.arange(len(first))).all())
+    return (codes, distinct) if in_order else None
+
+
+def appearances(codes: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The rows with a larger code than all above them: of codes in order of appearance, the first of each."""
+    highest = np.maximum.accumulate(codes)
+    return np.flatnonzero(np.r_[True, highest[1:] > highest[:-1]])
+
+
 def read_text(column: pd.Series, how: Style) -> Cells:
     """A column of a text file. Cells that hold a word for missing are missing, whatever else the column has."""
     array, where = distinct(column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ class Rows:
     """Sorted rows with what a message needs to name one of them.
 
     schema: as far as it is settled.
-    codes, stamps, order: series, time and row in the file of each row, (N,).
+    codes, stamps: series and time of each row, (N,).
+    order: the row in the file of each row, (N,); None where they stand as in the file.
     ids: of the series, by column.
     """
 
@@ -40,13 +42,36 @@ class Rows:
     schema: Schema
     codes: NDArray[np.int64]
     stamps: NDArray[Any]
-    order: NDArray[np.intp]
+    order: NDArray[np.intp] | None
     ids: tuple[NDArray[Any], ...]
 
-    @property
+    @cached_property
     def new_series(self) -> NDArray[np.bool_]:
         first: NDArray[np.bool_] = np.r_[True, self.codes[1:] != self.codes[:-1]]
         return first
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """The first row of each series."""
+        return np.flatnonzero(self.new_series)
+
+    def steps(self, ordinal: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The steps from the first to the last row of each series, whose rows have grid positions (N,)."""
+        ends = np.r_[self.starts[1:], len(ordinal)] - 1
+        steps: NDArray[np.int64] = ordinal[ends] - ordinal[self.starts]
+        return steps
+
+    def take(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the file's rows in the order of these."""
+        return values if self.order is None else values[self.order]
+
+    def picked(self, which: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The rows in the file of some rows."""
+        return which if self.order is None else self.order[which]
+
+    def row(self, i: int) -> str:
+        """The row in the file of row i, in words."""
+        return self.frame.row(int(i if self.order is None else self.order[i]))
 
     def naive(self) -> Rows:
         """The rows as local times without a zone, as the table writes them, for a message."""
@@ -56,14 +81,14 @@ class Rows:
         """Sorted row i in words: its row in the file, series and time."""
         series = " ".join(str(column[self.codes[i]]) for column in self.ids)
         time = show_time(self.stamps[i], self.schema)
-        return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
+        return f"{self.row(i)}, {f'series {series}, ' if series else ''}time {time}"
 
     def check_duplicates(self, way_out: str) -> None:
         """Raises DataError where a series has a time twice. way_out: how such rows can be joined, for the hint."""
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
-        shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
+        shown = "; ".join(f"{self.where(int(i))} repeats {self.row(int(i) - 1)}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
         hint, ways = self._why_twice(twice)
         if ways is not None:
@@ -189,7 +214,7 @@ class Rows:
         names = [" ".join(str(column[self.codes[i]]) for column in self.ids) for i in series.rows]
         places = [snapping.place_in_step(grid) for grid in series.grids]
         words = [f"series {name} lies on {place}" for name, place in zip(names, places, strict=True)]
-        row = f"from {self.frame.row(int(self.order[series.rows[1]]))} on"
+        row = f"from {self.row(int(series.rows[1]))} on"
         near = snapping.jitter(self.stamps, self.new_series) if self.schema.time_kind == "datetime" else None
         hint = "fit them apart, from one table each"
         ways: list[dict[str, Any]] = []
@@ -201,25 +226,33 @@ class Rows:
             ways = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
 
+    def positions(self, frequency: Frequency) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The grid position of each row, and whether it lies on the grid, as `Frequency.ordinals`; computed once."""
+        if frequency not in self._by_grid:
+            self._by_grid[frequency] = frequency.ordinals(self.stamps)
+        return self._by_grid[frequency]
+
+    @cached_property
+    def _by_grid(self) -> dict[Frequency, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        return {}
+
     def phases(self, frequency: Frequency) -> NDArray[np.int64]:
         """Microseconds (or counts) by which each series lies off the grid, the same at all its rows: meters that report
         in turn, shops that close their weeks on different days. Zeros where rows of one series differ.
         """
         count = len(self.ids[0]) if self.ids else 1
         none = np.zeros(count, dtype=np.int64)
-        if frequency.unit not in ("us", "int"):
+        if frequency.unit not in ("us", "int") or self.positions(frequency)[1].all():
             return none
         rest = (self.stamps - int(frequency.anchor)) % int(frequency.step)
-        if not rest.any():
-            return none
         phase = none.copy()
         phase[self.codes[self.new_series]] = rest[self.new_series]
         return phase if np.array_equal(phase[self.codes], rest) else none
 
     def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
-        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
-        if len(gaps) and gaps.sum() > max(10_000_000, 100 * len(ordinal)):
+        if self.steps(ordinal).sum() > max(10_000_000, 100 * len(ordinal)):
+            gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
             i = int(gaps.argmax()) + 1
             before = show_time(self.stamps[i - 1], self.schema)
             far = f"{gaps[i - 1]:,} steps of {frequency.name} after {before}"
@@ -228,8 +261,7 @@ class Rows:
 
     def filled(self, ordinal: NDArray[np.int64]) -> bool:
         """True where at least half of the steps have a row."""
-        steps = int(np.where(self.new_series[1:], 0, np.diff(ordinal)).sum())
-        return bool(steps <= 2 * len(ordinal))
+        return bool(self.steps(ordinal).sum() <= 2 * len(ordinal))
 
     def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
         """Raises DataError where more than half of the grid has no row, or more than half of a series' lies in one gap.
@@ -238,10 +270,11 @@ class Rows:
 
         A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
         """
-        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
-        if not len(gaps):
+        count = len(ordinal)
+        empty = int(self.steps(ordinal).sum()) - (count - len(self.starts))
+        if not empty:
             return
-        count, empty = len(ordinal), int(gaps.sum())
+        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
         largest = int(gaps.argmax()) + 1
         if fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2):
             return
@@ -250,9 +283,7 @@ class Rows:
             if torn is None:
                 return
             count, empty, largest = torn
-        before = (
-            f"{self.frame.row(int(self.order[largest - 1]))}, time {show_time(self.stamps[largest - 1], self.schema)}"
-        )
+        before = f"{self.row(largest - 1)}, time {show_time(self.stamps[largest - 1], self.schema)}"
         usual = f"{empty:,} of {count + empty:,} steps have no row: the usual step is {frequency.name}"
         gap = f"the largest gap, of {gaps[largest - 1]:,} steps, lies between {before}, and {self.where(largest)}"
         hint = "fix the times if they are wrong"
@@ -272,7 +303,7 @@ class Rows:
         The gap is more than the rows of the series, which has few others, and at most two rows lie on one side of it.
         None where no series is torn so: shops that close for years have rows on both sides.
         """
-        starts = np.flatnonzero(self.new_series)
+        starts = self.starts
         rows = np.diff(np.r_[starts, len(self.codes)])
         before = np.r_[0, gaps]  # of each row, 0 at the first of a series
         widest = np.maximum.reduceat(before, starts)

@@ -6,6 +6,7 @@ import gzip
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ class Content:
             end = piece[-len(text) :]
         return False
 
-    def count(self, sign: bytes) -> int:
-        """How often a single byte occurs."""
-        return sum(piece.count(sign) for piece in self._pieces(_PIECE))
+    @cached_property
+    def quotes(self) -> int:
+        """How many quotes there are."""
+        return sum(piece.count(b'"') for piece in self._pieces(_PIECE))
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         with self.stream() as file:

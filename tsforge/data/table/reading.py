@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsforge.data.table import textfile
-from tsforge.data.table.cells import Cells, holds_numbers, read_text, read_typed
+from tsforge.data.table.cells import Cells, holds_numbers, numbered, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
 from tsforge.errors import DataError, LineError, nearest
@@ -47,7 +47,7 @@ class Frame:
     usual: Sign | None = None
     parts: tuple[str, ...] = ()
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
-    _codes: dict[str, tuple[NDArray[np.intp], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[str, tuple[NDArray[np.integer], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -62,11 +62,12 @@ class Frame:
             self._cells[name] = read_typed(column) if typed else read_text(column, self.style(name))
         return self._cells[name]
 
-    def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
+    def codes(self, name: str) -> tuple[NDArray[np.integer], pd.Index]:
         """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
         if name not in self._codes:
+            column = self.texts(name)
             try:
-                codes, distinct = pd.factorize(self.texts(name))
+                codes, distinct = numbered(column) or pd.factorize(column)
             except TypeError:  # lists and the like, which have no hash
                 hint = "leave it out, or make its cells numbers or texts"
                 raise DataError(f"{self.name}: column '{name}' holds what is no cell of a table", hint) from None

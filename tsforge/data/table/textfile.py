@@ -48,7 +48,7 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
         if "UTF8" in str(problem):  # the first lines were plain, a later one is not
             return read_text(path, dialect._replace(encoding="cp1252"), plain=False)
         data = _read_rows(path, dialect)
-    if content.count(b'"') % 2:
+    if content.quotes % 2:
         line = max((begins for begins, _ in records(path, dialect)), default=dialect.skip + 1)
         text = f"a quote is open at the end of the file, the row that holds it begins at line {line}"
         raise DataError(f"{path}: cannot be cut into columns: {text}", "close every quote")
@@ -99,7 +99,7 @@ def _read_fast(content: Content, dialect: Dialect, *, plain: bool) -> pd.DataFra
 
     Raises ArrowInvalid for what needs a reader that is slower and more patient.
     """
-    quotes = content.holds(b'"')
+    quotes = content.quotes > 0
     quoted = f'{dialect.delimiter} "'.encode()  # a space before a quote, which Arrow takes for text
     if quotes and content.holds(quoted):
         raise pa.ArrowInvalid("a space before a quote")
