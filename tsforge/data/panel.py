@@ -21,7 +21,6 @@ from tsforge.errors import DataError, listing
 log = logging.getLogger("tsforge")
 
 MOST_NAMED = 3  # series in a warning
-LEAST_STEPS = 50  # of double precision in one deviation of a series, to be worth fitting
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
@@ -183,7 +182,7 @@ def build(table: Table, extend: int = 0) -> Panel:
     if tail.any() and not schema.future:
         _report_tail(table, np.where(tail, last_seen, last))
     if exact == np.float64:
-        _report_precision(table, begins)
+        precision.report(table, begins)
     return panel
 
 
@@ -218,7 +217,7 @@ def _without_empty(table: Table) -> Table:
     )  # fmt: skip
 
 
-def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints | slice, total: int) -> Floats:
+def _spread(table: Table, group: tuple[Covariate, ...], rows: NDArray[np.integer] | slice, total: int) -> Floats:
     """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
     columns = [table.covariates[covariate.name].values for covariate in group]
     out = np.full((total, len(group)), np.nan, dtype=precision.of_covariates(columns))
@@ -280,30 +279,3 @@ def _report_tail(table: Table, last: Ints) -> None:
     which = np.unique(table.series[late])
     of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
     log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)
-
-
-def _report_precision(table: Table, begins: Ints) -> None:
-    """Warn where values are too large beside their changes to tell them apart, even in double precision."""
-    starts, counts = begins[:-1], np.diff(begins)
-    for c, name in enumerate(table.schema.target):
-        target = table.target[:, c]
-        low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
-        seen = ~np.isnan(target)
-        off = np.where(seen, target - np.repeat(low, counts), 0.0)
-        count = np.maximum(np.add.reduceat(seen.astype(np.float64), starts), 1.0)
-        mean = np.add.reduceat(off, starts) / count
-        off = np.where(seen, off - np.repeat(mean, counts), 0.0)
-        deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
-        largest = np.fmax(np.abs(low), np.abs(high))
-        step = np.spacing(np.nan_to_num(largest))
-        coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
-        if len(coarse):
-            i = int(coarse[0])
-            label = table.label(int(table.series[starts[i]]))
-            more = f" (and {len(coarse) - 1} more series)" if len(coarse) > 1 else ""
-            log.warning(
-                "'%s'%s%s is stored in steps of %g and varies by only %g around %g, so its changes are lost; "
-                "subtract a constant from the column, or forecast its differences",
-                name, f" of series {label}" if label else "", more,
-                step[i], deviation[i], low[i] + mean[i],
-            )  # fmt: skip

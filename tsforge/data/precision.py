@@ -6,11 +6,17 @@ windows are normalised and forecasts are taken back to data units in double prec
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.blocks import blocks
+from tsforge.data.table.table import Table
 
+log = logging.getLogger("tsforge")
+
+LEAST_STEPS = 50  # of double precision in one deviation of a series, to be worth fitting
 COARSE = 128  # steps of single precision in the usual change of a series: with fewer, a change is rounded by 0.2 %
 DIGITS = 2.0**24  # the whole numbers up to here are all there in single precision
 DECIMALS = 2  # places behind the point whose digits are kept whole: those of money
@@ -27,6 +33,33 @@ def of_targets(target: NDArray[np.float64], offsets: NDArray[np.int64]) -> type[
         ):
             return np.float64
     return np.float32
+
+
+def report(table: Table, begins: NDArray[np.int64]) -> None:
+    """Warn where values are too large beside their changes to tell them apart, even in double precision."""
+    starts, counts = begins[:-1], np.diff(begins)
+    for c, name in enumerate(table.schema.target):
+        target = table.target[:, c]
+        low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
+        seen = ~np.isnan(target)
+        off = np.where(seen, target - np.repeat(low, counts), 0.0)
+        count = np.maximum(np.add.reduceat(seen.astype(np.float64), starts), 1.0)
+        mean = np.add.reduceat(off, starts) / count
+        off = np.where(seen, off - np.repeat(mean, counts), 0.0)
+        deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
+        largest = np.fmax(np.abs(low), np.abs(high))
+        step = np.spacing(np.nan_to_num(largest))
+        coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
+        if len(coarse):
+            i = int(coarse[0])
+            label = table.label(int(table.series[starts[i]]))
+            more = f" (and {len(coarse) - 1} more series)" if len(coarse) > 1 else ""
+            log.warning(
+                "'%s'%s%s is stored in steps of %g and varies by only %g around %g, so its changes are lost; "
+                "subtract a constant from the column, or forecast its differences",
+                name, f" of series {label}" if label else "", more,
+                step[i], deviation[i], low[i] + mean[i],
+            )  # fmt: skip
 
 
 def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:

@@ -109,18 +109,27 @@ def _read_distinct(array: Any, how: Style) -> NDArray[np.float64]:
     return np.where(where < 0, np.nan, numbers[where] if len(numbers) else np.nan)
 
 
+def _are_bare(categories: pd.Index) -> bool:
+    """True for texts without spaces around them."""
+    return categories.dtype == "str" and bool((categories.str.strip() == categories).all())
+
+
 def read_typed(column: pd.Series) -> Cells:
     """A column of a data frame: numbers by their type; texts are text, though their numbers are known too."""
     missing = column.isna().to_numpy(dtype=np.bool_)
     if types.is_bool_dtype(column):
-        return Cells("bool", np.full(len(column), np.nan), missing, ~missing)
+        return Cells("bool", np.broadcast_to(np.nan, len(column)), missing, ~missing)
     if types.is_numeric_dtype(column):
         numpy = column.dtype == np.float64
-        values = column.to_numpy() if numpy else np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        values = column.to_numpy() if numpy else column.to_numpy(dtype=np.float64, na_value=np.nan)
         kind: Kind = "integer" if types.is_integer_dtype(column) else "decimal"
         return Cells(kind, values, np.isnan(values), np.zeros(len(values), np.bool_))
     if types.is_datetime64_any_dtype(column):
-        return Cells("date", np.full(len(column), np.nan), missing, ~missing)
+        return Cells("date", np.broadcast_to(np.nan, len(column)), missing, ~missing)
+    if isinstance(column.dtype, pd.CategoricalDtype) and _are_bare(column.cat.categories):
+        if missing.any():
+            column = (column if "" in column.cat.categories else column.cat.add_categories("")).fillna("")
+        return read_text(column, Style())._replace(kind="text")
     if pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating", "mixed-integer-float", "decimal"):
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return Cells("decimal", np.array(numbers), missing, np.isnan(numbers) & ~missing)

@@ -36,7 +36,7 @@ class Pieces(NamedTuple):
     """
 
     groups: Groups
-    codes: Ints
+    codes: NDArray[np.integer]
     ordinals: Ints
     position: Ints
     first: Ints

@@ -41,7 +41,7 @@ class Table:
 
     schema: Schema
     name: str
-    series: NDArray[np.int64]
+    series: NDArray[np.integer]
     ordinal: NDArray[np.int64]
     target: NDArray[np.float64]
     covariates: dict[str, Column]
@@ -180,7 +180,7 @@ def _report_unused(frame: Frame, roles: Roles) -> None:
         log.warning("without any value: %s", listing(empty))
 
 
-def _in_order(codes: NDArray[np.int64], stamps: NDArray[Any]) -> bool:
+def _in_order(codes: NDArray[np.integer], stamps: NDArray[Any]) -> bool:
     """True where rows are sorted by series and time, as most tables are."""
     earlier = (codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1])
     return not (earlier | (codes[1:] < codes[:-1])).any()

@@ -228,7 +228,9 @@ def _offsets(buckets: Ints, length: int, zone: tzinfo) -> Ints:
     return np.array(offsets, dtype="m8[us]").astype(np.int64)
 
 
-def localise(stamps: Ints, codes: Ints, order: NDArray[np.intp], timezone: str) -> tuple[Ints, NDArray[np.intp]]:
+def localise(
+    stamps: Ints, codes: NDArray[np.integer], order: NDArray[np.intp], timezone: str
+) -> tuple[Ints, NDArray[np.intp]]:
     """Local stamps sorted by series and time -> (UTC stamps, the rows whose local time does not exist).
 
     The hour that a clock shows twice at the end of summer time is summer time at its first row in the file
