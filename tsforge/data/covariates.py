@@ -89,15 +89,15 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"
-    future = _fit_group(panel, schema.future, panel.future[inside])
+    future = _fit_group(panel, schema.future, panel.future, inside)
     level = bool(future) and _tells_level(panel, future, inside)
     if level:
         names = listing([f"'{e.name}'" for e in future])
         log.info("%s and the target's level go together: windows are not centred on their own mean", names)
     return Encodings(
-        past=_fit_group(panel, schema.past, panel.past[inside]),
+        past=_fit_group(panel, schema.past, panel.past, inside),
         future=future,
-        static=_fit_group(panel, schema.static, panel.static),
+        static=_fit_group(panel, schema.static, panel.static, np.ones(len(panel), dtype=np.bool_)),
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
         level=level,
     )
@@ -126,11 +126,14 @@ def _tells_level(panel: Panel, future: tuple[Encoding, ...], inside: NDArray[np.
     return bool(len(change) and ((off**2).mean(axis=0) < (change**2).mean(axis=0) / 4).all())
 
 
-def _fit_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
+def _fit_group(
+    panel: Panel, group: tuple[Covariate, ...], values: Floats, inside: NDArray[np.bool_]
+) -> tuple[Encoding, ...]:
+    """The encodings of several columns. inside: the rows that they are fitted to."""
     return tuple(
-        _fit_categories(c.name, values[:, j], panel.labels.get(c.name, ()))
+        _fit_categories(c.name, values[inside, j], panel.labels.get(c.name, ()))
         if c.kind == "category"
-        else _fit_number(c.name, values[:, j])
+        else _fit_number(c.name, values[inside, j])
         for j, c in enumerate(group)
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.data.blocks import blocks
 from tsforge.data.covariates import Features
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
@@ -40,12 +41,10 @@ class WindowSource:
         parts = (panel.values, panel.observed, features.past, features.future)
         lengths = np.diff(panel.offsets)
         laid = np.zeros((len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts)), panel.values.dtype)
-        rows = np.arange(len(panel.values))
-        rows += np.repeat((np.arange(len(panel)) + 1) * context, lengths)
-        end = 0
-        for part in parts:
-            laid[rows, end : end + part.shape[1]] = part
-            end += part.shape[1]
+        for series, here in blocks(panel.offsets):
+            before = (np.arange(series.start, series.stop) + 1) * context
+            rows = np.arange(here.start, here.stop) + np.repeat(before, lengths[series])
+            laid[rows] = np.concatenate([part[here] for part in parts], axis=1, dtype=laid.dtype)
         home = _fitting(device, laid.nbytes)
         self._rows = torch.from_numpy(laid).to(home)
         self._static = torch.from_numpy(features.static).to(home)

@@ -64,7 +64,7 @@ def _moments(panel: Panel, stops: Ints, begins: Ints | None) -> Moments:
     series, n = panel.row_series(), len(panel)
     seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
-    count = series_sums(seen, series, n)
+    count = np.add.reduceat(seen, panel.offsets[:-1], axis=0, dtype=np.int64).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = series_sums(values, series, n) / count
         off = series_sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)

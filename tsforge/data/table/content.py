@@ -52,7 +52,7 @@ class Content:
     @cached_property
     def quotes(self) -> int:
         """How many quotes there are."""
-        return sum(piece.count(b'"') for piece in self._pieces(_PIECE))
+        return sum(piece.count(b'"') for piece in self._pieces(_PIECE) if b'"' in piece)
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         with self.stream() as file:
