@@ -46,12 +46,38 @@ class Encodings(Config):
     level: bool = False  # whether the columns known ahead tell the level of every target
 
 
+class Calendar(NamedTuple):
+    """Features of the calendar, once for each step that some series has.
+
+    Series of one table mostly share their steps: spread over the rows, they would be most of what a fit holds.
+
+    rows (M, K'): of the steps from the first to the last of all series, without those that lie between series.
+    begins, lengths (n,): the row at which each series begins, and its steps.
+    """
+
+    rows: NDArray[np.float32]
+    begins: Ints
+    lengths: Ints
+
+    def spread(self) -> NDArray[np.float32]:
+        """The features of every row of the panel, (T, K')."""
+        ends = np.cumsum(self.lengths)
+        where = np.arange(self.lengths.sum()) + np.repeat(self.begins - ends + self.lengths, self.lengths)
+        return np.asarray(self.rows[where])
+
+
 class Features(NamedTuple):
-    """Encoded covariates: past (T, P), known (T, K) with the calendar, static (n, F)."""
+    """Encoded covariates: past (T, P), future (T, K) without the calendar, static (n, F)."""
 
     past: Floats
-    known: Floats
+    future: Floats
+    calendar: Calendar
     static: Floats
+
+    @property
+    def known(self) -> Floats:
+        """All that is known in advance, the calendar too, spread over the rows of the panel."""
+        return np.concatenate([self.future, self.calendar.spread()], axis=1)
 
 
 def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
@@ -63,15 +89,15 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"
-    future = _fit_group(panel, schema.future, panel.future[inside])
+    future = _fit_group(panel, schema.future, panel.future, inside)
     level = bool(future) and _tells_level(panel, future, inside)
     if level:
         names = listing([f"'{e.name}'" for e in future])
         log.info("%s and the target's level go together: windows are not centred on their own mean", names)
     return Encodings(
-        past=_fit_group(panel, schema.past, panel.past[inside]),
+        past=_fit_group(panel, schema.past, panel.past, inside),
         future=future,
-        static=_fit_group(panel, schema.static, panel.static),
+        static=_fit_group(panel, schema.static, panel.static, np.ones(len(panel), dtype=np.bool_)),
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
         level=level,
     )
@@ -100,11 +126,14 @@ def _tells_level(panel: Panel, future: tuple[Encoding, ...], inside: NDArray[np.
     return bool(len(change) and ((off**2).mean(axis=0) < (change**2).mean(axis=0) / 4).all())
 
 
-def _fit_group(panel: Panel, group: tuple[Covariate, ...], values: Floats) -> tuple[Encoding, ...]:
+def _fit_group(
+    panel: Panel, group: tuple[Covariate, ...], values: Floats, inside: NDArray[np.bool_]
+) -> tuple[Encoding, ...]:
+    """The encodings of several columns. inside: the rows that they are fitted to."""
     return tuple(
-        _fit_categories(c.name, values[:, j], panel.labels.get(c.name, ()))
+        _fit_categories(c.name, values[inside, j], panel.labels.get(c.name, ()))
         if c.kind == "category"
-        else _fit_number(c.name, values[:, j])
+        else _fit_number(c.name, values[inside, j])
         for j, c in enumerate(group)
     )
 
@@ -131,12 +160,12 @@ def _fit_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encodi
 
 def encode(panel: Panel, encodings: Encodings) -> Features:
     """Covariates as features: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
-    inside = np.arange(len(panel.values)) < panel.ends[panel.row_series()]
+    inside = panel.between(panel.ends)
     whole = np.ones(len(panel), dtype=np.bool_)
-    future = _encode_group(panel, encodings.future, panel.future, inside)
     return Features(
+        future=_encode_group(panel, encodings.future, panel.future, inside),
         past=_encode_group(panel, encodings.past, panel.past, inside),
-        known=np.concatenate([future, _calendar(panel, encodings.cycles)], axis=1),
+        calendar=_calendar(panel, encodings.cycles),
         static=_encode_group(panel, encodings.static, panel.static, whole),
     )
 
@@ -176,11 +205,19 @@ def _features(panel: Panel, encoding: Encoding, values: Floats) -> Floats:
     return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 
-def _calendar(panel: Panel, cycles: tuple[calendar.Cycle, ...]) -> Floats:
-    """Features of the calendar (T, K'), computed once per distinct time, then spread over the rows."""
+def _calendar(panel: Panel, cycles: tuple[calendar.Cycle, ...]) -> Calendar:
+    """Features of the calendar, computed once for each step of the grid that some series has."""
+    lengths = np.diff(panel.offsets)
+    order = np.argsort(panel.first, kind="stable")
+    first, reach = panel.first[order], np.maximum.accumulate((panel.first + lengths)[order])
+    heads = np.flatnonzero(np.r_[True, first[1:] > reach[:-1]])  # of stretches of steps without a hole
+    stretch = np.repeat(np.arange(len(heads)), np.diff(np.r_[heads, len(first)]))
+    steps = reach[np.r_[heads[1:], len(first)] - 1] - first[heads]
+    shift = first[heads] - (np.cumsum(steps) - steps)  # from a row to its grid position
+    begins = np.empty_like(lengths)
+    begins[order] = first - shift[stretch]
     if not cycles:
-        return np.zeros((len(panel.values), 0), np.float32)
+        return Calendar(np.zeros((int(steps.sum()), 0), np.float32), begins, lengths)
     frequency = panel.schema.frequency
-    ordinals, where = np.unique(panel.ordinals(), return_inverse=True)
-    wall = to_wall(frequency.stamps(ordinals), panel.schema)
-    return calendar.cycle_features(frequency, wall, cycles)[where]
+    wall = to_wall(frequency.stamps(np.arange(steps.sum()) + np.repeat(shift, steps)), panel.schema)
+    return Calendar(calendar.cycle_features(frequency, wall, cycles), begins, lengths)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tsforge.batch import Batch, Context, Truth, WindowShape
+from tsforge.data.blocks import blocks
 from tsforge.data.covariates import Features
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
@@ -36,25 +37,29 @@ class WindowSource:
         usual: NDArray[np.floating] | None = None,
     ) -> None:  # fmt: skip
         self.shape = shape
-        context, horizon = shape.context, shape.horizon
-        rows = np.concatenate(
-            [panel.values, panel.observed, features.past, features.known], axis=1, dtype=panel.values.dtype
-        )
-        laid = np.zeros((len(rows) + len(panel) * context, rows.shape[1]), dtype=rows.dtype)
-        laid[np.arange(len(rows)) + (panel.row_series() + 1) * context] = rows
-        self._rows = torch.from_numpy(laid).to(_fitting(device, laid.nbytes))
-        self._static = torch.from_numpy(features.static).to(self._rows.device)
+        context = shape.context
+        parts = (panel.values, panel.observed, features.past, features.future)
+        lengths = np.diff(panel.offsets)
+        laid = np.zeros((len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts)), panel.values.dtype)
+        for series, here in blocks(panel.offsets):
+            before = (np.arange(series.start, series.stop) + 1) * context
+            rows = np.arange(here.start, here.stop) + np.repeat(before, lengths[series])
+            laid[rows] = np.concatenate([part[here] for part in parts], axis=1, dtype=laid.dtype)
+        home = _fitting(device, laid.nbytes)
+        self._rows = torch.from_numpy(laid).to(home)
+        self._static = torch.from_numpy(features.static).to(home)
         size = (len(panel), 2, shape.targets)
         self.usual = np.zeros(size, dtype=laid.dtype) if usual is None else usual.astype(laid.dtype, copy=False)
-        self._usual = torch.from_numpy(self.usual).to(self._rows.device)
-        # From the laid-out row of a window to the grid position of its first step.
+        self._usual = torch.from_numpy(self.usual).to(home)
+        # From the laid-out row of a window to the grid position of its first step, and to its row of the calendar.
         laid_first = panel.offsets[:-1] + (np.arange(len(panel)) + 1) * context
-        self._shift = torch.from_numpy(panel.first - laid_first).to(self._rows.device)
+        self._laid_first = torch.from_numpy(laid_first).to(home)
+        self._shift = torch.from_numpy(panel.first - laid_first).to(home)
+        days = features.calendar
+        around = np.zeros((context, days.rows.shape[1]), np.float32)  # windows may begin before the first step of all
+        self._to_calendar = torch.from_numpy(days.begins - laid_first + context).to(home)
+        self._calendar = torch.from_numpy(np.concatenate([around, days.rows])).to(home)
         self.device = device
-        # Row r of the view is the window that starts at row r: overlapping, so it costs no memory.
-        span, width = context + horizon, laid.shape[1]
-        count = max(0, len(laid) - span + 1)
-        self._view = self._rows.as_strided((count, span, width), (width, width, 1))
 
     def starts(self, windows: Windows) -> Tensor:
         """The laid-out row at which each window begins, (W,)."""
@@ -62,17 +67,30 @@ class WindowSource:
 
     def gather(self, starts: Tensor, series: Tensor) -> Batch:
         """The windows that begin at `starts` (B,), of `series` (B,)."""
-        L, _H, C, P = self.shape[:4]
+        L, H, C, P = self.shape[:4]
         home = self._rows.device
         starts, series = starts.to(home), series.to(home)
-        block = self._view.index_select(0, starts).to(self.device, non_blocking=True)
+        block = _windows(self._rows, L + H).index_select(0, starts).to(self.device, non_blocking=True)
         target, observed = block[..., :C], block[..., C : 2 * C] > 0.5
         static = self._static.index_select(0, series).to(self.device)
         ordinal = (starts + self._shift.index_select(0, series)).to(self.device)
         past, known = block[:, :L, 2 * C : 2 * C + P].float(), block[..., 2 * C + P :].float()
+        known = self._with_calendar(known, starts, series)
         usual = self._usual.index_select(0, series).to(self.device)
         context = Context(target[:, :L], observed[:, :L], past, known, static, ordinal, usual)
         return Batch(context, Truth(target[:, L:], observed[:, L:]))
+
+    def _with_calendar(self, known: Tensor, starts: Tensor, series: Tensor) -> Tensor:
+        """What is known in advance of windows (B, L+H, ·), and the features of the calendar; 0 before a series."""
+        if not self._calendar.shape[1]:
+            return known
+        span = known.shape[1]
+        first = starts + self._to_calendar.index_select(0, series)
+        days = _windows(self._calendar, span).index_select(0, first)
+        early = self._laid_first.index_select(0, series) - starts
+        days.masked_fill_((torch.arange(span, device=early.device) < early[:, None])[..., None], 0.0)
+        days = days.to(self.device, non_blocking=True)
+        return torch.cat([known, days], dim=-1) if known.shape[-1] else days
 
     def feed(self, starts: Tensor, point: Tensor, seen: Tensor) -> None:
         """Write forecasts (B, H, C) as if observed behind the contexts that begin at `starts`, to roll on.
@@ -85,9 +103,16 @@ class WindowSource:
         self._rows[rows, C : 2 * C] = seen.expand(point.shape).to(self._rows)
 
 
+def _windows(rows: Tensor, span: int) -> Tensor:
+    """Row r of the view is the window of `span` rows that starts at row r: overlapping, so it costs no memory."""
+    count, width = max(0, len(rows) - span + 1), rows.shape[1]
+    return rows.as_strided((count, span, width), (width, width, 1))
+
+
 def window_shape(panel: Panel, features: Features, context: int, horizon: int, season: int) -> WindowShape:
     """The shape of a panel's windows; its lags are the season and the cycles of the calendar that fit."""
-    covariates = (features.past.shape[1], features.known.shape[1], features.static.shape[1])
+    known = features.future.shape[1] + features.calendar.rows.shape[1]
+    covariates = (features.past.shape[1], known, features.static.shape[1])
     shape = WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
     return shape.with_context(context, panel.schema.frequency.seasons())
 

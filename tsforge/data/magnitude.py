@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.data.panel import Panel
 from tsforge.errors import DataError
@@ -16,34 +17,44 @@ def check(panel: Panel) -> None:
 
     Raises DataError with the magnitude, the series and the time.
     """
-    series = panel.row_series()
     for c, name in enumerate(panel.schema.target):
-        size = np.where(panel.observed[:, c], np.abs(panel.values[:, c].astype(np.float64)), np.nan)
-        if not (size > 0).any():
+        sides = [_extremes(part, c) for part, _ in panel.blocks()]
+        top, low = (np.concatenate(side) for side in zip(*sides, strict=True))
+        if not (top > 0).any():
             continue
-        row = int(np.nanargmax(size))
-        if size[row] > MOST:
+        if (most := float(np.nanmax(top))) > MOST:
+            row = int(panel.offsets[int(np.nanargmax(top))]) + int(
+                np.nanargmax(_size(panel, c, int(np.nanargmax(top))))
+            )
             hint = "divide the column by a power of ten"
-            raise DataError(f"{_place(panel, row, name)} is {size[row]:.3g} in size, beyond {MOST:g}", hint)
-        lengths = np.diff(panel.offsets)
-        filled = np.flatnonzero(lengths)
-        top = np.fmax.reduceat(size, panel.offsets[:-1][filled])
-        low = np.fmin.reduceat(np.where(size > 0, size, np.nan), panel.offsets[:-1][filled])
-        for i in filled[(top > 0) & (top < LEAST)].tolist():
-            row = int(panel.offsets[i])
+            raise DataError(f"{_place(panel, row, name)} is {most:.3g} in size, beyond {MOST:g}", hint)
+        for i in np.flatnonzero((top > 0) & (top < LEAST)).tolist():
             label = f" of series {panel.label(i)}" if panel.ids else ""
             hint = "multiply the column by a power of ten"
             raise DataError(f"{panel.name}: '{name}'{label} is below {LEAST:g} in size throughout", hint)
-        for i in filled[top > APART * low].tolist():
-            rows = np.flatnonzero((series == i) & (size > 0))
-            usual = float(np.median(size[rows]))
-            row = int(rows[size[rows].argmax()])
-            if size[row] > APART * usual:
+        for i in np.flatnonzero(top > APART * low).tolist():
+            size = _size(panel, c, i)
+            usual = float(np.median(size[size > 0]))
+            at = int(np.nanargmax(size))
+            if size[at] > APART * usual:
                 raise DataError(
-                    f"{_place(panel, row, name)} is {size[row]:.3g} in size, {size[row] / usual:.1g} times the usual "
-                    f"{usual:.3g} of its series",
+                    f"{_place(panel, int(panel.offsets[i]) + at, name)} is {size[at]:.3g} in size, "
+                    f"{size[at] / usual:.1g} times the usual {usual:.3g} of its series",
                     "correct or empty the value; forecast the logarithms of a series that grows that far",
                 )
+
+
+def _extremes(panel: Panel, c: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest and the smallest size above 0 of a target in each series, NaN where there is none, (n,) each."""
+    size = np.where(panel.observed[:, c], np.abs(panel.values[:, c].astype(np.float64)), np.nan)
+    starts = panel.offsets[:-1]
+    return np.fmax.reduceat(size, starts), np.fmin.reduceat(np.where(size > 0, size, np.nan), starts)
+
+
+def _size(panel: Panel, c: int, i: int) -> NDArray[np.float64]:
+    """The sizes of a target in the rows of series i, NaN where it was not observed."""
+    rows = slice(int(panel.offsets[i]), int(panel.offsets[i + 1]))
+    return np.where(panel.observed[rows, c], np.abs(panel.values[rows, c].astype(np.float64)), np.nan)
 
 
 def _place(panel: Panel, row: int, name: str) -> str:

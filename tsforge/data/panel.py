@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import precision
+from tsforge.data.blocks import blocks, edges
 from tsforge.data.schema import Covariate, Schema
 from tsforge.data.table.table import Table
 from tsforge.errors import DataError, listing
@@ -19,7 +21,6 @@ from tsforge.errors import DataError, listing
 log = logging.getLogger("tsforge")
 
 MOST_NAMED = 3  # series in a warning
-LEAST_STEPS = 50  # of double precision in one deviation of a series, to be worth fitting
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
@@ -70,7 +71,7 @@ class Panel:
         content = hashlib.sha256(json.dumps([self.schema.columns(), str(self.schema.frequency)]).encode())
         arrays = (self.values, self.observed, self.past, self.future, self.static, self.offsets, self.first, self.ends)
         for array in arrays:
-            content.update(array.tobytes())
+            content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         for column in self.ids:
             content.update("\x1f".join(str(value) for value in column.tolist()).encode())
         content.update(json.dumps(self.labels).encode())
@@ -93,11 +94,30 @@ class Panel:
         return none
 
     def span(self) -> tuple[Ints, Ints]:
-        """The rows of the first and the last observed value of each series and target, (n, C) each."""
-        rows, starts = np.arange(len(self.values))[:, None], self.offsets[:-1]
-        first: Ints = np.minimum.reduceat(np.where(self.observed, rows, len(rows)), starts)
-        last: Ints = np.maximum.reduceat(np.where(self.observed, rows, -1), starts)
+        """The rows of the first and the last observed value of each series and target, (n, C) each.
+
+        Where nothing was observed, one past the last row of all, and -1.
+        """
+        if self.observed.all():
+            sides = [(self.offsets[:-1], self.offsets[1:] - 1)] * self.values.shape[1]
+        else:
+            sides = [edges(column, self.offsets) for column in self.observed.T]
+        first, last = (np.stack(side, axis=1) for side in zip(*sides, strict=True))
         return first, last
+
+    def blocks(self, *marks: Ints | None) -> Iterator[tuple[Panel, list[Any]]]:
+        """Panels of a few whole series each, and rows that mark something in each series, as these panels count them.
+
+        marks: (n,) each.
+        """
+        for series, rows in blocks(self.offsets):
+            own = {name: getattr(self, name)[rows] for name in ("values", "observed", "past", "future")}
+            own |= {name: getattr(self, name)[series] for name in ("static", "first", "phase")}
+            part = replace(
+                self, **own, offsets=self.offsets[series.start : series.stop + 1] - rows.start,
+                ends=self.ends[series] - rows.start, ids=tuple(column[series] for column in self.ids),
+            )  # fmt: skip
+            yield part, [None if mark is None else mark[series] - rows.start for mark in marks]
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
@@ -105,9 +125,13 @@ class Panel:
 
     def between(self, stops: Ints, begins: Ints | None = None) -> NDArray[np.bool_]:
         """A mask (T,) of the rows from their series' beginning (its first row where None) up to its stop."""
-        series, rows = self.row_series(), np.arange(len(self.values))
-        before: NDArray[np.bool_] = rows < stops[series]
-        return before if begins is None else before & (begins[series] <= rows)
+        starts, ends = self.offsets[:-1], self.offsets[1:]
+        low = starts if begins is None else np.clip(begins, starts, ends)
+        high = np.clip(stops, low, ends)
+        steps = np.zeros(len(self.values) + 1, dtype=np.int8)
+        np.add.at(steps, low, 1)
+        np.subtract.at(steps, high, 1)
+        return np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
 
     def ordinals(self) -> Ints:
         """The grid position of every row, (T,)."""
@@ -121,25 +145,28 @@ def build(table: Table, extend: int = 0) -> Panel:
     extend: least number of rows after each series' last observed target, for what is known in advance.
     """
     table = _without_empty(table)
-    n = len(table.ids[0]) if table.ids else 1
     schema = table.schema
-    # Rows are sorted by series.
-    first = table.ordinal[np.searchsorted(table.series, np.arange(n))]
-    last = table.ordinal[np.searchsorted(table.series, np.arange(n), side="right") - 1]
-    seen = ~np.isnan(table.target).all(axis=1)
-    last_seen = first - 1
-    np.maximum.at(last_seen, table.series[seen], table.ordinal[seen])
-    last = np.maximum(last, last_seen + extend)
-    lengths = last - first + 1
-    offsets = np.r_[0, np.cumsum(lengths)].astype(np.int64)
-    rows = offsets[table.series] + table.ordinal - first[table.series]
+    observed: NDArray[np.bool_] = ~np.isnan(table.target)
+    n = len(table.ids[0]) if table.ids else 1
+    begins = _row_offsets(table, n)  # rows are sorted by series
+    first, last = table.ordinal[begins[:-1]], table.ordinal[begins[1:] - 1]
+    seen = edges(np.asarray(observed.any(axis=1)), begins)[1]
+    last_seen = np.where(seen >= 0, table.ordinal[seen], first - 1)
+    tail = (last > last_seen) & (seen >= 0)
+    offsets = np.r_[0, np.cumsum(np.maximum(last, last_seen + extend) - first + 1)].astype(np.int64)
 
     total = int(offsets[-1])
-    exact = precision.of_targets(table.target, table.series)
-    values = np.zeros((total, len(schema.target)), dtype=exact)
-    observed = np.zeros(values.shape, dtype=np.bool_)
-    values[rows] = np.nan_to_num(table.target, nan=0.0)
-    observed[rows] = ~np.isnan(table.target)
+    exact = precision.of_targets(table.target, begins)
+    if total == len(table.series) and not _repeats(table):  # each row at its place
+        rows: Ints | slice = slice(None)
+        values = table.target.astype(exact)
+        values[~observed] = 0.0
+    else:
+        rows = table.ordinal + (offsets[:-1] - first)[table.series]
+        values, filled = np.zeros((total, len(schema.target)), dtype=exact), observed
+        observed = np.zeros(values.shape, dtype=np.bool_)
+        values[rows] = np.where(filled, table.target, 0.0)
+        observed[rows] = filled
     past = _spread(table, schema.past, rows, total)
     future = _spread(table, schema.future, rows, total)
     static = _spread(table, schema.static, table.series, n)
@@ -152,17 +179,27 @@ def build(table: Table, extend: int = 0) -> Panel:
     )  # fmt: skip
     _report(panel)
     _report_ends(panel, table)
-    _report_tail(table, first, last_seen)
+    if tail.any() and not schema.future:
+        _report_tail(table, np.where(tail, last_seen, last))
     if exact == np.float64:
-        _report_precision(table)
+        precision.report(table, begins)
     return panel
+
+
+def _row_offsets(table: Table, n: int) -> Ints:
+    """Series i of a table has the rows up to the next offset, (n + 1,)."""
+    return np.searchsorted(table.series, np.arange(n + 1))
+
+
+def _repeats(table: Table) -> bool:
+    """Whether some series has two rows for one step, as where rows ahead are joined."""
+    return bool(((table.ordinal[1:] == table.ordinal[:-1]) & (table.series[1:] == table.series[:-1])).any())
 
 
 def _without_empty(table: Table) -> Table:
     """The table without series whose targets are missing throughout, with a warning that names them."""
     n = len(table.ids[0]) if table.ids else 1
-    alive = np.zeros(n, dtype=np.bool_)
-    alive[table.series[~np.isnan(table.target).all(axis=1)]] = True
+    alive = np.logical_or.reduceat(~np.isnan(table.target).all(axis=1), _row_offsets(table, n)[:-1])
     if alive.all():
         return table
     if not alive.any():
@@ -180,11 +217,14 @@ def _without_empty(table: Table) -> Table:
     )  # fmt: skip
 
 
-def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) -> Floats:
+def _spread(table: Table, group: tuple[Covariate, ...], rows: NDArray[np.integer] | slice, total: int) -> Floats:
     """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
     columns = [table.covariates[covariate.name].values for covariate in group]
     out = np.full((total, len(group)), np.nan, dtype=precision.of_covariates(columns))
     for j, values in enumerate(columns):
+        if isinstance(rows, slice):
+            out[:, j] = values
+            continue
         have = np.flatnonzero(~np.isnan(values))[::-1]  # reversed: the first one is written last
         out[rows[have], j] = values[have]
     return out
@@ -192,11 +232,12 @@ def _spread(table: Table, group: tuple[Covariate, ...], rows: Ints, total: int) 
 
 def _report(panel: Panel) -> None:
     """Warn of missing values and count them: nothing is filled in, they are masked."""
+    if panel.observed.all():
+        return
     starts, steps = panel.offsets[:-1], int(panel.lengths.sum())
     seen_first, _ = panel.span()
     for c, name in enumerate(panel.schema.target):
-        before = np.r_[0, np.cumsum(~panel.observed[:, c])]
-        missing = before[panel.ends] - before[starts]
+        missing = panel.lengths - np.add.reduceat(panel.observed[:, c], starts, dtype=np.int64)
         never = panel.never[:, c]
         leading = int((seen_first[:, c] - starts)[~never].sum())
         if missing.sum():
@@ -232,39 +273,9 @@ def _report_ends(panel: Panel, table: Table) -> None:
             )  # fmt: skip
 
 
-def _report_tail(table: Table, first: Ints, last_seen: Ints) -> None:
-    """Warn where rows follow the last observed target that hold nothing known in advance."""
-    late = (table.ordinal > last_seen[table.series]) & (last_seen >= first)[table.series]
-    if table.schema.future or not late.any():
-        return
+def _report_tail(table: Table, last: Ints) -> None:
+    """Warn of rows that hold nothing known in advance. last: the grid position of each series behind which they lie."""
+    late = table.ordinal > last[table.series]
     which = np.unique(table.series[late])
     of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
     log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)
-
-
-def _report_precision(table: Table) -> None:
-    """Warn where values are too large beside their changes to tell them apart, even in double precision."""
-    starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
-    counts = np.diff(np.r_[starts, len(table.series)])
-    for c, name in enumerate(table.schema.target):
-        target = table.target[:, c]
-        low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
-        seen = ~np.isnan(target)
-        off = np.where(seen, target - np.repeat(low, counts), 0.0)
-        count = np.maximum(np.add.reduceat(seen.astype(np.float64), starts), 1.0)
-        mean = np.add.reduceat(off, starts) / count
-        off = np.where(seen, off - np.repeat(mean, counts), 0.0)
-        deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
-        largest = np.fmax(np.abs(low), np.abs(high))
-        step = np.spacing(np.nan_to_num(largest))
-        coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
-        if len(coarse):
-            i = int(coarse[0])
-            label = table.label(int(table.series[starts[i]]))
-            more = f" (and {len(coarse) - 1} more series)" if len(coarse) > 1 else ""
-            log.warning(
-                "'%s'%s%s is stored in steps of %g and varies by only %g around %g, so its changes are lost; "
-                "subtract a constant from the column, or forecast its differences",
-                name, f" of series {label}" if label else "", more,
-                step[i], deviation[i], low[i] + mean[i],
-            )  # fmt: skip

@@ -6,9 +6,17 @@ windows are normalised and forecasts are taken back to data units in double prec
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data.blocks import blocks
+from tsforge.data.table.table import Table
+
+log = logging.getLogger("tsforge")
+
+LEAST_STEPS = 50  # of double precision in one deviation of a series, to be worth fitting
 COARSE = 128  # steps of single precision in the usual change of a series: with fewer, a change is rounded by 0.2 %
 DIGITS = 2.0**24  # the whole numbers up to here are all there in single precision
 DECIMALS = 2  # places behind the point whose digits are kept whole: those of money
@@ -16,10 +24,42 @@ LARGE, SMALL = 1e15, 1e-15  # beyond these the sum of a window's squares may lea
 SAMPLE = 1000  # values by which the number of decimals is told
 
 
-def of_targets(target: NDArray[np.float64], series: NDArray[np.int64]) -> type[np.floating]:
-    """The precision in which targets (N, C), NaN where missing, are kept; rows sorted by series (N,) and time."""
-    double = any(_too_large(column) or _coarse(column, series) for column in target.T)
-    return np.float64 if double else np.float32
+def of_targets(target: NDArray[np.float64], offsets: NDArray[np.int64]) -> type[np.floating]:
+    """The precision in which targets (N, C), NaN where missing, are kept; series i has the rows from offsets[i] on."""
+    parts = list(blocks(offsets))
+    for column in target.T:
+        if _too_large(column) or any(
+            _coarse(column[rows], offsets[i.start : i.stop] - rows.start) for i, rows in parts
+        ):
+            return np.float64
+    return np.float32
+
+
+def report(table: Table, begins: NDArray[np.int64]) -> None:
+    """Warn where values are too large beside their changes to tell them apart, even in double precision."""
+    starts, counts = begins[:-1], np.diff(begins)
+    for c, name in enumerate(table.schema.target):
+        target = table.target[:, c]
+        low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
+        seen = ~np.isnan(target)
+        off = np.where(seen, target - np.repeat(low, counts), 0.0)
+        count = np.maximum(np.add.reduceat(seen.astype(np.float64), starts), 1.0)
+        mean = np.add.reduceat(off, starts) / count
+        off = np.where(seen, off - np.repeat(mean, counts), 0.0)
+        deviation = np.sqrt(np.add.reduceat(off**2, starts) / count)
+        largest = np.fmax(np.abs(low), np.abs(high))
+        step = np.spacing(np.nan_to_num(largest))
+        coarse = np.flatnonzero((high > low) & (deviation < LEAST_STEPS * step))
+        if len(coarse):
+            i = int(coarse[0])
+            label = table.label(int(table.series[starts[i]]))
+            more = f" (and {len(coarse) - 1} more series)" if len(coarse) > 1 else ""
+            log.warning(
+                "'%s'%s%s is stored in steps of %g and varies by only %g around %g, so its changes are lost; "
+                "subtract a constant from the column, or forecast its differences",
+                name, f" of series {label}" if label else "", more,
+                step[i], deviation[i], low[i] + mean[i],
+            )  # fmt: skip
 
 
 def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:
@@ -38,12 +78,12 @@ def of_covariates(columns: list[NDArray[np.float64]]) -> type[np.floating]:
 
 def _too_large(values: NDArray[np.float64]) -> bool:
     """Whether squares leave single precision, or whole numbers and cents more digits than it has."""
-    size = np.abs(values[~np.isnan(values)])
-    top = float(size.max(initial=0.0))
+    top = max(0.0, float(np.fmax.reduce(values, initial=0.0)), -float(np.fmin.reduce(values, initial=0.0)))
     if top > LARGE or 0 < top < SMALL:
         return True
     if top * 10**DECIMALS <= DIGITS:
         return False
+    size = np.abs(values[~np.isnan(values)])
     sample = size[:: max(1, len(size) // SAMPLE)]
     places = next((d for d in range(DECIMALS + 1) if _whole(sample * 10**d)), None)
     return places is not None and top * 10**places > DIGITS and _whole(size * 10**places)
@@ -54,25 +94,19 @@ def _whole(values: NDArray[np.float64]) -> bool:
     return bool((np.abs(values - np.rint(values)) <= 1e-15 * values).all())
 
 
-def _coarse(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
+def _coarse(values: NDArray[np.float64], starts: NDArray[np.int64]) -> bool:
     """Whether half the changes of some series are a few steps of single precision, or its values are all tiny."""
-    change = np.abs(np.diff(values))
-    change[series[1:] != series[:-1]] = np.nan
+    size = np.abs(values)
+    top = np.fmax.reduceat(size, starts)
+    if ((top > 0) & (top < SMALL)).any():
+        return True
+    change = np.abs(np.diff(values, prepend=np.nan))
+    change[starts] = np.nan
     with np.errstate(invalid="ignore"):
-        size = np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+        size[1:] = np.maximum(size[1:], size[:-1])
         moves = change > 0
         few = moves & (change < COARSE * np.spacing(size.astype(np.float32)))
-    if not few.any() and not _tiny(values, series):
+    if not few.any():
         return False
-    n = int(series[-1]) + 1 if len(series) else 0
-    several, all_moves = (np.bincount(series[1:][mask], minlength=n) for mask in (few, moves))
-    return bool((2 * several >= np.maximum(all_moves, 1)).any()) or _tiny(values, series)
-
-
-def _tiny(values: NDArray[np.float64], series: NDArray[np.int64]) -> bool:
-    top = np.fmax.reduceat(np.abs(values), _starts(series)) if len(series) else np.zeros(0)
-    return bool(((top > 0) & (top < SMALL)).any())
-
-
-def _starts(series: NDArray[np.int64]) -> NDArray[np.intp]:
-    return np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+    several, all_moves = (np.add.reduceat(mask, starts, dtype=np.int64) for mask in (few, moves))
+    return bool((2 * several >= np.maximum(all_moves, 1)).any())

@@ -33,8 +33,10 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     stops: (n,) rows up to which each series may be looked at (the end of its training part).
     """
     season = _detect(panel, stops)
+    if season > 1 or panel.observed.all():
+        return season
     holes = panel.between(np.minimum(stops, panel.ends))[:, None] & ~panel.observed
-    return _detect(_bridged(panel, stops), stops) if season == 1 and holes.any() else season
+    return _detect(_bridged(panel, stops), stops) if holes.any() else season
 
 
 def fallback(panel: Panel, stops: Ints) -> int:

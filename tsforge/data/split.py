@@ -134,7 +134,7 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
             f"bring {needed} rows, or take a shorter data.horizon{less}",
         )
-    unused = np.setdiff1d(np.arange(len(panel)), train.series)
+    unused = np.flatnonzero(np.bincount(train.series, minlength=len(panel)) == 0)
     if len(unused):
         scored = np.isin(unused, np.r_[validation.series, test.series]).sum()
         log.warning("%d of %d series have no training window; %d of them are scored", len(unused), len(panel), scored)

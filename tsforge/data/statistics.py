@@ -26,19 +26,24 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
     NaN where a series has no such pair; 0 where they are alike but for rounding.
     (Hyndman & Koehler 2006, "Another look at measures of accuracy")
     """
-    series = panel.row_series()
-    rows = np.arange(len(series))
-    inside = (rows >= panel.offsets[series] + season) & (rows < stops[series])
-    later = rows[inside]
-    both = panel.observed[later] & panel.observed[later - season]
-    gap = np.abs(panel.values[later].astype(np.float64) - panel.values[later - season]) * both
-    count = series_sums(both, series[inside], len(panel))
+    parts = [_seasonal_error(part, season, *marks) for part, marks in panel.blocks(stops)]
+    return SeasonalError(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _seasonal_error(panel: Panel, season: int, stops: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    series, n = panel.row_series()[season:], len(panel)
+    inside = (panel.between(stops, panel.offsets[:-1] + season) & panel.observed.any(axis=1))[season:]
+    both = panel.observed[season:] & panel.observed[:-season] & inside[:, None]
+    values = panel.values.astype(np.float64)
+    size = np.zeros_like(values)
+    size[season:] = np.abs(values[season:]) * both
+    gap = np.abs(values[season:] - values[:-season]) * both
+    count = series_sums(both, series, n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, square = (series_sums(g, series[inside], len(panel)) / count for g in (gap, gap**2))
-    largest = np.zeros_like(mean)
-    np.maximum.at(largest, series[later], np.abs(panel.values[later].astype(np.float64)) * both)
+        mean, square = (series_sums(g, series, n) / count for g in (gap, gap**2))
+    largest = np.maximum.reduceat(size, panel.offsets[:-1])
     alike = mean <= largest * (_ROUNDING if panel.values.dtype == np.float32 else _ROUNDING_EXACT)
-    return SeasonalError(np.where(alike, 0.0, mean), np.where(alike, 0.0, square))
+    return np.where(alike, 0.0, mean), np.where(alike, 0.0, square)
 
 
 class Moments(NamedTuple):
@@ -51,11 +56,15 @@ class Moments(NamedTuple):
 
 def moments(panel: Panel, stops: Ints, begins: Ints | None = None) -> Moments:
     """Mean and deviation of what was observed before each series' stop; from `begins` on where that is given."""
-    series = panel.row_series()
+    parts = [_moments(part, *marks) for part, marks in panel.blocks(stops, begins)]
+    return Moments(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _moments(panel: Panel, stops: Ints, begins: Ints | None) -> Moments:
+    series, n = panel.row_series(), len(panel)
     seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
-    n = len(panel)
-    count = series_sums(seen, series, n)
+    count = np.add.reduceat(seen, panel.offsets[:-1], axis=0, dtype=np.int64).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = series_sums(values, series, n) / count
         off = series_sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
@@ -88,33 +97,50 @@ def usual(panel: Panel, length: int, stops: Ints, begins: Ints | None = None) ->
 
     The median over windows that vary at all, a quarter of their length apart, before each series' stop; 0 without any.
     """
+    sums = [_Sums() for _ in range(5)]
+    parts = [_usual(part, length, sums, *marks) for part, marks in panel.blocks(stops, begins)]
+    return np.concatenate(parts).astype(panel.values.dtype)
+
+
+def _usual(
+    panel: Panel, length: int, sums: list[_Sums], stops: Ints, begins: Ints | None
+) -> NDArray[np.float64]:  # fmt: skip
     series, seen = panel.row_series(), panel.observed & panel.between(stops, begins)[:, None]
-    mean, deviation, _ = moments(panel, stops, begins)
+    mean, deviation, _ = _moments(panel, stops, begins)
     unit = np.where(deviation > 0, deviation, 1.0)
     z = np.where(seen, (panel.values - np.nan_to_num(mean)[series]) / unit[series], 0.0)
     pairs = np.zeros_like(seen)
     pairs[1:] = seen[1:] & seen[:-1] & (series[1:] == series[:-1])[:, None]
     change = np.abs(np.diff(z, axis=0, prepend=z[:1])) * pairs
     first = panel.offsets[:-1] if begins is None else begins
-    span = np.minimum(length, np.maximum(stops - first, 1))[series]
-    rows = np.arange(len(series))
-    left = stops[series] - 1 - rows  # steps to the end of the training part
-    ends = (left >= 0) & (rows + 1 - span >= first[series]) & (left % np.maximum(span // 4, 1) == 0)
-    last, of = rows[ends] + 1, series[ends]
-    begin = last - span[ends]
-    both = [_windows(part, begin, last) for part in (z, z**2, seen)]
-    both += [_windows(part, begin + 1, last) for part in (change, pairs)]  # between neighbours inside the window
+    span = np.minimum(length, np.maximum(stops - first, 1))
+    step = np.maximum(span // 4, 1)
+    count = np.maximum((stops - span - first) // step + 1, 0)  # windows, the last of which ends at the stop
+    of = np.repeat(np.arange(len(panel)), count)
+    last = stops[of] - (np.cumsum(count)[of] - 1 - np.arange(len(of))) * step[of]
+    begin = last - span[of]
+    both = [total.windows(part, begin, last) for total, part in zip(sums, (z, z**2, seen), strict=False)]
+    # between neighbours inside the window
+    both += [total.windows(part, begin + 1, last) for total, part in zip(sums[3:], (change, pairs), strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance, step = both[1] / both[2] - (both[0] / both[2]) ** 2, both[3] / both[4]
-    varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(step > LITTLE, step, np.nan)
-    typical = [_medians(part, of, len(panel)) for part in varies]
-    return np.stack([t * unit for t in typical], axis=1).astype(panel.values.dtype)
+        variance, change_ = both[1] / both[2] - (both[0] / both[2]) ** 2, both[3] / both[4]
+    varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(change_ > LITTLE, change_, np.nan)
+    return np.stack([_medians(part, of, len(panel)) * unit for part in varies], axis=1)
 
 
-def _windows(rows: NDArray[Any], begin: Ints, last: Ints) -> NDArray[np.float64]:
-    """Sums of rows (N, C) over [begin, last), (W, C)."""
-    total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
-    return np.asarray(total[last] - total[begin])
+class _Sums:
+    """Sums of rows over windows, from running sums that go on from block to block."""
+
+    def __init__(self) -> None:
+        self.so_far: NDArray[np.float64] | float = 0.0
+
+    def windows(self, rows: NDArray[Any], begin: Ints, last: Ints) -> NDArray[np.float64]:
+        """Sums of the rows (N, C) of a block over [begin, last), (W, C)."""
+        total = np.empty((len(rows) + 1, rows.shape[1]))
+        total[0], total[1:] = self.so_far, rows
+        np.cumsum(total, axis=0, out=total)
+        self.so_far = total[-1].copy()
+        return np.asarray(total[last] - total[begin])
 
 
 def _medians(values: NDArray[np.float64], series: Ints, n: int) -> NDArray[np.float64]:

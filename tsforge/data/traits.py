@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import statistics
+from tsforge.data.blocks import edges
 from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError
@@ -45,7 +46,7 @@ class Traits(NamedTuple):
 def fit(panel: Panel, context: int, stops: Ints, begins: Ints | None = None) -> Traits:
     """From the rows of each series before its stop. context: steps of a window."""
     rows = panel.observed & (panel.values < 0) & panel.between(stops, begins)[:, None]
-    negative = statistics.series_sums(rows, panel.row_series(), len(panel)) > 0
+    negative = np.logical_or.reduceat(rows, panel.offsets[:-1])
     return Traits(statistics.usual(panel, context, stops, begins), negative)
 
 
@@ -119,9 +120,9 @@ def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
     if bounds == "none":
         return Limits(-free, free, free)
     if bounds == "auto":
-        rows = np.where(panel.observed & (panel.values < 0), np.arange(len(panel.values))[:, None], np.inf)
-        until = free.copy()
-        np.minimum.at(until, panel.row_series(), rows)
+        below = panel.observed & (panel.values < 0)
+        first = np.stack([edges(column, panel.offsets)[0] for column in below.T], axis=1)
+        until = np.where(first < len(below), first, np.inf)
         return Limits(np.where(traits.negative, -np.inf, 0.0), free, until)
     low, high = bounds
     outside = panel.observed & ((panel.values < low) | (panel.values > high))

@@ -46,14 +46,17 @@ def cut(
     lowest = np.maximum(begin, np.where(enough, full, short))
     count = np.maximum(0, (end - horizon - lowest) // stride + 1)
     series = np.repeat(np.arange(len(panel)), count)
-    position = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     # Counted back from the end, so that a stride keeps the newest window.
-    origins = (end - horizon)[series] - (count[series] - 1 - position) * stride
-    observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
-    oldest = np.maximum(origins - context, starts[series])
-    seen = observed[origins] - observed[oldest] > 0
-    asked = observed[origins + horizon] - observed[origins] > 0
-    return Windows(origins[seen & asked], series[seen & asked])
+    origins = np.arange(len(series))
+    origins *= stride
+    origins += np.repeat(end - horizon - (np.cumsum(count) - 1) * stride, count)
+    if panel.observed.all():
+        some = origins > starts[series]
+    else:
+        observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
+        some = observed[origins] > observed[np.maximum(origins - context, starts[series])]
+        some &= observed[origins + horizon] > observed[origins]
+    return Windows(origins, series) if some.all() else Windows(origins[some], series[some])
 
 
 def last(panel: Panel) -> Windows:

@@ -54,6 +54,22 @@ def holds_numbers(column: pd.Series) -> bool:
     return bool(head.isin(MISSING).all() or head.str.fullmatch(_NUMERIC).any())
 
 
+def numbered(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index] | None:
+    """The codes and the categories of a column, where its rows show these in their order; None for any other."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+    first, distinct = appearances(codes), column.cat.categories
+    in_order = len(first) == len(distinct) and codes[0] == 0 and bool((codes[first] == np.arange(len(first))).all())
+    return (codes, distinct) if in_order else None
+
+
+def appearances(codes: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The rows with a larger code than all above them: of codes in order of appearance, the first of each."""
+    highest = np.maximum.accumulate(codes)
+    return np.flatnonzero(np.r_[True, highest[1:] > highest[:-1]])
+
+
 def read_text(column: pd.Series, how: Style) -> Cells:
     """A column of a text file. Cells that hold a word for missing are missing, whatever else the column has."""
     array, where = distinct(column)
@@ -93,18 +109,27 @@ def _read_distinct(array: Any, how: Style) -> NDArray[np.float64]:
     return np.where(where < 0, np.nan, numbers[where] if len(numbers) else np.nan)
 
 
+def _are_bare(categories: pd.Index) -> bool:
+    """True for texts without spaces around them."""
+    return categories.dtype == "str" and bool((categories.str.strip() == categories).all())
+
+
 def read_typed(column: pd.Series) -> Cells:
     """A column of a data frame: numbers by their type; texts are text, though their numbers are known too."""
     missing = column.isna().to_numpy(dtype=np.bool_)
     if types.is_bool_dtype(column):
-        return Cells("bool", np.full(len(column), np.nan), missing, ~missing)
+        return Cells("bool", np.broadcast_to(np.nan, len(column)), missing, ~missing)
     if types.is_numeric_dtype(column):
         numpy = column.dtype == np.float64
-        values = column.to_numpy() if numpy else np.array(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        values = column.to_numpy() if numpy else column.to_numpy(dtype=np.float64, na_value=np.nan)
         kind: Kind = "integer" if types.is_integer_dtype(column) else "decimal"
         return Cells(kind, values, np.isnan(values), np.zeros(len(values), np.bool_))
     if types.is_datetime64_any_dtype(column):
-        return Cells("date", np.full(len(column), np.nan), missing, ~missing)
+        return Cells("date", np.broadcast_to(np.nan, len(column)), missing, ~missing)
+    if isinstance(column.dtype, pd.CategoricalDtype) and _are_bare(column.cat.categories):
+        if missing.any():
+            column = (column if "" in column.cat.categories else column.cat.add_categories("")).fillna("")
+        return read_text(column, Style())._replace(kind="text")
     if pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating", "mixed-integer-float", "decimal"):
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return Cells("decimal", np.array(numbers), missing, np.isnan(numbers) & ~missing)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data.schema import Schema
-from tsforge.data.table.reading import Frame
 from tsforge.data.table.roles import looks_like_dates
+from tsforge.data.table.rows import SortedRows
 from tsforge.data.table.times import show_time
 from tsforge.data.time import calendar, frequency, periods, regular, snapping
 from tsforge.data.time.calendar import Frequency
@@ -27,43 +26,15 @@ _ENOUGH = 10  # rows of a series, to say what its usual step is
 _FEW = 100  # steps without a row that a later table may have at once
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Sorted rows with what a message needs to name one of them.
-
-    schema: as far as it is settled.
-    codes, stamps, order: series, time and row in the file of each row, (N,).
-    ids: of the series, by column.
-    """
-
-    frame: Frame
-    schema: Schema
-    codes: NDArray[np.int64]
-    stamps: NDArray[Any]
-    order: NDArray[np.intp]
-    ids: tuple[NDArray[Any], ...]
-
-    @property
-    def new_series(self) -> NDArray[np.bool_]:
-        first: NDArray[np.bool_] = np.r_[True, self.codes[1:] != self.codes[:-1]]
-        return first
-
-    def naive(self) -> Rows:
-        """The rows as local times without a zone, as the table writes them, for a message."""
-        return replace(self, schema=self.schema.model_copy(update={"timezone": None, "local": False}))
-
-    def where(self, i: int) -> str:
-        """Sorted row i in words: its row in the file, series and time."""
-        series = " ".join(str(column[self.codes[i]]) for column in self.ids)
-        time = show_time(self.stamps[i], self.schema)
-        return f"{self.frame.row(int(self.order[i]))}, {f'series {series}, ' if series else ''}time {time}"
+class Rows(SortedRows):
+    """Sorted rows and what can be wrong with them."""
 
     def check_duplicates(self, way_out: str) -> None:
         """Raises DataError where a series has a time twice. way_out: how such rows can be joined, for the hint."""
         twice = 1 + np.flatnonzero(~self.new_series[1:] & (self.stamps[1:] == self.stamps[:-1]))
         if not len(twice):
             return
-        shown = "; ".join(f"{self.where(int(i))} repeats {self.frame.row(int(self.order[i - 1]))}" for i in twice[:3])
+        shown = "; ".join(f"{self.where(int(i))} repeats {self.row(int(i) - 1)}" for i in twice[:3])
         few = "duplicate time" if len(twice) == 1 else "duplicate times"
         hint, ways = self._why_twice(twice)
         if ways is not None:
@@ -189,7 +160,7 @@ class Rows:
         names = [" ".join(str(column[self.codes[i]]) for column in self.ids) for i in series.rows]
         places = [snapping.place_in_step(grid) for grid in series.grids]
         words = [f"series {name} lies on {place}" for name, place in zip(names, places, strict=True)]
-        row = f"from {self.frame.row(int(self.order[series.rows[1]]))} on"
+        row = f"from {self.row(int(series.rows[1]))} on"
         near = snapping.jitter(self.stamps, self.new_series) if self.schema.time_kind == "datetime" else None
         hint = "fit them apart, from one table each"
         ways: list[dict[str, Any]] = []
@@ -201,35 +172,15 @@ class Rows:
             ways = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
 
-    def phases(self, frequency: Frequency) -> NDArray[np.int64]:
-        """Microseconds (or counts) by which each series lies off the grid, the same at all its rows: meters that report
-        in turn, shops that close their weeks on different days. Zeros where rows of one series differ.
-        """
-        count = len(self.ids[0]) if self.ids else 1
-        none = np.zeros(count, dtype=np.int64)
-        if frequency.unit not in ("us", "int"):
-            return none
-        rest = (self.stamps - int(frequency.anchor)) % int(frequency.step)
-        if not rest.any():
-            return none
-        phase = none.copy()
-        phase[self.codes[self.new_series]] = rest[self.new_series]
-        return phase if np.array_equal(phase[self.codes], rest) else none
-
     def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
-        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
-        if len(gaps) and gaps.sum() > max(10_000_000, 100 * len(ordinal)):
+        if self.steps(ordinal).sum() > max(10_000_000, 100 * len(ordinal)):
+            gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
             i = int(gaps.argmax()) + 1
             before = show_time(self.stamps[i - 1], self.schema)
             far = f"{gaps[i - 1]:,} steps of {frequency.name} after {before}"
             hint = "fix the time, or pass a longer data.freq"
             raise DataError(f"{self.frame.name}: {self.where(i)} comes {far}", hint)
-
-    def filled(self, ordinal: NDArray[np.int64]) -> bool:
-        """True where at least half of the steps have a row."""
-        steps = int(np.where(self.new_series[1:], 0, np.diff(ordinal)).sum())
-        return bool(steps <= 2 * len(ordinal))
 
     def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
         """Raises DataError where more than half of the grid has no row, or more than half of a series' lies in one gap.
@@ -238,10 +189,11 @@ class Rows:
 
         A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
         """
-        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
-        if not len(gaps):
+        count = len(ordinal)
+        empty = int(self.steps(ordinal).sum()) - (count - len(self.starts))
+        if not empty:
             return
-        count, empty = len(ordinal), int(gaps.sum())
+        gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
         largest = int(gaps.argmax()) + 1
         if fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2):
             return
@@ -250,9 +202,7 @@ class Rows:
             if torn is None:
                 return
             count, empty, largest = torn
-        before = (
-            f"{self.frame.row(int(self.order[largest - 1]))}, time {show_time(self.stamps[largest - 1], self.schema)}"
-        )
+        before = f"{self.row(largest - 1)}, time {show_time(self.stamps[largest - 1], self.schema)}"
         usual = f"{empty:,} of {count + empty:,} steps have no row: the usual step is {frequency.name}"
         gap = f"the largest gap, of {gaps[largest - 1]:,} steps, lies between {before}, and {self.where(largest)}"
         hint = "fix the times if they are wrong"
@@ -272,7 +222,7 @@ class Rows:
         The gap is more than the rows of the series, which has few others, and at most two rows lie on one side of it.
         None where no series is torn so: shops that close for years have rows on both sides.
         """
-        starts = np.flatnonzero(self.new_series)
+        starts = self.starts
         rows = np.diff(np.r_[starts, len(self.codes)])
         before = np.r_[0, gaps]  # of each row, 0 at the first of a series
         widest = np.maximum.reduceat(before, starts)

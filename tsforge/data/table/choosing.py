@@ -62,7 +62,7 @@ class TimeCells:
 
     frame: Frame
     name: str
-    where: NDArray[np.intp]
+    where: NDArray[np.integer]
     text: pd.Series
 
     def refuse(self, i: int, hint: str = FORMS) -> NoReturn:

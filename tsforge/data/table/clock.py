@@ -35,7 +35,7 @@ def on_clock(rows: Rows, fitted: Schema | None) -> Rows:
         stamps, ending = _localised(rows, fitted)
     again = np.lexsort((stamps, rows.codes))  # local times of a repeated hour come in pairs
     schema = schema.model_copy(update={"wall_grid": wall_grid, "ending": ending})
-    return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.order[again], schema=schema)
+    return replace(rows, codes=rows.codes[again], stamps=stamps[again], order=rows.picked(again), schema=schema)
 
 
 def _of_days(rows: Rows, fitted: Schema | None) -> Rows:
@@ -90,7 +90,9 @@ def _attempt(rows: Rows, ending: int) -> tuple[NDArray[np.int64], NDArray[np.int
     on the clock, where that is a mistake.
     """
     assert rows.schema.timezone is not None
-    stamps, nowhere = calendar.localise(rows.stamps - ending, rows.codes, rows.order, rows.schema.timezone)
+    stamps, nowhere = calendar.localise(
+        rows.stamps - ending, rows.codes, rows.picked(np.arange(len(rows.stamps))), rows.schema.timezone
+    )
     if rows.schema.duplicates != "error" or (same := rows.stamps[1:] == rows.stamps[:-1]).sum() == 0:
         return stamps, nowhere, False
     pairs = np.flatnonzero(same & (rows.codes[1:] == rows.codes[:-1]))

@@ -26,9 +26,9 @@ def join(rows: Rows, columns: Contents, rule: Duplicates, *, fitted: bool) -> tu
     fitted: whether the rule is that of a model.
     Raises DataError where two rows share a series and a time and the rule is "error", or where categories differ.
     """
-    groups = runs(rows.codes, rows.stamps)
-    if len(groups.starts) == groups.rows:
+    if not ((rows.codes[1:] == rows.codes[:-1]) & (rows.stamps[1:] == rows.stamps[:-1])).any():
         return rows, columns
+    groups = runs(rows.codes, rows.stamps)
     if rule == "error":
         way = "or fit a model that joins such rows" if fitted else "or join such rows"
         rows.check_duplicates(f"{way}: data.duplicates=mean|sum|first|last")
@@ -45,7 +45,7 @@ def join(rows: Rows, columns: Contents, rule: Duplicates, *, fitted: bool) -> tu
             values = groups.sum(cells.values) if rule == "sum" else groups.mean(cells.values)
             check_size(rows, name, values)
         joined[name] = cells._replace(values=values)
-    return replace(rows, codes=rows.codes[chosen], stamps=rows.stamps[chosen], order=rows.order[chosen]), joined
+    return replace(rows, codes=rows.codes[chosen], stamps=rows.stamps[chosen], order=rows.picked(chosen)), joined
 
 
 def _report(rows: Rows, groups: Groups, columns: Contents, rule: Duplicates) -> None:
@@ -55,7 +55,7 @@ def _report(rows: Rows, groups: Groups, columns: Contents, rule: Duplicates) -> 
     for name in data.columns:
         used = name in columns or name in (schema.time, *schema.id)
         if not used and not rows.frame.cells(name).number:
-            codes = pd.factorize(data[name])[0][rows.order].astype(np.float64)
+            codes = rows.take(pd.factorize(data[name])[0]).astype(np.float64)
             if not groups.agree(codes).all():
                 differs += f"; some differ in '{name}', and data.id={name} would keep these apart"
     count, whose = int(groups.sizes[groups.sizes > 1].sum()), "the" if rule in ("first", "last") else "their"
@@ -77,7 +77,7 @@ def _check_agreement(rows: Rows, groups: Groups, name: str, cells: Values) -> No
     start, size = int(groups.starts[apart[0]]), int(groups.sizes[apart[0]])
     filled = [i for i in range(start, start + size) if not np.isnan(cells.values[i])]
     i = next(i for i in filled if cells.values[i] != cells.values[filled[0]])
-    other = rows.frame.row(int(rows.order[filled[0]]))
+    other = rows.row(filled[0])
     more = f" (and {len(apart) - 1} more times)" if len(apart) > 1 else ""
     raise DataError(
         f"{rows.frame.name}: column '{name}' differs between {other} and {rows.where(i)}, which share their time{more}",

@@ -18,6 +18,7 @@ from tsforge.data.table.times import approximate
 from tsforge.data.time.parts import of_calendar, of_time
 from tsforge.errors import ChoiceError, listing
 
+_PIECE = 1 << 16  # rows that are looked at together
 _REPEATS = 0.2  # share of times that repeat, above which a word that is no name may tell series apart
 _SMALL = 20  # possible pairs for each row
 _ROUNDS = 3  # at least, for values that take turns
@@ -80,15 +81,15 @@ def _doubled(frame: Frame, columns: list[str]) -> int:
     """Rows whose cells in some columns an earlier row has."""
     codes, count = frame.codes(columns[0])[0], frame.distinct(columns[0])
     for name in columns[1:]:
-        pairs = (codes + 1) * (frame.distinct(name) + 1) + frame.codes(name)[0] + 1
-        largest = (count + 1) * (frame.distinct(name) + 1)
-        if name == columns[-1] and largest <= _SMALL * len(
-            pairs
-        ):  # a mark for each pair is cheaper than a table of them
-            marks = np.zeros(largest, dtype=np.bool_)
-            marks[pairs] = True
-            return len(pairs) - int(marks.sum())
-        codes, distinct = pd.factorize(pairs)
+        others, width = frame.codes(name)[0], frame.distinct(name) + 1
+        largest = (count + 1) * width
+        if name == columns[-1] and largest <= _SMALL * len(codes):
+            marks = np.zeros(largest, dtype=np.bool_)  # of each pair: cheaper than a table of them
+            for begin in range(0, len(codes), _PIECE):
+                part = slice(begin, begin + _PIECE)
+                marks[(codes[part].astype(np.int64) + 1) * width + others[part] + 1] = True
+            return len(codes) - int(marks.sum())
+        codes, distinct = pd.factorize((codes.astype(np.int64) + 1) * width + others + 1)
         count = len(distinct)
     return len(codes) - count
 

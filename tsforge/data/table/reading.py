@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tsforge.data.table import textfile
-from tsforge.data.table.cells import Cells, holds_numbers, read_text, read_typed
+from tsforge.data.table.cells import Cells, holds_numbers, numbered, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
 from tsforge.errors import DataError, LineError, nearest
 
 log = logging.getLogger("tsforge")
 
+_LENGTH = 4  # bytes of the length before each text of a Parquet file
 _LOOK = 200  # cells that show whether a column is one of numbers
 
 
@@ -47,7 +49,7 @@ class Frame:
     usual: Sign | None = None
     parts: tuple[str, ...] = ()
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
-    _codes: dict[str, tuple[NDArray[np.intp], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
+    _codes: dict[str, tuple[NDArray[np.integer], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -62,15 +64,17 @@ class Frame:
             self._cells[name] = read_typed(column) if typed else read_text(column, self.style(name))
         return self._cells[name]
 
-    def codes(self, name: str) -> tuple[NDArray[np.intp], pd.Index]:
+    def codes(self, name: str) -> tuple[NDArray[np.integer], pd.Index]:
         """The distinct cells of a column in order of appearance, and which of them stands in each row; -1 for none."""
         if name not in self._codes:
+            column = self.texts(name)
             try:
-                codes, distinct = pd.factorize(self.texts(name))
+                codes, distinct = numbered(column) or pd.factorize(column)
             except TypeError:  # lists and the like, which have no hash
                 hint = "leave it out, or make its cells numbers or texts"
                 raise DataError(f"{self.name}: column '{name}' holds what is no cell of a table", hint) from None
-            self._codes[name] = codes, distinct.astype("str") if self.text else distinct
+            short = codes.astype(np.int32) if len(distinct) < 2**31 and codes.dtype == np.int64 else codes
+            self._codes[name] = short, distinct.astype("str") if self.text else distinct
         return self._codes[name]
 
     def distinct(self, name: str) -> int:
@@ -86,6 +90,15 @@ class Frame:
         column = self.texts(name)
         missing = self.cells(name).missing
         return column.where(~missing) if self.text and missing.any() else column
+
+    def sample(self, name: str, count: int) -> pd.Series:
+        """The first cells of a column that are not missing."""
+        missing, column = self.cells(name).missing, self.texts(name)
+        for size in (10 * count, len(column)):
+            rows = np.flatnonzero(~missing[:size])[:count]
+            if len(rows) == count:
+                break
+        return column.iloc[rows]
 
     def is_empty(self, name: str) -> bool:
         """True where no cell of a column holds anything."""
@@ -207,6 +220,26 @@ def _with_index(data: pd.DataFrame) -> pd.DataFrame:
     return data.set_axis([str(c) for c in data.columns], axis=1)
 
 
+def _repeating(path: Path) -> list[str]:
+    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would."""
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except (OSError, pa.ArrowException):  # whoever reads it says what is wrong
+        return []
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    sizes = np.array([[g.column(j).total_uncompressed_size for j in range(g.num_columns)] for g in groups])
+    names = [file.metadata.schema.column(j).path for j in range(file.metadata.num_columns)]
+    texts = {
+        field.name
+        for field in file.schema_arrow
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    }
+    small = sizes.sum(axis=0) < _LENGTH * file.metadata.num_rows if groups else ()
+    return [name for name, repeats in zip(names, small, strict=False) if repeats and name in texts]
+
+
 def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
     if not path.exists():
         folder = path.parent if path.parent.is_dir() else Path()
@@ -223,7 +256,9 @@ def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
         data, dialect, filled = textfile.read_text(path, sniff(path), plain=decimal != ",")
         return Frame(data, str(path), dialect, filled, decimal, usual)
     try:
-        data = pd.read_parquet(path)
+        frugal = {"split_blocks": True, "self_destruct": True}
+        data = pd.read_parquet(path, engine="pyarrow", read_dictionary=_repeating(path), to_pandas_kwargs=frugal)
     except Exception as problem:
         raise DataError(f"{path}: not a readable Parquet file: {problem}", "write the file again") from None
+    pa.default_memory_pool().release_unused()
     return Frame(_with_index(data), str(path))

@@ -36,7 +36,7 @@ class Pieces(NamedTuple):
     """
 
     groups: Groups
-    codes: Ints
+    codes: NDArray[np.integer]
     ordinals: Ints
     position: Ints
     first: Ints
@@ -76,7 +76,7 @@ def resample(rows: Rows, columns: Contents, config: DataConfig, fitted: Schema |
         row = rows.where(int(np.flatnonzero(~somewhere)[0]))
         raise DataError(f"{rows.frame.name}: {row} lies in no step of {grid.name}", "pass data.resample=D")
     again = np.lexsort((ordinals, rows.codes))  # a clock put back over midnight shows the day before once more
-    rows = replace(rows, stamps=rows.stamps[again], order=rows.order[again])
+    rows = replace(rows, stamps=rows.stamps[again], order=rows.picked(again))
     columns = {name: cells._replace(values=cells.values[again]) for name, cells in columns.items()}
     pieces = _pieces(rows, ordinals[again], (grid, plan.source), zone)
     incomplete = np.zeros(len(pieces.codes), dtype=np.bool_)
@@ -205,7 +205,7 @@ def _left(rows: Rows, columns: Contents, pieces: Pieces, keep: Flags) -> tuple[R
                     len(gone), rows.schema.frequency.name, names)  # fmt: skip
     columns = {name: cells._replace(values=cells.values[keep]) for name, cells in columns.items()}
     stamps = rows.schema.frequency.stamps(pieces.ordinals[keep])
-    order = rows.order[pieces.groups.starts[keep]]
+    order = rows.picked(pieces.groups.starts[keep])
     ids = tuple(column[labels] for column in rows.ids)
     return replace(rows, codes=codes, stamps=stamps, order=order, ids=ids), columns
 

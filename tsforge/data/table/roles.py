@@ -113,7 +113,7 @@ def looks_like_dates(frame: Frame, name: str) -> bool:
     kind = frame.cells(name).kind
     if kind in ("date", "integer", "decimal", "bool"):
         return kind == "date"
-    sample = frame.present(name).dropna().head(_SAMPLE)
+    sample = frame.sample(name, _SAMPLE)
     return not sample.empty and share_read(sample) > 0.8
 
 
@@ -223,7 +223,7 @@ def _check_clock(frame: Frame, time: str, free: list[str]) -> None:
     for name in free:
         if frame.cells(name).kind != "text":
             continue
-        text = frame.present(name).dropna().head(_SAMPLE).astype(str).str.strip()
+        text = frame.sample(name, _SAMPLE).astype(str).str.strip()
         if len(text) and text.str.fullmatch(formats.CLOCK_ALONE).all() and frame.distinct(time) < len(frame.data):
             both = (time, name)
             hint = f"pass data.time={shlex.quote(','.join(both))} for the two as one time"
@@ -253,5 +253,5 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
 
 def _amounts(frame: Frame, name: str) -> bool:
     """True for text that is mostly numbers: the reader will say which value is none."""
-    sample = frame.present(name).dropna().head(_SAMPLE).astype(str).str.strip()
+    sample = frame.sample(name, _SAMPLE).astype(str).str.strip()
     return bool(len(sample) and sample.map(is_amount).mean() > 0.5) and not looks_like_dates(frame, name)

@@ -51,9 +51,12 @@ def check_same(rows: Rows, grid: Frequency) -> None:
 
     grid: of the whole table. A gap here and there is none of that.
     """
-    ordinal, _ = grid.ordinals(rows.stamps - rows.phases(grid)[rows.codes])
-    starts = np.flatnonzero(rows.new_series)
+    phases = rows.phases(grid)
+    ordinal = grid.ordinals(rows.stamps - phases[rows.codes])[0] if phases.any() else rows.positions(grid)[0]
+    starts = rows.starts
     counts = np.diff(np.r_[starts, len(ordinal)])
+    if (rows.steps(ordinal) == counts - 1).all():  # no series has a gap
+        return
     gaps = np.r_[0, np.diff(ordinal)]
     gaps[starts] = 0
     largest = np.maximum.reduceat(gaps, starts)

@@ -41,7 +41,7 @@ class Table:
 
     schema: Schema
     name: str
-    series: NDArray[np.int64]
+    series: NDArray[np.integer]
     ordinal: NDArray[np.int64]
     target: NDArray[np.float64]
     covariates: dict[str, Column]
@@ -118,7 +118,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     """Sort, check and type the rows of a frame, and make them one for each series and step of a grid."""
     codes, ids = series(frame, roles.id)
     stamps = times.stamps
-    order = np.arange(len(codes))
+    order = None
     if not _in_order(codes, stamps):
         order = np.lexsort((stamps, codes))
         codes, stamps = codes[order], stamps[order]
@@ -143,7 +143,9 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     phase = rows.phases(frequency)
     if fitted is not None and not fitted.phases:
         phase[:] = 0
-    ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes] if phase.any() else rows.stamps)
+    ordinal, on_grid = rows.positions(frequency)
+    if phase.any():
+        ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
     if config.freq is None and (fitted is None or fitted.dense):
@@ -160,7 +162,9 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
     )
     _report_unused(frame, roles)
     targets = [contents[name].values for name in roles.target]
-    target = np.stack(targets, axis=1) if targets else np.zeros((len(ordinal), 0))  # rows ahead have none
+    target = np.zeros((len(ordinal), 0))  # rows ahead have none
+    if targets:
+        target = targets[0][:, None] if len(targets) == 1 else np.stack(targets, axis=1)
     covariates = {name: replace(column, values=contents[name].values) for name, column in covariates.items()}
     if phase.any() and fitted is None:
         log.warning("series begin at different places in a step of %s, and each keeps its own", frequency.name)
@@ -176,7 +180,7 @@ def _report_unused(frame: Frame, roles: Roles) -> None:
         log.warning("without any value: %s", listing(empty))
 
 
-def _in_order(codes: NDArray[np.int64], stamps: NDArray[Any]) -> bool:
+def _in_order(codes: NDArray[np.integer], stamps: NDArray[Any]) -> bool:
     """True where rows are sorted by series and time, as most tables are."""
     earlier = (codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1])
     return not (earlier | (codes[1:] < codes[:-1])).any()
@@ -191,10 +195,10 @@ def _parts(frame: Frame, times: Times, fitted: Schema | None) -> tuple[TimePart,
 
 def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Contents:
     """The targets of sorted rows. One of several may be missing throughout where a model is to forecast the others."""
-    contents = {name: Values(numbers(rows.frame, name)[rows.order], "target") for name in names}
+    contents = {name: Values(rows.take(numbers(rows.frame, name)), "target") for name in names}
     empty = [name for name, column in contents.items() if np.isnan(column.values).all()]
     if empty and (fitted is None or len(empty) == len(names)):
-        message = f"column '{empty[0]}' is empty: all its {len(rows.order):,} values are missing"
+        message = f"column '{empty[0]}' is empty: all its {len(rows.codes):,} values are missing"
         raise DataError(f"{rows.frame.name}: {message}", "pass another data.target, or rows in which it has a value")
     return contents
 

@@ -8,9 +8,7 @@ are read again where someone asks for them.
 from __future__ import annotations
 
 import csv
-import gzip
 import logging
-import mmap
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from tsforge.data.table.content import Content, of_file
 from tsforge.data.table.dialect import MISSING, Dialect, records
 from tsforge.data.table.signs import are_decimals
 from tsforge.errors import DataError, LineError
@@ -40,16 +39,16 @@ def read_text(path: Path, dialect: Dialect, *, plain: bool) -> tuple[pd.DataFram
     plain: a point can only be a decimal sign; where it is False, no column is read as numbers.
     Raises DataError where the file is damaged, has rows that are too long or too short, or bytes that are no text.
     """
-    content = _content(path, dialect)
+    content = of_file(path, dialect)
     if dialect.encoding == "cp1252":
-        content, plain = _old_encoding(path, content), False
+        content, plain = Content(_old_encoding(path, content.whole())), False
     try:
         data = _read_fast(content, dialect, plain=plain)
     except pa.ArrowInvalid as problem:
         if "UTF8" in str(problem):  # the first lines were plain, a later one is not
             return read_text(path, dialect._replace(encoding="cp1252"), plain=False)
         data = _read_rows(path, dialect)
-    if content.find(b'"') >= 0 and bytes(content).count(b'"') % 2:
+    if content.quotes % 2:
         line = max((begins for begins, _ in records(path, dialect)), default=dialect.skip + 1)
         text = f"a quote is open at the end of the file, the row that holds it begins at line {line}"
         raise DataError(f"{path}: cannot be cut into columns: {text}", "close every quote")
@@ -71,25 +70,10 @@ def _missing(column: pd.Series) -> NDArray[np.bool_]:
     return np.array(column.isna() if decimals else column.isin(MISSING))
 
 
-def _content(path: Path, dialect: Dialect) -> Any:
-    """The bytes of a file, unpacked, of UTF-16 as UTF-8."""
-    try:
-        if dialect.compression:
-            content: Any = gzip.decompress(path.read_bytes())
-        else:
-            with path.open("rb") as file:
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return bytes(content).decode("utf-16").encode() if dialect.encoding == "utf-16" else content
-    except UnicodeDecodeError as problem:
-        raise DataError(f"{path}: not valid {dialect.encoding} text: {problem}", "save it as UTF-8") from None
-    except Exception as problem:  # zlib's own errors among them
-        raise DataError(f"{path}: damaged file: {problem}", "write the file again") from None
-
-
-def _old_encoding(path: Path, content: Any) -> bytes:
+def _old_encoding(path: Path, content: bytes) -> bytes:
     """Bytes that are not UTF-8, read as cp1252, with a warning. Raises DataError where other lines are UTF-8."""
     bad = []
-    for number, line in enumerate(bytes(content).split(b"\n"), 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if line.isascii():
             continue
         try:
@@ -103,42 +87,48 @@ def _old_encoding(path: Path, content: Any) -> bytes:
         where = f"line {lines[0]}" + (f" and {len(lines) - 1} more" if len(lines) > 1 else "")
         raise DataError(f"{path}: {where} is not UTF-8, though other lines are", "save the whole file as UTF-8")
     try:
-        text = bytes(content).decode("cp1252")
+        text = content.decode("cp1252")
     except UnicodeDecodeError as problem:
         raise DataError(f"{path}: neither UTF-8 nor cp1252 text: {problem}", "save it as UTF-8") from None
     log.warning("%s: is not UTF-8 and is read as cp1252 (Windows, Western Europe); save it as UTF-8 if not so", path)
     return text.encode()
 
 
-def _read_fast(content: Any, dialect: Dialect, *, plain: bool) -> pd.DataFrame:
+def _read_fast(content: Content, dialect: Dialect, *, plain: bool) -> pd.DataFrame:
     """The columns of a file, as `read_text` has them. plain: a point can only be a decimal sign.
 
     Raises ArrowInvalid for what needs a reader that is slower and more patient.
     """
-    quotes = content.find(b'"') >= 0
+    quotes = content.quotes > 0
     quoted = f'{dialect.delimiter} "'.encode()  # a space before a quote, which Arrow takes for text
-    if quotes and content.find(quoted) >= 0:
+    if quotes and content.holds(quoted):
         raise pa.ArrowInvalid("a space before a quote")
     types = _types(content, dialect, quotes=quotes, plain=plain)
     try:
-        table = _parse(content, dialect, types, quotes=quotes)
-        columns = [_column(column) for column in table.unify_dictionaries().columns]
+        columns = _columns(_parse(content.stream(), dialect, types, quotes=quotes))
     except pa.ArrowInvalid:
         if _DECIMAL not in types.values():
             raise
         types = {name: _STRING if kind == _DECIMAL else kind for name, kind in types.items()}
-        table = _parse(content, dialect, types, quotes=quotes)
-        columns = [_column(column) for column in table.unify_dictionaries().columns]
-    frame = pd.DataFrame(dict(zip(table.column_names, columns, strict=True)), copy=False)
+        columns = _columns(_parse(content.stream(), dialect, types, quotes=quotes))
+    return pd.DataFrame(columns, copy=False)
+
+
+def _columns(table: Any) -> dict[str, Any]:
+    """The columns of an Arrow table for pandas; the memory of each is given back before the next is turned over."""
+    names, columns = table.column_names, table.unify_dictionaries().columns[::-1]
     del table
-    pa.default_memory_pool().release_unused()  # a quarter of the peak
-    return frame
+    result = {}
+    for name in names:
+        result[name] = _column(columns.pop())
+        pa.default_memory_pool().release_unused()
+    return result
 
 
-def _parse(content: Any, dialect: Dialect, types: dict[str, Any], *, quotes: bool) -> Any:
+def _parse(source: Any, dialect: Dialect, types: dict[str, Any], *, quotes: bool) -> Any:
     """A file as an Arrow table with columns of some types."""
     return pa.csv.read_csv(
-        pa.py_buffer(content),
+        source,
         pa.csv.ReadOptions(skip_rows=dialect.skip + 1, column_names=list(dialect.columns)),
         pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=quotes),
         pa.csv.ConvertOptions(
@@ -147,12 +137,12 @@ def _parse(content: Any, dialect: Dialect, types: dict[str, Any], *, quotes: boo
     )
 
 
-def _types(content: Any, dialect: Dialect, *, quotes: bool, plain: bool) -> dict[str, Any]:
+def _types(content: Content, dialect: Dialect, *, quotes: bool, plain: bool) -> dict[str, Any]:
     """How each column is best held, as the first rows show: decimals with a point, texts that repeat, or texts."""
     types = dict.fromkeys(dialect.columns, _STRING)
-    head = content[:_SAMPLE]
+    head = content.head(_SAMPLE)
     try:
-        sample = _parse(head[: head.rfind(b"\n") + 1], dialect, types, quotes=quotes)
+        sample = _parse(pa.BufferReader(head[: head.rfind(b"\n") + 1]), dialect, types, quotes=quotes)
     except pa.ArrowInvalid:
         return types
     for name, column in zip(sample.column_names, sample.columns, strict=True):
@@ -178,11 +168,12 @@ def _column(column: Any) -> Any:
     if not column.num_chunks:
         return _TEXT.__from_arrow__(column.cast(_STRING))
     texts = column.chunk(0).dictionary  # the same of all chunks
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    short: Any = np.min_scalar_type(-len(texts))  # as pandas holds them
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks], dtype=short, casting="unsafe")
     if _has_spaces(texts):
         trimmed = pc.utf8_trim_whitespace(texts).dictionary_encode()
-        texts, codes = trimmed.dictionary, trimmed.indices.to_numpy()[codes]
-    return pd.Categorical.from_codes(codes, categories=pd.Index(_TEXT.__from_arrow__(texts)))
+        texts, codes = trimmed.dictionary, trimmed.indices.to_numpy().astype(short)[codes]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(_TEXT.__from_arrow__(texts)), validate=False)
 
 
 def _has_spaces(column: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsforge.data.table.cells import is_amount
+from tsforge.data.table.cells import appearances, is_amount
 from tsforge.data.table.reading import Frame
 from tsforge.errors import ChoiceError, DataError
 
@@ -87,7 +87,7 @@ def _not_a_number(frame: Frame, name: str, bad: NDArray[np.bool_]) -> NoReturn:
     raise DataError(f"{frame.name}: column '{name}', {frame.row(i)}: '{value}' is not a number{more}", hint)
 
 
-def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | None) -> Column:
+def covariate(frame: Frame, name: str, order: NDArray[np.intp] | None, kind: Kind | None) -> Column:
     """A covariate in the order of sorted rows: numbers, or codes into its sorted texts, each looked at once.
 
     kind: "number" or "category" where that is settled; None for what the cells show.
@@ -95,7 +95,8 @@ def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | Non
     """
     cells = frame.cells(name)
     if kind == "number" or (kind is None and cells.number):
-        return Column(numbers(frame, name)[order])
+        values = numbers(frame, name)
+        return Column(values if order is None else values[order])
     if kind is None and cells.kind == "text":
         _check_stray(frame, name, cells.bad, cells.missing)
     where, distinct = pd.factorize(frame.categories(name))
@@ -108,7 +109,8 @@ def covariate(frame: Frame, name: str, order: NDArray[np.intp], kind: Kind | Non
     rows = first[np.flatnonzero(named)[first_of]]
     code_of = np.where(named, np.searchsorted(labels, texts), np.nan)
     codes = np.where(where < 0, np.nan, code_of[where] if len(code_of) else np.nan)
-    return Column(codes.astype(np.float64)[order], tuple(map(str, labels)), rows)
+    codes = codes.astype(np.float64)
+    return Column(codes if order is None else codes[order], tuple(map(str, labels)), rows)
 
 
 def _check_stray(frame: Frame, name: str, bad: NDArray[np.bool_], missing: NDArray[np.bool_]) -> None:
@@ -132,11 +134,12 @@ def label(value: object) -> str:
     return str(value).strip()
 
 
-def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
+def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.integer], tuple[NDArray[Any], ...]]:
     """The code of each row and the distinct ids by column, in order of first appearance."""
+    short = np.int32 if len(frame.data) < 2**31 else np.int64
+    codes: NDArray[np.integer] = np.zeros(len(frame.data), dtype=short)
     if not names:
-        return np.zeros(len(frame.data), dtype=np.int64), ()
-    codes = np.zeros(len(frame.data), dtype=np.int64)
+        return codes, ()
     for name in names:
         part, distinct = frame.codes(name)
         missing = np.flatnonzero(
@@ -145,13 +148,11 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tup
         if len(missing):
             hint = "fill in the id or delete the row"
             raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
-        codes = (
-            part.astype(np.int64, copy=False)
-            if len(names) == 1
-            else pd.factorize(codes * len(distinct) + part)[0].astype(np.int64)
-        )
-    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # reversed: the first row is written last
+        both: NDArray[np.integer] = part
+        if len(names) > 1:
+            both = pd.factorize(codes.astype(np.int64) * len(distinct) + part)[0]
+        codes = both.astype(codes.dtype)
+    first = appearances(codes)
     return codes, tuple(_ids(frame, frame.texts(name).iloc[first]) for name in names)
 
 

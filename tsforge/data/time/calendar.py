@@ -22,6 +22,7 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 WEEK = 7 * DAY
 QUARTER_HOUR = 900 * SECOND
+_PIECE = 1 << 16  # stamps that are looked at together
 FLOAT_TOLERANCE = 1e-3  # of a step: how far a decimal time may lie from its grid point
 
 
@@ -84,8 +85,12 @@ class Frequency(Config):
             dates = days.astype("M8[D]")
             count = np.busday_count(np.datetime64(0, "D"), dates).astype(np.int64)
             return count, np.is_busday(dates) & (time == self.offset)
-        whole, rest = np.divmod(stamps - int(self.anchor), int(self.step))
-        return whole, rest == 0
+        whole = (stamps - int(self.anchor)) // int(self.step)  # by a multiplication, where divmod divides each
+        on_grid = np.empty(stamps.shape, dtype=np.bool_)
+        for begin in range(0, len(stamps), _PIECE):
+            part = slice(begin, begin + _PIECE)
+            on_grid[part] = whole[part] * int(self.step) + int(self.anchor) == stamps[part]
+        return whole, on_grid
 
     def stamps(self, ordinals: Ints) -> NDArray[Any]:
         """The stamp of each grid position: the inverse of `ordinals`."""
@@ -223,7 +228,9 @@ def _offsets(buckets: Ints, length: int, zone: tzinfo) -> Ints:
     return np.array(offsets, dtype="m8[us]").astype(np.int64)
 
 
-def localise(stamps: Ints, codes: Ints, order: NDArray[np.intp], timezone: str) -> tuple[Ints, NDArray[np.intp]]:
+def localise(
+    stamps: Ints, codes: NDArray[np.integer], order: NDArray[np.intp], timezone: str
+) -> tuple[Ints, NDArray[np.intp]]:
     """Local stamps sorted by series and time -> (UTC stamps, the rows whose local time does not exist).
 
     The hour that a clock shows twice at the end of summer time is summer time at its first row in the file

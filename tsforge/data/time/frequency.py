@@ -22,6 +22,7 @@ from tsforge.data.time.calendar import (
 )
 from tsforge.errors import DataError, nearest
 
+_PIECE = 1 << 16  # stamps that are looked at together
 _MOST = 1e15  # the longest step, of whatever unit
 
 # Names that people use, those of older pandas too.
@@ -84,9 +85,12 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
     Returns (frequency, -1); (None, i) where stamp i is the first that is off every plausible grid;
     (None, -1) where no series has two rows.
     """
-    inside = np.flatnonzero(~new_series)
-    if len(inside) == 0:
+    if new_series.all():
         return None, -1
+    only = _only_gap(stamps, new_series) if kind != "float" else 0
+    if only > 0 and (kind == "integer" or only < 28 * DAY):
+        return Frequency(unit="int" if kind == "integer" else "us", step=only, anchor=int(stamps[0]) % only), -1
+    inside = np.flatnonzero(~new_series)
     gaps = np.diff(stamps)[~new_series[1:]]
     if kind == "datetime":
         frequency = _infer_dates(stamps, gaps, inside)
@@ -96,6 +100,18 @@ def infer(stamps: NDArray[Any], new_series: NDArray[np.bool_], kind: str) -> tup
         return frequency, -1
     months = kind == "datetime" and gaps.min() >= 25 * DAY
     return None, _first_off_months(stamps) if months else _first_off(gaps, inside)
+
+
+def _only_gap(stamps: Ints, new_series: NDArray[np.bool_]) -> int:
+    """The gap between all neighbours within a series; 0 where there are several, or none."""
+    least, most = np.iinfo(np.int64).max, 0
+    for begin in range(0, len(stamps) - 1, _PIECE):
+        gaps = np.diff(stamps[begin : begin + _PIECE + 1])[~new_series[begin + 1 : begin + _PIECE + 1]]
+        if len(gaps):
+            least, most = min(least, int(gaps.min())), max(most, int(gaps.max()))
+        if least < most:
+            return 0
+    return most
 
 
 def _infer_decimals(stamps: Floats, gaps: Floats) -> Frequency | None:
