@@ -179,8 +179,7 @@ class Network(nn.Module):
         """
         window, states = self.transform(context)
         past, future = self.tokens.embed(window.context)
-        answer = future + self.backbone(past, future)
-        return self.undo(self.read(window, answer), states)
+        return self.undo(self.read(window, future, self.backbone(past, future)), states)
 
     def transform(self, context: Context) -> tuple[Window, list[Any]]:
         """Step 1. The window that tokens read, in the network's precision, and the state of each transform.
@@ -199,8 +198,9 @@ class Network(nn.Module):
         target = window.context.target * window.context.observed
         return window.with_target(target.to(precision)), states
 
-    def read(self, window: Window, answer: Tensor) -> Forecast:
-        """Step 4, from the answer to each future token (S, M, D)."""
+    def read(self, window: Window, future: Tensor, added: Tensor) -> Forecast:
+        """Step 4, from what the past adds to each future token (S, M, D); to tokens as they are nothing is added."""
+        answer = added if self.tokens.shape.features else future + added
         base = window.context.base if self.base is not None else self._learned(window.context.target)
         forecast: Point | Quantiles = self.head(self.tokens.readout(answer), base, window.scaling)
         return replace(forecast, weight=window.weight)

@@ -34,7 +34,7 @@ def forward(networks: Sequence[Network], contexts: Sequence[Context]) -> list[Fo
     else:
         added = _stacked(backbones, pasts, futures)
     return [
-        network.undo(network.read(window, future + more), states)
+        network.undo(network.read(window, future, more), states)
         for network, (window, states), future, more in zip(networks, windows, futures, added, strict=True)
     ]
 

@@ -5,7 +5,8 @@
     gru   r, z = sigmoid(W x_t + U h_{t-1} + b);  h_t = z h_{t-1} + (1 - z) tanh(W x_t + r (U h_{t-1} + b))
 
 (Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the encoder and
-decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023.)
+decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023, and without a cell as in the
+multi-horizon recurrent forecaster of Wen et al. 2017.)
 Axes: S sequences, N past and M future tokens, D width.
 """
 
@@ -21,6 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tsforge.config import Config, Range
+from tsforge.model.backbones import kernels
 from tsforge.model.tokens.point import TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
@@ -29,42 +31,84 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past."""
+    """A recurrent encoder and a decoder.
+
+    decode: "sequence" carries the state over from future token to future token; "parallel" takes one step of the cell
+    from the last state of the past to each; "direct" has a layer of that state and the token in place of a cell.
+    """
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
     layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # between the layers
-    decode: Literal["sequence", "parallel"] = "sequence"
+    decode: Literal["sequence", "parallel", "direct"] = "sequence"
 
     def build(self, shape: TokenShape) -> EncoderDecoder:
         return EncoderDecoder(self, shape)
 
 
 class EncoderDecoder(nn.Module):
-    """Two recurrent stacks of one kind; the decoder starts from the state in which the encoder ended."""
+    """Two recurrent stacks of one kind, or one and a layer; decoding starts where the encoder ended."""
 
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
         self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        stack = partial(CELLS[config.cell], shape.width, shape.width, config.layers, batch_first=True, dropout=between)
-        self.encoder = stack() if shape.past else None
-        self.decoder = stack()
+        behind, ahead = shape.inputs
+
+        def stack(inputs: int) -> nn.RNNBase:
+            return CELLS[config.cell](inputs, shape.width, config.layers, batch_first=True, dropout=between)
+
+        self.encoder = stack(behind) if shape.past else None
+        self.decoder = Direct(ahead, shape.width) if config.decode == "direct" else stack(ahead)
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
-        """past (S, N, D), future (S, M, D) -> (S, M, D).
+        """past (S, N, .), future (S, M, .) -> (S, M, D).
 
         1. Encode the past and keep the last state of every layer.
         2. Decode the future tokens from that state, one after the other or each by itself.
         """
-        state = None if self.encoder is None else self.encoder(past)[1]
+        state = None if self.encoder is None else encode(self.encoder, past)
         decoder = self.decoder
+        if isinstance(decoder, Direct):
+            answer: Tensor = decoder(future, state)
+            return answer
         if not self.parallel:
             decoded: Tensor = decoder(future, state)[0]
             return decoded
         between = partial(F.dropout, p=decoder.dropout, training=decoder.training)
         return single_steps(decoder.mode, decoder.all_weights, future, state, between)
+
+
+class Direct(nn.Module):
+    """tanh(W x_m + V h) of each future token and the last state of the last layer."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.token = nn.Linear(inputs, width)
+        self.state = nn.Linear(width, width, bias=False)
+
+    def forward(self, future: Tensor, state: HiddenState | None) -> Tensor:
+        """future (S, M, .), state (layers, S, D) -> (S, M, D)."""
+        seen: Tensor = self.token(future)
+        if state is not None:
+            last = (state[0] if isinstance(state, tuple) else state)[-1]
+            seen = seen + self.state(last).unsqueeze(1)
+        return seen.tanh()
+
+
+def encode(stack: nn.RNNBase, x: Tensor) -> HiddenState:
+    """The last state of every layer after x (S, N, .)."""
+    if not kernels.suits(stack.mode, x, training=stack.training):
+        last: HiddenState = stack(x)[1]
+        return last
+    states = []
+    for layer, weights in enumerate(stack.all_weights):
+        if layer:
+            x = F.dropout(x, stack.dropout, stack.training)
+        x, state = kernels.run(stack.mode, x, x.new_zeros(len(x), stack.hidden_size), weights)
+        states.append(state)
+    return torch.stack(states)
 
 
 def single_steps(
