@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
@@ -84,6 +84,15 @@ class Neural(Config):
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
     bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
+
+    @model_validator(mode="after")
+    def _steps_are_embedded(self) -> Neural:
+        if self.tokens.type == "step" and not isinstance(self.backbone, Recurrent):
+            raise ValueError(
+                f"tokens of type 'step' are read by recurrent backbones, not by '{self.backbone.type}'; "
+                "take model.tokens.type=point"
+            )
+        return self
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -179,7 +188,8 @@ class Network(nn.Module):
         """
         window, states = self.transform(context)
         past, future = self.tokens.embed(window.context)
-        return self.undo(self.read(window, future, self.backbone(past, future)), states)
+        answer = future + self.backbone(past, future)
+        return self.undo(self.read(window, answer), states)
 
     def transform(self, context: Context) -> tuple[Window, list[Any]]:
         """Step 1. The window that tokens read, in the network's precision, and the state of each transform.
@@ -198,9 +208,8 @@ class Network(nn.Module):
         target = window.context.target * window.context.observed
         return window.with_target(target.to(precision)), states
 
-    def read(self, window: Window, future: Tensor, added: Tensor) -> Forecast:
-        """Step 4, from what the past adds to each future token (S, M, D); to tokens as they are nothing is added."""
-        answer = added if self.tokens.shape.features else future + added
+    def read(self, window: Window, answer: Tensor) -> Forecast:
+        """Step 4, from the answer to each future token (S, M, D)."""
         base = window.context.base if self.base is not None else self._learned(window.context.target)
         forecast: Point | Quantiles = self.head(self.tokens.readout(answer), base, window.scaling)
         return replace(forecast, weight=window.weight)

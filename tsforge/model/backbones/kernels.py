@@ -12,6 +12,8 @@ Axes: T steps, S sequences, I inputs, D width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,7 +32,7 @@ def suits(mode: str, x: Tensor, *, training: bool) -> bool:
     return wanted and x.device.type == "cpu" and torch.backends.mkldnn.enabled and not torch.is_autocast_enabled("cpu")
 
 
-def run(mode: str, x: Tensor, state: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
+def run(mode: str, x: Tensor, state: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """One layer: x (S, T, I) from a state (S, D) -> all states (S, T, D), and the last (S, D).
 
     mode: "GRU" or "RNN_TANH". weights: both matrices and both biases, as torch has them.
@@ -104,7 +106,7 @@ class Rnn(torch.autograd.Function):
         h = _beginning(state, T)
         torch.addmm(2 * (b + c), x.view(T * S, -1), 2 * w.t(), out=h[1:].view(T * S, -1))
         minus, across = -torch.ones((), dtype=x.dtype), 2 * u.t()
-        for before, after in zip(h, h[1:], strict=False):
+        for before, after in pairwise(h):
             torch.add(minus, after.addmm_(before, across).sigmoid_(), alpha=2, out=after)
         return _kept(ctx, h, x, w, u, h)
 

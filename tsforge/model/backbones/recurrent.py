@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from tsforge.model.tokens.point import TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
@@ -48,67 +48,71 @@ class Recurrent(Config):
 
 
 class EncoderDecoder(nn.Module):
-    """Two recurrent stacks of one kind, or one and a layer; decoding starts where the encoder ended."""
+    """Two recurrent stacks of one kind, or one and a layer; decoding starts from the state in which encoding ended."""
 
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
         self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        behind, ahead = shape.inputs
 
         def stack(inputs: int) -> nn.RNNBase:
             return CELLS[config.cell](inputs, shape.width, config.layers, batch_first=True, dropout=between)
 
-        self.encoder = stack(behind) if shape.past else None
-        self.decoder = Direct(ahead, shape.width) if config.decode == "direct" else stack(ahead)
+        self.encoder = stack(shape.inputs) if shape.past else None
+        if self.encoder is not None and shape.features:  # few: in proportion to the width, they would hardly be heard
+            limit = shape.features**-0.5
+            nn.init.uniform_(cast("Tensor", self.encoder.weight_ih_l0), -limit, limit)
+        self.decoder = Direct(shape.width) if config.decode == "direct" else stack(shape.width)
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
-        """past (S, N, .), future (S, M, .) -> (S, M, D).
+        """past (S, N, D), or (S, N, .) as it is, future (S, M, D) -> (S, M, D).
 
         1. Encode the past and keep the last state of every layer.
         2. Decode the future tokens from that state, one after the other or each by itself.
         """
-        state = None if self.encoder is None else encode(self.encoder, past)
+        state = None if self.encoder is None else unroll(self.encoder, past)[1]
         decoder = self.decoder
         if isinstance(decoder, Direct):
-            answer: Tensor = decoder(future, state)
+            answer: Tensor = decoder(future, None if state is None else top(state))
             return answer
         if not self.parallel:
-            decoded: Tensor = decoder(future, state)[0]
-            return decoded
+            return unroll(decoder, future, state)[0]
         between = partial(F.dropout, p=decoder.dropout, training=decoder.training)
         return single_steps(decoder.mode, decoder.all_weights, future, state, between)
 
 
 class Direct(nn.Module):
-    """tanh(W x_m + V h) of each future token and the last state of the last layer."""
+    """relu(W x_m + V h) of each future token and the last state."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.token = nn.Linear(inputs, width)
+        self.token = nn.Linear(width, width)
         self.state = nn.Linear(width, width, bias=False)
 
-    def forward(self, future: Tensor, state: HiddenState | None) -> Tensor:
-        """future (S, M, .), state (layers, S, D) -> (S, M, D)."""
+    def forward(self, future: Tensor, state: Tensor | None) -> Tensor:
+        """future (S, M, D), state (S, D) -> (S, M, D)."""
         seen: Tensor = self.token(future)
-        if state is not None:
-            last = (state[0] if isinstance(state, tuple) else state)[-1]
-            seen = seen + self.state(last).unsqueeze(1)
-        return seen.tanh()
+        return (seen if state is None else seen + self.state(state).unsqueeze(1)).relu()
 
 
-def encode(stack: nn.RNNBase, x: Tensor) -> HiddenState:
-    """The last state of every layer after x (S, N, .)."""
+def unroll(stack: nn.RNNBase, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
+    """A stack over x (S, T, .) from a state: its states (S, T, D), and the last one of every layer."""
     if not kernels.suits(stack.mode, x, training=stack.training):
-        last: HiddenState = stack(x)[1]
-        return last
-    states = []
+        outputs: tuple[Tensor, HiddenState] = stack(x, state)
+        return outputs
+    begin = x.new_zeros(stack.num_layers, len(x), stack.hidden_size) if state is None else cast("Tensor", state)
+    ends = []
     for layer, weights in enumerate(stack.all_weights):
         if layer:
             x = F.dropout(x, stack.dropout, stack.training)
-        x, state = kernels.run(stack.mode, x, x.new_zeros(len(x), stack.hidden_size), weights)
-        states.append(state)
-    return torch.stack(states)
+        x, end = kernels.run(stack.mode, x, begin[layer], weights)
+        ends.append(end)
+    return x, torch.stack(ends)
+
+
+def top(state: HiddenState) -> Tensor:
+    """(S, D) of the last layer."""
+    return (state[0] if isinstance(state, tuple) else state)[-1]
 
 
 def single_steps(
