@@ -10,6 +10,7 @@ from tests.helpers.draw import BASELINES, FORMS, MATRIX, PATCH, RELATIVE, SHAPE
 from tsforge.errors import ConfigError
 from tsforge.model.backbones.linear import Mixing
 from tsforge.model.backbones.minimal import GATES, MinimalStacks
+from tsforge.model.backbones.recurrent import Direct
 from tsforge.model.backbones.transformer import OneStack, Stacks
 from tsforge.model.tokens.patch import PatchEmbedding
 from tsforge.model.tokens.point import PointEmbedding
@@ -31,7 +32,8 @@ def test_a_name_builds_what_it_says(kind: str) -> None:
     else:
         assert isinstance(net.tokens, PointEmbedding)
     if cell is not None:
-        assert type(backbone.encoder) is type(backbone.decoder) is cell
+        assert type(backbone.encoder) is cell
+        assert type(backbone.decoder) is (cell if patches else Direct)
         assert backbone.parallel == patches
     elif kind in ("min-gru", "min-lstm"):
         assert isinstance(backbone, MinimalStacks)
@@ -66,8 +68,9 @@ def test_the_default_is_the_named_one() -> None:
 def test_settings_beside_a_name_win() -> None:
     """A row that overwrites what the user asked for, or a nested setting that drops its siblings."""
     given = {"kind": "gru", "backbone": {"cell": "rnn"}, "width": 5}
-    assert complete(given) == {"kind": "gru", "backbone": {"type": "recurrent", "cell": "rnn"}, "width": 5}
-    assert ZOO["gru"]["backbone"] == {"type": "recurrent", "cell": "gru"}
+    expected = {"type": "recurrent", "cell": "rnn", "decode": "direct"}
+    assert complete(given) == {"kind": "gru", "tokens": {"type": "step"}, "backbone": expected, "width": 5}
+    assert ZOO["gru"]["backbone"] == expected | {"cell": "gru"}
 
 
 def test_merge_leaves_its_arguments_alone() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
@@ -84,6 +84,15 @@ class Neural(Config):
     backbone: BackboneConfig = Recurrent()
     head: HeadConfig = QuantileHead()
     bounds: Bounds = "auto"  # what forecasts are kept within: 0 or more where no training row is negative
+
+    @model_validator(mode="after")
+    def _steps_are_embedded(self) -> Neural:
+        if self.tokens.type == "step" and not isinstance(self.backbone, Recurrent):
+            raise ValueError(
+                f"tokens of type 'step' are read by recurrent backbones, not by '{self.backbone.type}'; "
+                "take model.tokens.type=point"
+            )
+        return self
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -18,7 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tsforge.batch import Context
 from tsforge.forecast import Forecast
-from tsforge.model.backbones.recurrent import EncoderDecoder, HiddenState, single_steps
+from tsforge.model.backbones import kernels
+from tsforge.model.backbones.recurrent import Direct, EncoderDecoder, HiddenState, single_steps, top
 from tsforge.model.network import Network
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
@@ -46,17 +47,21 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
     if encoders[0] is not None:
         state = _run(cast("list[nn.RNNBase]", encoders), torch.cat(list(pasts), dim=-1), None)[1]
     decoders = [backbone.decoder for backbone in backbones]
+    if isinstance(decoders[0], Direct):
+        lasts = [None] * len(decoders) if state is None else top(state).chunk(len(decoders), dim=-1)
+        return [decoder(future, last) for decoder, future, last in zip(decoders, futures, lasts, strict=True)]
+    stacks = cast("list[nn.RNNBase]", decoders)
     future = torch.cat(list(futures), dim=-1)
     if backbones[0].parallel:
-        between = partial(_dropped, cells=decoders)
-        decoded = single_steps(decoders[0].mode, _weights(decoders), future, state, between)
+        between = partial(_dropped, cells=stacks)
+        decoded = single_steps(stacks[0].mode, _weights(stacks), future, state, between)
     else:
-        decoded = _run(decoders, future, state)[0]
+        decoded = _run(stacks, future, state)[0]
     return list(decoded.chunk(len(backbones), dim=-1))
 
 
 def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> tuple[Tensor, HiddenState]:
-    """One stack over x (S, N, P·D), layer by layer: all members' weights in blocks, and the dropout of each."""
+    """One stack over x (S, N, P·I), layer by layer: all members' weights in blocks, and the dropout of each."""
     first, lstm = cells[0], cells[0].mode == "LSTM"
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh}[first.mode]
     if state is None:
@@ -68,6 +73,10 @@ def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> t
         if layer:
             x = _dropped(x, cells)
         begin = tuple(part[layer : layer + 1] for part in parts)
+        if kernels.suits(first.mode, x, training=first.training):
+            x, last = kernels.run(first.mode, x, begin[0][0], weights)
+            ends.append((last.unsqueeze(0),))
+            continue
         x, *end = function(x, begin if lstm else begin[0], weights, True, 1, 0.0, first.training, False, True)
         ends.append(tuple(end))
     joined = [torch.cat(part) for part in zip(*ends, strict=True)]
@@ -90,7 +99,7 @@ def _weights(cells: Sequence[nn.RNNBase]) -> list[list[Tensor]]:
 
 
 def _blocks(members: list[Tensor], gates: int) -> Tensor:
-    """Weights (G·D, D) of each member as (G·P·D, P·D), gate by gate; biases (G·D,) as (G·P·D,)."""
+    """Weights (G·D, I) of each member as (G·P·D, P·I), gate by gate; biases (G·D,) as (G·P·D,)."""
     parts = [member.chunk(gates) for member in members]
     join = torch.block_diag if members[0].ndim == 2 else lambda *biases: torch.cat(biases)
     return torch.cat([join(*(part[g] for part in parts)) for g in range(gates)])

@@ -15,6 +15,11 @@ NETWORK = "gru"  # where its settings are given without a name, and where networ
 MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models inside
 
 
+def _steps(cell: str) -> dict[str, Any]:
+    """The features of each step straight into the cell; all steps of the horizon from its last state."""
+    return {"tokens": {"type": "step"}, "backbone": {"type": "recurrent", "cell": cell, "decode": "direct"}}
+
+
 def _segments(cell: str) -> dict[str, Any]:
     """Steps in segments, the horizon's all at once from one state (after SegRNN), on top of a linear map."""
     return {
@@ -26,9 +31,9 @@ def _segments(cell: str) -> dict[str, Any]:
 
 # fmt: off
 ZOO: dict[str, dict[str, Any]] = {
-    "rnn": {"backbone": {"type": "recurrent", "cell": "rnn"}},
-    "lstm": {"backbone": {"type": "recurrent", "cell": "lstm"}},
-    "gru": {"backbone": {"type": "recurrent", "cell": "gru"}},
+    "rnn": _steps("rnn"),
+    "lstm": _steps("lstm"),
+    "gru": _steps("gru"),
     "min-gru": {"backbone": {"type": "minimal", "cell": "gru"}},
     "min-lstm": {"backbone": {"type": "minimal", "cell": "lstm"}},
     "transformer": {"backbone": {"type": "transformer", "arrangement": "encoder-decoder"}},

@@ -5,7 +5,8 @@
     gru   r, z = sigmoid(W x_t + U h_{t-1} + b);  h_t = z h_{t-1} + (1 - z) tanh(W x_t + r (U h_{t-1} + b))
 
 (Elman 1990; Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; Cho et al. 2014; the encoder and
-decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023.)
+decoder of Sutskever et al. 2014; decoding in parallel as in SegRNN, Lin et al. 2023, and without a cell as in the
+multi-horizon recurrent forecaster of Wen et al. 2017.)
 Axes: S sequences, N past and M future tokens, D width.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,50 +22,97 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tsforge.config import Config, Range
+from tsforge.model.backbones import kernels
 from tsforge.model.tokens.point import TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
-    """A recurrent encoder and decoder; "parallel" decodes every future token from the last state of the past."""
+    """A recurrent encoder and a decoder.
+
+    decode: "sequence" carries the state over from future token to future token; "parallel" takes one step of the cell
+    from the last state of the past to each; "direct" has a layer of that state and the token in place of a cell.
+    """
 
     type: Literal["recurrent"] = "recurrent"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
     layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # between the layers
-    decode: Literal["sequence", "parallel"] = "sequence"
+    decode: Literal["sequence", "parallel", "direct"] = "sequence"
 
     def build(self, shape: TokenShape) -> EncoderDecoder:
         return EncoderDecoder(self, shape)
 
 
 class EncoderDecoder(nn.Module):
-    """Two recurrent stacks of one kind; the decoder starts from the state in which the encoder ended."""
+    """Two recurrent stacks of one kind, or one and a layer; decoding starts from the state in which encoding ended."""
 
     def __init__(self, config: Recurrent, shape: TokenShape) -> None:
         super().__init__()
         self.parallel = config.decode == "parallel"
         between = config.dropout if config.layers > 1 else 0.0
-        stack = partial(CELLS[config.cell], shape.width, shape.width, config.layers, batch_first=True, dropout=between)
-        self.encoder = stack() if shape.past else None
-        self.decoder = stack()
+
+        def stack(inputs: int) -> nn.RNNBase:
+            return CELLS[config.cell](inputs, shape.width, config.layers, batch_first=True, dropout=between)
+
+        self.encoder = stack(shape.inputs) if shape.past else None
+        if self.encoder is not None and shape.features:  # few: in proportion to the width, they would hardly be heard
+            limit = shape.features**-0.5
+            nn.init.uniform_(cast("Tensor", self.encoder.weight_ih_l0), -limit, limit)
+        self.decoder = Direct(shape.width) if config.decode == "direct" else stack(shape.width)
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
-        """past (S, N, D), future (S, M, D) -> (S, M, D).
+        """past (S, N, D), or (S, N, .) as it is, future (S, M, D) -> (S, M, D).
 
         1. Encode the past and keep the last state of every layer.
         2. Decode the future tokens from that state, one after the other or each by itself.
         """
-        state = None if self.encoder is None else self.encoder(past)[1]
+        state = None if self.encoder is None else unroll(self.encoder, past)[1]
         decoder = self.decoder
+        if isinstance(decoder, Direct):
+            answer: Tensor = decoder(future, None if state is None else top(state))
+            return answer
         if not self.parallel:
-            decoded: Tensor = decoder(future, state)[0]
-            return decoded
+            return unroll(decoder, future, state)[0]
         between = partial(F.dropout, p=decoder.dropout, training=decoder.training)
         return single_steps(decoder.mode, decoder.all_weights, future, state, between)
+
+
+class Direct(nn.Module):
+    """relu(W x_m + V h) of each future token and the last state."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.token = nn.Linear(width, width)
+        self.state = nn.Linear(width, width, bias=False)
+
+    def forward(self, future: Tensor, state: Tensor | None) -> Tensor:
+        """future (S, M, D), state (S, D) -> (S, M, D)."""
+        seen: Tensor = self.token(future)
+        return (seen if state is None else seen + self.state(state).unsqueeze(1)).relu()
+
+
+def unroll(stack: nn.RNNBase, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
+    """A stack over x (S, T, .) from a state: its states (S, T, D), and the last one of every layer."""
+    if not kernels.suits(stack.mode, x, training=stack.training):
+        outputs: tuple[Tensor, HiddenState] = stack(x, state)
+        return outputs
+    begin = x.new_zeros(stack.num_layers, len(x), stack.hidden_size) if state is None else cast("Tensor", state)
+    ends = []
+    for layer, weights in enumerate(stack.all_weights):
+        if layer:
+            x = F.dropout(x, stack.dropout, stack.training)
+        x, end = kernels.run(stack.mode, x, begin[layer], weights)
+        ends.append(end)
+    return x, torch.stack(ends)
+
+
+def top(state: HiddenState) -> Tensor:
+    """(S, D) of the last layer."""
+    return (state[0] if isinstance(state, tuple) else state)[-1]
 
 
 def single_steps(

@@ -3,6 +3,10 @@
 A backbone only reads the past tokens; it answers each future token, and the answers are read out. Tokens of several
 steps are in `patch.py`, those of whole channels in `variate.py`.
 
+Past tokens are the features of their step, as they are ("step": the x_t of a recurrent net, whose own first matrix
+embeds them), or linearly at width D beside a position ("point"). Future tokens, to which an answer is added, always
+are at width.
+
 Axes: B batch, L context, H horizon, C targets, P past covariates, K known covariates, F static features;
 S sequences (B, or B·C where channels share weights), N past tokens, M future tokens, D width, E features.
 """
@@ -18,7 +22,7 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config
 
-FEATURES = 16  # E: what the head sees of each step and channel
+FEATURES = 16  # E: what the head sees of each step and channel, but for steps of a single channel
 
 
 class TokenShape(NamedTuple):
@@ -27,12 +31,18 @@ class TokenShape(NamedTuple):
     past: int  # N, 0 where all tokens are answered
     future: int  # M
     width: int  # D
+    features: int | None = None  # of a past token as it is; None where it is embedded
+
+    @property
+    def inputs(self) -> int:
+        """The length of the vector that a past token is."""
+        return self.width if self.features is None else self.features
 
 
 class PointTokens(Config):
     """One token per time step, of all targets ("mixed"), or of each in a sequence of its own through shared weights."""
 
-    type: Literal["point"] = "point"
+    type: Literal["point", "step"] = "point"  # past tokens embedded beside a position, or their features as they are
     channels: Literal["mixed", "shared"] = "mixed"
     seasonal: bool = True  # whether each token also sees the values one season, one day, one week before (the lags)
 
@@ -41,7 +51,7 @@ class PointTokens(Config):
 
 
 class PointEmbedding(nn.Module):
-    """Values, masks and covariates of a step, linearly to width D, plus sinusoidal positions.
+    """Values, masks and covariates of a step: linearly to width D, plus sinusoidal positions, or as they are.
 
     A past token sees the (normalised) targets, which of them were observed, and all covariates of its step;
     a future token sees what is known in advance: covariates, its position, and the value one cycle before
@@ -53,22 +63,25 @@ class PointEmbedding(nn.Module):
 
     def __init__(self, config: PointTokens, shape: WindowShape, width: int) -> None:
         super().__init__()
-        self.shared = config.channels == "shared"
-        self.window, self.features = shape, FEATURES
+        self.shared, steps = config.channels == "shared", config.type == "step"
+        self.window = shape
         per_token = 1 if self.shared else shape.targets
         lags = shape.lags if config.seasonal else ()
         ahead = shape.known + shape.static + 2 * per_token * len(lags)
-        self.past = nn.Linear(2 * per_token + shape.past + ahead, width)
+        behind = 2 * per_token + shape.past + ahead
+        self.past = None if steps else nn.Linear(behind, width)
         self.future = nn.Linear(ahead, width) if ahead else None
         self.start = nn.Parameter(torch.randn(width) * 0.02)  # what a future token is before anything is known
-        self.out = nn.Linear(width, per_token * FEATURES)
+        direct = steps and per_token == 1
+        self.features = width if direct else FEATURES
+        self.out = None if direct else nn.Linear(width, per_token * FEATURES)
         self.register_buffer("positions", sinusoids(shape.context + shape.horizon, width), persistent=False)
         before = [cycle_before(shape, m) for m in lags]
         self.register_buffer("before", torch.stack(before) if lags else torch.zeros(0, 0), persistent=False)
-        self.shape = TokenShape(shape.context, shape.horizon, width)
+        self.shape = TokenShape(shape.context, shape.horizon, width, behind if steps else None)
 
     def embed(self, context: Context) -> tuple[Tensor, Tensor]:
-        """Context with normalised targets -> past (S, L, D), future (S, H, D)."""
+        """Context with normalised targets -> past (S, L, D), or (S, L, .) as it is, and future (S, H, D)."""
         L = self.window.context
         target, seen = context.target, context.observed.to(context.target.dtype)
         known = torch.cat([context.known, along(context.static, context.known.shape[1])], dim=-1)
@@ -79,19 +92,21 @@ class PointEmbedding(nn.Module):
             known, past = known.repeat_interleave(C, 0), past.repeat_interleave(C, 0)
         lags = [lagged(x, before) for before in self.before for x in (target, seen)]
         known = torch.cat([*lags, known], dim=-1)
-        behind = self.past(torch.cat([target, seen, past, known[:, :L]], dim=-1))
+        behind = torch.cat([target, seen, past, known[:, :L]], dim=-1)
         ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
         if self.future is not None:
             ahead = ahead + self.future(known[:, L:])
-        return behind + self.positions[:L], ahead + self.positions[L:]
+        if self.past is not None:
+            behind = self.past(behind) + self.positions[:L]
+        return behind, ahead + self.positions[L:]
 
     def readout(self, h: Tensor) -> Tensor:
         """(S, H, D) -> (B, H, C, E)."""
-        features: Tensor = self.out(h)
+        features: Tensor = h if self.out is None else self.out(h)
         S, H, _ = features.shape
         if self.shared:
-            return features.view(-1, self.window.targets, H, FEATURES).transpose(1, 2)
-        return features.view(S, H, self.window.targets, FEATURES)
+            return features.view(-1, self.window.targets, H, self.features).transpose(1, 2)
+        return features.view(S, H, self.window.targets, self.features)
 
 
 def cycle_before(shape: WindowShape, cycle: int) -> Tensor:
