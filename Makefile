@@ -1,9 +1,10 @@
-# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release.
+# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release;
+# make bench | bench-peers | bench-gpu | test-gpu: how fast it is, and what needs a GPU.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture clean
+.PHONY: demo test setup check help torture bench clean
 
 setup: .venv/ready
 
@@ -28,6 +29,9 @@ check: setup
 
 torture: setup  # an hour or so: mutated tables and models, and killed commands
 	$(BIN)/python -m tests.torture --mutations 200000 --kills 100
+
+bench: setup  # a quarter of an hour at most; nothing else should run meanwhile
+	$(BIN)/python -m benchmarks.speed
 
 help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render

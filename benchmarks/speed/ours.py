@@ -1,0 +1,70 @@
+"""tsforge as a timed program: its named networks through `tsforge.fit`, whose reports set the pace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import tsforge
+from benchmarks.speed.pace import Enough, Pace
+from benchmarks.speed.works import ID, TARGET, TIME, Work
+from tsforge.experiment import TrainConfig
+from tsforge.training.events import Event, Round, Tick
+
+KINDS = {"transformer": "transformer-encoder"}  # the one whose network is of the floor's kind
+FEW = 3  # steps of the model that forecasts: what a forecast costs does not depend on how good it is
+
+
+def settings(work: Work, model: str) -> dict[str, Any]:
+    """Dotted settings: the sizes of the work, everything else as tsforge has it."""
+    return {
+        "data.id": ID, "data.time": TIME, "data.target": TARGET, "data.horizon": work.horizon,
+        "data.context": work.context, "model.kind": KINDS.get(model, model), "model.width": work.width,
+        "train.batch_size": work.batch, "train.lr": work.lr, "train.max_steps": 100_000, "train.validations": 1,
+        "train.device": "cpu", "seed": 1,
+    }  # fmt: skip
+
+
+def fixed_threads(count: int | str) -> dict[str, Any]:
+    """The setting of how many threads to train with, where there is one."""
+    return {"train.threads": count} if "threads" in TrainConfig.model_fields else {}
+
+
+class Program:
+    """Textbook networks of width 64, one layer (the Transformer two), with calendar and quantiles as by default."""
+
+    packages = ("tsforge-toolkit", "torch", "pytorch-lightning", "numpy", "pandas")
+    settings = "named models of width 64; quantile head, calendar and scaling as by default"
+
+    def __init__(self, work: Work, model: str, threads: int) -> None:
+        self.settings_of_fit = settings(work, model) | fixed_threads(threads)
+        self._fitted: Any = None
+
+    def train(self, frame: Any, pace: Pace) -> None:
+        """As every fit trains; ends it by an exception, as what comes after the steps is not asked for."""
+        last = 0
+
+        def report(event: Event) -> None:
+            nonlocal last
+            if isinstance(event, Tick):
+                pace.turn(event.step - last)
+            elif isinstance(event, Round):
+                pace.restart()
+            else:
+                return
+            last = event.step
+            if pace.enough:
+                raise Enough
+
+        threads = torch.get_num_threads()
+        try:
+            tsforge.fit(tsforge.build(self.settings_of_fit), frame, report=report)
+        finally:
+            torch.set_num_threads(threads)
+
+    def predict(self, frame: Any) -> object:
+        if self._fitted is None:
+            values = self.settings_of_fit | {"train.max_steps": FEW}
+            self._fitted = tsforge.fit(tsforge.build(values), frame).model
+        return tsforge.predict(self._fitted, frame)
