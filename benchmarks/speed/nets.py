@@ -32,17 +32,14 @@ def measure(name: str, options: Options, module: str = MODULE, python: str | Non
 
 
 def table(results: Mapping[str, Result]) -> list[str]:
-    titles = ["work", "data", "floor, ms a step", "tsforge, ms a step", "tsforge, windows/s", "**share**", "pairs from–to",
-              "forecasts of all series, s"]  # fmt: skip
+    titles = [
+        "work", "data", "floor, ms a step", "tsforge, ms a step", "windows/s", "**share**", "pairs from–to",
+        "forecasts of all series, s",
+    ]  # fmt: skip
     return markdown(titles, [_row(name, row) for name, row in results.items() if "share" in row], words=2)
 
 
 def _row(name: str, row: Result) -> list[str]:
-    cells = [
-        number(row["floor_ms"]),
-        number(row["ms"]),
-        number(row["windows_per_second"], 4),
-        f"**{row['share']:.2f}**",
-    ]
-    between = f"{row['least']:.2f}–{row['most']:.2f}"
-    return [ROWS[name], row["data"], *cells, between, number(row["predict"]) if "predict" in row else NOTHING]
+    cells = [number(row["floor_ms"]), number(row["ms"]), number(row["windows_per_second"], 4)]
+    shares = [f"**{row['share']:.2f}**", f"{row['least']:.2f}–{row['most']:.2f}"]
+    return [ROWS[name], row["data"], *cells, *shares, number(row["predict"]) if "predict" in row else NOTHING]

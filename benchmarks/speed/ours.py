@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
 from typing import Any
-
-import torch
 
 import tsforge
 from benchmarks.speed.pace import Enough, Pace
@@ -31,6 +32,25 @@ def fixed_threads(count: int | str) -> dict[str, Any]:
     return {"train.threads": count} if "threads" in TrainConfig.model_fields else {}
 
 
+def turns(values: dict[str, Any], frame: Any, after: Callable[[float], bool]) -> None:
+    """Train with settings until `after` says so, which ends it by an exception: only steps are asked for.
+
+    after: called every few steps with the milliseconds that each of them took; how long it takes itself counts nothing.
+    """
+    last, mark = 0, 0.0
+
+    def report(event: Event) -> None:
+        nonlocal last, mark
+        now = time.perf_counter()
+        if isinstance(event, Tick) and mark and after(1e3 * (now - mark) / (event.step - last)):
+            raise Enough
+        if isinstance(event, Tick | Round):
+            last, mark = event.step, time.perf_counter()
+
+    with contextlib.suppress(Enough):
+        tsforge.fit(tsforge.build(values), frame, report=report)
+
+
 class Program:
     """Textbook networks of width 64, one layer (the Transformer two), with calendar and quantiles as by default."""
 
@@ -42,26 +62,7 @@ class Program:
         self._fitted: Any = None
 
     def train(self, frame: Any, pace: Pace) -> None:
-        """As every fit trains; ends it by an exception, as what comes after the steps is not asked for."""
-        last = 0
-
-        def report(event: Event) -> None:
-            nonlocal last
-            if isinstance(event, Tick):
-                pace.turn(event.step - last)
-            elif isinstance(event, Round):
-                pace.restart()
-            else:
-                return
-            last = event.step
-            if pace.enough:
-                raise Enough
-
-        threads = torch.get_num_threads()
-        try:
-            tsforge.fit(tsforge.build(self.settings_of_fit), frame, report=report)
-        finally:
-            torch.set_num_threads(threads)
+        turns(self.settings_of_fit, frame, pace.pair)
 
     def predict(self, frame: Any) -> object:
         if self._fitted is None:

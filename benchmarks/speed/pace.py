@@ -42,28 +42,28 @@ class Pace:
         """Whether all pairs are there."""
         return len(self.own) >= self.pairs
 
-    def after_step(self) -> bool:
-        """After one step of the program: whether there are enough pairs."""
-        self._steps += 1
-        if self._steps >= self.size:
-            self.turn(self._steps)
-            self._steps = 0
+    def pair(self, milliseconds: float) -> bool:
+        """A turn of the program ended, its steps took so long: now the floor; whether there are enough pairs."""
+        begin = time.perf_counter()
+        self.floor(self.size)
+        self._turns += 1
+        if self._turns > self.warm:
+            self.own.append(milliseconds)
+            self.other.append(1e3 * (time.perf_counter() - begin) / self.size)
         return self.enough
 
-    def turn(self, steps: int) -> None:
-        """The program has made so many steps since the last turn: now the floor makes as many."""
-        middle = time.perf_counter()
-        if self._mark is not None:
-            self.floor(steps)
-            end = time.perf_counter()
-            self._turns += 1
-            if self._turns > self.warm:
-                self.own.append(1e3 * (middle - self._mark) / steps)
-                self.other.append(1e3 * (end - middle) / steps)
-        self._mark = time.perf_counter()
+    def after_step(self) -> bool:
+        """Called after every step of a program that makes no turns by itself: whether there are enough pairs."""
+        self._steps += 1
+        if self._mark is None:
+            self.restart()
+        elif self._steps == self.size:
+            self.pair(1e3 * (time.perf_counter() - self._mark) / self.size)
+            self.restart()
+        return self.enough
 
     def restart(self) -> None:
-        """What the program did since the last turn were no steps."""
+        """A turn of the program begins now."""
         self._mark, self._steps = time.perf_counter(), 0
 
     def result(self, batch: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ is a JSON object; a model that a program lacks is one with `missing`.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import json
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.speed import machine
-from benchmarks.speed.pace import Enough, Pace
+from benchmarks.speed.pace import Pace
 from benchmarks.speed.works import WORKS, Table, Work
 
 TURNS = 5  # of forecasts
@@ -115,8 +114,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         return {"missing": str(reason)}
     pace = Pace(Floor(asked.model, work, table).steps, asked.size, asked.pairs)
     others, frame = machine.Others(), table.frame(work)
-    with contextlib.suppress(Enough):
-        program.train(frame, pace)
+    program.train(frame, pace)
     result = pace.result(work.batch) if pace.own else {"failed": "training ended before a pair was timed"}
     result |= {"others": others.cores(), "imports": imports, "settings": program.settings, "data": table.source}
     result |= {"versions": machine.versions(program.packages), "threads": asked.threads}
