@@ -22,11 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.speed import machine, nets, threads
+from benchmarks.speed import commands, machine, nets, threads
 from benchmarks.speed.options import Options
 from benchmarks.speed.tables import noise
 
-GROUPS: dict[str, ModuleType] = {"nets": nets, "threads": threads}
+GROUPS: dict[str, ModuleType] = {"nets": nets, "threads": threads, "commands": commands}
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "speed.json"
 
 
