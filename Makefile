@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture bench clean
+.PHONY: demo test setup check help torture bench bench-peers clean
 
 setup: .venv/ready
 
@@ -32,6 +32,9 @@ torture: setup  # an hour or so: mutated tables and models, and killed commands
 
 bench: setup  # a quarter of an hour at most; nothing else should run meanwhile
 	$(BIN)/python -m benchmarks.speed
+
+bench-peers: setup  # an hour or two; installs each library into .peers/, the only thing here that needs a network
+	$(BIN)/python -m benchmarks.peers
 
 help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render

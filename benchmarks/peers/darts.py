@@ -15,9 +15,9 @@ from darts import TimeSeries
 from darts.models import BlockRNNModel, NHiTSModel, TransformerModel
 from numpy.typing import NDArray
 
-from benchmarks.peers.reading import FirstBatch, read_frame
 from benchmarks.speed.floor import EXPANSION, HEADS, LAYERS
 from benchmarks.speed.pace import Pace, lightning_callback
+from benchmarks.speed.reading import FirstBatch, read_frame
 from benchmarks.speed.works import ID, TARGET, TIME, WORKS, Work
 
 BARE = {
@@ -84,27 +84,31 @@ ACCURACY = {
 }
 
 
-def electricity(frame: Any, horizon: int, origins: int) -> NDArray[np.floating]:
+def electricity(frame: Any, horizon: int, origins: int, share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (origins, horizon) of the last days, all from one fit on what lies before them."""
     from darts.dataprocessing.transformers import Scaler
 
     (values,) = series(frame, "30min")
     train = values[: -origins * horizon]
     scaler = Scaler().fit(train)
-    model = NHiTSModel(7 * horizon, horizon, n_epochs=20, random_state=1, pl_trainer_kwargs=dict(BARE))
+    model = NHiTSModel(
+        7 * horizon, horizon, n_epochs=round(20 * share) or 1, random_state=1, pl_trainer_kwargs=dict(BARE)
+    )
     model.fit(scaler.transform(train), verbose=False)
     pasts = [scaler.transform(values[: len(train) + i * horizon]) for i in range(origins)]
     forecasts = model.predict(n=horizon, series=pasts, verbose=False)
     return np.stack([scaler.inverse_transform(one).values()[:, 0] for one in forecasts])
 
 
-def m3(frame: Any, horizon: int) -> NDArray[np.floating]:
+def m3(frame: Any, horizon: int, share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (series, horizon) behind every series."""
     from darts.dataprocessing.transformers import Scaler
 
     scaler = Scaler()
     every = scaler.fit_transform(series(frame, "MS"))
-    model = NHiTSModel(36, horizon, n_epochs=10, random_state=1, pl_trainer_kwargs=dict(BARE), batch_size=256)
+    model = NHiTSModel(
+        36, horizon, n_epochs=round(10 * share) or 1, random_state=1, pl_trainer_kwargs=dict(BARE), batch_size=256
+    )
     model.fit(long_enough(every, 36 + horizon), max_samples_per_ts=40, verbose=False)
     forecasts = scaler.inverse_transform(model.predict(n=horizon, series=every, verbose=False))
     return np.stack([one.values()[:, 0] for one in forecasts])

@@ -15,9 +15,9 @@ from neuralforecast import NeuralForecast, models
 from neuralforecast.losses.pytorch import MAE, MSE
 from numpy.typing import NDArray
 
-from benchmarks.peers.reading import FirstBatch, read_frame
 from benchmarks.speed.floor import EXPANSION, HEADS, LAYERS
 from benchmarks.speed.pace import Pace, lightning_callback
+from benchmarks.speed.reading import FirstBatch, read_frame
 from benchmarks.speed.works import TARGET, WORKS, Work
 
 BARE = {
@@ -75,20 +75,26 @@ ACCURACY = {
 }
 
 
-def electricity(frame: Any, horizon: int, origins: int) -> NDArray[np.floating]:
+def electricity(frame: Any, horizon: int, origins: int, share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (origins, horizon) of the last days, all from one fit on what lies before them."""
     network = models.NHITS(
-        h=horizon, input_size=5 * horizon, loss=MAE(), max_steps=1_000, scaler_type="robust", random_seed=1, **BARE
+        h=horizon,
+        input_size=5 * horizon,
+        loss=MAE(),
+        max_steps=round(1_000 * share),
+        scaler_type="robust",
+        random_seed=1,
+        **BARE,
     )
     forecaster = NeuralForecast(models=[network], freq="30min")
     table = forecaster.cross_validation(frame, n_windows=origins, step_size=horizon, refit=False)
     return table.sort_values(["cutoff", "ds"])["NHITS"].to_numpy().reshape(origins, horizon)
 
 
-def m3(frame: Any, horizon: int) -> NDArray[np.floating]:
+def m3(frame: Any, horizon: int, share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (series, horizon) behind every series."""
     network = models.NHITS(
-        h=horizon, input_size=3 * horizon, loss=MAE(), max_steps=1_000, scaler_type="robust", random_seed=1,
+        h=horizon, input_size=3 * horizon, loss=MAE(), max_steps=round(1_000 * share), scaler_type="robust", random_seed=1,
         start_padding_enabled=True, **BARE,
     )  # fmt: skip
     forecaster = NeuralForecast(models=[network], freq="MS")

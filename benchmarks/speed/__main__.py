@@ -22,11 +22,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.speed import commands, machine, nets, threads
+from benchmarks.speed import accuracy, commands, machine, nets, reading, threads
 from benchmarks.speed.options import Options
 from benchmarks.speed.tables import noise
 
-GROUPS: dict[str, ModuleType] = {"nets": nets, "threads": threads, "commands": commands}
+GROUPS: dict[str, ModuleType] = {
+    "nets": nets,
+    "threads": threads,
+    "commands": commands,
+    "reading": reading,
+    "accuracy": accuracy,
+}
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "speed.json"
 
 

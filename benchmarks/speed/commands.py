@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.speed import machine
 from benchmarks.speed.options import Options
@@ -58,28 +58,29 @@ def _commands(name: str, folder: Path) -> tuple[list[str], tuple[str, str]]:
     if name == "fit-linear":
         return [*TSFORGE, *FIT, "--model", "linear", "--out", str(folder / "model")], TORCH
     model = folder / "lstm"
-    seconds([*TSFORGE, *FIT, "--model", "lstm", "--max-steps", "3", "--no-track", "--out", str(model)], folder)
+    run([*TSFORGE, *FIT, "--model", "lstm", "--max-steps", "3", "--no-track", "--out", str(model)], folder)
     return [*TSFORGE, "predict", str(model), str(TABLE), "--quiet", "--output", str(folder / "forecast.csv")], FORWARD
 
 
 def in_turns(own: Sequence[str], base: Sequence[str], folder: Path, turns: int) -> dict[str, Any]:
     """Seconds of two commands that take turns, the medians and the ratio of each pair."""
-    seconds(own, folder)
-    seconds(base, folder)
-    pairs = [(seconds(own, folder), seconds(base, folder)) for _ in range(turns)]
+    run(own, folder)
+    run(base, folder)
+    pairs = [(run(own, folder), run(base, folder)) for _ in range(turns)]
     result = paired([own.wall for own, _ in pairs], [base.wall for _, base in pairs])
     processor = paired([own.processor for own, _ in pairs], [base.processor for _, base in pairs])
     return result | {"processor": processor["seconds"], "base_processor": processor["base_seconds"]}
 
 
-class Seconds:
-    """Of a command: by the clock, and of the processor."""
+class Run(NamedTuple):
+    """A command that ended well: its seconds by the clock and of the processor, and what it printed."""
 
-    def __init__(self, wall: float, processor: float) -> None:
-        self.wall, self.processor = wall, processor
+    wall: float
+    processor: float
+    output: str
 
 
-def seconds(command: Sequence[str], folder: Path) -> Seconds:
+def run(command: Sequence[str], folder: Path) -> Run:
     """Run a command in a folder. Raises Failed with what it said where it ends with an error."""
     environment = os.environ | {"PYTHONPATH": str(machine.ROOT)}
     begin, before = time.perf_counter(), _children()
@@ -87,7 +88,7 @@ def seconds(command: Sequence[str], folder: Path) -> Seconds:
     wall = time.perf_counter() - begin
     if done.returncode:
         raise Failed(f"{' '.join(command[1:4])}: {(done.stderr or done.stdout).strip()[-400:]}")
-    return Seconds(wall, _children() - before)
+    return Run(wall, _children() - before, done.stdout)
 
 
 def _children() -> float:

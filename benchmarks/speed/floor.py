@@ -8,12 +8,13 @@ encoder (dropout 0.1, torch's own default) over one token for each step, and a l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed.works import Table, Work
+from benchmarks.speed.works import ID, TARGET, WORKS, Table, Work
 
 HEADS, LAYERS, EXPANSION, DROPOUT = 4, 2, 4, 0.1
 RECURRENT = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -92,3 +93,20 @@ class Floor:
                 self._optimizer.zero_grad(set_to_none=True)
                 nn.functional.mse_loss(self.network(context), truth).backward()
                 self._optimizer.step()
+
+
+def first_batch(path: Path) -> None:
+    """Read a table of series that lie one behind the other, and gather a batch: pyarrow, one tensor, an index."""
+    import pyarrow.compute as pc
+    from pyarrow import csv, parquet
+
+    work = WORKS["w1"]
+    if path.suffix == ".parquet":
+        table = parquet.read_table(path, read_dictionary=[ID])
+    else:
+        encoded = csv.ConvertOptions(auto_dict_encode=True, auto_dict_max_cardinality=1_000_000)
+        table = csv.read_csv(path, convert_options=encoded)
+    codes = pc.dictionary_encode(table[ID].combine_chunks()).indices.to_numpy()
+    offsets = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+    values = table[TARGET].to_numpy().astype(np.float32)
+    next(Windows(Table(values, offsets, ""), work).batches(work.batch))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tsforge
 from benchmarks.speed.pace import Enough, Pace
-from benchmarks.speed.works import ID, TARGET, TIME, Work
+from benchmarks.speed.works import ID, TARGET, TIME, WORKS, Work
+from tsforge.data.loader import WindowLoader
 from tsforge.experiment import TrainConfig
 from tsforge.training.events import Event, Round, Tick
+from tsforge.training.fitting import prepare
 
 KINDS = {"transformer": "transformer-encoder"}  # the one whose network is of the floor's kind
 FEW = 3  # steps of the model that forecasts: what a forecast costs does not depend on how good it is
@@ -69,3 +72,11 @@ class Program:
             values = self.settings_of_fit | {"train.max_steps": FEW}
             self._fitted = tsforge.fit(tsforge.build(values), frame).model
         return tsforge.predict(self._fitted, frame)
+
+
+def first_batch(path: Path) -> None:
+    """Read a table as `fit` does, and gather the first batch of its training."""
+    work = WORKS["w1"]
+    experiment = tsforge.build(settings(work, "lstm"))
+    dataset = prepare(experiment, path)
+    next(iter(WindowLoader(dataset.source, dataset.parts.train, work.batch, seed=1)))

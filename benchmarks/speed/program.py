@@ -65,20 +65,21 @@ def start(
 
 
 def run(command: Sequence[str], *, threads: int, limit: float) -> dict[str, Any]:
-    """The JSON object on the last line that a command prints, with `others`; `failed` says why there is none."""
+    """The JSON object on the last line that a command prints, and seconds as `wall`; `failed` says why there is none."""
     environment = os.environ | {
         "PYTHONPATH": str(machine.ROOT), "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore",
     }  # fmt: skip
+    begin = time.perf_counter()
     try:
         done = subprocess.run(
             command, cwd=machine.ROOT, env=environment, capture_output=True, text=True, timeout=limit
         )  # fmt: skip
+        result = dict(json.loads(done.stdout.strip().rpartition("\n")[2]))
     except subprocess.TimeoutExpired:
-        return {"failed": f"took more than {limit:.0f} s"}
-    try:
-        return dict(json.loads(done.stdout.strip().rpartition("\n")[2]))
+        result = {"failed": f"took more than {limit:.0f} s"}
     except ValueError:
-        return {"failed": (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}")[-600:]}
+        result = {"failed": (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}")[-600:]}
+    return result | {"wall": time.perf_counter() - begin}
 
 
 def main() -> None:

