@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture bench bench-peers clean
+.PHONY: demo test setup check help torture bench bench-peers bench-gpu test-gpu carried clean
 
 setup: .venv/ready
 
@@ -36,8 +36,21 @@ bench: setup  # a quarter of an hour at most; nothing else should run meanwhile
 bench-peers: setup  # an hour or two; installs each library into .peers/, the only thing here that needs a network
 	$(BIN)/python -m benchmarks.peers
 
+# On a machine with a GPU, which has its own torch and pytorch-lightning: GPU_PYTHON names its Python. What else it lacks
+# is carried along as wheels in the folder that WHEELS names (docs/speed.md).
+GPU_PYTHON ?= python3
+CARRIED := .carried
+carried:
+	$(if $(WHEELS),$(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --upgrade --target $(CARRIED) $(WHEELS)/*.whl)
+
+bench-gpu: carried
+	PYTHONPATH=.:$(CARRIED) $(GPU_PYTHON) -m benchmarks.gpu
+
+test-gpu: carried
+	PYTHONPATH=.:$(CARRIED) $(GPU_PYTHON) -m pytest -m gpu -rs tests/gpu
+
 help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render
 
 clean:
-	rm -rf .venv $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .peers $(CARRIED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache

@@ -94,8 +94,8 @@ def electricity(frame: Any, horizon: int, origins: int, share: float = 1.0) -> N
 def m3(frame: Any, horizon: int, share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (series, horizon) behind every series."""
     network = models.NHITS(
-        h=horizon, input_size=3 * horizon, loss=MAE(), max_steps=round(1_000 * share), scaler_type="robust", random_seed=1,
-        start_padding_enabled=True, **BARE,
+        h=horizon, input_size=3 * horizon, loss=MAE(), max_steps=round(1_000 * share), scaler_type="robust",
+        random_seed=1, start_padding_enabled=True, **BARE,
     )  # fmt: skip
     forecaster = NeuralForecast(models=[network], freq="MS")
     forecaster.fit(frame)

@@ -61,18 +61,18 @@ def network(model: str, work: Work) -> nn.Module:
 class Windows:
     """All windows of a table: rows of an overlapping view, which costs no memory."""
 
-    def __init__(self, table: Table, work: Work) -> None:
+    def __init__(self, table: Table, work: Work, device: str = "cpu") -> None:
         self.context, span = work.context, work.context + work.horizon
         begins, ends = table.offsets[:-1], table.offsets[1:]
         starts = [np.arange(begin, end - span + 1) for begin, end in zip(begins, ends, strict=True)]
-        self.starts = torch.from_numpy(np.concatenate(starts))
-        self._view = torch.from_numpy(table.values).unfold(0, span, 1)
+        self.starts = torch.from_numpy(np.concatenate(starts)).to(device)
+        self._view = torch.from_numpy(table.values).to(device).unfold(0, span, 1)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Contexts and truths, shuffled, without end."""
         generator = torch.Generator().manual_seed(0)
         while True:
-            order = torch.randperm(len(self.starts), generator=generator)
+            order = torch.randperm(len(self.starts), generator=generator).to(self.starts.device)
             for i in range(0, len(order) - size + 1, size):
                 rows = self._view.index_select(0, self.starts[order[i : i + size]])
                 yield rows[:, : self.context], rows[:, self.context :]
@@ -81,9 +81,9 @@ class Windows:
 class Floor:
     """The hand-written training, a few steps at a time."""
 
-    def __init__(self, model: str, work: Work, table: Table) -> None:
-        self.network = network(model, work).train()
-        self._batches = Windows(table, work).batches(work.batch)
+    def __init__(self, model: str, work: Work, table: Table, device: str = "cpu") -> None:
+        self.network = network(model, work).to(device).train()
+        self._batches = Windows(table, work, device).batches(work.batch)
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=work.lr)
 
     def steps(self, count: int) -> None:

@@ -37,5 +37,6 @@ class Options:
 
 @functools.cache
 def _prepared(folder: Path, etth1: Path | None) -> Path:
-    works.prepare(folder, etth1)
+    for name, table in works.tables(etth1).items():
+        table.write(folder / f"{name}.npz")
     return folder

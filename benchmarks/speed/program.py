@@ -65,7 +65,7 @@ def start(
 
 
 def run(command: Sequence[str], *, threads: int, limit: float) -> dict[str, Any]:
-    """The JSON object on the last line that a command prints, and seconds as `wall`; `failed` says why there is none."""
+    """The JSON object on the last line of a command, and its seconds, `wall`; `failed` says why there is none."""
     environment = os.environ | {
         "PYTHONPATH": str(machine.ROOT), "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore",
     }  # fmt: skip

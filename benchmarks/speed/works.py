@@ -78,16 +78,13 @@ class Table:
             return cls(parts["values"], parts["offsets"], str(parts["source"]))
 
 
-def prepare(folder: Path, etth1: Path | None) -> dict[str, Table]:
-    """Write the tables of both works into a folder, and the windows of w1 that are predicted; by file name.
+def tables(etth1: Path | None) -> dict[str, Table]:
+    """The tables of both works, and the windows of w1 that are predicted.
 
     etth1: the CSV of ETTh1; looked for where tsforge keeps fetched data sets where None.
     """
     columns, source = _etth1(etth1)
-    tables = {"w1": _training(columns, source), "w1-predict": _windows(columns, source), "w2": _m3()}
-    for name, table in tables.items():
-        table.write(folder / f"{name}.npz")
-    return tables
+    return {"w1": _training(columns, source), "w1-predict": _windows(columns, source), "w2": _m3()}
 
 
 def joined(series: list[NDArray[np.float32]], source: str) -> Table:
