@@ -1,9 +1,10 @@
-# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release.
+# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release;
+# make bench | bench-peers | bench-gpu | test-gpu: how fast it is, and what needs a GPU.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture clean
+.PHONY: demo test setup check help torture bench bench-peers bench-gpu test-gpu carried clean
 
 setup: .venv/ready
 
@@ -29,8 +30,27 @@ check: setup
 torture: setup  # an hour or so: mutated tables and models, and killed commands
 	$(BIN)/python -m tests.torture --mutations 200000 --kills 100
 
+bench: setup  # a quarter of an hour at most; nothing else should run meanwhile
+	$(BIN)/python -m benchmarks.speed
+
+bench-peers: setup  # an hour or two; installs each library into .peers/, the only thing here that needs a network
+	$(BIN)/python -m benchmarks.peers
+
+# On a machine with a GPU, which has its own torch and pytorch-lightning: GPU_PYTHON names its Python. What else it lacks
+# is carried along as wheels in the folder that WHEELS names (docs/speed.md).
+GPU_PYTHON ?= python3
+CARRIED := .carried
+carried:
+	$(if $(WHEELS),$(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --upgrade --target $(CARRIED) $(WHEELS)/*.whl)
+
+bench-gpu: carried
+	PYTHONPATH=.:$(CARRIED) $(GPU_PYTHON) -m benchmarks.gpu
+
+test-gpu: carried
+	PYTHONPATH=.:$(CARRIED) $(GPU_PYTHON) -m pytest -m gpu -rs tests/gpu
+
 help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render
 
 clean:
-	rm -rf .venv $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .peers $(CARRIED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""How fast tsforge is, as ratios that any machine can print: `python -m benchmarks.speed`."""
