@@ -28,6 +28,7 @@ from tsforge.training.monitor import Monitor
 log = logging.getLogger("tsforge")
 
 HOLD = 3  # stages of a falling rate before it falls
+LEAST_WATCHED = 128  # windows of a validation
 MOST_BETWEEN = 500  # steps between validations, however long the training
 
 
@@ -76,12 +77,12 @@ class TrainingLoop:
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
         self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed, network.base)
-        watched = parts.validation.thin(config.validation_windows)
-        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size, base=network.base)
         self.steps = planned_steps(config, dataset)
         often = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end
         batch_size = min(config.batch_size, len(parts.train.origins))
+        watched = parts.validation.thin(min(config.validation_windows, affordable(self.every * batch_size)))
+        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size, base=network.base)
         self.monitor = Monitor(batch_size, config.patience, config.max_time, report)
         self.monitor.until = config.until
         self.learner = Learner(
@@ -171,6 +172,12 @@ def planned_steps(config: TrainConfig, dataset: Dataset) -> int:
     """Optimiser steps: max_steps, or fewer where the epochs are."""
     per_epoch = -(-len(dataset.parts.train.origins) // config.batch_size)
     return min(config.max_steps, config.epochs * per_epoch) if config.epochs else config.max_steps
+
+
+def affordable(between: int) -> int:
+    """Windows of a validation after so many windows of training, at most: a tenth of their cost, as one without
+    gradients takes a third of the time."""
+    return max(between * 3 // 10, LEAST_WATCHED)
 
 
 def rate(config: TrainConfig, steps: int) -> Callable[[int], float]:
