@@ -52,8 +52,8 @@ class TrainConfig(Config):
     max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
     patience: validations without an improvement before stopping; validations: how many fit into max_steps, more where
     these would lie over 500 steps apart.
-    validation_windows: that each of them looks at, evenly spaced; fewer, but not below 128, where that many would cost over
-    a tenth of the steps. All calibrate the intervals in the end.
+    validation_windows: that each of them looks at, evenly spaced; fewer, but not below 128, where so many would cost
+    over a tenth of the steps. All calibrate the intervals in the end.
     until: stop after so many steps of what max_steps is the plan for, as a clock did that stopped it before.
     warmup: share of the steps in which the rate rises to lr. schedule: "cosine" then lets it fall to 0; "step" has it
     constant in the first three of `stages` equal parts of the steps, and times `decay` from each later part on.

@@ -51,10 +51,10 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> l
 class ThreadCount:
     """How many threads a piece of work that is done again and again computes with: measured, then measured again.
 
-    The first pieces are done with 1, 2, 4, ... threads in turn, and the fastest count is kept. A count is out as soon as
-    one piece with it takes several times as long as with another: threads that wait for each other beside a busy
-    neighbour can take twenty times as long. Counts are compared anew where the pace of several threads falls to half of
-    what it was, and now and then, as a neighbour may have gone.
+    The first pieces are done with 1, 2, 4, ... threads in turn, and the fastest count is kept. A count is out as soon
+    as one piece with it takes several times as long as with another: threads that wait for each other beside a busy
+    neighbour can take twenty times as long. Counts are compared anew where the pace of several threads falls to half
+    of what it was, and now and then, as a neighbour may have gone.
 
     counts: to choose from, ascending; of a single one nothing is measured.
     use: what sets the count, called with it.
