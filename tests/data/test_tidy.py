@@ -69,3 +69,30 @@ def test_a_table_is_in_its_place_once_it_is_whole(
         tidy.write(frame, path, decimal)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _large(ids: object, scale: float = 1.0) -> pd.DataFrame:
+    """A forecast with so many rows that pandas is slow to write it."""
+    n = 12_000
+    values = np.random.default_rng(0).normal(size=n) * scale
+    values[5], values[6] = np.nan, 0.0
+    times = pd.date_range("2020-01-01", periods=n, freq="min").strftime("%d.%m.%Y %H:%M")
+    return pd.DataFrame({
+        "id": ids, "time": times, "step": np.arange(n), "forecast": values.astype(np.float32),
+        "whole": np.round(values).astype(np.float32), "double": np.round(values, 3),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5, 1e12, 1e-9])
+@pytest.mark.parametrize(("first", "other"), [
+    ("a b", "ü"), ("a,b", "c"), ('5" pipe', "c"), ("", "c"), (None, "c"), (1, 2), (1, "c"), (0.1, 1e-7), (True, False),
+])  # fmt: skip
+def test_a_large_forecast_is_written_as_a_small_one(first: object, other: object, scale: float, tmp_path: Path) -> None:
+    """Prevents: 5 for 5.0, nan for an empty cell, a name that ends at its comma, once there are many rows."""
+    frame = _large(np.array([first, other] * 6_000, dtype=object), scale)
+    tidy.write(frame, tmp_path / "all.csv")
+    expected = tidy._without_exponents(frame).to_csv(index=False)
+    assert (tmp_path / "all.csv").read_text(encoding="utf-8") == expected
+    read = pd.read_csv(tmp_path / "all.csv")
+    for name in ("forecast", "whole", "double"):
+        np.testing.assert_array_equal(read[name].to_numpy(np.float32), frame[name].to_numpy(np.float32))

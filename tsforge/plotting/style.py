@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import to_wall
-from tsforge.runtime import files
+from tsforge.runtime import files, garbage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,10 +60,11 @@ def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
 
 def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
     """An empty figure, so many inches large; 1,200 pixels wide where nothing else is said."""
-    import matplotlib as mpl
+    with garbage.paused():
+        import matplotlib as mpl
 
-    mpl.use("Agg")
-    from matplotlib.figure import Figure
+        mpl.use("Agg")
+        from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 

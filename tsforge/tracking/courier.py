@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tsforge.runtime import garbage
 from tsforge.tracking import journal, store
 from tsforge.tracking.delivery import Delivered, Delivery
 
@@ -54,7 +55,9 @@ def main() -> None:
     _step_back()
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report
-    store.prepare()
+    garbage.own_process()
+    with garbage.paused():
+        store.prepare()
     delivery, last, wait, end = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
     while True:
         closing = inbox.closed.is_set()
@@ -73,6 +76,7 @@ def main() -> None:
         left = _open(inbox.folders, last)
         patience = AWAY if failed and not _local(left) else BUSY
         if closing and (not left or time.monotonic() > end + patience):
+            garbage.leave()
             return
         wait = min(2 * wait, LONGEST if not closing else EVERY) if failed else EVERY
         inbox.news.clear()

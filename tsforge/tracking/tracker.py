@@ -24,6 +24,7 @@ log = logging.getLogger("tsforge")
 AWAY = 12.0  # seconds that the end of a command waits for a server that fails
 BUSY = 120.0  # for one that does not, however slow, and for a local database, which others may be making
 PROMPT = 2.0  # where nobody asked for what the store alone knows: delivery goes on behind the command
+SHARE = 0.1  # of the time that it was entered, which it then waits at most: a command of 3 s for no more than 0.3
 
 
 class Tracker:
@@ -46,6 +47,7 @@ class Tracker:
         self.on = on
         self.limit = limit
         self.delivered: dict[Path, Delivered] = {}
+        self._entered = time.monotonic()
         self._courier: subprocess.Popen[str] | None = None
         self._listener: threading.Thread | None = None
 
@@ -89,6 +91,8 @@ class Tracker:
         limit: seconds at most, where that is less than the tracker's own limit.
         """
         limit = min(limit, self.limit)
+        if self.limit <= PROMPT:
+            limit = min(limit, SHARE * (time.monotonic() - self._entered))
         courier, self._courier = self._courier, None
         if courier is None or courier.stdin is None or self._listener is None:
             return

@@ -18,7 +18,7 @@ from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.model.network import Network
-from tsforge.runtime import stopping
+from tsforge.runtime import garbage, stopping
 from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import ThreadCount, measured
 from tsforge.training.checkpoint import Checkpoint
@@ -72,7 +72,8 @@ class TrainingLoop:
         self, network: Network, experiment: Experiment, dataset: Dataset, report: Report,
         checkpoint: Checkpoint | None = None,
     ) -> None:  # fmt: skip
-        from tsforge.training.learner import Learner  # and with it Lightning, which takes seconds to import
+        with garbage.paused():
+            from tsforge.training.learner import Learner  # and with it Lightning, which takes seconds to import
 
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config

@@ -22,6 +22,7 @@ from tsforge.cli.output import (
     print_timings,
     status,
 )
+from tsforge.runtime import garbage
 
 if TYPE_CHECKING:
     from tsforge.backtesting.rolling import Backtest
@@ -69,9 +70,10 @@ def backtest(
     """
     measure(on=timings)
     print_notes(quiet=quiet)
-    from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
-    from tsforge.cli.tables import backtest as scores
-    from tsforge.tracking.recording import Recorder
+    with garbage.paused():
+        from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
+        from tsforge.cli.tables import backtest as scores
+        from tsforge.tracking.recording import Recorder
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]

@@ -25,7 +25,7 @@ from tsforge.cli.output import (
     status,
 )
 from tsforge.cli.progress import training_progress
-from tsforge.runtime import stopping
+from tsforge.runtime import garbage, stopping
 from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
@@ -74,13 +74,14 @@ def fit(
     options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
     with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
-        from tsforge.fitted import directory
-        from tsforge.model.auto import Auto
-        from tsforge.settings import build
-        from tsforge.tracking.recording import RunOptions
-        from tsforge.tracking.recording import fit as recorded
-        from tsforge.training import fitting
-        from tsforge.training.auto import tournament
+        with garbage.paused():
+            from tsforge.fitted import directory
+            from tsforge.model.auto import Auto
+            from tsforge.settings import build
+            from tsforge.tracking.recording import RunOptions
+            from tsforge.tracking.recording import fit as recorded
+            from tsforge.training import fitting
+            from tsforge.training.auto import tournament
 
         draft = build(options.overrides(), options.config)
         if data is None and draft.data.path is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tsforge.cli.options import Flag, model_folder
 from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
+from tsforge.runtime import garbage
 
 
 def predict(
@@ -43,8 +44,9 @@ def predict(
     """
     measure(on=timings)
     print_notes(quiet=quiet)
-    from tsforge.data import tidy as tables
-    from tsforge.fitted import prediction
+    with garbage.paused():
+        from tsforge.data import tidy as tables
+        from tsforge.fitted import prediction
 
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     folder = model_folder(model, tracking_uri)

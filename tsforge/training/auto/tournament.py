@@ -28,6 +28,7 @@ from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
+from tsforge.runtime import garbage
 from tsforge.runtime.timing import stage
 from tsforge.training import ensemble, single
 from tsforge.training.auto import selection, time_budget
@@ -79,7 +80,8 @@ def train(experiment: Experiment, dataset: Dataset, report: Report | None = None
 def start_up(experiment: Experiment) -> None:
     """Import what trains networks, where some compete: the seconds that takes belong to the start."""
     if _networks(experiment):
-        import tsforge.training.learner  # noqa: F401
+        with garbage.paused():
+            import tsforge.training.learner  # noqa: F401
 
 
 def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
