@@ -22,17 +22,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.speed import accuracy, commands, machine, nets, reading, threads
+from benchmarks.speed import accuracy, answers, commands, machine, nets, reading, threads
 from benchmarks.speed.options import Options
 from benchmarks.speed.tables import noise
 
 GROUPS: dict[str, ModuleType] = {
-    "nets": nets,
-    "threads": threads,
-    "commands": commands,
-    "reading": reading,
+    "nets": nets, "loop": threads, "commands": commands, "reading": reading, "answers": answers,
     "accuracy": accuracy,
-}
+}  # fmt: skip
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "speed.json"
 
 
