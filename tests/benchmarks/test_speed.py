@@ -14,6 +14,7 @@ import pytest
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import accuracy, machine, nets, reading, tables, threads, works
 from benchmarks.speed.pace import Pace
+from benchmarks.speed.page import paste
 from benchmarks.speed.threads import Stamp
 
 FACTS = {
@@ -205,3 +206,23 @@ def test_the_machine_is_described() -> None:
     assert facts["cores"] >= 1
     assert "torch" in facts["versions"]
     assert machine.sentence(FACTS).startswith("2026-01-02 03:04, 2 cores (a processor), 8.0 GiB, Linux x86_64, Python")
+
+
+def test_tables_go_into_a_page_between_their_marks(tmp_path: Path) -> None:
+    """Prevents: tables of an earlier run that stay, or text around them that goes."""
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- speed -->\nold\n<!-- /speed -->\nb\n<!-- gpu -->\n<!-- /gpu -->\n", encoding="utf-8")
+    paste(page, "speed", ["| new |", ""])
+    paste(page, "speed", ["| newer |", ""])
+    assert page.read_text(encoding="utf-8") == (
+        "a\n<!-- speed -->\n| newer |\n<!-- /speed -->\nb\n<!-- gpu -->\n<!-- /gpu -->\n"
+    )
+    with pytest.raises(ValueError, match="no place"):
+        paste(page, "peers", ["|"])
+
+
+def test_the_page_has_places_for_all_tables() -> None:
+    """Prevents: measuring for an hour before a mark is missed."""
+    text = (machine.ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    for name in ("speed", "peers", "gpu"):
+        assert text.index(f"<!-- {name} -->") < text.index(f"<!-- /{name} -->")
