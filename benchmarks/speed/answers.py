@@ -24,11 +24,11 @@ from benchmarks.speed.tables import Result, markdown, number
 
 TITLE = "Answers: a model that is loaded, one command for many series, a service"
 ROWS = {
-    "one-series": "a loaded model, one series of 96 steps, ms",
+    "one-series": "a loaded model, one series of 60 steps, ms",
     "many-series": "`tsforge predict`, 100,000 series × 24 steps, s",
     "service": "`tsforge serve`, one series over HTTP, ms",
 }
-MANY, FEW, LENGTH, CONTEXT, HORIZON = 100_000, 1_000, 96, 48, 24
+MANY, FEW, LENGTH, CONTEXT, HORIZON = 100_000, 1_000, 60, 48, 24
 TURNS = 50
 WAIT = 120  # seconds that a service has to start
 COLUMNS = ["--target", "y", "--id", "unique_id", "--time", "ds", "--freq", "D", "--season", "7"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -226,3 +228,11 @@ def test_the_page_has_places_for_all_tables() -> None:
     text = (machine.ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     for name in ("speed", "peers", "gpu"):
         assert text.index(f"<!-- {name} -->") < text.index(f"<!-- /{name} -->")
+
+
+def test_memory_is_that_of_the_process_itself() -> None:
+    """Prevents: a small child that has its large parent's peak, and so seems to need nothing."""
+    ballast = np.ones(40_000_000)  # 305 MiB
+    code = "from benchmarks.speed import machine; print(machine.peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=machine.ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < ballast.nbytes / 2**20 < machine.peak_memory()
