@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture bench bench-peers bench-gpu test-gpu carried clean
+.PHONY: demo test setup check help torture bench bench-peers bench-gpu test-gpu wheels carried clean
 
 setup: .venv/ready
 
@@ -40,6 +40,15 @@ bench-peers: setup  # an hour or two; installs each library into .peers/, the on
 # is carried along as wheels in the folder that WHEELS names (docs/speed.md).
 GPU_PYTHON ?= python3
 CARRIED := .carried
+GPU_VERSION ?= 3.12
+CARRY ?= pydantic pydantic-core annotated-types typing-inspection tomli-w platformdirs filelock tzdata safetensors \
+	pandas python-dateutil six pyarrow scipy matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing pytest \
+	pluggy iniconfig pygments
+wheels: setup  # what a machine with a GPU may lack beside torch and pytorch-lightning, for its version of Python
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version $(GPU_VERSION) \
+		--platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
+		--platform manylinux2014_x86_64 --dest wheels -c constraints.txt $(CARRY)
+
 carried:
 	$(if $(WHEELS),$(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --upgrade --target $(CARRIED) $(WHEELS)/*.whl)
 

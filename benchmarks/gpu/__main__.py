@@ -27,6 +27,7 @@ import tsforge
 from benchmarks.gpu import ways
 from benchmarks.speed import machine, ours, works
 from benchmarks.speed.floor import MODELS, Floor
+from benchmarks.speed.page import paste
 from benchmarks.speed.tables import NOTHING, markdown, number
 from tsforge.batch import Batch
 from tsforge.data.dataset import Dataset
@@ -47,7 +48,7 @@ def main() -> None:
     asked, begin = _arguments(), time.perf_counter()
     logging.disable(logging.WARNING)
     if asked.tables:
-        print("\n".join(report(json.loads(asked.tables.read_text(encoding="utf-8")))))
+        show(json.loads(asked.tables.read_text(encoding="utf-8")), asked.page)
         return
     if asked.device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: no CUDA device is available\nhint: --device cpu runs the same code, without the rows of CUDA")
@@ -62,8 +63,15 @@ def main() -> None:
         print(f"{time.strftime('%H:%M:%S')} {kind}, batches of {batch}", file=sys.stderr, flush=True)
         saved["rows"].append(network(kind, batch, table, asked.device, asked.quick))
         asked.output.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(report(saved)))
+    show(saved, asked.page)
     print(f"\nevery figure: {asked.output}", file=sys.stderr)
+
+
+def show(saved: Mapping[str, Any], page: Path | None) -> None:
+    """Print the tables, and write them into a page where one is asked for."""
+    print("\n".join(report(saved)))
+    if page is not None:
+        paste(page, "gpu", report(saved))
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,6 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--etth1", type=Path, metavar="CSV", help="the file of ETTh1")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="JSON", help="where to save")
     parser.add_argument("--tables", type=Path, metavar="JSON", help="print the tables of an earlier run")
+    parser.add_argument("--page", type=Path, metavar="MD", help="write the tables into a page, as docs/speed.md")
     return parser.parse_args()
 
 

@@ -24,6 +24,7 @@ from benchmarks.peers.environments import PEERS, NotInstalled, python
 from benchmarks.peers.measure import OWN, ROWS, measure
 from benchmarks.speed import machine
 from benchmarks.speed.options import Options
+from benchmarks.speed.page import paste
 
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "peers.json"
 FOLDER = machine.ROOT / ".peers"
@@ -41,6 +42,8 @@ def main() -> None:
             rounds(saved, asked.only, {OWN: sys.executable, **interpreters}, options, asked.rounds, asked.output)
         print(f"every figure: {asked.output}", file=sys.stderr)
     print("\n".join(tables.report(saved)))
+    if asked.page:
+        paste(asked.page, "peers", tables.report(saved))
 
 
 def _arguments() -> argparse.Namespace:
@@ -55,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the environments (default: .peers)")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="JSON", help="where to save")
     parser.add_argument("--tables", type=Path, metavar="JSON", help="print the tables of an earlier run")
+    parser.add_argument("--page", type=Path, metavar="MD", help="write the tables into a page, as docs/speed.md")
     return parser.parse_args()
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from statsforecast import StatsForecast
-from statsforecast.models import MSTL, AutoTheta
+from statsforecast.models import MSTL, DynamicOptimizedTheta
 
 ACCURACY = {
     "electricity": "MSTL, seasons 48 and 336, fitted anew every day",
-    "m3": "AutoTheta, season 12, all cores",
+    "m3": "DynamicOptimizedTheta, season 12, all cores",
 }
 
 
@@ -24,6 +24,6 @@ def electricity(frame: Any, horizon: int, origins: int, _share: float = 1.0) -> 
 
 def m3(frame: Any, horizon: int, _share: float = 1.0) -> NDArray[np.floating]:
     """Forecasts (series, horizon) behind every series."""
-    forecaster = StatsForecast(models=[AutoTheta(season_length=12)], freq="MS", n_jobs=-1)
+    forecaster = StatsForecast(models=[DynamicOptimizedTheta(season_length=12)], freq="MS", n_jobs=-1)
     table = forecaster.forecast(df=frame, h=horizon)
-    return table.sort_values(["unique_id", "ds"])["AutoTheta"].to_numpy().reshape(-1, horizon)
+    return table.sort_values(["unique_id", "ds"])["DynamicOptimizedTheta"].to_numpy().reshape(-1, horizon)

@@ -22,29 +22,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.speed import accuracy, commands, machine, nets, reading, threads
+from benchmarks.speed import accuracy, answers, commands, machine, nets, reading, threads
 from benchmarks.speed.options import Options
+from benchmarks.speed.page import paste
 from benchmarks.speed.tables import noise
 
 GROUPS: dict[str, ModuleType] = {
-    "nets": nets,
-    "threads": threads,
-    "commands": commands,
-    "reading": reading,
+    "nets": nets, "loop": threads, "commands": commands, "reading": reading, "answers": answers,
     "accuracy": accuracy,
-}
+}  # fmt: skip
 OUTPUT = machine.ROOT / "benchmarks" / "out" / "speed.json"
 
 
 def main() -> None:
     asked = _arguments()
     if asked.tables:
-        print("\n".join(report(json.loads(asked.tables.read_text(encoding="utf-8")))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        saved = measure(asked.only, Options(Path(folder), asked.quick, asked.etth1), asked.output)
+        saved = json.loads(asked.tables.read_text(encoding="utf-8"))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            saved = measure(asked.only, Options(Path(folder), asked.quick, asked.etth1), asked.output)
+        print(f"every figure: {asked.output}", file=sys.stderr)
     print("\n".join(report(saved)))
-    print(f"\nevery figure: {asked.output}", file=sys.stderr)
+    if asked.page:
+        paste(asked.page, "speed", report(saved))
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--etth1", type=Path, metavar="CSV", help="the file of ETTh1")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="JSON", help="where to save")
     parser.add_argument("--tables", type=Path, metavar="JSON", help="print the tables of an earlier run")
+    parser.add_argument("--page", type=Path, metavar="MD", help="write the tables into a page, as docs/speed.md")
     return parser.parse_args()
 
 

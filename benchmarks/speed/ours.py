@@ -35,7 +35,9 @@ def fixed_threads(count: int | str) -> dict[str, Any]:
     return {"train.threads": count} if "threads" in TrainConfig.model_fields else {}
 
 
-def turns(values: dict[str, Any], frame: Any, after: Callable[[float], bool]) -> None:
+def turns(
+    values: dict[str, Any], frame: Any, after: Callable[[float], bool], clock: Callable[[], float] = time.perf_counter
+) -> None:
     """Train with settings until `after` says so, which ends it by an exception: only steps are asked for.
 
     after: called every few steps with the milliseconds that each of them took; how long it takes itself counts nothing.
@@ -44,11 +46,11 @@ def turns(values: dict[str, Any], frame: Any, after: Callable[[float], bool]) ->
 
     def report(event: Event) -> None:
         nonlocal last, mark
-        now = time.perf_counter()
+        now = clock()
         if isinstance(event, Tick) and mark and after(1e3 * (now - mark) / (event.step - last)):
             raise Enough
         if isinstance(event, Tick | Round):
-            last, mark = event.step, time.perf_counter()
+            last, mark = event.step, clock()
 
     with contextlib.suppress(Enough):
         tsforge.fit(tsforge.build(values), frame, report=report)

@@ -24,6 +24,7 @@ class Pace:
     size: steps of a turn.
     pairs: turns of both that count.
     warm: turns before them, in which threads and memory settle.
+    clock: seconds; of the processor where one thread computes and other programs are busy.
     own, other: milliseconds a step of the program and of the floor, one for each pair.
     """
 
@@ -31,6 +32,7 @@ class Pace:
     size: int = 20
     pairs: int = 9
     warm: int = 2
+    clock: Callable[[], float] = time.perf_counter
     own: list[float] = field(default_factory=list)
     other: list[float] = field(default_factory=list)
     _turns: int = 0
@@ -44,12 +46,12 @@ class Pace:
 
     def pair(self, milliseconds: float) -> bool:
         """A turn of the program ended, its steps took so long: now the floor; whether there are enough pairs."""
-        begin = time.perf_counter()
+        begin = self.clock()
         self.floor(self.size)
         self._turns += 1
         if self._turns > self.warm:
             self.own.append(milliseconds)
-            self.other.append(1e3 * (time.perf_counter() - begin) / self.size)
+            self.other.append(1e3 * (self.clock() - begin) / self.size)
         return self.enough
 
     def after_step(self) -> bool:
@@ -58,13 +60,13 @@ class Pace:
         if self._mark is None:
             self.restart()
         elif self._steps == self.size:
-            self.pair(1e3 * (time.perf_counter() - self._mark) / self.size)
+            self.pair(1e3 * (self.clock() - self._mark) / self.size)
             self.restart()
         return self.enough
 
     def restart(self) -> None:
         """A turn of the program begins now."""
-        self._mark, self._steps = time.perf_counter(), 0
+        self._mark, self._steps = self.clock(), 0
 
     def result(self, batch: int) -> dict[str, Any]:
         """Medians, the share of the floor's windows/s with its range, and every pair."""

@@ -28,6 +28,7 @@ ROWS = {
     "validation": "ETTh1, LSTM: validation's share of the time of training",
 }
 NEIGHBOUR = "while True: pass"  # one thread of another process that never rests
+LONG = 90  # seconds after which fewer rounds do
 LOOKS = 5  # turns after which "auto" has chosen
 OWN = ("model.width", "train.batch_size", "train.lr", "train.max_steps", "train.validations")  # of the works alone
 
@@ -89,7 +90,7 @@ def by_threads(frame: Any, rounds: int) -> dict[str, Any]:
     tried, values = counts(machine.cores()), ours.settings(WORKS["w1"], "lstm")
     turns = [(count, settled) for _ in range(rounds) for count in tried for settled in (False, True)]
     each: dict[int, list[float]] = {count: [] for count in tried}
-    done = 0
+    done, begin = 0, time.perf_counter()
 
     def after(milliseconds: float) -> bool:
         nonlocal done
@@ -99,7 +100,7 @@ def by_threads(frame: Any, rounds: int) -> dict[str, Any]:
         done += 1
         if done < len(turns):
             torch.set_num_threads(turns[done][0])
-        return done == len(turns)
+        return done == len(turns) or (time.perf_counter() - begin > LONG and all(each.values()))
 
     ours.turns(values | ours.fixed_threads(tried[0]), frame, after)
     medians = {str(count): statistics.median(times) for count, times in each.items()}

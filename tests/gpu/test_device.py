@@ -56,7 +56,7 @@ def loss_and_gradients(kind: str, device: str, **more: Any) -> tuple[float, dict
     with torch.backends.cudnn.flags(allow_tf32=False):
         loss = network.train()(batch.context).loss(batch.truth)
         loss.backward()
-    return float(loss), {name: p.grad.cpu() for name, p in network.named_parameters() if p.grad is not None}
+    return float(loss.detach()), {name: p.grad.cpu() for name, p in network.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
