@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from tsforge.runtime.threads import ThreadCount, measured, powers
+from tsforge.runtime.threads import ThreadCount, available, measured, powers, sparing, threads
 
 Cost = Callable[[int, int], float]  # (piece, threads) -> seconds
 
@@ -89,3 +89,16 @@ def test_torch_has_its_threads_back() -> None:
 def test_the_counts_that_are_tried() -> None:
     """Prevents: a machine of six cores whose six are never tried."""
     assert {most: powers(most) for most in (1, 2, 6, 8)} == {1: [1], 2: [1, 2], 6: [1, 2, 4, 6], 8: [1, 2, 4, 8]}
+
+
+def test_threads_are_spared_but_for_who_asks() -> None:
+    """Prevents: closed forms that wait for threads at every small step, and trainings that no longer have them."""
+    with threads(3):
+        with sparing(), sparing():
+            assert (torch.get_num_threads(), available()) == (1, 3)
+            with measured("auto") as count:
+                assert count.counts == [1, 2, 3]
+            with threads(2):
+                assert (torch.get_num_threads(), available()) == (2, 2)
+            assert (torch.get_num_threads(), available()) == (1, 3)
+        assert (torch.get_num_threads(), available()) == (3, 3)

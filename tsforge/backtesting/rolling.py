@@ -28,6 +28,7 @@ from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
+from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
 from tsforge.settings import override
 from tsforge.training import fitting, single
@@ -91,6 +92,7 @@ class Backtest:
         return self.config.intervals if self.rolls or self.config.intervals == "raw" else "static"
 
 
+@sparing()
 def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
     baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,

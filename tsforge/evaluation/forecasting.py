@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS
-from tsforge.runtime.threads import each, threads
+from tsforge.runtime.threads import available, each, sparing
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
 BASELINE_WINDOWS = 1024  # training windows from which a baseline takes its error quantiles
@@ -180,10 +179,10 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
                 forecasts[name].put(here, network(batch.context))
 
     # Batches side by side with one thread each: a network's own threads wait for each other at every step.
-    count = torch.get_num_threads() if source.device == "cpu" else 1
-    if len(loader):
-        read(0)  # alone: it settles the shapes of what is kept
-    with threads(1) if count > 1 else nullcontext():
+    count = available() if source.device == "cpu" else 1
+    with sparing():
+        if len(loader):
+            read(0)  # alone: it settles the shapes of what is kept
         each(read, range(1, len(loader)), count)
     panel, series = dataset.panel, windows.series
     for name, said in forecasts.items():

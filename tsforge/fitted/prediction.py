@@ -23,6 +23,7 @@ from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation.conformal import Calibration
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
+from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Prediction:
         return tidy.forecasts(self.panel, self.point, self.quantiles, self.levels)
 
 
+@sparing()
 def predict(
     model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
     quantiles: Sequence[float] | None = None, future_data: Any = None,

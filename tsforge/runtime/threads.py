@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, TypeVar
 
 Item = TypeVar("Item")
@@ -23,17 +24,43 @@ WINDOW = 20  # pieces whose median is the pace
 FIRST_LOOK, LATER = 300, 4  # pieces until counts are compared again, and so many times more each time they stay
 
 
+_SPARED: ContextVar[int | None] = ContextVar("spared", default=None)  # threads that torch has outside of `sparing`
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """torch computes with `count` threads inside, and with as many as before outside."""
     import torch
 
-    before = torch.get_num_threads()
+    before, spared = torch.get_num_threads(), _SPARED.set(None)
     torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _SPARED.reset(spared)
+
+
+@contextmanager
+def sparing() -> Iterator[None]:
+    """torch computes with one thread inside, but for what asks how many are `available`.
+
+    Of many small steps several threads win little, and beside a busy neighbour they wait for each other at every one.
+    """
+    count = available()
+    with threads(1):
+        spared = _SPARED.set(count)
+        try:
+            yield
+        finally:
+            _SPARED.reset(spared)
+
+
+def available() -> int:
+    """The threads there are to compute with: those of torch, also where they are spared."""
+    import torch
+
+    return _SPARED.get() or torch.get_num_threads()
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> list[Result]:
@@ -145,12 +172,12 @@ class ThreadCount:
 
 @contextmanager
 def measured(wanted: int | Literal["auto"]) -> Iterator[ThreadCount]:
-    """torch computes with so many threads inside, or with what is measured of 1, 2, 4, ... up to those it has now."""
+    """torch computes with so many threads inside, or with what is measured of 1, 2, 4, ... up to those available."""
     import torch
 
     before = torch.get_num_threads()
     try:
-        yield ThreadCount(powers(before) if wanted == "auto" else [wanted], torch.set_num_threads)
+        yield ThreadCount(powers(available()) if wanted == "auto" else [wanted], torch.set_num_threads)
     finally:
         torch.set_num_threads(before)
 

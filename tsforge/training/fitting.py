@@ -35,6 +35,7 @@ from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
 from tsforge.runtime import tables
+from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
@@ -181,6 +182,7 @@ def prepare(experiment: Experiment, data: Any = None) -> Dataset:
 
 
 @stage("training")
+@sparing()
 def train(
     experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
 ) -> Trained:
@@ -199,6 +201,7 @@ def train(
     return tournament.train(experiment, dataset, report)
 
 
+@sparing()
 def finish(trained: Trained, dataset: Dataset) -> Fit:
     """Calibrate and score; where somebody asks to stop meanwhile, what was trained as it is by then."""
     model = uncorrected(trained, dataset)
