@@ -141,8 +141,9 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
 
     Times are text, float32 is a double with the same few digits, None stands where there is no number.
     """
-    shown = frame.copy()
+    shown: dict[Any, pd.Series] = {}
     for name, values in frame.items():
+        shown[name] = values
         if pd.api.types.is_datetime64_any_dtype(values):
             shown[name] = values.astype(str)
         elif pd.api.types.is_float_dtype(values):
@@ -152,7 +153,7 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
                 numbers = numbers.astype(object)
                 numbers[gaps] = None
             shown[name] = pd.Series(numbers, index=frame.index)
-    return shown
+    return pd.DataFrame(shown, index=frame.index)
 
 
 def on_screen(frame: pd.DataFrame) -> str:

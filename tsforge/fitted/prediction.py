@@ -46,6 +46,7 @@ class Prediction:
     levels: tuple[float, ...]
 
     @property
+    @stage("saving")
     def frame(self) -> pd.DataFrame:
         """The tidy table: ids, time, `target` where there are several, `forecast`, `q0.1`, ..."""
         return tidy.forecasts(self.panel, self.point, self.quantiles, self.levels)
@@ -139,6 +140,8 @@ def _at(ranges: Floats, has: tuple[float, ...], wanted: tuple[float, ...]) -> Fl
     """Quantiles (..., Q) at other levels, linear between the two nearest."""
     if not wanted:
         return ranges[..., :0]
+    if set(wanted) <= set(has):
+        return ranges if wanted == has else ranges[..., [has.index(level) for level in wanted]]
     above = np.clip(np.searchsorted(has, wanted), 1, max(len(has) - 1, 1))
     below, above = above - 1, np.minimum(above, len(has) - 1)
     levels, width = np.array(has), np.array(has)[above] - np.array(has)[below]

@@ -55,7 +55,6 @@ def main() -> None:
     _step_back()
     inbox = _Inbox()
     reports, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no report
-    garbage.own_process()
     with garbage.paused():
         store.prepare()
     delivery, last, wait, end = Delivery(), dict[Path, Delivered](), EVERY, float("inf")
@@ -108,4 +107,5 @@ def _open(folders: list[Path], last: dict[Path, Delivered]) -> list[Path]:
 
 
 if __name__ == "__main__":
+    garbage.own_process()
     main()

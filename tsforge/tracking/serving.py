@@ -18,6 +18,7 @@ from mlflow.pyfunc import PythonModel
 from tsforge.data import tidy
 from tsforge.errors import ConfigError, DataError, TsforgeError, nearest
 from tsforge.fitted import directory, prediction
+from tsforge.runtime import garbage
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -75,8 +76,10 @@ def app() -> FastAPI:
     MLflow drops parameters that a signature does not name before any code of a model runs, with a warning in the
     server's log that a caller never sees. Here they are refused before MLflow reads the request.
     """
-    from fastapi import Response
-    from mlflow.pyfunc.scoring_server import app as scoring
+    garbage.own_process()
+    with garbage.paused():  # a search through all that is imported would be a pause within an answer
+        from fastapi import Response
+        from mlflow.pyfunc.scoring_server import app as scoring
 
     async def refuse(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         try:
