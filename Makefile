@@ -33,7 +33,7 @@ torture: setup  # an hour or so: mutated tables and models, and killed commands
 bench: setup  # a quarter of an hour at most; nothing else should run meanwhile
 	$(BIN)/python -m benchmarks.speed
 
-bench-peers: setup  # an hour or two; installs each library into .peers/, the only thing here that needs a network
+bench-peers: setup  # an hour; installs each library into .peers/ first, for which it needs a network
 	$(BIN)/python -m benchmarks.peers
 
 # On a machine with a GPU, which has its own torch and pytorch-lightning: GPU_PYTHON names its Python. What else it lacks

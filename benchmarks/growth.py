@@ -26,7 +26,7 @@ from benchmarks.speed.pace import Pace
 from benchmarks.speed.tables import markdown, number
 from benchmarks.speed.works import TARGET, Table, Work
 
-SIZES = (10, 100, 1_000, 10_000, 100_000)
+SIZES = (10, 100, 1_000, 10_000, 30_000, 100_000)
 LENGTH = 40
 WORK = Work("growth", context=24, horizon=6, batch=64, freq="D", start="2015-01-01")
 PICTURE = machine.ROOT / "docs" / "speed-growth.png"

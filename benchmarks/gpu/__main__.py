@@ -133,10 +133,10 @@ def _on_host(dataset: Dataset, device: str) -> WindowSource:
     ways.check("host", device)
     source = dataset.source
     host = WindowSource.__new__(WindowSource)
-    host.__dict__.update(source.__dict__)
-    host._rows = source._rows.cpu().pin_memory()
+    for name, value in vars(source).items():
+        setattr(host, name, value.cpu() if isinstance(value, torch.Tensor) and name != "_view" else value)
+    host._rows = host._rows.pin_memory()
     host._view = host._rows.as_strided(source._view.shape, source._view.stride())
-    host._static, host._shift, host._usual = source._static.cpu(), source._shift.cpu(), source._usual.cpu()
     return host
 
 

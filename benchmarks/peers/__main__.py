@@ -1,6 +1,6 @@
 """Other libraries beside tsforge and the floor, on the same works, as Markdown and JSON.
 
-    python -m benchmarks.peers                                       # all: make bench-peers; hours with installing
+    python -m benchmarks.peers                                       # all: make bench-peers; an hour and the installing
     python -m benchmarks.peers --peers neuralforecast,darts --only w1-lstm --quick
     python -m benchmarks.peers --tables FILE.json                    # the tables of an earlier run again
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.peers import tables
 from benchmarks.peers.environments import PEERS, NotInstalled, python
-from benchmarks.peers.measure import OWN, ROWS, measure
+from benchmarks.peers.measure import ACCURACY, OWN, ROWS, measure
 from benchmarks.speed import machine
 from benchmarks.speed.options import Options
 from benchmarks.speed.page import paste
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--peers", type=_among("library", PEERS), default=list(PEERS), help="some of the libraries")
     parser.add_argument("--only", type=_among("row", ROWS), default=list(ROWS), help="some rows, with commas between")
-    parser.add_argument("--rounds", type=int, default=3, help="in which every program has a turn (default: 3)")
+    parser.add_argument("--rounds", type=int, default=2, help="in which every program has a turn (default: 2)")
     parser.add_argument("--quick", action="store_true", help="few steps, one round: whether all works")
     parser.add_argument("--etth1", type=Path, metavar="CSV", help="the file of ETTh1")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the environments (default: .peers)")
@@ -87,10 +87,10 @@ def installed(names: list[str], folder: Path) -> tuple[dict[str, str], dict[str,
 def rounds(
     saved: dict[str, Any], names: list[str], programs: dict[str, str], options: Options, count: int, output: Path
 ) -> None:
-    """Every row of every program, in rounds; written down after each result."""
+    """Every row of every program, in rounds, but for time to accuracy once; written down after each result."""
     output.parent.mkdir(parents=True, exist_ok=True)
     for turn in range(1 if options.quick else count):
-        for name in names:
+        for name in (name for name in names if not turn or name not in ACCURACY):
             for who, interpreter in programs.items():
                 if (result := measure(name, who, interpreter, options)) is None:
                     continue

@@ -25,10 +25,11 @@ def report(saved: Mapping[str, Any]) -> list[str]:
     lines += _seconds(rows, programs)
     lines += ["", "### Time to accuracy: from the command to the scores", ""]
     lines += _accuracy({name: row for name, row in rows.items() if name in ACCURACY})
-    flat = {
-        f"{name} {title(who)}": result
-        for name, row in rows.items() for who, results in row.items() for result in results[-1:]
-    }  # fmt: skip
+    flat: dict[str, dict[str, Any]] = {}
+    for name, row in rows.items():
+        for who, results in row.items():
+            for model, result in results[-1].get("models", {"": results[-1]}).items():
+                flat[f"{name} {title(who)} {model}".rstrip()] = result
     lines += ["", *noise(flat), "", *_notes(rows)]
     lines += [
         f"{PEERS[name].title} could not be installed: {' '.join(why.split())}" for name, why in saved["absent"].items()
