@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.helpers.draw import noise
 from tsforge.model.backbones.recurrent import Recurrent
-from tsforge.model.tokens.point import TokenShape
+from tsforge.model.tokens.point import GAIN, TokenShape
 
 SHAPE = TokenShape(past=5, future=4, width=3)
 State = tuple[Tensor, Tensor]  # h and c; c stays 0 where the cell has none
@@ -103,3 +103,22 @@ def test_dropout_of_a_single_layer_is_quiet() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Recurrent(layers=1, dropout=0.5).build(SHAPE)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("past", [0, 5])
+def test_a_direct_decoder_is_a_layer_of_the_last_state_and_each_token(cell: str, past: int) -> None:
+    """The state of the first layer, or of another sequence; tokens that are answered by their neighbour's."""
+    torch.manual_seed(0)
+    shape = SHAPE._replace(past=past, features=2)
+    backbone = Recurrent(cell=cell, layers=2, decode="direct").build(shape).double()
+    decoder, x, future = backbone.decoder, noise(2, past, 2), noise(2, shape.future, shape.width, seed=1)
+    actual = backbone(x, future)
+    for s in range(2):
+        zero = torch.zeros(shape.width, dtype=torch.float64)
+        states = [(zero, zero)] * 2
+        if past:
+            unroll(cell, backbone.encoder, x[s], states)
+        for m in range(shape.future):
+            seen = decoder.token.weight @ future[s, m] + decoder.state.weight @ states[-1][0]
+            torch.testing.assert_close(actual[s, m], (GAIN * seen + decoder.bias).clamp(min=0))

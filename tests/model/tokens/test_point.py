@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.draw import SHAPE, context
 from tsforge.batch import Context, WindowShape
-from tsforge.model.tokens.point import PointTokens, cycle_before, lagged, sinusoids
+from tsforge.model.tokens.point import GAIN, PointTokens, cycle_before, lagged, sinusoids
 
 
 @pytest.mark.parametrize("width", [2, 3, 7, 8])
@@ -116,3 +116,30 @@ def test_each_step_has_its_own_position() -> None:
     constant = torch.cat([embedding.past.bias.expand(12, -1), embedding.start.expand(5, -1)])
     actual = torch.cat([past, future], dim=1)[0] - constant
     torch.testing.assert_close(actual.detach(), sinusoids(17, 8), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", ["mixed", "shared"])
+def test_a_step_is_what_its_embedding_would_embed(channels: str) -> None:
+    """Features left out, moved by a step, or of another channel where nothing embeds them; other future tokens."""
+    torch.manual_seed(0)
+    embedded = PointTokens(channels=channels).build(SHAPE, 8)
+    plain = PointTokens(channels=channels, type="step").build(SHAPE, 8)
+    plain.load_state_dict({k: v for k, v in embedded.state_dict().items() if k in plain.state_dict()}, strict=False)
+    given_ = context(SHAPE)
+    (past, future), (steps, ahead) = embedded.embed(given_), plain.embed(given_)
+    assert steps.shape[-1] == plain.shape.inputs == embedded.past.in_features
+    torch.testing.assert_close(embedded.past(steps / GAIN) + embedded.positions[: SHAPE.context], past)
+    torch.testing.assert_close(ahead, future)
+
+
+@pytest.mark.parametrize(("channels", "features"), [("shared", 8), ("mixed", 16)])
+def test_the_head_is_at_width_where_a_step_answers_one_channel(channels: str, features: int) -> None:
+    """Answers squeezed through fewer numbers than the state has, or of one channel read as another's."""
+    tokens = PointTokens(channels=channels, type="step").build(SHAPE, 8)
+    sequences = 4 * (SHAPE.targets if channels == "shared" else 1)
+    h = torch.randn(sequences, SHAPE.horizon, 8)
+    out = tokens.readout(h)
+    assert tokens.features == features
+    assert out.shape == (4, SHAPE.horizon, SHAPE.targets, features)
+    if channels == "shared":
+        assert torch.equal(out[3, :, 1], h[7])
