@@ -63,7 +63,7 @@ def random_table(seed: int) -> pd.DataFrame:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6))
 def test_a_parquet_file_is_read_as_its_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: int) -> None:
-    """Texts that a file holds once each, as ids and categories, are what they are in a frame: values, types, messages."""
+    """Texts that a file holds once each, as ids and categories, are what they are in a frame, messages too."""
     frame, path = random_table(seed), tmp_path / "table.parquet"
     frame.to_parquet(path, index=False)
     for config in ({"target": "y", "id": "item", "past": "colour"}, {"target": "y"}, {}):
