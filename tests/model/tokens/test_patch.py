@@ -130,7 +130,7 @@ def test_patches_fit_into_any_window(L: int, H: int, readout: str) -> None:
     shape = SHAPE._replace(context=L, horizon=H)
     embedding = PatchTokens(readout=readout).build(shape, 8)
     past, future = embedding.embed(context(shape))
-    assert (past.shape[1], future.shape[1], 8) == embedding.shape
+    assert (past.shape[1], future.shape[1], 8) == embedding.shape[:3]
     assert embedding.readout(future).shape == (4, H, SHAPE.targets, embedding.features)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tsforge.config import Config, Range
 from tsforge.model.backbones import kernels
-from tsforge.model.tokens.point import TokenShape
+from tsforge.model.tokens.point import GAIN, TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
@@ -59,8 +59,8 @@ class EncoderDecoder(nn.Module):
             return CELLS[config.cell](inputs, shape.width, config.layers, batch_first=True, dropout=between)
 
         self.encoder = stack(shape.inputs) if shape.past else None
-        if self.encoder is not None and shape.features:  # few: in proportion to the width, they would hardly be heard
-            limit = shape.features**-0.5
+        if self.encoder is not None and shape.features:
+            limit = shape.features**-0.5 / GAIN
             nn.init.uniform_(cast("Tensor", self.encoder.weight_ih_l0), -limit, limit)
         self.decoder = Direct(shape.width) if config.decode == "direct" else stack(shape.width)
 
@@ -82,17 +82,20 @@ class EncoderDecoder(nn.Module):
 
 
 class Direct(nn.Module):
-    """relu(W x_m + V h) of each future token and the last state."""
+    """relu(g (W x_m + V h) + b) of each future token and the last state; g is `GAIN`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.token = nn.Linear(width, width)
+        self.token = nn.Linear(width, width, bias=False)
         self.state = nn.Linear(width, width, bias=False)
+        self.bias = nn.Parameter(torch.zeros(width))
+        for layer in (self.token, self.state):
+            nn.init.uniform_(layer.weight, -(width**-0.5) / GAIN, width**-0.5 / GAIN)
 
     def forward(self, future: Tensor, state: Tensor | None) -> Tensor:
         """future (S, M, D), state (S, D) -> (S, M, D)."""
-        seen: Tensor = self.token(future)
-        return (seen if state is None else seen + self.state(state).unsqueeze(1)).relu()
+        held = self.bias if state is None else torch.add(self.bias, self.state(state), alpha=GAIN).unsqueeze(1)
+        return torch.add(held, self.token(future), alpha=GAIN).relu()
 
 
 def unroll(stack: nn.RNNBase, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
