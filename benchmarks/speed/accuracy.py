@@ -40,8 +40,10 @@ COMMANDS = {
            "--horizon", str(MONTHS), "--windows", "1", "--average", "series"],
 }  # fmt: skip
 # Chosen on M1 monthly: as good there as 600 steps with half the rate (NOTES.md).
-MORE = {"m3-growth-gru": ["--context", "96", "--set", "data.history=season", "--set", "train.lr=0.004",
-                          "--set", "train.batch_size=256", "--set", "train.validations=1", "--max-steps", "150"]}  # fmt: skip
+MORE = {"m3-growth-gru": [
+    "--context", "96", "--set", "data.history=season", "--set", "train.lr=0.004", "--set", "train.batch_size=256",
+    "--set", "train.validations=1", "--max-steps", "150",
+]}  # fmt: skip
 METRICS = {"electricity": "mase", "m3": "smape"}
 
 
