@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,13 @@ def test_what_cannot_be_used_is_said_and_left(harm: str, tmp_path: Path, caplog:
         again = train(*data, None, keep)
     assert "training begins anew" in caplog.text
     same(train(*data), again)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru", "patch-gru", "patch-lstm", "growth-gru", "transformer"])
+def test_every_network_computes_in_brain_floats(kind: str) -> None:
+    """Prevents: a step of a cell that mixes the precisions of its state and its input, and is refused by torch."""
+    trained = train(*prepared(kind, **{"train.precision": "bf16", "train.max_steps": 2}))
+    assert all(math.isfinite(r.validation) for r in trained.rounds)
 
 
 def test_brain_floats_are_close_and_weights_stay_single() -> None:

@@ -179,12 +179,13 @@ class WindowLoader:
         self.seed = seed
         self.epoch = 0
         self._skipped = 0
-        self._starts = source.starts(windows)
-        self._series = torch.from_numpy(windows.series)
-        self._bases = Bases(source, self._starts, self._series, base, batch_size) if base is not None else None
+        self._origins, self._series = torch.from_numpy(windows.origins), torch.from_numpy(windows.series)
+        self._bases = None
+        if base is not None:
+            self._bases = Bases(source, source.starts(windows), self._series, base, batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self._starts) // self.batch_size)
+        return -(-len(self._origins) // self.batch_size)
 
     def skip(self, batches: int) -> None:
         """Begin as if this many batches had been read."""
@@ -193,19 +194,27 @@ class WindowLoader:
     def batch(self, i: int) -> Batch:
         """The i-th batch of the windows in order; safe to call from several threads at once."""
         here = slice(i * self.batch_size, (i + 1) * self.batch_size)
-        return self.source.gather(self._starts[here], self._series[here])
+        return self._gather(here)
+
+    def _gather(self, chosen: Tensor | slice) -> Batch:
+        series = self._series[chosen]
+        return self.source.gather(self._origins[chosen] + series * self.source.shape.context, series)
+
+    def _order(self) -> Tensor:
+        """The windows of the next epoch in their order."""
+        if self.seed is None:
+            return torch.arange(len(self._origins))
+        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
+        self.epoch += 1
+        return torch.randperm(len(self._origins), generator=generator)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.arange(len(self._starts))
-        if self.seed is not None:
-            state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
-            order = torch.randperm(len(order), generator=generator)
-            self.epoch += 1
+        order = self._order()
         first, self._skipped = self._skipped * self.batch_size, 0
         for i in range(first, len(order), self.batch_size):
             chosen = order[i : i + self.batch_size]
-            batch = self.source.gather(self._starts[chosen], self._series[chosen])
+            batch = self._gather(chosen)
             if self._bases is not None:
                 base = self._bases.of(chosen, order[i : i + self._bases.at_once])
                 batch = batch._replace(context=batch.context._replace(base=base))

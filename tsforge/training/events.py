@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from tsforge.runtime import tables
+
 
 class Stop(StrEnum):
     """Why a training ended."""
@@ -64,3 +66,22 @@ def ticks(report: Report) -> Report:
             report(event)
 
     return pass_on
+
+
+def rounds_csv(rounds: tuple[Round, ...]) -> str:
+    """A line per validation, as CSV; with the member where there are several."""
+    header = ["member", "step", "train_loss", "validation_loss", "seconds", "windows"]
+    lines = [
+        [r.member, r.step, f"{r.train:.6g}", f"{r.validation:.6g}", f"{r.seconds:.3f}", r.windows] for r in rounds
+    ]  # fmt: skip
+    first = 0 if rounds[-1].member > 1 else 1
+    return tables.csv(header[first:], [line[first:] for line in lines])
+
+
+def standings_csv(standings: tuple[Standing, ...]) -> str:
+    """A line per candidate and rung, as CSV."""
+    lines = ["model,rung,seed,steps,seconds,score,weight,note"]
+    for s in standings:
+        note = '"' + s.note.replace('"', "'") + '"' if s.note else ""
+        lines.append(f"{s.name},{s.rung},{s.seed},{s.steps},{s.seconds:.3f},{s.score:.6g},{s.weight:.4g},{note}")
+    return "\n".join(lines) + "\n"

@@ -34,13 +34,12 @@ from tsforge.fitted.model import DataFacts, Model, Sizes
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
-from tsforge.runtime import tables
 from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Report, Round, Standing, Stop
+from tsforge.training.events import Report, Round, Standing, Stop, rounds_csv, standings_csv
 from tsforge.training.loop import Trained
 
 NOTED = 200  # test windows in which is looked for forecasts that were kept within bounds
@@ -274,29 +273,10 @@ def _write_extras(fitted: Fit, folder: Path) -> None:
 
     (folder / "scores.json").write_text(json.dumps(fitted.scores, indent=2) + "\n", encoding="utf-8")
     if fitted.rounds:
-        (folder / "history.csv").write_text(_history(fitted.rounds), encoding="utf-8")
+        (folder / "history.csv").write_text(rounds_csv(fitted.rounds), encoding="utf-8")
         loss_curve(fitted.rounds, folder / "loss.png")
     if fitted.standings:
-        (folder / "tournament.csv").write_text(_standings(fitted.standings), encoding="utf-8")
+        (folder / "tournament.csv").write_text(standings_csv(fitted.standings), encoding="utf-8")
     if fitted.outcomes:
         dataset = fitted.dataset
         forecasts.held_out(dataset.panel, dataset.parts.test, fitted.outcomes, folder / "forecast.png")
-
-
-def _history(rounds: tuple[Round, ...]) -> str:
-    """A line per validation, as CSV; with the member where there are several."""
-    header = ["member", "step", "train_loss", "validation_loss", "seconds", "windows"]
-    lines = [
-        [r.member, r.step, f"{r.train:.6g}", f"{r.validation:.6g}", f"{r.seconds:.3f}", r.windows] for r in rounds
-    ]  # fmt: skip
-    first = 0 if rounds[-1].member > 1 else 1
-    return tables.csv(header[first:], [line[first:] for line in lines])
-
-
-def _standings(standings: tuple[Standing, ...]) -> str:
-    """A line per candidate and rung, as CSV."""
-    lines = ["model,rung,seed,steps,seconds,score,weight,note"]
-    for s in standings:
-        note = '"' + s.note.replace('"', "'") + '"' if s.note else ""
-        lines.append(f"{s.name},{s.rung},{s.seed},{s.steps},{s.seconds:.3f},{s.score:.6g},{s.weight:.4g},{note}")
-    return "\n".join(lines) + "\n"

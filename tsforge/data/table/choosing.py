@@ -82,7 +82,7 @@ class Reading(NamedTuple):
 
 def microseconds(dates: pd.Series) -> NDArray[np.int64]:
     """Datetimes without a zone as whole numbers."""
-    return np.array(dates.dt.as_unit("us").to_numpy().view(np.int64))
+    return np.asarray(dates.dt.as_unit("us").to_numpy().view(np.int64))
 
 
 def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:

@@ -7,8 +7,10 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tsforge.data.table.signs import as_arrow
 from tsforge.data.time import formats
 from tsforge.data.time.calendar import DAY, SECOND
 
@@ -130,10 +132,10 @@ def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
     """A format with the zeros and the capitals of the texts that it read, where these come back exactly."""
     spaced = text.str.contains("  ", regex=False).any()  # before single digits, as databases write them
     single = text.str.replace(r" +", " ", regex=True) if spaced else text
-    fields = single.str.extract(f"^{formats.pattern(written).pattern}$")
-    if fields.isna().any(axis=None):
+    fields = _distinct_fields(single, written)
+    if fields is None:
         return written
-    exact = formats.spelled(written, {str(letter): list(fields[letter].unique()) for letter in fields})
+    exact = formats.spelled(written, fields)
     sample = slice(None) if len(text) < 50_000 else slice(None, None, len(text) // 10_000)
     tries = [exact]
     if spaced:
@@ -144,6 +146,21 @@ def spelling(text: pd.Series, dates: pd.Series, written: str) -> str:
             pieces = exact.split(" ")
             tries.append("".join(piece + run for piece, run in zip(pieces, [*runs, ""], strict=True)))
     return next((form for form in tries if write(dates[sample], form).equals(text[sample])), written)
+
+
+def _distinct_fields(text: pd.Series, written: str) -> dict[str, list[str]] | None:
+    """The different texts of each directive of a format; None where it does not fit all."""
+    form = f"^{formats.pattern(written).pattern}$"
+    array = as_arrow(text).combine_chunks()
+    if pc.all(pc.string_is_ascii(array)).as_py():  # then Arrow, which looks at many at once, knows the same digits
+        parts = pc.extract_regex(array, form)
+        if parts.null_count:
+            return None
+        return {field.name: pc.unique(pc.struct_field(parts, field.name)).to_pylist() for field in parts.type}
+    fields = text.str.extract(form)
+    if fields.isna().any(axis=None):
+        return None
+    return {str(letter): list(fields[letter].unique()) for letter in fields}
 
 
 # --- to text ------------------------------------------------------------------------------------------------

@@ -115,11 +115,13 @@ def covariate(frame: Frame, name: str, order: NDArray[np.intp] | None, kind: Kin
 
 def _check_stray(frame: Frame, name: str, bad: NDArray[np.bool_], missing: NDArray[np.bool_]) -> None:
     """Raises DataError where nearly all cells are numbers, so that the others are mistakes, not categories."""
-    count = int((~missing).sum())
-    texts = frame.texts(name)[bad].astype(str).str.strip()
     distinct = frame.distinct(name)
+    if bad.sum() > _STRAY * int((~missing).sum()):
+        return
+    texts = frame.texts(name)[bad]
+    texts = (texts if texts.dtype == object else pd.Series(list(texts.unique()), dtype=object)).astype(str).str.strip()
     amounts = texts.map(is_amount).all()
-    if bad.sum() <= _STRAY * count and (distinct - texts.nunique() >= 5 or (amounts and distinct > 2)):
+    if (distinct - texts.nunique() >= 5) or (amounts and distinct > 2):
         try:
             _not_a_number(frame, name, bad)
         except DataError as problem:

@@ -85,7 +85,8 @@ class Frequency(Config):
             dates = days.astype("M8[D]")
             count = np.busday_count(np.datetime64(0, "D"), dates).astype(np.int64)
             return count, np.is_busday(dates) & (time == self.offset)
-        whole = (stamps - int(self.anchor)) // int(self.step)  # by a multiplication, where divmod divides each
+        whole = stamps - int(self.anchor)
+        whole //= int(self.step)  # by a multiplication, where divmod divides each
         on_grid = np.empty(stamps.shape, dtype=np.bool_)
         for begin in range(0, len(stamps), _PIECE):
             part = slice(begin, begin + _PIECE)

@@ -142,7 +142,7 @@ def candidates(text: str, *, weak: bool = True) -> list[str]:
 
 @cache
 def _by_signs() -> dict[str, list[str]]:
-    """The formats by the signs between their letters and digits: to make patterns of all takes a tenth of a second."""
+    """The formats by the signs between their letters and digits: to make patterns of all takes longer."""
     by_signs: dict[str, list[str]] = {}
     for form in (*_DATES, *PACKED, *SHORT, "%Y"):
         by_signs.setdefault(_signs("".join(token.text for token in tokens(form))), []).append(form)

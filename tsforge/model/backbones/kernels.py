@@ -29,7 +29,8 @@ def suits(mode: str, x: Tensor, *, training: bool) -> bool:
     Forecasts are left to torch, and everything where its own fused kernels are switched off (`torch.backends.mkldnn`).
     """
     wanted = training and torch.is_grad_enabled() and mode in CELLS and x.shape[1] >= SHORT
-    return wanted and x.device.type == "cpu" and torch.backends.mkldnn.enabled and not torch.is_autocast_enabled("cpu")
+    fused = bool(torch.backends.mkldnn.enabled) and not torch.is_autocast_enabled("cpu")
+    return wanted and fused and x.device.type == "cpu"
 
 
 def run(mode: str, x: Tensor, state: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ from tsforge.model.tokens.point import GAIN, TokenShape
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Recurrent(Config):
@@ -154,7 +154,7 @@ def _gru_step(seen: Tensor, held: Tensor, before: list[Tensor]) -> Tensor:
     D = before[0].shape[-1]
     r, z = (seen[..., : 2 * D] + held[..., : 2 * D]).sigmoid().chunk(2, dim=-1)
     new = torch.addcmul(seen[..., 2 * D :], r, held[..., 2 * D :]).tanh()
-    return torch.lerp(new, before[0], z)
+    return torch.lerp(new, before[0].to(new.dtype), z)  # which brain floats are not
 
 
 _STEPS = {"RNN_TANH": _rnn_step, "LSTM": _lstm_step, "GRU": _gru_step}
