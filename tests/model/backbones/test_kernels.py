@@ -16,8 +16,8 @@ from tsforge.model.tokens.point import TokenShape
 
 CELLS = {"GRU": nn.GRU, "RNN_TANH": nn.RNN}
 USES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of all states, of the last one, of both
-    "all": lambda states, last: (states * noise(*states.shape, seed=9)).sum(),
-    "last": lambda states, last: last.square().sum(),
+    "all": lambda states, _: (states * noise(*states.shape, seed=9)).sum(),
+    "last": lambda _, last: last.square().sum(),
     "both": lambda states, last: (states * noise(*states.shape, seed=9)).sum() + last.square().sum(),
 }
 
