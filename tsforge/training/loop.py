@@ -18,7 +18,7 @@ from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
 from tsforge.model.network import Network
-from tsforge.runtime import garbage, stopping
+from tsforge.runtime import garbage, memory, stopping
 from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import ThreadCount, measured
 from tsforge.training.checkpoint import Checkpoint
@@ -123,7 +123,7 @@ class TrainingLoop:
             logging.getLogger(name).setLevel(logging.ERROR)
         with (
             seeded(self.experiment.seed), warnings.catch_warnings(), stopping.first(self.monitor.interrupt),
-            self.threads() as self.learner.threads,
+            memory.held(), self.threads() as self.learner.threads,
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             self.begin()

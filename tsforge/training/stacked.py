@@ -22,7 +22,7 @@ from tsforge.forecast import Forecast
 from tsforge.model import stacked
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.network import Network, Neural
-from tsforge.runtime import timing
+from tsforge.runtime import memory, timing
 from tsforge.runtime.seeds import seeded
 from tsforge.training import single
 from tsforge.training.loop import TrainingLoop
@@ -45,7 +45,7 @@ def likeness(experiment: Experiment, dataset: Dataset) -> str | None:
 def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
     """Train all to their ends. What stopped each before: an error of its own, or what its report raised."""
     members = [_Training(loop) for loop in loops]
-    with seeded(loops[0].experiment.seed), loops[0].threads() as threads:
+    with memory.held(), seeded(loops[0].experiment.seed), loops[0].threads() as threads:
         for member in members:
             member.loop.learner.threads = threads
             member.guarded(member.begin)
