@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -273,10 +274,10 @@ def test_experiments_are_values() -> None:
 
 def test_building_does_not_change_its_arguments() -> None:
     """Overrides of one trial that show up in the next."""
-    overrides = {"model": {"kind": "gru"}, "model.backbone.layers": 2}
+    overrides, row = {"model": {"kind": "gru"}, "model.backbone.layers": 2}, deepcopy(ZOO["gru"])
     build(overrides)
     assert overrides == {"model": {"kind": "gru"}, "model.backbone.layers": 2}
-    assert ZOO["gru"] == {"backbone": {"type": "recurrent", "cell": "gru"}}
+    assert ZOO["gru"] == row
 
 
 @pytest.mark.parametrize(("settings", "kind"), [

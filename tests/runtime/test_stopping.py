@@ -88,6 +88,7 @@ def test_a_library_that_swallows_the_request(request_: signal.Signals, words: st
     """Prevents: a traceback where an import was broken off, whose library took that for a missing package."""
     text = (
         "import os, signal; from tsforge.cli import main; from tsforge.cli.commands import data\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell has ignored behind its back
         "import tsforge.data.catalog as catalog\n"
         "def cards():\n"
         "    try:\n"

@@ -150,7 +150,7 @@ def agree(study: Study, plan: Plan) -> None:
         return
     defaults = DataConfig().model_dump()  # of settings that the version which began the study may not have had
     usual = {k: _plain(defaults.get(k.partition(": data.")[2])) for k in now}
-    usual |= {k: "auto" for k in now if k.endswith(": model.bounds")}
+    usual |= {k: "auto" for k in now if k.endswith((": model.bounds", ": train.threads"))}
     differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k, usual.get(k)) != now.get(k)]
     if differing:
         name, *others = differing
