@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tsforge.config import Config, Range
 from tsforge.model.backbones import kernels
-from tsforge.model.tokens.point import GAIN, TokenShape
+from tsforge.model.tokens.point import GAIN, TokenShape, gain
 
 HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
@@ -60,7 +60,7 @@ class EncoderDecoder(nn.Module):
 
         self.encoder = stack(shape.inputs) if shape.past else None
         if self.encoder is not None and shape.features:
-            limit = shape.features**-0.5 / GAIN
+            limit = shape.features**-0.5 / gain(shape.features, shape.width)
             nn.init.uniform_(cast("Tensor", self.encoder.weight_ih_l0), -limit, limit)
         self.decoder = Direct(shape.width) if config.decode == "direct" else stack(shape.width)
 

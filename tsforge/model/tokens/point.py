@@ -26,8 +26,13 @@ FEATURES = 16  # E: what the head sees of each step and channel, but for steps o
 # Adam moves a weight by the rate, however small its input: few features reach a cell slowly, where 64 that embed them
 # do not. So features as they are, and what a direct decoder reads, count times this, and their weights begin as much
 # smaller: the same network, whose first matrices learn at so many times the rate (as in Yang et al. 2022, "Tensor
-# Programs V", rates go with the inverse of a matrix's inputs).
+# Programs V", rates go with the inverse of a matrix's inputs). At most:
 GAIN = 4.0
+
+
+def gain(features: int, width: int) -> float:
+    """What features as they are count times: how many times fewer they are than the width."""
+    return min(GAIN, max(1.0, width / features))
 
 
 class TokenShape(NamedTuple):
@@ -75,6 +80,7 @@ class PointEmbedding(nn.Module):
         ahead = shape.known + shape.static + 2 * per_token * len(lags)
         behind = 2 * per_token + shape.past + ahead
         self.past = None if steps else nn.Linear(behind, width)
+        self.gain = gain(behind, width)
         self.future = nn.Linear(ahead, width) if ahead else None
         self.start = nn.Parameter(torch.randn(width) * 0.02)  # what a future token is before anything is known
         direct = steps and per_token == 1
@@ -101,7 +107,7 @@ class PointEmbedding(nn.Module):
         ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
         if self.future is not None:
             ahead = ahead + self.future(known[:, L:])
-        behind = GAIN * behind if self.past is None else self.past(behind) + self.positions[:L]
+        behind = self.gain * behind if self.past is None else self.past(behind) + self.positions[:L]
         return behind, ahead + self.positions[L:]
 
     def readout(self, h: Tensor) -> Tensor:
