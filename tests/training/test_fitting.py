@@ -108,7 +108,7 @@ def test_best_weights_are_put_back() -> None:
     rounds: list[Round] = []
     settings = {"train.schedule": "constant", "train.lr": 1.0, "train.max_steps": 20, "train.patience": 20}
     fitted = tsforge.fit(
-        small("lstm", **settings),
+        small("transformer", **settings),
         hourly(20, seed=1, gap=True),
         report=lambda r: rounds.append(r) if isinstance(r, Round) else None,
     )
