@@ -92,8 +92,8 @@ def run(argv: list[str], started: float | None = None) -> int:
         return _fail(str(problem), f"see tsforge {name} --help")
     except TsforgeError as problem:
         return _fail(problem.message, translated(problem.hint, name))
-    except (KeyboardInterrupt, ImportError):
-        if sys.exc_info()[0] is not KeyboardInterrupt and not stopping.asked():
+    except (KeyboardInterrupt, ImportError) as problem:
+        if isinstance(problem, ImportError) and not stopping.asked():
             raise
         return _fail(f"stopped by {stopping.cause()}; nothing was kept", "", code=stopping.exit_code())
     except BrokenPipeError:  # the reader of our results has gone, as with `| head`; they were complete before

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from tsforge.data.schema import DataConfig
 from tsforge.errors import ConfigError, TrackingError
+from tsforge.experiment import TrainConfig
 from tsforge.sweeping import trials
 from tsforge.sweeping.config import ROUNDS, Plan
 from tsforge.sweeping.place import Place
@@ -148,9 +149,10 @@ def agree(study: Study, plan: Plan) -> None:
     if before is None:
         study.set_user_attr(MEANING, now)
         return
-    defaults = DataConfig().model_dump()  # of settings that the version which began the study may not have had
-    usual = {k: _plain(defaults.get(k.partition(": data.")[2])) for k in now}
-    usual |= {k: "auto" for k in now if k.endswith((": model.bounds", ": train.threads"))}
+    # Of settings that the version which began the study may not have had.
+    defaults = {f"data.{k}": v for k, v in DataConfig().model_dump().items()}
+    defaults |= {f"train.{k}": v for k, v in TrainConfig().model_dump().items()} | {"model.bounds": "auto"}
+    usual = {k: _plain(defaults.get(k.partition(": ")[2])) for k in now}
     differing = [k for k in dict.fromkeys((*before, *now)) if before.get(k, usual.get(k)) != now.get(k)]
     if differing:
         name, *others = differing
