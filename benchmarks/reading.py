@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.speed.machine import peak_memory
+
 BATCH = 64
 TABLES: dict[str, dict[str, Any]] = {
     "panel": {"series": 2000, "steps": 2000},
@@ -75,14 +77,6 @@ def write(
 # --- one reading, in a process of its own -------------------------------------------------------------------
 
 
-def _peak() -> float:
-    """MiB that this process held at most so far; of getrusage it would be no less than what its parent held."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
-
-
 def _processor() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -92,7 +86,7 @@ class Stages:
     """Wall and processor seconds of what happens between two marks, and MiB above those of the imports."""
 
     def __init__(self) -> None:
-        self._before = _peak()
+        self._before = peak_memory()
         self._last = time.perf_counter(), _processor()
         self.seconds: dict[str, float] = {}
         self.processor = 0.0
@@ -107,7 +101,7 @@ class Stages:
         total = sum(self.seconds.values())
         return {
             "stages": self.seconds, "seconds": total, "processor": self.processor, "rows": rows,
-            "rows per second": rows / total, "peak MiB": _peak() - self._before, **more,
+            "rows per second": rows / total, "peak MiB": peak_memory() - self._before, **more,
         }  # fmt: skip
 
 
