@@ -27,7 +27,7 @@ from tsforge.data.dataset import prepare
 from tsforge.data.loader import WindowLoader
 from tsforge.experiment import TrainConfig
 from tsforge.forecast import Point, Scaling
-from tsforge.training.learner import Learner
+from tsforge.training.learner import Learner, Turns
 from tsforge.training.monitor import Monitor
 
 
@@ -86,7 +86,7 @@ def bare(loader: WindowLoader, steps: int) -> None:
 def ours(loader: WindowLoader, steps: int) -> None:
     monitor = Monitor(loader.batch_size, patience=10, max_time=None, report=lambda _: None)
     learner = Learner(Tiny(), monitor, TrainConfig(), lambda _: 1.0)
-    trainer(steps).fit(learner, loader)
+    trainer(-1, max_epochs=1).fit(learner, Turns(loader, steps, steps))
 
 
 def main() -> None:

@@ -52,6 +52,14 @@ class Batch(NamedTuple):
     context: Context
     truth: Truth
 
+    def part(self, here: slice) -> Batch:
+        """Some of its windows, which share its memory. Its context has no base."""
+        target, observed, past, known, static, ordinal, usual, _ = self.context
+        context = Context(
+            target[here], observed[here], past[here], known[here], static[here], ordinal[here], usual[here]
+        )  # fmt: skip
+        return Batch(context, Truth(self.truth.target[here], self.truth.observed[here]))
+
 
 class WindowShape(NamedTuple):
     """The sizes a network is built for."""

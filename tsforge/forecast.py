@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tsforge.batch import Truth
 
@@ -118,8 +119,8 @@ class Quantiles:
         """
         level = torch.tensor(self.levels, dtype=self.normalised.dtype, device=self.normalised.device)
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
-        pinball = 2 * torch.maximum(level * gap, (level - 1) * gap)
-        return masked_mean(pinball.mean(-1), truth.observed, self.weight)
+        pinball = gap * torch.where(gap.detach() < 0, level - 1, level)
+        return masked_mean(2 * pinball.mean(-1), truth.observed, self.weight)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
         return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
@@ -132,10 +133,40 @@ def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
     quantiles can never cross, whatever the features are.
     """
     m = middle(levels)
-    centre = raw[..., m : m + 1]
-    above = centre + F.softplus(raw[..., m + 1 :]).cumsum(-1)
-    below = centre - F.softplus(raw[..., :m]).flip(-1).cumsum(-1).flip(-1)
+    if torch.is_grad_enabled() and raw.requires_grad:
+        values: Tensor = _Ascending.apply(raw, m)  # type: ignore[no-untyped-call]
+        return values
+    return _ascending(raw, m)
+
+
+def _ascending(raw: Tensor, m: int) -> Tensor:
+    """Of features (..., Q) whose m-th is taken as it is."""
+    centre, distances = raw[..., m : m + 1], F.softplus(raw)
+    above = centre + distances[..., m + 1 :].cumsum(-1)
+    below = centre - distances[..., :m].flip(-1).cumsum(-1).flip(-1)
     return torch.cat([below, centre, above], dim=-1)
+
+
+class _Ascending(torch.autograd.Function):
+    """`ascending`, whose gradient is one product: a feature moves its own value and all beyond it."""
+
+    @staticmethod
+    def forward(ctx: Any, raw: Tensor, m: int) -> Tensor:
+        ctx.save_for_backward(raw)
+        ctx.middle = m
+        return _ascending(raw, m)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (raw,), m = ctx.saved_tensors, ctx.middle
+        Q = raw.shape[-1]
+        moves = grad.new_ones(Q, Q).tril()  # [value, feature]
+        moves[: m + 1] = -grad.new_ones(m + 1, Q).triu()
+        moves[:, m] = 1
+        slope = raw.sigmoid()
+        slope[..., m] = 1
+        return (grad @ moves).mul_(slope), None
 
 
 def middle(levels: tuple[float, ...]) -> int:

@@ -126,8 +126,8 @@ def test_a_pruned_trial_saves_its_steps(make: Make, monkeypatch: pytest.MonkeyPa
     from tsforge.training.learner import Learner
 
     steps = []
-    before = Learner.before_step
-    monkeypatch.setattr(Learner, "before_step", lambda self, opt: (steps.append(1), before(self, opt))[1])
+    before = Learner.step
+    monkeypatch.setattr(Learner, "step", lambda self, loss: (steps.append(1), before(self, loss))[1])
     plan = make(settings={"train.max_steps": 20})
     with pytest.raises(StoppedEarlyError, match="step 4 of 20"):
         tried(plan, Watching(prune_at=4))

@@ -16,7 +16,7 @@ from tsforge.batch import Batch, Context, Truth
 from tsforge.experiment import TrainConfig
 from tsforge.forecast import Point, Scaling
 from tsforge.training.events import Round, Tick
-from tsforge.training.learner import Learner
+from tsforge.training.learner import Learner, Turns
 from tsforge.training.monitor import Monitor
 
 L, H = 4, 3
@@ -90,12 +90,13 @@ def run(
     monitor = monitor or Monitor(5, patience, max_time, report)
     config = TrainConfig(lr=0.1, clip=clip, weight_decay=weight_decay, average=0.0)
     learner = Learner(network, monitor, config, rate)
+    turns = Turns(Loader(train, endless=True), steps, every)
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, max_steps=steps, val_check_interval=every, check_val_every_n_epoch=None,
+        accelerator="cpu", devices=1, max_epochs=1, val_check_interval=turns.between, check_val_every_n_epoch=None,
         num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(learner, Loader(train, endless=True), Loader(validation))
+    trainer.fit(learner, turns, Loader(validation))
     return monitor
 
 
@@ -264,12 +265,13 @@ def test_average_of_the_weights_is_what_is_validated_and_kept() -> None:
     network = Scripted([3.0, 2.0, 4.0])
     monitor = Monitor(5, 99, None, lambda _: None)
     learner = Learner(network, monitor, TrainConfig(lr=1.0, clip=9.0, average=0.5), lambda _: 1.0)
+    turns = Turns(Loader(batches(1), endless=True), 6, 2)
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, max_steps=6, val_check_interval=2, check_val_every_n_epoch=None,
+        accelerator="cpu", devices=1, max_epochs=1, val_check_interval=turns.between, check_val_every_n_epoch=None,
         num_sanity_val_steps=0, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(learner, Loader(batches(1), endless=True), Loader(batches(1)))
+    trainer.fit(learner, turns, Loader(batches(1)))
     live, mean, expected = 0.0, 0.0, []
     for step in range(1, 7):
         live -= 1.0  # AdamW moves by its rate under a constant gradient

@@ -18,6 +18,7 @@ from tsforge.errors import ConfigError
 
 AT_ONCE = 1024  # series of windows whose bases are computed together
 MOST_READ = 2**22  # and values that they are gathered into, at most
+GATHERED, MOST_BATCHES = 2**21, 8  # values, and batches, that are gathered in one go
 MOST_HELD = 2**24  # values of bases that are held: 64 MB in single precision
 
 Base = Callable[[Context], Tensor]  # Context -> (B, H, C)
@@ -180,6 +181,9 @@ class WindowLoader:
         self.epoch = 0
         self._skipped = 0
         self._origins, self._series = torch.from_numpy(windows.origins), torch.from_numpy(windows.series)
+        L, H, C, P, K, *_ = source.shape
+        few = GATHERED // (batch_size * (L + H) * (2 * C + P + K))  # small batches are gathered several at once
+        self._at_once = batch_size * max(1, min(MOST_BATCHES, few))
         self._bases = None
         if base is not None:
             self._bases = Bases(source, source.starts(windows), self._series, base, batch_size)
@@ -212,13 +216,15 @@ class WindowLoader:
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
         first, self._skipped = self._skipped * self.batch_size, 0
-        for i in range(first, len(order), self.batch_size):
-            chosen = order[i : i + self.batch_size]
-            batch = self._gather(chosen)
-            if self._bases is not None:
-                base = self._bases.of(chosen, order[i : i + self._bases.at_once])
-                batch = batch._replace(context=batch.context._replace(base=base))
-            yield batch
+        for i in range(first, len(order), self._at_once):
+            several = self._gather(order[i : i + self._at_once])
+            for j in range(0, len(several.truth.target), self.batch_size):
+                batch = several.part(slice(j, j + self.batch_size))
+                if self._bases is not None:
+                    here = order[i + j :]
+                    base = self._bases.of(here[: self.batch_size], here[: self._bases.at_once])
+                    batch = batch._replace(context=batch.context._replace(base=base))
+                yield batch
 
 
 def _fitting(device: str, nbytes: int) -> str:

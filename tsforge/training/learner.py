@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +17,9 @@ from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
 from tsforge.training.events import Stop
 from tsforge.training.monitor import Monitor, State
+from tsforge.training.weights import Weights
+
+TURN = 8  # steps of one turn of Lightning's loop
 
 
 class _Mean:
@@ -35,37 +39,26 @@ class _Mean:
         return mean
 
 
-class _Average:
-    """An exponential moving average of the weights, which is what is validated and kept.
+class Turns:
+    """Batches, several to a turn of Lightning's loop; with the one before a validation a turn ends.
 
-    Single steps jump about; their average does not, so that the best validation is less a matter of luck.
-    (Polyak & Juditsky 1992.) The decay grows from 0, so that the first steps do not linger.
+    batches: of an epoch, iterated again and again. steps: of them in all. every: between validations.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self._live = [p for p in network.parameters() if p.requires_grad]
-        self._mean = [p.detach().clone() for p in self._live]
-        self._updates = 0
+    def __init__(self, batches: Iterable[Batch], steps: int, every: int) -> None:
+        self._batches, self._steps, self._every = batches, steps, every
+        self.between = -(-every // TURN)  # turns from one validation to the next
 
-    def update(self) -> None:
-        """After an optimiser step."""
-        self._updates += 1
-        decay = min(self.decay, self._updates / (self._updates + 10))
-        torch._foreach_lerp_(self._mean, [p.detach() for p in self._live], 1 - decay)
+    def __len__(self) -> int:
+        whole, rest = divmod(self._steps, self._every)
+        return whole * self.between + -(-rest // TURN)
 
-    def state(self) -> dict[str, Tensor]:
-        return {"updates": torch.tensor(self._updates), **{str(i): mean for i, mean in enumerate(self._mean)}}
-
-    def resume(self, state: dict[str, Tensor]) -> None:
-        self._updates = int(state["updates"])
-        for i, mean in enumerate(self._mean):
-            mean.copy_(state[str(i)])
-
-    def swap(self) -> None:
-        """Exchange the network's weights with their average."""
-        for live, mean in zip(self._live, self._mean, strict=True):
-            live.data, mean.data = mean.data, live.data
+    def __iter__(self) -> Iterator[Iterator[Batch]]:
+        batches = chain.from_iterable(repeat(self._batches))
+        for validated in range(0, self._steps, self._every):
+            until = min(validated + self._every, self._steps)
+            for step in range(validated, until, TURN):
+                yield islice(batches, min(TURN, until - step))
 
 
 class Learner(pl.LightningModule):  # type: ignore[misc]
@@ -88,7 +81,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
         self.steps = 0  # optimiser steps so far
         self.threads = ThreadCount([torch.get_num_threads()], lambda _: None)
-        self._average = _Average(network, config.average) if config.average else None
+        self.weights = Weights(network, config.average)
+        self.automatic_optimization = False  # see `training_step`
         self._half, self._keep = half, keep
         self._resumed: State | None = None
         self._optimizer: torch.optim.Optimizer | None = None
@@ -99,6 +93,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def begin(self) -> None:
         """Training starts now."""
+        self.weights.begin()
         self.monitor.begin()
 
     def loss(self, batch: Batch) -> Tensor:
@@ -107,24 +102,21 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             loss: Tensor = self.network(batch.context).loss(batch.truth)
         return loss
 
-    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """With the gradients there: clip them and set the rate."""
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip, foreach=True)
-        optimizer.param_groups[0]["lr"] = self.config.lr * self.rate(self.steps)
-
-    def after_step(self, loss: Tensor) -> bool:
-        """After the optimiser's step: count it and its loss, and say whether to stop."""
+    def step(self, loss: Tensor) -> None:
+        """With the gradients of a loss there: clip them, set the rate, take the optimiser's step and count it."""
+        assert self._optimizer is not None
+        self.weights.clip(self.config.clip)
+        self._optimizer.param_groups[0]["lr"] = self.config.lr * self.rate(self.steps)
+        self._optimizer.step()
+        self.weights.forget()
+        self.weights.average()
         self._train.add(loss.detach(), 1)
         self.steps += 1
-        if self._average is not None:
-            self._average.update()
-        return self.monitor.after_step(self.steps)
 
     def begin_validation(self) -> None:
         """The averaged weights are validated."""
         timing.begin("validation")
-        if self._average is not None:
-            self._average.swap()
+        self.weights.swap()
 
     def judge(self, batch: Batch) -> None:
         """One batch of a validation."""
@@ -134,8 +126,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """Report, keep what was best and the state, and say whether to stop."""
         monitor = self.monitor
         stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
-        if self._average is not None:
-            self._average.swap()
+        self.weights.swap()
         if self._keep is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
         timing.end()
@@ -151,8 +142,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         assert self._optimizer is not None
         for i, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
-        if self._average is not None:
-            tensors |= {f"average.{k}": v for k, v in self._average.state().items()}
+        tensors |= {f"average.{k}": v for k, v in self.weights.state().items()}
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -162,8 +152,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """Go on from there: call it with the random numbers seeded, before training begins."""
         self._resumed, self.steps = state, state.facts["step"]
         self.network.load_state_dict(state.part("network."))
-        if self._average is not None:
-            self._average.resume(state.part("average."))
+        self.weights.resume(state.part("average."))
         self.monitor.resume(State(state.part("kept."), state.facts))
         torch.set_rng_state(state.tensors["random.cpu"])
         if "random.cuda" in state.tensors and torch.cuda.is_available():
@@ -172,7 +161,9 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, with the moments that were resumed."""
         config = self.config
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.weights.tensors, lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )  # fmt: skip
         if self._resumed is not None:
             moments: dict[int, dict[str, Tensor]] = {}
             for name, value in self._resumed.part("optimizer.").items():
@@ -187,17 +178,19 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     def on_train_start(self) -> None:
         self.begin()
 
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
-        self.threads.begin()
-        return self.loss(batch)
+    def training_step(self, batches: Iterable[Batch], _index: int) -> None:
+        """Several steps: between two calls Lightning does what takes as long as a tenth of a small network's step."""
+        for batch in batches:
+            with self.threads.timed():
+                loss = self.loss(batch)
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.step(loss)
+            if self.monitor.after_step(self.steps):
+                self.trainer.should_stop = True
+                return
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        self.before_step(optimizer)
-
-    def on_train_batch_end(self, outputs: dict[str, Tensor], *_: Any) -> None:
-        self.threads.end()
-        if self.after_step(outputs["loss"]):
-            self.trainer.should_stop = True
+    def on_validation_model_zero_grad(self) -> None:
+        """Gradients are 0 after every step, and stay where `Weights` has them."""
 
     def on_validation_start(self) -> None:
         self.begin_validation()
@@ -209,6 +202,6 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         if self.end_validation():
             self.trainer.should_stop = True
 
-    def transfer_batch_to_device(self, batch: Batch, _device: torch.device, _index: int) -> Batch:
+    def transfer_batch_to_device(self, batch: Any, _device: torch.device, _index: int) -> Any:
         """Batches are gathered where they are used."""
         return batch

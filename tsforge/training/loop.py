@@ -118,6 +118,8 @@ class TrainingLoop:
         """Lightning's loop over the training windows."""
         import pytorch_lightning as pl
 
+        from tsforge.training.learner import Turns
+
         # After the import, which sets the level itself: it advertises and warns about workers we do not have.
         for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
@@ -127,17 +129,18 @@ class TrainingLoop:
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             self.begin()
+            turns = Turns(self.loader, self.steps - self.learner.steps, self.every)
             trainer = pl.Trainer(
                 accelerator="gpu" if self.dataset.source.device == "cuda" else "cpu", devices=1,
-                max_steps=self.steps - self.learner.steps, val_check_interval=self.every,
-                check_val_every_n_epoch=None, num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
+                max_epochs=1, val_check_interval=turns.between, check_val_every_n_epoch=None,
+                num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
             )  # fmt: skip
             # Lightning's own answer to SIGTERM is to end at once; ours is taken for Ctrl-C's.
             trainer._signal_connector.register_signal_handlers = lambda: None
             try:
                 if not self.over:
-                    trainer.fit(self.learner, self.loader, self.validation)
+                    trainer.fit(self.learner, turns, self.validation)
                 if self.wants_validation:
                     trainer.validate(self.learner, self.validation, verbose=False)
             except SystemExit:  # what Lightning makes of a second Ctrl-C
@@ -146,6 +149,7 @@ class TrainingLoop:
     def finish(self) -> Trained:
         """Put the best weights back. Raises TrainingError, or KeyboardInterrupt, where nothing was learned."""
         seconds, monitor = time.perf_counter() - self._start, self.monitor
+        self.learner.weights.release()
         restored = monitor.restore(self.network)
         if monitor.stop == Stop.DIVERGED:
             step = monitor.rounds[-1].step

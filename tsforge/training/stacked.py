@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsforge.batch import Batch
 from tsforge.data.dataset import Dataset
@@ -89,7 +89,7 @@ class _Training:
 
     def begin(self) -> None:
         self.loop.begin()
-        self.optimizer = self.loop.learner.configure_optimizers()
+        self.loop.learner.configure_optimizers()
         self.loop.learner.begin()
         self.loop.network.train()
 
@@ -107,17 +107,15 @@ class _Training:
 
     def finite(self, loss: Tensor) -> bool:
         """Whether a loss that was sent back has left finite gradients."""
-        gradients = [p.grad for p in self.loop.network.parameters() if p.grad is not None]
+        gradients = [tensor.grad for tensor in self.loop.learner.weights.tensors if tensor.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).sum()
         return bool(torch.isfinite(norm + loss.detach()))
 
     def step(self, loss: Tensor) -> None:
         """The optimiser's step, and a validation where one is due."""
         learner = self.loop.learner
-        learner.before_step(self.optimizer)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.halted = learner.after_step(loss)
+        learner.step(loss)
+        self.halted = learner.monitor.after_step(learner.steps)
         if learner.steps % self.loop.every == 0:
             self.validate()
 
@@ -157,7 +155,7 @@ def _together(members: Sequence[_Training], batches: Sequence[Batch]) -> None:
     if not all(fine) and len(members) > 1:
         # What is not finite has spread through the zeros between members: each by itself says whose it is.
         for i, (member, batch) in enumerate(zip(members, batches, strict=True)):
-            nn.Module.zero_grad(member.loop.network)
+            member.loop.learner.weights.forget()
             (losses[i],) = _back([member.loop.network], [batch])
             member.alone = not member.finite(losses[i])
     for member, loss in zip(members, losses, strict=True):

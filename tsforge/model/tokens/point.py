@@ -17,6 +17,7 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
@@ -95,20 +96,23 @@ class PointEmbedding(nn.Module):
         """Context with normalised targets -> past (S, L, D), or (S, L, .) as it is, and future (S, H, D)."""
         L = self.window.context
         target, seen = context.target, context.observed.to(context.target.dtype)
-        known = torch.cat([context.known, along(context.static, context.known.shape[1])], dim=-1)
-        past = context.past
+        known, past = context.known, context.past
+        if context.static.shape[1]:
+            known = torch.cat([known, along(context.static, known.shape[1])], dim=-1)
         if self.shared:
             C = self.window.targets
             target, seen = _split(target), _split(seen)  # (B·C, L, 1)
             known, past = known.repeat_interleave(C, 0), past.repeat_interleave(C, 0)
-        lags = [lagged(x, before) for before in self.before for x in (target, seen)]
-        known = torch.cat([*lags, known], dim=-1)
-        behind = torch.cat([target, seen, past, known[:, :L]], dim=-1)
-        ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
-        if self.future is not None:
-            ahead = ahead + self.future(known[:, L:])
+        values = torch.cat([target, seen], dim=-1)
+        known = torch.cat([lagged(values, before) for before in self.before] + [known], dim=-1)
+        behind = torch.cat([values, past, known[:, :L]], dim=-1)
+        ahead = self.start + self.positions[L:]
+        if self.future is None:
+            ahead = ahead.expand(len(known), -1, -1)
+        else:
+            ahead = F.linear(known[:, L:], self.future.weight) + (ahead + self.future.bias)
         behind = self.gain * behind if self.past is None else self.past(behind) + self.positions[:L]
-        return behind, ahead + self.positions[L:]
+        return behind, ahead
 
     def readout(self, h: Tensor) -> Tensor:
         """(S, H, D) -> (B, H, C, E)."""
@@ -128,7 +132,8 @@ def cycle_before(shape: WindowShape, cycle: int) -> Tensor:
 
 def lagged(x: Tensor, before: Tensor) -> Tensor:
     """x (S, L, C) at the steps `before` (T,); 0 where that is -1: (S, T, C)."""
-    return x[:, before.clamp(min=0)] * (before >= 0)[:, None]
+    shifted = x.index_select(1, before.clamp(min=0))
+    return shifted if bool((before >= 0).all()) else shifted * (before >= 0)[:, None]
 
 
 def sinusoids(length: int, width: int) -> Tensor:
