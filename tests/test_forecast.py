@@ -77,6 +77,29 @@ def test_neighbours_are_a_softplus_apart(levels: tuple[float, ...]) -> None:
     assert values.diff().tolist() == pytest.approx(expected)
 
 
+@given(levels=SORTED_LEVELS)
+def test_a_feature_moves_its_quantile_and_all_beyond_it(levels: tuple[float, ...]) -> None:
+    """Gradients that are not those of the function, at any level as the middle."""
+    raw = draw(2, 3, len(levels)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: ascending(x, levels), raw)
+
+
+def test_with_gradients_and_without_they_are_the_same_bits() -> None:
+    """A forecast that differs from what was trained."""
+    raw = draw(4, 6, len(LEVELS)).float()
+    assert torch.equal(ascending(raw, LEVELS), ascending(raw.clone().requires_grad_(), LEVELS))
+
+
+def test_slopes_of_the_loss_are_the_level_and_the_level_less_one() -> None:
+    """Gradients of steps that nobody observed, or of the wrong side."""
+    forecast, after = quantiles(), truth()
+    (slopes,) = torch.autograd.grad(forecast.loss(after), forecast.normalised)
+    above = scaling().normalise(after.target).unsqueeze(-1) > forecast.normalised
+    level = torch.tensor(LEVELS, dtype=torch.float64)
+    expected = torch.where(above, -level, 1 - level) * after.observed.unsqueeze(-1)
+    torch.testing.assert_close(slopes, 2 * expected / len(LEVELS) / after.observed.sum())
+
+
 @pytest.mark.parametrize("level", [0.05, 0.3, 0.5, 0.9])
 def test_pinball_loss_against_scikit_learn(level: float) -> None:
     """The level's two slopes swapped."""

@@ -60,7 +60,9 @@ class TrainConfig(Config):
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
     threads: of the processor that a step computes with; "auto" measures steps with 1, 2, 4, ... up to as many as torch
     has, keeps the fastest, and looks again where the pace falls by half. Another number rounds differently.
-    precision: of the products inside the network: "32", "bf16", or "auto" for bf16 on a GPU that has it.
+    precision: of the products inside the network: "cells" for single precision, but for LSTM cells on a processor that
+    has products of brain floats (AVX-512 BF16, AMX), where these are trained in them; "32" for single precision
+    throughout; "bf16" for brain floats throughout; "auto" for "bf16" on a GPU that has it, and "cells" elsewhere.
     refit: "all" trains once more, on training and validation windows together, for as many steps as were best on
     validation; the intervals are corrected by what the first training said of validation, which it had not seen.
     """
@@ -83,7 +85,7 @@ class TrainConfig(Config):
     until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
-    precision: Literal["32", "bf16", "auto"] = "32"
+    precision: Literal["cells", "32", "bf16", "auto"] = "cells"
     refit: Literal["none", "all"] = "none"
 
 

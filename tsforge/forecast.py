@@ -157,12 +157,13 @@ class _Ascending(torch.autograd.Function):
         return _ascending(raw, m)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (raw,), m = ctx.saved_tensors, ctx.middle
         Q = raw.shape[-1]
-        moves = grad.new_ones(Q, Q).tril()  # [value, feature]
-        moves[: m + 1] = -grad.new_ones(m + 1, Q).triu()
+        moves = grad.new_zeros(Q, Q)  # [value, feature]
+        moves[m + 1 :, m + 1 :] = grad.new_ones(Q - m - 1, Q - m - 1).tril()
+        moves[:m, :m] = -grad.new_ones(m, m).triu()
         moves[:, m] = 1
         slope = raw.sigmoid()
         slope[..., m] = 1

@@ -7,6 +7,7 @@ import torch
 
 from tests.helpers.draw import MATRIX, NEURAL, SHAPE, context, network, truth
 from tsforge.model import stacked
+from tsforge.model.backbones import kernels
 
 
 @pytest.mark.parametrize("kind", NEURAL)
@@ -46,3 +47,18 @@ def test_each_has_its_own_dropout(cell: str) -> None:
     first, second = stacked.forward(members, [same, same])
     torch.testing.assert_close(first.point, members[0](same).point, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(first.point, second.point, atol=1e-3)
+
+
+@pytest.mark.parametrize("decode", ["direct", "parallel", "sequence"])
+def test_in_brain_floats_too(decode: str) -> None:
+    """Members whose cells are in single precision beside others, or mixed by the rounding of the zeros between them."""
+    settings = {"backbone__layers": 2, "backbone__decode": decode}
+    members = [network("lstm", seed=i, **settings).train() for i in range(3)]
+    contexts = [context(SHAPE, seed=10 + i) for i in range(3)]
+    single = [member(given).point for member, given in zip(members, contexts, strict=True)]
+    with kernels.brain_cells(True):
+        alone = [member(given).point for member, given in zip(members, contexts, strict=True)]
+        together = [forecast.point for forecast in stacked.forward(members, contexts)]
+    for a, b, c in zip(alone, together, single, strict=True):
+        assert not torch.equal(a, c)
+        torch.testing.assert_close(b, a, rtol=0.0, atol=0.02 * float(c.detach().std()))

@@ -16,7 +16,7 @@ from tsforge.experiment import Experiment
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Round, Tick
 from tsforge.training.fitting import train
-from tsforge.training.loop import Trained, half
+from tsforge.training.loop import Trained, cells, half
 from tsforge.training.monitor import State
 
 
@@ -132,4 +132,33 @@ def test_brain_floats_are_automatic_on_a_gpu_alone(monkeypatch: pytest.MonkeyPat
     assert not half("auto", "cpu")
     assert half("bf16", "cpu")
     assert not half("32", "cuda")
-    assert Experiment().train.precision == "32"
+    assert not half("cells", "cuda")
+
+
+@pytest.mark.parametrize("able", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True}, {}])
+def test_cells_in_brain_floats_where_the_processor_has_them(
+    able: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: brain floats that are emulated, or that nobody wanted."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert Experiment().train.precision == "cells"
+    expected = "avx2" not in able and bool(able)
+    assert cells("cells", "cpu") == cells("auto", "cpu") == expected
+    assert not any(cells(*given) for given in (("32", "cpu"), ("bf16", "cpu"), ("cells", "cuda"), ("auto", "cuda")))
+
+
+@pytest.mark.parametrize("kind", ["lstm", "patch-lstm"])
+def test_cells_in_brain_floats_learn_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: cells that stay in single precision where brain floats were wanted, others that do not, gradients lost
+    on the way, and forecasts of a trained model in brain floats."""
+    single = train(*prepared(kind, **{"train.precision": "32"}))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    brain = train(*prepared(kind))
+    assert any(not torch.equal(v, weights(single)[name]) for name, v in weights(brain).items())
+    for value in weights(brain).values():
+        assert value.dtype == torch.float32
+        assert value.isfinite().all()
+    assert brain.rounds[-1].validation == pytest.approx(single.rounds[-1].validation, rel=0.05)
+    others = (train(*prepared("gru", **{"train.precision": precision})) for precision in ("32", "cells"))
+    left, right = (weights(trained) for trained in others)
+    assert all(torch.equal(left[name], right[name]) for name in left)

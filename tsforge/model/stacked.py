@@ -19,7 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tsforge.batch import Context
 from tsforge.forecast import Forecast
 from tsforge.model.backbones import kernels
-from tsforge.model.backbones.recurrent import Direct, EncoderDecoder, HiddenState, single_steps, top
+from tsforge.model.backbones.kernels import HiddenState
+from tsforge.model.backbones.recurrent import Direct, EncoderDecoder, single_steps, top
 from tsforge.model.network import Network
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1}
@@ -56,7 +57,7 @@ def _recurrent(backbones: Sequence[EncoderDecoder], pasts: Sequence[Tensor], fut
         between = partial(_dropped, cells=stacks)
         decoded = single_steps(stacks[0].mode, _weights(stacks), future, state, between)
     else:
-        decoded = _run(stacks, future, state)[0]
+        decoded = _run(stacks, future, state)[0].to(future.dtype)
     return list(decoded.chunk(len(backbones), dim=-1))
 
 
@@ -73,6 +74,10 @@ def _run(cells: Sequence[nn.RNNBase], x: Tensor, state: HiddenState | None) -> t
         if layer:
             x = _dropped(x, cells)
         begin = tuple(part[layer : layer + 1] for part in parts)
+        if kernels.brains(first.mode, x, training=first.training):
+            x, end_of_both = kernels.brain_lstm(x, (begin[0], begin[1]), weights)
+            ends.append(end_of_both)
+            continue
         if kernels.suits(first.mode, x, training=first.training):
             x, last = kernels.run(first.mode, x, begin[0][0], weights)
             ends.append((last.unsqueeze(0),))

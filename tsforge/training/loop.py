@@ -17,6 +17,7 @@ from tsforge.data.dataset import Dataset, narrowed
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
+from tsforge.model.backbones import kernels
 from tsforge.model.network import Network
 from tsforge.runtime import garbage, memory, stopping
 from tsforge.runtime.seeds import seeded
@@ -104,6 +105,10 @@ class TrainingLoop:
         gpu = self.dataset.source.device != "cpu"
         return measured(torch.get_num_threads() if gpu else self.config.threads)
 
+    def brain_cells(self) -> AbstractContextManager[None]:
+        """LSTM cells are trained in brain floats within the block, where that is wanted and gains."""
+        return kernels.brain_cells(cells(self.config.precision, self.dataset.source.device))
+
     @property
     def over(self) -> bool:
         """Whether there are no steps left."""
@@ -125,7 +130,7 @@ class TrainingLoop:
             logging.getLogger(name).setLevel(logging.ERROR)
         with (
             seeded(self.experiment.seed), warnings.catch_warnings(), stopping.first(self.monitor.interrupt),
-            memory.held(), self.threads() as self.learner.threads,
+            memory.held(), self.brain_cells(), self.threads() as self.learner.threads,
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             self.begin()
@@ -171,6 +176,14 @@ class TrainingLoop:
 def half(precision: str, device: str) -> bool:
     """Whether products are computed in brain floats: where asked for, or "auto" on a GPU that has them."""
     return precision == "bf16" or (precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported(False))
+
+
+def cells(precision: str, device: str) -> bool:
+    """Whether LSTM cells are trained in brain floats: where asked for, or "auto", on a processor that has them."""
+    if precision not in ("cells", "auto") or device != "cpu" or not torch.backends.mkldnn.enabled:
+        return False
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def planned_steps(config: TrainConfig, dataset: Dataset) -> int:

@@ -20,12 +20,13 @@ from tsforge.data.loader import WindowLoader
 from tsforge.experiment import Experiment
 from tsforge.forecast import Forecast
 from tsforge.model import stacked
+from tsforge.model.backbones import kernels
 from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.network import Network, Neural
 from tsforge.runtime import memory, timing
 from tsforge.runtime.seeds import seeded
 from tsforge.training import single
-from tsforge.training.loop import TrainingLoop
+from tsforge.training.loop import TrainingLoop, cells, half
 
 TIMES = 4  # steps that are measured of either way
 
@@ -34,18 +35,20 @@ def likeness(experiment: Experiment, dataset: Dataset) -> str | None:
     """What trainings must share to be packed: all but the seed, the rate and what else does not change the computation;
     None for what cannot be packed."""
     model, train, source = experiment.model, experiment.train, dataset.source
-    if not isinstance(model, Neural) or experiment.ensemble > 1 or train.precision != "32":
+    if not isinstance(model, Neural) or experiment.ensemble > 1 or half(train.precision, source.device):
         return None
     shape = model.model_dump(mode="json")
     if isinstance(model.backbone, Recurrent):
         del shape["backbone"]["dropout"]
-    return json.dumps([shape, source.shape, source.device, train.batch_size, len(dataset.parts.train)])
+    steps = [train.batch_size, train.precision]
+    return json.dumps([shape, source.shape, source.device, *steps, len(dataset.parts.train)])
 
 
 def run(loops: Sequence[TrainingLoop]) -> list[Exception | None]:
     """Train all to their ends. What stopped each before: an error of its own, or what its report raised."""
     members = [_Training(loop) for loop in loops]
-    with memory.held(), seeded(loops[0].experiment.seed), loops[0].threads() as threads:
+    first = loops[0]
+    with memory.held(), seeded(first.experiment.seed), first.brain_cells(), first.threads() as threads:
         for member in members:
             member.loop.learner.threads = threads
             member.guarded(member.begin)
@@ -72,7 +75,7 @@ def gain(experiment: Experiment, dataset: Dataset, count: int) -> float:
     def packed() -> None:
         _back(networks, [batch] * count)
 
-    with seeded(0):
+    with seeded(0), kernels.brain_cells(cells(experiment.train.precision, source.device)):
         seconds = timing.rounds({"alone": alone, "packed": packed}, TIMES, device=source.device)
     return min(seconds["alone"]) / min(seconds["packed"])
 

@@ -28,13 +28,14 @@ class Weights:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
         self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self.tensors: list[Tensor] = _joined(self._parameters) if _joinable(self._parameters) else self._parameters
+        joined = _joinable(self._parameters)
+        self.tensors: list[Tensor] = _joined(self._parameters) if joined else list(self._parameters)
         self._mean = [tensor.detach().clone() for tensor in self.tensors] if decay else []
         self._updates = 0
 
     def begin(self) -> None:
         """Training starts: gradients are 0, and those of all parameters are views of that of their vector."""
-        if self.tensors is self._parameters:
+        if not _joinable(self._parameters):
             return
         (vector,) = self.tensors
         vector.grad = torch.zeros_like(vector)

@@ -87,3 +87,42 @@ def test_forecasts_are_left_to_torch() -> None:
         assert not kernels.suits("GRU", x, training=True)
     with torch.autocast("cpu", torch.bfloat16):
         assert not kernels.suits("GRU", x, training=True)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_lstm_in_brain_floats_is_the_lstm_but_for_their_rounding(layers: int, begun: bool) -> None:
+    """Gates in another order, a state that is dropped, gradients that stay in brain floats or reach no weight."""
+    torch.manual_seed(0)
+    torchs = nn.LSTM(5, 16, layers, batch_first=True)
+    x = noise(4, 30, 5).float().requires_grad_()
+    state = tuple(0.5 * noise(layers, 4, 16, seed=i).float() for i in (1, 2)) if begun else None
+    states, last = torchs(x, state)
+    with kernels.brain_cells(True):
+        ours, end = unroll(torchs, x, state)
+    assert (ours.dtype, end[0].dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close((ours.float(), *end), (states, *last), rtol=0.0, atol=0.03)
+    for result, expected in zip(
+        gradients(ours.float(), end[0], x, torchs), gradients(states, last[0], x, torchs), strict=True
+    ):
+        assert result.dtype == torch.float32
+        assert float((result - expected).norm() / expected.norm()) < 0.03
+
+
+def gradients(states: Tensor, last: Tensor, x: Tensor, cells: nn.Module) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(USES["both"](states.double(), last.double()), [x, *cells.parameters()])
+
+
+def test_only_training_is_in_brain_floats() -> None:
+    """Forecasts in brain floats, or validations: three digits where there were seven."""
+    torch.manual_seed(0)
+    torchs, x = nn.LSTM(3, 4, batch_first=True), noise(2, 30, 3).float()
+    with kernels.brain_cells(True):
+        assert not kernels.brains("GRU", x, training=True)
+        assert unroll(torchs, x)[0].dtype == torch.bfloat16
+        assert unroll(torchs.eval(), x)[0].dtype == torch.float32
+        with torch.no_grad():
+            assert unroll(torchs.train(), x)[0].dtype == torch.float32
+        with kernels.brain_cells(False):
+            assert unroll(torchs, x)[0].dtype == torch.float32
+    assert unroll(torchs, x)[0].dtype == torch.float32

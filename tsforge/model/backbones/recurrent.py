@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from tsforge.config import Config, Range
 from tsforge.model.backbones import kernels
+from tsforge.model.backbones.kernels import HiddenState
 from tsforge.model.tokens.point import GAIN, TokenShape, gain
 
-HiddenState = Tensor | tuple[Tensor, Tensor]  # (layers, S, D); an LSTM's with its cells
 Change = Callable[[Tensor], Tensor]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -76,7 +76,7 @@ class EncoderDecoder(nn.Module):
             answer: Tensor = decoder(future, None if state is None else top(state))
             return answer
         if not self.parallel:
-            return unroll(decoder, future, state)[0]
+            return unroll(decoder, future, state)[0].to(future.dtype)
         between = partial(F.dropout, p=decoder.dropout, training=decoder.training)
         return single_steps(decoder.mode, decoder.all_weights, future, state, between)
 
@@ -100,6 +100,10 @@ class Direct(nn.Module):
 
 def unroll(stack: nn.RNNBase, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
     """A stack over x (S, T, .) from a state: its states (S, T, D), and the last one of every layer."""
+    if kernels.brains(stack.mode, x, training=stack.training):
+        before = cast("tuple[Tensor, Tensor] | None", state)
+        weights = [weight for layer in stack.all_weights for weight in layer]
+        return kernels.brain_lstm(x, before, weights, stack.num_layers, stack.dropout)
     if not kernels.suits(stack.mode, x, training=stack.training):
         outputs: tuple[Tensor, HiddenState] = stack(x, state)
         return outputs
