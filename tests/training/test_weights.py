@@ -14,7 +14,7 @@ from tsforge.training.weights import ALIGNED, Weights
 def network(seed: int = 0) -> nn.Module:
     """With sizes that are no multiple of anything, and a parameter that is not trained."""
     torch.manual_seed(seed)
-    made = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1), nn.LayerNorm(1))
+    made = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 1))
     made[3].bias.requires_grad_(False)
     return made
 
