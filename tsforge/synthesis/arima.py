@@ -1,0 +1,99 @@
+"""ARIMA and seasonal ARIMA of stable forms, whose coefficients come from partial autocorrelations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tsforge.synthesis.randomness import Random
+from tsforge.synthesis.recursion import autoregression, seasonal
+from tsforge.synthesis.waves import pattern
+
+ORDER = 3  # of the regular polynomials at most
+BURN = 100  # steps before the first, after which an autoregression has forgotten its zeros
+CLOSEST = 0.95  # of a partial autocorrelation to one
+
+
+def coefficients(partial: Tensor) -> Tensor:
+    """(B, p) partial autocorrelations in (-1, 1) -> (B, p) coefficients of a stationary autoregression.
+
+        φ_kk = r_k    φ_kj = φ_(k-1)j - r_k φ_(k-1)(k-j)
+
+    Every stationary autoregression, and no other, has such numbers; with the sign turned they are those of an
+    invertible moving average. (Barndorff-Nielsen & Schou 1973; Monahan 1984, "A note on enforcing stationarity")
+    """
+    phi = partial[:, :0]
+    for k in range(partial.shape[1]):
+        r = partial[:, k : k + 1]
+        phi = torch.cat([phi - r * phi.flip(1), r], dim=1)
+    return phi
+
+
+def moving_average(theta: Tensor, errors: Tensor) -> Tensor:
+    """e_t + Σ_j θ_j e_{t-j}: θ (B, q), e (B, q + T) -> (B, T)."""
+    q, T = theta.shape[1], errors.shape[1] - theta.shape[1]
+    return errors[:, q:] + sum(theta[:, j : j + 1] * errors[:, q - 1 - j : q - 1 - j + T] for j in range(q))
+
+
+def arma(phi: Tensor, theta: Tensor, errors: Tensor) -> Tensor:
+    """φ(B) x_t = θ(B) e_t: φ (B, p), θ (B, q), e (B, `BURN` + q + T) -> x (B, T), as good as stationary."""
+    return autoregression(phi, moving_average(theta, errors))[:, BURN:]
+
+
+def arima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """ARIMA(p, d, q) with p, q of at most three, d of at most two, and some times a drift.
+
+    steps (B,) -> values (B, T), a season of 1 each. Errors are normal, Student-t or log-normal.
+    """
+    B = len(steps)
+    x = _short(rng, B, length)
+    d = rng.choice(B, (0.35, 0.55, 0.1))[:, None]
+    return _integrated(rng, x, d, steps), torch.ones_like(season)
+
+
+def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Seasonal ARIMA(p, d, q)(P, D, Q)_m with P, Q of at most one, and D one for three in five:
+
+        Φ(B^m) (1 - B^m)^D φ(B) (1 - B)^d y_t = θ(B) Θ(B^m) e_t
+
+    steps, season (B,) -> values (B, T), the season of each. Where D is one, a random pattern lies before
+    the first step.
+    """
+    B = len(steps)
+    m = season.clamp(min=1)
+    M = min(int(m.max()), length) if B else 1
+    x = _short(rng, B, length + M)
+    Theta = torch.where(rng.chance(B, 1, share=0.6), rng.uniform(B, 1, low=-0.9, high=0.5), 0.0)
+    lagged = (torch.arange(M, length + M, device=rng.device) - m[:, None]).clamp(min=0)
+    x = x[:, M:] + Theta * x.gather(1, lagged)
+    D = rng.chance(B, share=0.6)
+    Phi = torch.where(D, rng.uniform(B, low=-0.5, high=0.5), rng.uniform(B, low=0.3, high=0.95))
+    size = torch.where(D, rng.spread(B, low=1.0, high=12.0), (1 - Phi**2).clamp(min=0.1) ** -0.5)
+    cycle = pattern(rng, m, M)  # (B, M), of which the first m count
+    place = torch.arange(2 * M, device=rng.device) - 2 * M  # -1 just before the first step
+    past = cycle.gather(1, place % m[:, None]) * size[:, None]
+    both = torch.stack([torch.where(D, 1 + Phi, Phi), torch.where(D, -Phi, 0.0)], dim=1)
+    y = seasonal(torch.where(m[:, None] > 1, both, 0.0), m, past, x)
+    d = rng.choice(B, (0.5, 0.5))[:, None]
+    level = torch.where((d > 0) & D[:, None], y + _integrated(rng, x, d, steps), _integrated(rng, y, d * 0, steps))
+    return torch.where((d > 0) & ~D[:, None], y + _integrated(rng, x, d, steps), level), season
+
+
+def _short(rng: Random, size: int, length: int) -> Tensor:
+    """(B, T) of random ARMA(p, q) with p and q from none to `ORDER`, mean 0 and errors of variance 1."""
+    used = torch.arange(ORDER, device=rng.device)
+    p, q = rng.choice(size, (0.25, 0.4, 0.25, 0.1)), rng.choice(size, (0.4, 0.4, 0.15, 0.05))
+    first = (used == 0).float()
+    partial = rng.uniform(size, ORDER, low=-0.8, high=0.8) + first * 0.3
+    phi = coefficients(partial.clamp(-CLOSEST, CLOSEST) * (used < p[:, None]))
+    theta = -coefficients(rng.uniform(size, ORDER, low=-CLOSEST, high=CLOSEST) * (used < q[:, None]))
+    return arma(phi, theta, rng.noise(size, BURN + ORDER + length))
+
+
+def _integrated(rng: Random, x: Tensor, d: Tensor, steps: Tensor) -> Tensor:
+    """x (B, T) summed d (B, 1) times; a drift in its sums for half of them."""
+    drift = rng.normal(len(x), 1) / steps[:, None].sqrt() * 2 * rng.chance(len(x), 1, share=0.5)
+    once = (x + drift).cumsum(1)
+    # What is summed twice drifts by the square of time: less of it, and a first slope of its own
+    twice = (x * (10 / steps[:, None]).clamp(max=1)).cumsum(1).add(rng.normal(len(x), 1)).cumsum(1)
+    return torch.where(d == 0, x, torch.where(d == 1, once, twice))
