@@ -46,37 +46,40 @@ def arima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tens
     steps (B,) -> values (B, T), a season of 1 each. Errors are normal, Student-t or log-normal.
     """
     B = len(steps)
-    x = _short(rng, B, length)
     d = rng.choice(B, (0.35, 0.55, 0.1))[:, None]
-    return _integrated(rng, x, d, steps), torch.ones_like(season)
+    x = _short(rng, B, length) + _drift(rng, steps)
+    return _summed(rng, x, d, steps), torch.ones_like(season)
 
 
 def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Seasonal ARIMA(p, d, q)(P, D, Q)_m with P, Q of at most one, and D one for three in five:
+    """Seasonal ARIMA(p, d, q)(P, D, Q)_m with d, P, D, Q of at most one, and D one for three in four:
 
         Φ(B^m) (1 - B^m)^D φ(B) (1 - B)^d y_t = θ(B) Θ(B^m) e_t
 
-    steps, season (B,) -> values (B, T), the season of each. Where D is one, a random pattern lies before
-    the first step.
+    A random pattern lies before the first step. Where D is one, Θ is mostly far below zero, as it is where seasons
+    change slowly. steps, season (B,) -> values (B, T), the season of each.
     """
-    B = len(steps)
-    m = season.clamp(min=1)
-    M = min(int(m.max()), length) if B else 1
-    x = _short(rng, B, length + M)
-    Theta = torch.where(rng.chance(B, 1, share=0.6), rng.uniform(B, 1, low=-0.9, high=0.5), 0.0)
-    lagged = (torch.arange(M, length + M, device=rng.device) - m[:, None]).clamp(min=0)
-    x = x[:, M:] + Theta * x.gather(1, lagged)
-    D = rng.chance(B, share=0.6)
-    Phi = torch.where(D, rng.uniform(B, low=-0.5, high=0.5), rng.uniform(B, low=0.3, high=0.95))
-    size = torch.where(D, rng.spread(B, low=1.0, high=12.0), (1 - Phi**2).clamp(min=0.1) ** -0.5)
+    B, m = len(steps), season
+    M = min(int(m.max()), length)
+    D, d = rng.chance(B, share=0.75), rng.choice(B, (0.5, 0.5))
+    low = torch.where(rng.chance(B, share=0.85), rng.uniform(B, low=-0.97, high=-0.3), 0.0)
+    Theta = torch.where(D, low, rng.uniform(B, low=-0.4, high=0.6) * rng.chance(B, share=0.4))
+    weak = rng.uniform(B, low=-0.5, high=0.5) * rng.chance(B, share=0.3)
+    Phi = torch.where(D, weak, rng.uniform(B, low=0.6, high=0.97))
+    x = _short(rng, B, M + length)
+    lagged = x.gather(1, torch.arange(M, M + length, device=rng.device) - m[:, None])
+    x = x[:, M:] + torch.where(m > 1, Theta, 0.0)[:, None] * lagged
+    x = torch.where(D[:, None], x, x + _drift(rng, steps))
     cycle = pattern(rng, m, M)  # (B, M), of which the first m count
-    place = torch.arange(2 * M, device=rng.device) - 2 * M  # -1 just before the first step
-    past = cycle.gather(1, place % m[:, None]) * size[:, None]
+    before = torch.arange(-2 * M, 0, device=rng.device)
+    past = cycle.gather(1, before % m[:, None])
+    past = torch.where(d[:, None] > 0, past - cycle.gather(1, (before - 1) % m[:, None]), past)
+    # As large as stationary where it is; of any size where it goes on for ever
+    size = torch.where(D, rng.spread(B, low=0.5, high=10.0) * (1 + d), (1 - Phi**2) ** -0.5)
+    past = past * (size * x[:, :M].std(1, correction=0).clamp(1, 4))[:, None]
     both = torch.stack([torch.where(D, 1 + Phi, Phi), torch.where(D, -Phi, 0.0)], dim=1)
     y = seasonal(torch.where(m[:, None] > 1, both, 0.0), m, past, x)
-    d = rng.choice(B, (0.5, 0.5))[:, None]
-    level = torch.where((d > 0) & D[:, None], y + _integrated(rng, x, d, steps), _integrated(rng, y, d * 0, steps))
-    return torch.where((d > 0) & ~D[:, None], y + _integrated(rng, x, d, steps), level), season
+    return _summed(rng, y, d[:, None], steps), season
 
 
 def _short(rng: Random, size: int, length: int) -> Tensor:
@@ -90,10 +93,14 @@ def _short(rng: Random, size: int, length: int) -> Tensor:
     return arma(phi, theta, rng.noise(size, BURN + ORDER + length))
 
 
-def _integrated(rng: Random, x: Tensor, d: Tensor, steps: Tensor) -> Tensor:
-    """x (B, T) summed d (B, 1) times; a drift in its sums for half of them."""
-    drift = rng.normal(len(x), 1) / steps[:, None].sqrt() * 2 * rng.chance(len(x), 1, share=0.5)
-    once = (x + drift).cumsum(1)
+def _drift(rng: Random, steps: Tensor) -> Tensor:
+    """(B, 1) a constant of sums, for half of them: over a series, up to a few times what a random walk moves."""
+    return rng.normal(len(steps), 1) * 2 / steps[:, None].sqrt() * rng.chance(len(steps), 1, share=0.5)
+
+
+def _summed(rng: Random, x: Tensor, d: Tensor, steps: Tensor) -> Tensor:
+    """x (B, T) summed d (B, 1) times, at most twice."""
+    once = x.cumsum(1)
     # What is summed twice drifts by the square of time: less of it, and a first slope of its own
     twice = (x * (10 / steps[:, None]).clamp(max=1)).cumsum(1).add(rng.normal(len(x), 1)).cumsum(1)
     return torch.where(d == 0, x, torch.where(d == 1, once, twice))

@@ -65,13 +65,13 @@ def sample(rng: Random, values: Tensor, steps: Tensor, season: Tensor, rows: Ten
 def level(rng: Random, values: Tensor, inside: Tensor) -> Tensor:
     """Series at the levels and scales of tables: a mean size from 0.01 to a million, equal ratios equally likely.
 
-    What is nowhere negative stays in proportion. Four in five of the others are lifted above zero, by a hundredth of their
-    deviation to a hundred times that; the rest stand around zero.
+    What is nowhere negative stays in proportion. Four in five of the others are lifted above zero, by a twentieth of
+    their deviation to a hundred times that; the rest stand around zero.
     """
     B = len(values)
     unit = standard(values, inside)
     low = torch.where(inside, unit, torch.inf).min(1, keepdim=True).values
-    above = rng.spread(B, 1, low=0.01, high=100.0) ** rng.uniform(B, 1, low=0.5, high=1.0)
+    above = rng.spread(B, 1, low=0.05, high=100.0)
     centred = rng.normal(B, 1) * (rng.uniform(B, 1) < 0.5)
     free = unit + torch.where(rng.chance(B, 1, share=0.8), above - low, centred)
     positive = (torch.where(inside, values, torch.inf).min(1, keepdim=True).values >= 0) & (values.abs() < 1e30)
@@ -104,7 +104,7 @@ def outliers(rng: Random, values: Tensor, steps: Tensor, rows: Tensor) -> Tensor
     """Some rows (n,) with one to a few steps, and at most one in twenty, off by three to twelve deviations."""
     inside = within(steps, values.shape[1])
     count, T = len(rows), values.shape[1]
-    share = torch.minimum(rng.spread(count, 1, low=1.0, high=6.0) / steps[rows][:, None], torch.tensor(0.05))
+    share = (rng.spread(count, 1, low=1.0, high=6.0) / steps[rows][:, None]).clamp(max=0.05)
     hit = rng.uniform(count, T) < share
     both = torch.where(rng.chance(count, 1, share=0.4), (rng.uniform(count, T) < 0.5) * 2.0 - 1, 1.0)
     out = values.clone()

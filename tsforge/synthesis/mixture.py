@@ -10,7 +10,8 @@ from tsforge.config import Config
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Season = Annotated[int, Field(ge=1)]
-Steps = Annotated[int, Field(ge=6, le=600)]
+LEAST, MOST = 6, 600  # steps of a series
+Steps = Annotated[int, Field(ge=LEAST, le=MOST)]
 
 # How often the season of a series is looked for at each length, where both it and the series allow it.
 PERIODS = {

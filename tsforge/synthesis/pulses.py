@@ -43,6 +43,7 @@ def _irregular(rng: Random, steps: Tensor, length: int) -> Tensor:
     B = len(steps)
     often = (rng.spread(B, 1, low=1.5, high=20.0) / steps[:, None]).clamp(max=0.3)
     events = rng.uniform(B, length) < often
+    events |= torch.arange(length, device=rng.device) == (steps[:, None] * rng.uniform(B, 1, low=0.1, high=0.9)).long()
     levels = rng.normal(B, length).gather(1, events.long().cumsum(1).clamp(max=length - 1))
     held = torch.where(rng.chance(B, 1, share=0.5), levels, (levels * 2).round() / 2)
     jumps = events * (1 + 0.3 * rng.normal(B, length))

@@ -28,7 +28,7 @@ def waves(frequency: Tensor, cosine: Tensor, sine: Tensor, length: int) -> Tenso
     cos, sin = far.cos(), far.sin()
     left = torch.cat([c * cos + s * sin, s * cos - c * sin], dim=2)
     right = torch.cat([near.cos(), near.sin()], dim=1)
-    return torch.bmm(left, right).reshape(len(frequency), -1)[:, :length]
+    return torch.bmm(left, right).flatten(1)[:, :length]
 
 
 def pattern(rng: Random, season: Tensor, length: int) -> Tensor:
