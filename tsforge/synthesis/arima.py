@@ -36,7 +36,7 @@ def moving_average(theta: Tensor, errors: Tensor) -> Tensor:
 
 
 def arma(phi: Tensor, theta: Tensor, errors: Tensor) -> Tensor:
-    """φ(B) x_t = θ(B) e_t: φ (B, p), θ (B, q), e (B, `BURN` + q + T) -> x (B, T), as good as stationary."""
+    """φ(B) x_t = θ(B) e_t: φ (B, p), θ (B, q), e (B, `BURN` + q + T) -> x (B, T), `BURN` steps after zeros."""
     return autoregression(phi, moving_average(theta, errors))[:, BURN:]
 
 
@@ -47,7 +47,7 @@ def arima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tens
     """
     B = len(steps)
     d = rng.choice(B, (0.35, 0.55, 0.1))[:, None]
-    x = _short(rng, B, length) + _drift(rng, steps)
+    x = _short(rng, d, length) + _drift(rng, steps)
     return _summed(rng, x, d, steps), torch.ones_like(season)
 
 
@@ -66,7 +66,7 @@ def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Ten
     Theta = torch.where(D, low, rng.uniform(B, low=-0.4, high=0.6) * rng.chance(B, share=0.4))
     weak = rng.uniform(B, low=-0.5, high=0.5) * rng.chance(B, share=0.3)
     Phi = torch.where(D, weak, rng.uniform(B, low=0.6, high=0.97))
-    x = _short(rng, B, M + length)
+    x = _short(rng, d[:, None], M + length)
     lagged = x.gather(1, torch.arange(M, M + length, device=rng.device) - m[:, None])
     x = x[:, M:] + torch.where(m > 1, Theta, 0.0)[:, None] * lagged
     x = torch.where(D[:, None], x, x + _drift(rng, steps))
@@ -82,15 +82,19 @@ def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Ten
     return _summed(rng, y, d[:, None], steps), season
 
 
-def _short(rng: Random, size: int, length: int) -> Tensor:
-    """(B, T) of random ARMA(p, q) with p and q from none to `ORDER`, mean 0 and errors of variance 1."""
-    used = torch.arange(ORDER, device=rng.device)
-    p, q = rng.choice(size, (0.25, 0.4, 0.25, 0.1)), rng.choice(size, (0.4, 0.4, 0.15, 0.05))
-    first = (used == 0).float()
-    partial = rng.uniform(size, ORDER, low=-0.8, high=0.8) + first * 0.3
-    phi = coefficients(partial.clamp(-CLOSEST, CLOSEST) * (used < p[:, None]))
-    theta = -coefficients(rng.uniform(size, ORDER, low=-CLOSEST, high=CLOSEST) * (used < q[:, None]))
-    return arma(phi, theta, rng.noise(size, BURN + ORDER + length))
+def _short(rng: Random, d: Tensor, length: int) -> Tensor:
+    """(B, T) of random ARMA(p, q) with p and q from none to `ORDER`, mean 0 and errors of variance 1.
+
+    What is to be summed d (B, 1) times leans to small φ and to θ below zero, as differences of tables do.
+    """
+    B, used = len(d), torch.arange(ORDER, device=rng.device)
+    p, q = rng.choice(B, (0.25, 0.4, 0.25, 0.1)), rng.choice(B, (0.4, 0.4, 0.15, 0.05))
+    first, summed = (used == 0).float(), (d > 0).float()
+    of_phi = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * (0.3 - 0.4 * summed)
+    of_theta = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * 0.3 * summed
+    phi = coefficients(of_phi.clamp(-CLOSEST, CLOSEST) * (used < p[:, None]))
+    theta = -coefficients(of_theta.clamp(-CLOSEST, CLOSEST) * (used < q[:, None]))
+    return arma(phi, theta, rng.noise(B, BURN + ORDER + length))
 
 
 def _drift(rng: Random, steps: Tensor) -> Tensor:

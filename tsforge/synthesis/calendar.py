@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tsforge.synthesis.randomness import Random
+from tsforge.synthesis.randomness import TINY, Random
 from tsforge.synthesis.waves import waves
 
 # Steps of the longer cycles of the calendar, for the season that stands for a sampling rate.
@@ -36,10 +36,14 @@ def calendar(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[T
         size = rng.spread(B, 1, low=0.03, high=0.5) * rng.chance(B, 1, share=0.6)
         product = product * (1 + size * _cycle(rng, longer[:, j], length))
     shape = rng.uniform(B, 1, low=1.0, high=5.0)
-    mean = torch.exp(torch.lgamma(1 + 1 / shape))
-    weibull = -rng.uniform(B, length).clamp(min=1e-7).log()
-    noise = weibull ** (1 / shape) / mean - 1
+    noise = weibull(rng, shape, length) - 1
     return trend * product * (1 + rng.spread(B, 1, low=0.01, high=0.5) * noise), season
+
+
+def weibull(rng: Random, shape: Tensor, length: int) -> Tensor:
+    """(B, 1) shapes k -> (B, T) Weibull numbers of mean one: (-log u)^(1/k) / Γ(1 + 1/k)."""
+    exponential = -rng.uniform(len(shape), length).clamp(min=TINY).log()
+    return exponential ** (1 / shape) / torch.lgamma(1 + 1 / shape).exp()
 
 
 def _cycle(rng: Random, period: Tensor, length: int) -> Tensor:

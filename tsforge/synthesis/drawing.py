@@ -11,7 +11,7 @@ from tsforge.errors import ConfigError
 from tsforge.synthesis import augmentation
 from tsforge.synthesis.augmentation import within
 from tsforge.synthesis.kinds import KINDS
-from tsforge.synthesis.mixture import NAMES, PERIODS, Mixture
+from tsforge.synthesis.mixture import HELD, NAMES, PERIODS, Mixture
 from tsforge.synthesis.randomness import Random
 
 RARE = 0.03  # how often a period is drawn that is none of the usual ones
@@ -66,10 +66,10 @@ def _lengths(rng: Random, mixture: Mixture, size: int, length: int) -> Tensor:
 
 
 def _seasons(rng: Random, mixture: Mixture, steps: Tensor) -> Tensor:
-    """(B,) steps of the season of each series, of those that it holds twice; 1 where it holds none."""
+    """(B,) steps of the season of each series, of those that it holds; 1 where it holds none."""
     periods = torch.tensor(mixture.periods, device=rng.device)
-    weights = torch.tensor([PERIODS.get(p, RARE) for p in mixture.periods], device=rng.device)
-    fits = (2 * periods <= steps[:, None]) | (periods == 1)
+    weights = torch.tensor([PERIODS.get(p, RARE) * (1 + p / 48) for p in mixture.periods], device=rng.device)
+    fits = (HELD * periods <= steps[:, None]) | (periods == 1)
     weights = torch.cat([weights * fits, (~fits.any(1, keepdim=True)).float()], dim=1)
     chosen = torch.multinomial(weights, 1, generator=rng.generator)[:, 0]
     return torch.cat([periods, periods.new_ones(1)])[chosen]

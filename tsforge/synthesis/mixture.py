@@ -13,7 +13,8 @@ Season = Annotated[int, Field(ge=1)]
 LEAST, MOST = 6, 600  # steps of a series
 Steps = Annotated[int, Field(ge=LEAST, le=MOST)]
 
-# How often the season of a series is looked for at each length, where both it and the series allow it.
+HELD = 1.5  # times that a series holds its season at least
+# How often a season has each length, where the series holds it: times 1 + m / 48, as long series have long seasons.
 PERIODS = {
     1: 0.15, 4: 0.15, 5: 0.04, 7: 0.12, 12: 0.2, 24: 0.12, 48: 0.05, 52: 0.05, 96: 0.03, 168: 0.03, 288: 0.03,
     336: 0.03,
@@ -29,7 +30,7 @@ class Mixture(Config):
 
     ets ... seasons: shares of the kinds, which need not sum to one.
     shortest, longest: steps of a series; equal ratios are equally likely.
-    periods: lengths of the season; a series has those that it holds twice, and 1 where it has none.
+    periods: lengths of the season; a series has one that it holds one and a half times, and 1 where it has none.
     mixed ... gaps: probabilities that a series is mixed with one or two others, turned upside down, sampled more
     rarely, moved to another level in the middle, hit by outliers, clipped at zero, rounded, and missing in stretches.
     What spoils a series is rarer than what makes another good one of it.

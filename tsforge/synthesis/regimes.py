@@ -28,11 +28,18 @@ def regimes(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Te
     slow = (3 / steps[:, None]).clamp(max=0.5)
     speed = (slow.log() * rng.uniform(B, REGIMES)).exp().gather(1, state)
     size = rng.spread(B, REGIMES, low=0.2, high=1.5).gather(1, state)
-    keep = torch.exp(-speed)
-    x = first_order(keep, (1 - keep) * mean + size * (1 - keep**2).sqrt() * rng.noise(B, length), mean[:, 0])
+    x = reverting(torch.exp(-speed), mean, size, rng.noise(B, length))
     u = (torch.arange(length, device=rng.device) / steps[:, None]).clamp(max=1.5)
     x = x + u * rng.normal(B, 1) * 2 * rng.chance(B, 1, share=0.3)
     wavy = rng.chance(B, share=0.35) & (season > 1)
     period = torch.where(wavy, season, 1)
     amplitude = rng.spread(B, REGIMES, low=0.3, high=2.5).gather(1, state)
     return x + amplitude * pattern(rng, period, length), period
+
+
+def reverting(keep: Tensor, mean: Tensor, size: Tensor, noise: Tensor) -> Tensor:
+    """exp(-θ), μ and σ at each step, noise of variance 1, all (B, T) -> the process (B, T), from the first mean.
+
+    Where all three stand still, it has variance σ² and the autocorrelation exp(-θk) after k steps.
+    """
+    return first_order(keep, (1 - keep) * mean + size * (1 - keep**2).sqrt() * noise, mean[:, 0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.synthesis.drawing import draw
 from tsforge.synthesis.kinds import KINDS
-from tsforge.synthesis.mixture import LEAST, MOST, Mixture
+from tsforge.synthesis.mixture import HELD, LEAST, MOST, Mixture
 
 if TYPE_CHECKING:
     from tsforge.data.tidy import Frame
@@ -31,7 +32,7 @@ def make(
     kind: one of `KINDS` with nothing done to it, or "mixture": all in their shares, with what may happen to them.
     series, length: how many series of how many steps each (6 to 600).
     seed: the same numbers for the same arguments on one machine.
-    season: steps of the season of those that have one, which the length holds twice; 1 for none.
+    season: steps of the season of those that have one, which the length holds one and a half times; 1 for none.
     frequency: of the times, as "h", "15min", "MS"; where None, what the season stands for (12: months), else "D".
     Raises ConfigError for what cannot be drawn, DataError for an unknown frequency.
     """
@@ -68,8 +69,9 @@ def _mixture(kind: str, length: int, season: int) -> Mixture:
         raise ConfigError(f"there is no kind of series '{kind}'", hint)
     if not LEAST <= length <= MOST:
         raise ConfigError(f"series of {length} steps cannot be drawn", f"give a length of {LEAST} to {MOST}")
-    if season < 1 or (season > 1 and 2 * season > length):
-        hint = f"give a season of 2 to {length // 2}, or 1 for none; or a length of {2 * season} or more"
+    if season < 1 or (season > 1 and HELD * season > length):
+        longest, shortest = int(length / HELD), math.ceil(HELD * season)
+        hint = f"give a season of 2 to {longest}, or 1 for none; or a length of {shortest} or more"
         raise ConfigError(f"series of {length} steps have no season of {season}", hint if season > 0 else "1 is none")
     chosen = Mixture() if kind == MIXTURE else Mixture.only(kind)
     return chosen.model_copy(update={"shortest": length, "longest": length, "periods": (season,), "sampled": 0.0})

@@ -59,7 +59,7 @@ def make(
 
     Missing values are empty. The same arguments give the same numbers on one machine.
 
-    ets           exponential smoothing: trend, damped or not, and season, added or multiplied
+    ets           exponential smoothing with all stable trends and seasons
     arima         ARIMA up to (3, 2, 3)
     sarima        seasonal ARIMA up to (3, 1, 3)(1, 1, 1)
     trend         drift, logistic, exponential, power, one break
@@ -72,7 +72,7 @@ def make(
     intermittent  demand at some steps, zero at all others
     pulses        saw-teeth, pulses, triangles, steps and spikes
     seasons       two seasons at once, whose amplitudes change
-    mixture       all of them: mixed, upside down, moved, rounded, clipped, with outliers and gaps
+    mixture       all of them; some rounded, clipped, with outliers and gaps
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def make(
     length
         Steps of each, from 6 to 600. (default: 200)
     season
-        Steps of the season of those that have one; the length holds it twice. 1 for none. (default: 12)
+        Steps of the season of those that have one; the length holds it one and a half times. 1 for none. (default: 12)
     freq
         How often steps come: 15min, h, D, W, MS, ... (default: as the season says: 12 months, 24 hours, 7 days)
     seed
