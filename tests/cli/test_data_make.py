@@ -26,8 +26,7 @@ def test_what_is_made_can_be_fitted_by_the_command_that_is_named(
     assert f"30 series of 90 steps in {name}: mixture, 2000-01-01 to 2007-06-01" in out
     fit = shlex.split(out.splitlines()[1].removeprefix("next"))[1:]
     fitted = document(capsys, *fit, "--model", "linear", "--no-track", "--quiet")
-    assert fitted["data"]["series"] == 30
-    assert (fitted["data"]["frequency"], fitted["data"]["horizon"]) == ("MS", 18)
+    assert (fitted["test_windows"], fitted["test_steps"], fitted["naive_season"]) == (30, 18, 12)
 
 
 def test_the_file_holds_what_python_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsforge.data.schema import DataConfig
-from tsforge.data.survey import survey
+from tests.helpers.tables import lay
 from tsforge.errors import ConfigError, DataError
 from tsforge.synthesis import Mixture, make
 from tsforge.synthesis.drawing import draw
@@ -41,7 +40,7 @@ def test_times_are_a_grid_that_is_read_back(season: int, freq: str) -> None:
     times = frame["time"][: len(frame) // 2]
     assert times.is_monotonic_increasing
     assert times.is_unique
-    assert survey(frame, DataConfig()).schema.frequency.name == freq
+    assert lay(frame).schema.frequency.name == freq
 
 
 def test_a_frequency_of_ones_own() -> None:
