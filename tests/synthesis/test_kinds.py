@@ -141,3 +141,19 @@ def test_every_kind_at_every_length(kind: str, length: int, season: int) -> None
     values = frame["value"].to_numpy().reshape(20, length)
     assert np.isfinite(values).all()
     assert (values.std(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [6, 30, 560])
+def test_every_kind_is_finite_and_moves_of_itself(kind: str, n: int) -> None:
+    """Prevents: an equation that explodes and hides behind the random walks that stand in for what is not finite."""
+    steps = torch.full((1500,), n)
+    season = torch.tensor([1, 4, 12, 24, 336])[torch.arange(1500) % 5]
+    season = torch.where(1.5 * season <= n, season, 1)
+    values, period = KINDS[kind].draw(Random((9,)), steps, season, 560)
+    inside = values[:, :n].double()
+    assert values.shape == (1500, 560)
+    assert torch.isfinite(inside).all()
+    assert float(inside.abs().max()) < 1e10
+    assert float((inside.std(1) == 0).double().mean()) < 0.02
+    assert ((period == season) | (period == 1)).all()

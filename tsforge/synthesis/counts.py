@@ -28,7 +28,7 @@ def counts(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Ten
     period = torch.where(wavy, season, 1)
     log_mean = _log_mean(rng, steps, period, length) + rng.spread(B, 1, low=0.5, high=1000.0).log()
     mean = log_mean.clamp(max=torch.tensor(HIGHEST).log().item()).exp()
-    return negative_binomial(rng, mean, rng.spread(B, 1, low=0.7, high=100.0)), period
+    return negative_binomial(rng, mean, rng.spread(B, 1, low=1.0, high=300.0)), period
 
 
 def intermittent(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tensor, Tensor]:

@@ -32,13 +32,13 @@ def trend(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tens
     broken = u + rng.normal(B, 1) * 1.5 * (u - centre).clamp(min=0) + jump
     shapes = torch.stack([u, logistic, exponential, power, broken])
     shape = shapes.gather(0, form.expand(B, length)[None])[0]
-    sizes = rng.spread(B, 1, low=0.005, high=0.3)
-    near = rng.uniform(B, 1) * (form > 0) + rng.chance(B, 1, share=0.5) * (1 - rng.uniform(B, 1)) * (form > 0)
-    factor = torch.where(form == 0, 1.0, near)
+    sizes = rng.spread(B, 1, low=0.008, high=0.6)
+    factor = torch.where((form == 0) | rng.chance(B, 1, share=0.25), 1.0, rng.uniform(B, 1))
     unit = torch.where(factor > 0.9, (6 / steps[:, None]).sqrt().clamp(max=1.0), (1 - factor**2).clamp(min=0.05).sqrt())
     noise = first_order(factor, rng.noise(B, length) * unit, torch.zeros(B, device=rng.device))
     growing = torch.where(rng.chance(B, 1, share=0.3), 0.3 + shape.abs(), 1.0)
-    return shape + sizes * growing * noise, torch.ones_like(season)
+    side = 1 - 2 * rng.chance(B, 1, share=0.2).float()
+    return side * shape + sizes * growing * noise, torch.ones_like(season)
 
 
 def walk(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tensor, Tensor]:
