@@ -11,7 +11,7 @@ from tsforge.cli.output import check_targets, echo, print_json, print_table
 
 
 def data(action: Literal["list", "get", "path"] = "list", name: str | None = None, /, *, json: Flag = False) -> int:
-    """List the catalogued data sets, fetch one, or say where it lies.
+    """List the catalogued data sets, fetch one, say where it lies; make synthetic series.
 
     Parameters
     ----------
