@@ -75,7 +75,7 @@ def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Ten
     past = cycle.gather(1, before % m[:, None])
     past = torch.where(d[:, None] > 0, past - cycle.gather(1, (before - 1) % m[:, None]), past)
     # As large as stationary where it is; of any size where it goes on for ever
-    size = torch.where(D, rng.spread(B, low=0.5, high=10.0) * (1 + d), (1 - Phi**2) ** -0.5)
+    size = torch.where(D, rng.spread(B, low=0.2, high=7.0) * (1 + d), (1 - Phi**2) ** -0.5)
     past = past * (size * x[:, :M].std(1, correction=0).clamp(1, 4))[:, None]
     both = torch.stack([torch.where(D, 1 + Phi, Phi), torch.where(D, -Phi, 0.0)], dim=1)
     y = seasonal(torch.where(m[:, None] > 1, both, 0.0), m, past, x)
@@ -85,13 +85,13 @@ def sarima(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Ten
 def _short(rng: Random, d: Tensor, length: int) -> Tensor:
     """(B, T) of random ARMA(p, q) with p and q from none to `ORDER`, mean 0 and errors of variance 1.
 
-    What is to be summed d (B, 1) times leans to small φ and to θ below zero, as differences of tables do.
+    What is to be summed d (B, 1) times leans to smaller φ and to θ below zero, as differences of tables do.
     """
     B, used = len(d), torch.arange(ORDER, device=rng.device)
     p, q = rng.choice(B, (0.25, 0.4, 0.25, 0.1)), rng.choice(B, (0.4, 0.4, 0.15, 0.05))
     first, summed = (used == 0).float(), (d > 0).float()
-    of_phi = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * (0.3 - 0.4 * summed)
-    of_theta = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * 0.3 * summed
+    of_phi = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * (0.3 - 0.3 * summed)
+    of_theta = rng.uniform(B, ORDER, low=-0.8, high=0.8) + first * 0.15 * summed
     phi = coefficients(of_phi.clamp(-CLOSEST, CLOSEST) * (used < p[:, None]))
     theta = -coefficients(of_theta.clamp(-CLOSEST, CLOSEST) * (used < q[:, None]))
     return arma(phi, theta, rng.noise(B, BURN + ORDER + length))
@@ -99,7 +99,7 @@ def _short(rng: Random, d: Tensor, length: int) -> Tensor:
 
 def _drift(rng: Random, steps: Tensor) -> Tensor:
     """(B, 1) a constant of sums, for half of them: over a series, up to a few times what a random walk moves."""
-    return rng.normal(len(steps), 1) * 2 / steps[:, None].sqrt() * rng.chance(len(steps), 1, share=0.5)
+    return rng.upward(len(steps), 1) * 2 / steps[:, None].sqrt() * rng.chance(len(steps), 1, share=0.5)
 
 
 def _summed(rng: Random, x: Tensor, d: Tensor, steps: Tensor) -> Tensor:

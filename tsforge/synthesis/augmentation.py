@@ -65,13 +65,13 @@ def sample(rng: Random, values: Tensor, steps: Tensor, season: Tensor, rows: Ten
 def level(rng: Random, values: Tensor, inside: Tensor) -> Tensor:
     """Series at the levels and scales of tables: a mean size from 0.01 to a million, equal ratios equally likely.
 
-    What is nowhere negative stays in proportion. Four in five of the others are lifted above zero, by a twentieth of
+    What is nowhere negative stays in proportion. Four in five of the others are lifted above zero, by a seventh of
     their deviation to fifty times that; the rest stand around zero.
     """
     B = len(values)
     unit = standard(values, inside)
     low = torch.where(inside, unit, torch.inf).min(1, keepdim=True).values
-    above = rng.spread(B, 1, low=0.05, high=50.0)
+    above = rng.spread(B, 1, low=0.15, high=50.0)
     centred = rng.normal(B, 1) * (rng.uniform(B, 1) < 0.5)
     free = unit + torch.where(rng.chance(B, 1, share=0.8), above - low, centred)
     positive = (torch.where(inside, values, torch.inf).min(1, keepdim=True).values >= 0) & (values.abs() < 1e30)

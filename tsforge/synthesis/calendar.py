@@ -28,16 +28,18 @@ def calendar(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[T
     """
     B = len(steps)
     u = (torch.arange(length, device=rng.device) / steps[:, None]).clamp(max=1.5)
-    slope, growth = rng.normal(B, 1) * 0.4 * rng.chance(B, 1, share=0.6), rng.normal(B, 1) * 0.3
+    slope, growth = rng.upward(B, 1) * 0.4 * rng.chance(B, 1, share=0.6), rng.upward(B, 1) * 0.4
     trend = (1 + slope * u) * (growth * u).exp()
     longer = torch.tensor([CYCLES.get(int(m), (0.0, 0.0)) for m in season.tolist()], device=rng.device).reshape(B, 2)
-    product = 1 + rng.spread(B, 1, low=0.05, high=0.8) * _cycle(rng, season.float(), length)
+    width = rng.spread(B, 1, low=0.01, high=0.4)
+    size = (width * rng.spread(B, 1, low=0.2, high=8.0)).clamp(max=0.6)
+    product = 1 + size * _cycle(rng, season.float(), length)
     for j in range(longer.shape[1]):
-        size = rng.spread(B, 1, low=0.03, high=0.5) * rng.chance(B, 1, share=0.6)
+        size = (width * rng.spread(B, 1, low=0.2, high=6.0)).clamp(max=0.5) * rng.chance(B, 1, share=0.6)
         product = product * (1 + size * _cycle(rng, longer[:, j], length))
     shape = rng.uniform(B, 1, low=1.0, high=5.0)
     noise = weibull(rng, shape, length) - 1
-    return trend * product * (1 + rng.spread(B, 1, low=0.01, high=0.5) * noise), season
+    return trend * product * (1 + width * noise), season
 
 
 def weibull(rng: Random, shape: Tensor, length: int) -> Tensor:

@@ -58,8 +58,8 @@ def _log_mean(rng: Random, steps: Tensor, period: Tensor, length: int) -> Tensor
     """(B, T) the logarithm of a mean about its level: a trend, a season, a walk that returns."""
     B = len(steps)
     u = (torch.arange(length, device=rng.device) / steps[:, None]).clamp(max=1.5)
-    trend = rng.normal(B, 1) * rng.chance(B, 1, share=0.5) * (u - 0.5)
-    wave = rng.spread(B, 1, low=0.2, high=1.2) * pattern(rng, period, length)
+    trend = rng.upward(B, 1) * rng.chance(B, 1, share=0.5) * (u - 0.5)
+    wave = rng.spread(B, 1, low=0.1, high=1.2) * pattern(rng, period, length)
     keep = 1 - rng.spread(B, 1, low=0.005, high=0.2)
     width = rng.uniform(B, 1) ** 2 * 0.6 * (1 - keep**2).sqrt()
     walk = first_order(keep, width * rng.normal(B, length), torch.zeros(B, device=rng.device))

@@ -36,6 +36,11 @@ class Random:
         """Mean 0, variance 1."""
         return torch.randn(shape, generator=self.generator, device=self.device)
 
+    def upward(self, *shape: int) -> Tensor:
+        """Normal numbers, three in four of them with the sign turned to plus: as tables grow more often than shrink."""
+        numbers = self.normal(*shape)
+        return torch.where(self.chance(*shape, share=0.5), numbers.abs(), numbers)
+
     def integer(self, *shape: int, low: int, high: int) -> Tensor:
         """Whole numbers from low to high, both included."""
         return torch.randint(low, high + 1, shape, generator=self.generator, device=self.device)
@@ -75,13 +80,13 @@ class Random:
     def noise(self, size: int, length: int) -> Tensor:
         """(B, T) numbers of mean 0 and variance 1: of each series normal, Student-t or log-normal.
 
-        Four in ten are normal, three have tails (3 to 12 degrees of freedom), three are skewed, to either side.
+        A third is normal, a third has tails (2.5 to 10 degrees of freedom), a third is skewed, to either side.
         """
         form = self.uniform(size)
-        freedom = torch.where(form < 0.3, self.uniform(size, low=3.0, high=12.0), NORMAL)
+        freedom = torch.where(form < 1 / 3, self.spread(size, low=2.5, high=10.0), NORMAL)
         numbers = self.student(freedom, length) * ((freedom - 2) / freedom).sqrt()[:, None]
-        skew = self.uniform(size, low=0.2, high=0.8)[:, None] * (1 - 2 * self.chance(size, 1, share=0.3).float())
-        rows = (form > 0.7).nonzero()[:, 0]
+        skew = self.uniform(size, low=0.2, high=0.9)[:, None] * (1 - 2 * self.chance(size, 1, share=0.3).float())
+        rows = (form > 2 / 3).nonzero()[:, 0]
         width = skew[rows].abs()
         # exp(s z) has mean exp(s²/2) and deviation exp(s²/2) √(exp(s²) - 1)
         skewed = ((width * numbers[rows] - width**2 / 2).exp() - 1) / torch.expm1(width**2).sqrt()

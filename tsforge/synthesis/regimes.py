@@ -33,7 +33,7 @@ def regimes(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Te
     x = x + u * rng.normal(B, 1) * 2 * rng.chance(B, 1, share=0.3)
     wavy = rng.chance(B, share=0.35) & (season > 1)
     period = torch.where(wavy, season, 1)
-    amplitude = rng.spread(B, REGIMES, low=0.3, high=2.5).gather(1, state)
+    amplitude = rng.spread(B, REGIMES, low=0.15, high=2.5).gather(1, state)
     return x + amplitude * pattern(rng, period, length), period
 
 

@@ -18,7 +18,7 @@ def seasons(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Te
     walks that return. steps, season (B,) -> values (B, T), the season of each.
     """
     B = len(steps)
-    size = rng.spread(B, 1, low=0.5, high=3.0) * (season > 1)[:, None]
+    size = rng.spread(B, 1, low=0.2, high=3.0) * (season > 1)[:, None]
     own = size * _amplitude(rng, steps, length) * pattern(rng, season, length)
     period = season * torch.tensor([2, 4, 7, 7, 8], device=rng.device)[rng.integer(B, low=0, high=4)]
     longer = pattern(rng, period, length)

@@ -97,10 +97,10 @@ def smoothing(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[
     errors = rng.noise(B, length) * size[:, None]
     errors = torch.where(error[:, None], errors.clamp(min=LEAST), errors).T.contiguous()
     unit = torch.where(error, 1.0, 0.0)
-    drift = rng.normal(B) * rng.spread(B, low=0.1, high=3.0) * trended
+    drift = rng.upward(B) * rng.spread(B, low=0.3, high=4.0) * trended
     total = torch.where(error, drift.clamp(-2, 2), drift * steps.sqrt())
     shape = pattern(rng, period, int(period.max()) if B else 1)
-    amplitude = torch.where(error, rng.spread(B, low=0.02, high=0.6), rng.spread(B, low=0.3, high=8.0)) * seasonal
+    amplitude = (size * rng.spread(B, low=0.2, high=7.0)).clamp(max=torch.where(error, 0.7, torch.inf)) * seasonal
     table = shape * amplitude[:, None]
     table = torch.where(factors[:, None], table.exp(), table)
     start = Start(unit, total / steps, _before(table, period))
@@ -109,13 +109,13 @@ def smoothing(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[
 
 def _forms(rng: Random, size: int) -> Tensor:
     """(B, 2): trend and season, each 0 none, 1 additive, 2 multiplicative."""
-    return torch.stack([rng.choice(size, (0.4, 0.45, 0.15)), rng.choice(size, (0.25, 0.35, 0.4))], dim=1)
+    return torch.stack([rng.choice(size, (0.3, 0.5, 0.2)), rng.choice(size, (0.25, 0.35, 0.4))], dim=1)
 
 
 def _weights(rng: Random, steps: Tensor, trended: Tensor, damped: Tensor, seasonal: Tensor) -> Weights:
-    """0 < α < 1, 0 < β < α, 0 < γ < 1 - α, of which many are small, and less the longer a series is."""
+    """0 < α < 1, mostly near one, 0 < β < α, less the longer a series is, 0 < γ < 1 - α, mostly small."""
     B = len(steps)
-    alpha = rng.uniform(B) ** rng.uniform(B, low=0.6, high=3.0)
+    alpha = rng.uniform(B) ** rng.spread(B, low=0.1, high=3.0)
     beta = alpha * rng.uniform(B) ** 2 * (30 / steps).clamp(max=1) ** 0.75 * trended
     gamma = (1 - alpha) * rng.uniform(B) ** 3 * seasonal
     return Weights(alpha, beta, gamma, torch.where(damped, rng.uniform(B, low=0.8, high=0.98), 1.0))

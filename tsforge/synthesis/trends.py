@@ -48,7 +48,7 @@ def walk(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tenso
     """
     B = len(steps)
     phi = torch.where(rng.chance(B, 1, share=0.5), 1.0, 1 - rng.spread(B, 1, low=0.001, high=0.15))
-    drift = rng.normal(B, 1) / steps[:, None].sqrt() * rng.chance(B, 1, share=0.6)
+    drift = rng.upward(B, 1) * 1.5 / steps[:, None].sqrt() * rng.chance(B, 1, share=0.6)
     x = first_order(phi, drift + rng.noise(B, length), rng.normal(B) * 3)
     size = rng.spread(B, 1, low=0.002, high=0.1)
     return torch.where(rng.chance(B, 1, share=0.5), (size * x).clamp(-20, 20).exp(), x), torch.ones_like(season)
