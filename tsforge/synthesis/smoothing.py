@@ -98,7 +98,7 @@ def smoothing(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[
     errors = torch.where(error[:, None], errors.clamp(min=LEAST), errors).T.contiguous()
     unit = torch.where(error, 1.0, 0.0)
     drift = rng.upward(B) * rng.spread(B, low=0.3, high=4.0) * trended
-    total = torch.where(error, drift.clamp(-2, 2), drift * steps.sqrt())
+    total = torch.where(error, drift.clamp(-0.8, 3), drift * steps.sqrt())
     shape = pattern(rng, period, int(period.max()) if B else 1)
     amplitude = (size * rng.spread(B, low=0.2, high=7.0)).clamp(max=torch.where(error, 0.7, torch.inf)) * seasonal
     table = shape * amplitude[:, None]
