@@ -129,7 +129,8 @@ def test_what_cannot_be_used_is_a_random_walk() -> None:
     values[4] = torch.arange(30)
     observed = torch.ones(5, 30, dtype=torch.bool)
     observed[:, -3:] = False
-    out = _replaced(Random((1,)), values.clone(), observed)
+    out, season = _replaced(Random((1,)), values.clone(), observed, torch.full((5,), 12))
+    assert season.tolist() == [1, 1, 1, 1, 12]
     assert torch.isfinite(out).all()
     assert torch.equal(out[4, :27], values[4, :27])
     for row in out[:4, :27]:
@@ -167,3 +168,26 @@ def test_impossible_batches_say_what_is_right(size: int, length: int) -> None:
     """Prevents: an empty batch, or one that cannot hold its shortest series."""
     with pytest.raises(ConfigError, match="cannot be drawn"):
         draw(Mixture(), size, length, 1, 0)
+
+
+def changed(**chances: float) -> tuple[Series, Series]:
+    """Long walks as they are, and what the mixture with these probabilities makes of the same ones."""
+    plain = Mixture.only("walk").model_copy(update={"shortest": 100, "longest": 100})
+    return draw(plain, 2000, 100, 8, 0), draw(plain.model_copy(update=chances), 2000, 100, 8, 0)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_what_happens_to_a_series_happens_as_often_as_asked(share: float) -> None:
+    """Prevents: a probability that is another one's, or none."""
+    for name in ("flipped", "shifted", "clipped", "mixed"):
+        before, after = changed(**{name: share})
+        z = [(b.values - b.values.mean(1, keepdim=True)) / b.values.std(1, keepdim=True) for b in (before, after)]
+        same_shape = ((z[0] - z[1]).abs().amax(1) < 0.02).double().mean()
+        assert float(1 - same_shape) == pytest.approx(share, abs=0.08), name
+    _, gaps = changed(gaps=share)
+    assert float((~gaps.observed).any(1).double().mean()) == pytest.approx(share, abs=0.1)
+    _, sampled = changed(sampled=share)
+    assert float((sampled.observed.sum(1) < 100).double().mean()) == pytest.approx(share, abs=0.05)
+    _, rounded = changed(rounded=share)
+    distinct = torch.tensor([len(row.unique()) for row in rounded.values])
+    assert float((distinct < 95).double().mean()) == pytest.approx(share, abs=0.25 * share)

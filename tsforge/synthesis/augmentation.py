@@ -92,8 +92,8 @@ def shift(rng: Random, values: Tensor, steps: Tensor, rows: Tensor) -> Tensor:
     """Some rows (n,) moved by up to a few deviations from a random step on, half of them back again later."""
     inside = within(steps, values.shape[1])
     place = torch.arange(values.shape[1], device=rng.device) / steps[rows][:, None]
-    first, last = rng.uniform(len(rows), 1, low=0.1, high=0.95), rng.uniform(len(rows), 1, low=0.1, high=0.95)
-    last = torch.where(rng.chance(len(rows), 1, share=0.5), 2.0, torch.maximum(first, last))
+    first, span = rng.uniform(len(rows), 1, low=0.1, high=0.95), rng.uniform(len(rows), 1, low=0.05, high=0.5)
+    last = first + torch.where(rng.chance(len(rows), 1, share=0.5), span, 1.0)
     move = rng.normal(len(rows), 1) * rng.spread(len(rows), 1, low=0.5, high=2.0)
     out = values.clone()
     out[rows] = standard(values, inside)[rows] + move * ((place >= first) & (place < last))

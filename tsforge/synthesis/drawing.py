@@ -55,7 +55,7 @@ def draw(mixture: Mixture, size: int, length: int, seed: int, index: int, device
     counts = torch.tensor([KINDS[name].counts for name in NAMES], device=rng.device)[kind]
     values, steps, season = _shaped(rng, mixture, values, steps, season, counts)
     values, observed = _measured(rng, mixture, values, steps, counts)
-    values = _replaced(rng, values, observed)
+    values, season = _replaced(rng, values, observed, season)
     return Series(*_right(values, observed, steps), season, kind)
 
 
@@ -116,15 +116,15 @@ def _some(rng: Random, able: Tensor, share: float) -> Tensor:
     return (able & rng.chance(len(able), share=share)).nonzero()[:, 0]
 
 
-def _replaced(rng: Random, values: Tensor, observed: Tensor) -> Tensor:
-    """A random walk at the level 100 in place of what is not finite, far too large, or the same at all steps."""
+def _replaced(rng: Random, values: Tensor, observed: Tensor, season: Tensor) -> tuple[Tensor, Tensor]:
+    """A random walk at the level 100, without a season, for what is not finite, far too large, or nowhere changes."""
     highest = torch.where(observed, values, -torch.inf).max(1).values
     lowest = torch.where(observed, values, torch.inf).min(1).values
     size = torch.maximum(highest.abs(), lowest.abs())
     bad = ~(torch.isfinite(values) | ~observed).all(1) | ~(size < LARGEST) | ~(highest > lowest)
     rows = bad.nonzero()[:, 0]
     values[rows] = 100 + rng.normal(len(rows), values.shape[1]).cumsum(1)
-    return torch.where(observed, values, 0.0)
+    return torch.where(observed, values, 0.0), torch.where(bad, 1, season)
 
 
 def _right(values: Tensor, observed: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
