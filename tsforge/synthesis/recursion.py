@@ -10,18 +10,18 @@ def first_order(factor: Tensor, added: Tensor, start: Tensor) -> Tensor:
     """x_t = a_t x_{t-1} + b_t from x_{-1} = start: a (B, T) or (B, 1), b (B, T), start (B,) -> (B, T)."""
     a, b = factor.expand_as(added).T.contiguous(), added.T.clone(memory_format=torch.contiguous_format)
     x = start
-    for t in range(len(b)):
-        x = torch.addcmul(b[t], a[t], x, out=b[t])  # in place
+    for a_t, b_t in zip(a.unbind(), b.unbind(), strict=True):
+        x = torch.addcmul(b_t, a_t, x, out=b_t)  # in place
     return b.T
 
 
 def autoregression(coefficients: Tensor, added: Tensor) -> Tensor:
     """x_t = Σ_j φ_j x_{t-j} + b_t from zeros: φ (B, p), b (B, T) -> (B, T)."""
-    p, T = coefficients.shape[1], added.shape[1]
+    p = coefficients.shape[1]
     x = torch.cat([added.new_zeros(p, len(added)), added.T])
     phi = coefficients.T.flip(0).contiguous()  # of x_{t-p}, ..., x_{t-1}
-    for t in range(T):
-        x[p + t].add_((x[t : p + t] * phi).sum(0))
+    for t, x_t in enumerate(x[p:].unbind()):
+        x_t.add_((x[t : p + t] * phi).sum(0))
     return x[p:].T
 
 
@@ -35,8 +35,9 @@ def seasonal(coefficients: Tensor, season: Tensor, past: Tensor, added: Tensor) 
     x = torch.cat([past.T, added.T]).contiguous()
     flat = x.view(-1)
     lags = torch.arange(1, coefficients.shape[1] + 1, device=added.device)[:, None] * season  # (P, B)
-    place = (before - lags) * B + torch.arange(B, device=added.device)
+    steps = torch.arange(T, device=added.device)[:, None, None]
+    places = (before + steps - lags) * B + torch.arange(B, device=added.device)  # (T, P, B)
     phi = coefficients.T.contiguous()
-    for t in range(T):
-        x[before + t].add_((flat.take(place + t * B) * phi).sum(0))
+    for place, x_t in zip(places.unbind(), x[before:].unbind(), strict=True):
+        x_t.add_((flat.take(place) * phi).sum(0))
     return x[before:].T

@@ -59,23 +59,25 @@ def simulate(form: Form, weights: Weights, start: Start, period: Tensor, errors:
     T, B = errors.shape
     M = len(start.season)
     states = torch.cat([start.season, errors.new_empty(T, B)])
-    flat, place = states.view(-1), (M - period) * B + torch.arange(B, device=errors.device)
+    steps = torch.arange(T, device=errors.device)[:, None]
+    flat, places = states.view(-1), (M + steps - period) * B + torch.arange(B, device=errors.device)  # (T, B)
     relative, trend, season = form
     growth = torch.log1p((weights.beta * errors).clamp(min=LEAST))
     level, slope, values = start.level, start.trend, torch.empty_like(errors)
     alpha, beta, gamma, phi = weights
-    for t in range(T):
-        e, s = errors[t], flat.take(place + t * B)
+    rows = zip(*(x.unbind() for x in (errors, growth, places, values, states[M:])), strict=True)
+    for e, grown, place, y, state in rows:
+        s = flat.take(place)
         step = phi * slope
         q = torch.where(trend, level * step.exp(), level + step)
         sum_, product = q + s, q * s
         mean = torch.where(season, product, sum_)
-        torch.addcmul(mean, torch.where(relative, mean, 1.0), e, out=values[t])
+        torch.addcmul(mean, torch.where(relative, mean, 1.0), e, out=y)
         u = torch.where(relative, torch.where(season, q, sum_), 1.0) * e
         w = torch.where(season, s * e, u)
         level = torch.addcmul(q, alpha, u)
-        slope = step + torch.where(trend, growth[t], beta * u)
-        torch.addcmul(s, gamma, w, out=states[M + t])
+        slope = step + torch.where(trend, grown, beta * u)
+        torch.addcmul(s, gamma, w, out=state)
     return values
 
 

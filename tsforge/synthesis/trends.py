@@ -66,9 +66,10 @@ def garch(rng: Random, steps: Tensor, season: Tensor, length: int) -> tuple[Tens
     a, b = persistence * share, persistence * (1 - share)
     z = rng.noise(B, length).T.contiguous()
     h, returns = torch.ones(B, device=rng.device), torch.empty_like(z)
-    for t in range(length):
-        torch.mul(h.sqrt(), z[t], out=returns[t])
-        h = (1 - persistence) + a * returns[t].square() + b * h
+    rest = 1 - persistence
+    for z_t, e in zip(z.unbind(), returns.unbind(), strict=True):
+        torch.mul(h.sqrt(), z_t, out=e)
+        h = torch.addcmul(torch.addcmul(rest, a, e.square()), b, h)
     returns = (returns.T + rng.normal(B, 1) * 0.05) * rng.spread(B, 1, low=0.002, high=0.05)
     price = returns.cumsum(1).clamp(-20, 20).exp()
     return torch.where(rng.chance(B, 1, share=0.75), price, returns), torch.ones_like(season)
