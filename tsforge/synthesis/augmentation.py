@@ -25,7 +25,7 @@ def mix(rng: Random, values: Tensor, steps: Tensor, season: Tensor, rows: Tensor
     The row keeps the greatest weight, and so its season. (TSMixup: Ansari et al. 2024, "Chronos")
     """
     inside = within(steps, values.shape[1])
-    unit = standard(values, inside)[rows]
+    unit = standard(values[rows], inside[rows])
     n = len(rows)
     weights = -rng.uniform(n, 3).clamp(min=1e-6).log()
     weights[:, 2] *= rng.chance(n, share=0.4)
@@ -82,7 +82,7 @@ def level(rng: Random, values: Tensor, inside: Tensor) -> Tensor:
 
 def clip(rng: Random, values: Tensor, inside: Tensor, rows: Tensor) -> Tensor:
     """Some rows (n,) less a value from their lower half, and zero where that is negative, as the sun at night."""
-    unit = standard(values, inside)[rows]
+    unit = standard(values[rows], inside[rows])
     out = values.clone()
     out[rows] = (unit - rng.uniform(len(rows), 1, low=-1.0, high=0.3)).clamp(min=0)
     return out
@@ -96,7 +96,7 @@ def shift(rng: Random, values: Tensor, steps: Tensor, rows: Tensor) -> Tensor:
     last = first + torch.where(rng.chance(len(rows), 1, share=0.5), span, 1.0)
     move = rng.normal(len(rows), 1) * rng.spread(len(rows), 1, low=0.5, high=2.0)
     out = values.clone()
-    out[rows] = standard(values, inside)[rows] + move * ((place >= first) & (place < last))
+    out[rows] = standard(values[rows], inside[rows]) + move * ((place >= first) & (place < last))
     return out
 
 
@@ -108,7 +108,7 @@ def outliers(rng: Random, values: Tensor, steps: Tensor, rows: Tensor) -> Tensor
     hit = rng.uniform(count, T) < share
     both = torch.where(rng.chance(count, 1, share=0.4), (rng.uniform(count, T) < 0.5) * 2.0 - 1, 1.0)
     out = values.clone()
-    out[rows] = standard(values, inside)[rows] + hit * both * rng.spread(count, T, low=3.0, high=12.0)
+    out[rows] = standard(values[rows], inside[rows]) + hit * both * rng.spread(count, T, low=3.0, high=12.0)
     return out
 
 
