@@ -28,7 +28,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "compare": "Put architectures side by side: what they can do, what they cost, how well they forecast.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
     "ui": "Open the MLflow UI on the recorded runs.",
-    "data": "List the catalogued data sets, fetch one, or say where it lies.",
+    "data": "List the catalogued data sets, fetch one, say where it lies; make synthetic series.",
 }
 HELP = Path(__file__).with_name("help")  # written by `make help`, checked by a test
 USAGE = """Usage: tsforge COMMAND [OPTIONS]

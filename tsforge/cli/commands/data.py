@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Literal
 
 from tsforge.cli.options import Flag
-from tsforge.cli.output import echo, print_json, print_table
+from tsforge.cli.output import check_targets, echo, print_json, print_table
 
 
 def data(action: Literal["list", "get", "path"] = "list", name: str | None = None, /, *, json: Flag = False) -> int:
-    """List the catalogued data sets, fetch one, or say where it lies.
+    """List the catalogued data sets, fetch one, say where it lies; make synthetic series.
 
     Parameters
     ----------
@@ -47,3 +49,66 @@ def data(action: Literal["list", "get", "path"] = "list", name: str | None = Non
     else:
         echo(path)
     return 0
+
+
+def make(
+    kind: str, /, *, output: str, series: int = 100, length: int = 200, season: int = 12, freq: str | None = None,
+    seed: int = 0, json: Flag = False,
+) -> int:  # fmt: skip
+    """Write synthetic series of one kind, or of all of them, as a table of id, time and value.
+
+    Missing values are empty. The same arguments give the same numbers on one machine.
+
+    ets           exponential smoothing with all stable trends and seasons
+    arima         ARIMA up to (3, 2, 3)
+    sarima        seasonal ARIMA up to (3, 1, 3)(1, 1, 1)
+    trend         drift, logistic, exponential, power, one break
+    walk          random walks and nearly so, in values or in logarithms
+    garch         returns whose variance comes in clusters, and prices
+    gp            Gaussian processes of sums and products of kernels
+    calendar      trend times week, month and year times Weibull noise
+    regimes       mean reverting processes that switch between regimes
+    counts        negative binomial counts with trend and season
+    intermittent  demand at some steps, zero at all others
+    pulses        saw-teeth, pulses, triangles, steps and spikes
+    seasons       two seasons at once, whose amplitudes change
+    mixture       all of them; some rounded, clipped, with outliers and gaps
+
+    Parameters
+    ----------
+    kind
+        One of these.
+    output
+        File for the table, .csv or .parquet.
+    series
+        How many series. (default: 100)
+    length
+        Steps of each, from 6 to 600. (default: 200)
+    season
+        Steps of the season of those that have one; the length holds it one and a half times. 1 for none. (default: 12)
+    freq
+        How often steps come: 15min, h, D, W, MS, ... (default: as the season says: 12 months, 24 hours, 7 days)
+    seed
+        What the numbers are drawn from. (default: 0)
+    json
+        Print one JSON document.
+    """
+    from tsforge.data import tidy
+    from tsforge.synthesis import tables
+
+    check_targets(output, tidy.ENDINGS, None, [])
+    frame = tables.make(kind, series=series, length=length, seed=seed, season=season, frequency=freq)
+    tidy.write(frame, Path(output))
+    missing = int(frame["value"].isna().sum())
+    if json:
+        print_json({"kind": kind, "output": output, "series": series, "rows": len(frame), "missing": missing})
+        return 0
+    first, last = (str(time).removesuffix(" 00:00:00") for time in frame["time"].iloc[[0, -1]])
+    gaps = f", {missing:,} values missing" if missing else ""
+    echo(f"{series:,} series of {length} steps in {output}: {kind}, {first} to {last}{gaps}")
+    words = ["tsforge", "fit", output, "--target", "value", "--time", "time", "--id", "id"]
+    echo(f"next    {shlex.join(words)} --horizon {max(1, min(length // 5, 24))}")
+    return 0
+
+
+ACTIONS = (make,)
