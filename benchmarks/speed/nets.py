@@ -12,10 +12,12 @@ from benchmarks.speed.tables import NOTHING, Result, markdown, number
 TITLE = "Training: windows/s as a share of a hand-written loop's"
 ROWS = {
     "w1-lstm": "ETTh1, LSTM",
+    "w1-lstm-32": "ETTh1, LSTM in single precision",
     "w1-gru": "ETTh1, GRU",
     "w1-rnn": "ETTh1, RNN",
     "w1-transformer": "ETTh1, Transformer (networks differ)",
     "w2-lstm": "M3 monthly, LSTM",
+    "w2-lstm-32": "M3 monthly, LSTM in single precision",
 }
 MODULE = "benchmarks.speed.ours"
 

@@ -21,8 +21,11 @@ FEW = 3  # steps of the model that forecasts: what a forecast costs does not dep
 
 
 def settings(work: Work, model: str) -> dict[str, Any]:
-    """Dotted settings: the sizes of the work, everything else as tsforge has it."""
-    return {
+    """Dotted settings: the sizes of the work, everything else as tsforge has it; a "-32" after the model's name is for
+    single precision throughout."""
+    model, _, precision = model.partition("-")
+    exact = {"train.precision": precision} if precision else {}
+    return exact | {
         "data.id": ID, "data.time": TIME, "data.target": TARGET, "data.horizon": work.horizon,
         "data.context": work.context, "model.kind": KINDS.get(model, model), "model.width": work.width,
         "train.batch_size": work.batch, "train.lr": work.lr, "train.max_steps": 100_000, "train.validations": 1,

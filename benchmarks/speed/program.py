@@ -113,7 +113,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         program = program_class(work, asked.model, asked.threads)
     except Missing as reason:
         return {"missing": str(reason)}
-    pace = Pace(Floor(asked.model, work, table).steps, asked.size, asked.pairs)
+    pace = Pace(Floor(asked.model.partition("-")[0], work, table).steps, asked.size, asked.pairs)
     others, frame = machine.Others(), table.frame(work)
     program.train(frame, pace)
     result = pace.result(work.batch) if pace.own else {"failed": "training ended before a pair was timed"}
