@@ -143,6 +143,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
     panel = build(table.load(source, config))
+    table.give_back()  # what the table held
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
     return config.model_copy(update={"path": path}), panel

@@ -63,7 +63,8 @@ class WindowSource:
 
     def starts(self, windows: Windows) -> Tensor:
         """The laid-out row at which each window begins, (W,)."""
-        return torch.from_numpy(windows.origins + windows.series * self.shape.context)
+        origins, series = (part.astype(np.int64) for part in windows)
+        return torch.from_numpy(origins + series * self.shape.context)
 
     def gather(self, starts: Tensor, series: Tensor) -> Batch:
         """The windows that begin at `starts` (B,), of `series` (B,)."""
@@ -197,26 +198,28 @@ class WindowLoader:
         return self._gather(here)
 
     def _gather(self, chosen: Tensor | slice) -> Batch:
-        series = self._series[chosen]
-        return self.source.gather(self._origins[chosen] + series * self.source.shape.context, series)
+        origins, series = self._origins[chosen].long(), self._series[chosen].long()
+        return self.source.gather(origins + series * self.source.shape.context, series)
 
     def _order(self) -> Tensor:
         """The windows of the next epoch in their order."""
+        count = len(self._origins)
         if self.seed is None:
-            return torch.arange(len(self._origins))
+            return torch.arange(count)
         state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
         self.epoch += 1
-        return torch.randperm(len(self._origins), generator=generator)
+        # In 32 bits the order is the same, in half the time and memory.
+        return torch.randperm(count, generator=generator, dtype=torch.int32 if count < 2**31 else torch.int64)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
         first, self._skipped = self._skipped * self.batch_size, 0
         for i in range(first, len(order), self.batch_size):
-            chosen = order[i : i + self.batch_size]
+            chosen = order[i : i + self.batch_size].long()
             batch = self._gather(chosen)
             if self._bases is not None:
-                base = self._bases.of(chosen, order[i : i + self._bases.at_once])
+                base = self._bases.of(chosen, order[i : i + self._bases.at_once].long())
                 batch = batch._replace(context=batch.context._replace(base=base))
             yield batch
 

@@ -188,7 +188,8 @@ def build(table: Table, extend: int = 0) -> Panel:
 
 def _row_offsets(table: Table, n: int) -> Ints:
     """Series i of a table has the rows up to the next offset, (n + 1,)."""
-    return np.searchsorted(table.series, np.arange(n + 1))
+    begins = np.searchsorted(table.series, np.arange(n, dtype=table.series.dtype))  # of another type, all are copied
+    return np.r_[begins, len(table.series)]
 
 
 def _repeats(table: Table) -> bool:

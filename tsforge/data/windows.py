@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
 
 class Windows(NamedTuple):
-    """W windows by forecast origin: the panel row of the first step to forecast, and its series."""
+    """W windows by forecast origin: the panel row of the first step to forecast, and its series.
 
-    origins: Ints  # (W,)
-    series: Ints  # (W,)
+    In 32 bits where these hold the rows of the panel: there are about as many windows as rows.
+    """
+
+    origins: NDArray[np.integer]  # (W,)
+    series: NDArray[np.integer]  # (W,)
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -45,17 +49,19 @@ def cut(
     enough = (end - horizon - starts >= context) & (history is None)
     lowest = np.maximum(begin, np.where(enough, full, short))
     count = np.maximum(0, (end - horizon - lowest) // stride + 1)
-    series = np.repeat(np.arange(len(panel)), count)
+    size = np.int32 if len(panel.values) < 2**31 else np.int64
+    series = np.repeat(np.arange(len(panel), dtype=size), count)
     # Counted back from the end, so that a stride keeps the newest window.
     origins = np.arange(len(series))
     origins *= stride
     origins += np.repeat(end - horizon - (np.cumsum(count) - 1) * stride, count)
     if panel.observed.all():
-        some = origins > starts[series]
+        some = origins > np.repeat(starts, count)
     else:
         observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
         some = observed[origins] > observed[np.maximum(origins - context, starts[series])]
         some &= observed[origins + horizon] > observed[origins]
+    origins = origins.astype(size)
     return Windows(origins, series) if some.all() else Windows(origins[some], series[some])
 
 

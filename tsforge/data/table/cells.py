@@ -58,7 +58,7 @@ def numbered(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index] | None:
     """The codes and the categories of a column, where its rows show these in their order; None for any other."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return None
-    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+    codes: NDArray[np.integer] = column.array.codes  # a view, where `column.cat.codes` is a copy
     first, distinct = appearances(codes), column.cat.categories
     in_order = len(first) == len(distinct) and codes[0] == 0 and bool((codes[first] == np.arange(len(first))).all())
     return (codes, distinct) if in_order else None

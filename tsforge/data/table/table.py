@@ -16,7 +16,7 @@ from tsforge.data.table.choosing import Times
 from tsforge.data.table.clock import on_clock
 from tsforge.data.table.composing import compose, spelled, with_time
 from tsforge.data.table.groups import Contents, Values
-from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.reading import Frame, give_back, read
 from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.snapping import snap
@@ -66,6 +66,8 @@ def load(source: Any, config: DataConfig) -> Table:
     """
     frame, config = compose(read(source, config.decimal), config)
     table = arrange(frame, detect(frame, config), config)
+    del frame
+    give_back()
     return table if config.rows is None else head(table, config.rows)
 
 
