@@ -42,7 +42,7 @@ class Table:
     schema: Schema
     name: str
     series: NDArray[np.integer]
-    ordinal: NDArray[np.int64]
+    ordinal: NDArray[np.integer]
     target: NDArray[np.float64]
     covariates: dict[str, Column]
     ids: tuple[NDArray[Any], ...]
@@ -74,7 +74,7 @@ def load(source: Any, config: DataConfig) -> Table:
 def head(table: Table, steps: int) -> Table:
     """A table cut to the first steps of each series' grid, with a warning that counts the rows left out."""
     starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
-    first = np.repeat(table.ordinal[starts], np.diff(np.r_[starts, len(table.series)]))
+    first = np.repeat(table.ordinal[starts].astype(np.int64), np.diff(np.r_[starts, len(table.series)]))
     keep = table.ordinal < first + steps
     if keep.all():
         return table
