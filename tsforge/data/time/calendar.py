@@ -90,6 +90,7 @@ class Frequency(Config):
 
     def stamps(self, ordinals: Ints) -> NDArray[Any]:
         """The stamp of each grid position: the inverse of `ordinals`."""
+        ordinals = np.asarray(ordinals, dtype=np.int64)  # a table holds them in 32 bits
         if self.unit == "float":
             decimals = max(0, 6 - int(np.floor(np.log10(abs(float(self.step))))))
             return np.round(self.anchor + ordinals * float(self.step), decimals)
