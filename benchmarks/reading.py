@@ -1,13 +1,11 @@
 """From a file to the first batch of windows: seconds and memory by stage, beside pandas' and Arrow's plain readers.
 
     python benchmarks/reading.py [--tables panel,many] [--rounds 5] [--json FILE]
-    python benchmarks/reading.py --growth [--json FILE]
 
 Tables are written into a temporary folder, each as CSV and as Parquet: 2,000 series of 2,000 days; 100,000 series of 50
 days; one of 400,000 hours; ten covariates; categories; steps and values that are missing. Each reading is a fresh
 process that has imported what it needs before the clock starts; rounds take turns, and medians are shown. Memory is the
-largest resident size less that of the imports. With `--growth`: seconds and memory against rows, and windows per second
-against series (`growth` returns them for a plot).
+largest resident size less that of the imports.
 """
 
 from __future__ import annotations
@@ -97,16 +95,16 @@ class Stages:
         self.processor += now[1] - self._last[1]
         self._last = now
 
-    def result(self, rows: int, **more: float) -> dict[str, Any]:
+    def result(self, rows: int) -> dict[str, Any]:
         total = sum(self.seconds.values())
         return {
             "stages": self.seconds, "seconds": total, "processor": self.processor, "rows": rows,
-            "rows per second": rows / total, "peak MiB": peak_memory() - self._before, **more,
+            "rows per second": rows / total, "peak MiB": peak_memory() - self._before,
         }  # fmt: skip
 
 
-def tsforge_reading(path: Path, epoch: float = 0.0) -> dict[str, Any]:
-    """The stages of `dataset.prepare` and the first batch. epoch: seconds of further batches to count windows over."""
+def tsforge_reading(path: Path) -> dict[str, Any]:
+    """The stages of `dataset.prepare` and the first batch."""
     import tsforge
     from tsforge.data import dataset, magnitude, panel
     from tsforge.data.loader import WindowLoader
@@ -130,20 +128,9 @@ def tsforge_reading(path: Path, epoch: float = 0.0) -> dict[str, Any]:
     stages.mark("sizes")
     whole = dataset.arrange(laid, layout)
     stages.mark("statistics")
-    batches = iter(WindowLoader(whole.source, whole.parts.train, BATCH, seed=1))
-    next(batches)
+    next(iter(WindowLoader(whole.source, whole.parts.train, BATCH, seed=1)))
     stages.mark("first batch")
-    return stages.result(count, **(_pace(batches, epoch) if epoch else {}))
-
-
-def _pace(batches: Any, seconds: float) -> dict[str, float]:
-    """Windows per second of further batches."""
-    begin, windows = time.perf_counter(), 0
-    for batch in batches:
-        windows += len(batch.context.target)
-        if time.perf_counter() - begin > seconds:
-            break
-    return {"windows per second": windows / (time.perf_counter() - begin)}
+    return stages.result(count)
 
 
 def pandas_reading(path: Path) -> dict[str, Any]:
@@ -172,14 +159,14 @@ def arrow_reading(path: Path) -> dict[str, Any]:
     return stages.result(len(table))
 
 
-READERS: dict[str, Callable[..., dict[str, Any]]] = {
+READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "tsforge": tsforge_reading, "pandas": pandas_reading, "arrow": arrow_reading,
 }  # fmt: skip
 
 
-def fresh(reader: str, path: Path, epoch: float = 0.0) -> dict[str, Any]:
+def fresh(reader: str, path: Path) -> dict[str, Any]:
     """One reading in a process of its own."""
-    command = [sys.executable, __file__, "--one", reader, str(path), str(epoch)]
+    command = [sys.executable, __file__, "--one", reader, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -226,46 +213,19 @@ def show(table: dict[str, dict[str, Any]]) -> None:
             )
 
 
-def growth(folder: Path, rows: tuple[int, ...] = (500_000, 1_000_000, 2_000_000, 4_000_000)) -> dict[str, Any]:
-    """What grows with the size of a table, for a plot.
-
-    rows: of a table of 1,000 series -> seconds to the first batch and MiB at most, from CSV.
-    series: of a table of a million rows -> windows per second of the loader, and the seconds to the first batch.
-    """
-    by_rows, by_series = {}, {}
-    for count in rows:
-        write(folder, "rows", series=1000, steps=count // 1000)
-        result = fresh("tsforge", folder / "rows.csv")
-        by_rows[count] = {"seconds": result["seconds"], "peak MiB": result["peak MiB"]}
-        print(f"{count:10,} rows: {result['seconds']:6.2f} s, +{result['peak MiB']:6.0f} MiB", flush=True)
-    for series in (10, 100, 1000, 10_000):
-        by_series[series] = _paced(folder, series, 1_000_000 // series)
-    by_series[100_000] = _paced(folder, 100_000, 150)  # shorter series hold no window
-    return {"rows": by_rows, "series": by_series}
-
-
-def _paced(folder: Path, series: int, steps: int) -> dict[str, float]:
-    write(folder, "series", series=series, steps=steps, freq="h")
-    result = fresh("tsforge", folder / "series.parquet", epoch=2.0)
-    print(f"{series:10,} series: {result['windows per second']:9,.0f} windows/s", flush=True)
-    return {"windows per second": result["windows per second"], "seconds": result["seconds"]}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--one", nargs=3)
+    parser.add_argument("--one", nargs=2)
     args = parser.parse_args()
     if args.one:
-        reader, path, epoch = args.one
-        print(json.dumps(READERS[reader](Path(path), *([float(epoch)] if float(epoch) else []))))
+        reader, path = args.one
+        print(json.dumps(READERS[reader](Path(path))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        here = Path(folder)
-        result = growth(here) if args.growth else readings(here, args.tables.split(","), args.rounds)
+        result = readings(Path(folder), args.tables.split(","), args.rounds)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +33,18 @@ def test_blocks_are_all_rows_once(lengths: list[int], rows: int) -> None:
     assert [i for series, _ in parts for i in range(series.start, series.stop)] == list(range(len(lengths)))
     assert [r for _, here in parts for r in range(here.start, here.stop)] == list(range(offsets[-1]))
     assert all(here.stop - here.start <= rows or series.stop - series.start == 1 for series, here in parts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=8), st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
+def test_edges_are_the_first_and_the_last_row(lengths: list[int], seed: int, share: float) -> None:
+    """Prevents: an edge of another series, where a series has no row at all or a mask has all of them."""
+    offsets = np.r_[0, np.cumsum(lengths)]
+    mask = np.random.default_rng(seed).random(offsets[-1]) < share
+    first, last = blocks.edges(mask, offsets)
+    for i, (begin, end) in enumerate(pairwise(offsets)):
+        own = [row for row in range(begin, end) if mask[row]] or [len(mask), -1]
+        assert (first[i], last[i]) == (own[0], own[-1])
 
 
 @settings(max_examples=25, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,17 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     assert torch.equal(epoch(resumed), epochs[2])
     assert not torch.equal(epochs[0], epochs[1])
     assert not torch.equal(epoch(loader(6)), epochs[0])
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**40])
+def test_order_is_that_of_64_bits(seed: int) -> None:
+    """Prevents: another order where the positions of windows are held in fewer bits."""
+    batches = loader(seed)
+    state = np.random.SeedSequence([seed, 0]).generate_state(1, np.uint64)
+    generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
+    order = torch.randperm(len(batches._origins), generator=generator)
+    rows = torch.cat([batches.batch(i).truth.target for i in range(len(batches))])
+    np.testing.assert_array_equal(torch.cat([batch.truth.target for batch in batches]), rows[order])
 
 
 def test_global_random_state_is_left_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,22 @@ def test_cut_is_the_loop(
     assert list(zip(windows.origins.tolist(), windows.series.tolist(), strict=True)) == expected
     assert len(windows) == len(expected)
     assert padded(panel, windows, context) == len({i for o, i in expected if o - context < panel.offsets[i]})
+
+
+@pytest.mark.parametrize("stride", [11, 40, 2**31 - 1, 10**12])
+@pytest.mark.parametrize("lengths", [[30, 8, 2, 29], [5], [12, 40, 12]])
+def test_strides_longer_than_a_series_leave_its_newest_window(lengths: list[int], stride: int) -> None:
+    """Prevents: steps between windows that 32 bits do not hold, or that reach into the series behind."""
+    panel = gappy(lengths, 1)
+    windows = cut(panel, panel.offsets[:-1], panel.ends, 4, 3, stride=stride)
+    expected = by_hand(panel, panel.offsets[:-1], panel.ends, 4, 3, stride, None)
+    assert list(zip(windows.origins.tolist(), windows.series.tolist(), strict=True)) == expected
+
+
+def test_no_series_is_long_enough() -> None:
+    """Prevents: steps from one window to the next where there is none."""
+    panel = lay(walk((3, 4)))
+    assert len(cut(panel, panel.offsets[:-1], panel.ends, 4, 9)) == 0
 
 
 def test_counts_of_the_ett_protocol() -> None:

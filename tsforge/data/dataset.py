@@ -21,6 +21,7 @@ from tsforge.data.panel import Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
+from tsforge.data.table.reading import give_back
 from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
@@ -89,10 +90,14 @@ class Layout(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """What was estimated from training rows and is kept with a model, to read other rows alike."""
+    """What was estimated from training rows and is kept with a model, to read other rows alike.
+
+    moments: of each series' training rows, where they were computed along the way; no model keeps these.
+    """
 
     encodings: covariates.Encodings
     traits: Traits
+    moments: statistics.Moments | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
     panel = build(table.load(source, config))
+    give_back()  # what the table held
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
     return config.model_copy(update={"path": path}), panel
@@ -176,19 +182,20 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     sizes, cuts = layout.sizes, layout.cuts
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
     encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
-    series = traits.fit(panel, sizes.context, cuts.train, cuts.begin)
-    return encode(panel, layout, parts, Estimates(encodings, series), device)
+    moments = statistics.moments(panel, cuts.train, cuts.begin)
+    series = traits.fit(panel, sizes.context, cuts.train, cuts.begin, moments)
+    return encode(panel, layout, parts, Estimates(encodings, series, moments), device)
 
 
 def encode(panel: Panel, layout: Layout, parts: split.Parts, estimates: Estimates, device: str = "cpu") -> Dataset:
     """The dataset of windows and estimates that are given: features, window source and scales."""
     config, sizes, cuts, bounds = layout
-    encodings, series = estimates
+    encodings, series, moments = estimates
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
     shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
     source = WindowSource(panel, features, shape, device, series.usual)
-    level = statistics.level(panel, cuts.train, cuts.begin)
+    level = statistics.level_of(moments or statistics.moments(panel, cuts.train, cuts.begin))
     in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
     limits = traits.limits(bounds, panel, series)
     return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample, series, limits)

@@ -64,7 +64,8 @@ class WindowSource:
 
     def starts(self, windows: Windows) -> Tensor:
         """The laid-out row at which each window begins, (W,)."""
-        return torch.from_numpy(windows.origins + windows.series * self.shape.context)
+        origins, series = (part.astype(np.int64) for part in windows)
+        return torch.from_numpy(origins + series * self.shape.context)
 
     def gather(self, starts: Tensor, series: Tensor) -> Batch:
         """The windows that begin at `starts` (B,), of `series` (B,)."""
@@ -201,27 +202,29 @@ class WindowLoader:
         return self._gather(here)
 
     def _gather(self, chosen: Tensor | slice) -> Batch:
-        series = self._series[chosen]
-        return self.source.gather(self._origins[chosen] + series * self.source.shape.context, series)
+        origins, series = self._origins[chosen].long(), self._series[chosen].long()
+        return self.source.gather(origins + series * self.source.shape.context, series)
 
     def _order(self) -> Tensor:
         """The windows of the next epoch in their order."""
+        count = len(self._origins)
         if self.seed is None:
-            return torch.arange(len(self._origins))
+            return torch.arange(count)
         state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]) & (2**63 - 1))
         self.epoch += 1
-        return torch.randperm(len(self._origins), generator=generator)
+        # In 32 bits the order is the same, in half the time and memory.
+        return torch.randperm(count, generator=generator, dtype=torch.int32 if count < 2**31 else torch.int64)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
         first, self._skipped = self._skipped * self.batch_size, 0
         for i in range(first, len(order), self._at_once):
-            several = self._gather(order[i : i + self._at_once])
+            several = self._gather(order[i : i + self._at_once].long())
             for j in range(0, len(several.truth.target), self.batch_size):
                 batch = several.part(slice(j, j + self.batch_size))
                 if self._bases is not None:
-                    here = order[i + j :]
+                    here = order[i + j : i + j + max(self.batch_size, self._bases.at_once)].long()
                     base = self._bases.of(here[: self.batch_size], here[: self._bases.at_once])
                     batch = batch._replace(context=batch.context._replace(base=base))
                 yield batch

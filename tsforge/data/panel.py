@@ -98,10 +98,7 @@ class Panel:
 
         Where nothing was observed, one past the last row of all, and -1.
         """
-        if self.observed.all():
-            sides = [(self.offsets[:-1], self.offsets[1:] - 1)] * self.values.shape[1]
-        else:
-            sides = [edges(column, self.offsets) for column in self.observed.T]
+        sides = [edges(column, self.offsets) for column in self.observed.T]
         first, last = (np.stack(side, axis=1) for side in zip(*sides, strict=True))
         return first, last
 
@@ -149,7 +146,7 @@ def build(table: Table, extend: int = 0) -> Panel:
     observed: NDArray[np.bool_] = ~np.isnan(table.target)
     n = len(table.ids[0]) if table.ids else 1
     begins = _row_offsets(table, n)  # rows are sorted by series
-    first, last = table.ordinal[begins[:-1]], table.ordinal[begins[1:] - 1]
+    first, last = (table.ordinal[rows].astype(np.int64) for rows in (begins[:-1], begins[1:] - 1))
     seen = edges(np.asarray(observed.any(axis=1)), begins)[1]
     last_seen = np.where(seen >= 0, table.ordinal[seen], first - 1)
     tail = (last > last_seen) & (seen >= 0)
@@ -188,7 +185,8 @@ def build(table: Table, extend: int = 0) -> Panel:
 
 def _row_offsets(table: Table, n: int) -> Ints:
     """Series i of a table has the rows up to the next offset, (n + 1,)."""
-    return np.searchsorted(table.series, np.arange(n + 1))
+    begins = np.searchsorted(table.series, np.arange(n, dtype=table.series.dtype))  # of another type, all are copied
+    return np.append(begins, len(table.series))
 
 
 def _repeats(table: Table) -> bool:

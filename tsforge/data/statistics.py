@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
+_Floats = NDArray[np.float64]
+
 LITTLE = 1e-9  # of a series' variance or deviation: a window that varies by less does not vary
 _ROUNDING, _ROUNDING_EXACT = 5e-7, 1e-12  # of the largest value: differences up to here are none, by precision
 
@@ -33,12 +35,14 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
 def _seasonal_error(panel: Panel, season: int, stops: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     series, n = panel.row_series()[season:], len(panel)
     inside = (panel.between(stops, panel.offsets[:-1] + season) & panel.observed.any(axis=1))[season:]
-    both = panel.observed[season:] & panel.observed[:-season] & inside[:, None]
+    pairs = np.zeros_like(panel.observed)
+    both = pairs[season:]
+    both[:] = panel.observed[season:] & panel.observed[:-season] & inside[:, None]
     values = panel.values.astype(np.float64)
     size = np.zeros_like(values)
     size[season:] = np.abs(values[season:]) * both
     gap = np.abs(values[season:] - values[:-season]) * both
-    count = series_sums(both, series, n)
+    count = _counts(pairs, panel.offsets)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, square = (series_sums(g, series, n) / count for g in (gap, gap**2))
     largest = np.maximum.reduceat(size, panel.offsets[:-1])
@@ -64,10 +68,10 @@ def _moments(panel: Panel, stops: Ints, begins: Ints | None) -> Moments:
     series, n = panel.row_series(), len(panel)
     seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
-    count = np.add.reduceat(seen, panel.offsets[:-1], axis=0, dtype=np.int64).astype(np.float64)
+    count = _counts(seen, panel.offsets)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = series_sums(values, series, n) / count
-        off = series_sums(np.where(seen, (values - mean[series]) ** 2, 0.0), series, n)
+        off = series_sums(np.where(seen, (values - _spread(mean, panel)) ** 2, 0.0), series, n)
         return Moments(mean, np.sqrt(off / count), count)
 
 
@@ -81,7 +85,12 @@ class Level(NamedTuple):
 
 def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
     """Location and scale of the values before `stops`, from `begins` on. In the scale every series counts once."""
-    mean, deviation, count = moments(panel, stops, begins)
+    return level_of(moments(panel, stops, begins))
+
+
+def level_of(estimates: Moments) -> Level:
+    """Location and scale over all series, from the moments of each."""
+    mean, deviation, count = estimates
     total = (np.nan_to_num(mean) * count).sum(axis=0)
     centre = total / np.maximum(count.sum(axis=0), 1)
     alive = count.any(axis=1)
@@ -92,40 +101,57 @@ def level(panel: Panel, stops: Ints, begins: Ints | None = None) -> Level:
     return Level(*(p.astype(np.float32) for p in parts))
 
 
-def usual(panel: Panel, length: int, stops: Ints, begins: Ints | None = None) -> NDArray[np.floating]:
+def usual(
+    panel: Panel, length: int, stops: Ints, begins: Ints | None = None, estimates: Moments | None = None
+) -> NDArray[np.floating]:  # fmt: skip
     """How much windows of `length` steps deviate, and how much they change from step to step, by series: (n, 2, C).
 
     The median over windows that vary at all, a quarter of their length apart, before each series' stop; 0 without any.
+
+    estimates: of `moments` over the same rows, where they are there.
     """
-    sums = [_Sums() for _ in range(5)]
-    parts = [_usual(part, length, sums, *marks) for part, marks in panel.blocks(stops, begins)]
+    estimates = moments(panel, stops, begins) if estimates is None else estimates
+    sums, parts, done = [_Sums() for _ in range(3)], [], 0
+    for part, marks in panel.blocks(stops, begins):
+        mean, deviation = (column[done : done + len(part)] for column in estimates[:2])
+        parts.append(_usual(part, length, sums, (mean, deviation), (marks[0], marks[1])))
+        done += len(part)
     return np.concatenate(parts).astype(panel.values.dtype)
 
 
 def _usual(
-    panel: Panel, length: int, sums: list[_Sums], stops: Ints, begins: Ints | None
-) -> NDArray[np.float64]:  # fmt: skip
-    series, seen = panel.row_series(), panel.observed & panel.between(stops, begins)[:, None]
-    mean, deviation, _ = _moments(panel, stops, begins)
+    panel: Panel, length: int, sums: list[_Sums], of: tuple[_Floats, _Floats], marks: tuple[Ints, Ints | None]
+) -> _Floats:  # fmt: skip
+    """As `usual`, of a few series. of: their mean and deviation. marks: their stops and begins."""
+    (mean, deviation), (stops, begins) = of, marks
+    seen = panel.observed & panel.between(stops, begins)[:, None]
     unit = np.where(deviation > 0, deviation, 1.0)
-    z = np.where(seen, (panel.values - np.nan_to_num(mean)[series]) / unit[series], 0.0)
+    z = np.where(seen, (panel.values - _spread(np.nan_to_num(mean), panel)) / _spread(unit, panel), 0.0)
     pairs = np.zeros_like(seen)
-    pairs[1:] = seen[1:] & seen[:-1] & (series[1:] == series[:-1])[:, None]
+    pairs[1:] = seen[1:] & seen[:-1]
+    pairs[panel.offsets[:-1]] = False  # the row before is another series'
     change = np.abs(np.diff(z, axis=0, prepend=z[:1])) * pairs
     first = panel.offsets[:-1] if begins is None else begins
     span = np.minimum(length, np.maximum(stops - first, 1))
     step = np.maximum(span // 4, 1)
     count = np.maximum((stops - span - first) // step + 1, 0)  # windows, the last of which ends at the stop
-    of = np.repeat(np.arange(len(panel)), count)
-    last = stops[of] - (np.cumsum(count)[of] - 1 - np.arange(len(of))) * step[of]
-    begin = last - span[of]
-    both = [total.windows(part, begin, last) for total, part in zip(sums, (z, z**2, seen), strict=False)]
-    # between neighbours inside the window
-    both += [total.windows(part, begin + 1, last) for total, part in zip(sums[3:], (change, pairs), strict=True)]
+    series = np.repeat(np.arange(len(panel)), count)
+    last = stops[series] - (np.cumsum(count)[series] - 1 - np.arange(len(series))) * step[series]
+    begin = last - span[series]
+    levels, squares = (total.windows(part, begin, last) for total, part in zip(sums, (z, z**2), strict=False))
+    changes = sums[2].windows(change, begin + 1, last)  # between neighbours inside the window
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance, change_ = both[1] / both[2] - (both[0] / both[2]) ** 2, both[3] / both[4]
-    varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(change_ > LITTLE, change_, np.nan)
-    return np.stack([_medians(part, of, len(panel)) * unit for part in varies], axis=1)
+        held, steps = _held(seen, begin, last), _held(pairs, begin + 1, last)
+        variance, mean_change = squares / held - (levels / held) ** 2, changes / steps
+    varies = np.sqrt(np.where(variance > LITTLE, variance, np.nan)), np.where(mean_change > LITTLE, mean_change, np.nan)
+    return np.stack([_medians(part, series, len(panel)) * unit for part in varies], axis=1)
+
+
+def _held(mask: NDArray[np.bool_], begin: Ints, last: Ints) -> NDArray[np.int32]:
+    """How many rows of a mask (N, C) lie in [begin, last), (W, C)."""
+    total = np.zeros((len(mask) + 1, mask.shape[1]), dtype=np.int32)
+    np.cumsum(mask, axis=0, dtype=np.int32, out=total[1:])
+    return np.asarray(total[last] - total[begin])
 
 
 class _Sums:
@@ -154,6 +180,16 @@ def _medians(values: NDArray[np.float64], series: Ints, n: int) -> NDArray[np.fl
         some = count > 0
         result[some, c] = column[there][order][(start + (count - 1) // 2)[some]]
     return result
+
+
+def _spread(values: _Floats, panel: Panel) -> _Floats:
+    """Values of each series (n, C) at all its rows, (T, C)."""
+    return np.repeat(values, np.diff(panel.offsets), axis=0)
+
+
+def _counts(mask: NDArray[np.bool_], offsets: Ints) -> _Floats:
+    """How many rows of each series a mask (T, C) has, (n, C)."""
+    return np.add.reduceat(mask, offsets[:-1], axis=0, dtype=np.int64).astype(np.float64)
 
 
 def series_sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:

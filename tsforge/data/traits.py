@@ -43,11 +43,13 @@ class Traits(NamedTuple):
         return dict(zip(keys, usual, strict=True)), dict(zip(keys, map(tuple, self.negative.tolist()), strict=True))
 
 
-def fit(panel: Panel, context: int, stops: Ints, begins: Ints | None = None) -> Traits:
-    """From the rows of each series before its stop. context: steps of a window."""
+def fit(
+    panel: Panel, context: int, stops: Ints, begins: Ints | None = None, moments: statistics.Moments | None = None
+) -> Traits:  # fmt: skip
+    """From the rows of each series before its stop. context: steps of a window. moments: of these rows, if known."""
     rows = panel.observed & (panel.values < 0) & panel.between(stops, begins)[:, None]
     negative = np.logical_or.reduceat(rows, panel.offsets[:-1])
-    return Traits(statistics.usual(panel, context, stops, begins), negative)
+    return Traits(statistics.usual(panel, context, stops, begins, moments), negative)
 
 
 def recall(panel: Panel, context: int, usual: Mapping[str, Usual], negative: Mapping[str, tuple[bool, ...]]) -> Traits:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.data.panel import Ints, Panel
 
+Integers = NDArray[np.integer]
+
 
 class Windows(NamedTuple):
-    """W windows by forecast origin: the panel row of the first step to forecast, and its series."""
+    """W windows by forecast origin: the panel row of the first step to forecast, and its series.
 
-    origins: Ints  # (W,)
-    series: Ints  # (W,)
+    In 32 bits where these hold the rows of the panel: there are about as many windows as rows.
+    """
+
+    origins: Integers  # (W,)
+    series: Integers  # (W,)
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -45,18 +51,21 @@ def cut(
     enough = (end - horizon - starts >= context) & (history is None)
     lowest = np.maximum(begin, np.where(enough, full, short))
     count = np.maximum(0, (end - horizon - lowest) // stride + 1)
-    series = np.repeat(np.arange(len(panel)), count)
     # Counted back from the end, so that a stride keeps the newest window.
-    origins = np.arange(len(series))
-    origins *= stride
-    origins += np.repeat(end - horizon - (np.cumsum(count) - 1) * stride, count)
-    if panel.observed.all():
-        some = origins > starts[series]
-    else:
-        observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
-        some = observed[origins] > observed[np.maximum(origins - context, starts[series])]
-        some &= observed[origins + horizon] > observed[origins]
-    return Windows(origins, series) if some.all() else Windows(origins[some], series[some])
+    newest = end - horizon
+    oldest = newest - (count - 1) * stride
+    some = np.flatnonzero(count)
+    size = np.int32 if len(panel.values) < 2**31 else np.int64
+    series: Integers = np.repeat(np.arange(len(panel), dtype=size), count)
+    origins: Integers = np.full(len(series), min(stride, len(panel.values)), dtype=size)  # steps from window to window
+    origins[(np.cumsum(count) - count)[some]] = oldest[some] - np.r_[0, newest[some[:-1]]]
+    np.cumsum(origins, dtype=size, out=origins)
+    if panel.observed.all() and (oldest > starts)[some].all():
+        return Windows(origins, series)
+    observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
+    sides = observed[origins] > observed[np.maximum(origins - context, starts[series])]
+    sides &= observed[origins + horizon] > observed[origins]
+    return Windows(origins, series) if sides.all() else Windows(origins[sides], series[sides])
 
 
 def last(panel: Panel) -> Windows:

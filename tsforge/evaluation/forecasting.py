@@ -184,7 +184,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
         if len(loader):
             read(0)  # alone: it settles the shapes of what is kept
         each(read, range(1, len(loader)), count)
-    panel, series = dataset.panel, windows.series
+    panel, series = dataset.panel, windows.series.astype(np.int64)
     for name, said in forecasts.items():
         if not np.isfinite(said.point).all():
             w = int(np.flatnonzero(~np.isfinite(said.point).all(axis=(1, 2)))[0])

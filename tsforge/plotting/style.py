@@ -44,7 +44,7 @@ def text_of(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-def axis_times(panel: Panel, i: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+def axis_times(panel: Panel, i: int, rows: NDArray[np.integer]) -> NDArray[Any]:
     """Rows on the axis of series i: dates of its local clock, or the numbers that its times are.
 
     Where dates of the series lie too far off for an axis of dates: steps from its beginning.

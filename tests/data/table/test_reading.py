@@ -84,6 +84,46 @@ def test_parquet_pandas_polars_agree(tmp_path: Path) -> None:
         assert table.schema.frequency.name == "D"
 
 
+PARQUET = {
+    "categories": lambda f: f.assign(id=f["id"].astype("category")),
+    "an index": lambda f: f.set_index("t"),
+    "two indices": lambda f: f.set_index(["id", "t"]),
+    "a zone": lambda f: f.assign(t=f["t"].dt.tz_localize("Europe/Berlin")),
+    "nanoseconds": lambda f: f.assign(t=f["t"].astype("M8[ns]")),
+    "seconds before 1970": lambda f: f.assign(t=(f["t"] - pd.Timedelta(days=30_000)).astype("M8[s]")),
+    "days of Python": lambda f: f.assign(t=[t.date() for t in f["t"]]),
+    "texts with gaps": lambda f: f.assign(id=f["id"].astype(object).where(f["y"] > 10, None)),
+    "whole numbers with gaps": lambda f: f.assign(y=f["y"].astype(int).astype("Int64").mask(f["y"] > 100)),
+    "types of Arrow": lambda f: f.convert_dtypes(dtype_backend="pyarrow"),
+    "texts of their own": lambda f: f.assign(id=[f"x{i}" for i in range(len(f))]),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET)
+def test_parquet_is_what_pandas_reads(tmp_path: Path, kind: str) -> None:
+    """Prevents: a column, an index or a type of a Parquet file lost beside pandas' own reader."""
+    plain = pd.DataFrame({"id": ["a", "b"] * 100, "t": pd.date_range("2020", periods=200), "y": np.arange(200) + 0.5})
+    path = tmp_path / "t.parquet"
+    PARQUET[kind](plain).to_parquet(path)
+    expected = pd.read_parquet(path)
+    named = expected.reset_index() if expected.index.names != [None] else expected
+    actual = read(path).data
+    assert list(actual.columns) == list(named.columns)
+    for name in named:
+        same = actual[name].astype(named[name].dtype) if actual[name].dtype == "category" else actual[name]
+        pd.testing.assert_series_equal(same, named[name])
+
+
+@pytest.mark.parametrize("cut", [4, 300, -30])
+def test_a_damaged_parquet_file_is_named(tmp_path: Path, cut: int) -> None:
+    """Prevents: an error of the reader's own for a file that was not written to its end."""
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"t": days(50), "y": range(50)}).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(DataError, match=r"t\.parquet: not a readable Parquet file"):
+        read(path)
+
+
 def test_index_of_times_is_not_lost(tmp_path: Path) -> None:
     """A frame indexed by time, as resample gives, has its time in the index alone."""
     frame = pd.DataFrame({"y": EXPECTED}, index=pd.DatetimeIndex([d for d, _ in ROWS]))

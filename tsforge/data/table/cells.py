@@ -58,7 +58,7 @@ def numbered(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index] | None:
     """The codes and the categories of a column, where its rows show these in their order; None for any other."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return None
-    codes: NDArray[np.integer] = column.cat.codes.to_numpy()
+    codes: NDArray[np.integer] = column.array.codes  # a view, where `column.cat.codes` is a copy
     first, distinct = appearances(codes), column.cat.categories
     in_order = len(first) == len(distinct) and codes[0] == 0 and bool((codes[first] == np.arange(len(first))).all())
     return (codes, distinct) if in_order else None
@@ -123,7 +123,7 @@ def read_typed(column: pd.Series) -> Cells:
         numpy = column.dtype == np.float64
         values = column.to_numpy() if numpy else column.to_numpy(dtype=np.float64, na_value=np.nan)
         kind: Kind = "integer" if types.is_integer_dtype(column) else "decimal"
-        return Cells(kind, values, np.isnan(values), np.zeros(len(values), np.bool_))
+        return Cells(kind, values, np.isnan(values), np.broadcast_to(np.False_, len(values)))
     if types.is_datetime64_any_dtype(column):
         return Cells("date", np.broadcast_to(np.nan, len(column)), missing, ~missing)
     if isinstance(column.dtype, pd.CategoricalDtype) and _are_bare(column.cat.categories):

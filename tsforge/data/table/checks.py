@@ -172,7 +172,7 @@ class Rows(SortedRows):
             ways = [{"data.resample": name, "data.aggregate": "mean"} for name in longer]
         raise DataError(f"{self.frame.name}: no one grid holds the times: {words[0]}, {words[1]} ({row})", hint, ways)
 
-    def check_size(self, ordinal: NDArray[np.int64], frequency: Frequency) -> None:
+    def check_size(self, ordinal: NDArray[np.integer], frequency: Frequency) -> None:
         """Raises DataError where one time lies so far off that its gap could not be held in memory."""
         if self.steps(ordinal).sum() > max(10_000_000, 100 * len(ordinal)):
             gaps = np.where(self.new_series[1:], 0, np.diff(ordinal))
@@ -182,7 +182,7 @@ class Rows(SortedRows):
             hint = "fix the time, or pass a longer data.freq"
             raise DataError(f"{self.frame.name}: {self.where(i)} comes {far}", hint)
 
-    def check_filled(self, ordinal: NDArray[np.int64], frequency: Frequency, fitted: Schema | None) -> None:
+    def check_filled(self, ordinal: NDArray[np.integer], frequency: Frequency, fitted: Schema | None) -> None:
         """Raises DataError where more than half of the grid has no row, or more than half of a series' lies in one gap.
 
         A later table is refused where one gap is that large.

@@ -82,7 +82,8 @@ class Reading(NamedTuple):
 
 def microseconds(dates: pd.Series) -> NDArray[np.int64]:
     """Datetimes without a zone as whole numbers."""
-    return np.asarray(dates.dt.as_unit("us").to_numpy().view(np.int64))
+    exact = dates if dates.dtype == "M8[us]" else dates.dt.as_unit("us")  # which copies them in any case
+    return np.asarray(exact.to_numpy().view(np.int64))
 
 
 def fullest(name: str, readings: list[Reading], config: DataConfig) -> Reading:

@@ -220,14 +220,23 @@ def _with_index(data: pd.DataFrame) -> pd.DataFrame:
     return data.set_axis([str(c) for c in data.columns], axis=1)
 
 
-def _repeating(path: Path) -> list[str]:
-    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would."""
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """The columns of a Parquet file, those whose texts repeat as categories.
+
+    As `pandas.read_parquet` without Arrow's data sets, whose import and readers take as long as the reading.
+    """
     from pyarrow import parquet
 
-    try:
-        file = parquet.ParquetFile(path)
-    except (OSError, pa.ArrowException):  # whoever reads it says what is wrong
-        return []
+    with parquet.ParquetFile(path) as file:
+        repeating = _repeating(file)
+    with parquet.ParquetFile(path, read_dictionary=repeating) as file:
+        table = file.read()
+    data: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return data
+
+
+def _repeating(file: Any) -> list[str]:
+    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would."""
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
     sizes = np.array([[g.column(j).total_uncompressed_size for j in range(g.num_columns)] for g in groups])
     names = [file.metadata.schema.column(j).path for j in range(file.metadata.num_columns)]
@@ -256,9 +265,13 @@ def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
         data, dialect, filled = textfile.read_text(path, sniff(path), plain=decimal != ",")
         return Frame(data, str(path), dialect, filled, decimal, usual)
     try:
-        frugal = {"split_blocks": True, "self_destruct": True}
-        data = pd.read_parquet(path, engine="pyarrow", read_dictionary=_repeating(path), to_pandas_kwargs=frugal)
+        data = _read_parquet(path)
     except Exception as problem:
         raise DataError(f"{path}: not a readable Parquet file: {problem}", "write the file again") from None
-    pa.default_memory_pool().release_unused()
+    give_back()
     return Frame(_with_index(data), str(path))
+
+
+def give_back() -> None:
+    """Give what Arrow has freed back to the system, where its pool would keep it."""
+    pa.default_memory_pool().release_unused()

@@ -14,6 +14,9 @@ from tsforge.data.table.reading import Frame
 from tsforge.data.table.times import show_time
 from tsforge.data.time.calendar import Frequency
 
+_PIECE = 1 << 16  # rows that are looked at together
+_HALF = 2**30
+
 
 @dataclass(frozen=True)
 class SortedRows:
@@ -42,10 +45,10 @@ class SortedRows:
         """The first row of each series."""
         return np.flatnonzero(self.new_series)
 
-    def steps(self, ordinal: NDArray[np.int64]) -> NDArray[np.int64]:
+    def steps(self, ordinal: NDArray[np.integer]) -> NDArray[np.int64]:
         """The steps from the first to the last row of each series, whose rows have grid positions (N,)."""
         ends = np.r_[self.starts[1:], len(ordinal)] - 1
-        steps: NDArray[np.int64] = ordinal[ends] - ordinal[self.starts]
+        steps: NDArray[np.int64] = ordinal[ends].astype(np.int64) - ordinal[self.starts]
         return steps
 
     def take(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -70,14 +73,24 @@ class SortedRows:
         time = show_time(self.stamps[i], self.schema)
         return f"{self.row(i)}, {f'series {series}, ' if series else ''}time {time}"
 
-    def positions(self, frequency: Frequency) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The grid position of each row, and whether it lies on the grid, as `Frequency.ordinals`; computed once."""
+    def positions(self, frequency: Frequency) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+        """The grid position of each row, and whether it lies on the grid, as `Frequency.ordinals`; computed once.
+
+        In 32 bits where these hold every difference of two positions.
+        """
         if frequency not in self._by_grid:
-            self._by_grid[frequency] = frequency.ordinals(self.stamps)
+            ends, _ = frequency.ordinals(np.array([self.stamps.min(), self.stamps.max()]))
+            short = bool(((ends > -_HALF) & (ends < _HALF)).all())
+            ordinal: NDArray[np.integer] = np.empty(len(self.stamps), dtype=np.int32 if short else np.int64)
+            on_grid = np.empty(len(self.stamps), dtype=np.bool_)
+            for begin in range(0, len(self.stamps), _PIECE):
+                part = slice(begin, begin + _PIECE)
+                ordinal[part], on_grid[part] = frequency.ordinals(self.stamps[part])
+            self._by_grid[frequency] = ordinal, on_grid
         return self._by_grid[frequency]
 
     @cached_property
-    def _by_grid(self) -> dict[Frequency, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    def _by_grid(self) -> dict[Frequency, tuple[NDArray[np.integer], NDArray[np.bool_]]]:
         return {}
 
     def phases(self, frequency: Frequency) -> NDArray[np.int64]:
@@ -93,6 +106,6 @@ class SortedRows:
         phase[self.codes[self.new_series]] = rest[self.new_series]
         return phase if np.array_equal(phase[self.codes], rest) else none
 
-    def filled(self, ordinal: NDArray[np.int64]) -> bool:
+    def filled(self, ordinal: NDArray[np.integer]) -> bool:
         """True where at least half of the steps have a row."""
         return bool(self.steps(ordinal).sum() <= 2 * len(ordinal))

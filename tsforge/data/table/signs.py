@@ -71,7 +71,7 @@ def distinct(column: pd.Series) -> tuple[Any, NDArray[np.integer] | None]:
     """The texts of a column, and which of them stands in each row; None where each row has its own."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         return as_arrow(column), None
-    return as_arrow(pd.Series(column.cat.categories)), column.cat.codes.to_numpy()
+    return as_arrow(pd.Series(column.cat.categories)), column.array.codes
 
 
 def is_missing(array: Any) -> Any:

@@ -57,7 +57,7 @@ def check_same(rows: Rows, grid: Frequency) -> None:
     counts = np.diff(np.r_[starts, len(ordinal)])
     if (rows.steps(ordinal) == counts - 1).all():  # no series has a gap
         return
-    gaps = np.r_[0, np.diff(ordinal)]
+    gaps = np.r_[0, np.diff(ordinal)].astype(np.int64)
     gaps[starts] = 0
     largest = np.maximum.reduceat(gaps, starts)
     smallest = np.minimum.reduceat(np.where(rows.new_series, np.iinfo(np.int64).max, gaps), starts)

@@ -16,7 +16,7 @@ from tsforge.data.table.choosing import Times
 from tsforge.data.table.clock import on_clock
 from tsforge.data.table.composing import compose, spelled, with_time
 from tsforge.data.table.groups import Contents, Values
-from tsforge.data.table.reading import Frame, read
+from tsforge.data.table.reading import Frame, give_back, read
 from tsforge.data.table.resampling import resample
 from tsforge.data.table.roles import Roles, check_columns, detect
 from tsforge.data.table.snapping import snap
@@ -42,7 +42,7 @@ class Table:
     schema: Schema
     name: str
     series: NDArray[np.integer]
-    ordinal: NDArray[np.int64]
+    ordinal: NDArray[np.integer]
     target: NDArray[np.float64]
     covariates: dict[str, Column]
     ids: tuple[NDArray[Any], ...]
@@ -66,13 +66,15 @@ def load(source: Any, config: DataConfig) -> Table:
     """
     frame, config = compose(read(source, config.decimal), config)
     table = arrange(frame, detect(frame, config), config)
+    del frame
+    give_back()
     return table if config.rows is None else head(table, config.rows)
 
 
 def head(table: Table, steps: int) -> Table:
     """A table cut to the first steps of each series' grid, with a warning that counts the rows left out."""
     starts = np.flatnonzero(np.r_[True, table.series[1:] != table.series[:-1]])
-    first = np.repeat(table.ordinal[starts], np.diff(np.r_[starts, len(table.series)]))
+    first = np.repeat(table.ordinal[starts].astype(np.int64), np.diff(np.r_[starts, len(table.series)]))
     keep = table.ordinal < first + steps
     if keep.all():
         return table

@@ -116,12 +116,14 @@ def _read_fast(content: Content, dialect: Dialect, *, plain: bool) -> pd.DataFra
 
 def _columns(table: Any) -> dict[str, Any]:
     """The columns of an Arrow table for pandas; the memory of each is given back before the next is turned over."""
+    pool = pa.default_memory_pool()
+    pool.release_unused()  # what the parser held
     names, columns = table.column_names, table.unify_dictionaries().columns[::-1]
     del table
     result = {}
     for name in names:
         result[name] = _column(columns.pop())
-        pa.default_memory_pool().release_unused()
+        pool.release_unused()
     return result
 
 

@@ -138,8 +138,7 @@ def label(value: object) -> str:
 
 def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.integer], tuple[NDArray[Any], ...]]:
     """The code of each row and the distinct ids by column, in order of first appearance."""
-    short = np.int32 if len(frame.data) < 2**31 else np.int64
-    codes: NDArray[np.integer] = np.zeros(len(frame.data), dtype=short)
+    codes: NDArray[np.integer] = np.zeros(len(frame.data), dtype=np.int8)
     if not names:
         return codes, ()
     for name in names:
@@ -150,10 +149,11 @@ def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.integer], t
         if len(missing):
             hint = "fill in the id or delete the row"
             raise DataError(f"{frame.name}: no series id in {frame.row(int(missing[0]))}, column '{name}'", hint)
-        both: NDArray[np.integer] = part
-        if len(names) > 1:
-            both = pd.factorize(codes.astype(np.int64) * len(distinct) + part)[0]
-        codes = both.astype(codes.dtype)
+        if name == names[0]:
+            codes = part
+            continue
+        both = pd.factorize(codes.astype(np.int64) * len(distinct) + part)[0]
+        codes = both.astype(np.int32) if len(both) < 2**31 else both
     first = appearances(codes)
     return codes, tuple(_ids(frame, frame.texts(name).iloc[first]) for name in names)
 

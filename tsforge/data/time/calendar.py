@@ -22,7 +22,6 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 WEEK = 7 * DAY
 QUARTER_HOUR = 900 * SECOND
-_PIECE = 1 << 16  # stamps that are looked at together
 FLOAT_TOLERANCE = 1e-3  # of a step: how far a decimal time may lie from its grid point
 
 
@@ -87,14 +86,11 @@ class Frequency(Config):
             return count, np.is_busday(dates) & (time == self.offset)
         whole = stamps - int(self.anchor)
         whole //= int(self.step)  # by a multiplication, where divmod divides each
-        on_grid = np.empty(stamps.shape, dtype=np.bool_)
-        for begin in range(0, len(stamps), _PIECE):
-            part = slice(begin, begin + _PIECE)
-            on_grid[part] = whole[part] * int(self.step) + int(self.anchor) == stamps[part]
-        return whole, on_grid
+        return whole, whole * int(self.step) + int(self.anchor) == stamps
 
     def stamps(self, ordinals: Ints) -> NDArray[Any]:
         """The stamp of each grid position: the inverse of `ordinals`."""
+        ordinals = np.asarray(ordinals, dtype=np.int64)  # a table holds them in 32 bits
         if self.unit == "float":
             decimals = max(0, 6 - int(np.floor(np.log10(abs(float(self.step))))))
             return np.round(self.anchor + ordinals * float(self.step), decimals)

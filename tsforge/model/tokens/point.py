@@ -17,7 +17,6 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
@@ -106,13 +105,11 @@ class PointEmbedding(nn.Module):
         values = torch.cat([target, seen], dim=-1)
         known = torch.cat([lagged(values, before) for before in self.before] + [known], dim=-1)
         behind = torch.cat([values, past, known[:, :L]], dim=-1)
-        ahead = self.start + self.positions[L:]
-        if self.future is None:
-            ahead = ahead.expand(len(known), -1, -1)
-        else:
-            ahead = F.linear(known[:, L:], self.future.weight) + (ahead + self.future.bias)
+        ahead = self.start.expand(known.shape[0], self.window.horizon, -1)
+        if self.future is not None:
+            ahead = ahead + self.future(known[:, L:])
         behind = self.gain * behind if self.past is None else self.past(behind) + self.positions[:L]
-        return behind, ahead
+        return behind, ahead + self.positions[L:]
 
     def readout(self, h: Tensor) -> Tensor:
         """(S, H, D) -> (B, H, C, E)."""
