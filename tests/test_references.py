@@ -52,11 +52,15 @@ INTERVALS = (
 )  # fmt: skip
 ELSEWHERE = ("hardware.gpu", "memory/gpu_peak_mb", "mlflow.source.git.commit")  # what not every machine has to say
 
-# rnn, lstm and gru read the features of a step as they are since, and decode all steps at once. What they were then is
-# a setting, which model directories of then hold; in training long chains of a GRU are computed otherwise, to rounding.
+# rnn, lstm and gru read the features of a step as they are since, and decode all steps at once; LSTM cells are trained
+# in brain floats where that is faster. What they were then are settings, which model directories of then hold.
+PRECISION = {"train.precision": "32"}
 AS_THEN = {"model.tokens.type": "point", "model.backbone.decode": "sequence"}
 NAMED = ("rnn", "lstm", "gru")
-ROUNDED = ("ensemble",)
+CLOSED = ("linear", "naive2")
+# Steps of training round otherwise since: gradients of quantiles are one product, and their norm is that of one vector.
+# What comes of it in so few steps is near, but for long chains of a GRU in brief trainings, which are only finite.
+NEAR, FAR = {"rel": 5e-3, "abs": 1e-4}, ("ensemble",)
 
 pytestmark = pytest.mark.usefixtures("forked")
 
@@ -153,27 +157,34 @@ def test_a_fit_learns_what_it_learned_then(name: str) -> None:
         {m: {k: v for k, v in values.items() if k not in INTERVALS} for m, values in s.items() if m not in others}
         for s in (fitted.scores, scores)
     ]
-    if name in ROUNDED:
-        assert kept[0].keys() == kept[1].keys()
-    else:
+    if name in CLOSED:
         _agree_scores(*kept, exact=True)
+    else:
+        assert kept[0].keys() == kept[1].keys()
+        for model in () if name in FAR else kept[1]:
+            assert kept[0][model] == pytest.approx(kept[1][model], **NEAR, nan_ok=True), model
     for file in ("weights.safetensors", "baselines.safetensors"):
         weights, known = load_file(Path("again", file)), load_file(before / file)
         assert weights.keys() == known.keys()
-        same = [key for key in known if name not in (*others, *ROUNDED) and key.split(".")[0] not in others]
+        same = [key for key in known if name not in others and key.split(".")[0] not in others]
         assert {key: weights[key].shape for key in same} == {key: known[key].shape for key in same}
         if MADE["FITS"][name]["table"] in RESIZED:
             same = [key for key in same if not key.endswith("errors")]
-        assert not SAME or all(torch.equal(weights[key], known[key]) for key in same), file
+        for key in same:
+            if name in CLOSED or file == "baselines.safetensors":
+                assert not SAME or torch.equal(weights[key], known[key]), key
+            elif name not in FAR:
+                torch.testing.assert_close(weights[key], known[key], rtol=NEAR["rel"], atol=NEAR["abs"])
     if name not in others and (before / "calibration.json").exists():
         now, then = (json.loads((f / "calibration.json").read_text()) for f in (Path("again"), before))
         same_unit = {key: now[key] for key in ("levels", "unit", "windows", "pooled")}
         resized = MADE["FITS"][name]["table"] in RESIZED
-        assert same_unit == {key: then[key] for key in same_unit} or not SAME or resized
+        assert same_unit == {key: then[key] for key in same_unit} or name not in CLOSED or not SAME or resized
 
 
 def _as_then(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a fit with its recurrent networks as they were."""
+    settings = settings | PRECISION
     if settings.get("model.kind") in NAMED:
         return settings | AS_THEN
     if "model" not in settings:
@@ -204,7 +215,8 @@ def test_a_model_of_then_is_judged_and_explained_as_then() -> None:
         summed = json.loads(_said(*words, "--json"))["scores"]  # window by window: 0.1 went in the order of time
         _agree_scores(summed, scores, exact=False)
     _said("explain", "models/transformer-encoder", "tables/pair.csv", "--output", "explained.csv", "--quiet")
-    _agree(Path("explained.csv"), HERE / "explained.csv")
+    explained, reference = (pd.read_csv(path) for path in ("explained.csv", HERE / "explained.csv"))
+    pd.testing.assert_frame_equal(explained, reference, rtol=1e-5, atol=1e-5)  # gradients round otherwise since
 
 
 def test_a_study_killed_then_is_finished_now(here: Path) -> None:
@@ -216,7 +228,10 @@ def test_a_study_killed_then_is_finished_now(here: Path) -> None:
     finished = [trial for trial in before if trial.state.name == "COMPLETE"]
     assert (len(finished), len(killed)) == (2, 1)
     assert run([*MADE["STUDY"], "--json"]) != 0  # of other networks: their trials are not mixed
-    words = [*MADE["STUDY"], *(word for setting in AS_THEN.items() for word in ("--set", "=".join(setting)))]
+    words = [
+        *MADE["STUDY"],
+        *(word for setting in (AS_THEN | PRECISION).items() for word in ("--set", "=".join(setting))),
+    ]
     rows = {row["trial"]: row for row in json.loads(_said(*words, "--json"))["leaderboard"]}
     assert [row["state"] for row in rows.values()] == ["COMPLETE"] * 4
     for trial in finished:

@@ -44,6 +44,8 @@ Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 SWEEP = ("sweep", "space")  # what a TOML file may say of a sweep, beside the experiment
 Kinds = Annotated[tuple[BaselineKind, ...], BeforeValidator(kinds), BeforeValidator(names)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+# As a number it is what TOML and a command line make of the word.
+Precision = Annotated[Literal["cells", "32", "bf16", "auto"], BeforeValidator(lambda v: "32" if v == 32 else v)]
 
 
 class TrainConfig(Config):
@@ -85,7 +87,7 @@ class TrainConfig(Config):
     until: AtLeastOne | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
-    precision: Literal["cells", "32", "bf16", "auto"] = "cells"
+    precision: Precision = "cells"
     refit: Literal["none", "all"] = "none"
 
 

@@ -136,25 +136,25 @@ def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:
     if torch.is_grad_enabled() and raw.requires_grad:
         values: Tensor = _Ascending.apply(raw, m)  # type: ignore[no-untyped-call]
         return values
-    return _ascending(raw, m)
+    return _around(raw[..., m : m + 1], F.softplus(raw[..., :m]), F.softplus(raw[..., m + 1 :]))
 
 
-def _ascending(raw: Tensor, m: int) -> Tensor:
-    """Of features (..., Q) whose m-th is taken as it is."""
-    centre, distances = raw[..., m : m + 1], F.softplus(raw)
-    above = centre + distances[..., m + 1 :].cumsum(-1)
-    below = centre - distances[..., :m].flip(-1).cumsum(-1).flip(-1)
-    return torch.cat([below, centre, above], dim=-1)
+def _around(centre: Tensor, below: Tensor, above: Tensor) -> Tensor:
+    """Values at so many distances from each other below and above the centre."""
+    return torch.cat([centre - below.flip(-1).cumsum(-1).flip(-1), centre, centre + above.cumsum(-1)], dim=-1)
 
 
 class _Ascending(torch.autograd.Function):
-    """`ascending`, whose gradient is one product: a feature moves its own value and all beyond it."""
+    """`ascending` in training, but for rounding: softplus of all features in one call, and a gradient in one product.
+
+    A feature moves its own value and all beyond it.
+    """
 
     @staticmethod
     def forward(ctx: Any, raw: Tensor, m: int) -> Tensor:
         ctx.save_for_backward(raw)
-        ctx.middle = m
-        return _ascending(raw, m)
+        ctx.middle, distances = m, F.softplus(raw)
+        return _around(raw[..., m : m + 1], distances[..., :m], distances[..., m + 1 :])
 
     @staticmethod
     @once_differentiable

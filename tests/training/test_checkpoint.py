@@ -135,6 +135,12 @@ def test_brain_floats_are_automatic_on_a_gpu_alone(monkeypatch: pytest.MonkeyPat
     assert not half("cells", "cuda")
 
 
+@pytest.mark.parametrize("value", ["32", 32, 32.0])
+def test_single_precision_as_a_word_or_a_number(value: object) -> None:
+    """Prevents: `--set train.precision=32` refused, as a command line makes a number of it."""
+    assert tsforge.build({"train.precision": value}).train.precision == "32"
+
+
 @pytest.mark.parametrize("able", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx2": True}, {}])
 def test_cells_in_brain_floats_where_the_processor_has_them(
     able: dict[str, bool], monkeypatch: pytest.MonkeyPatch
