@@ -6,7 +6,7 @@
 
 Each library has a virtual environment of its own (--folder), with the same torch, and is used as its documentation
 advises; one that cannot be installed is named and left out. In a round every program has a turn, tsforge too, and the
-floor makes a step in the same process for each of its steps, so that shares of the floor can be compared.
+floor makes a step for each of its steps, in a process of its own, so that shares of the floor can be compared.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def report(saved: Mapping[str, Any]) -> list[str]:
     """All tables, what could not be measured, and what it was measured with and on."""
     rows: dict[str, Rounds] = saved["rows"]
     programs = [OWN, *(name for name in PEERS if any(name in row for row in rows.values()))]
-    lines = ["### Windows/s as a share of the hand-written loop's in the same process", ""]
+    lines = ["### Windows/s as a share of the hand-written loop's, in turns with it", ""]
     lines += _training({name: row for name, row in rows.items() if name in TRAINING}, programs)
     lines += ["", "### Forecasts of series in memory, and reading, in seconds", ""]
     lines += _seconds(rows, programs)

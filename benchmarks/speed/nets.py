@@ -23,7 +23,7 @@ MODULE = "benchmarks.speed.ours"
 
 
 def measure(name: str, options: Options, module: str = MODULE, python: str | None = None) -> dict[str, Any]:
-    """Pairs of turns of a program and of the floor in one process."""
+    """Pairs of turns of a program and of the floor."""
     work, _, model = name.partition("-")
     pairs = 2 if options.quick else 5 if model == "transformer" else 9
     chosen = {"python": python} if python else {}

@@ -1,4 +1,4 @@
-"""Two trainings in turns in one process: some steps of a program, then as many of the floor, and so on.
+"""Two trainings in turns: some steps of a program, then as many of the floor, and so on.
 
 A busy moment of the machine hits both alike, so that the ratio of a pair holds where seconds do not.
 """

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.speed import machine
+from benchmarks.speed.beside import Beside
 from benchmarks.speed.pace import Pace
 from benchmarks.speed.works import WORKS, Table, Work
 
@@ -104,8 +105,6 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
-    from benchmarks.speed.floor import Floor
-
     quiet()
     torch.set_num_threads(asked.threads)
     work, table = WORKS[asked.work], Table.read(asked.folder / f"{asked.work}.npz")
@@ -113,9 +112,10 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         program = program_class(work, asked.model, asked.threads)
     except Missing as reason:
         return {"missing": str(reason)}
-    pace = Pace(Floor(asked.model.partition("-")[0], work, table).steps, asked.size, asked.pairs)
     others, frame = machine.Others(), table.frame(work)
-    program.train(frame, pace)
+    with Beside(asked.model.partition("-")[0], asked.work, asked.folder, asked.threads) as floor:
+        pace = Pace(floor.steps, asked.size, asked.pairs)
+        program.train(frame, pace)
     result = pace.result(work.batch) if pace.own else {"failed": "training ended before a pair was timed"}
     result |= {"others": others.cores(), "imports": imports, "settings": program.settings, "data": table.source}
     result |= {"versions": machine.versions(program.packages), "threads": asked.threads}
