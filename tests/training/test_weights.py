@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tsforge.training.averaging import Average
 from tsforge.training.weights import ALIGNED, Weights
 
 
@@ -28,7 +29,7 @@ def loss(made: nn.Module) -> torch.Tensor:
 def test_steps_are_those_of_every_tensor_by_itself() -> None:
     """A gradient of another parameter, one that is added to the last step's, or a norm that counts the gaps."""
     ours, plain = network(), network()
-    weights = Weights(ours, 0.0)
+    weights = Weights(ours)
     assert len(weights.tensors) == 1
     ways = [torch.optim.AdamW(weights.tensors, lr=0.1), torch.optim.AdamW(plain.parameters(), lr=0.1)]
     weights.begin()
@@ -47,7 +48,7 @@ def test_steps_are_those_of_every_tensor_by_itself() -> None:
 
 def test_parameters_begin_where_memory_is_aligned_and_do_not_overlap() -> None:
     made = network()
-    (vector,) = Weights(made, 0.0).tensors
+    (vector,) = Weights(made).tensors
     places = sorted((p.data_ptr() - vector.data_ptr(), p.numel()) for p in made.parameters() if p.requires_grad)
     ends = [place + 4 * count for place, count in places]
     assert all(place % (4 * ALIGNED) == 0 for place, _ in places)
@@ -58,12 +59,12 @@ def test_parameters_begin_where_memory_is_aligned_and_do_not_overlap() -> None:
 def test_average_is_exchanged_and_exchanged_back(decay: float) -> None:
     """Live weights that are lost in a validation, or an average that is that of another parameter."""
     made = network()
-    weights = Weights(made, decay)
+    weights = Average(Weights(made).tensors, decay)
     before = copy.deepcopy(made.state_dict())
     with torch.no_grad():
         for parameter in made.parameters():
             parameter += 1.0
-    weights.average()
+    weights.update()
     live = copy.deepcopy(made.state_dict())
     weights.swap()
     share = 1 - min(decay, 1 / 11)  # of the newest weights
@@ -78,7 +79,7 @@ def test_average_is_exchanged_and_exchanged_back(decay: float) -> None:
 def test_released_weights_have_memory_of_their_own() -> None:
     """A model whose every tensor, copied or saved, takes the memory of all."""
     made = network()
-    weights = Weights(made, 0.0)
+    weights = Weights(made)
     weights.begin()
     loss(made).backward()
     weights.release()
@@ -89,7 +90,7 @@ def test_released_weights_have_memory_of_their_own() -> None:
 
 def test_what_is_not_in_single_precision_stays_as_it_is() -> None:
     made = network().double()
-    weights = Weights(made, 0.5)
+    weights = Weights(made)
     weights.begin()
     loss(made).backward()
     assert weights.tensors == [p for p in made.parameters() if p.requires_grad]

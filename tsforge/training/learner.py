@@ -15,6 +15,7 @@ from tsforge.batch import Batch
 from tsforge.experiment import TrainConfig
 from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
+from tsforge.training.averaging import Average
 from tsforge.training.events import Stop
 from tsforge.training.monitor import Monitor, State
 from tsforge.training.weights import Weights
@@ -81,7 +82,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
         self.steps = 0  # optimiser steps so far
         self.threads = ThreadCount([torch.get_num_threads()], lambda _: None)
-        self.weights = Weights(network, config.average)
+        self.weights = Weights(network)
+        self._average = Average(self.weights.tensors, config.average) if config.average else None
         self.automatic_optimization = False  # see `training_step`
         self._half, self._keep = half, keep
         self._resumed: State | None = None
@@ -109,14 +111,16 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self._optimizer.param_groups[0]["lr"] = self.config.lr * self.rate(self.steps)
         self._optimizer.step()
         self.weights.forget()
-        self.weights.average()
+        if self._average is not None:
+            self._average.update()
         self._train.add(loss.detach(), 1)
         self.steps += 1
 
     def begin_validation(self) -> None:
         """The averaged weights are validated."""
         timing.begin("validation")
-        self.weights.swap()
+        if self._average is not None:
+            self._average.swap()
 
     def judge(self, batch: Batch) -> None:
         """One batch of a validation."""
@@ -126,7 +130,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """Report, keep what was best and the state, and say whether to stop."""
         monitor = self.monitor
         stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
-        self.weights.swap()
+        if self._average is not None:
+            self._average.swap()
         if self._keep is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
         timing.end()
@@ -142,7 +147,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         assert self._optimizer is not None
         for i, moments in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
-        tensors |= {f"average.{k}": v for k, v in self.weights.state().items()}
+        if self._average is not None:
+            tensors |= {f"average.{k}": v for k, v in self._average.state().items()}
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -152,7 +158,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """Go on from there: call it with the random numbers seeded, before training begins."""
         self._resumed, self.steps = state, state.facts["step"]
         self.network.load_state_dict(state.part("network."))
-        self.weights.resume(state.part("average."))
+        if self._average is not None:
+            self._average.resume(state.part("average."))
         self.monitor.resume(State(state.part("kept."), state.facts))
         torch.set_rng_state(state.tensors["random.cpu"])
         if "random.cuda" in state.tensors and torch.cuda.is_available():
