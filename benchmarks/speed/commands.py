@@ -81,8 +81,11 @@ class Run(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path) -> Run:
-    """Run a command in a folder. Raises Failed with what it said where it ends with an error."""
-    environment = os.environ | {"PYTHONPATH": str(machine.ROOT)}
+    """Run a command in a folder. Raises Failed with what it said where it ends with an error.
+
+    Python keeps what it compiled, as it does of what is installed, also where the environment forbids it.
+    """
+    environment = os.environ | {"PYTHONPATH": str(machine.ROOT), "PYTHONDONTWRITEBYTECODE": ""}
     begin, before = time.perf_counter(), _children()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     wall = time.perf_counter() - begin

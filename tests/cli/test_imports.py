@@ -63,7 +63,8 @@ def test_a_forecast_imports_what_it_computes_with(folder: Path) -> None:
     assert _loaded(folder, PREDICTED, "predict", "m", "--output", "f.csv") == []
 
 
-def test_a_network_is_trained_by_lightning(folder: Path) -> None:
+def test_a_network_is_trained_by_lightning_and_forecasts_without(folder: Path) -> None:
     """Prevents: names above that no command would import, so that the tests hold whatever happens."""
-    argv = ("fit", "data.csv", "--model", "gru", "--horizon", "6", "--max-steps", "3", "--no-track")
+    argv = ("fit", "data.csv", "--model", "gru", "--horizon", "6", "--max-steps", "3", "--no-track", "--out", "gru")
     assert "pytorch_lightning" in _loaded(folder, DESCENT, *argv)
+    assert _loaded(folder, PREDICTED, "predict", "gru", "--output", "f.csv") == []

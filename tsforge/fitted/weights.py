@@ -1,6 +1,6 @@
 """The weights of a model as safetensors. Reading compares the file with the settings first, and builds nothing before.
 
-What a network would hold is found by building it without memory (torch's "meta" device): names, sizes and types of all
+What a network would hold is found by building it, a large one without memory (`outline`): names, sizes and types of all
 its tensors, to be the same as in the header of the file. Settings that ask for more than the file holds are refused
 before they cost anything.
 """
@@ -25,6 +25,7 @@ from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.forecasting import Baselines
 from tsforge.experiment import Experiment
 from tsforge.fitted import manifest
+from tsforge.fitted.outline import laid_out
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.ensemble import Blend
 
@@ -187,8 +188,7 @@ def _expected(parts: Iterable[Part]) -> Iterator[tuple[str, tuple[str, tuple[int
     before, state = None, {}
     for prefix, build in parts:
         if build is not before:
-            with torch.device("meta"):
-                network = build()
+            network = laid_out(build)
             if sum(buffer.numel() for buffer in network.buffers()) > BUFFERS:
                 raise ModelError("the settings ask for a network of an impossible size", _REPAIR)
             before, state = build, {k: (_TYPES[v.dtype], tuple(v.shape)) for k, v in network.state_dict().items()}
