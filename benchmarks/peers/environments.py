@@ -26,8 +26,8 @@ class Peer(NamedTuple):
 # By module of this folder.
 PEERS = {
     "neuralforecast": Peer("NeuralForecast", ("neuralforecast",)),
-    "darts": Peer("Darts", ("darts[torch]",)),
-    "pytorch_forecasting": Peer("PyTorch-Forecasting", ("pytorch-forecasting",)),
+    "darts": Peer("Darts", ("darts[torch]", "pyarrow")),
+    "pytorch_forecasting": Peer("PyTorch-Forecasting", ("pytorch-forecasting", "pyarrow")),
     "gluonts": Peer("GluonTS", ("gluonts[torch]", "lightning", "pyarrow")),
     "statsforecast": Peer("statsforecast", ("statsforecast",), networks=False),
 }

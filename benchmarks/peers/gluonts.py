@@ -20,8 +20,7 @@ from gluonts.torch.model.lag_tst import LagTSTEstimator
 from numpy.typing import NDArray
 
 from benchmarks.speed.floor import EXPANSION, HEADS, LAYERS
-from benchmarks.speed.pace import Pace, lightning_callback
-from benchmarks.speed.program import Missing
+from benchmarks.speed.pace import Missing, Pace, lightning_callback
 from benchmarks.speed.reading import FirstBatch, read_frame
 from benchmarks.speed.works import ID, TARGET, TIME, WORKS, Work
 

@@ -17,8 +17,7 @@ from pytorch_forecasting.data import TorchNormalizer
 from pytorch_forecasting.metrics import MAE
 
 from benchmarks.speed.floor import HEADS
-from benchmarks.speed.pace import Pace, lightning_callback
-from benchmarks.speed.program import Missing
+from benchmarks.speed.pace import Missing, Pace, lightning_callback
 from benchmarks.speed.reading import FirstBatch, read_frame
 from benchmarks.speed.works import ID, TARGET, WORKS, Work
 

@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Missing(Exception):  # noqa: N818 (nothing went wrong)
+    """A program has no such model. Not in `program`, which is run as a script and then is another module."""
+
+
 class Enough(Exception):  # noqa: N818 (nothing went wrong)
     """Ends a training that was only timed."""
 

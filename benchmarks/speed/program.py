@@ -23,14 +23,10 @@ from typing import Any, Protocol
 
 from benchmarks.speed import machine
 from benchmarks.speed.beside import Beside
-from benchmarks.speed.pace import Pace
+from benchmarks.speed.pace import Missing, Pace
 from benchmarks.speed.works import WORKS, Table, Work
 
 TURNS = 5  # of forecasts
-
-
-class Missing(Exception):  # noqa: N818 (nothing went wrong)
-    """The program has no such model."""
 
 
 class Timed(Protocol):

@@ -55,4 +55,9 @@ def noise(results: Mapping[str, Result]) -> list[str]:
     if any("others" in row and row["others"] is None for row in results.values()):
         lines.append("How busy other programs were cannot be told on this system.")
     reasons = {name: row.get("failed") or row.get("missing") for name, row in results.items()}
-    return lines + [f"Without a result: {name}: {' '.join(str(why).split())}" for name, why in reasons.items() if why]
+    return lines + [f"Without a result: {name}: {_brief(str(why))}" for name, why in reasons.items() if why]
+
+
+def _brief(reason: str) -> str:
+    """In one line; of a traceback its last."""
+    return " ".join((reason.strip().rpartition("\n")[2] if 'File "' in reason else reason).split())

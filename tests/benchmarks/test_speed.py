@@ -61,12 +61,16 @@ def test_noisy_rows_and_failures_are_named() -> None:
     """Prevents: a figure of a busy machine that looks like any other, and a row that is silently missing."""
     rows: dict[str, dict[str, Any]] = {
         "quiet": {"others": 0.02}, "busy": {"others": 0.9}, "broken": {"failed": "no\nmemory"},
-        "none": {"missing": "no M3"},
+        "raised": {"failed": 'Traceback:\n  File "x.py", line 1\nImportError: no such module'}, "none": {"missing": "no M3"},
     }  # fmt: skip
     noisy, *absent = tables.noise(rows)
     assert "busy (0.90)" in noisy
     assert "quiet" not in noisy
-    assert absent == ["Without a result: broken: no memory", "Without a result: none: no M3"]
+    assert absent == [
+        "Without a result: broken: no memory",
+        "Without a result: raised: ImportError: no such module",
+        "Without a result: none: no M3",
+    ]
     assert tables.noise({"elsewhere": {"others": None}}) == [
         "How busy other programs were cannot be told on this system."
     ]
