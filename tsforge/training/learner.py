@@ -14,8 +14,9 @@ from tsforge.batch import Batch
 from tsforge.experiment import TrainConfig
 from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
+from tsforge.training.averaging import Average
 from tsforge.training.events import Stop
-from tsforge.training.monitor import Monitor, State
+from tsforge.training.monitor import Monitor, State, resumed
 
 
 class _Mean:
@@ -33,39 +34,6 @@ class _Mean:
         mean = float(self.total) / float(self.count) if float(self.count) else math.nan
         self.total, self.count = 0.0, 0
         return mean
-
-
-class _Average:
-    """An exponential moving average of the weights, which is what is validated and kept.
-
-    Single steps jump about; their average does not, so that the best validation is less a matter of luck.
-    (Polyak & Juditsky 1992.) The decay grows from 0, so that the first steps do not linger.
-    """
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self._live = [p for p in network.parameters() if p.requires_grad]
-        self._mean = [p.detach().clone() for p in self._live]
-        self._updates = 0
-
-    def update(self) -> None:
-        """After an optimiser step."""
-        self._updates += 1
-        decay = min(self.decay, self._updates / (self._updates + 10))
-        torch._foreach_lerp_(self._mean, [p.detach() for p in self._live], 1 - decay)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"updates": torch.tensor(self._updates), **{str(i): mean for i, mean in enumerate(self._mean)}}
-
-    def resume(self, state: dict[str, Tensor]) -> None:
-        self._updates = int(state["updates"])
-        for i, mean in enumerate(self._mean):
-            mean.copy_(state[str(i)])
-
-    def swap(self) -> None:
-        """Exchange the network's weights with their average."""
-        for live, mean in zip(self._live, self._mean, strict=True):
-            live.data, mean.data = mean.data, live.data
 
 
 class Learner(pl.LightningModule):  # type: ignore[misc]
@@ -88,7 +56,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
         self.steps = 0  # optimiser steps so far
         self.threads = ThreadCount([torch.get_num_threads()], lambda _: None)
-        self._average = _Average(network, config.average) if config.average else None
+        self._average = Average(network, config.average) if config.average else None
         self._half, self._keep = half, keep
         self._resumed: State | None = None
         self._optimizer: torch.optim.Optimizer | None = None
@@ -136,7 +104,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
         if self._average is not None:
             self._average.swap()
-        if self._keep is not None and monitor.stop != Stop.INTERRUPT:
+        if self._keep is not None and self._optimizer is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
         timing.end()
         return stop
@@ -174,11 +142,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         config = self.config
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         if self._resumed is not None:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in self._resumed.part("optimizer.").items():
-                i, _, moment = name.partition(".")
-                moments.setdefault(int(i), {})[moment] = value
-            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(resumed(optimizer, self._resumed))
         self._optimizer = optimizer
         return optimizer
 
