@@ -120,34 +120,43 @@ def read(target: Tensor, observed: Tensor, m: int, horizon: int) -> Read:
     """Sequences (S, L) with a season of m steps each, of which `horizon` steps are to follow."""
     season, k = without_season(target, observed, m, horizon), stretch(m)
     values = torch.where(observed, target, torch.zeros_like(target)).double()
-    z, seen = pooled(season.values, observed, k)
-    raw, _ = pooled(values, observed, k)
+    (z, seen), (raw, _) = pooled(season.values, observed, k), pooled(values, observed, k)
+    loc, scale, error = units = _units(z, seen, values, observed, m)
     steps = detail(season.values, observed, z, seen, k)
-    change, size = mean_change(z, seen, 1), _mean(z.abs(), seen)
-    scale = change + SLIGHT * size
-    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    loc = _last(z, seen)
-    error = mean_change(values, observed, m) if m < values.shape[1] else torch.zeros_like(change)
-    error = torch.where(error > 0, error, mean_change(values, observed, 1))
-    x = _hidden((z - loc[:, None]) / scale[:, None], seen)
-    seasonal = _hidden((raw - z) / scale[:, None], seen)
-    channels = torch.stack([x, seasonal, changes(x, seen)], dim=-1)
+    steps = steps._replace(last=(steps.last - loc) / scale, noise=steps.noise / scale)
+    x, seasonal = (_hidden(part / scale[:, None], seen) for part in (z - loc[:, None], raw - z))
     span, drift = _span(x, seen)
-    rough = mean_change(raw, seen, 1) / scale
+    negative, zero, positive = (_share(sign, observed) for sign in (values < 0, values == 0, values > 0))
     even = torch.stack([
-        _mean((values == 0).double(), observed), 1 - seen.sum(dim=1) / span.clamp(min=1),
-        rough.clamp(1e-3, 1e3).log(), (span + 1).log() / 3, *_period(m / k, span),
-        season.share, ((season.factor != 1).any(dim=1)).double(), torch.full_like(span, math.log(k)),
-        _turning(x, seen), (error / scale).clamp(1e-3, 1e3).log(), (steps.noise / scale).log1p(),
+        zero, 1 - seen.sum(dim=1) / span.clamp(min=1), _log(mean_change(raw, seen, 1) / scale), (span + 1).log() / 3,
+        *_period(m / k, span), season.share, ((positive == 1) & (season.share > 0)).double(),
+        torch.full_like(span, math.log(k)), _turning(x, seen), _log(error / scale), steps.noise.log1p(),
         *_spans(x, seen),
     ], dim=-1)  # fmt: skip
-    positive, negative = ((_hidden(sign * values, observed) >= 0).all(dim=1).double() for sign in (1, -1))
-    odd = torch.stack([-loc / scale, _mean(x, seen), drift, positive - negative], dim=-1)
-    period = torch.full_like(span, m / k)
-    parts = (part.float() for part in (even, odd, drift, period))
-    reading = Reading(channels.float(), seen, *parts).newest(MOST)
-    steps = steps._replace(last=(steps.last - loc) / scale, noise=steps.noise / scale)
-    return Read(reading, Units(loc, scale, error), season, k, steps)
+    one_sided = (negative == 0).double() - (positive == 0).double()
+    odd = torch.stack([-loc / scale, _mean(x, seen), drift, one_sided], dim=-1)
+    channels = torch.stack([x, seasonal, changes(x, seen)], dim=-1)
+    parts = (part.float() for part in (even, odd, drift, torch.full_like(span, m / k)))
+    return Read(Reading(channels.float(), seen, *parts).newest(MOST), units, season, k, steps)
+
+
+def _units(z: Tensor, seen: Tensor, values: Tensor, observed: Tensor, m: int) -> Units:
+    """Of sequences in stretches (S, T) without their season, and in steps (S, L) with it."""
+    scale = mean_change(z, seen, 1) + SLIGHT * _mean(z.abs(), seen)
+    error, single = mean_change(values, observed, m), mean_change(values, observed, 1)
+    return Units(
+        _last(z, seen), torch.where(scale > 0, scale, torch.ones_like(scale)), torch.where(error > 0, error, single)
+    )
+
+
+def _share(sign: Tensor, observed: Tensor) -> Tensor:
+    """The share of what was observed where something holds, (S,)."""
+    return (sign & observed).sum(dim=1).double() / observed.sum(dim=1).clamp(min=1)
+
+
+def _log(ratio: Tensor) -> Tensor:
+    """Its logarithm, within a thousand times either way."""
+    return ratio.clamp(1e-3, 1e3).log()
 
 
 def mean_change(values: Tensor, seen: Tensor, lag: int) -> Tensor:
@@ -207,4 +216,4 @@ def _spans(x: Tensor, seen: Tensor) -> list[Tensor]:
     """Logarithms of changes over some steps beside those over one; 0 where there are none."""
     single = mean_change(x, seen, 1).clamp(min=1e-6)
     ratios = [mean_change(x, seen, lag) / single for lag in SPANS]
-    return [torch.where(ratio > 0, ratio.clamp(1e-3, 1e3).log(), torch.zeros_like(ratio)) for ratio in ratios]
+    return [torch.where(ratio > 0, _log(ratio), torch.zeros_like(ratio)) for ratio in ratios]

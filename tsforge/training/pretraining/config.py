@@ -25,7 +25,8 @@ class PretrainConfig(Config):
     lr: at its highest: after a rise over a share `warmup` of the work, until it falls in the last share `decay`.
     average: decay of the moving average of the weights, which is what is kept.
     chunks: parts, alike in length, that a step's sequences are computed in.
-    keep: seconds between checkpoints.
+    keep: seconds between checkpoints. threads: of the processor; as many as torch takes by itself where None. Another
+    number rounds differently.
     """
 
     series: Count = 256
@@ -40,6 +41,7 @@ class PretrainConfig(Config):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
     keep: Annotated[float, Field(gt=0)] = 120.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
 
 class Pretraining(Config):

@@ -20,6 +20,7 @@ from tsforge.model.zero.network import ZeroNetwork
 from tsforge.model.zero.tokens import BLOCK
 from tsforge.runtime import memory, stopping
 from tsforge.runtime.seeds import seeded
+from tsforge.runtime.threads import available, threads
 from tsforge.synthesis import draw
 from tsforge.training.averaging import Average
 from tsforge.training.checkpoint import Checkpoint
@@ -67,7 +68,7 @@ def pretrain(
     """
     meaning = f"{config.model_dump_json()} {budget} {device}"
     loop = Pretrainer(config, budget, device, Checkpoint(kept, meaning) if kept is not None else None)
-    with stopping.first(loop.interrupt), memory.held():
+    with stopping.first(loop.interrupt), memory.held(), threads(config.train.threads or available()):
         return loop.run(report or (lambda _: None))
 
 
