@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -39,6 +41,18 @@ def test_a_table_is_forecast_without_a_fit(capsys: Capsys) -> None:
     expected = tsforge.predict("zero", "data.csv", horizon=24).frame
     assert frame["forecast"].tolist() == pytest.approx(expected["forecast"].tolist(), rel=1e-5)
     assert not Path("models").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_imported_that_no_forecast_needs() -> None:
+    """Prevents: half a second for torch's compiler, which some operations import where no memory is given to them."""
+    code = (
+        "import sys, tsforge; tsforge.predict('zero', 'data.csv', horizon=3); "
+        "sys.exit(str([m for m in ('torch._dynamo', 'scipy.stats', 'pytorch_lightning', 'matplotlib') "
+        "if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "[]"
 
 
 @pytest.mark.usefixtures("folder")

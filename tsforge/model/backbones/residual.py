@@ -22,6 +22,7 @@ from tsforge.model.backbones.recurrent import unroll
 Mixer = Literal["gru", "min-gru", "transformer"]
 SIZE = 12  # weights of a block, in D²
 HEAD = 32  # width of a head of attention
+LONGEST = 4.16  # the logarithm of 64
 
 
 class Gru(nn.Module):
@@ -50,7 +51,7 @@ class MinimalGru(nn.Module):
         self.project = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         with torch.no_grad():
-            self.project.bias[:width] = -torch.linspace(0.0, 4.16, width)
+            self.project.bias[:width] = torch.tensor([-LONGEST * i / (width - 1) for i in range(width)])
 
     def forward(self, x: Tensor, _seen: Tensor) -> Tensor:
         gate, value = self.project(x).chunk(2, dim=-1)

@@ -9,6 +9,8 @@ Axes: B batch, L context, H horizon, C targets; S = B·C sequences, T stretches 
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -74,10 +76,12 @@ class ZeroNetwork(nn.Module):
         nn.init.constant_(self.out.bias, -1.25)
         with torch.no_grad():
             middle(self.out.bias.view(LENGTH, -1)).zero_()
-        ahead = torch.arange(1, BLOCK + 1)
-        self.register_buffer("normal", torch.special.ndtri(torch.tensor(self.levels)), persistent=False)
-        self.register_buffer("damped", (DAMPING**ahead).cumsum(0)[:, None], persistent=False)
-        self.register_buffer("grown", ahead.sqrt()[:, None], persistent=False)
+        # By Python: where a network is built without memory, some operations of torch take half a second to import.
+        ahead, normal = range(1, BLOCK + 1), NormalDist()
+        damped = [DAMPING * (1 - DAMPING**h) / (1 - DAMPING) for h in ahead]  # the sum of as many powers
+        self.register_buffer("normal", torch.tensor([normal.inv_cdf(level) for level in self.levels]), persistent=False)
+        self.register_buffer("damped", torch.tensor([[value] for value in damped]), persistent=False)
+        self.register_buffer("grown", torch.tensor([[math.sqrt(h)] for h in ahead]), persistent=False)
 
     def forward(self, context: Context) -> Quantiles:
         """Context -> Quantiles over (B, H, C).

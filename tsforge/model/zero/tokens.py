@@ -18,6 +18,7 @@ LENGTH, AHEAD = 8, 6  # stretches of a patch; future patches that are answered a
 BLOCK = LENGTH * AHEAD
 FADING = (1.0, 4.0, 16.0)  # patches over which recency fades
 HARMONICS = 2  # of the phase
+SMALL = 0.035  # of a query before training
 PLACE = 1 + len(FADING) + 2 * HARMONICS
 
 
@@ -29,7 +30,8 @@ class ZeroTokens(nn.Module):
         self.patch = nn.Linear(LENGTH * (CHANNELS + 1), width)
         self.place = nn.Linear(PLACE, width, bias=False)
         self.features = nn.Sequential(nn.Linear(EVEN + ODD, width), nn.SiLU(), nn.Linear(width, width))
-        self.query = nn.Parameter(torch.randn(AHEAD, width) * 0.02)
+        self.query = nn.Parameter(torch.empty(AHEAD, width))
+        nn.init.uniform_(self.query, -SMALL, SMALL)
 
     def forward(self, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
         """-> past (S, N, D), future (S, M, D), and how many past tokens of each sequence are no padding (S,)."""
