@@ -18,6 +18,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+ETS = 0.4  # share of exponential smoothing, beside those that the other kinds have by themselves
+
+
 class PretrainConfig(Config):
     """How the weights are found.
 
@@ -49,7 +52,7 @@ class Pretraining(Config):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     model: Zero = Zero()
-    mixture: Mixture = Mixture()
+    mixture: Mixture = Mixture(ets=ETS)
     train: PretrainConfig = PretrainConfig()
 
 
