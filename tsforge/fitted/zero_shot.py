@@ -57,6 +57,7 @@ def _of_no_table(folder: Path) -> bool:
     return kind in PRETRAINED and series.get("series") == 0
 
 
+@sparing()
 def predict(
     folder: Path, data: Any = None, settings: dict[str, Any] | None = None, *, horizon: int | None = None,
     quantiles: Sequence[float] | None = None, future_data: Any = None,
@@ -89,7 +90,6 @@ def _of_data(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-@sparing()
 def for_table(folder: Path, data: Any, config: DataConfig) -> tuple[Model, Panel]:
     """A pretrained model as the model of a table, and the table, with the steps to forecast behind each series.
 

@@ -208,3 +208,15 @@ def test_of_a_long_series_the_newest_steps_are_read() -> None:
     short, long = said(net, context(values[:, -MOST:])), said(net, context(values))
     spread = (short[..., -1:] - short[..., :1]).mean()
     assert (short - long).abs().mean() < 0.5 * spread  # features alone are of the whole
+
+
+@pytest.mark.parametrize("season", [1, 12, 96])
+def test_a_forecast_says_what_it_looks_at(season: int) -> None:
+    """Prevents: an explanation that finds nothing, or numbers that are none, as of a root at 0."""
+    given = context(walks(2, 3 * season + 30, seed=14, level=50.0, season=season))
+    given = given._replace(target=given.target.requires_grad_())
+    network(season=season)(given).point[:, 3].sum().backward()
+    gradient = given.target.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert (gradient[:, -10:].abs().sum(dim=(1, 2)) > 0).all()

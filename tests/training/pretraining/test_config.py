@@ -50,7 +50,12 @@ def test_the_rate_rises_stays_and_falls(decay: float) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"train.lrr": 1.0}, "train.lr"), ({"model.mixer": "lstm"}, "mixer"), ({"mixture.ets": -1.0}, "ets")],
+    [
+        ({"train.warmup": 0.4, "train.decay": 0.7}, "rise for 0.4"),
+        ({"train.lrr": 1.0}, "train.lr"),
+        ({"model.mixer": "lstm"}, "mixer"),
+        ({"mixture.ets": -1.0}, "ets"),
+    ],
 )
 def test_a_setting_that_is_none_is_named(settings: dict[str, object], named: str) -> None:
     """Prevents: a misspelled setting that hours of training ignore."""

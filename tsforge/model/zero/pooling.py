@@ -50,6 +50,7 @@ class Detail(NamedTuple):
     noise: Tensor
 
 
+@torch.no_grad()
 def detail(values: Tensor, observed: Tensor, means: Tensor, seen: Tensor, k: int) -> Detail:
     """That of sequences (S, L) whose stretches have means (S, T).
 

@@ -115,9 +115,11 @@ class Read(NamedTuple):
     steps: Detail  # in normalised units
 
 
-@torch.no_grad()
 def read(target: Tensor, observed: Tensor, m: int, horizon: int) -> Read:
-    """Sequences (S, L) with a season of m steps each, of which `horizon` steps are to follow."""
+    """Sequences (S, L) with a season of m steps each, of which `horizon` steps are to follow.
+
+    Units and features are constants for gradients, as what `WindowScaler` takes from a window.
+    """
     season, k = without_season(target, observed, m, horizon), stretch(m)
     values = torch.where(observed, target, torch.zeros_like(target)).double()
     (z, seen), (raw, _) = pooled(season.values, observed, k), pooled(values, observed, k)
@@ -132,14 +134,15 @@ def read(target: Tensor, observed: Tensor, m: int, horizon: int) -> Read:
         *_period(m / k, span), season.share, ((positive == 1) & (season.share > 0)).double(),
         torch.full_like(span, math.log(k)), _turning(x, seen), _log(error / scale), steps.noise.log1p(),
         *_spans(x, seen),
-    ], dim=-1)  # fmt: skip
+    ], dim=-1).detach()  # fmt: skip
     one_sided = (negative == 0).double() - (positive == 0).double()
-    odd = torch.stack([-loc / scale, _mean(x, seen), drift, one_sided], dim=-1)
+    odd = torch.stack([-loc / scale, _mean(x, seen), drift, one_sided], dim=-1).detach()
     channels = torch.stack([x, seasonal, changes(x, seen)], dim=-1)
     parts = (part.float() for part in (even, odd, drift, torch.full_like(span, m / k)))
     return Read(Reading(channels.float(), seen, *parts).newest(MOST), units, season, k, steps)
 
 
+@torch.no_grad()
 def _units(z: Tensor, seen: Tensor, values: Tensor, observed: Tensor, m: int) -> Units:
     """Of sequences in stretches (S, T) without their season, and in steps (S, L) with it."""
     scale = mean_change(z, seen, 1) + SLIGHT * _mean(z.abs(), seen)

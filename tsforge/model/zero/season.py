@@ -39,9 +39,11 @@ class Seasonless(NamedTuple):
         return (ahead - self.offset) / self.factor
 
 
-@torch.no_grad()
 def without_season(target: Tensor, observed: Tensor, m: int, horizon: int) -> Seasonless:
-    """Take the season of m steps out of sequences (S, L) that have two of them and a step; others stay as they are."""
+    """Take the season of m steps out of sequences (S, L) that have two of them and a step; others stay as they are.
+
+    Its indices are constants for gradients.
+    """
     values = torch.where(observed, target, torch.zeros_like(target)).double()
     S, L = values.shape
     factor, offset = values.new_ones(S, horizon), values.new_zeros(S, horizon)
@@ -56,6 +58,7 @@ def without_season(target: Tensor, observed: Tensor, m: int, horizon: int) -> Se
     return Seasonless(plain, factor[:, ahead], offset[:, ahead], share)
 
 
+@torch.no_grad()
 def _indices(values: Tensor, observed: Tensor, positive: Tensor, m: int) -> tuple[Tensor, Tensor]:
     """Indices by the phase counted from the end (S, m), none where they cannot be had; and their weight w (S,)."""
     whole = filled(values.unsqueeze(-1), observed.unsqueeze(-1))

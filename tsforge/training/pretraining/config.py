@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tsforge.config import Config, parse
 from tsforge.errors import ConfigError
@@ -16,7 +16,6 @@ from tsforge.synthesis import Mixture
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-
 
 ETS = 0.4  # share of exponential smoothing, beside those that the other kinds have by themselves
 
@@ -45,6 +44,12 @@ class PretrainConfig(Config):
     keep: Annotated[float, Field(gt=0)] = 120.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+
+    @model_validator(mode="after")
+    def _one_after_the_other(self) -> PretrainConfig:
+        if self.warmup + self.decay > 1:
+            raise ValueError(f"the rate cannot rise for {self.warmup:g} and fall for {self.decay:g} of the work")
+        return self
 
 
 class Pretraining(Config):
