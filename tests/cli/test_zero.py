@@ -108,6 +108,9 @@ def test_weights_that_do_not_fit_are_refused_in_the_words_of_the_command(capsys:
     problem = fails(capsys, "fit", "data.csv", "--from", "m", "--model", "lstm", "--no-track", "--quiet")
     assert "--model gru" in problem
     assert "no model directory" in fails(capsys, "fit", "data.csv", "--from", "nowhere", "--no-track", "--quiet")
+    assert "--max-steps 200" in fails(capsys, "sweep", "data.csv", "--model", "zero", "--horizon", "4", "--no-track")
+    problem = fails(capsys, "backtest", "zero", "data.csv")
+    assert "backtest data.csv --model zero" in problem
     assert "train.lr cannot be set" in fails(capsys, "predict", "zero", "data.csv", "--set", "train.lr=0.1")
 
 
