@@ -63,6 +63,9 @@ def test_columns_are_named_as_for_a_fit(capsys: Capsys) -> None:
     assert (printed["series"], printed["horizon"]) == (2, 5)
     fitted = document(capsys, "fit", "shops.csv", "--model", "zero", "--horizon", "5", *words, "--no-track", "--quiet")
     assert fitted["season"] == 7
+    Path("e.toml").write_text('[data]\nid = "item"\ntarget = "sold"\ndayfirst = true\nhorizon = 9\n')
+    words = ["predict", "zero", "shops.csv", "--config", "e.toml", "--horizon", "5", "--quiet"]
+    assert document(capsys, *words)["forecast"] == printed["forecast"]
     problem = fails(capsys, "predict", "zero", "shops.csv", "--horizon", "5", "--id", "itme")
     assert "itme" in problem
     assert "item" in problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tsforge.cli.options import Flag, TableOptions, model_folder
 from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
@@ -51,7 +52,7 @@ def predict(
         from tsforge.fitted import prediction, zero_shot
 
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
-    levels, settings = _levels(quantiles), options.overrides() if options is not None else {}
+    levels, settings = _levels(quantiles), _settings(options or TableOptions())
     if (place := zero_shot.place(model)) is not None:
         result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=levels, future_data=future_data)
     else:
@@ -82,6 +83,16 @@ def predict(
         echo(f"picture in {plot}")
     print_timings()
     return 0
+
+
+def _settings(options: TableOptions) -> dict[str, Any]:
+    """How a table is read, as dotted settings: what a TOML file says of data, and what is given beside it."""
+    if options.config is None:
+        return options.overrides()
+    from tsforge.settings import build
+
+    data = build({}, options.config).data.model_dump(exclude_unset=True)
+    return {f"data.{name}": value for name, value in data.items()} | options.overrides()
 
 
 def _levels(text: str | None) -> list[float] | None:
