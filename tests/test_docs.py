@@ -114,7 +114,13 @@ def test_commands_run(page: Path) -> None:
             continue
         if argv[0] == "sweep":
             argv += FEW
-        if argv[0] in ("fit", "sweep") or (argv[0] == "backtest" and "--model" in argv):
+        if argv[0] == "pretrain":  # in hours
+            hours = argv.index("--hours")
+            argv[hours : hours + 2] = ["--steps", "2", "--set", "train.series=8"]
+            argv = [str(ROOT / word) if word.startswith("pipelines/") else word for word in argv]
+        if "--max-steps" in argv:
+            argv[argv.index("--max-steps") + 1] = QUICK[1]
+        elif argv[0] in ("fit", "sweep") or (argv[0] == "backtest" and "--model" in argv):
             argv += QUICK
         if argv[0] == "compare":
             if argv[1].startswith("pipelines/"):  # a test of its own does that

@@ -69,21 +69,25 @@ def load(model: str | Path) -> Model:
 
 def predict(
     model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
-    quantiles: Sequence[float] | None = None, future_data: Any = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None, settings: dict[str, Any] | None = None,
 ) -> Prediction:  # fmt: skip
     """Forecast the steps after each series' last observed target.
 
-    model: a fitted model, its directory or its address.
+    model: a fitted model, its directory or its address; or "zero", a pretrained one that needs no fit.
     data: path, pandas or Polars frame; the training data where None.
     horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
     quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
     future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
     filled in; where None, such rows stand at the end of `data`, with the target empty.
+    settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected.
     Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
-    from tsforge.fitted import prediction
+    from tsforge.fitted import prediction, zero_shot
     from tsforge.tracking import registry
 
+    if (place := zero_shot.place(model)) is not None:
+        return zero_shot.predict(place, data, settings, horizon=horizon, quantiles=quantiles, future_data=future_data)
+    zero_shot.refuse(settings)
     return prediction.predict(
         registry.local(model), data, horizon=horizon, quantiles=quantiles, future_data=future_data
     )

@@ -14,14 +14,16 @@ from torch import nn
 from tsforge.batch import WindowShape
 from tsforge.config import Choice, Config, Range
 from tsforge.data.schema import AtLeastOne, DataConfig, Names, NotNegative, names
+from tsforge.errors import ConfigError
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import Baseline, kinds
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.network import Neural
-from tsforge.model.zoo import DEFAULT, NETWORK, complete
+from tsforge.model.zero.network import Zero
+from tsforge.model.zoo import DEFAULT, NETWORK, PRETRAINED, complete
 
-AnyModel = Annotated[Neural | Baseline | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
+AnyModel = Annotated[Neural | Baseline | Zero | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 log = logging.getLogger("tsforge")
 
@@ -51,7 +53,8 @@ Precision = Annotated[Literal["cells", "32", "bf16", "auto"], BeforeValidator(la
 class TrainConfig(Config):
     """How the weights are trained.
 
-    max_steps: optimiser steps; epochs: passes over the training windows (the smaller of both counts).
+    max_steps: optimiser steps, 0 for a pretrained model as it is; epochs: passes over the training windows (the smaller
+    of both counts).
     patience: validations without an improvement before stopping; validations: how many fit into max_steps, more where
     these would lie over 500 steps apart.
     validation_windows: that each of them looks at, evenly spaced; fewer, but not below 128, where so many would cost
@@ -65,11 +68,13 @@ class TrainConfig(Config):
     precision: of the products inside the network: "cells" for single precision, but for LSTM cells on a processor that
     has products of brain floats (AVX-512 BF16, AMX), where these are trained in them; "32" for single precision
     throughout; "bf16" for brain floats throughout; "auto" for "bf16" on a GPU that has it, and "cells" elsewhere.
+    start: a model directory whose weights the training begins with; those of the package for `zero` where None. Then
+    the weights at the start are validated too, and kept where no step brings better ones.
     refit: "all" trains once more, on training and validation windows together, for as many steps as were best on
     validation; the intervals are corrected by what the first training said of validation, which it had not seen.
     """
 
-    max_steps: AtLeastOne = 1000
+    max_steps: NotNegative = 1000
     epochs: AtLeastOne | None = None
     max_time: Duration | None = None
     batch_size: Annotated[AtLeastOne, Choice((16, 32, 64))] = 32
@@ -85,6 +90,7 @@ class TrainConfig(Config):
     validations: AtLeastOne = 20
     validation_windows: AtLeastOne = 1024
     until: AtLeastOne | None = None
+    start: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     precision: Precision = "cells"
@@ -116,6 +122,7 @@ class BacktestConfig(Config):
     metrics: Names = ()
 
 
+_STEPS = {"max_steps", "epochs", "max_time"}  # settings by which a pretrained model is trained at all
 _CLOCKS = {"max_time", "device"}  # settings of a training that a tournament has too
 
 
@@ -152,10 +159,34 @@ class Experiment(Config):
             return values
         return values | {"model": {"kind": _usual_model(values)} | model}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_pretrained(cls, values: Any) -> Any:
+        """Of a pretrained model no steps, unless some are asked for."""
+        model = values.get("model") if isinstance(values, dict) else None
+        kind = model.get("kind") if isinstance(model, dict) else getattr(model, "kind", model)
+        train = values.get("train", {}) if kind in PRETRAINED else None
+        if isinstance(train, TrainConfig) and not train.model_fields_set & _STEPS:
+            return values | {"train": train.model_copy(update={"max_steps": 0})}
+        if isinstance(train, dict) and not train.keys() & _STEPS:
+            return values | {"train": train | {"max_steps": 0}}
+        return values
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Experiment:
+        if self.train.max_steps == 0 and not isinstance(self.model, Zero):
+            problem = f"train.max_steps = 0 is for pretrained models: {self.model.kind} would learn nothing"
+            raise ConfigError(problem, "ask for a step or more, or take model=zero")
+        return self
+
     @model_validator(mode="after")
     def _differ(self) -> Experiment:
+        if self.train.start is not None and not isinstance(self.model, Neural | Zero):
+            problem = f"train.start is for a network, {self.model.kind} starts from no weights"
+            raise ConfigError(problem, "leave train.start out, or name the model of its folder")
         if self.ensemble > 1 and not isinstance(self.model, Neural):
-            why = "learns the same with every seed" if isinstance(self.model, Baseline) else "is an ensemble already"
+            same = isinstance(self.model, Baseline | Zero)
+            why = "learns the same with every seed" if same else "is an ensemble already"
             raise ValueError(f"ensemble = {self.ensemble} is for networks: {self.model.kind} {why}")
         return self
 

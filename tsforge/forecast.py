@@ -113,17 +113,21 @@ class Quantiles:
         return loc.unsqueeze(-1) + scale.unsqueeze(-1) * self.normalised
 
     def loss(self, truth: Truth) -> Tensor:
-        """Twice the mean pinball loss over steps and levels, so that at level 0.5 it is the absolute error.
-
-        (Koenker & Bassett 1978, "Regression Quantiles")
-        """
-        level = torch.tensor(self.levels, dtype=self.normalised.dtype, device=self.normalised.device)
+        """The mean pinball loss over steps and levels."""
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
-        pinball = gap * torch.where(gap.detach() < 0, level - 1, level)
-        return masked_mean(2 * pinball.mean(-1), truth.observed, self.weight)
+        return masked_mean(pinball(gap, self.levels).mean(-1), truth.observed, self.weight)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
         return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
+
+
+def pinball(gap: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Twice the pinball loss, so that at level 0.5 it is the absolute error; gap: truth less quantile, (..., Q).
+
+    (Koenker & Bassett 1978, "Regression Quantiles")
+    """
+    level = torch.tensor(levels, dtype=gap.dtype, device=gap.device)
+    return 2 * (gap * torch.where(gap.detach() < 0, level - 1, level))
 
 
 def ascending(raw: Tensor, levels: tuple[float, ...]) -> Tensor:

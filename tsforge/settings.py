@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,24 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
         if dropped:
             names = listing(sorted(dropped))
             log.warning("model settings of %s belong to another model and are left out: %s", source, names)
-    return parse(Experiment, merge(values, given), source=source)
+    return parse(Experiment, _started(merge(values, given)), source=source)
+
+
+def _started(values: dict[str, Any]) -> dict[str, Any]:
+    """With the model's settings of the directory that a training starts from, where they are not given otherwise."""
+    train = values.get("train")
+    start = train.get("start") if isinstance(train, dict) else None
+    if start is None:
+        return values
+    path = Path(str(start)) / "experiment.json"
+    try:
+        model = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except (OSError, ValueError, KeyError, TypeError):
+        hint = "train.start names the folder of a fitted model"
+        raise ConfigError(f"{start}: no model directory to start from", hint) from None
+    given = values.get("model", {})
+    alike = isinstance(model, dict) and isinstance(given, dict) and given.get("kind") in (None, model.get("kind"))
+    return values | {"model": merge(model, given)} if alike else values
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:

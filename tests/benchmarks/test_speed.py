@@ -61,7 +61,8 @@ def test_noisy_rows_and_failures_are_named() -> None:
     """Prevents: a figure of a busy machine that looks like any other, and a row that is silently missing."""
     rows: dict[str, dict[str, Any]] = {
         "quiet": {"others": 0.02}, "busy": {"others": 0.9}, "broken": {"failed": "no\nmemory"},
-        "raised": {"failed": 'Traceback:\n  File "x.py", line 1\nImportError: no such module'}, "none": {"missing": "no M3"},
+        "raised": {"failed": 'Traceback:\n  File "x.py", line 1\nImportError: no such module'},
+        "none": {"missing": "no M3"},
     }  # fmt: skip
     noisy, *absent = tables.noise(rows)
     assert "busy (0.90)" in noisy

@@ -100,12 +100,12 @@ def test_the_library_names_no_flags() -> None:
     ("inspect", "pass data.time_format, as data.resample=D", "pass --time-format, as --resample D"),
     ("inspect", "add them up: data.duplicates=sum", "add them up: --duplicates sum"),
     ("inspect", "or skip the rest: data.rows=100", "or skip the rest: --set data.rows=100"),
-    ("predict", "data.snap=true", "data.snap=true"),
+    ("predict", "data.snap=true", "--snap"),
     ("backtest", "set backtest.windows, or a larger data.test", "set --windows, or a larger data.test"),
     ("sweep", "take sweep.sampler=tpe, or fewer sweep.workers", "take --sampler tpe, or fewer --workers"),
     ("sweep", "say it otherwise: `space` train.lr=...", "say it otherwise: --space train.lr=..."),
     ("compare", "give train.max_time=60s, raise compare.tune", "give --max-time 60s, raise --tune"),
-    ("predict", "pass data.freq, or data.timezone=UTC", "pass data.freq, or data.timezone=UTC"),
+    ("predict", "pass data.freq, or data.timezone=UTC", "pass --freq, or --timezone UTC"),
     ("runs", "name the store with `tracking_uri`", "name the store with --tracking-uri"),
 ])  # fmt: skip
 def test_hints_show_the_flags_of_the_command(command: str, hint: str, shown: str) -> None:

@@ -108,3 +108,15 @@ def test_two_trainings_with_one_seed_are_alike() -> None:
     """Prevents: random numbers of the device that the seed does not reach."""
     one, two = (tsforge.fit(experiment("lstm", "cuda"), table()).rounds[-1].validation for _ in range(2))
     assert one == pytest.approx(two, rel=1e-4)
+
+
+def test_zero_is_pretrained_and_forecasts_on_the_device() -> None:
+    """Prevents: series, cuts or features that are made on another device than the network."""
+    from tsforge.training.pretraining import loop
+    from tsforge.training.pretraining.config import Budget, build
+
+    config = build({"model.width": 32, "train.series": 16, "train.length": 120})
+    result = loop.pretrain(config, Budget(steps=3), "cuda")
+    assert all(torch.isfinite(p).all() for p in result.network.parameters())
+    fitted = tsforge.fit(experiment("zero", "cuda", **{"train.max_steps": 2}), table())
+    assert np.isfinite(tsforge.predict(fitted.model, table()).point).all()

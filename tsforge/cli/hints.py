@@ -23,13 +23,15 @@ def _named(section: str, options: type) -> dict[str, str]:
 
 TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose flag has its name
     "inspect": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
+    "predict": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
     "fit": SETTINGS,
     "backtest": SETTINGS | _named("backtest", RollOptions),
     "sweep": SETTINGS | _named("sweep", SweepOptions),
     "compare": SETTINGS | _named("compare", CompareOptions),
+    "pretrain": {path: SETTINGS[path] for path in ("seed", "train.device")},
 }
-SETTABLE = ("inspect", "fit", "backtest", "sweep", "compare")  # commands with --set
-ARGUMENTS = ("out", "overwrite", "future_data", "port", "space", "storage", "tracking_uri")
+SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain")  # commands with --set
+ARGUMENTS = ("out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri")
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"
 )
@@ -39,7 +41,7 @@ _QUOTED = re.compile(r"`(\w+)`")
 
 def flag(parameter: str) -> str:
     """The flag of a parameter: --max-steps of max_steps."""
-    return "--" + parameter.replace("_", "-")
+    return "--" + parameter.strip("_").replace("_", "-")
 
 
 def switch(parameter: str, *, on: bool) -> str:

@@ -25,6 +25,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
     "sweep": "Search settings and architectures, and fit a model with the best.",
+    "pretrain": "Train the network of `zero` on series from formulas.",
     "compare": "Put architectures side by side: what they can do, what they cost, how well they forecast.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
     "ui": "Open the MLflow UI on the recorded runs.",

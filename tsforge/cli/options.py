@@ -18,6 +18,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
     "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
+    "train.start": "from_",
     "seed": "seed", "ensemble": "ensemble", "baselines": "baselines",
 }  # fmt: skip
 SWITCHES = ("data.dayfirst", "data.snap")  # settings whose flags stand without a value
@@ -137,15 +138,17 @@ class FitOptions(TableOptions):
     context: int | None = None
     "Steps of history that the model sees."
     model: str | None = None
-    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, shape-ridge, croston, tsb. (default: auto; sweep: gru)"  # noqa: E501
+    "auto (a tournament), [patch-|min-]lstm, [patch-|min-]gru, [patch-]rnn, growth-gru, transformer[-encoder|-decoder], patch-transformer, inverted-transformer, nlinear, cyclenet, linear, naive, seasonal-naive, drift, naive2, theta, ets, mstl, shape-ridge, croston, tsb, zero (pretrained). (default: auto; sweep: gru)"  # noqa: E501
     ensemble: int | None = None
     "Networks to train, with seeds of their own; the forecast is their median. (default: 1)"
     max_steps: int | None = None
-    "Optimiser steps at most. (default: 1000)"
+    "Optimiser steps at most. (default: 1000; zero: none)"
     epochs: int | None = None
     "Passes over the training data at most."
     max_time: str | None = None
     "Time for training at most, as 90s, 5m or 1h30m; with auto for the whole command, in which networks compete too."
+    from_: str | None = None
+    "Folder of a fitted model of the same architecture, whose weights the training goes on from."
     seed: int | None = None
     "Seed of the weights and of the order of windows. (default: 1)"
     device: Literal["auto", "cpu", "cuda"] | None = None

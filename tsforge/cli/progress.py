@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tsforge.experiment import Experiment
     from tsforge.sweeping.trials import Tally
     from tsforge.training.events import Event, Round, Tick
+    from tsforge.training.pretraining.loop import Progress as PretrainingProgress
 
 
 class Line:
@@ -78,9 +80,32 @@ class Progress:
         losses = ""
         if self._last is not None:
             best = " *" if self._last.best else ""
-            losses = f"  loss {self._last.train:.4f}  validation {self._last.validation:.4f}{best}"
+            loss = f"  loss {self._last.train:.4f}" if self._last.step else ""
+            losses = f"{loss}  validation {self._last.validation:.4f}{best}"
         of = f"member {event.member}/{count}  " if count > 1 else ""
         return f"{of}step {event.step}/{steps}{losses}  {pace:,.0f} windows/s  {duration(left)} left"
+
+
+class PretrainProgress:
+    """Prints loss, rate, sequences per second and the time left of a pretraining; steps: None where hours are set."""
+
+    EVERY = 60.0  # seconds between lines in a pipe
+
+    def __init__(self, steps: int | None) -> None:
+        self.of = f"/{steps}" if steps is not None else ""
+        self._line, self._printed = Line(), -math.inf
+        self._first: PretrainingProgress | None = None
+        self.close = self._line.close
+
+    def __call__(self, event: PretrainingProgress) -> None:
+        first = self._first = self._first or event  # of this run: an earlier one had a pace of its own
+        seconds, sequences = event.seconds - first.seconds, event.sequences - first.sequences
+        pace = sequences / seconds if seconds > 0 else event.sequences / event.seconds
+        plain = time.monotonic() - self._printed >= self.EVERY
+        if plain:
+            self._printed = time.monotonic()
+        text = f"step {event.step}{self.of}  loss {event.loss:.4f}  rate {event.rate:.2g}"
+        self._line.write(f"{text}  {pace:,.0f} sequences/s  {duration(event.left)} left", plain=plain)
 
 
 class AutoProgress:

@@ -183,6 +183,20 @@ def build(table: Table, extend: int = 0) -> Panel:
     return panel
 
 
+def extended(panel: Panel, steps: int) -> Panel:
+    """With so many rows at least behind each series' last observed target, of which nothing is known."""
+    lengths = np.maximum(np.diff(panel.offsets), panel.lengths + steps)
+    offsets = np.r_[0, np.cumsum(lengths)].astype(np.int64)
+    moved = offsets[:-1] - panel.offsets[:-1]
+    rows = np.arange(len(panel.values)) + moved[panel.row_series()]
+    parts: dict[str, Any] = {}
+    for name, nothing in (("values", 0.0), ("observed", False), ("past", np.nan), ("future", np.nan)):
+        part = getattr(panel, name)
+        parts[name] = np.full((offsets[-1], part.shape[1]), nothing, dtype=part.dtype)
+        parts[name][rows] = part
+    return replace(panel, **parts, offsets=offsets, ends=panel.ends + moved)
+
+
 def _row_offsets(table: Table, n: int) -> Ints:
     """Series i of a table has the rows up to the next offset, (n + 1,)."""
     begins = np.searchsorted(table.series, np.arange(n, dtype=table.series.dtype))  # of another type, all are copied

@@ -29,6 +29,7 @@ from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import WHOLE, Baseline, BaselineForecaster
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS
+from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime.threads import available, each, sparing
 
 BASELINES: tuple[BaselineKind, ...] = ("seasonal-naive", "naive", "drift", "linear")  # beside every score
@@ -208,9 +209,9 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
 
 
 def _in_steps(network: Network) -> bool:
-    """Whether a network, or a member of it, takes the steps of its windows one by one."""
+    """Whether a network, or a member of it, takes the steps of its windows, or few tokens of them, one by one."""
     parts = network.modules() if isinstance(network, nn.Module) else ()
-    return any(isinstance(part, ClosedForm) and part.kind in WHOLE for part in parts)
+    return any((isinstance(part, ClosedForm) and part.kind in WHOLE) or isinstance(part, ZeroNetwork) for part in parts)
 
 
 def batch_size(source: WindowSource, most_steps: int = MOST_STEPS) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
@@ -12,6 +14,7 @@ from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.data import traits
 from tsforge.data.covariates import Encodings
+from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig, Schema, Season, Steps
@@ -59,6 +62,18 @@ class DataFacts(Config):
     seen: dict[str, Position] = Field(default_factory=dict)
     usual: dict[str, tuple[tuple[Spread, ...], ...]] = Field(default_factory=dict)
     negative: dict[str, tuple[bool, ...]] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, dataset: Dataset, stops: NDArray[np.int64]) -> DataFacts:
+        """Those of a dataset. stops: (n,) the row of each series before which the model has seen all."""
+        panel = dataset.panel
+        usual, negative = dataset.traits.kept(panel)
+        seen = panel.first + stops - panel.offsets[:-1]
+        return cls(
+            columns=panel.schema, encodings=dataset.encodings, shape=Sizes(**dataset.source.shape._asdict()),
+            source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
+            seen={panel.key(i): int(stop) for i, stop in enumerate(seen)}, usual=usual, negative=negative,
+        )  # fmt: skip
 
     def traits(self, panel: Panel) -> Traits:
         """Of the series of a table, as far as they were kept."""

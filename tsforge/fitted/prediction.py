@@ -60,11 +60,28 @@ def predict(
     """Forecast the steps after each series' last observed target: `tsforge.predict` with a model or its directory."""
     check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
-    has, wanted = model.reach, model.levels if quantiles is None else _checked(model.reach, quantiles)
-    steps = horizon or model.shape.horizon
-    rolled = -(-steps // model.shape.horizon) * model.shape.horizon
-    panel = read(model, data, rolled, future_data)
-    check_future(panel, steps, rolled, future_data)
+    levels, steps = wanted(model, quantiles), horizon or model.shape.horizon
+    panel = read(model, data, _rolled(model, steps), future_data)
+    check_future(panel, steps, _rolled(model, steps), future_data)
+    return of_panel(model, panel, steps, levels)
+
+
+def wanted(model: Model, quantiles: Sequence[float] | None) -> tuple[float, ...]:
+    """The levels to forecast, ascending: the model's own where None. Raises ConfigError for those that it has not."""
+    return model.levels if quantiles is None else _checked(model.reach, quantiles)
+
+
+def _rolled(model: Model, steps: int) -> int:
+    """Steps that are forecast for so many: whole horizons of the model."""
+    return -(-steps // model.shape.horizon) * model.shape.horizon
+
+
+def of_panel(model: Model, panel: Panel, steps: int, levels: tuple[float, ...]) -> Prediction:
+    """Forecast a table that is on its grid, with rows for the steps ahead.
+
+    levels: of the quantiles, within the model's reach.
+    """
+    rolled = _rolled(model, steps)
     if rolled > model.shape.horizon:
         _hold_past(panel)
         log.warning(
@@ -80,7 +97,7 @@ def predict(
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
-    return Prediction(panel, point[:, :steps], _at(ranges[:, :steps], has, wanted), wanted)
+    return Prediction(panel, point[:, :steps], _at(ranges[:, :steps], model.reach, levels), levels)
 
 
 def check_horizon(horizon: int | None, most: int) -> None:

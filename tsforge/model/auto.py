@@ -12,17 +12,19 @@ from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.baselines.forecaster import WHOLE, Baseline
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS, Bounds
-from tsforge.model.zoo import ZOO
+from tsforge.model.zero.network import Zero
+from tsforge.model.zoo import PRETRAINED, ZOO
 
 # In the order in which they are given up where time is short, the last ones first.
 NETWORKS = ("patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder")
-POOL = tuple(name for name, row in ZOO.items() if row or name in WHOLE)
+POOL = (*(name for name, row in ZOO.items() if row or name in WHOLE), *PRETRAINED)
 
 
 class Auto(Config):
     """candidates: networks and models without one by name; linear, seasonal naive, naive and drift always take part.
 
-    Where none are named, all models without a network compete, and networks where a time is set (train.max_time).
+    Where none are named, all models without a network compete, and networks where a time is set (train.max_time). A
+    pretrained model competes as it is, where it is named.
     """
 
     kind: Literal["auto"] = "auto"
@@ -50,16 +52,22 @@ class Auto(Config):
         """The candidates that are trained. max_time: seconds of the tournament, where they are set."""
         if self.candidates is None:
             return NETWORKS if max_time is not None else ()
-        return tuple(name for name in self.candidates if name not in WHOLE)
+        return tuple(name for name in self.candidates if name not in (*WHOLE, *PRETRAINED))
 
     @property
     def closed(self) -> tuple[BaselineKind, ...]:
         """The candidates that read a window and learn nothing."""
         return tuple(kind for kind in WHOLE if self.candidates is None or kind in self.candidates)
 
+    @property
+    def pretrained(self) -> tuple[str, ...]:
+        """The candidates that are trained already."""
+        return tuple(kind for kind in PRETRAINED if kind in (self.candidates or ()))
+
     def roomy_context(self, season: int) -> int:
         """Steps of context that some candidate reads where nobody says; 0 for no more than any model."""
-        return max((Baseline(kind=kind).roomy_context(season) for kind in self.closed), default=0)
+        steps = [Baseline(kind=kind).roomy_context(season) for kind in self.closed]
+        return max([*steps, *(Zero().roomy_context(season) for _ in self.pretrained)], default=0)
 
     def build(self, _shape: WindowShape) -> NoReturn:
         raise ConfigError("auto is no network, it finds one", "fit it, and take the experiment of the model it gives")

@@ -9,10 +9,12 @@ from pydantic import BeforeValidator, Field
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.network import Neural
+from tsforge.model.zero.network import Zero
 
 DEFAULT = "auto"  # where nothing is said of the model
 NETWORK = "gru"  # where its settings are given without a name, and where networks alone can be: in a sweep, an ensemble
 MADE_OF_MODELS = ("auto", "blend")  # kinds that are no rows: they have models inside
+PRETRAINED = ("zero",)  # nor these, whose architecture is that of their weights
 
 
 def _steps(cell: str) -> dict[str, Any]:
@@ -87,11 +89,11 @@ def complete(value: Any) -> Any:
     """A model's settings with everything its named row says and they do not."""
     if isinstance(value, str):
         value = {"kind": value}
-    if not isinstance(value, dict) or value.get("kind") in MADE_OF_MODELS:
+    if not isinstance(value, dict) or value.get("kind") in (*MADE_OF_MODELS, *PRETRAINED):
         return value
     kind = value.get("kind", NETWORK)
     if not isinstance(kind, str) or kind not in ZOO:
-        known = (*ZOO, *MADE_OF_MODELS)
+        known = (*ZOO, *PRETRAINED, *MADE_OF_MODELS)
         raise ConfigError(f"model: unknown model '{kind}'", nearest(str(kind), known) or f"known: {listing(known, 99)}")
     return merge({"kind": kind} | ZOO[kind], value)
 
@@ -105,4 +107,4 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-ModelConfig = Annotated[Neural | Baseline, Field(discriminator="kind"), BeforeValidator(complete)]
+ModelConfig = Annotated[Neural | Baseline | Zero, Field(discriminator="kind"), BeforeValidator(complete)]

@@ -201,7 +201,9 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
 
 def checked(plan: Plan) -> Plan:
     """A plan whose parts go together. Raises ConfigError for one whose parts do not."""
-    for kind in plan.bases:
+    for kind, base in plan.bases.items():
+        if base.train.max_steps == 0:
+            raise ConfigError(f"{kind} is not trained, and a sweep varies trainings", "add train.max_steps=200")
         if kind in MADE_OF_MODELS:
             raise ConfigError(
                 f"{kind} is made of models of its own, which a sweep does not vary",

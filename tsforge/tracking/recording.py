@@ -222,7 +222,8 @@ def _record(run: Run, event: Event) -> None:
     """Record the losses of a validation, those of later members as val/loss_2, or the score of a candidate."""
     if isinstance(event, Round):
         of = f"_{event.member}" if event.member > 1 else ""
-        run.metrics({f"train/loss{of}": event.train, f"val/loss{of}": event.validation}, event.step)
+        trained = {f"train/loss{of}": event.train} if event.step else {}  # before the first step there is none
+        run.metrics(trained | {f"val/loss{of}": event.validation}, event.step)
     if isinstance(event, Standing):
         run.metrics(numbers.rounded({f"auto/{event.name}": event.score}), event.rung)
 

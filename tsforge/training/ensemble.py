@@ -14,6 +14,7 @@ from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
+from tsforge.model.zero.network import Zero
 from tsforge.runtime import stopping
 from tsforge.training import single
 from tsforge.training.checkpoint import Checkpoint
@@ -62,7 +63,11 @@ def _train(
 def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Report | None) -> Trained:
     """Train the same networks on validation windows too, for the steps that were best: nothing is left to choose."""
     settled = {"validations": 1, "max_time": None}
-    parts = [part.with_train(settled | {"until": _best(first, k + 1)}) for k, part in enumerate(members(experiment))]
+    steps = [_best(first, k + 1) for k in range(len(members(experiment)))]
+    parts = [
+        part.with_train(settled | ({"max_steps": 0} if until == 0 else {"until": until}))
+        for part, until in zip(members(experiment), steps, strict=True)
+    ]
     try:
         second = _train(experiment, parts, widened(dataset), report)
     except KeyboardInterrupt:
@@ -99,6 +104,8 @@ def alone(experiment: Experiment, member: Member) -> Experiment:
     """A member of a blend as an experiment of its own."""
     train = {"max_steps": member.steps, "until": member.until}
     given = {name: value for name, value in train.items() if value is not None}
+    if isinstance(member.model, Zero):
+        given.setdefault("max_steps", 0)
     seed = experiment.seed if member.seed is None else member.seed
     data = experiment.data.model_copy(update={"context": member.context or experiment.data.context})
     return experiment.with_train(given).model_copy(update={"data": data, "model": member.model, "seed": seed})

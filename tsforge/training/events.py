@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
@@ -24,7 +25,7 @@ class Round(NamedTuple):
     """What is known after a validation."""
 
     step: int  # optimiser steps so far
-    train: float  # mean training loss since the last round
+    train: float  # mean training loss since the last round; no number before the first step
     validation: float  # mean validation loss, in the units of the forecast's loss
     seconds: float  # since training began
     windows: int  # training windows seen so far
@@ -72,10 +73,14 @@ def rounds_csv(rounds: tuple[Round, ...]) -> str:
     """A line per validation, as CSV; with the member where there are several."""
     header = ["member", "step", "train_loss", "validation_loss", "seconds", "windows"]
     lines = [
-        [r.member, r.step, f"{r.train:.6g}", f"{r.validation:.6g}", f"{r.seconds:.3f}", r.windows] for r in rounds
+        [r.member, r.step, _figure(r.train), _figure(r.validation), f"{r.seconds:.3f}", r.windows] for r in rounds
     ]  # fmt: skip
     first = 0 if rounds[-1].member > 1 else 1
     return tables.csv(header[first:], [line[first:] for line in lines])
+
+
+def _figure(loss: float) -> str:
+    return "" if math.isnan(loss) else f"{loss:.6g}"
 
 
 def standings_csv(standings: tuple[Standing, ...]) -> str:

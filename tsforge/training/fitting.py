@@ -30,7 +30,7 @@ from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import best_simple, distinct, primary, scores, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
-from tsforge.fitted.model import DataFacts, Model, Sizes
+from tsforge.fitted.model import DataFacts, Model
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
@@ -223,14 +223,7 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
 def uncorrected(trained: Trained, dataset: Dataset) -> Model:
     """The model of a training, with the intervals that are its own."""
     dataset = trained.narrowed(dataset)
-    panel = dataset.panel
-    stops = panel.first + dataset.cuts.validation - panel.offsets[:-1]
-    usual, negative = dataset.traits.kept(panel)
-    facts = DataFacts(
-        columns=panel.schema, encodings=dataset.encodings, shape=Sizes(**dataset.source.shape._asdict()),
-        source=dataset.config.path or "", series=len(panel), rows=int(panel.lengths.sum()),
-        seen={panel.key(i): int(stop) for i, stop in enumerate(stops)}, usual=usual, negative=negative,
-    )  # fmt: skip
+    facts = DataFacts.of(dataset, dataset.cuts.validation)
     return Model(trained.experiment, facts, trained.network)
 
 

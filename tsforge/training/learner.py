@@ -17,7 +17,7 @@ from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
 from tsforge.training.averaging import Average
 from tsforge.training.events import Stop
-from tsforge.training.monitor import Monitor, State
+from tsforge.training.monitor import Monitor, State, resumed
 from tsforge.training.weights import Weights
 
 TURN = 8  # steps of one turn of Lightning's loop
@@ -132,7 +132,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
         if self._average is not None:
             self._average.swap()
-        if self._keep is not None and monitor.stop != Stop.INTERRUPT:
+        if self._keep is not None and self._optimizer is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
         timing.end()
         return stop
@@ -172,11 +172,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self.weights.tensors, lr=config.lr, weight_decay=config.weight_decay, fused=True
         )  # fmt: skip
         if self._resumed is not None:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in self._resumed.part("optimizer.").items():
-                i, _, moment = name.partition(".")
-                moments.setdefault(int(i), {})[moment] = value
-            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(resumed(optimizer, self._resumed))
         self._optimizer = optimizer
         return optimizer
 

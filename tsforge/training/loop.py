@@ -17,8 +17,10 @@ from tsforge.data.dataset import Dataset, narrowed
 from tsforge.data.loader import WindowLoader
 from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment, TrainConfig
+from tsforge.fitted import starting
 from tsforge.model.backbones import kernels
 from tsforge.model.network import Network
+from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime import garbage, memory, stopping
 from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import ThreadCount, measured
@@ -70,7 +72,7 @@ class TrainingLoop:
     """
 
     def __init__(
-        self, network: Network, experiment: Experiment, dataset: Dataset, report: Report,
+        self, network: Network | ZeroNetwork, experiment: Experiment, dataset: Dataset, report: Report,
         checkpoint: Checkpoint | None = None,
     ) -> None:  # fmt: skip
         with garbage.paused():
@@ -144,6 +146,8 @@ class TrainingLoop:
             # Lightning's own answer to SIGTERM is to end at once; ours is taken for Ctrl-C's.
             trainer._signal_connector.register_signal_handlers = lambda: None
             try:
+                if starting.folder(self.experiment) is not None and not self.monitor.rounds:
+                    trainer.validate(self.learner, self.validation, verbose=False)  # what it begins with may be best
                 if not self.over:
                     trainer.fit(self.learner, turns, self.validation)
                 if self.wants_validation:

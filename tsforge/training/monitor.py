@@ -6,6 +6,7 @@ import math
 import time
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from tsforge.training.events import Report, Round, Stop, Tick
@@ -20,6 +21,15 @@ class State(NamedTuple):
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin so, without it."""
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+
+def resumed(optimizer: torch.optim.Optimizer, state: State) -> dict[str, Any]:
+    """The state of an optimiser with the moments that were kept as "optimizer.NUMBER.NAME"."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in state.part("optimizer.").items():
+        i, _, moment = name.partition(".")
+        moments.setdefault(int(i), {})[moment] = value
+    return {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 class Monitor:
@@ -73,7 +83,7 @@ class Monitor:
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
         else:
             self._since_best += 1
-        if not (math.isfinite(validation) and math.isfinite(train)):
+        if not (math.isfinite(validation) and (math.isfinite(train) or not step)):
             return self._end(Stop.DIVERGED)
         return self._since_best >= self.patience and self._end(Stop.PATIENCE)
 

@@ -13,8 +13,10 @@ from tsforge.data.windows import padded
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
+from tsforge.fitted import starting
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.network import Network
+from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Stop
@@ -29,6 +31,8 @@ def train(
     """Train one network, or let a baseline learn. Raises TrainingError where nothing was learned."""
     if isinstance(experiment.model, Baseline):
         return learn(experiment, dataset)
+    if experiment.train.max_steps == 0:
+        return as_pretrained(experiment, dataset)
     loop = begin(experiment, dataset, report, checkpoint)
     loop.run()
     return loop.finish()
@@ -39,17 +43,27 @@ def begin(
 ) -> TrainingLoop:
     """The training of a network, before its first step."""
     network = untrained(experiment, dataset).to(dataset.source.device)
-    assert isinstance(network, Network)
+    assert isinstance(network, Network | ZeroNetwork)
     return TrainingLoop(network, experiment, dataset, report or (lambda _: None), checkpoint)
 
 
 def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
-    """A network with weights that depend on the seed alone; the global random state is left as it was."""
+    """A network with weights that depend on the seed alone, or with those it begins with; the global random state is
+    left as it was."""
+    shape = dataset.source.shape
     with seeded(experiment.seed):
-        network = experiment.network(dataset.source.shape)
+        network = experiment.network(shape)
+    starting.begin(network, experiment, shape._asdict())
     if isinstance(network, Network):
         network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     return network
+
+
+def as_pretrained(experiment: Experiment, dataset: Dataset) -> Trained:
+    """A network with the weights it begins with."""
+    started, start = time.time(), time.perf_counter()
+    network = untrained(experiment, dataset).to(dataset.source.device)
+    return Trained(experiment, network.eval(), (), Stop.LEARNED, started, time.perf_counter() - start)
 
 
 def warn_padding(dataset: Dataset, context: int) -> None:

@@ -35,7 +35,8 @@ def likeness(experiment: Experiment, dataset: Dataset) -> str | None:
     """What trainings must share to be packed: all but the seed, the rate and what else does not change the computation;
     None for what cannot be packed."""
     model, train, source = experiment.model, experiment.train, dataset.source
-    if not isinstance(model, Neural) or experiment.ensemble > 1 or half(train.precision, source.device):
+    alone = experiment.ensemble > 1 or train.start is not None or half(train.precision, source.device)
+    if not isinstance(model, Neural) or alone:
         return None
     shape = model.model_dump(mode="json")
     if isinstance(model.backbone, Recurrent):
@@ -97,6 +98,11 @@ class _Training:
         self.loop.network.train()
 
     @property
+    def network(self) -> Network:
+        """What is trained: `likeness` lets no other kind in."""
+        return cast("Network", self.loop.network)
+
+    @property
     def goes_on(self) -> bool:
         return self.problem is None and not self.halted and not self.loop.over
 
@@ -153,13 +159,13 @@ def _step(members: Sequence[_Training]) -> None:
 
 def _together(members: Sequence[_Training], batches: Sequence[Batch]) -> None:
     with members[0].loop.learner.threads.timed():
-        losses = _back([member.loop.network for member in members], batches)
+        losses = _back([member.network for member in members], batches)
     fine = [member.finite(loss) for member, loss in zip(members, losses, strict=True)]
     if not all(fine) and len(members) > 1:
         # What is not finite has spread through the zeros between members: each by itself says whose it is.
         for i, (member, batch) in enumerate(zip(members, batches, strict=True)):
             member.loop.learner.weights.forget()
-            (losses[i],) = _back([member.loop.network], [batch])
+            (losses[i],) = _back([member.network], [batch])
             member.alone = not member.finite(losses[i])
     for member, loss in zip(members, losses, strict=True):
         member.guarded(member.step, loss)

@@ -130,6 +130,7 @@ class Work(NamedTuple):
 def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
     """What to backtest, by group: an experiment or a model's folder, its data, and how."""
     from tsforge.errors import ConfigError
+    from tsforge.model.zoo import PRETRAINED
     from tsforge.settings import build, groups
 
     given = options.overrides() | roll.overrides()
@@ -143,7 +144,9 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
             raise ConfigError(f"{source} names the data of each of its groups", f"leave out {data}")
         return work
     if data is not None:
-        raise ConfigError(f"{source}: no such folder of a model", "a table alone is backtested with: backtest DATA")
+        pretrained = f"a pretrained model with: backtest {data} --model {source}"
+        hint = pretrained if source in PRETRAINED else "a table alone is backtested with: backtest DATA"
+        raise ConfigError(f"{source}: no such folder of a model", hint)
     experiment = build(given, options.config)
     if source is None and experiment.data.path is None:
         options.refuse_swallowed_table("backtest")

@@ -169,7 +169,7 @@ def _print(result: Fit, folder: Path) -> None:
     note = f"; {STOPS[result.stop].format(stopping.cause())}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
-    did = f"trained {result.parameters:,} parameters{of} in" if result.parameters else "fitted in"
+    did = f"trained {result.parameters:,} parameters{of} in" if result.steps else "fitted in"
     threads = ", then ".join(map(str, result.threads))
     with_ = f" on {threads} thread{'s' if result.threads[-1] > 1 else ''}" if threads else ""
     echo(f"{did} {duration(result.seconds)}{with_}{note}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, TableOptions, model_folder
 from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
 from tsforge.runtime import garbage
 
@@ -12,14 +13,16 @@ from tsforge.runtime import garbage
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
+    options: TableOptions | None = None, tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False,
+    json: Flag = False,
 ) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
     Parameters
     ----------
     model
-        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION. Or
+        zero, a pretrained model that forecasts any table without a fit, read as the options below say.
     data
         The table to forecast from, with the columns of the training data. (default: the training data)
     output
@@ -46,12 +49,16 @@ def predict(
     print_notes(quiet=quiet)
     with garbage.paused():
         from tsforge.data import tidy as tables
-        from tsforge.fitted import prediction
+        from tsforge.fitted import prediction, zero_shot
 
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
-    folder = model_folder(model, tracking_uri)
-    levels = _levels(quantiles)
-    result = prediction.predict(folder, data, horizon=horizon, quantiles=levels, future_data=future_data)
+    levels, settings = _levels(quantiles), _settings(options or TableOptions())
+    if (place := zero_shot.place(model)) is not None:
+        result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=levels, future_data=future_data)
+    else:
+        zero_shot.refuse(settings)
+        folder = model_folder(model, tracking_uri)
+        result = prediction.predict(folder, data, horizon=horizon, quantiles=levels, future_data=future_data)
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))
@@ -76,6 +83,16 @@ def predict(
         echo(f"picture in {plot}")
     print_timings()
     return 0
+
+
+def _settings(options: TableOptions) -> dict[str, Any]:
+    """How a table is read, as dotted settings: what a TOML file says of data, and what is given beside it."""
+    if options.config is None:
+        return options.overrides()
+    from tsforge.settings import build
+
+    data = build({}, options.config).data.model_dump(exclude_unset=True)
+    return {f"data.{name}": value for name, value in data.items()} | options.overrides()
 
 
 def _levels(text: str | None) -> list[float] | None:

@@ -28,6 +28,7 @@ from tsforge.experiment import Experiment
 from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
+from tsforge.model.zoo import PRETRAINED
 from tsforge.runtime import garbage
 from tsforge.runtime.timing import stage
 from tsforge.training import ensemble, single
@@ -139,7 +140,8 @@ class Tournament:
     def enter_baselines(self) -> float:
         """Let the baselines in; the seconds that scoring them on the test windows will take."""
         dataset, start = self.dataset, now()
-        kinds: tuple[str, ...] = (*forecasting.BASELINES, *_config(self.experiment).closed)
+        config = _config(self.experiment)
+        kinds: tuple[str, ...] = (*forecasting.BASELINES, *config.closed, *config.pretrained)
         members = {kind: self._member(kind, self.experiment.seed) for kind in kinds}
         trained: dict[str, Trained] = {}
         readers: dict[str, Reader] = {}
@@ -294,5 +296,5 @@ class Tournament:
         """A candidate that reads what it would by itself of the context that all share."""
         sizes = self.dataset.sizes
         member = Member.model_validate({"model": name, "seed": seed, "steps": steps})
-        own = member.model.roomy_context(sizes.season) if name in WHOLE else sizes.narrow
+        own = member.model.roomy_context(sizes.season) if name in (*WHOLE, *PRETRAINED) else sizes.narrow
         return member.model_copy(update={"context": min(own, sizes.context)})

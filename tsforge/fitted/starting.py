@@ -1,0 +1,74 @@
+"""Weights that a training begins with: those of the package for a pretrained network, or those of a model directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tsforge.errors import ModelError, listing
+from tsforge.experiment import Experiment
+from tsforge.fitted import directory
+from tsforge.fitted.model import Model
+from tsforge.model.ensemble import Blend
+from tsforge.model.zero.network import Zero
+
+WEIGHTS = Path(__file__).parents[1] / "weights"  # a model directory for each pretrained network
+ANYWAY = ("bounds",)  # settings of a model that its weights do not depend on
+SIZES = {"context": "data.context", "horizon": "data.horizon", "season": "data.season"}  # that a setting decides
+
+
+def folder(experiment: Experiment) -> Path | None:
+    """Where the weights lie that an experiment begins with; None for random ones."""
+    if experiment.train.start is not None:
+        return Path(experiment.train.start)
+    return WEIGHTS / experiment.model.kind if isinstance(experiment.model, Zero) else None
+
+
+@torch.no_grad()
+def begin(network: nn.Module, experiment: Experiment, sizes: dict[str, Any]) -> None:
+    """Give a network the weights that its experiment begins with, if it begins with any.
+
+    sizes: of the windows that the network is built for, as `WindowShape` names them.
+    Raises ModelError, naming what differs, where the weights are of another architecture, or of other sizes.
+    """
+    place = folder(experiment)
+    if place is None:
+        return
+    model = directory.load(place)
+    _check_settings(model, experiment, place)
+    there, here = model.network.state_dict(), network.state_dict()
+    if {k: v.shape for k, v in there.items()} != {k: v.shape for k, v in here.items()}:
+        raise _of_other_sizes(model, sizes, place)
+    network.load_state_dict(there)
+
+
+def _check_settings(model: Model, experiment: Experiment, place: Path) -> None:
+    there, here = model.experiment.model, experiment.model
+    if isinstance(there, Blend) or model.experiment.ensemble > 1:
+        raise ModelError(f"{place}: holds several networks, a training begins with one", "name the folder of another")
+    settings, asked = (_flat(config.model_dump(mode="json")) for config in (there, here))
+    for name in ("kind", *settings, *asked):
+        if name not in ANYWAY and settings.get(name) != asked.get(name):
+            given, wanted = settings.get(name, "not there"), asked.get(name, "not there")
+            hint = f"give model.{name}={given}, or other weights as train.start" if name in settings else "leave it out"
+            raise ModelError(f"{place}: holds weights of another model: model.{name} is {given}, not {wanted}", hint)
+
+
+def _of_other_sizes(model: Model, sizes: dict[str, Any], place: Path) -> ModelError:
+    """What to say of weights that are of other windows."""
+    own = model.shape._asdict()
+    differing = [name for name, size in sizes.items() if own[name] != size]
+    words = listing([f"{name} {own[name]}, not {sizes[name]}" for name in differing])
+    settable = [f"{SIZES[name]}={own[name]}" for name in differing if name in SIZES]
+    hint = f"give {' '.join(settable)}" if settable else "name a model of a table with the same columns and frequency"
+    return ModelError(f"{place}: its weights are of windows of other sizes: {words}", hint)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

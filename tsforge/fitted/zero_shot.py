@@ -1,0 +1,145 @@
+"""A pretrained model and a table it has never seen to a model of this table, without a fit.
+
+The table is read, and its season found, as for a fit. Intervals are corrected on the end of its series where these are
+long enough, as the validation part of a fit would be; else they are those of the network.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tsforge.data import dataset as datasets
+from tsforge.data import split, traits
+from tsforge.data.covariates import Encodings
+from tsforge.data.dataset import Dataset
+from tsforge.data.panel import Panel, extended
+from tsforge.data.schema import DataConfig
+from tsforge.data.season import detect_season, fallback
+from tsforge.data.windows import Windows, cut
+from tsforge.errors import ConfigError, ModelError, listing
+from tsforge.evaluation import forecasting
+from tsforge.experiment import Experiment
+from tsforge.fitted import directory, manifest, prediction, starting
+from tsforge.fitted.model import DataFacts, Model
+from tsforge.fitted.prediction import Prediction
+from tsforge.model.zoo import PRETRAINED
+from tsforge.runtime.threads import sparing
+from tsforge.settings import build
+
+log = logging.getLogger("tsforge")
+
+CALIBRATED, FEWEST = 128, 30  # held-out windows by which intervals are corrected: at most, at least
+
+
+def place(word: object) -> Path | None:
+    """The folder of a pretrained model that has seen no table; None for whatever else names or is a model.
+
+    word: the name of one that comes with the package, where no folder of this name is there, or a folder.
+    """
+    if not isinstance(word, str | Path):
+        return None
+    folder = Path(word)
+    if not folder.exists() and str(word) in PRETRAINED:
+        return starting.WEIGHTS / str(word)
+    return folder if _of_no_table(folder) else None
+
+
+def _of_no_table(folder: Path) -> bool:
+    """Whether a model directory holds a pretrained model; one that is damaged is left to whoever loads it."""
+    try:
+        series, model = (manifest.read_json(folder / name) for name in ("schema.json", "experiment.json"))
+    except ModelError:
+        return False
+    kind = model.get("model", {}).get("kind") if isinstance(model.get("model"), dict) else None
+    return kind in PRETRAINED and series.get("series") == 0
+
+
+@sparing()
+def predict(
+    folder: Path, data: Any = None, settings: dict[str, Any] | None = None, *, horizon: int | None = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None,
+) -> Prediction:  # fmt: skip
+    """Forecast a table with a pretrained model: `tsforge.predict` with its name or folder.
+
+    settings: dotted ones of how the table is read, as for a fit; what they leave open is detected.
+    """
+    if future_data is not None:
+        raise ConfigError("a pretrained model knows no covariates in advance", "leave out `future_data`")
+    config = build(_of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})).data
+    model, panel = for_table(folder, data, config)
+    return prediction.of_panel(model, panel, model.shape.horizon, prediction.wanted(model, quantiles))
+
+
+def refuse(settings: dict[str, Any] | None) -> None:
+    """Raises ConfigError for settings of a table where a fitted model has its own."""
+    if settings:
+        words = f"a fitted model keeps its experiment: {listing(settings)} cannot be changed"
+        raise ConfigError(words, "leave these out, or fit again with them")
+
+
+def _of_data(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings; ConfigError for those that are not of the table."""
+    others = [path for path in settings if not path.startswith("data.")]
+    if others:
+        raise ConfigError(
+            f"a pretrained model is not trained: {listing(others)} cannot be set", "fit the table with the model zero"
+        )
+    return settings
+
+
+def for_table(folder: Path, data: Any, config: DataConfig) -> tuple[Model, Panel]:
+    """A pretrained model as the model of a table, and the table, with the steps to forecast behind each series.
+
+    Raises DataError and ConfigError as `fit` does for a table that cannot be read.
+    """
+    prediction.check_horizon(config.horizon, prediction.LONGEST)
+    pretrained = directory.load(folder)
+    config = _without_covariates(config)
+    if data is None and config.path is None:
+        raise ConfigError("no data is named", "name a table after the model, as in: predict zero data.csv")
+    config, panel = datasets.read(config, data)
+    experiment = pretrained.experiment.model_copy(update={"data": config, "name": None})
+    dataset = _dataset(experiment, panel)
+    experiment = experiment.model_copy(update={"data": dataset.config})
+    network = experiment.network(dataset.source.shape)
+    network.load_state_dict(pretrained.network.state_dict())
+    calibration = None
+    if len(dataset.parts.validation) >= FEWEST:
+        calibration = forecasting.forecaster(network.eval(), dataset).calibration
+    model = Model(experiment, DataFacts.of(dataset, panel.ends), network.eval(), calibration)
+    return model, extended(panel, dataset.sizes.horizon)
+
+
+def _without_covariates(config: DataConfig) -> DataConfig:
+    """The columns without covariates, with a warning where some were named."""
+    names = (*config.past, *config.future, *config.static)
+    if names:
+        log.warning("a pretrained model reads targets alone: %s left out", listing(names))
+    return config.model_copy(update={"past": (), "future": (), "static": (), "category": ()})
+
+
+def _dataset(experiment: Experiment, panel: Panel) -> Dataset:
+    """The table as the model reads it, with windows at the end of its series to correct intervals by, if there are."""
+    config, needs = experiment.data, experiment.model
+    horizon = datasets.settle_horizon(config, panel)
+    season = config.season or detect_season(panel, panel.ends)
+    back = fallback(panel, panel.ends) if season == 1 else 0
+    lengths = panel.ends - panel.offsets[:-1]
+    context = config.context or max(1, min(needs.roomy_context(season), int(lengths.max(initial=1))))
+    held_out, _ = split.sizes(panel, horizon, config.validation, 0)
+    cuts = split.split(panel, held_out, 0)
+    windows = cut(panel, cuts.train, cuts.validation, context, horizon).thin(CALIBRATED)
+    nothing = Windows(windows.origins[:0], windows.series[:0])
+    schema = panel.schema
+    settled = config.model_copy(update={
+        "time": schema.time_columns, "id": schema.id, "target": schema.target, "calendar": False, "horizon": horizon,
+        "context": context, "season": season, "validation": held_out, "test": 0,
+    })  # fmt: skip
+    sizes = datasets.Sizes(context, horizon, season, held_out, 0, fallback=back)
+    series = traits.fit(panel, context, panel.ends)
+    estimates = datasets.Estimates(Encodings(), series)
+    layout = datasets.Layout(settled, sizes, cuts, needs.bounds)
+    return datasets.encode(panel, layout, split.Parts(nothing, windows, nothing), estimates)
