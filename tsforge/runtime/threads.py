@@ -134,7 +134,7 @@ class ThreadCount:
     def _try(self, seconds: float) -> None:
         trial = self._trial
         trial[self._count].append(seconds)
-        best = min(_mean(times) for times in trial.values() if times)
+        best = min(_usual(times) for times in trial.values() if times)
         if seconds > OUT * best:
             del trial[self._count]
         left = [count for count, times in trial.items() if len(times) < TIMES]
@@ -148,7 +148,7 @@ class ThreadCount:
 
     def _settle(self) -> None:
         """Take the fastest; fewer threads where more are hardly faster."""
-        paces = {count: _mean(times) for count, times in self._trial.items()}
+        paces = {count: _usual(times) for count, times in self._trial.items()}
         least = min(paces.values())
         self._count = min(count for count, pace in paces.items() if pace <= NEARLY * least)
         same = self.taken[-1:] == [self._count]
@@ -187,7 +187,6 @@ def powers(most: int) -> list[int]:
     return sorted({most, *(2**k for k in range(most.bit_length()) if 2**k <= most)})
 
 
-def _mean(times: list[float]) -> float:
-    """Without the first, which wakes threads up, where there are others."""
-    rest = times[1:] or times
-    return sum(rest) / len(rest)
+def _usual(times: list[float]) -> float:
+    """The median without the first, which wakes threads up, where there are others: so that a few more do not count."""
+    return statistics.median(times[1:] or times)
