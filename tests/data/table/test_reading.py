@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.helpers.tables import days, load, text
+from tests.torture import pool
 from tsforge.data.table.reading import read
 from tsforge.data.table.table import load_like
 from tsforge.errors import DataError
@@ -244,3 +245,28 @@ def test_a_category_may_be_any_word(write_csv, word: str) -> None:
     again = load_like(write_csv(text("date,y,promotion", only)), table.schema).covariates["promotion"]
     assert again.labels == (word,)
     assert (again.values == 0).all()
+
+
+def test_a_damaged_description_of_parquet_is_an_error_and_not_the_end(tmp_path: Path) -> None:
+    """Prevents: a process that Arrow ends, as it is asked for the size of a column that cannot be.
+
+    Every 2 of the footer is made 0 in turn: among them is what says that a column may have gaps.
+    """
+    whole = tmp_path / "whole.parquet"
+    times = pd.date_range("2024-01-01", periods=9)
+    pd.DataFrame({"t": times, "id": ["a"] * 9, "name": list("abcdefghi"), "y": range(9)}).to_parquet(whole)
+    content = whole.read_bytes()
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    places = [place for place in range(begin, len(content) - 8) if content[place] == 2]
+
+    def attack(case: int, folder: Path) -> str:
+        changed = bytearray(content)
+        changed[places[case]] = 0
+        (folder / "table.parquet").write_bytes(changed)
+        read(folder / "table.parquet")
+        return "read"
+
+    ends = pool.run(attack, len(places), 1)
+    assert not ends.failures
+    assert ends.ends["DataError"] > 0
+    assert sum(ends.ends.values()) == len(places) > 20

@@ -236,17 +236,22 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _repeating(file: Any) -> list[str]:
-    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would."""
-    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    sizes = np.array([[g.column(j).total_uncompressed_size for j in range(g.num_columns)] for g in groups])
-    names = [file.metadata.schema.column(j).path for j in range(file.metadata.num_columns)]
-    texts = {
-        field.name
-        for field in file.schema_arrow
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-    }
-    small = sizes.sum(axis=0) < _LENGTH * file.metadata.num_rows if groups else ()
-    return [name for name, repeats in zip(names, small, strict=False) if repeats and name in texts]
+    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would.
+
+    Sizes are looked at once the first texts of a group were read: where a damaged file says of a column what cannot be,
+    Arrow raises an error as it reads, but ends the process where it is asked for the size alone (pyarrow 25).
+    """
+    kinds = (pa.types.is_string, pa.types.is_large_string)
+    texts = [field.name for field in file.schema_arrow if any(kind(field.type) for kind in kinds)]
+    paths = [file.metadata.schema.column(j).path for j in range(file.metadata.num_columns)]
+    places = {name: paths.index(name) for name in texts if name in paths}
+    sizes = dict.fromkeys(places, 0)
+    for i in range(file.metadata.num_row_groups) if places else ():
+        next(file.iter_batches(1, row_groups=[i], columns=list(places)), None)
+        group = file.metadata.row_group(i)
+        for name, j in places.items():
+            sizes[name] += group.column(j).total_uncompressed_size
+    return [name for name, size in sizes.items() if size < _LENGTH * file.metadata.num_rows]
 
 
 def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
