@@ -62,6 +62,12 @@ class WindowSource:
         self._calendar = torch.from_numpy(np.concatenate([around, days.rows])).to(home)
         self.device = device
 
+    @property
+    def window_values(self) -> int:
+        """Values that a window is gathered into."""
+        L, H, C, P, K, *_ = self.shape
+        return (L + H) * (2 * C + P + K)
+
     def starts(self, windows: Windows) -> Tensor:
         """The laid-out row at which each window begins, (W,)."""
         origins, series = (part.astype(np.int64) for part in windows)
@@ -130,9 +136,8 @@ class Bases:
 
     def __init__(self, source: WindowSource, starts: Tensor, series: Tensor, base: Base, least: int = 1) -> None:
         self._source, self._starts, self._series, self._base = source, starts, series, base
-        L, H, C, P, K, *_ = source.shape
-        read = (L + H) * (2 * C + P + K)
-        self.at_once = max(least, min(AT_ONCE // C, MOST_READ // read))
+        _, H, C, *_ = source.shape
+        self.at_once = max(least, min(AT_ONCE // C, MOST_READ // source.window_values))
         self._rows = torch.full((len(starts),), -1)  # of each window in what is held; -1 for none
         self._most = max(self.at_once, MOST_HELD // (H * C))
         self._held: Tensor | None = None
@@ -182,8 +187,7 @@ class WindowLoader:
         self.epoch = 0
         self._skipped = 0
         self._origins, self._series = torch.from_numpy(windows.origins), torch.from_numpy(windows.series)
-        L, H, C, P, K, *_ = source.shape
-        few = GATHERED // (batch_size * (L + H) * (2 * C + P + K))  # small batches are gathered several at once
+        few = GATHERED // (batch_size * source.window_values)  # small batches are gathered several at once
         self._at_once = batch_size * max(1, min(MOST_BATCHES, few))
         self._bases = None
         if base is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tsforge.config import flattened
 from tsforge.errors import ModelError, listing
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
@@ -49,7 +50,7 @@ def _check_settings(model: Model, experiment: Experiment, place: Path) -> None:
     there, here = model.experiment.model, experiment.model
     if isinstance(there, Blend) or model.experiment.ensemble > 1:
         raise ModelError(f"{place}: holds several networks, a training begins with one", "name the folder of another")
-    settings, asked = (_flat(config.model_dump(mode="json")) for config in (there, here))
+    settings, asked = (flattened(config.model_dump(mode="json")) for config in (there, here))
     for name in ("kind", *settings, *asked):
         if name not in ANYWAY and settings.get(name) != asked.get(name):
             given, wanted = settings.get(name, "not there"), asked.get(name, "not there")
@@ -65,10 +66,3 @@ def _of_other_sizes(model: Model, sizes: dict[str, Any], place: Path) -> ModelEr
     settable = [f"{SIZES[name]}={own[name]}" for name in differing if name in SIZES]
     hint = f"give {' '.join(settable)}" if settable else "name a model of a table with the same columns and frequency"
     return ModelError(f"{place}: its weights are of windows of other sizes: {words}", hint)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

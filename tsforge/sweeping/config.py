@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from tsforge.config import Config, parse
+from tsforge.config import Config, flattened, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation.metrics import METRICS, find, lower_is_better
@@ -181,7 +181,7 @@ def plan(
     overrides = overrides | {"ensemble": 1}
     own = first.model.kind
     bases = {n: first if n == own else build(overrides | {"model.kind": n}, file) for n in sweep.models or (own,)}
-    asked = _flat(tables["space"])
+    asked = flattened(tables["space"])
     varied = {s.path for s in space(bases, asked).settings}
     asked |= {path: value for path, value in overrides.items() if path in varied}
     return checked(Plan(bases=bases, space=asked | dict(ranges), sweep=sweep))
@@ -196,7 +196,7 @@ def of_experiment(experiment: Experiment, sweep: SweepConfig, ranges: Mapping[st
     bases = dict.fromkeys(sweep.models or (experiment.model.kind,), experiment)
     for name in bases.keys() - {experiment.model.kind}:
         bases[name] = experiment.model_copy(update={"model": build({"model.kind": name}).model})
-    return checked(Plan(bases=bases, space=_flat(ranges), sweep=sweep))
+    return checked(Plan(bases=bases, space=flattened(ranges), sweep=sweep))
 
 
 def checked(plan: Plan) -> Plan:
@@ -226,11 +226,3 @@ def checked(plan: Plan) -> Plan:
     if not varied and len(plan.bases) == 1:
         raise ConfigError("there is nothing to vary", "name several sweep.models, or a range with `space`")
     return plan
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Tables in tables as dotted paths."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

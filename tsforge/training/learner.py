@@ -17,7 +17,7 @@ from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
 from tsforge.training.averaging import Average
 from tsforge.training.events import Stop
-from tsforge.training.monitor import Monitor, State, resumed
+from tsforge.training.monitor import Monitor, State, moments, resumed
 from tsforge.training.weights import Weights
 
 TURN = 8  # steps of one turn of Lightning's loop
@@ -145,8 +145,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"kept.{k}": v for k, v in monitor.tensors.items()}
         assert self._optimizer is not None
-        for i, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
+        tensors |= moments(self._optimizer)
         if self._average is not None:
             tensors |= {f"average.{k}": v for k, v in self._average.state().items()}
         tensors["random.cpu"] = torch.get_rng_state()

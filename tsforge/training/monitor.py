@@ -23,13 +23,19 @@ class State(NamedTuple):
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
+def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers, as "optimizer.NUMBER.NAME"; `resumed` takes it back."""
+    kept = optimizer.state_dict()["state"]
+    return {f"optimizer.{i}.{name}": value for i, values in kept.items() for name, value in values.items()}
+
+
 def resumed(optimizer: torch.optim.Optimizer, state: State) -> dict[str, Any]:
-    """The state of an optimiser with the moments that were kept as "optimizer.NUMBER.NAME"."""
-    moments: dict[int, dict[str, Tensor]] = {}
+    """The state of an optimiser with the moments of a kept state."""
+    values_of: dict[int, dict[str, Tensor]] = {}
     for name, value in state.part("optimizer.").items():
         i, _, moment = name.partition(".")
-        moments.setdefault(int(i), {})[moment] = value
-    return {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+        values_of.setdefault(int(i), {})[moment] = value
+    return {"state": values_of, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 class Monitor:

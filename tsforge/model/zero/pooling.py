@@ -37,6 +37,11 @@ def ahead(values: Tensor, observed: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return pooled(F.pad(values, (0, lacking)), F.pad(observed, (0, lacking)), k)
 
 
+def newest(seen: Tensor) -> Tensor:
+    """Where the newest step that was seen of sequences (S, T) lies, (S,); 0 without any."""
+    return (seen * torch.arange(1, seen.shape[1] + 1, device=seen.device)).argmax(dim=1)
+
+
 class Detail(NamedTuple):
     """What stretches hide of a sequence, (S,) each; 0 where k is 1.
 
@@ -70,9 +75,9 @@ def detail(values: Tensor, observed: Tensor, means: Tensor, seen: Tensor, k: int
     off = torch.where(both, (values[:, ends] - means)[:, :-1], torch.zeros_like(means[:, 1:]))
     follows = (means.diff(dim=1) * off).sum(dim=1) / off.square().sum(dim=1).clamp(min=torch.finfo(means.dtype).tiny)
     memory = follows.clamp(0, 1) ** (2 / (k + 1))
-    newest = (observed * torch.arange(1, L + 1, device=values.device)).argmax(dim=1)
-    last = values.gather(1, newest[:, None]).squeeze(1)
-    return Detail(last, (L - 1 - newest).to(values.dtype), memory.clamp(max=LASTING), noise)
+    at = newest(observed)
+    last = values.gather(1, at[:, None]).squeeze(1)
+    return Detail(last, (L - 1 - at).to(values.dtype), memory.clamp(max=LASTING), noise)
 
 
 def line(means: Tensor, steps: Tensor, k: int) -> Tensor:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tsforge.model.transforms.scaling import SLIGHT
-from tsforge.model.zero.pooling import Detail, detail, pooled, stretch
+from tsforge.model.zero.pooling import Detail, detail, newest, pooled, stretch
 from tsforge.model.zero.season import Seasonless, without_season
 
 CHANNELS, EVEN, ODD = 3, 15, 4  # of each step; features of each sequence
@@ -56,9 +56,7 @@ class Reading(NamedTuple):
     @property
     def lengths(self) -> Tensor:
         """Stretches from the first that was seen on, (S,)."""
-        T = self.seen.shape[1]
-        steps = torch.arange(T, 0, -1, device=self.seen.device)
-        return (self.seen * steps).amax(dim=1)
+        return lengths(self.seen)
 
     def rolled(self, values: Tensor) -> Reading:
         """With values (S, M) as if seen behind it, the last of which is what the others are then counted from.
@@ -79,6 +77,11 @@ class Reading(NamedTuple):
         joined = torch.cat([shifted.unsqueeze(-1), joined[..., 1:]], dim=-1)
         odd = torch.cat([self.odd[:, :2] - last, self.odd[:, 2:]], dim=1)
         return self._replace(steps=joined, seen=seen, odd=odd).newest(MOST)
+
+
+def lengths(seen: Tensor) -> Tensor:
+    """Steps from the first that was seen on (S, T), (S,)."""
+    return (seen * torch.arange(seen.shape[1], 0, -1, device=seen.device)).amax(dim=1)
 
 
 def join(readings: Sequence[Reading]) -> Reading:
@@ -186,9 +189,7 @@ def _mean(values: Tensor, seen: Tensor) -> Tensor:
 
 def _last(values: Tensor, seen: Tensor) -> Tensor:
     """The newest value that was seen, (S,); 0 without any."""
-    steps = torch.arange(1, values.shape[1] + 1, device=values.device)
-    newest = (seen * steps).argmax(dim=1, keepdim=True)
-    return _hidden(values, seen).gather(1, newest).squeeze(1)
+    return _hidden(values, seen).gather(1, newest(seen)[:, None]).squeeze(1)
 
 
 def _span(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

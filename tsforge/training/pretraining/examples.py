@@ -14,7 +14,7 @@ from torch import Tensor
 from tsforge.forecast import pinball
 from tsforge.model.zero.network import ZeroNetwork
 from tsforge.model.zero.pooling import ahead, stretch
-from tsforge.model.zero.reading import MOST, Reading, join, read
+from tsforge.model.zero.reading import MOST, Reading, join, lengths, read
 from tsforge.model.zero.tokens import BLOCK
 from tsforge.synthesis import Series
 
@@ -69,7 +69,7 @@ def examples(series: Series, cuts: int, generator: torch.Generator) -> Examples:
 def _cut(series: Series, generator: torch.Generator) -> Iterator[Examples]:
     """One cut of each series, those of one season together."""
     T, device = series.values.shape[1], series.values.device
-    begin = T - _lengths(series.observed)
+    begin = T - lengths(series.observed)
     u = torch.rand(3, len(begin), generator=generator).to(device)
     span = (T - begin).clamp(min=SHORTEST + 1)
     context = SHORTEST + (u[0] * (span - SHORTEST)).long()
@@ -109,8 +109,3 @@ def _gather(series: Series, rows: Tensor, origin: Tensor, steps: Tensor, wanted:
     columns = columns.clamp(0, T - 1)
     observed = inside & series.observed[rows].gather(1, columns)
     return torch.where(observed, series.values[rows].gather(1, columns), 0.0), observed
-
-
-def _lengths(observed: Tensor) -> Tensor:
-    """Steps from the first observed on, (S,)."""
-    return (observed * torch.arange(observed.shape[1], 0, -1, device=observed.device)).amax(dim=1)

@@ -25,7 +25,7 @@ from tsforge.synthesis import draw
 from tsforge.training.averaging import Average
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Stop
-from tsforge.training.monitor import State, resumed
+from tsforge.training.monitor import State, moments, resumed
 from tsforge.training.pretraining.config import Budget, Pretraining, rate
 from tsforge.training.pretraining.examples import Examples, examples
 
@@ -155,8 +155,7 @@ class Pretrainer:
         """All that the next steps depend on."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state().items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
+        tensors |= moments(self.optimizer)
         return State(tensors, {"steps": self.steps, "sequences": self.sequences, "seconds": self.seconds})
 
     def resume(self, state: State) -> None:
