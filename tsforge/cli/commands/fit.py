@@ -53,7 +53,8 @@ def fit(
     Parameters
     ----------
     data
-        CSV (comma, semicolon, tab; may be gzipped), Parquet, or the name of a catalogued data set.
+        CSV (comma, semicolon, tab; may be gzipped), Parquet (a file, or a folder of files), or the name of a catalogued
+        data set.
     out
         Folder for the model; that of the same table is replaced. (default: models/DATA-MODEL-hHORIZON, then -2)
     overwrite

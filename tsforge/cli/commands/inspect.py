@@ -24,7 +24,7 @@ def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = F
     Parameters
     ----------
     data
-        CSV, Parquet, or the name of a catalogued data set.
+        CSV, Parquet (a file, or a folder of files), or the name of a catalogued data set.
     json
         Print one JSON document.
     """

@@ -17,15 +17,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tsforge.data.table import textfile
+from tsforge.data.table import parquet, textfile
 from tsforge.data.table.cells import Cells, holds_numbers, numbered, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
+from tsforge.data.table.folder import Places
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
 from tsforge.errors import DataError, LineError, nearest
 
 log = logging.getLogger("tsforge")
 
-_LENGTH = 4  # bytes of the length before each text of a Parquet file
 _LOOK = 200  # cells that show whether a column is one of numbers
 
 
@@ -39,6 +39,7 @@ class Frame:
     decimal: the decimal sign that the user names.
     usual: the decimal sign of the table that a model was fitted on, where this one does not show its own.
     parts: columns that make up the times, which then stand in one column more.
+    places: where its rows stand, where it was read of several files.
     """
 
     data: pd.DataFrame
@@ -48,6 +49,7 @@ class Frame:
     decimal: Sign | None = None
     usual: Sign | None = None
     parts: tuple[str, ...] = ()
+    places: Places | None = None
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
     _codes: dict[str, tuple[NDArray[np.integer], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
@@ -169,7 +171,9 @@ class Frame:
         return textfile.read_text(Path(self.name), self.dialect, plain=False)[0]
 
     def row(self, i: int) -> str:
-        """Row i (from 0) in words: "row 3", and the line where a text file has it."""
+        """Row i (from 0) in words: "row 3", with the line of a text file, or the file of a folder."""
+        if self.places is not None:
+            return self.places.row(i)
         return f"row {i + 1} (line {self._lines[i + 1]})" if self.text else f"row {i + 1}"
 
     @cached_property
@@ -180,7 +184,8 @@ class Frame:
 
 
 def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) -> Frame:
-    """Read CSV (comma, semicolon, tab or bar; BOM; gzip), Parquet, or take a pandas or Polars frame.
+    """Read CSV (comma, semicolon, tab or bar; BOM; gzip), Parquet (a file, or a folder of files), or take a frame of
+    pandas or Polars.
 
     decimal, usual: as in `Frame`.
     Raises DataError for what is missing, empty, binary or ragged.
@@ -220,59 +225,24 @@ def _with_index(data: pd.DataFrame) -> pd.DataFrame:
     return data.set_axis([str(c) for c in data.columns], axis=1)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """The columns of a Parquet file, those whose texts repeat as categories.
-
-    As `pandas.read_parquet` without Arrow's data sets, whose import and readers take as long as the reading.
-    """
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
-        repeating = _repeating(file)
-    with parquet.ParquetFile(path, read_dictionary=repeating) as file:
-        table = file.read()
-    data: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
-    return data
-
-
-def _repeating(file: Any) -> list[str]:
-    """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would.
-
-    Sizes are looked at once the first texts of a group were read: where a damaged file says of a column what cannot be,
-    Arrow raises an error as it reads, but ends the process where it is asked for the size alone (pyarrow 25).
-    """
-    kinds = (pa.types.is_string, pa.types.is_large_string)
-    texts = [field.name for field in file.schema_arrow if any(kind(field.type) for kind in kinds)]
-    paths = [file.metadata.schema.column(j).path for j in range(file.metadata.num_columns)]
-    places = {name: paths.index(name) for name in texts if name in paths}
-    sizes = dict.fromkeys(places, 0)
-    for i in range(file.metadata.num_row_groups) if places else ():
-        next(file.iter_batches(1, row_groups=[i], columns=list(places)), None)
-        group = file.metadata.row_group(i)
-        for name, j in places.items():
-            sizes[name] += group.column(j).total_uncompressed_size
-    return [name for name, size in sizes.items() if size < _LENGTH * file.metadata.num_rows]
-
-
 def _read_file(path: Path, decimal: Sign | None, usual: Sign | None) -> Frame:
     if not path.exists():
         folder = path.parent if path.parent.is_dir() else Path()
         near = nearest(path.name, [p.name for p in folder.iterdir() if p.is_file()])
         raise DataError(f"{path}: no such file", near or "check the path")
     if path.is_dir():
-        raise DataError(f"{path}: a folder (directory), not a table", "name a CSV or Parquet file")
+        data, places = parquet.read_folder(path)
+        give_back()
+        return Frame(_with_index(data), str(path), places=places)
     try:
         with path.open("rb") as file:
-            parquet = file.read(4) == b"PAR1"
+            is_text = file.read(4) != b"PAR1"
     except PermissionError:
         raise DataError(f"{path}: may not be read", "check the permissions of the file") from None
-    if not parquet:
+    if is_text:
         data, dialect, filled = textfile.read_text(path, sniff(path), plain=decimal != ",")
         return Frame(data, str(path), dialect, filled, decimal, usual)
-    try:
-        data = _read_parquet(path)
-    except Exception as problem:
-        raise DataError(f"{path}: not a readable Parquet file: {problem}", "write the file again") from None
+    data = parquet.read(path)
     give_back()
     return Frame(_with_index(data), str(path))
 
