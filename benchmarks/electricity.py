@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from tsforge.backtesting.rolling import Backtest, backtest
+from tsforge.backtesting.result import Backtest
+from tsforge.backtesting.rolling import backtest
 from tsforge.config import parse
 from tsforge.evaluation.scores import score
 from tsforge.experiment import Experiment

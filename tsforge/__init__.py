@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from tsforge.version import __version__
 
 if TYPE_CHECKING:
-    from tsforge.backtesting.rolling import Backtest, Fold
+    from tsforge.backtesting.result import Backtest
+    from tsforge.backtesting.rolling import Fold
     from tsforge.comparison.running import Compared, compare
     from tsforge.data.tidy import Frame
     from tsforge.errors import TsforgeError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
     "Model": "fitted.model", "Prediction": "fitted.prediction", "Explanation": "fitted.explanation",
-    "TsforgeError": "errors", "Backtest": "backtesting.rolling", "compare": "comparison.running",
+    "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import tsforge
-from tsforge.backtesting.rolling import Backtest
+from tsforge.backtesting.result import Backtest
 from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, DataError
 from tsforge.evaluation.scores import score

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import tsforge
-from tsforge.backtesting.rolling import Backtest
+from tsforge.backtesting.result import Backtest
 from tsforge.data import dataset as datasets
 from tsforge.data.dataset import Dataset
 from tsforge.data.windows import Windows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tsforge.backtesting.forecasts import Forecasts, forecast, joined
+from tsforge.backtesting.result import Backtest
 from tsforge.data import dataset as datasets
 from tsforge.data import magnitude, split, statistics
 from tsforge.data.catalog import find
@@ -23,7 +23,6 @@ from tsforge.data.table import table
 from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
-from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import BacktestConfig, Experiment
 from tsforge.fitted import directory
@@ -39,57 +38,6 @@ log = logging.getLogger("tsforge")
 
 # Called before each fit: what is fitted to which windows, which one it is, of how many.
 Fold = Callable[[Experiment, Dataset, int, int], Report | None]
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """Forecasts of the same windows by the model and by the baselines.
-
-    experiment: as resolved. forecasts: the forecasts and how their intervals are corrected, the model's first.
-    stride: steps between origins. fits: how many models were fitted, 0 for a model that was there before.
-    fallback: steps that seasonal naive goes back where there is no season; 0 for none.
-    """
-
-    experiment: Experiment
-    panel: Panel
-    forecasts: Forecasts
-    stride: int
-    fits: int
-    seconds: float = 0.0
-    fallback: int = 0
-
-    @property
-    def config(self) -> BacktestConfig:
-        """How it was rolled and is scored."""
-        return self.experiment.backtest or BacktestConfig()
-
-    @property
-    def origins(self) -> int:
-        """Forecast origins of the series that has most."""
-        return int(np.bincount(self.forecasts.windows.series).max())
-
-    @property
-    def rolls(self) -> bool:
-        """Whether intervals can adapt: there is an origin to learn from before another."""
-        return self.origins > 1
-
-    @cached_property
-    def outcomes(self) -> dict[str, Outcome]:
-        """By model, with the intervals that were asked for."""
-        return {name: self.outcome(name, self.intervals) for name in self.forecasts.raw}
-
-    def outcome(self, name: str, intervals: str) -> Outcome:
-        """The forecasts of one model with "raw", "static" or "adaptive" intervals."""
-        if intervals == "raw":
-            return self.forecasts.raw[name]
-        if intervals == "static" or not self.rolls:
-            return self.forecasts.static(name)
-        return self.forecasts.adaptive(name, self.config.gamma)
-
-    @property
-    def intervals(self) -> str:
-        """ "raw", "static" or "adaptive": what the outcomes have."""
-        return self.config.intervals if self.rolls or self.config.intervals == "raw" else "static"
 
 
 @sparing()

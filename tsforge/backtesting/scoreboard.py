@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tsforge.backtesting.rolling import Backtest
+from tsforge.backtesting.result import Backtest
+from tsforge.data import rolled
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation import judgement, metrics
 from tsforge.evaluation.gaps import Gap, gaps
@@ -46,6 +48,23 @@ class Scoreboard:
 
     tests: dict[str, Backtest]
     _sums: dict[Key, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
+
+    def write_forecasts(self, path: Path) -> int:
+        """Every forecast of every group beside its truth, as .parquet or .csv (`Backtest.frame`). How many rows.
+
+        Several groups stand in a column `group`. Raises ConfigError where their tables have other columns.
+        """
+        schemas = {name: test.panel.schema for name, test in self.tests.items()}
+        columns = {(s.id, s.time_columns, len(s.target) > 1, s.time_kind, s.time_format) for s in schemas.values()}
+        if len(columns) > 1:
+            raise ConfigError("the groups have different columns of ids and times", "name one of them with --group")
+        return rolled.write((part for name, test in self.tests.items() for part in self._frames(name, test)), path)
+
+    def _frames(self, group: str, test: Backtest) -> Iterator[Any]:
+        for part in test.frames():
+            if len(self.tests) > 1:
+                part.insert(0, "group", group)
+            yield part
 
     @property
     def first(self) -> Backtest:

@@ -5,7 +5,7 @@ Axes: W windows, H horizon, C targets, Q quantile levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,6 +60,13 @@ class Outcome:
         """Some of the windows."""
         columns: dict[str, Any] = {name: getattr(self, name)[windows] for name in _PER_WINDOW}
         return replace(self, distribution=self.distribution.part(windows), **columns)
+
+    def columns(self, levels: Sequence[float]) -> dict[str, Floats]:
+        """Forecast, quantiles and truth by name, (W, H, C); NaN for other levels, and where nothing was observed."""
+        own = {level: self.quantiles[..., q] for q, level in enumerate(self.levels)}
+        none = np.full_like(self.point, np.nan)
+        named = {f"q{level:g}": own.get(level, none) for level in levels}
+        return {"forecast": self.point, **named, "truth": np.where(self.observed, self.truth, none)}
 
     def blocks(self) -> Iterator[Outcome]:
         """All windows, a few at a time."""

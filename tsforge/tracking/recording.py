@@ -118,11 +118,13 @@ class Recorder(ExitStack):
             self.run = self.enter_context(run)
         return self.run
 
-    def finish(self, board: Scoreboard) -> Run:
-        """Record the scores, the pictures, and what it was run on."""
+    def finish(self, board: Scoreboard, forecasts: str | None = None) -> Run:
+        """Record the scores, the pictures, what it was run on, and the file that the forecasts were written to."""
         run = self.begin(board.first.experiment)
         if run.folder is not None:
             _backtested(run, board, self.options)
+            if forecasts is not None:
+                run.file(Path(forecasts), "forecasts")
         return run
 
 

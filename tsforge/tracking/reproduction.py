@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tsforge.backtesting.rolling import Backtest, backtest
+from tsforge.backtesting.result import Backtest
+from tsforge.backtesting.rolling import backtest
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.config import parse
 from tsforge.data.catalog import cards

@@ -25,8 +25,7 @@ from tsforge.cli.output import (
 from tsforge.runtime import garbage
 
 if TYPE_CHECKING:
-    from tsforge.backtesting.rolling import Backtest
-    from tsforge.cli.tables.backtest import Text
+    from tsforge.backtesting.result import Backtest
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.tracking.recording import Recorder
@@ -38,7 +37,8 @@ def backtest(
     options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
-    plot: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
+    forecasts: str | None = None, plot: str | None = None, timings: Flag = False, quiet: Flag = False,
+    json: Flag = False,
 ) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
 
@@ -59,6 +59,8 @@ def backtest(
         Show how much the intervals cover, by horizon step.
     output
         File for the scores, .csv or .md.
+    forecasts
+        File for every forecast beside its truth, .parquet or .csv: model, ids, origin, time, step, forecast, quantiles.
     plot
         File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
     timings
@@ -79,19 +81,24 @@ def backtest(
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
     check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
+    check_targets(forecasts, (".csv", ".parquet"), None, [source, data, options.config])
     with record.tracker(wait=json) as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
         recorder.of_model(source)
         board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
         texts = scores.tables(board, by, coverage=coverage)
+        if not json:  # before what is written, which may fail
+            echo("\n".join(text.terminal() for text in texts))
         if output is not None:
             scores.write(board, texts, by, Path(output))
+        if forecasts is not None:
+            board.write_forecasts(Path(forecasts))
         if plot is not None:
             _draw(board, Path(plot))
         if not json:
-            _print(texts, [output, plot])
-        run = recorder.finish(board)
+            _print_written(output, forecasts, plot)
+        run = recorder.finish(board, forecasts)
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
         cover = {"coverage_by_step": scores.coverage_by_step(board)} if coverage else {}
@@ -99,6 +106,7 @@ def backtest(
             "run": tracker.id(run),
             "url": tracker.link(run),
             "output": output,
+            "forecasts": forecasts,
             "plot": plot,
             "notes": scores.gaps(board),
         }
@@ -109,9 +117,7 @@ def backtest(
     return 0
 
 
-def _print(texts: list[Text], written: list[str | None]) -> None:
-    for text in texts:
-        echo(text.terminal())
+def _print_written(*written: str | None) -> None:
     echo()
     for name in written:
         if name is not None:

@@ -1,0 +1,90 @@
+"""Forecasts from rolling origins as a tidy frame: a row for each model, series, origin, step and target.
+
+Axes: W windows, H horizon, C targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsforge.data import tidy
+from tsforge.data.panel import Panel
+from tsforge.data.table.times import format_times
+from tsforge.errors import DataError
+from tsforge.runtime import files
+from tsforge.runtime.timing import stage
+
+Ints = NDArray[np.int64]
+
+OWN = ("model", "origin", "step", "target", "forecast", "truth")
+
+
+def check(panel: Panel) -> None:
+    """Raises DataError where a column of the table has the name of one of the frame's own."""
+    several = len(panel.schema.target) > 1
+    taken = (*panel.schema.id, *panel.schema.time_columns)
+    if clash := [name for name in OWN if name in taken and (several or name != "target")]:
+        raise DataError(f"the table has a column '{clash[0]}', as its forecasts would", "rename it in the data")
+
+
+def frame(panel: Panel, model: str, series: Ints, time: Ints, values: dict[str, NDArray[Any]]) -> pd.DataFrame:
+    """The forecasts of one model.
+
+    Columns: ids, `model`, `origin` (the last time that was there to forecast from), the time, `step` (1 to H), `target`
+    where there are several, and one for each of `values`.
+
+    series, time: of each window, (W,): which series, and the grid position of its first forecast step.
+    values: (W, H, C) by column.
+    """
+    W, H, C = next(iter(values.values())).shape
+    schema, each = panel.schema, np.repeat(series, H)
+    steps = (time[:, None] + np.arange(H)).reshape(-1)
+    columns: dict[str, object] = {}
+    for name, ids in zip(schema.id, panel.ids, strict=True):
+        columns[name] = ids[np.repeat(series, H * C)]
+    columns["model"] = pd.Categorical.from_codes(np.zeros(W * H * C, dtype=np.int8), categories=pd.Index([model]))
+    origins = format_times(panel.stamps(series, time - 1), schema)
+    columns["origin"] = origins.repeat(H * C).reset_index(drop=True)
+    times = format_times(panel.stamps(each, steps), schema)
+    columns |= tidy.time_columns(times.repeat(C).reset_index(drop=True), schema)
+    columns["step"] = np.tile(np.repeat(np.arange(1, H + 1), C), W)
+    if C > 1:
+        columns["target"] = np.tile(np.array(schema.target, dtype=object), W * H)
+    return pd.DataFrame(columns | {name: column.reshape(-1) for name, column in values.items()})
+
+
+def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """All parts as one frame; models as plain text."""
+    return pd.concat([part.assign(model=part["model"].astype(str)) for part in parts], ignore_index=True)
+
+
+@stage("saving")
+def write(parts: Iterator[pd.DataFrame], path: Path) -> int:
+    """Write a file whole or not at all: Parquet part by part, CSV in one. The number of rows.
+
+    Raises ConfigError for an ending other than .parquet and .csv.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    files.check_path(path, tidy.ENDINGS)
+    if path.suffix == ".csv":
+        whole = joined(parts)
+        tidy.write(whole, path)
+        return len(whole)
+    rows = 0
+    with files.replacing(path) as draft:
+        first = pa.Table.from_pandas(next(parts), preserve_index=False)
+        with parquet.ParquetWriter(draft, first.schema) as file:
+            file.write_table(first)
+            rows += len(first)
+            for part in parts:
+                file.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
+                rows += len(part)
+    return rows
