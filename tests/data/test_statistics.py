@@ -214,6 +214,19 @@ def test_moments_against_numpy() -> None:
     assert seen[2].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("lengths", [(50,), (50, 50), (50,) * 17, (50, 49, 50)])
+@pytest.mark.parametrize("targets", ["y", "y,z"])
+def test_sums_are_added_in_the_order_of_the_rows(lengths: tuple[int, ...], targets: str) -> None:
+    """Prevents: statistics of a series that differ in their last digits with the lengths of its neighbours."""
+    frame = walk(lengths).assign(z=lambda f: 1e3 + f["y"][::-1].to_numpy())
+    panel = lay(frame, target=targets)
+    mean, differences = statistics.moments(panel, panel.ends).mean, statistics.seasonal_error(panel, panel.ends, 7).mean
+    for i, (first, last) in enumerate(zip(panel.offsets[:-1], panel.offsets[1:], strict=True)):
+        for c, column in enumerate(panel.values[first:last].astype(np.float64).T):
+            assert mean[i, c] == sum(column.tolist()) / len(column)
+            assert differences[i, c] == sum(np.abs(column[7:] - column[:-7]).tolist()) / (len(column) - 7)
+
+
 def test_level_is_mean_and_median_deviation() -> None:
     """Against numpy on each series; unobserved steps, later rows and series without any do not count."""
     frame = walk((40, 30, 20, 10))

@@ -33,18 +33,17 @@ def seasonal_error(panel: Panel, stops: Ints, season: int) -> SeasonalError:
 
 
 def _seasonal_error(panel: Panel, season: int, stops: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    series, n = panel.row_series()[season:], len(panel)
     inside = (panel.between(stops, panel.offsets[:-1] + season) & panel.observed.any(axis=1))[season:]
     pairs = np.zeros_like(panel.observed)
     both = pairs[season:]
     both[:] = panel.observed[season:] & panel.observed[:-season] & inside[:, None]
     values = panel.values.astype(np.float64)
-    size = np.zeros_like(values)
+    size, gap = np.zeros_like(values), np.zeros_like(values)
     size[season:] = np.abs(values[season:]) * both
-    gap = np.abs(values[season:] - values[:-season]) * both
+    gap[season:] = np.abs(values[season:] - values[:-season]) * both
     count = _counts(pairs, panel.offsets)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, square = (series_sums(g, series, n) / count for g in (gap, gap**2))
+        mean, square = (_sums(g, panel) / count for g in (gap, gap**2))
     largest = np.maximum.reduceat(size, panel.offsets[:-1])
     alike = mean <= largest * (_ROUNDING if panel.values.dtype == np.float32 else _ROUNDING_EXACT)
     return np.where(alike, 0.0, mean), np.where(alike, 0.0, square)
@@ -65,13 +64,12 @@ def moments(panel: Panel, stops: Ints, begins: Ints | None = None) -> Moments:
 
 
 def _moments(panel: Panel, stops: Ints, begins: Ints | None) -> Moments:
-    series, n = panel.row_series(), len(panel)
     seen = panel.observed & panel.between(stops, begins)[:, None]
     values = np.where(seen, panel.values, 0.0).astype(np.float64)
     count = _counts(seen, panel.offsets)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = series_sums(values, series, n) / count
-        off = series_sums(np.where(seen, (values - _spread(mean, panel)) ** 2, 0.0), series, n)
+        mean = _sums(values, panel) / count
+        off = _sums(np.where(seen, (values - _spread(mean, panel)) ** 2, 0.0), panel)
         return Moments(mean, np.sqrt(off / count), count)
 
 
@@ -190,6 +188,15 @@ def _spread(values: _Floats, panel: Panel) -> _Floats:
 def _counts(mask: NDArray[np.bool_], offsets: Ints) -> _Floats:
     """How many rows of each series a mask (T, C) has, (n, C)."""
     return np.add.reduceat(mask, offsets[:-1], axis=0, dtype=np.int64).astype(np.float64)
+
+
+def _sums(rows: _Floats, panel: Panel) -> _Floats:
+    """Rows (T, C) summed by series, (n, C), each in the order of its rows; equally long series side by side."""
+    n, counts = len(panel), np.diff(panel.offsets)
+    if n < 2 or (counts != counts[0]).any():
+        return series_sums(rows, panel.row_series(), n)
+    steps = rows.reshape(n, int(counts[0]), -1).transpose(1, 0, 2)
+    return np.asarray(np.add.reduce(np.ascontiguousarray(steps), axis=0))
 
 
 def series_sums(rows: NDArray[Any], series: Ints, n: int) -> NDArray[np.float64]:
