@@ -78,7 +78,8 @@ def theta(values: Tensor, seen: Tensor, horizon: int) -> Tensor:
     centred = torch.where(seen, values - first, torch.zeros_like(values))
     size = centred.detach().square().sum(dim=1, keepdim=True).div(seen.sum(dim=1, keepdim=True).clamp(min=1)).sqrt()
     size = torch.where(size > 0, size, torch.ones_like(size))
-    alpha, found = _search(centred / size, seen)
+    begun = int(seen.any(dim=0).int().argmax()) if seen.numel() else 0  # before it, no sequence has a value
+    alpha, found = _search((centred / size)[:, begun:], seen[:, begun:])
     return first + size * _ahead(alpha, found, horizon)
 
 
