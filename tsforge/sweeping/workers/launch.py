@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tsforge.errors import ConfigError, listing
+from tsforge.runtime import cluster
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.workers import gpus, ray
 from tsforge.sweeping.workers.job import Job
@@ -17,7 +18,7 @@ from tsforge.sweeping.workers.pool import WorkerPool, share
 def check(plan: Plan) -> None:
     """Raises ConfigError, before anything is begun, where the engine is not installed."""
     if plan.sweep.engine == "ray":
-        ray.package()
+        cluster.package()
 
 
 @contextlib.contextmanager
@@ -27,12 +28,12 @@ def workers(plan: Plan, jobs: Sequence[Job]) -> Iterator[WorkerPool]:
     Refits are done on this machine, where their study lies. Raises ConfigError where an engine cannot be had.
     """
     if plan.sweep.engine == "ray" and not jobs[0].refit:
-        with ray.connected(plan.sweep.address, len(jobs), plan.json_text()) as cluster:
-            if cluster.elsewhere and jobs[0].url is None:
-                text = f"the cluster has other machines ({listing(cluster.elsewhere)})"
+        with ray.connected(plan.sweep.address, len(jobs), plan.json_text()) as found:
+            if found.elsewhere and jobs[0].url is None:
+                text = f"the cluster has other machines ({listing(found.elsewhere)})"
                 hint = "name a database with `storage` postgresql+psycopg://..."
                 raise ConfigError(f"{text}, and a study in a folder is for this one alone", hint)
-            with WorkerPool(jobs, cluster.start) as pool:
+            with WorkerPool(jobs, found.start) as pool:
                 yield pool
         return
     threads = share(len(jobs), os.cpu_count() or 1)

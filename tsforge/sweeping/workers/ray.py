@@ -13,26 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tsforge.errors import ConfigError
-from tsforge.runtime import files
+from tsforge.runtime import cluster, files
 from tsforge.sweeping.config import FILE
 from tsforge.sweeping.workers import pool
 from tsforge.sweeping.workers.job import Job, read
 from tsforge.sweeping.workers.pool import Process
 
 log = logging.getLogger("tsforge")
-CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
-LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
-
-
-def package() -> Any:
-    """Ray, whose functions have no types. Raises ConfigError where it is not installed."""
-    try:
-        import ray
-    except ImportError:
-        text = "the engine ray needs a package that is missing"
-        raise ConfigError(text, "in a checkout: pip install '.[ray]'") from None
-    return ray
 
 
 class Cluster:
@@ -42,7 +29,7 @@ class Cluster:
     """
 
     def __init__(self, count: int, plan: str) -> None:
-        ray = package()
+        ray = cluster.package()
         resources = ray.cluster_resources()
         cores, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
         self.threads = pool.share(count, cores)
@@ -64,39 +51,15 @@ def connected(address: str | None, count: int, plan: str) -> Iterator[Cluster]:
 
     Raises ConfigError where Ray is not installed or nothing runs at the address.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
-    ray = package()
-    own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
-    address = address or os.environ.get("RAY_ADDRESS")
-    try:
-        _knock(address or "")
-        ray.init(
-            address or "local", include_dashboard=None if address else False, log_to_driver=False,
-            logging_level=logging.ERROR, **({} if address else own),
-        )  # fmt: skip
-    except (OSError, ValueError, RuntimeError) as problem:
-        text = str(problem).partition("\n")[0]
-        message = f"no Ray cluster answers at {address}: {text}"
-        raise ConfigError(message, "start one with `ray start --head`, or leave out sweep.address") from None
-    try:
+    with cluster.connected(address, count, "sweep.address"):
         yield Cluster(count, plan)
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes, and say so in lines of its own."""
-    host, _, port = address.rpartition(":")
-    if port.isdigit() and int(port) < 2**16 and "://" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
 
 
 class Task:
     """A worker that a Ray task looks after."""
 
     def __init__(self, job: Job, plan: str, needs: dict[str, Any]) -> None:
-        ray = package()
+        ray = cluster.package()
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )  # elsewhere it would be lost with a machine that a worker need not run on
@@ -107,7 +70,7 @@ class Task:
         self._output: list[str] = []
 
     def poll(self) -> int | None:
-        ray, errors = package(), package().exceptions
+        ray, errors = cluster.package(), cluster.package().exceptions
         if not ray.wait([self._task], timeout=0)[0]:
             return None
         try:
@@ -124,7 +87,7 @@ class Task:
 
     def kill(self) -> None:
         """The task at once; the worker, whose starter is gone then, hands its trial over and ends."""
-        package().cancel(self._task, force=True)
+        cluster.package().cancel(self._task, force=True)
 
     def output(self) -> list[str]:
         return self._output
@@ -145,7 +108,7 @@ class _Flag:
 
 def _work(text: str, plan: str, cwd: str, flag: Any) -> tuple[int, list[str]]:
     """What a task does: start a worker, pass on that it is to stop, give its exit code and what it wrote."""
-    ray = package()
+    ray = cluster.package()
     job = read(text)
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)

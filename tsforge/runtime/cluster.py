@@ -1,0 +1,60 @@
+"""A connection to a Ray cluster, for whoever hands it tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from tsforge.errors import ConfigError
+
+CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
+LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
+
+
+def package() -> Any:
+    """Ray, whose functions have no types. Raises ConfigError where it is not installed."""
+    try:
+        import ray
+    except ImportError:
+        text = "the engine ray needs a package that is missing"
+        raise ConfigError(text, "in a checkout: pip install '.[ray]'") from None
+    return ray
+
+
+@contextlib.contextmanager
+def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
+    """A running cluster at an address ("auto" finds it); one of our own, as long as this lasts, where that is None.
+
+    count: workers that a cluster of our own has cores for at least. hint: what else to do where nothing answers.
+    Raises ConfigError where Ray is not installed or nothing runs at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
+    ray = package()
+    own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        _knock(address or "")
+        ray.init(
+            address or "local", include_dashboard=None if address else False, log_to_driver=False,
+            logging_level=logging.ERROR, **({} if address else own),
+        )  # fmt: skip
+    except (OSError, ValueError, RuntimeError) as problem:
+        text = str(problem).partition("\n")[0]
+        message = f"no Ray cluster answers at {address}: {text}"
+        raise ConfigError(message, f"start one with `ray start --head`, or leave out {hint}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT: Ray would try for minutes, and say so in lines of its own."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and int(port) < 2**16 and "://" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
