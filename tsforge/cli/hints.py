@@ -31,7 +31,10 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
     "pretrain": {path: SETTINGS[path] for path in ("seed", "train.device")},
 }
 SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain")  # commands with --set
-ARGUMENTS = ("out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri")
+ARGUMENTS = (
+    "out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri", "partition_by",
+    "workers", "engine", "address", "shard", "keep_going",
+)  # fmt: skip
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"
 )

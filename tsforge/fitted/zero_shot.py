@@ -68,7 +68,7 @@ def predict(
     """
     if future_data is not None:
         raise ConfigError("a pretrained model knows no covariates in advance", "leave out `future_data`")
-    config = build(_of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})).data
+    config = build(of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})).data
     model, panel = for_table(folder, data, config)
     return prediction.of_panel(model, panel, model.shape.horizon, prediction.wanted(model, quantiles))
 
@@ -80,7 +80,7 @@ def refuse(settings: dict[str, Any] | None) -> None:
         raise ConfigError(words, "leave these out, or fit again with them")
 
 
-def _of_data(settings: dict[str, Any]) -> dict[str, Any]:
+def of_data(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings; ConfigError for those that are not of the table."""
     others = [path for path in settings if not path.startswith("data.")]
     if others:

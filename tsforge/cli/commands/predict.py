@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tsforge.cli import folders
+from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import Flag, TableOptions, model_folder
 from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
 from tsforge.runtime import garbage
@@ -13,8 +15,8 @@ from tsforge.runtime import garbage
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    options: TableOptions | None = None, tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False,
-    json: Flag = False,
+    options: TableOptions | None = None, partitions: PartitionOptions | None = None, tracking_uri: str | None = None,
+    timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Forecast what comes after the end of a table.
 
@@ -24,9 +26,11 @@ def predict(
         Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION. Or
         zero, a pretrained model that forecasts any table without a fit, read as the options below say.
     data
-        The table to forecast from, with the columns of the training data. (default: the training data)
+        The table to forecast from, with the columns of the training data; or a folder of Parquet or CSV files with
+        whole series in each, region=EU/part-0.parquet, on a disk or in a store (s3://...). (default: the training data)
     output
-        File for the forecast, .csv or .parquet. (default: the first rows are printed)
+        File for the forecast, .csv or .parquet; or of a folder the folder, in which what is there already is not done
+        again. (default: the first rows are printed)
     plot
         File for a picture, .png, .svg or .pdf.
     horizon
@@ -51,8 +55,18 @@ def predict(
         from tsforge.data import tidy as tables
         from tsforge.fitted import prediction, zero_shot
 
-    check_targets(output, tables.ENDINGS, plot, [data, future_data])
+    partitions = partitions or PartitionOptions()
     levels, settings = _levels(quantiles), _settings(options or TableOptions())
+    if data is not None and folders.wanted(data, output, partitions):
+        from tsforge.partitions.plan import Request
+
+        output = folders.check(output, plot, future_data)
+        if zero_shot.place(model) is None:
+            model = model_folder(model, tracking_uri)
+        asked = {**partitions.given(), "partition_by": tuple(partitions.partition_by), "timed": timings}
+        request = Request(model, data, output, horizon, tuple(levels) if levels else None, settings, **asked)
+        return folders.forecast(request, json=json)
+    check_targets(output, tables.ENDINGS, plot, [data, future_data])
     if (place := zero_shot.place(model)) is not None:
         result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=levels, future_data=future_data)
     else:

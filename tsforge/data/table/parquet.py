@@ -31,7 +31,7 @@ def read(path: Path) -> pd.DataFrame:
     As `pandas.read_parquet` without Arrow's data sets, whose import and readers take as long as the reading.
     Raises DataError for a file that is damaged.
     """
-    return to_frame(guarded(_table, path, guarded(_repeating, path)))
+    return to_frame(guarded(_table, path, guarded(repeating, path)))
 
 
 def read_folder(path: Path) -> tuple[pd.DataFrame, Places]:
@@ -42,9 +42,9 @@ def read_folder(path: Path) -> tuple[pd.DataFrame, Places]:
     found = folder.parts(path)
     check_alike(found)
     whole = folder.numbers(found)
-    texts = [guarded(_repeating, part.path) for part in found]
-    repeating = sorted(set(texts[0]).intersection(*texts[1:]))
-    tables = [with_keys(guarded(_table, part.path, repeating), part, whole) for part in found]
+    texts = [guarded(repeating, part.path) for part in found]
+    shared = sorted(set(texts[0]).intersection(*texts[1:]))
+    tables = [with_keys(guarded(_table, part.path, shared), part, whole) for part in found]
     table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     counts = [len(part) for part in tables]
     tables.clear()
@@ -128,8 +128,10 @@ def _table(path: Path, repeating: Sequence[str]) -> Any:
         return file.read()
 
 
-def _repeating(path: Path) -> list[str]:
+def repeating(path: Any) -> list[str]:
     """The columns of a Parquet file whose texts repeat, as ids do: they take less than the length of a text would.
+
+    path: of the file, or the file, open.
 
     Sizes are looked at once the first texts of a group were read: where a damaged file says of a column what cannot be,
     Arrow raises an error as it reads, but ends the process where it is asked for the size alone (pyarrow 25).

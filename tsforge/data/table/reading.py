@@ -185,12 +185,14 @@ class Frame:
 
 def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) -> Frame:
     """Read CSV (comma, semicolon, tab or bar; BOM; gzip), Parquet (a file, or a folder of files), or take a frame of
-    pandas or Polars.
+    pandas or Polars, or what was read.
 
     decimal, usual: as in `Frame`.
     Raises DataError for what is missing, empty, binary or ragged.
     """
     library = type(source).__module__.split(".")[0]
+    if isinstance(source, Frame):
+        return source
     if isinstance(source, pd.DataFrame | pd.Series):
         frame = Frame(_with_index(pd.DataFrame(source)), "the data frame")
     elif library == "polars":

@@ -1,0 +1,184 @@
+"""Forecasts of many partitions, from the first to the last: what is there already is left, what is missing is made.
+
+list ──▶ check that series are whole ──▶ forecast, each partition a file of its own ──▶ report
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tsforge.errors import ConfigError, DataError, listing
+from tsforge.fitted import zero_shot
+from tsforge.partitions import listing as partitions
+from tsforge.partitions import places, plan, pool, series
+from tsforge.partitions.job import Answer, Job, Task
+from tsforge.partitions.listing import Part
+from tsforge.partitions.plan import Request, Todo
+from tsforge.runtime.timing import stage
+
+log = logging.getLogger("tsforge")
+
+
+@dataclass
+class Report:
+    """What was done.
+
+    partitions: of the table. mine: of this shard. there: that had forecasts already. again: that had some, of other
+    data or another model, by the reason. failed: the partitions that could not be forecast, and why.
+    done, rows, series, written: partitions forecast now, rows and series read, rows of forecasts.
+    horizon: steps.
+    seconds: by stage, over all processes.
+    """
+
+    partitions: int = 0
+    mine: int = 0
+    there: int = 0
+    again: dict[str, int] = field(default_factory=dict)
+    todo: int = 0
+    done: int = 0
+    rows: int = 0
+    series: int = 0
+    written: int = 0
+    horizon: int = 0
+    processes: int = 1
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, answer: Answer) -> None:
+        """Count a partition that was forecast."""
+        self.done += 1
+        self.rows += answer.rows
+        self.series += answer.series
+        self.written += answer.written
+        self.horizon = answer.horizon
+        for name, value in answer.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + value
+
+
+def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None) -> Report:
+    """Forecast every partition that has no forecasts yet, or those of another model or other data.
+
+    watch: called whenever a partition is done.
+    Raises TsforgeError for the first partition that cannot be forecast, unless it is to keep going; what was forecast
+    until then is kept.
+    """
+    source, output = places.locate(request.data), places.locate(request.output)
+    shard = partitions.shard(request.shard)
+    plan.check_places(request, source, output)
+    with stage("listing"):
+        every = _parts(request, source)
+    with tempfile.TemporaryDirectory(prefix="tsforge-") as scratch:
+        job = plan.job_for(request, _model(request, every, source, Path(scratch)), source, output)
+        with stage("listing"):
+            todo = plan.todo(job, every, shard)
+        _tell(todo, output.address)
+        stale = [part for parts in todo.stale.values() for part in parts]
+        tasks = [Task(part) for part in sorted([*todo.missing, *stale], key=lambda part: (part.path, part.target))]
+        report = Report(len(every), len(todo.mine), len(todo.mine) - len(tasks))
+        report.again = {reason: len(parts) for reason, parts in todo.stale.items()}
+        report.todo, report.processes = len(tasks), max(1, min(request.processes(), len(tasks)))
+        if tasks:
+            with _pool(request, job, report.processes) as engine:
+                _check_whole(job, todo.every if shard.number == 1 else todo.mine, engine)
+                _run(engine, tasks, report, watch, keep_going=request.keep_going)
+    return report
+
+
+def _parts(request: Request, source: places.Place) -> list[Part]:
+    if not request.partition_by:
+        return partitions.find(source)
+    if plan.is_folder(request.data):
+        message = f"{request.data}: a folder is not split: its files are the partitions"
+        raise ConfigError(message, "name one Parquet file, or leave out `partition_by`")
+    return plan.split(source, request.partition_by)
+
+
+def _model(request: Request, every: list[Part], source: places.Place, scratch: Path) -> Path:
+    """The folder of the model: that of the request, or of a pretrained one for the table."""
+    place = zero_shot.place(request.model)
+    if place is None:
+        zero_shot.refuse(request.settings)
+        return Path(request.model)
+    plan.settle(request, every[0], source, place, scratch / "model")
+    log.warning("columns, frequency, season and context are those that the first partition shows: %s", every[0].name)
+    return scratch / "model"
+
+
+def _pool(request: Request, job: Job, count: int) -> pool.Pool:
+    """Whoever does the work."""
+    if request.engine == "ray":
+        from tsforge.partitions.ray import Cluster
+
+        return Cluster(job, request.workers, request.address)
+    if count == 1:
+        return pool.Here(replace(job, timed=False))  # whose stages are those of this process
+    return pool.Processes(job, count)
+
+
+def _check_whole(job: Job, every: list[Part], engine: pool.Pool) -> None:
+    """Raises DataError where a series is split among partitions."""
+    for group in series.doubtful(every, job.ids):
+        if not job.ids:
+            raise series.alone(job.source, group)
+        with stage("checking"):
+            series.check(job, group, _sound(engine.answers([Task(part, name_series=True) for part in group])))
+
+
+def _sound(answers: Iterator[pool.Done]) -> Iterator[pool.Done]:
+    for task, answer in answers:
+        if answer.error:
+            raise _failure(answer)
+        yield task, answer
+
+
+def _run(
+    engine: pool.Pool, tasks: Sequence[Task], report: Report, watch: Callable[[Report], None], *, keep_going: bool
+) -> None:
+    notes: dict[str, list[tuple[str, str]]] = {}
+    try:
+        with stage("partitions"):
+            for task, answer in engine.answers(tasks):
+                if answer.error and not keep_going:
+                    raise _failure(answer)
+                if answer.error:
+                    report.failed[task.part.name] = answer.error
+                else:
+                    report.add(answer)
+                for wording, text in answer.notes:
+                    notes.setdefault(wording, []).append((task.part.name, text))
+                watch(report)
+    finally:
+        _tell_notes(notes, report.done)
+
+
+def _failure(answer: Answer) -> Exception:
+    """What a task that failed raises here: a bug keeps its traceback."""
+    if answer.trace:
+        return RuntimeError(f"{answer.error}\n{answer.trace}")
+    return DataError(answer.error, answer.hint)
+
+
+def _tell(todo: Todo, output: str) -> None:
+    """Say what is done again and why, and what lies in the output that nobody asked for."""
+    for reason, parts in todo.stale.items():
+        count = f"{len(parts)} partition{'s' if len(parts) > 1 else ''} in {output}"
+        log.warning("%s: %s; done again: %s", count, reason, listing([part.target for part in parts], 3))
+    if todo.strange:
+        names = listing(todo.strange, 3)
+        log.warning("%s: %d files belong to no partition of the data: %s", output, len(todo.strange), names)
+
+
+def _tell_notes(notes: dict[str, list[tuple[str, str]]], done: int) -> None:
+    """Say once what the reading of several partitions had to say, and of how many."""
+    for found in notes.values():
+        name, text = found[0]
+        if done == 1:
+            log.warning("%s", text)
+        elif len({text for _, text in found}) == 1:
+            log.warning("%s (%d of %d partitions)", text, len(found), done)
+        else:
+            log.warning("%s: %s (and so in %d of %d partitions)", name, text, len(found), done)
