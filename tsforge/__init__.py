@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tsforge.fitted.explanation import Explanation
     from tsforge.fitted.model import Model
     from tsforge.fitted.prediction import Prediction
+    from tsforge.fitted.scenarios import Scenarios
     from tsforge.settings import build
     from tsforge.sweeping.running import Sweep, sweep
     from tsforge.training.fitting import Fit, fit
@@ -35,14 +36,16 @@ if TYPE_CHECKING:
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
-    "Model": "fitted.model", "Prediction": "fitted.prediction", "Explanation": "fitted.explanation",
+    "Model": "fitted.model", "Prediction": "fitted.prediction", "Scenarios": "fitted.scenarios",
+    "Explanation": "fitted.explanation",
     "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
 }  # fmt: skip
 
 __all__ = [
-    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Sweep", "TsforgeError",
-    "__version__", "backtest", "build", "compare", "explain", "fit", "future", "load", "predict", "sweep",
+    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Scenarios", "Sweep",
+    "TsforgeError", "__version__", "backtest", "build", "compare", "explain", "fit", "future", "load", "predict",
+    "sweep", "what_if",
 ]  # fmt: skip
 
 
@@ -91,6 +94,25 @@ def predict(
     zero_shot.refuse(settings)
     return prediction.predict(
         registry.local(model), data, horizon=horizon, quantiles=quantiles, future_data=future_data
+    )
+
+
+def what_if(
+    model: Model | str | Path, data: Any = None, scenarios: Sequence[str] = (), *, horizon: int | None = None,
+    quantiles: Sequence[float] | None = None, future_data: Any = None,
+) -> Scenarios:  # fmt: skip
+    """Forecast several futures of the covariates known in advance, and how they differ from the one that is planned.
+
+    model, data, horizon, quantiles, future_data: as for `predict`.
+    scenarios: what is changed over the steps ahead, as "price*1.1", "promo=1", or "sale: price*0.9, promo=1".
+    What comes out is what the model has learned of these columns, which need not be a cause. Raises ConfigError for a
+    column that the model does not know in advance or a value that it cannot have; else as `predict`.
+    """
+    from tsforge.fitted import scenarios as futures
+    from tsforge.tracking import registry
+
+    return futures.what_if(
+        registry.local(model), data, scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
 
 

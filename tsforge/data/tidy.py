@@ -62,6 +62,18 @@ def forecasts(panel: Panel, point: Floats, quantiles: Floats, levels: tuple[floa
     return pd.DataFrame(columns)
 
 
+def beside(frames: dict[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """Frames of the same columns, one behind the other; their names in a first column.
+
+    Raises DataError where they have a column of that name.
+    """
+    first = next(iter(frames.values()))
+    if column in first:
+        raise DataError(f"the table has a column '{column}', as the forecast would", "rename it in the data")
+    parts = [frame.assign(**{column: name}) for name, frame in frames.items()]
+    return pd.concat(parts, ignore_index=True)[[column, *first.columns]]
+
+
 def ahead(panel: Panel, steps: int, values: list[Floats]) -> pd.DataFrame:
     """The steps after the end of each series: ids, time and the covariates known in advance, empty where NaN.
 

@@ -61,8 +61,8 @@ def predict(
     check_horizon(horizon, LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
     levels, steps = wanted(model, quantiles), horizon or model.shape.horizon
-    panel = read(model, data, _rolled(model, steps), future_data)
-    check_future(panel, steps, _rolled(model, steps), future_data)
+    panel = read(model, data, rolled(model, steps), future_data)
+    check_future(panel, steps, rolled(model, steps), future_data)
     return of_panel(model, panel, steps, levels)
 
 
@@ -71,7 +71,7 @@ def wanted(model: Model, quantiles: Sequence[float] | None) -> tuple[float, ...]
     return model.levels if quantiles is None else _checked(model.reach, quantiles)
 
 
-def _rolled(model: Model, steps: int) -> int:
+def rolled(model: Model, steps: int) -> int:
     """Steps that are forecast for so many: whole horizons of the model."""
     return -(-steps // model.shape.horizon) * model.shape.horizon
 
@@ -81,8 +81,8 @@ def of_panel(model: Model, panel: Panel, steps: int, levels: tuple[float, ...]) 
 
     levels: of the quantiles, within the model's reach.
     """
-    rolled = _rolled(model, steps)
-    if rolled > model.shape.horizon:
+    whole = rolled(model, steps)
+    if whole > model.shape.horizon:
         _hold_past(panel)
         log.warning(
             "%d steps are rolled out from a model of %d: intervals grow with the error of the steps fed back",
@@ -92,7 +92,7 @@ def of_panel(model: Model, panel: Panel, steps: int, levels: tuple[float, ...]) 
     traits = model.facts.traits(panel)
     source = WindowSource(panel, features, model.shape, usual=traits.usual)
     within = limits(model.experiment.model.bounds, panel, traits)
-    point, ranges = _forward(model, source, panel, rolled, within)
+    point, ranges = _forward(model, source, panel, whole, within)
     within.explain(panel, point[:, :steps], ranges[:, :steps])
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
+
+from cyclopts import Parameter
 
 from tsforge.cli import folders
 from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import Flag, TableOptions, model_folder
-from tsforge.cli.output import check_targets, echo, measure, measured, print_json, print_notes, print_timings
+from tsforge.cli.output import (
+    check_targets,
+    command_line,
+    echo,
+    measure,
+    measured,
+    print_json,
+    print_notes,
+    print_run,
+    print_timings,
+)
 from tsforge.runtime import garbage
 
 
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
+    scenario: Annotated[list[str] | None, Parameter(negative="")] = None, track: Flag = False,
     options: TableOptions | None = None, partitions: PartitionOptions | None = None, tracking_uri: str | None = None,
     timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
@@ -40,8 +53,15 @@ def predict(
     future_data
         What is known in advance of these steps: the file of `tsforge future`, filled in. (default: the last rows of the
         table, whose target is empty)
+    scenario
+        What if: another future of the columns known in advance, as 'price*1.1', 'promo=1' or
+        'sale: price*0.9, promo=1'; may be given several times. Shows the forecast and its difference to the planned
+        one: what the model has learned, which need not be a cause.
+    track
+        Record the scenarios as a run in MLflow.
     tracking_uri
-        MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+        MLflow store of a recorded model, and of scenarios. (default: MLFLOW_TRACKING_URI, else mlflow.db in this
+        folder)
     timings
         Print where the wall time went, stage by stage.
     quiet
@@ -53,11 +73,14 @@ def predict(
     print_notes(quiet=quiet)
     with garbage.paused():
         from tsforge.data import tidy as tables
+        from tsforge.errors import ConfigError
         from tsforge.fitted import prediction, zero_shot
 
     partitions = partitions or PartitionOptions()
     levels, settings = _levels(quantiles), _settings(options or TableOptions())
     if data is not None and folders.wanted(data, output, partitions):
+        if scenario:
+            raise ConfigError("scenarios are of one table", "name one of the files, or leave out --scenario")
         from tsforge.partitions.plan import Request
 
         output = folders.check(output, plot, future_data)
@@ -67,6 +90,12 @@ def predict(
         request = Request(model, data, output, horizon, tuple(levels) if levels else None, settings, **asked)
         return folders.forecast(request, json=json)
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
+    if scenario:
+        zero_shot.refuse(settings)
+        ahead = {"horizon": horizon, "quantiles": levels, "future_data": future_data}
+        return _what_if(model, data, scenario, ahead, Written(output, plot, tracking_uri, track=track, json=json))
+    if track:
+        raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario")
     if (place := zero_shot.place(model)) is not None:
         result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=levels, future_data=future_data)
     else:
@@ -95,6 +124,49 @@ def predict(
         echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
         echo(f"picture in {plot}")
+    print_timings()
+    return 0
+
+
+class Written(NamedTuple):
+    """Where results go."""
+
+    output: str | None
+    plot: str | None
+    tracking_uri: str | None
+    track: bool
+    json: bool
+
+
+def _what_if(model: str, data: str | None, scenario: list[str], ahead: dict[str, Any], to: Written) -> int:
+    """Forecast several futures; print, write and record how they differ."""
+    from tsforge.cli.tables import scenarios as shown
+    from tsforge.data import tidy as tables
+    from tsforge.fitted.scenarios import what_if
+    from tsforge.tracking import scenarios as recording
+    from tsforge.tracking.tracker import BUSY, Tracker
+
+    result = what_if(model_folder(model, to.tracking_uri), data, scenario, **ahead)
+    frame = result.frame
+    if not to.json:
+        for line in shown.lines(result):
+            echo(line)
+    if to.output is not None:
+        tables.write(frame, Path(to.output))
+    if to.plot is not None:
+        recording.draw(result, Path(to.plot))
+    with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
+        run = recording.record(result, model, data, tracker, command_line())
+    if to.json:
+        print_json(
+            {"model": model, "scenarios": shown.document(result), "rows": len(frame), "output": to.output,
+             "plot": to.plot, "forecast": tables.records(frame), "run": tracker.id(run)} | measured()
+        )  # fmt: skip
+        return 0
+    for name in (to.output, to.plot):
+        if name is not None:
+            echo(f"written {name}")
+    print_run(tracker, run)
     print_timings()
     return 0
 
