@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, NamedTuple
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from tsforge.config import Config
+from tsforge.data.blocks import blocks
 from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.schema import Covariate
 from tsforge.data.table.times import to_wall
@@ -85,32 +90,33 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
 
     stops, begins: (n,) the rows of each series, as for `Panel.between`.
     """
-    inside = panel.between(stops, begins)
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
     usable = use_calendar and schema.time_kind == "datetime"
-    future = _fit_group(panel, schema.future, panel.future, inside)
-    level = bool(future) and _tells_level(panel, future, inside)
+    future = _fit_group(panel, "future", stops, begins)
+    level = bool(future) and _tells_level(panel, future, stops, begins)
     if level:
         names = listing([f"'{e.name}'" for e in future])
         log.info("%s and the target's level go together: windows are not centred on their own mean", names)
     return Encodings(
-        past=_fit_group(panel, schema.past, panel.past, inside),
+        past=_fit_group(panel, "past", stops, begins),
         future=future,
-        static=_fit_group(panel, schema.static, panel.static, np.ones(len(panel), dtype=np.bool_)),
+        static=tuple(
+            _fit_column(c, panel.labels.get(c.name, ()), [panel.static[:, j]].__iter__)
+            for j, c in enumerate(schema.static)
+        ),
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
         level=level,
     )
 
 
-def _tells_level(panel: Panel, future: tuple[Encoding, ...], inside: NDArray[np.bool_]) -> bool:
+def _tells_level(panel: Panel, future: tuple[Encoding, ...], stops: Ints, begins: Ints | None) -> bool:
     """Whether a linear map of what is known ahead, fitted on the first rows, is less than half a step off in the last.
 
     A step is what the target changes by from one row to the next (root mean square): a level that the columns tell to
     less than half of it is worth more than the level of the rows before.
     """
-    rows = np.flatnonzero(inside & panel.observed.all(axis=1) & ~np.isnan(panel.future).any(axis=1))
-    rows = rows[:: max(1, len(rows) // _ROWS)]
+    rows = _usable(panel, stops, begins)
     width = 1 + sum(encoding.width for encoding in future)
     split = len(rows) * 4 // 5
     if split < 2 * width or len(rows) - split < _FEW:
@@ -121,33 +127,66 @@ def _tells_level(panel: Panel, future: tuple[Encoding, ...], inside: NDArray[np.
     centre = y[:split].mean(axis=0)
     gram = x[:split].T @ x[:split] + np.diag(np.r_[0.0, np.full(width - 1, 1.0)])  # ridge: categories are collinear
     off = x[split:] @ np.linalg.solve(gram, x[:split].T @ (y[:split] - centre)) + centre - y[split:]
-    later = rows[rows > panel.offsets[panel.row_series()][rows]]
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    later = rows[rows > panel.offsets[series]]
     change = (panel.values[later].astype(np.float64) - panel.values[later - 1])[panel.observed[later - 1].all(axis=1)]
     return bool(len(change) and ((off**2).mean(axis=0) < (change**2).mean(axis=0) / 4).all())
 
 
+def _usable(panel: Panel, stops: Ints, begins: Ints | None) -> Ints:
+    """Rows whose targets and columns known in advance are all there, evenly spaced, about `_ROWS` at most."""
+
+    def there(part: Panel, marks: list[Any]) -> NDArray[np.bool_]:
+        return part.between(*marks) & part.observed.all(axis=1) & ~np.isnan(part.future).any(axis=1)
+
+    count = sum(int(there(part, marks).sum()) for part, marks in panel.blocks(stops, begins))
+    step, passed, begin = max(1, count // _ROWS), 0, 0
+    chosen: list[Ints] = []
+    for part, marks in panel.blocks(stops, begins):
+        rows = np.flatnonzero(there(part, marks))
+        chosen.append(begin + rows[-passed % step :: step])
+        passed, begin = passed + len(rows), begin + len(part.values)
+    return np.concatenate(chosen)
+
+
 def _fit_group(
-    panel: Panel, group: tuple[Covariate, ...], values: Floats, inside: NDArray[np.bool_]
-) -> tuple[Encoding, ...]:
-    """The encodings of several columns. inside: the rows that they are fitted to."""
-    return tuple(
-        _fit_categories(c.name, values[inside, j], panel.labels.get(c.name, ()))
-        if c.kind == "category"
-        else _fit_number(c.name, values[inside, j])
-        for j, c in enumerate(group)
-    )
+    panel: Panel, group: Literal["past", "future"], stops: Ints, begins: Ints | None
+) -> tuple[Encoding, ...]:  # fmt: skip
+    """The encodings of several columns, from the rows of each series before its stop."""
+
+    def column(j: int) -> Iterator[Floats]:
+        for part, marks in panel.blocks(stops, begins):
+            yield getattr(part, group)[:, j][part.between(*marks)]
+
+    columns: tuple[Covariate, ...] = getattr(panel.schema, group)
+    return tuple(_fit_column(c, panel.labels.get(c.name, ()), partial(column, j)) for j, c in enumerate(columns))
 
 
-def _fit_number(name: str, values: Floats) -> Encoding:
-    seen = values[~np.isnan(values)].astype(np.float64)
-    std = float(seen.std()) if len(seen) else 0.0
-    rounding = 1e-6 if values.dtype == np.float32 else 1e-14
-    varies = std > rounding * float(np.abs(seen).max(initial=0.0))  # more than what rounding leaves of a constant
-    return Encoding(name=name, mean=float(seen.mean()) if len(seen) else 0.0, std=std if varies else 1.0)
+def _fit_column(covariate: Covariate, labels: tuple[str, ...], values: Callable[[], Iterator[Floats]]) -> Encoding:
+    """The encoding of one column. values: gives its values, some at a time, each time it is called."""
+    if covariate.kind == "category":
+        return _fit_categories(covariate.name, values(), labels)
+    return _fit_number(covariate.name, values)
 
 
-def _fit_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encoding:
-    counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=len(labels))
+def _fit_number(name: str, values: Callable[[], Iterator[Floats]]) -> Encoding:
+    count, total, largest, rounding = 0, 0.0, 0.0, 1e-6
+    for part in values():
+        seen = part[~np.isnan(part)].astype(np.float64)
+        count, total = count + len(seen), total + float(seen.sum())
+        largest = max(largest, float(np.abs(seen).max(initial=0.0)))
+        rounding = 1e-6 if part.dtype == np.float32 else 1e-14
+    mean = total / count if count else 0.0
+    off = sum(float(((part[~np.isnan(part)].astype(np.float64) - mean) ** 2).sum()) for part in values())
+    std = math.sqrt(off / count) if count else 0.0
+    varies = std > rounding * largest  # more than what rounding leaves of a constant
+    return Encoding(name=name, mean=mean, std=std if varies else 1.0)
+
+
+def _fit_categories(name: str, parts: Iterator[Floats], labels: tuple[str, ...]) -> Encoding:
+    counts = np.zeros(len(labels), dtype=np.int64)
+    for codes in parts:
+        counts += np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=len(labels))
     often = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
     frequent = sorted(labels[i] for i in often if counts[i] > 0)
     if np.count_nonzero(counts) > MOST_CATEGORIES:
@@ -160,33 +199,64 @@ def _fit_categories(name: str, codes: Floats, labels: tuple[str, ...]) -> Encodi
 
 def encode(panel: Panel, encodings: Encodings) -> Features:
     """Covariates as features: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
-    inside = panel.between(panel.ends)
-    whole = np.ones(len(panel), dtype=np.bool_)
     return Features(
-        future=_encode_group(panel, encodings.future, panel.future, inside),
-        past=_encode_group(panel, encodings.past, panel.past, inside),
+        future=_encode_group(panel, encodings.future, panel.future, panel.offsets),
+        past=_encode_group(panel, encodings.past, panel.past, panel.offsets),
         calendar=_calendar(panel, encodings.cycles),
-        static=_encode_group(panel, encodings.static, panel.static, whole),
+        static=_encode_group(panel, encodings.static, panel.static, None),
     )
 
 
-def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """Features of several columns beside each other. inside: the rows whose gaps are worth a warning."""
-    columns = [_encode_column(panel, e, values[:, j], inside) for j, e in enumerate(group)]
-    return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.float32)
+def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, offsets: Ints | None) -> Floats:
+    """Features of several columns beside each other.
+
+    offsets: of the rows of each series, whose gaps count up to its last observed target; None where each row is one.
+    """
+    features = panel.room.zeros((len(values), sum(encoding.width for encoding in group)), np.float32)
+    missing, strange = [0] * len(group), [Strange() for _ in group]
+    for series, rows in [(slice(0, len(panel)), slice(0, len(values)))] if offsets is None else blocks(offsets):
+        at = 0
+        for j, encoding in enumerate(group):
+            column = values[rows, j]
+            absent = np.isnan(column)
+            if offsets is not None and absent.any():
+                absent &= _inside(panel, series)
+            missing[j] += int(absent.sum())
+            features[rows, at : at + encoding.width] = _features(panel, encoding, column, strange[j])
+            at += encoding.width
+    for encoding, count, unseen in zip(group, missing, strange, strict=True):
+        if count:
+            reading = "no category" if encoding.categories else "its mean"
+            log.warning("%d values of '%s' are missing and read as %s", count, encoding.name, reading)
+        unseen.tell(panel, encoding.name)
+    return features
 
 
-def _encode_column(panel: Panel, encoding: Encoding, values: Floats, inside: NDArray[np.bool_]) -> Floats:
-    missing = np.isnan(values)
-    count = int((missing & inside).sum())
-    if count:
-        reading = "no category" if encoding.categories else "its mean"
-        log.warning("%d values of '%s' are missing and read as %s", count, encoding.name, reading)
-    return _features(panel, encoding, values)
+def _inside(panel: Panel, series: slice) -> NDArray[np.bool_]:
+    """Which rows of some series lie before the end of their targets."""
+    begins, lengths = panel.offsets[:-1][series], np.diff(panel.offsets)[series]
+    rows = np.arange(int(begins[0]), int(begins[0] + lengths.sum()))
+    return np.asarray(rows < np.repeat(panel.ends[series], lengths))
 
 
-def _features(panel: Panel, encoding: Encoding, values: Floats) -> Floats:
-    """One column as features (T, width). Warns of categories without a feature."""
+@dataclass
+class Strange:
+    """Values of a category without a feature: how many, and the code of the first."""
+
+    count: int = 0
+    first: int = 0
+
+    def tell(self, panel: Panel, name: str) -> None:
+        """Warn of them, if there are any."""
+        if self.count:
+            log.warning(
+                "%d values of '%s' belong to categories without a feature of their own, as '%s' in row %d",
+                self.count, name, panel.labels[name][self.first], panel.label_rows[name][self.first] + 1,
+            )  # fmt: skip
+
+
+def _features(panel: Panel, encoding: Encoding, values: Floats, strange: Strange | None = None) -> Floats:
+    """One column as features (T, width). strange: counts categories without a feature."""
     missing = np.isnan(values)
     if not encoding.categories:
         scaled = (values.astype(np.float64) - encoding.mean) / encoding.std
@@ -195,13 +265,10 @@ def _features(panel: Panel, encoding: Encoding, values: Floats) -> Floats:
     index = {c: i for i, c in enumerate(encoding.categories)}
     column_of = np.array([index.get(label, -1) for label in labels] + [-1])
     column = column_of[np.where(missing, len(labels), values).astype(np.int64)]
-    unseen = np.count_nonzero((column < 0) & ~missing)
-    if unseen:
-        code = int(values[(column < 0) & ~missing][0])
-        log.warning(
-            "%d values of '%s' belong to categories without a feature of their own, as '%s' in row %d",
-            unseen, encoding.name, labels[code], panel.label_rows[encoding.name][code] + 1,
-        )  # fmt: skip
+    unseen = np.flatnonzero((column < 0) & ~missing)
+    if strange is not None and len(unseen):
+        strange.first = strange.first if strange.count else int(values[unseen[0]])
+        strange.count += len(unseen)
     return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 

@@ -19,6 +19,7 @@ from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.panel import Panel, build
+from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
@@ -228,7 +229,8 @@ def reaching(dataset: Dataset, context: int, needs: Needs) -> Dataset:
     if context != sizes.context:
         shape = source.shape.with_context(context, dataset.panel.schema.frequency.seasons())
         source = WindowSource(dataset.panel, dataset.features, shape, source.device, source.usual)
-    wide = bool((dataset.parts.train.origins >= cuts.train[dataset.parts.train.series]).any())
+    train = dataset.parts.train
+    wide = any((train.origins[p] >= cuts.train[train.series[p]]).any() for p in pieces(len(train)))
     end = cuts.validation if wide else cuts.train
     train = cut(dataset.panel, cuts.begin, end, context, sizes.horizon, history=history)
     sizes = sizes._replace(context=context, history=history)

@@ -29,6 +29,7 @@ class WindowSource:
 
     Every series is preceded by `context` empty rows, so that short ones need no special case: those rows
     read as not observed. Targets come in the precision that the panel has them in, all else in single precision.
+    The tensor lies where the panel has room: of one on disk in a file, in which a window is one stretch.
 
     usual: (n, 2, C), of `statistics.usual`; 0 where None.
     """
@@ -41,7 +42,8 @@ class WindowSource:
         context = shape.context
         parts = (panel.values, panel.observed, features.past, features.future)
         lengths = np.diff(panel.offsets)
-        laid = np.zeros((len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts)), panel.values.dtype)
+        size = (len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts))
+        laid = panel.room.zeros(size, panel.values.dtype)
         for series, here in blocks(panel.offsets):
             before = (np.arange(series.start, series.stop) + 1) * context
             rows = np.arange(here.start, here.stop) + np.repeat(before, lengths[series])
@@ -130,15 +132,15 @@ class Bases:
 
     A closed form takes its steps of time one by one: for 32 windows nearly as long as for a thousand.
 
-    starts, series: of all windows, as `WindowSource.gather` takes them, (W,).
+    origins, series: of all windows, as in `Windows`, (W,).
     least: windows that are computed together at least.
     """
 
-    def __init__(self, source: WindowSource, starts: Tensor, series: Tensor, base: Base, least: int = 1) -> None:
-        self._source, self._starts, self._series, self._base = source, starts, series, base
+    def __init__(self, source: WindowSource, origins: Tensor, series: Tensor, base: Base, least: int = 1) -> None:
+        self._source, self._origins, self._series, self._base = source, origins, series, base
         _, H, C, *_ = source.shape
         self.at_once = max(least, min(AT_ONCE // C, MOST_READ // source.window_values))
-        self._rows = torch.full((len(starts),), -1)  # of each window in what is held; -1 for none
+        self._rows = torch.full((len(origins),), -1, dtype=torch.int32)  # of each window in what is held; -1 for none
         self._most = max(self.at_once, MOST_HELD // (H * C))
         self._held: Tensor | None = None
         self._count = 0
@@ -151,7 +153,7 @@ class Bases:
         if (self._rows[chosen] < 0).any():
             self._compute(upcoming)
         assert self._held is not None
-        return self._held[self._rows[chosen].to(self._held.device)]
+        return self._held[self._rows[chosen].long().to(self._held.device)]
 
     @torch.no_grad()
     def _compute(self, positions: Tensor) -> None:
@@ -159,13 +161,15 @@ class Bases:
         if self._count + len(missing) > self._most:  # begins anew
             self._rows.fill_(-1)
             missing, self._count = positions, 0
-        computed = self._base(self._source.gather(self._starts[missing], self._series[missing]).context)
+        series = self._series[missing].long()
+        starts = self._origins[missing].long() + series * self._source.shape.context
+        computed = self._base(self._source.gather(starts, series).context)
         if self._held is None:
-            size = max(min(self._most, len(self._starts)), len(missing))
+            size = max(min(self._most, len(self._origins)), len(missing))
             self._held = computed.new_empty(size, *computed.shape[1:])
         rows = torch.arange(self._count, self._count + len(missing))
         self._held[rows.to(self._held.device)] = computed
-        self._rows[missing] = rows
+        self._rows[missing] = rows.int()
         self._count += len(missing)
 
 
@@ -191,7 +195,7 @@ class WindowLoader:
         self._at_once = batch_size * max(1, min(MOST_BATCHES, few))
         self._bases = None
         if base is not None:
-            self._bases = Bases(source, source.starts(windows), self._series, base, batch_size)
+            self._bases = Bases(source, self._origins, self._series, base, batch_size)
 
     def __len__(self) -> int:
         return -(-len(self._origins) // self.batch_size)

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from tsforge.data import precision
 from tsforge.data.blocks import blocks, edges
+from tsforge.data.room import MEMORY, Room
 from tsforge.data.schema import Covariate, Schema
+from tsforge.data.table.alive import Omitted, nothing_observed, repeats, row_offsets, without_empty
 from tsforge.data.table.table import Table
-from tsforge.errors import DataError, listing
+from tsforge.data.table.times import show_time
+from tsforge.errors import listing
 
 log = logging.getLogger("tsforge")
 
@@ -38,6 +41,7 @@ class Panel:
     label_rows: the row of the table (from 0) in which each of these texts first stands.
     phase (n,): microseconds (or counts) by which a series lies off the grid; 0 for all but in tables whose series
         begin at different places in a step.
+    room: where its arrays lie, and those that are made of all its rows.
     """
 
     schema: Schema
@@ -54,6 +58,7 @@ class Panel:
     labels: dict[str, tuple[str, ...]]
     label_rows: dict[str, Ints]
     phase: Ints
+    room: Room = MEMORY
 
     def __len__(self) -> int:
         return len(self.first)
@@ -82,6 +87,10 @@ class Panel:
         stamps = self.schema.frequency.stamps(ordinals)
         return stamps + self.phase[series] if self.schema.phases else stamps
 
+    def time(self, ordinal: int, i: int = 0) -> str:
+        """A grid position of series i as its table writes times."""
+        return show_time(self.stamps(i, np.array([ordinal]))[0], self.schema)
+
     @property
     def lengths(self) -> Ints:
         """Steps of each series up to its last observed target, (n,)."""
@@ -98,9 +107,13 @@ class Panel:
 
         Where nothing was observed, one past the last row of all, and -1.
         """
-        sides = [edges(column, self.offsets) for column in self.observed.T]
-        first, last = (np.stack(side, axis=1) for side in zip(*sides, strict=True))
-        return first, last
+        parts: list[list[Ints]] = [[], []]
+        for series, rows in blocks(self.offsets):
+            sides = [edges(c, self.offsets[series.start : series.stop + 1] - rows.start) for c in self.observed[rows].T]
+            first, last = (np.stack(side, axis=1) for side in zip(*sides, strict=True))
+            parts[0].append(np.where(first < rows.stop - rows.start, first + rows.start, len(self.observed)))
+            parts[1].append(np.where(last >= 0, last + rows.start, -1))
+        return np.concatenate(parts[0]), np.concatenate(parts[1])
 
     def blocks(self, *marks: Ints | None) -> Iterator[tuple[Panel, list[Any]]]:
         """Panels of a few whole series each, and rows that mark something in each series, as these panels count them.
@@ -108,13 +121,19 @@ class Panel:
         marks: (n,) each.
         """
         for series, rows in blocks(self.offsets):
-            own = {name: getattr(self, name)[rows] for name in ("values", "observed", "past", "future")}
-            own |= {name: getattr(self, name)[series] for name in ("static", "first", "phase")}
-            part = replace(
-                self, **own, offsets=self.offsets[series.start : series.stop + 1] - rows.start,
-                ends=self.ends[series] - rows.start, ids=tuple(column[series] for column in self.ids),
-            )  # fmt: skip
-            yield part, [None if mark is None else mark[series] - rows.start for mark in marks]
+            yield self._part(series, rows), [None if mark is None else mark[series] - rows.start for mark in marks]
+
+    def head(self, count: int) -> Panel:
+        """The first series alone."""
+        return self._part(slice(0, count), slice(0, int(self.offsets[count])))
+
+    def _part(self, series: slice, rows: slice) -> Panel:
+        own = {name: getattr(self, name)[rows] for name in ("values", "observed", "past", "future")}
+        own |= {name: getattr(self, name)[series] for name in ("static", "first", "phase")}
+        return replace(
+            self, **own, room=MEMORY, offsets=self.offsets[series.start : series.stop + 1] - rows.start,
+            ends=self.ends[series] - rows.start, ids=tuple(column[series] for column in self.ids),
+        )  # fmt: skip
 
     def row_series(self) -> Ints:
         """The series of every row, (T,)."""
@@ -141,98 +160,88 @@ def build(table: Table, extend: int = 0) -> Panel:
 
     extend: least number of rows after each series' last observed target, for what is known in advance.
     """
-    table = _without_empty(table)
-    schema = table.schema
+    panel, omitted = lay(table, extend)
+    if panel is None:
+        raise nothing_observed(table.name)
+    tell(panel, omitted)
+    return panel
+
+
+def lay(table: Table, extend: int = 0, exact: type[np.floating] | None = None) -> tuple[Panel | None, Omitted]:
+    """As `build`, with what is left out in place of warnings; None where no target is observed.
+
+    exact: the precision of targets and covariates; that which they need where it is None.
+    """
+    name = table.name
+    rest, empty = without_empty(table)
+    if rest is None:
+        return None, Omitted(empty)
+    table, schema = rest, rest.schema
     observed: NDArray[np.bool_] = ~np.isnan(table.target)
     n = len(table.ids[0]) if table.ids else 1
-    begins = _row_offsets(table, n)  # rows are sorted by series
+    begins = row_offsets(table, n)  # rows are sorted by series
     first, last = (table.ordinal[rows].astype(np.int64) for rows in (begins[:-1], begins[1:] - 1))
     seen = edges(np.asarray(observed.any(axis=1)), begins)[1]
     last_seen = np.where(seen >= 0, table.ordinal[seen], first - 1)
-    tail = (last > last_seen) & (seen >= 0)
     offsets = np.r_[0, np.cumsum(np.maximum(last, last_seen + extend) - first + 1)].astype(np.int64)
 
     total = int(offsets[-1])
-    exact = precision.of_targets(table.target, begins)
-    if total == len(table.series) and not _repeats(table):  # each row at its place
+    of_targets = exact or precision.of_targets(table.target, begins)
+    if total == len(table.series) and not repeats(table):  # each row at its place
         rows: Ints | slice = slice(None)
-        values = table.target.astype(exact)
+        values = table.target.astype(of_targets)
         values[~observed] = 0.0
     else:
         rows = table.ordinal + (offsets[:-1] - first)[table.series]
-        values, filled = np.zeros((total, len(schema.target)), dtype=exact), observed
+        values, filled = np.zeros((total, len(schema.target)), dtype=of_targets), observed
         observed = np.zeros(values.shape, dtype=np.bool_)
         values[rows] = np.where(filled, table.target, 0.0)
         observed[rows] = filled
-    past = _spread(table, schema.past, rows, total)
-    future = _spread(table, schema.future, rows, total)
-    static = _spread(table, schema.static, table.series, n)
+    past = _spread(table, schema.past, (rows, total), exact)
+    future = _spread(table, schema.future, (rows, total), exact)
+    static = _spread(table, schema.static, (table.series, n), exact)
     ends = offsets[:-1] + last_seen - first + 1
     labels = {name: column.labels for name, column in table.covariates.items() if column.labels}
     label_rows = {name: column.rows for name, column in table.covariates.items() if column.rows is not None}
     panel = Panel(
-        schema, table.name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, label_rows,
+        schema, name, values, observed, past, future, static, offsets, first, ends, table.ids, labels, label_rows,
         table.phase,
     )  # fmt: skip
-    _report(panel)
-    _report_ends(panel, table)
-    if tail.any() and not schema.future:
-        _report_tail(table, np.where(tail, last_seen, last))
-    if exact == np.float64:
+    if of_targets == np.float64 and exact is None:
         precision.report(table, begins)
-    return panel
+    tail = (last > last_seen) & (seen >= 0)
+    if not tail.any() or schema.future:
+        return panel, Omitted(empty)
+    late = table.ordinal > np.where(tail, last_seen, last)[table.series]
+    return panel, Omitted(empty, int(late.sum()), tuple(table.label(int(i)) for i in np.flatnonzero(tail)))
 
 
-def extended(panel: Panel, steps: int) -> Panel:
-    """With so many rows at least behind each series' last observed target, of which nothing is known."""
-    lengths = np.maximum(np.diff(panel.offsets), panel.lengths + steps)
-    offsets = np.r_[0, np.cumsum(lengths)].astype(np.int64)
-    moved = offsets[:-1] - panel.offsets[:-1]
-    rows = np.arange(len(panel.values)) + moved[panel.row_series()]
-    parts: dict[str, Any] = {}
-    for name, nothing in (("values", 0.0), ("observed", False), ("past", np.nan), ("future", np.nan)):
-        part = getattr(panel, name)
-        parts[name] = np.full((offsets[-1], part.shape[1]), nothing, dtype=part.dtype)
-        parts[name][rows] = part
-    return replace(panel, **parts, offsets=offsets, ends=panel.ends + moved)
+def tell(panel: Panel, omitted: Omitted) -> None:
+    """Warn of what is missing in a panel, of series that end early, and of what is not in it."""
+    if count := len(omitted.empty):
+        one = "1 series has" if count == 1 else f"{count:,} series have"
+        left_out = "is left out" if count == 1 else "are left out"
+        log.warning("%s no observed target and %s: %s", one, left_out, listing(omitted.empty))
+    _report(panel)
+    _report_ends(panel)
+    if omitted.late:
+        which = omitted.late_series
+        of = f" of {len(which)} series" if len(which) > 1 else f" of series {which[0]}" if which[0] else ""
+        log.warning("the last %d rows%s have no target; the forecast begins after the last one that has",
+                    omitted.late, of)  # fmt: skip
 
 
-def _row_offsets(table: Table, n: int) -> Ints:
-    """Series i of a table has the rows up to the next offset, (n + 1,)."""
-    begins = np.searchsorted(table.series, np.arange(n, dtype=table.series.dtype))  # of another type, all are copied
-    return np.append(begins, len(table.series))
+def _spread(
+    table: Table, group: tuple[Covariate, ...], to: tuple[NDArray[np.integer] | slice, int],
+    exact: type[np.floating] | None,
+) -> Floats:  # fmt: skip
+    """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none.
 
-
-def _repeats(table: Table) -> bool:
-    """Whether some series has two rows for one step, as where rows ahead are joined."""
-    return bool(((table.ordinal[1:] == table.ordinal[:-1]) & (table.series[1:] == table.series[:-1])).any())
-
-
-def _without_empty(table: Table) -> Table:
-    """The table without series whose targets are missing throughout, with a warning that names them."""
-    n = len(table.ids[0]) if table.ids else 1
-    alive = np.logical_or.reduceat(~np.isnan(table.target).all(axis=1), _row_offsets(table, n)[:-1])
-    if alive.all():
-        return table
-    if not alive.any():
-        raise DataError(f"{table.name}: no target is observed in the rows that are read", "read more (data.rows)")
-    empty = np.flatnonzero(~alive)
-    one = "1 series has" if len(empty) == 1 else f"{len(empty):,} series have"
-    left_out = "is left out" if len(empty) == 1 else "are left out"
-    log.warning("%s no observed target and %s: %s", one, left_out, listing(table.label(int(i)) for i in empty))
-    keep = alive[table.series]
-    covariates = {name: replace(c, values=c.values[keep]) for name, c in table.covariates.items()}
-    return replace(
-        table, series=(np.cumsum(alive) - 1)[table.series[keep]], ordinal=table.ordinal[keep],
-        target=table.target[keep], covariates=covariates, ids=tuple(column[alive] for column in table.ids),
-        phase=table.phase[alive],
-    )  # fmt: skip
-
-
-def _spread(table: Table, group: tuple[Covariate, ...], rows: NDArray[np.integer] | slice, total: int) -> Floats:
-    """Covariates (total, columns), each value in its row; the first of several for a row, NaN where there is none."""
+    to: the rows of the values, and the total.
+    """
+    rows, total = to
     columns = [table.covariates[covariate.name].values for covariate in group]
-    out = np.full((total, len(group)), np.nan, dtype=precision.of_covariates(columns))
+    out = np.full((total, len(group)), np.nan, dtype=exact or precision.of_covariates(columns))
     for j, values in enumerate(columns):
         if isinstance(rows, slice):
             out[:, j] = values
@@ -248,8 +257,11 @@ def _report(panel: Panel) -> None:
         return
     starts, steps = panel.offsets[:-1], int(panel.lengths.sum())
     seen_first, _ = panel.span()
+    seen = np.concatenate([
+        np.add.reduceat(part.observed, part.offsets[:-1], dtype=np.int64) for part, _ in panel.blocks()
+    ])  # fmt: skip
     for c, name in enumerate(panel.schema.target):
-        missing = panel.lengths - np.add.reduceat(panel.observed[:, c], starts, dtype=np.int64)
+        missing = panel.lengths - seen[:, c]
         never = panel.never[:, c]
         leading = int((seen_first[:, c] - starts)[~never].sum())
         if missing.sum():
@@ -263,15 +275,15 @@ def _report(panel: Panel) -> None:
             log.warning("'%s'%s has no observed value: its forecasts there are empty", name, which)
 
 
-def _report_ends(panel: Panel, table: Table) -> None:
+def _report_ends(panel: Panel) -> None:
     """Warn of series and targets that end before others, and say from where they are forecast."""
     last = panel.first + panel.lengths - 1
     early = np.flatnonzero(last < last.max())
     if len(early):
-        ends = [f"{panel.label(int(i))} at {table.time(int(last[i]), int(i))}" for i in early[:MOST_NAMED]]
+        ends = [f"{panel.label(int(i))} at {panel.time(int(last[i]), int(i))}" for i in early[:MOST_NAMED]]
         log.warning(
             "%d of %d series end before the others, which end at %s: %s%s; each is forecast from its own end on",
-            len(early), len(panel), table.time(int(last.max())), ", ".join(ends),
+            len(early), len(panel), panel.time(int(last.max())), ", ".join(ends),
             f" and {len(early) - MOST_NAMED} more" if len(early) > MOST_NAMED else "",
         )  # fmt: skip
     _, seen_last = panel.span()
@@ -283,11 +295,3 @@ def _report_ends(panel: Panel, table: Table) -> None:
                 "'%s' ends up to %d steps before the other targets%s: it is forecast for the same times as they are",
                 name, behind.max(), several,
             )  # fmt: skip
-
-
-def _report_tail(table: Table, last: Ints) -> None:
-    """Warn of rows that hold nothing known in advance. last: the grid position of each series behind which they lie."""
-    late = table.ordinal > last[table.series]
-    which = np.unique(table.series[late])
-    of = f" of {len(which)} series" if len(which) > 1 else f" of series {table.label(which[0])}" if table.ids else ""
-    log.warning("the last %d rows%s have no target; the forecast begins after the last one that has", late.sum(), of)

@@ -32,11 +32,23 @@ def detect_season(panel: Panel, stops: Ints) -> int:
     falls by over a Sunday is part of its pattern.
     stops: (n,) rows up to which each series may be looked at (the end of its training part).
     """
-    season = _detect(panel, stops)
+    season = _detect(panel, stops, longest := int((stops - panel.offsets[:-1]).max(initial=0)))
     if season > 1 or panel.observed.all():
         return season
-    holes = panel.between(np.minimum(stops, panel.ends))[:, None] & ~panel.observed
-    return _detect(_bridged(panel, stops), stops) if holes.any() else season
+    ends = np.minimum(stops, panel.ends)
+    if not any((part.between(*marks)[:, None] & ~part.observed).any() for part, marks in panel.blocks(ends)):
+        return season
+    # A sample has the first series: bridged are those alone.
+    some = _first_series(panel, stops, longest)
+    return _detect(_bridged(some, stops[: len(some)]), stops[: len(some)], longest)
+
+
+def _first_series(panel: Panel, stops: Ints, longest: int) -> Panel:
+    """The first series of a panel, as many as `_sample` takes rows from at most."""
+    least = 2 * longest + 2
+    before = np.r_[0, np.cumsum(np.minimum(stops - panel.offsets[:-1], max(_MAX_ROWS, least)))]
+    count = int(np.searchsorted(before[:-1], max(_MAX_ROWS, least), side="left"))
+    return panel.head(max(1, count))
 
 
 def fallback(panel: Panel, stops: Ints) -> int:
@@ -65,8 +77,8 @@ def _bridged(panel: Panel, stops: Ints) -> Panel:
     return replace(panel, values=values.astype(panel.values.dtype), observed=whole)
 
 
-def _detect(panel: Panel, stops: Ints) -> int:
-    """The season in differences of what was observed.
+def _detect(panel: Panel, stops: Ints, longest: int) -> int:
+    """The season in differences of what was observed. longest: steps of the longest series before its stop.
 
     A candidate m is believed when differences over 1 step (a sharp pattern), or over spans up to m/4 (a slow
     wave under noise), repeat after m steps and less so after a part of m, clear of the sampling error; and a weaker
@@ -74,7 +86,6 @@ def _detect(panel: Panel, stops: Ints) -> int:
     those that repeat about as well as the best, the shortest.
     """
     frequency = panel.schema.frequency
-    longest = int((stops - panel.offsets[:-1]).max(initial=0))
     generic = frequency.unit in ("int", "float")
     suggested = range(2, _LONGEST + 1) if generic else frequency.seasons()
     candidates = [m for m in suggested if m <= longest // 2]

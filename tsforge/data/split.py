@@ -9,7 +9,7 @@ import numpy as np
 
 from tsforge.data.panel import Ints, Panel
 from tsforge.data.table.times import show_time
-from tsforge.data.windows import Windows, cut
+from tsforge.data.windows import Windows, cut, per_series
 from tsforge.errors import DataError
 
 log = logging.getLogger("tsforge")
@@ -134,7 +134,7 @@ def parts(panel: Panel, cuts: Split, context: int, horizon: int, history: int | 
             f"{needed} are needed for training, validation and test with a horizon of {horizon}",
             f"bring {needed} rows, or take a shorter data.horizon{less}",
         )
-    unused = np.flatnonzero(np.bincount(train.series, minlength=len(panel)) == 0)
+    unused = np.flatnonzero(per_series(train, len(panel)) == 0)
     if len(unused):
         scored = np.isin(unused, np.r_[validation.series, test.series]).sum()
         log.warning("%d of %d series have no training window; %d of them are scored", len(unused), len(panel), scored)

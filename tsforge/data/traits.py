@@ -47,8 +47,11 @@ def fit(
     panel: Panel, context: int, stops: Ints, begins: Ints | None = None, moments: statistics.Moments | None = None
 ) -> Traits:  # fmt: skip
     """From the rows of each series before its stop. context: steps of a window. moments: of these rows, if known."""
-    rows = panel.observed & (panel.values < 0) & panel.between(stops, begins)[:, None]
-    negative = np.logical_or.reduceat(rows, panel.offsets[:-1])
+    parts = [
+        np.logical_or.reduceat(part.observed & (part.values < 0) & part.between(*marks)[:, None], part.offsets[:-1])
+        for part, marks in panel.blocks(stops, begins)
+    ]
+    negative = np.concatenate(parts)
     return Traits(statistics.usual(panel, context, stops, begins, moments), negative)
 
 
@@ -122,17 +125,26 @@ def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
     if bounds == "none":
         return Limits(-free, free, free)
     if bounds == "auto":
-        below = panel.observed & (panel.values < 0)
-        first = np.stack([edges(column, panel.offsets)[0] for column in below.T], axis=1)
-        until = np.where(first < len(below), first, np.inf)
-        return Limits(np.where(traits.negative, -np.inf, 0.0), free, until)
+        return Limits(np.where(traits.negative, -np.inf, 0.0), free, _first_negative(panel))
     low, high = bounds
-    outside = panel.observed & ((panel.values < low) | (panel.values > high))
-    if outside.any():
-        row, c = (int(v) for v in np.argwhere(outside)[0])
-        raise ConfigError(
-            f"model.bounds: {amount(low)} to {amount(high)} leaves out {amount(float(panel.values[row, c]))}, "
-            f"a value of '{panel.schema.target[c]}'",
-            "give bounds that hold all values, or model.bounds=none",
-        )
+    for part, _ in panel.blocks():
+        outside = part.observed & ((part.values < low) | (part.values > high))
+        if outside.any():
+            row, c = (int(v) for v in np.argwhere(outside)[0])
+            raise ConfigError(
+                f"model.bounds: {amount(low)} to {amount(high)} leaves out {amount(float(part.values[row, c]))}, "
+                f"a value of '{panel.schema.target[c]}'",
+                "give bounds that hold all values, or model.bounds=none",
+            )
     return Limits(np.full_like(free, low), np.full_like(free, high), free)
+
+
+def _first_negative(panel: Panel) -> NDArray[np.float64]:
+    """The first row of each series and target with a value below 0, (n, C); infinite where there is none."""
+    firsts, done = [], 0
+    for part, _ in panel.blocks():
+        below = part.observed & (part.values < 0)
+        first = np.stack([edges(column, part.offsets)[0] for column in below.T], axis=1)
+        firsts.append(np.where(first < len(below), first + done, np.inf))
+        done += len(below)
+    return np.concatenate(firsts)

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data.blocks import blocks
 from tsforge.data.panel import Ints, Panel
+from tsforge.data.room import pieces
 
 Integers = NDArray[np.integer]
 
@@ -52,20 +54,37 @@ def cut(
     lowest = np.maximum(begin, np.where(enough, full, short))
     count = np.maximum(0, (end - horizon - lowest) // stride + 1)
     # Counted back from the end, so that a stride keeps the newest window.
-    newest = end - horizon
-    oldest = newest - (count - 1) * stride
-    some = np.flatnonzero(count)
+    oldest = end - horizon - (count - 1) * stride
+    return _collected(panel, (oldest, count), (context, horizon, stride))
+
+
+def _collected(panel: Panel, of: tuple[Ints, Ints], steps: tuple[int, int, int]) -> Windows:
+    """The windows of each series that have something observed on both sides, some series at a time.
+
+    of: the oldest origin of each series, and how many it has. steps: context, horizon and stride.
+    """
+    (oldest, count), (context, horizon, stride) = of, steps
     size = np.int32 if len(panel.values) < 2**31 else np.int64
-    series: Integers = np.repeat(np.arange(len(panel), dtype=size), count)
-    origins: Integers = np.full(len(series), min(stride, len(panel.values)), dtype=size)  # steps from window to window
-    origins[(np.cumsum(count) - count)[some]] = oldest[some] - np.r_[0, newest[some[:-1]]]
-    np.cumsum(origins, dtype=size, out=origins)
-    if panel.observed.all() and (oldest > starts)[some].all():
-        return Windows(origins, series)
-    observed = np.r_[0, np.cumsum(panel.observed.any(axis=1))]
-    sides = observed[origins] > observed[np.maximum(origins - context, starts[series])]
-    sides &= observed[origins + horizon] > observed[origins]
-    return Windows(origins, series) if sides.all() else Windows(origins[sides], series[sides])
+    total = int(count.sum())
+    origins, which = (panel.room.zeros((total,), size) for _ in range(2))
+    done = 0
+    for series, rows in blocks(panel.offsets):
+        own = count[series]
+        seen = panel.observed[rows]
+        starts = panel.offsets[:-1][series]
+        at = np.repeat(np.arange(series.start, series.stop), own)
+        step = np.arange(len(at)) - np.repeat(np.cumsum(own) - own, own)
+        origin = oldest[at] + step * stride
+        some = own > 0
+        if not (seen.all() and (oldest[series] > starts)[some].all()):
+            held = np.r_[0, np.cumsum(seen.any(axis=1))]
+            here, first = origin - rows.start, panel.offsets[at] - rows.start
+            sides = held[here] > held[np.maximum(here - context, first)]
+            sides &= held[here + horizon] > held[here]
+            origin, at = origin[sides], at[sides]
+        origins[done : done + len(at)], which[done : done + len(at)] = origin, at
+        done += len(at)
+    return Windows(origins[:done], which[:done])
 
 
 def last(panel: Panel) -> Windows:
@@ -75,5 +94,14 @@ def last(panel: Panel) -> Windows:
 
 def padded(panel: Panel, windows: Windows, context: int) -> int:
     """The number of series with windows that reach before their first row."""
-    early = windows.origins - context < panel.offsets[windows.series]
-    return len(np.unique(windows.series[early]))
+    early = [
+        np.unique(windows.series[part][windows.origins[part] - context < panel.offsets[windows.series[part]]])
+        for part in pieces(len(windows))
+    ]
+    return len(np.unique(np.concatenate(early))) if early else 0
+
+
+def per_series(windows: Windows, n: int) -> Ints:
+    """How many windows each of n series has, (n,); of windows that are sorted by series."""
+    edges = np.searchsorted(windows.series, np.arange(n + 1, dtype=windows.series.dtype))  # else all are copied
+    return np.diff(edges)

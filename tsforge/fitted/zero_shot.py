@@ -15,7 +15,8 @@ from tsforge.data import dataset as datasets
 from tsforge.data import split, traits
 from tsforge.data.covariates import Encodings
 from tsforge.data.dataset import Dataset
-from tsforge.data.panel import Panel, extended
+from tsforge.data.extending import extended
+from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.windows import Windows, cut
