@@ -18,6 +18,7 @@ import numpy as np
 from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
 from tsforge.data.loader import WindowSource, window_shape
+from tsforge.data.mapped import building as mapped
 from tsforge.data.panel import Panel, build
 from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig
@@ -150,7 +151,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
     if source is None:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
     source = find(source) if isinstance(source, str) else source
-    panel = build(table.load(source, config))
+    panel = mapped.panel(Path(source), config) if mapped.wanted(source, config) else build(table.load(source, config))
     give_back()  # what the table held
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None

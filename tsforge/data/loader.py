@@ -42,8 +42,8 @@ class WindowSource:
         context = shape.context
         parts = (panel.values, panel.observed, features.past, features.future)
         lengths = np.diff(panel.offsets)
-        size = (len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts))
-        laid = panel.room.zeros(size, panel.values.dtype)
+        wanted = (len(panel.values) + len(panel) * context, sum(p.shape[1] for p in parts))
+        laid = panel.room.zeros(wanted, panel.values.dtype)
         for series, here in blocks(panel.offsets):
             before = (np.arange(series.start, series.stop) + 1) * context
             rows = np.arange(here.start, here.stop) + np.repeat(before, lengths[series])

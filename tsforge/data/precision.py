@@ -7,6 +7,7 @@ windows are normalised and forecasts are taken back to data units in double prec
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,10 +84,79 @@ def _too_large(values: NDArray[np.float64]) -> bool:
         return True
     if top * 10**DECIMALS <= DIGITS:
         return False
+    return _beyond_digits(top, _places(values))
+
+
+def _places(values: NDArray[np.float64]) -> list[bool]:
+    """Whether all values are whole numbers of units, of tenths, of hundredths."""
     size = np.abs(values[~np.isnan(values)])
     sample = size[:: max(1, len(size) // SAMPLE)]
-    places = next((d for d in range(DECIMALS + 1) if _whole(sample * 10**d)), None)
-    return places is not None and top * 10**places > DIGITS and _whole(size * 10**places)
+    return [_whole(sample * 10**d) and _whole(size * 10**d) for d in range(DECIMALS + 1)]
+
+
+def _beyond_digits(top: float, whole: list[bool]) -> bool:
+    """Whether values up to `top` that are `whole` to some decimal have more digits than single precision."""
+    places = next((d for d, so in enumerate(whole) if so), None)
+    return places is not None and top * 10**places > DIGITS
+
+
+class Facts(NamedTuple):
+    """What of the parts of a column tells the precision that all of it needs.
+
+    top: the largest size. whole: as `_places`. coarse: whether some series has few digits.
+    seen, mean, off: how many values, their mean, and the sum of the squares of what they are off it.
+    exact: whether all are in single precision what they are.
+    """
+
+    top: float = 0.0
+    whole: tuple[bool, ...] = (True,) * (DECIMALS + 1)
+    coarse: bool = False
+    seen: int = 0
+    mean: float = 0.0
+    off: float = 0.0
+    exact: bool = True
+
+    def joined(self, other: Facts) -> Facts:
+        """Those of both parts. (Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance")"""
+        count = self.seen + other.seen
+        apart = other.mean - self.mean
+        mean = self.mean + (apart * other.seen / count if count else 0.0)
+        off = self.off + other.off + (apart**2 * self.seen * other.seen / count if count else 0.0)
+        whole = tuple(a and b for a, b in zip(self.whole, other.whole, strict=True))
+        top, coarse = max(self.top, other.top), self.coarse or other.coarse
+        return Facts(top, whole, coarse, count, mean, off, self.exact and other.exact)
+
+    @property
+    def of_target(self) -> type[np.floating]:
+        """The precision of a target, as `of_targets`."""
+        large = self.top > LARGE or 0 < self.top < SMALL
+        digits = self.top * 10**DECIMALS > DIGITS and _beyond_digits(self.top, list(self.whole))
+        return np.float64 if large or digits or self.coarse else np.float32
+
+    @property
+    def of_covariate(self) -> type[np.floating]:
+        """The precision of a covariate, as `of_covariates`."""
+        with np.errstate(over="ignore"):
+            beyond = self.top > LARGE or 0 < self.top < SMALL
+            std = np.sqrt(self.off / self.seen) if self.seen else 0.0
+            rounded = not self.exact and std < 4096 * np.spacing(np.float32(self.top))
+        return np.float64 if beyond or rounded else np.float32
+
+
+def facts(values: NDArray[np.float64], offsets: NDArray[np.int64] | None) -> Facts:
+    """Of a column, NaN where missing. offsets: of the series of a target; None for a covariate."""
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        return Facts()
+    top = float(np.abs(seen).max())
+    if offsets is not None:
+        parts = blocks(offsets)
+        coarse = any(_coarse(values[rows], offsets[i.start : i.stop] - rows.start) for i, rows in parts)
+        return Facts(top, tuple(_places(seen)), coarse)
+    mean = float(seen.mean())
+    with np.errstate(over="ignore"):
+        exact = bool((seen.astype(np.float32) == seen).all())
+    return Facts(top, seen=len(seen), mean=mean, off=float(((seen - mean) ** 2).sum()), exact=exact)
 
 
 def _whole(values: NDArray[np.float64]) -> bool:

@@ -1,10 +1,12 @@
-"""Memory that torch's steps on the CPU take and free."""
+"""Memory that torch's steps on the CPU take and free, and how much there is."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 TRIM, MAP, MAPS = -1, -3, -4  # glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_MMAP_MAX (malloc.h)
@@ -42,3 +44,25 @@ def _glibc() -> Any:
 
     library = ctypes.CDLL(None)
     return library if hasattr(library, "gnu_get_libc_version") else None
+
+
+def free() -> int:
+    """Bytes of memory that this process may still take: of the machine, or of its control group where that has less.
+
+    A large number where nothing says.
+    """
+    amounts = [2**62]
+    try:
+        facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        amounts.append(int(facts["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):
+        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+            amounts.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    group = Path("/sys/fs/cgroup")
+    for most, taken in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):
+            amounts.append(max(0, int((group / most).read_text()) - int((group / taken).read_text())))
+    return min(amounts)

@@ -7,6 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+class Count(int):
+    """A count in a note, as 1,234,567: notes of several parts of a table add theirs up."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
 def figure(value: float | None, missing: str = "-") -> str:
     """Four significant digits, never an exponent for what is large; `missing` for None, NaN and the infinite."""
     if value is None or not math.isfinite(value):

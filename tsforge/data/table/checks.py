@@ -129,6 +129,12 @@ class Rows(SortedRows):
         another = inferred.name in _USUAL and np.ptp(gaps) == 0
         if on_grid.all() and (gaps.min() == 1 or (len(self.stamps) < 4 and not another)):
             return
+        if self.frame.part:
+            inside = np.flatnonzero(~self.new_series)
+            i = int(inside[np.argmax(gaps != 1)]) if (gaps != 1).any() else 0
+            message = f"{self.where(i)} is of frequency {inferred.name}, the rows of the first files of {fitted.name}"
+            hint = f"fit them apart, or pass data.freq={fitted.name} if the steps between are missing values"
+            raise DataError(f"{self.frame.name}: {message}", hint)
         raise DataError(
             f"{self.frame.name}: this table has frequency {inferred.name}, the model was fitted on {fitted.name}",
             f"bring the table to {fitted.name}, or fit a model on {inferred.name} data",
@@ -187,7 +193,8 @@ class Rows(SortedRows):
 
         A later table is refused where one gap is that large.
 
-        A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid.
+        A date that is read wrongly, and a year that is mistyped, leave the rows scattered over an empty grid. Of a part
+        of a table each series is looked at for itself.
         """
         count = len(ordinal)
         empty = int(self.steps(ordinal).sum()) - (count - len(self.starts))
@@ -195,9 +202,10 @@ class Rows(SortedRows):
             return
         gaps = np.where(self.new_series[1:], 0, np.diff(ordinal) - 1)
         largest = int(gaps.argmax()) + 1
+        fitted = None if self.frame.part else fitted
         if fitted is not None and gaps[largest - 1] <= max(_FEW, count, empty // 2):
             return
-        if empty <= count:
+        if empty <= count or self.frame.part:
             torn = self._torn(gaps) if fitted is None else None
             if torn is None:
                 return

@@ -14,6 +14,7 @@ from tsforge.data.table.groups import Contents, Groups, Values, runs
 from tsforge.data.table.values import LARGEST
 from tsforge.data.time.periods import repeats
 from tsforge.errors import DataError
+from tsforge.runtime.numbers import Count
 
 log = logging.getLogger("tsforge")
 
@@ -60,7 +61,7 @@ def _report(rows: Rows, groups: Groups, columns: Contents, rule: Duplicates) -> 
                 differs += f"; some differ in '{name}', and data.id={name} would keep these apart"
     count, whose = int(groups.sizes[groups.sizes > 1].sum()), "the" if rule in ("first", "last") else "their"
     says = f"{whose} {rule} is taken, as data.duplicates={rule} says{differs}"
-    log.warning("%s rows share their series and time with another: %s", f"{count:,}", says)
+    log.warning("%s rows share their series and time with another: %s", Count(count), says)
 
 
 def check_size(rows: Rows, name: str, values: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.errors import DataError, listing
 
@@ -45,16 +46,22 @@ class Places:
     """Where each row of a table that was read of several files stands.
 
     names: of the files. begins: the row of the table that each begins with, and the number of rows, ascending.
-    rows: the row in all files of each row of the table; None where it stands as it was read.
+    first: the row in all files of the table's first.
+    rows: the row in all files of each row of the table; None where they stand below each other.
     """
 
     names: tuple[str, ...]
     begins: tuple[int, ...]
-    rows: np.ndarray | None = None
+    first: int = 0
+    rows: NDArray[np.int64] | None = None
+
+    def place(self, i: int) -> int:
+        """The row in all files of row i, from 0 both."""
+        return int(self.first + i if self.rows is None else self.rows[i])
 
     def row(self, i: int) -> str:
         """Row i (from 0) in words: "row 3 of part-1.parquet"."""
-        place = int(i if self.rows is None else self.rows[i])
+        place = self.place(i)
         which = int(np.searchsorted(self.begins, place, side="right")) - 1
         return f"row {place - self.begins[which] + 1} of {self.names[which]}"
 

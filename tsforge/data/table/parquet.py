@@ -16,6 +16,7 @@ from tsforge.data.table.folder import Part, Places
 from tsforge.errors import DataError
 
 _LENGTH = 4  # bytes of the length before each text of a Parquet file
+_BATCH = 1 << 18  # rows that are read at once
 _KINDS = (  # of columns, whatever the width of their numbers and texts
     ("whole numbers", pa.types.is_integer), ("decimals", pa.types.is_floating), ("decimals", pa.types.is_decimal),
     ("texts", pa.types.is_string), ("texts", pa.types.is_large_string), ("times", pa.types.is_timestamp),
@@ -41,14 +42,37 @@ def read_folder(path: Path) -> tuple[pd.DataFrame, Places]:
     """
     found = folder.parts(path)
     check_alike(found)
-    whole = folder.numbers(found)
+    data, counts = read_parts(found, folder.numbers(found))
+    return data, Places(tuple(part.name for part in found), begins(counts))
+
+
+def read_parts(
+    found: Sequence[Part], whole: frozenset[str], most: int | None = None
+) -> tuple[pd.DataFrame, list[int]]:  # fmt: skip
+    """The rows of some files one below the other, with the columns in the names of their folders; how many each has.
+
+    whole: the columns of whole numbers among these. most: rows of each file that are read at most, the first ones.
+    """
     texts = [guarded(repeating, part.path) for part in found]
     shared = sorted(set(texts[0]).intersection(*texts[1:]))
-    tables = [with_keys(guarded(_table, part.path, shared), part, whole) for part in found]
+    tables = [with_keys(guarded(_table, part.path, shared, most), part, whole) for part in found]
     table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     counts = [len(part) for part in tables]
     tables.clear()
-    return to_frame(table), Places(tuple(part.name for part in found), tuple(np.r_[0, np.cumsum(counts)].tolist()))
+    return to_frame(table), counts
+
+
+def begins(counts: Sequence[int]) -> tuple[int, ...]:
+    """The row with which each file begins, and the number of rows, as `Places` has them."""
+    return tuple(np.r_[0, np.cumsum(counts, dtype=np.int64)].tolist())
+
+
+def rows(path: Path) -> int:
+    """How many rows a Parquet file has, by its footer."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def check_alike(found: Sequence[Part]) -> None:
@@ -121,11 +145,18 @@ def with_keys(table: Any, part: Part, whole: frozenset[str]) -> Any:
     return table
 
 
-def _table(path: Path, repeating: Sequence[str]) -> Any:
+def _table(path: Path, repeating: Sequence[str], most: int | None = None) -> Any:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path, read_dictionary=list(repeating)) as file:
-        return file.read()
+        if most is None or file.metadata.num_rows <= most:
+            return file.read()
+        batches = []
+        for batch in file.iter_batches(min(most, _BATCH)):
+            batches.append(batch)
+            if sum(map(len, batches)) >= most:
+                break
+        return pa.Table.from_batches(batches).slice(0, most)
 
 
 def repeating(path: Any) -> list[str]:

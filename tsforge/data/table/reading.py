@@ -40,6 +40,7 @@ class Frame:
     usual: the decimal sign of the table that a model was fitted on, where this one does not show its own.
     parts: columns that make up the times, which then stand in one column more.
     places: where its rows stand, where it was read of several files.
+    part: whether it is a part of a table whose columns and grid are settled, and not a table like another.
     """
 
     data: pd.DataFrame
@@ -50,6 +51,7 @@ class Frame:
     usual: Sign | None = None
     parts: tuple[str, ...] = ()
     places: Places | None = None
+    part: bool = False
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
     _codes: dict[str, tuple[NDArray[np.integer], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
@@ -208,6 +210,11 @@ def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) ->
     if frame.data.empty:
         raise DataError(f"{frame.name}: a header but no rows", "a table needs at least one row per time step")
     return frame
+
+
+def framed(data: pd.DataFrame, name: str, places: Places, *, part: bool) -> Frame:
+    """Rows of a folder of Parquet files, as `read` gives all of them."""
+    return Frame(_with_index(data), name, places=places, part=part)
 
 
 def read_above(path: str | Path, problem: LineError, decimal: Sign | None = None) -> Frame:

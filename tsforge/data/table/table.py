@@ -78,7 +78,7 @@ def head(table: Table, steps: int) -> Table:
     keep = table.ordinal < first + steps
     if keep.all():
         return table
-    log.warning("only the first %d steps of each series are used: %d rows are left out", steps, int((~keep).sum()))
+    log.warning("only the first %s steps of each series are used: %d rows are left out", str(steps), int((~keep).sum()))
     covariates = {name: replace(c, values=c.values[keep]) for name, c in table.covariates.items()}
     return replace(
         table, series=table.series[keep], ordinal=table.ordinal[keep], target=table.target[keep], covariates=covariates
@@ -99,6 +99,11 @@ def load_like(source: Any, schema: Schema) -> Table:
     source: as for `load`, or what was read of it.
     """
     frame = source if isinstance(source, Frame) else read(source, usual=schema.decimal)
+    return _arrange(*_like(frame, schema), DataConfig(duplicates=schema.duplicates, snap=schema.snap), schema)
+
+
+def _like(frame: Frame, schema: Schema) -> tuple[Frame, Roles, Times]:
+    """A frame with its columns in the roles of a schema, and its times read as that has them."""
     check_columns(frame, schema.columns())
     if schema.time_parts:
         frame, _ = with_time(frame, schema.time_columns)
@@ -109,11 +114,22 @@ def load_like(source: Any, schema: Schema) -> Table:
     if times.kind != schema.time_kind:
         column = f"{frame.name}: column '{schema.time}' holds times of kind {times.kind}"
         hint = "write the times as in the training data"
-        raise DataError(f"{column}, the model was fitted on {schema.time_kind}", hint)
+        of = "other files hold" if frame.part else "the model was fitted on"
+        raise DataError(f"{column}, {of} {schema.time_kind}", hint)
     if times.timezone is not None and schema.timezone is None:
         hint = "the training data had none: write the times as there"
         raise DataError(f"{frame.name}: column '{schema.time}' has a time zone ({times.timezone})", hint)
-    return _arrange(frame, roles, times, DataConfig(duplicates=schema.duplicates, snap=schema.snap), schema)
+    return frame, roles, times
+
+
+def load_part(frame: Frame, schema: Schema, freq: str | None) -> Table:
+    """Read and check a part of the table that has a schema: all the rows of some of its series.
+
+    freq: the frequency that the user names, on whose grid more than half may be empty.
+    """
+    times = _like(frame, schema)
+    config = DataConfig(duplicates=schema.duplicates, snap=schema.snap, freq=freq)
+    return _arrange(*times, config, schema)
 
 
 def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitted: Schema | None) -> Table:
@@ -141,7 +157,9 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
         rows, contents = resample(rows, contents, config, fitted)
         frequency = rows.schema.frequency
     else:
-        frequency = grid or steps.common(rows, config.freq, fitted)
+        frequency = grid or steps.common(rows, config.freq if fitted is None else None, fitted)
+        if frame.part and config.freq is None:
+            steps.check_same(rows, frequency)
     phase = rows.phases(frequency)
     if fitted is not None and not fitted.phases:
         phase[:] = 0
@@ -150,7 +168,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
         ordinal, on_grid = frequency.ordinals(rows.stamps - phase[rows.codes])
     rows.check_grid(on_grid, frequency)
     rows.check_size(ordinal, frequency)
-    if config.freq is None and (fitted is None or fitted.dense):
+    if config.freq is None and (fitted is None or fitted.dense or frame.part):
         rows.check_filled(ordinal, frequency, fitted)
     groups = {group: tuple(typed[n] for n in getattr(roles, group)) for group in ("past", "future", "static")}
     schema = rows.schema.model_copy(
@@ -199,7 +217,7 @@ def _targets(rows: Rows, names: tuple[str, ...], fitted: Schema | None) -> Conte
     """The targets of sorted rows. One of several may be missing throughout where a model is to forecast the others."""
     contents = {name: Values(rows.take(numbers(rows.frame, name)), "target") for name in names}
     empty = [name for name, column in contents.items() if np.isnan(column.values).all()]
-    if empty and (fitted is None or len(empty) == len(names)):
+    if empty and not rows.frame.part and (fitted is None or len(empty) == len(names)):
         message = f"column '{empty[0]}' is empty: all its {len(rows.codes):,} values are missing"
         raise DataError(f"{rows.frame.name}: {message}", "pass another data.target, or rows in which it has a value")
     return contents

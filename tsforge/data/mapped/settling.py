@@ -1,0 +1,54 @@
+"""The columns and the grid of a table that is too large for memory, settled by its first rows for all of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tsforge.data.mapped import notes
+from tsforge.data.mapped.inputs import Input
+from tsforge.data.schema import DataConfig, Schema
+from tsforge.data.table import parquet, table
+from tsforge.data.table.composing import compose
+from tsforge.data.table.folder import Places
+from tsforge.data.table.reading import Frame, framed
+from tsforge.data.table.roles import detect
+from tsforge.errors import ChoiceError, DataError
+
+SAMPLES = (200_000, 2_000_000, 8_000_000)  # rows that are looked at: more where so many raise an error
+LEAST = 2  # files at least, where there are so many
+
+
+class Settled(NamedTuple):
+    """The schema by which every part of a table is read, and the notes on the rows that it was settled by."""
+
+    schema: Schema
+    notes: list[tuple[int, str, tuple[Any, ...]]]
+
+
+def sample(source: Input, most: int) -> Frame:
+    """The first rows of a table: of its first files until there are so many."""
+    count, rows = 0, 0
+    while count < len(source.parts) and (rows < most or count < LEAST):
+        rows += min(source.rows[count], most)
+        count += 1
+    first = source.parts[:count]
+    data, counts = parquet.read_parts(first, source.whole, most)
+    return framed(
+        data, str(source.source), Places(tuple(part.name for part in first), parquet.begins(counts)), part=False
+    )
+
+
+def settle(source: Input, config: DataConfig) -> Settled:
+    """Roles, kinds, format of times and grid. Raises DataError as `table.load` does."""
+    for most in SAMPLES:
+        try:
+            with notes.kept() as said:
+                frame, asked = compose(sample(source, most), config)
+                settled = table.arrange(frame, detect(frame, asked), asked)
+            return Settled(settled.schema, said)
+        except ChoiceError:
+            raise
+        except DataError:
+            if most >= source.total or most == SAMPLES[-1]:
+                raise
+    raise AssertionError("unreachable")
