@@ -14,12 +14,10 @@ import numpy as np
 from tsforge.backtesting.forecasts import Forecasts, forecast, joined
 from tsforge.backtesting.result import Backtest
 from tsforge.data import dataset as datasets
-from tsforge.data import magnitude, split, statistics
-from tsforge.data.catalog import find
+from tsforge.data import split, statistics
 from tsforge.data.dataset import Dataset, Sizes
 from tsforge.data.loader import pick_device
-from tsforge.data.panel import Ints, Panel, build
-from tsforge.data.table import table
+from tsforge.data.panel import Ints, Panel
 from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, DataError, ModelError
@@ -156,9 +154,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     source = data if data is not None else asked.path
     if source is None or (data is None and not Path(source).exists()):
         raise ModelError("the training data is not at hand", "name the table: backtest MODEL DATA")
-    read_table = table.load_like(find(source) if isinstance(source, str) else source, model.facts.columns)
-    panel = build(read_table if asked.rows is None else table.head(read_table, asked.rows))
-    magnitude.check(panel)
+    panel = datasets.read_like(source, asked, model.facts.columns)
     H, L = shape.horizon, shape.context
     stride = config.stride or (H if config.windows else 1)
     seen = _seen(model, panel)

@@ -16,12 +16,13 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.season": "season", "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
-    "data.resample": "resample", "data.aggregate": "aggregate", "model.kind": "model",
+    "data.resample": "resample", "data.aggregate": "aggregate", "data.mapped": "mapped", "data.cache": "cache",
+    "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
     "train.start": "from_",
     "seed": "seed", "ensemble": "ensemble", "baselines": "baselines",
 }  # fmt: skip
-SWITCHES = ("data.dayfirst", "data.snap")  # settings whose flags stand without a value
+SWITCHES = ("data.dayfirst", "data.snap", "data.mapped")  # settings whose flags stand without a value
 
 Flag = Annotated[bool, Parameter(negative="")]
 Columns = Annotated[list[str], Parameter(consume_multiple=True, negative="")]
@@ -96,6 +97,10 @@ class TableOptions:
     "A longer frequency that the rows are brought to, as D."
     aggregate: Literal["mean", "sum"] | None = None
     "What --resample makes of the numbers that fall into one step. (default: mean)"
+    mapped: bool | None = None
+    "Whether Parquet is brought to disk as a panel once, for data larger than memory. (default: by size)"
+    cache: str | None = None
+    "Folder for such panels. (default: beside the data, as sales.tsforge)"
     config: str | None = None
     "A TOML file with a whole experiment."
     set: Repeated = field(default_factory=list)

@@ -7,13 +7,14 @@ import json
 import logging
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.hints import translated
-from tsforge.runtime import timing
-from tsforge.runtime.numbers import plain
+from tsforge.runtime import progress, timing
+from tsforge.runtime.numbers import duration, plain
 from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
@@ -81,6 +82,32 @@ def print_notes(*, quiet: bool) -> None:
     logger.handlers = [logging.NullHandler() if quiet else _Notes()]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    progress.listen(None if quiet else _Work())
+
+
+class _Work:
+    """How far a long piece of work is: on a terminal one line that is written over, in a pipe a line now and then."""
+
+    EVERY = 30.0  # seconds between lines in a pipe
+
+    def __init__(self) -> None:
+        self._work, self._began, self._shown = "", 0.0, 0.0
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if work != self._work:
+            self._work, self._began, self._shown = work, now, now
+        seconds, live = now - self._began, sys.stderr.isatty()
+        if not live and (now - self._shown < self.EVERY or done == total):
+            return
+        self._shown = now
+        left = f"  {duration((total - done) * seconds / done)} left" if 0 < done < total and seconds > 1 else ""
+        text = f"{work}: {done:,} of {total:,} rows{left}"
+        if live:
+            sys.stderr.write("\r\x1b[K" + (text if done < total else ""))
+            sys.stderr.flush()
+        else:
+            status(text)
 
 
 def echo(text: str = "") -> None:

@@ -21,7 +21,7 @@ from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.mapped import building as mapped
 from tsforge.data.panel import Panel, build
 from tsforge.data.room import pieces
-from tsforge.data.schema import DataConfig
+from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import table
 from tsforge.data.table.reading import give_back
@@ -156,6 +156,19 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
     return config.model_copy(update={"path": path}), panel
+
+
+@stage("reading")
+def read_like(data: Any, config: DataConfig, schema: Schema) -> Panel:
+    """A later table on the grid of a model's schema. config: its `rows`, and where a large table lies on disk."""
+    source = find(data) if isinstance(data, str) else data
+    if mapped.wanted(source, config):
+        panel = mapped.panel(Path(source), config, schema)
+    else:
+        rows = table.load_like(source, schema)
+        panel = build(rows if config.rows is None else table.head(rows, config.rows))
+    magnitude.check(panel)
+    return panel
 
 
 @stage("preparing")

@@ -6,20 +6,21 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tsforge.data import ways
-from tsforge.data.panel import Panel, build
+from tsforge.data.grid_survey import of_panel, of_rows
+from tsforge.data.mapped import building, inputs, settling
+from tsforge.data.mapped.inputs import Input
+from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig
-from tsforge.data.season import detect_season, fallback
-from tsforge.data.split import default_horizon, sizes, split
 from tsforge.data.table.composing import compose
 from tsforge.data.table.reading import Frame, read, read_above
-from tsforge.data.table.roles import Roles, detect, looks_like_dates, resolve
-from tsforge.data.table.table import Table, arrange, head
+from tsforge.data.table.roles import detect, looks_like_dates, resolve
 from tsforge.data.table.times import cell, parse_times
 from tsforge.errors import ChoiceError, DataError, LineError
 from tsforge.runtime.numbers import amount
@@ -40,8 +41,9 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
     """
     with _notes() as notes:
         wrong: DataError | None = None
+        large = inputs.of(Path(source)) if building.wanted(source, config) else None
         try:
-            whole = read(source, config.decimal)
+            whole = read(source, config.decimal) if large is None else settling.sample(large, settling.SAMPLES[0])
         except LineError as problem:
             if problem.before.empty:
                 raise
@@ -52,12 +54,15 @@ def survey(source: Any, config: DataConfig) -> dict[str, Any]:
         except DataError as problem:
             wrong = wrong or problem
         facts = _of_columns(frame, config) | {"name": frame.name, "rows": len(frame.data)}
+        if large is not None:
+            log.warning("the columns are shown as the first %s rows have them", f"{len(frame.data):,}")
+            facts["rows"] = large.total
         facts |= {"roles": None, **_problem(wrong)} if wrong else {}
         facts["cut_off"] = isinstance(wrong, LineError)
         roles = facts.pop("roles")
         if roles is not None:
             try:
-                facts |= _of_rows(frame, roles, config)
+                facts |= of_rows(frame, roles, config) if large is None else of_panel(*_mapped(large, config), config)
             except DataError as problem:
                 facts |= _problem(problem)
         horizons: list[int | None] = []
@@ -206,71 +211,7 @@ def _content(frame: Frame, name: str) -> tuple[str, pd.Series]:
     return ("number", column) if cells.number or mostly else ("text", frame.categories(name))
 
 
-# --- rows ---------------------------------------------------------------------------------------------------
-
-
-def _of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
-    """What can be said once the rows lie on their grid."""
-    table = arrange(frame, roles, config)
-    panel = build(table if config.rows is None else head(table, config.rows))
-    season, back = _season(panel, config)
-    return {
-        "frequency": table.schema.frequency.name,
-        "timezone": table.schema.timezone,
-        "start": table.time(int(panel.first.min())),
-        "end": table.time(int((panel.first + panel.lengths).max()) - 1),
-        "season": season,
-        "naive_season": max(season, back),
-        "horizon": _horizon(panel, config),
-        "series": _series(panel, table),
-    }
-
-
-def _horizon(panel: Panel, config: DataConfig) -> int:
-    """One that leaves windows to train on, where there is one."""
-    try:
-        return ways.forecastable(panel, config)
-    except DataError:  # a fit says what is missing
-        return config.horizon or default_horizon(panel)
-
-
-def _season(panel: Panel, config: DataConfig) -> tuple[int, int]:
-    """The season that a fit takes from its training part; and what seasonal naive goes back where there is none."""
-    horizon = config.horizon or default_horizon(panel)
-    train = split(panel, *sizes(panel, horizon, config.validation, config.test)).train
-    season = config.season or detect_season(panel, train)
-    return season, fallback(panel, train) if season == 1 else 0
-
-
-def _series(panel: Panel, table: Table) -> dict[str, Any]:
-    lengths = panel.lengths
-    seen = np.flatnonzero(panel.observed.any(axis=1))
-    inside = np.diff(panel.row_series()[seen]) == 0
-    late = _late(panel)
-    return {
-        "count": len(panel),
-        "shortest": int(lengths.min()),
-        "median": float(np.median(lengths)),
-        "longest": int(lengths.max()),
-        "ends_differ": bool(np.ptp(panel.first + lengths) > 0),
-        "missing_steps": int(lengths.sum() * panel.observed.shape[1] - panel.observed.sum()),
-        "steps": int(lengths.sum()),
-        "longest_gap": int((np.diff(seen)[inside] - 1).max(initial=0)),  # steps without any target
-        "late": int(np.count_nonzero(late)),  # series that a target is missing from at the start
-        "late_by": int(late.max(initial=0)),
-        "rows_ahead": int((panel.offsets[1:] - panel.ends).max(initial=0)),
-        "names": [panel.label(i) for i in range(min(5, len(panel)))] if panel.ids else [],
-        "empty": len(table.ids[0]) - len(panel) if table.ids else 0,  # left out: none of their targets is observed
-        "never_observed": int(panel.never.sum()),  # targets that single series do not have
-    }
-
-
-def _late(panel: Panel) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Steps before the first value of each series, (n,): of the target that begins last; 0 for what has no value."""
-    late = np.zeros(len(panel), dtype=np.int64)
-    series = panel.row_series()
-    for c in range(panel.observed.shape[1]):
-        rows = np.flatnonzero(panel.observed[:, c])
-        which, first = np.unique(series[rows], return_index=True)
-        late[which] = np.maximum(late[which], rows[first] - panel.offsets[which])
-    return late
+def _mapped(table: Input, config: DataConfig) -> tuple[Panel, int]:
+    """The panel of a table on disk, and how many series are left out."""
+    panel, empty = building.of_table(table, settling.settle(table, config), config)
+    return panel, len(empty)

@@ -49,10 +49,15 @@ def panel(source: Path, config: DataConfig, schema: Schema | None = None) -> Pan
     """
     table = inputs.of(source)
     settled = settle(table, config) if schema is None else Settled(schema, [])
-    place = inputs.place(source, config)
+    return of_table(table, settled, config)[0]
+
+
+def of_table(table: Input, settled: Settled, config: DataConfig) -> tuple[Panel, tuple[str, ...]]:
+    """The panel of a table whose columns are settled, and the series of which nothing is observed."""
+    place = inputs.place(table.source, config)
     place.mkdir(parents=True, exist_ok=True)
-    folder = place / inputs.key(source, settled.schema, config)
-    with _alone(place / f"{folder.name}.lock"):
+    folder = place / inputs.key(table.source, settled.schema, config)
+    with _alone(place / f".{folder.name}.lock"):
         found = _found(table, folder)
         if found is None:
             _build(table, settled, config, folder)
@@ -60,7 +65,7 @@ def panel(source: Path, config: DataConfig, schema: Schema | None = None) -> Pan
     about = store.about(folder)
     notes.tell(settled.notes, about["said"])
     joining.tell(found, about)
-    return found
+    return found, tuple(about["empty"])
 
 
 def _found(table: Input, folder: Path) -> Panel | None:
@@ -95,7 +100,7 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("another process makes %s: waiting for it", path.with_suffix(""))
+            log.info("another process makes this panel: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass
