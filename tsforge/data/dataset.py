@@ -162,7 +162,7 @@ def read(config: DataConfig, data: Any) -> tuple[DataConfig, Panel]:
 def read_like(data: Any, config: DataConfig, schema: Schema) -> Panel:
     """A later table on the grid of a model's schema. config: its `rows`, and where a large table lies on disk."""
     source = find(data) if isinstance(data, str) else data
-    if mapped.wanted(source, config):
+    if mapped.wanted(source, config.model_copy(update={"mapped": None})):  # which was asked for another table
         panel = mapped.panel(Path(source), config, schema)
     else:
         rows = table.load_like(source, schema)

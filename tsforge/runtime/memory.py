@@ -58,11 +58,20 @@ def free() -> int:
     except (OSError, KeyError, ValueError):
         if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
             amounts.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    group = Path("/sys/fs/cgroup")
-    for most, taken in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
+    for most, taken in _group_files():
         with suppress(OSError, ValueError):
-            amounts.append(max(0, int((group / most).read_text()) - int((group / taken).read_text())))
+            amounts.append(max(0, int(most.read_text()) - int(taken.read_text())))
     return min(amounts)
+
+
+def _group_files() -> list[tuple[Path, Path]]:
+    """The files with the limit and the use of memory of this process's control groups, of either version."""
+    root, own = Path("/sys/fs/cgroup"), [("", "")]
+    with suppress(OSError, ValueError):
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        own += [(kind, path.strip("/")) for _, kind, path in (line.split(":", 2) for line in lines)]
+    second = [root / path for kind, path in own if not kind]
+    first = [root / "memory" / path for kind, path in own if kind in ("", "memory")]
+    return [(p / "memory.max", p / "memory.current") for p in second] + [
+        (p / "memory.limit_in_bytes", p / "memory.usage_in_bytes") for p in first
+    ]

@@ -18,7 +18,7 @@ from tsforge.version import __version__
 
 ROW, CELL = 48, 16  # bytes that a row takes while a table is read into memory, and each of its cells
 SHARE = 4  # of the memory that is free, a table may take one part in so many
-SMALLEST = 30  # bytes in memory of one in a file, at most: texts and numbers that repeat
+SMALLEST = 400  # bytes in memory of one in a file, at most: texts and numbers that repeat
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def make(piece: Piece, source: Input, of: tuple[Schema, DataConfig], folder: Pat
 
     of: the schema of the table, and what is asked of it.
     """
-    stamps = [[p.name, p.path.stat().st_size, p.path.stat().st_mtime_ns] for p in piece.parts]
+    stamps = [piece.first, *([p.name, p.path.stat().st_size, p.path.stat().st_mtime_ns] for p in piece.parts)]
     try:
         facts = json.loads((folder / "piece.json").read_text(encoding="utf-8"))
         if facts["files"] == stamps:
