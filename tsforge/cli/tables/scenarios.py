@@ -45,7 +45,7 @@ def lines(result: Scenarios) -> list[str]:
     """For the terminal."""
     several = len(result.planned.panel.schema.target) > 1
     n, H, _ = result.planned.point.shape
-    table = []
+    table: list[list[str]] = []
     for row in rows(result):
         cells = [figure(row.forecast), "", "", ""]
         if table and row.scenario != table[0][0]:
