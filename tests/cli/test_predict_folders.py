@@ -53,6 +53,7 @@ def test_failures_are_told_at_the_end(folder: Path, capsys: Capsys, tmp_path: Pa
     (("--output", "f", "--plot", "p.png"), "a picture shows one table"),
     (("--output", "f", "--future-data", "x.csv"), "what is known in advance of partitions stands in them"),
     (("--output", "f", "--workers", "0"), "workers 0 is not positive"),
+    (("--output", "f", "--horizon", "0"), "horizon 0 is not positive"),
     (("--output", "f", "--shard", "9/8"), "shard 9/8 is none"),
 ])  # fmt: skip
 def test_refusals(folder: Path, capsys: Capsys, words: tuple[str, ...], expected: str) -> None:

@@ -109,14 +109,20 @@ def locate(address: str | Path) -> Place:
     Raises ConfigError where it is no address of a file system.
     """
     text = os.fspath(address)
+    if text.startswith("file://"):
+        text = _system(text)[1]
     if "://" not in text:
         text = str(Path(text).absolute())
     return Place(text, _system(text)[1])
 
 
-@lru_cache(maxsize=64)
 def _system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path within it."""
+    return _opened(_with_endpoint(address) if address.startswith("s3://") else address)
+
+
+@lru_cache(maxsize=64)
+def _opened(address: str) -> tuple[Any, str]:
     from pyarrow import fs
 
     if "://" not in address:
@@ -124,7 +130,7 @@ def _system(address: str) -> tuple[Any, str]:
     scheme = address.partition("://")[0]
     try:
         if scheme in OWN:
-            return tuple(fs.FileSystem.from_uri(_with_endpoint(address) if scheme == "s3" else address))
+            return tuple(fs.FileSystem.from_uri(address))
         import fsspec
 
         system, path = fsspec.core.url_to_fs(address)

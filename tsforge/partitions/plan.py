@@ -59,7 +59,8 @@ class Request:
             raise ConfigError(f"workers {self.workers} is not positive", "take 1 or more")
         if places.MEMORY in (places.locate(self.data).scheme, places.locate(self.output).scheme):
             return 1
-        return self.workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [1])
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or cores or 1
 
 
 @dataclass(frozen=True)

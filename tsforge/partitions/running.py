@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsforge.errors import ConfigError, DataError, listing
-from tsforge.fitted import zero_shot
+from tsforge.fitted import prediction, zero_shot
 from tsforge.partitions import listing as partitions
 from tsforge.partitions import places, plan, pool, series
 from tsforge.partitions.job import Answer, Job, Task
@@ -29,6 +29,7 @@ class Report:
 
     partitions: of the table. mine: of this shard. there: that had forecasts already. again: that had some, of other
     data or another model, by the reason. failed: the partitions that could not be forecast, and why.
+    processes: of this machine; 0 where others do the work.
     done, rows, series, written: partitions forecast now, rows and series read, rows of forecasts.
     horizon: steps.
     seconds: by stage, over all processes.
@@ -44,7 +45,7 @@ class Report:
     series: int = 0
     written: int = 0
     horizon: int = 0
-    processes: int = 1
+    processes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -68,6 +69,7 @@ def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None)
     """
     source, output = places.locate(request.data), places.locate(request.output)
     shard = partitions.shard(request.shard)
+    prediction.check_horizon(request.horizon, prediction.LONGEST)
     plan.check_places(request, source, output)
     with stage("listing"):
         every = _parts(request, source)
@@ -80,7 +82,9 @@ def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None)
         tasks = [Task(part) for part in sorted([*todo.missing, *stale], key=lambda part: (part.path, part.target))]
         report = Report(len(every), len(todo.mine), len(todo.mine) - len(tasks))
         report.again = {reason: len(parts) for reason, parts in todo.stale.items()}
-        report.todo, report.processes = len(tasks), max(1, min(request.processes(), len(tasks)))
+        report.todo = len(tasks)
+        if request.engine == "processes":
+            report.processes = max(1, min(request.processes(), len(tasks)))
         if tasks:
             with _pool(request, job, report.processes) as engine:
                 _check_whole(job, todo.every if shard.number == 1 else todo.mine, engine)
@@ -90,6 +94,8 @@ def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None)
 
 def _parts(request: Request, source: places.Place) -> list[Part]:
     if not request.partition_by:
+        if not plan.is_folder(request.data) and source.info().is_file:
+            raise ConfigError(f"{request.data}: a file", "name the folder that it lies in, or `partition_by` a column")
         return partitions.find(source)
     if plan.is_folder(request.data):
         message = f"{request.data}: a folder is not split: its files are the partitions"

@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -69,7 +70,7 @@ def _named(job: Job, part: Part) -> Answer:
 def _forecast(job: Job, part: Part) -> Answer:
     loaded = model(job.model, job.digest)
     with stage("reading"):
-        frame = read(job.source, part, job.columns)
+        frame = replace(read(job.source, part, job.columns), usual=loaded.facts.columns.decimal)
     made = prediction.predict(loaded, frame, horizon=job.horizon, quantiles=job.quantiles)
     count = _write(job, part, made)
     n, H, _ = made.point.shape

@@ -1,0 +1,51 @@
+"""Some columns and some rows of a Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tsforge.data.table import parts
+from tsforge.errors import DataError
+
+
+def frame() -> pd.DataFrame:
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame({"region": random.choice(["EU", "US"], 300), "shop": random.integers(0, 5, 300)})
+    rows.loc[::7, "region"] = None
+    return rows.assign(sold=random.normal(size=300), note="x")
+
+
+@pytest.mark.parametrize("value", ["EU", None, "none such"])
+def test_rows_with_a_value(value: str | None, tmp_path: Path) -> None:
+    """Prevents: rows lost in groups that statistics rule out, above all those without a value."""
+    data = frame().sort_values("region", ignore_index=True)  # whole groups without a value at the end
+    data.to_parquet(tmp_path / "d.parquet", index=False, row_group_size=40)
+    wanted = data[data["region"].isna() if value is None else data["region"] == value]
+    if value == "none such":
+        with pytest.raises(DataError, match="no rows"):
+            parts.read_part(str(tmp_path / "d.parquet"), "d", ["sold"], {}, {"region": value})
+        return
+    found = parts.read_part(str(tmp_path / "d.parquet"), "d", ["sold"], {}, {"region": value}).data
+    assert list(found) == ["sold", "region"]
+    np.testing.assert_array_equal(found["sold"], wanted["sold"])
+
+
+def test_columns_of_folders(tmp_path: Path) -> None:
+    data = frame().drop(columns="region")
+    data.to_parquet(tmp_path / "d.parquet", index=False)
+    keys = {"region": "EU", "year": 2024, "area": None}
+    found = parts.read_part(str(tmp_path / "d.parquet"), "d", ["shop", "region", "year"], keys, {})
+    assert set(parts.rows(found, ["region", "year", "area"])) == {("EU", 2024, None)}
+    assert parts.keys(found, ("region", "shop")) == [f"EU\x1f{shop}" for shop in data["shop"].unique()]
+    with pytest.raises(DataError, match="other values than its folder shop=9"):
+        parts.read_part(str(tmp_path / "d.parquet"), "d", ["shop"], {"shop": 9}, {})
+
+
+def test_hashes_tell_texts_apart() -> None:
+    texts = [f"R{i}\x1f{i % 7}" for i in range(10_000)]
+    assert len(set(parts.hashes(texts).tolist())) == len(texts)
+    assert parts.hashes(texts[5:6])[0] == parts.hashes(texts)[5]
