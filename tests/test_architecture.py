@@ -22,6 +22,7 @@ HOMES = {
     "optuna_dashboard": ("sweeping/dashboard.py",),
     "ray": ("runtime/cluster.py",),
     "cyclopts": ("cli/",),
+    "onnxruntime": ("exporting/",),
     "fev": ("adapters/fev.py",),
     "datasets": ("adapters/fev.py",),
     "pytorch_lightning": ("training/learner.py", "training/loop.py"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tsforge.version import __version__
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tsforge.data.tidy import Frame
     from tsforge.errors import TsforgeError
     from tsforge.experiment import BacktestConfig, Experiment
+    from tsforge.exporting.writing import Exported
     from tsforge.fitted.explanation import Explanation
     from tsforge.fitted.model import Model
     from tsforge.fitted.prediction import Prediction
@@ -44,8 +45,8 @@ _HOMES = {
 
 __all__ = [
     "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Scenarios", "Sweep",
-    "TsforgeError", "__version__", "backtest", "build", "compare", "explain", "fit", "future", "load", "predict",
-    "sweep", "what_if",
+    "TsforgeError", "__version__", "backtest", "build", "compare", "explain", "export", "fit", "future", "load",
+    "predict", "sweep", "what_if",
 ]  # fmt: skip
 
 
@@ -144,6 +145,25 @@ def explain(
     from tsforge.tracking import registry
 
     return explanation.explain(registry.local(model), data, series=series, origin=origin)
+
+
+def export(
+    model: Model | str | Path, output: str | Path, *, format: Literal["onnx", "pt2"] | None = None,  # noqa: A002
+    data: Any = None, quantiles: Sequence[float] | None = None,
+) -> Exported:  # fmt: skip
+    """Write a model as one file that runs without tsforge, with everything that `predict` does to a window inside.
+
+    output: the file, which a JSON of the same name and ".json" behind it describes; both are written over.
+    format: "onnx", or "pt2" of torch.export; by the ending of the file where None.
+    data: the table on whose windows the file is checked, beside random ones; the training data where None.
+    quantiles: levels that it gives, of those that the model has; all of them where None.
+    Raises ModelError for a model without a graph, and where the file would answer otherwise than `predict` by more than
+    1e-5 of the size of a window; ConfigError for a format that does not exist or lacks its packages.
+    """
+    from tsforge.exporting import writing
+    from tsforge.tracking import registry
+
+    return writing.export(registry.local(model), output, form=format, data=data, quantiles=quantiles)
 
 
 def backtest(

@@ -27,6 +27,10 @@ class Scaling(NamedTuple):
     def normalise(self, data: Tensor) -> Tensor:
         return (data - self.loc) / self.scale
 
+    def part(self, here: slice) -> Scaling:
+        """Of some of its windows."""
+        return Scaling(self.loc[here], self.scale[here])
+
     def restore(self, normalised: Tensor) -> Tensor:
         return self.loc + self.scale * normalised
 
@@ -65,6 +69,9 @@ class Forecast(Protocol):
     def loss(self, truth: Truth) -> Tensor:
         """Scalar: the mean over observed steps, in normalised units, times the weight of each window if it has one."""
 
+    def part(self, here: slice) -> Self:
+        """Of some of its windows, without their weights in the loss."""
+
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
         """With change(normalised, *given), step by step, for its normalised values; given (B, H, C) or broadcast."""
 
@@ -89,6 +96,9 @@ class Point:
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
         return masked_mean(POINT_LOSSES[self.kind](gap), truth.observed, self.weight)
+
+    def part(self, here: slice) -> Point:
+        return replace(self, normalised=self.normalised[here], scaling=self.scaling.part(here), weight=None)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Point:
         return replace(self, normalised=change(self.normalised, *given))
@@ -116,6 +126,10 @@ class Quantiles:
         """The mean pinball loss over steps and levels."""
         gap = self.scaling.normalise(truth.target).unsqueeze(-1) - self.normalised
         return masked_mean(pinball(gap, self.levels).mean(-1), truth.observed, self.weight)
+
+    def part(self, here: slice) -> Quantiles:
+        values = self.normalised[here] if self.normalised.ndim == 4 else self.normalised
+        return replace(self, normalised=values, scaling=self.scaling.part(here), weight=None)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
         return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))

@@ -22,6 +22,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "predict": "Forecast what comes after the end of a table.",
     "future": "Write the rows ahead of a table, to fill in what is known in advance.",
     "explain": "Show which steps of the past a forecast looks at.",
+    "export": "Write a model as one file that forecasts without tsforge: ONNX or torch.export.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
     "sweep": "Search settings and architectures, and fit a model with the best.",

@@ -233,7 +233,7 @@ class Network(nn.Module):
             return base
         if self.gate is not None:
             return lagged(target, self.before) * self.gate
-        return target.new_zeros(len(target), len(self.before), target.shape[-1])
+        return target.new_zeros(target.shape[0], len(self.before), target.shape[-1])
 
 
 def parameters(network: nn.Module) -> int:

@@ -77,7 +77,7 @@ def predict(
         from tsforge.fitted import prediction, zero_shot
 
     partitions = partitions or PartitionOptions()
-    levels, settings = _levels(quantiles), _settings(options or TableOptions())
+    wanted, settings = levels(quantiles), _settings(options or TableOptions())
     if data is not None and folders.wanted(data, output, partitions):
         if scenario:
             raise ConfigError("scenarios are of one table", "name one of the files, or leave out --scenario")
@@ -87,7 +87,7 @@ def predict(
         if zero_shot.place(model) is None:
             model = model_folder(model, tracking_uri)
         asked = {**partitions.given(), "partition_by": tuple(partitions.partition_by), "timed": timings}
-        request = Request(model, data, output, horizon, tuple(levels) if levels else None, settings, **asked)
+        request = Request(model, data, output, horizon, tuple(wanted) if wanted else None, settings, **asked)
         return folders.forecast(request, json=json)
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     if scenario:
@@ -97,11 +97,11 @@ def predict(
     if track:
         raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario")
     if (place := zero_shot.place(model)) is not None:
-        result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=levels, future_data=future_data)
+        result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=wanted, future_data=future_data)
     else:
         zero_shot.refuse(settings)
         folder = model_folder(model, tracking_uri)
-        result = prediction.predict(folder, data, horizon=horizon, quantiles=levels, future_data=future_data)
+        result = prediction.predict(folder, data, horizon=horizon, quantiles=wanted, future_data=future_data)
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))
@@ -181,7 +181,7 @@ def _settings(options: TableOptions) -> dict[str, Any]:
     return {f"data.{name}": value for name, value in data.items()} | options.overrides()
 
 
-def _levels(text: str | None) -> list[float] | None:
+def levels(text: str | None) -> list[float] | None:
     """Quantile levels from text, as "0.1,0.5,0.9"; None where none was given. Raises ConfigError."""
     from tsforge.errors import ConfigError
 

@@ -59,10 +59,10 @@ class MinimalStacks(nn.Module):
         """
         states: list[Tensor] = []
         for layer in self.encoder or ():
-            past, h = layer(past, past.new_zeros(len(past), 1, past.shape[-1]))
+            past, h = layer(past, past.new_zeros(past.shape[0], 1, past.shape[-1]))
             states.append(h[:, -1:])
         if not states:
-            states = [future.new_zeros(len(future), 1, future.shape[-1])] * len(self.decoder)
+            states = [future.new_zeros(future.shape[0], 1, future.shape[-1])] * len(self.decoder)
         for layer, state in zip(self.decoder, states, strict=True):
             future, _ = layer(future, state, apart=self.parallel)
         decoded: Tensor = self.norm(future)

@@ -107,7 +107,7 @@ def unroll(stack: nn.RNNBase, x: Tensor, state: HiddenState | None = None) -> tu
     if not kernels.suits(stack.mode, x, training=stack.training):
         outputs: tuple[Tensor, HiddenState] = stack(x, state)
         return outputs
-    begin = x.new_zeros(stack.num_layers, len(x), stack.hidden_size) if state is None else cast("Tensor", state)
+    begin = x.new_zeros(stack.num_layers, x.shape[0], stack.hidden_size) if state is None else cast("Tensor", state)
     ends = []
     for layer, weights in enumerate(stack.all_weights):
         if layer:
@@ -138,7 +138,7 @@ def single_steps(
     for layer, (w, u, b, c) in enumerate(layers):
         if layer:
             x = between(x)
-        before = [x.new_zeros(len(x), u.shape[1]) if part is None else part[layer] for part in parts]
+        before = [x.new_zeros(x.shape[0], u.shape[1]) if part is None else part[layer] for part in parts]
         held = F.linear(before[0], u, c).unsqueeze(1)  # (S, 1, gates · D)
         x = _STEPS[mode](F.linear(x, w, b), held, [part.unsqueeze(1) for part in before])
     return x

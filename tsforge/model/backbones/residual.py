@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tsforge.model.backbones.minimal import scan
 from tsforge.model.backbones.recurrent import unroll
+from tsforge.model.shortcut import throughout
 
 Mixer = Literal["gru", "min-gru", "transformer"]
 SIZE = 12  # weights of a block, in D²
@@ -56,7 +57,7 @@ class MinimalGru(nn.Module):
     def forward(self, x: Tensor, _seen: Tensor) -> Tensor:
         gate, value = self.project(x).chunk(2, dim=-1)
         a, b = torch.sigmoid(-gate), torch.sigmoid(gate) * value
-        answer: Tensor = self.out(scan(a, b, x.new_zeros(len(x), 1, x.shape[-1])))
+        answer: Tensor = self.out(scan(a, b, x.new_zeros(x.shape[0], 1, x.shape[-1])))
         return answer
 
 
@@ -117,7 +118,7 @@ class ResidualStack(nn.Module):
         x, pad = torch.cat([past, future], dim=1), N - count
         places = torch.arange(N + M, device=x.device)
         seen = visible(places, pad, N)
-        if self.recurrent and bool((pad > 0).any()):
+        if self.recurrent and not throughout(pad == 0):
             begun = (places + pad[:, None]).clamp(max=N + M - 1)
             x = x.gather(1, begun.unsqueeze(-1).expand_as(x))
         for block in self.blocks:

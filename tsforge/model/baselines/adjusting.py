@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tsforge.model.baselines.naive2 import is_seasonal
+from tsforge.model.shortcut import throughout
 from tsforge.model.transforms.season import LEAST, classical, moving_average, phases
 
 SEASONS = 2  # at least, in the values observed
@@ -68,13 +69,22 @@ def _indices(values: Tensor, observed: Tensor, m: int) -> tuple[Tensor, Tensor]:
 def filled(values: Tensor, observed: Tensor) -> Tensor:
     """Windows (B, L, C) with straight lines over what is missing between observed values, and NaN before and behind."""
     nothing = values.new_full((), torch.nan)
-    if observed.all():
+    if throughout(observed):
         return values
     steps = torch.arange(values.shape[1], device=values.device)[:, None].expand_as(values)
-    before = torch.where(observed, steps, torch.full_like(steps, -1)).cummax(dim=1).values
+    before = _largest_so_far(torch.where(observed, steps, torch.full_like(steps, -1)))
     far = values.shape[1]
-    after = torch.where(observed, steps, torch.full_like(steps, far)).flip(1).cummin(dim=1).values.flip(1)
+    after = -_largest_so_far(torch.where(observed, -steps, torch.full_like(steps, -far)).flip(1)).flip(1)
     inside = (before >= 0) & (after < far)
     a, b = values.gather(1, before.clamp(min=0)), values.gather(1, after.clamp(max=far - 1))
     share = (steps - before) / (after - before).clamp(min=1)
     return torch.where(inside, a + (b - a) * share, nothing)
+
+
+def _largest_so_far(values: Tensor) -> Tensor:
+    """The largest value up to each step of (B, L, C), in log2 L passes: ONNX knows no cumulative maximum."""
+    apart = 1
+    while apart < values.shape[1]:
+        values = torch.maximum(values, torch.cat([values[:, :apart], values[:, :-apart]], dim=1))
+        apart *= 2
+    return values

@@ -11,6 +11,14 @@ from torch import Tensor, nn
 from tsforge.batch import Context, WindowShape
 from tsforge.model.baselines.naive import ClosedKind, baseline
 
+STEADY = ("naive", "seasonal-naive", "drift", "naive2")  # whose steps do not depend on the values
+
+
+def searching(network: nn.Module) -> list[str]:
+    """The kinds of closed forms in a network that search anew in every window, so that their steps depend on it."""
+    kinds = {part.kind for part in network.modules() if isinstance(part, ClosedForm)}
+    return sorted(kinds - set(STEADY))
+
 
 class ClosedForm(nn.Module):
     """The point forecast of a window by one kind. It has no weights."""

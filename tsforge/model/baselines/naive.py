@@ -13,6 +13,7 @@ from torch import Tensor
 from tsforge.batch import Context
 from tsforge.model.baselines import ets, intermittent, mstl, shape_ridge, theta
 from tsforge.model.baselines.naive2 import naive2
+from tsforge.model.shortcut import throughout
 from tsforge.model.transforms.scaling import last_observed
 
 ClosedKind = Literal[
@@ -52,7 +53,7 @@ def seasonal_naive(target: Tensor, observed: Tensor, horizon: int, season: int) 
     A phase without any observed value falls back to the last observed value of the window.
     """
     L, times = target.shape[1], -(-horizon // season)
-    if season <= L and observed[:, -season:].all():  # mostly, at no cost
+    if season <= L and throughout(observed[:, -season:]):  # mostly, at no cost
         return target[:, -season:].repeat(1, times, 1)[:, :horizon]
     newest = last_observed(target, observed).expand(-1, season, -1).clone()
     for start in range(L % season - season, L, season):  # oldest season first; newer ones overwrite
@@ -69,7 +70,7 @@ def drift(target: Tensor, observed: Tensor, horizon: int) -> Tensor:
     """
     ahead = torch.arange(1, horizon + 1, device=target.device)[:, None]
     L = target.shape[1]
-    if observed[:, 0].all() and observed[:, -1].all():  # mostly, at no cost
+    if throughout(observed[:, 0]) and throughout(observed[:, -1]):  # mostly, at no cost
         return (target[:, -1:] - target[:, :1]) / max(L - 1, 1) * ahead
     steps = torch.arange(L, device=target.device)[:, None]
     newest = (observed * (steps + 1)).argmax(dim=1, keepdim=True)

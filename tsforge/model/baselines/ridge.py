@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context, Truth, WindowShape
 from tsforge.forecast import Scaling
+from tsforge.model.shortcut import throughout
 from tsforge.model.transforms.scaling import last_observed
 from tsforge.model.transforms.season import Season
 from tsforge.model.transforms.window import Window
@@ -59,7 +60,7 @@ class Ridge(nn.Module):
         context, index = self._adjusted(context)
         target, observed = context[:2]
         last = last_observed(target, observed)
-        if observed[:, -1].all():  # mostly, at no cost
+        if throughout(observed[:, -1]):  # mostly, at no cost
             answer = _inputs(target, observed, last, scaling).to(self.weight.dtype) @ self.weight  # (B, C, H)
         else:
             z = ((target - last) / scaling.scale).to(self.weight.dtype)
@@ -79,7 +80,9 @@ class Ridge(nn.Module):
         steps = torch.arange(L, device=z.device)
         newest = (observed * (steps + 1)).amax(dim=-1, keepdim=True) - 1  # (B, C, 1)
         gap = torch.where(newest < 0, torch.zeros_like(newest), L - 1 - newest)
-        while (gap > 0).any():
+        for _ in range(-(-(L - 1) // H)):
+            if throughout(gap <= 0):
+                break
             earlier = (steps - gap).clamp(min=0)
             there = observed.gather(-1, earlier) & (steps >= gap)
             answer = self._answer(z.gather(-1, earlier), there)

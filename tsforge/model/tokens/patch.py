@@ -89,10 +89,10 @@ class PatchEmbedding(nn.Module):
         tokens = self._behind(context)
         if self.start is not None:
             ahead = self._ahead(context, self.start)
-            tokens = torch.cat([tokens, ahead.expand(len(tokens), -1, -1)], dim=1)
+            tokens = torch.cat([tokens, ahead.expand(tokens.shape[0], -1, -1)], dim=1)
         tokens = tokens + self.positions
         if self.channel is not None:
-            tokens = tokens + self.channel.repeat(len(context.target), 1, 1)
+            tokens = tokens + self.channel.repeat(context.target.shape[0], 1, 1)
         N = self.shape.past
         return tokens[:, :N], tokens[:, N:]
 
@@ -126,7 +126,7 @@ class PatchEmbedding(nn.Module):
         if self.all is not None:
             parts.append(self.all(h[:, :N].flatten(1)).view(-1, H, self.features))
         if self.own is not None:
-            parts.append(self.own(h[:, N:]).view(len(h), -1, self.features)[:, :H])
+            parts.append(self.own(h[:, N:]).view(h.shape[0], -1, self.features)[:, :H])
         steps: Tensor = sum(parts[1:], parts[0])  # (S, H, E)
         return steps.reshape(-1, C, H, self.features).transpose(1, 2)
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config
+from tsforge.model.shortcut import throughout
 
 FEATURES = 16  # E: what the head sees of each step and channel, but for steps of a single channel
 # Adam moves a weight by the rate, however small its input: few features reach a cell slowly, where 64 that embed them
@@ -130,7 +131,7 @@ def cycle_before(shape: WindowShape, cycle: int) -> Tensor:
 def lagged(x: Tensor, before: Tensor) -> Tensor:
     """x (S, L, C) at the steps `before` (T,); 0 where that is -1: (S, T, C)."""
     shifted = x.index_select(1, before.clamp(min=0))
-    return shifted if bool((before >= 0).all()) else shifted * (before >= 0)[:, None]
+    return shifted if throughout(before >= 0) else shifted * (before >= 0)[:, None]
 
 
 def sinusoids(length: int, width: int) -> Tensor:

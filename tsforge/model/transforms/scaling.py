@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tsforge.batch import UNKNOWN
 from tsforge.forecast import Scaling
+from tsforge.model.shortcut import throughout
 from tsforge.model.transforms.window import Transform, Window
 
 ScalingKind = Literal["none", "last", "local", "standard", "change"]
@@ -115,7 +116,7 @@ def standard_unit(variance: Tensor, least: Tensor, usual: Tensor) -> Tensor:
 
 def _moments(gap: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of what was observed of gap (B, L, C), (B, 1, C) each."""
-    if observed.all():  # mostly, and it takes half the time
+    if throughout(observed):  # mostly, and it takes half the time
         mean = gap.sum(dim=1, keepdim=True) / gap.shape[1]
         return mean, (gap - mean).square().sum(dim=1, keepdim=True) / gap.shape[1]
     mean = _mean(gap, observed)
@@ -136,12 +137,12 @@ def _mean(values: Tensor, observed: Tensor) -> Tensor:
 def any_observed(observed: Tensor) -> Tensor:
     """Whether anything was observed of each window and channel, (B, 1, C)."""
     last = observed[:, -1:]
-    return last if last.all() else observed.any(dim=1, keepdim=True)  # mostly the first, at no cost
+    return last if throughout(last) else observed.any(dim=1, keepdim=True)  # mostly the first, at no cost
 
 
 def last_observed(target: Tensor, observed: Tensor) -> Tensor:
     """The newest observed value of each window and channel, (B, 1, C); 0 without any."""
-    if observed[:, -1].all():
+    if throughout(observed[:, -1]):
         return target[:, -1:]
     steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
     newest = (observed * steps).argmax(dim=1, keepdim=True)

@@ -42,7 +42,7 @@ class Season(Transform):
         """Values divided by their indices. State: the indices of the horizon, (B, H, C)."""
         target = window.context.target
         if 2 * self.season + 1 > target.shape[1]:
-            return window, target.new_ones(len(target), self.horizon, target.shape[2])
+            return window, target.new_ones(target.shape[0], self.horizon, target.shape[2])
         with torch.no_grad():
             index = shrunken(target, window.context.observed, self.season)
         L, m = target.shape[1], self.season

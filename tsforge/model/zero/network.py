@@ -102,7 +102,7 @@ class ZeroNetwork(nn.Module):
         A later block reads the medians before it as if they had been seen; its distances from the median are joined
         with those of the step that it goes on from.
         """
-        blocks, level, before = [], reading.drift.new_zeros(len(reading.drift), 1, 1), None
+        blocks, level, before = [], reading.drift.new_zeros(reading.drift.shape[0], 1, 1), None
         for done in range(0, ahead, BLOCK):
             block = self.block(reading)
             median = middle(block)
@@ -125,7 +125,7 @@ class ZeroNetwork(nn.Module):
     def one_sided(self, reading: Reading) -> Tensor:
         """(S, 48, Q): damped drift, and around it what is read out of the future tokens, times the root of the step."""
         features = self.out(self.backbone(*self.tokens(reading)))
-        around = ascending(features.reshape(len(features), BLOCK, -1), self.levels)
+        around = ascending(features.reshape(features.shape[0], BLOCK, -1), self.levels)
         return self.damped * reading.drift[:, None, None] + self.grown * around
 
     def undo(self, answer: Tensor, window: Read, size: tuple[int, int], precision: torch.dtype) -> Quantiles:

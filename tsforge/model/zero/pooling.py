@@ -26,7 +26,7 @@ def pooled(values: Tensor, observed: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if k == 1:
         return values, observed
     lacking = -values.shape[1] % k
-    values, observed = (F.pad(part, (lacking, 0)).reshape(len(part), -1, k) for part in (values, observed))
+    values, observed = (F.pad(part, (lacking, 0)).reshape(part.shape[0], -1, k) for part in (values, observed))
     count = observed.sum(dim=-1)
     return (values * observed).sum(dim=-1) / count.clamp(min=1), count > 0
 
@@ -84,7 +84,7 @@ def line(means: Tensor, steps: Tensor, k: int) -> Tensor:
     """Straight lines between the middles of stretches (S, T), at steps (H,) counted from the last one of them, or
     (S, H): (S, H). Level before the first middle and behind the last."""
     T = means.shape[1]
-    place = ((steps + (k - 1) / 2) / k + T - 1).clamp(0, T - 1).expand(len(means), -1)
+    place = ((steps + (k - 1) / 2) / k + T - 1).clamp(0, T - 1).expand(means.shape[0], -1)
     low = place.floor().long().clamp(max=max(T - 2, 0))
     high = (low + 1).clamp(max=T - 1)
     return torch.lerp(means.gather(1, low), means.gather(1, high), (place - low).to(means.dtype))

@@ -168,7 +168,7 @@ def _log(ratio: Tensor) -> Tensor:
 def mean_change(values: Tensor, seen: Tensor, lag: int) -> Tensor:
     """The mean absolute difference of values (S, T) that lie `lag` apart, both seen, (S,); 0 without any."""
     if lag >= values.shape[1]:
-        return values.new_zeros(len(values))
+        return values.new_zeros(values.shape[0])
     return _mean((values[:, lag:] - values[:, :-lag]).abs(), seen[:, lag:] & seen[:, :-lag])
 
 

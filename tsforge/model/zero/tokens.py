@@ -37,7 +37,7 @@ class ZeroTokens(nn.Module):
         """-> past (S, N, D), future (S, M, D), and how many past tokens of each sequence are no padding (S,)."""
         T = reading.seen.shape[1]
         steps = torch.cat([reading.steps.asinh(), reading.seen.unsqueeze(-1).float()], dim=-1)
-        patches = F.pad(steps, (0, 0, -T % LENGTH, 0)).flatten(1).reshape(len(steps), -1, LENGTH * (CHANNELS + 1))
+        patches = F.pad(steps, (0, 0, -T % LENGTH, 0)).flatten(1).reshape(steps.shape[0], -1, LENGTH * (CHANNELS + 1))
         features = self.features(torch.cat([reading.even, reading.odd.asinh()], dim=-1)).unsqueeze(1)
         N = patches.shape[1]
         places = torch.arange(-N, AHEAD, device=patches.device)
@@ -53,4 +53,4 @@ def _places(patch: Tensor, period: Tensor) -> Tensor:
     turns = patch.float() * LENGTH / period[:, None]
     waves = [wave(2 * math.pi * n * turns) for n in range(1, HARMONICS + 1) for wave in (torch.sin, torch.cos)]
     phase = torch.stack(waves, dim=-1) * (period > 1)[:, None, None]
-    return torch.cat([recency.expand(len(period), -1, -1), phase], dim=-1)
+    return torch.cat([recency.expand(period.shape[0], -1, -1), phase], dim=-1)
