@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mlflow.pyfunc import PythonModel
 from tsforge.data import tidy
 from tsforge.errors import ConfigError, DataError, TsforgeError, nearest
 from tsforge.fitted import directory, prediction
+from tsforge.fitted.sharing import Shared
 from tsforge.runtime import garbage
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class ServedModel(PythonModel):  # type: ignore[misc]
     """What MLflow loads from an export: a table in, the tidy table of `tsforge predict` out."""
 
     def load_context(self, context: Any) -> None:
-        """context.artifacts["model"]: the model directory."""
-        self.model = directory.load(context.artifacts["model"])
+        """context.artifacts["model"]: the model directory. Requests at the same time share its network's batches."""
+        model = directory.load(context.artifacts["model"])
+        self.model = replace(model, network=Shared(model.network))
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Forecasts from the end of each series, as `tidy.plain` shows them.
