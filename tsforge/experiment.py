@@ -65,6 +65,10 @@ class TrainConfig(Config):
     average: decay of the moving average of the weights that is validated and kept; 0 for the weights themselves.
     threads: of the processor that a step computes with; "auto" measures steps with 1, 2, 4, ... up to as many as torch
     has, keeps the fastest, and looks again where the pace falls by half. Another number rounds differently.
+    devices: processes of this machine that train a network together, each with its share of every batch and of the
+    threads: on GPUs one to each. nodes: machines that do so.
+    engine: what starts them: this command ("processes"; torchrun for several nodes), or a Ray cluster ("ray") at
+    `address`, "auto" for one that runs, one of this machine's own where None.
     precision: of the products inside the network: "cells" for single precision, but for LSTM cells on a processor that
     has products of brain floats (AVX-512 BF16, AMX), where these are trained in them; "32" for single precision
     throughout; "bf16" for brain floats throughout; "auto" for "bf16" on a GPU that has it, and "cells" elsewhere.
@@ -93,6 +97,10 @@ class TrainConfig(Config):
     start: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    nodes: Annotated[int, Field(ge=1, le=1024)] = 1
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
     precision: Precision = "cells"
     refit: Literal["none", "all"] = "none"
 
@@ -180,6 +188,25 @@ class Experiment(Config):
         return self
 
     @model_validator(mode="after")
+    def _is_for_several(self) -> Experiment:
+        train, count = self.train, self.train.devices * self.train.nodes
+        if train.address is not None and train.engine != "ray":
+            raise ConfigError("train.address is of a Ray cluster", "add train.engine=ray")
+        if count == 1 and train.engine == "processes":
+            return self
+        one = f"train.devices = {train.devices}" + (f", train.nodes = {train.nodes}" if train.nodes > 1 else "")
+        if isinstance(self.model, Auto):
+            problem = f"{one}: a tournament trains many small networks, each on one device"
+            raise ConfigError(problem, "name the network to train on several, as model.kind=gru")
+        if isinstance(self.model, Baseline) or train.max_steps == 0:
+            problem = f"{one}: {self.model.kind} takes no training steps that devices could share"
+            raise ConfigError(problem, "leave train.devices, train.nodes and train.engine out")
+        if train.batch_size < count:
+            problem = f"a batch of {train.batch_size} windows is too small for {count} processes"
+            raise ConfigError(problem, f"give each a window at least: train.batch_size={count}")
+        return self
+
+    @model_validator(mode="after")
     def _differ(self) -> Experiment:
         if self.train.start is not None and not isinstance(self.model, Neural | Zero):
             problem = f"train.start is for a network, {self.model.kind} starts from no weights"
@@ -239,7 +266,15 @@ class Experiment(Config):
 
 
 def single(experiment: Experiment, where: str) -> Experiment:
-    """The experiment of one member, with a warning where others are left out. where: who trains single networks."""
+    """The experiment of one member on one device, with a warning where others are left out.
+
+    where: who trains single networks.
+    """
+    if experiment.train.devices * experiment.train.nodes > 1 or experiment.train.engine == "ray":
+        log.warning(
+            "%s trains each network on one device: train.devices, train.nodes and train.engine are left out", where
+        )  # fmt: skip
+        experiment = experiment.with_train({"devices": 1, "nodes": 1, "engine": "processes", "address": None})
     if experiment.ensemble > 1:
         log.warning(
             "%s trains single networks: ensemble = %d is left out; fit what it finds with ensemble=%d",

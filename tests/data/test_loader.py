@@ -134,6 +134,26 @@ def test_global_random_state_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize(("ranks", "batch_size"), [(2, 16), (3, 7), (5, 5), (4, 128)])
+@pytest.mark.parametrize("skipped", [0, 2])
+def test_shares_of_a_batch_are_the_batch(ranks: int, batch_size: int, skipped: int) -> None:
+    """Prevents: processes that train on other windows together than one would alone, or on some of them twice; one that
+    has fewer batches than the others, who wait for it."""
+    whole = loader(5, batch_size)
+    parts = [loader(5, batch_size) for _ in range(ranks)]
+    for rank, part in enumerate(parts):
+        part.share(rank, ranks)
+    for one in (whole, *parts):
+        one.skip(skipped)
+    for _ in range(2):
+        shares = list(zip(*parts, strict=True))
+        for batch, several in zip(whole, shares, strict=True):
+            counts = [len(share.truth.target) for share in several]
+            assert max(counts) - min(counts) <= 1
+            rows = [several[i % ranks].truth.target[i // ranks] for i in range(sum(counts))]
+            assert torch.equal(torch.stack(rows), batch.truth.target)
+
+
 def test_every_window_once_per_epoch() -> None:
     """Shuffled or not, the same windows; the last batch may be smaller but is not dropped."""
     plain = epoch(loader(None))

@@ -13,7 +13,15 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from tsforge.cli.options import SETTINGS, SWITCHES, CompareOptions, RollOptions, SweepOptions, TableOptions
+from tsforge.cli.options import (
+    SETTINGS,
+    SWITCHES,
+    CompareOptions,
+    LaunchOptions,
+    RollOptions,
+    SweepOptions,
+    TableOptions,
+)
 
 
 def _named(section: str, options: type) -> dict[str, str]:
@@ -24,7 +32,7 @@ def _named(section: str, options: type) -> dict[str, str]:
 TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose flag has its name
     "inspect": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
     "predict": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
-    "fit": SETTINGS,
+    "fit": SETTINGS | _named("train", LaunchOptions),
     "backtest": SETTINGS | _named("backtest", RollOptions),
     "sweep": SETTINGS | _named("sweep", SweepOptions),
     "compare": SETTINGS | _named("compare", CompareOptions),

@@ -176,6 +176,25 @@ class FitOptions(TableOptions):
 
 @Parameter(name="*")
 @dataclass
+class LaunchOptions:
+    """Which devices train a network together."""
+
+    devices: int | None = None
+    "Processes of each machine that train together, on GPUs one to each. (default: 1)"
+    nodes: int | None = None
+    "Machines that train together, under torchrun or in a Ray cluster. (default: 1)"
+    engine: Literal["processes", "ray"] | None = None
+    "What starts them: this command, or a Ray cluster. (default: processes)"
+    address: str | None = None
+    "Address of a running Ray cluster; auto finds it. (default: one is started on this machine)"
+
+    def overrides(self) -> dict[str, Any]:
+        """Dotted path to value, for everything that was given."""
+        return {f"train.{name}": value for name, value in vars(self).items() if value is not None}
+
+
+@Parameter(name="*")
+@dataclass
 class RollOptions:
     """How to roll and to score."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -63,6 +64,17 @@ class WindowSource:
         self._to_calendar = torch.from_numpy(days.begins - laid_first + context).to(home)
         self._calendar = torch.from_numpy(np.concatenate([around, days.rows])).to(home)
         self.device = device
+
+    def on(self, device: str) -> WindowSource:
+        """The same windows, gathered on another device."""
+        if device == self.device:
+            return self
+        moved = copy.copy(self)
+        moved.device, home = device, _fitting(device, self._rows.nbytes)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(home))
+        return moved
 
     @property
     def window_values(self) -> int:
@@ -192,7 +204,8 @@ class WindowLoader:
         self._skipped = 0
         self._origins, self._series = torch.from_numpy(windows.origins), torch.from_numpy(windows.series)
         few = GATHERED // (batch_size * source.window_values)  # small batches are gathered several at once
-        self._at_once = batch_size * max(1, min(MOST_BATCHES, few))
+        self._at_once = max(1, min(MOST_BATCHES, few))
+        self._rank, self._ranks = 0, 1
         self._bases = None
         if base is not None:
             self._bases = Bases(source, self._origins, self._series, base, batch_size)
@@ -203,6 +216,13 @@ class WindowLoader:
     def skip(self, batches: int) -> None:
         """Begin as if this many batches had been read."""
         self.epoch, self._skipped = divmod(batches, len(self))
+
+    def share(self, rank: int, ranks: int) -> None:
+        """From now on iterate over every batch's share of one of several processes: every so many-th window of it.
+
+        All have as many batches, of which the last may be empty for some.
+        """
+        self._rank, self._ranks = rank, ranks
 
     def batch(self, i: int) -> Batch:
         """The i-th batch of the windows in order; safe to call from several threads at once."""
@@ -224,18 +244,30 @@ class WindowLoader:
         # In 32 bits the order is the same, in half the time and memory.
         return torch.randperm(count, generator=generator, dtype=torch.int32 if count < 2**31 else torch.int64)
 
+    def _own(self, order: Tensor) -> tuple[Tensor, int]:
+        """What is left of an order of windows for this process, and how many windows it has of a whole batch."""
+        size, rank, ranks = self.batch_size, self._rank, self._ranks
+        if ranks == 1:
+            return order, size
+        whole = len(order) // size * size
+        batches = order[:whole].view(-1, size)[:, rank::ranks]
+        return torch.cat([batches.flatten(), order[whole:][rank::ranks]]), batches.shape[1]
+
     def __iter__(self) -> Iterator[Batch]:
-        order = self._order()
-        first, self._skipped = self._skipped * self.batch_size, 0
-        for i in range(first, len(order), self._at_once):
-            several = self._gather(order[i : i + self._at_once].long())
-            for j in range(0, len(several.truth.target), self.batch_size):
-                batch = several.part(slice(j, j + self.batch_size))
+        order = self._order()[self._skipped * self.batch_size :]
+        count, self._skipped = -(-len(order) // self.batch_size), 0
+        order, size = self._own(order)
+        for i in range(0, len(order), size * self._at_once):
+            several = self._gather(order[i : i + size * self._at_once].long())
+            for j in range(0, len(several.truth.target), size):
+                batch = several.part(slice(j, j + size))
                 if self._bases is not None:
-                    here = order[i + j : i + j + max(self.batch_size, self._bases.at_once)].long()
-                    base = self._bases.of(here[: self.batch_size], here[: self._bases.at_once])
+                    here = order[i + j : i + j + max(size, self._bases.at_once)].long()
+                    base = self._bases.of(here[:size], here[: self._bases.at_once])
                     batch = batch._replace(context=batch.context._replace(base=base))
                 yield batch
+        if -(-len(order) // size) < count:
+            yield self._gather(order[:0].long())
 
 
 def _fitting(device: str, nbytes: int) -> str:

@@ -12,6 +12,11 @@ from typing import IO, Any
 ROOT = str(Path(__file__).parents[2])  # where this package lies, which need not be installed
 
 
+def rank() -> int:
+    """The number of this process among those that torchrun has started for one command; 0 without it."""
+    return int(os.environ.get("RANK", 0)) if "MASTER_ADDR" in os.environ else 0
+
+
 def start(
     module: str, *, out: int = subprocess.DEVNULL, err: int | IO[Any] = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,

@@ -248,6 +248,9 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
         run.file(picture, "plots")
     text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
     labels = {"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())}
+    train = result.model.experiment.train
+    if train.devices * train.nodes > 1:
+        labels |= {"tsforge.devices": str(train.devices), "tsforge.nodes": str(train.nodes)}
     run.tags(labels | ({"tsforge.threads": ", ".join(map(str, result.threads))} if result.threads else {}))
 
 

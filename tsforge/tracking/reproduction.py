@@ -74,8 +74,11 @@ def reproduce(
         again = run.tags.get("tsforge.command", "its command")
         raise TrackingError(f"run {run.name}: is of several groups of a protocol", f"run it again: {again}")
     experiment = parse(Experiment, tomllib.loads(runs.text(client, run, "experiment.toml")), "experiment.toml")
+    processes = experiment.train.devices * experiment.train.nodes  # all on this machine now, with as many threads each
+    here = {"devices": processes, "nodes": 1, "engine": "processes", "address": None} if processes > 1 else {}
+    experiment = experiment.with_train(here)
     if counts := run.tags.get("tsforge.threads"):
-        experiment = experiment.with_train({"threads": int(counts.rpartition(",")[2])})
+        experiment = experiment.with_train({"threads": int(counts.rpartition(",")[2]) * processes})
     recorded = runs.dataset(client, run)
     source = data if data is not None else _source(run, recorded)
     _warn(run)

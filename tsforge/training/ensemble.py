@@ -152,11 +152,11 @@ def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], repor
 
     if isinstance(part.model, Baseline):
         return single.train(part, dataset)
-    loop = single.begin(part, dataset, numbered)
-    loop.run()
-    if loop.monitor.stop == Stop.INTERRUPT and finished:
+    training = single.prepared(part, dataset, numbered)
+    training.run()
+    if training.stop == Stop.INTERRUPT and finished:
         return None
-    return loop.finish()
+    return training.finish()
 
 
 def _within(part: Experiment, start: float, count: int) -> Experiment:

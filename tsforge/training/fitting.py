@@ -39,6 +39,7 @@ from tsforge.runtime.timing import stage
 from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.distributed import ranks, team, torchrun
 from tsforge.training.events import Report, Round, Standing, Stop, rounds_csv, standings_csv
 from tsforge.training.loop import Trained
 
@@ -164,10 +165,12 @@ def fit(
     report: called with a `Tick` every few steps and a `Round` after each validation.
     Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
-    dataset = prepare(experiment, data)
-    if out is not None:
-        directory.check_target(Path(out))
-    trained = train(experiment, dataset, report)
+    with team.opened(experiment.train):  # by now: its processes import while the table is read
+        dataset = prepare(experiment, data)
+        out = out if ranks.writes() else None
+        if out is not None:
+            directory.check_target(Path(out))
+        trained = train(experiment, dataset, report)
     fitted = finish(trained, dataset)
     if out is not None:
         save(fitted, Path(out))
@@ -176,7 +179,11 @@ def fit(
 
 def prepare(experiment: Experiment, data: Any = None) -> Dataset:
     """The windows of an experiment, with no more of them to test than it takes to tell how good a model is."""
-    dataset = datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
+
+    def work() -> Dataset:
+        return datasets.prepare(experiment.data, data, experiment.model, pick_device(experiment.train.device))
+
+    dataset = torchrun.alike(work, lambda made: f"{made.panel.digest()} {made.sizes}")
     return replace(dataset, parts=affordable(dataset.parts, dataset.sizes.context + dataset.sizes.horizon))
 
 
@@ -194,7 +201,8 @@ def train(
     """
     experiment = experiment.on(dataset.config, dataset.sizes.narrow)
     if not isinstance(experiment.model, Auto):
-        return ensemble.train(experiment, dataset, report, checkpoint)
+        with team.opened(experiment.train):
+            return ensemble.train(experiment, dataset, report, checkpoint)
     if checkpoint is not None:
         raise TrainingError("a tournament keeps no checkpoints", "train one of its models")
     return tournament.train(experiment, dataset, report)
@@ -202,7 +210,8 @@ def train(
 
 @sparing()
 def finish(trained: Trained, dataset: Dataset) -> Fit:
-    """Calibrate and score; where somebody asks to stop meanwhile, what was trained as it is by then."""
+    """Calibrate and score in this process; where somebody asks to stop meanwhile, what was trained as it is by then."""
+    team.dismiss()
     model = uncorrected(trained, dataset)
     try:
         model = calibrate(trained, dataset)

@@ -16,6 +16,7 @@ from tsforge.experiment import TrainConfig
 from tsforge.runtime import timing
 from tsforge.runtime.threads import ThreadCount
 from tsforge.training.averaging import Average
+from tsforge.training.distributed.ranks import Ranks
 from tsforge.training.events import Stop
 from tsforge.training.monitor import Monitor, State, moments, resumed
 from tsforge.training.weights import Weights
@@ -34,8 +35,11 @@ class _Mean:
         self.total = self.total + value * count
         self.count = self.count + count
 
-    def take(self) -> float:
-        mean = float(self.total) / float(self.count) if float(self.count) else math.nan
+    def take(self, ranks: Ranks | None = None) -> float:
+        total, count = float(self.total), float(self.count)
+        if ranks is not None:
+            total, count = ranks.sum(total, count)
+        mean = total / count if count else math.nan
         self.total, self.count = 0.0, 0
         return mean
 
@@ -72,11 +76,12 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     rate: factor of the learning rate by step.
     half: whether products are computed in brain floats.
     keep: called with the state after each validation.
+    ranks: the processes that train it together, where there are several.
     """
 
     def __init__(
         self, network: nn.Module, monitor: Monitor, config: TrainConfig, rate: Callable[[int], float], *,
-        half: bool = False, keep: Callable[[State], None] | None = None,
+        half: bool = False, keep: Callable[[State], None] | None = None, ranks: Ranks | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.network, self.monitor, self.config, self.rate = network, monitor, config, rate
@@ -85,7 +90,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         self.weights = Weights(network)
         self._average = Average(self.weights.tensors, config.average) if config.average else None
         self.automatic_optimization = False  # see `training_step`
-        self._half, self._keep = half, keep
+        self._half, self._keep, self.ranks = half, keep, ranks
         self._resumed: State | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._train = _Mean()
@@ -102,6 +107,14 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         """In brain floats where that was asked for; weights, moments and averages stay in single precision."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             loss: Tensor = self.network(batch.context).loss(batch.truth)
+        return loss
+
+    def back(self, batch: Batch) -> Tensor:
+        """The loss of a batch, or of all ranks' shares of it, sent back to the gradients."""
+        if self.ranks is not None:
+            return self.ranks.back(self.loss, batch, self.weights.tensors)
+        loss = self.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     def step(self, loss: Tensor) -> None:
@@ -123,17 +136,20 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self._average.swap()
 
     def judge(self, batch: Batch) -> None:
-        """One batch of a validation."""
-        self._validation.add(self.loss(batch), batch.truth.observed.sum())
+        """One batch of a validation; of several ranks one may have no window of the last."""
+        if len(batch.truth.target):
+            self._validation.add(self.loss(batch), batch.truth.observed.sum())
 
     def end_validation(self) -> bool:
         """Report, keep what was best and the state, and say whether to stop."""
         monitor = self.monitor
-        stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(), self.network)
+        stop = monitor.after_validation(self.steps, self._train.take(), self._validation.take(self.ranks), self.network)
         if self._average is not None:
             self._average.swap()
         if self._keep is not None and self._optimizer is not None and monitor.stop != Stop.INTERRUPT:
             self._keep(self.state())
+        if self.ranks is not None:
+            self.ranks.draw(self.steps)
         timing.end()
         return stop
 
@@ -182,11 +198,11 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def training_step(self, batches: Iterable[Batch], _index: int) -> None:
         """Several steps: between two calls Lightning does what takes as long as a tenth of a small network's step."""
+        if self.ranks is not None:
+            self.monitor.agreed = self.ranks.agreed(self.monitor.wish())
         for batch in batches:
             with self.threads.timed():
-                loss = self.loss(batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-                self.step(loss)
+                self.step(self.back(batch))
             if self.monitor.after_step(self.steps):
                 self.trainer.should_stop = True
                 return

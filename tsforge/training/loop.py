@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -25,8 +26,9 @@ from tsforge.runtime import garbage, memory, stopping
 from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import ThreadCount, measured
 from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.distributed import ranks
 from tsforge.training.events import Report, Round, Standing, Stop
-from tsforge.training.monitor import Monitor
+from tsforge.training.monitor import Monitor, State
 
 log = logging.getLogger("tsforge")
 
@@ -66,6 +68,9 @@ class Trained:
 class TrainingLoop:
     """One training from its first step to its last.
 
+    Where other processes train with this one (`ranks`), each has its share of every batch and of the validation
+    windows, and the first keeps the checkpoint; batches, steps, and all that is decided are the same.
+
     report: called with what happens, see `events`.
     checkpoint: where its state is kept after each validation, and gone on from.
     steps: in all. every: steps between validations.
@@ -80,36 +85,57 @@ class TrainingLoop:
 
         config, parts = experiment.train, dataset.parts
         self.network, self.experiment, self.dataset, self.config = network, experiment, dataset, config
+        self.ranks = ranks.current()
         self.loader = WindowLoader(dataset.source, parts.train, config.batch_size, experiment.seed, network.base)
         self.steps = planned_steps(config, dataset)
         often = min(-(-self.steps // config.validations), MOST_BETWEEN)
         self.every = often if config.validations > 1 else self.steps  # one validation is the one at the end
         batch_size = min(config.batch_size, len(parts.train.origins))
         watched = parts.validation.thin(min(config.validation_windows, affordable(self.every * batch_size)))
-        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size, base=network.base)
+        count = 1 if self.ranks is None else self.ranks.place.count
+        self.validation = WindowLoader(dataset.source, watched, 2 * config.batch_size * count, base=network.base)
+        if self.ranks is not None:
+            for loader in (self.loader, self.validation):
+                loader.share(self.ranks.place.rank, count)
         self.monitor = Monitor(batch_size, config.patience, config.max_time, report)
-        self.monitor.until = config.until
+        self.monitor.until, self.monitor.together = config.until, self.ranks is not None
+        keeps = checkpoint is not None and (self.ranks is None or self.ranks.first)
         self.learner = Learner(
             network, self.monitor, config, rate(config, self.steps), half=half(config.precision, dataset.source.device),
-            keep=checkpoint.write if checkpoint else None,
+            keep=checkpoint.write if checkpoint is not None and keeps else None, ranks=self.ranks,
         )  # fmt: skip
         self._checkpoint = checkpoint
         self._started, self._start = time.time(), time.perf_counter()
 
     def begin(self) -> None:
         """Go on from what was kept, if anything was; the random numbers are seeded before."""
-        if self._checkpoint is not None and (state := self._checkpoint.read()) is not None:
+        if (state := self._kept()) is not None:
             self.learner.resume(state)
             self.loader.skip(self.learner.steps)
+        if self.ranks is not None:
+            self.ranks.begin(self.network, self.experiment.seed, self.learner.steps)
+
+    def _kept(self) -> State | None:
+        """The state of the checkpoint, which only the first of several processes need have."""
+        checkpoint = self._checkpoint if self.ranks is None or self.ranks.first else None
+        state = checkpoint.read() if checkpoint is not None else None
+        return state if self.ranks is None else cast("State | None", self.ranks.shared(state))
 
     def threads(self) -> AbstractContextManager[ThreadCount]:
         """The threads that steps are computed with within the block; on a GPU there is nothing to choose."""
-        gpu = self.dataset.source.device != "cpu"
-        return measured(torch.get_num_threads() if gpu else self.config.threads)
+        wanted = torch.get_num_threads() if self.dataset.source.device != "cpu" else self.config.threads
+        if self.ranks is not None and wanted != "auto":
+            wanted = max(1, wanted // self.ranks.place.here)  # which those of a machine share
+        return measured(wanted)
 
     def brain_cells(self) -> AbstractContextManager[None]:
         """LSTM cells are trained in brain floats within the block, where that is wanted and gains."""
         return kernels.brain_cells(cells(self.config.precision, self.dataset.source.device))
+
+    @property
+    def stop(self) -> Stop:
+        """Why it ended."""
+        return self.monitor.stop
 
     @property
     def over(self) -> bool:
@@ -136,9 +162,10 @@ class TrainingLoop:
         ):  # fmt: skip
             warnings.simplefilter("ignore")
             self.begin()
+            gpu = self.dataset.source.device == "cuda"
             turns = Turns(self.loader, self.steps - self.learner.steps, self.every)
             trainer = pl.Trainer(
-                accelerator="gpu" if self.dataset.source.device == "cuda" else "cpu", devices=1,
+                accelerator="gpu" if gpu else "cpu", devices=[torch.cuda.current_device()] if gpu else 1,
                 max_epochs=1, val_check_interval=turns.between, check_val_every_n_epoch=None,
                 num_sanity_val_steps=0, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,

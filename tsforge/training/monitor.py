@@ -43,6 +43,7 @@ class Monitor:
 
     stop: why training ended before its last step; STEPS while it has not.
     until: a step to end after, as if the time was up.
+    together: whether others train too, and `agreed` is told instead of what this process would do by itself.
     """
 
     TICK = 20  # steps between signs of life
@@ -53,6 +54,8 @@ class Monitor:
         self.stop = Stop.STEPS
         self.interrupted = False
         self.until: int | None = None
+        self.together = False
+        self.agreed: Stop | None = None
         self._best = math.inf
         self._weights: dict[str, Tensor] | None = None
         self._since_best = 0
@@ -67,16 +70,24 @@ class Monitor:
         """Training starts now."""
         self._start = time.perf_counter() - self._before
 
+    def wish(self) -> Stop | None:
+        """Why training should end now, as this process sees it."""
+        if self.interrupted:
+            return Stop.INTERRUPT
+        late = self.max_time is not None and time.perf_counter() - self._start > self.max_time
+        return Stop.TIME if late else None
+
     def after_step(self, step: int) -> bool:
         """After every optimiser step: whether to stop."""
-        if self.interrupted:
-            return self._end(Stop.INTERRUPT)
+        wish = self.agreed if self.together else self.wish()
+        if wish == Stop.INTERRUPT:
+            return self._end(wish)
         seconds = time.perf_counter() - self._start
         if step % self.TICK == 0:
             self.report(Tick(step, seconds, step * self.batch_size))
         if self.until is not None and step >= self.until:
             return self._end(Stop.TIME)
-        return self.max_time is not None and seconds > self.max_time and self._end(Stop.TIME)
+        return wish is not None and self._end(wish)
 
     def after_validation(self, step: int, train: float, validation: float, network: nn.Module) -> bool:
         """After every validation: whether to stop."""

@@ -19,6 +19,8 @@ from tsforge.model.network import Network
 from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.distributed import team
+from tsforge.training.distributed.team import Launched
 from tsforge.training.events import Report, Stop
 from tsforge.training.loop import Trained, TrainingLoop
 
@@ -33,15 +35,25 @@ def train(
         return learn(experiment, dataset)
     if experiment.train.max_steps == 0:
         return as_pretrained(experiment, dataset)
-    loop = begin(experiment, dataset, report, checkpoint)
-    loop.run()
-    return loop.finish()
+    training = prepared(experiment, dataset, report, checkpoint)
+    training.run()
+    return training.finish()
+
+
+def prepared(
+    experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
+) -> TrainingLoop | Launched:
+    """The training of a network, before its first step: in this process, or by the team that trains for it."""
+    if (launched := team.current()) is None:
+        return begin(experiment, dataset, report, checkpoint)
+    network = untrained(experiment, dataset).to(dataset.source.device)
+    return Launched(launched, network, (experiment, dataset, checkpoint), report or (lambda _: None))
 
 
 def begin(
     experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
 ) -> TrainingLoop:
-    """The training of a network, before its first step."""
+    """The training of a network in this process, before its first step."""
     network = untrained(experiment, dataset).to(dataset.source.device)
     assert isinstance(network, Network | ZeroNetwork)
     return TrainingLoop(network, experiment, dataset, report or (lambda _: None), checkpoint)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.advice import after_fit, print_commands
-from tsforge.cli.options import FitOptions, Flag, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, LaunchOptions, TrackOptions
 from tsforge.cli.output import (
     command_line,
     echo,
@@ -25,7 +25,7 @@ from tsforge.cli.output import (
     status,
 )
 from tsforge.cli.progress import training_progress
-from tsforge.runtime import garbage, stopping
+from tsforge.runtime import garbage, processes, stopping
 from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ STOPS = {
 
 
 def fit(
-    data: str | None = None, /, *, options: FitOptions | None = None, out: str | None = None,
-    overwrite: Flag = False, record: TrackOptions | None = None, register: str | None = None, alias: str | None = None,
-    timings: Flag = False, quiet: Flag = False, json: Flag = False,
+    data: str | None = None, /, *, options: FitOptions | None = None, launch: LaunchOptions | None = None,
+    out: str | None = None, overwrite: Flag = False, record: TrackOptions | None = None, register: str | None = None,
+    alias: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
@@ -70,23 +70,27 @@ def fit(
     json
         Print one JSON document instead of tables.
     """
+    options, record, launch = options or FitOptions(), record or TrackOptions(), launch or LaunchOptions()
+    settings = options.overrides() | launch.overrides()
+    if processes.rank() > 0:
+        return _follow(data, settings, options.config)
     measure(on=timings)
     print_notes(quiet=quiet)
-    options, record = options or FitOptions(), record or TrackOptions()
     _check(record, register, alias)
     with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
         with garbage.paused():
             from tsforge.fitted import directory
             from tsforge.model.auto import Auto
-            from tsforge.settings import build
             from tsforge.tracking.recording import RunOptions
             from tsforge.tracking.recording import fit as recorded
             from tsforge.training import fitting
             from tsforge.training.auto import tournament
+            from tsforge.training.distributed import team
 
-        draft = build(options.overrides(), options.config)
+        draft = _draft(settings, options.config)
         if data is None and draft.data.path is None:
             options.refuse_swallowed_table("fit")
+        stack.enter_context(team.opened(draft.train, command_line()))
         dataset = replace(fitting.prepare(draft, data), began=started())
         experiment = draft.on(dataset.config, dataset.sizes.narrow)
         if isinstance(draft.model, Auto):
@@ -112,6 +116,28 @@ def fit(
         print_commands(commands)
         print_timings()
     return stopping.exit_code() if result.stop == "interrupt" else 0
+
+
+def _draft(settings: dict[str, Any], config: str | None) -> Experiment:
+    """The experiment as it is asked for; under torchrun for the devices that it has."""
+    from tsforge.settings import build
+    from tsforge.training.distributed import torchrun
+
+    draft = build(settings, config)
+    there = torchrun.settings(draft.train)
+    return build(settings | there, config) if there else draft
+
+
+def _follow(data: str | None, settings: dict[str, Any], config: str | None) -> int:
+    """What processes of torchrun but the first do: they read and train too, and say and write nothing."""
+    from tsforge.training import fitting
+    from tsforge.training.distributed import team, torchrun
+
+    print_notes(quiet=True)
+    draft = _draft(settings, config)
+    with team.opened(draft.train, command_line()), torchrun.silent():
+        dataset = fitting.prepare(draft, data)
+        return stopping.exit_code() if fitting.train(draft, dataset).stop == "interrupt" else 0
 
 
 def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> AbstractContextManager[Path]:
@@ -173,6 +199,8 @@ def _print(result: Fit, folder: Path) -> None:
     did = f"trained {result.parameters:,} parameters{of} in" if result.steps else "fitted in"
     threads = ", then ".join(map(str, result.threads))
     with_ = f" on {threads} thread{'s' if result.threads[-1] > 1 else ''}" if threads else ""
+    train = result.model.experiment.train
+    with_ += f" in each of {train.devices * train.nodes} processes" if train.devices * train.nodes > 1 else ""
     echo(f"{did} {duration(result.seconds)}{with_}{note}")
     if result.stop == "interrupt":
         several = count > 1 or result.standings
@@ -238,6 +266,7 @@ def _document(result: Fit, folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps, "threads": result.threads,
+        "devices": result.model.experiment.train.devices, "nodes": result.model.experiment.train.nodes,
         "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
         "test_windows": len(result.dataset.parts.test.origins), "test_steps": result.dataset.sizes.test,
         "scores": scores,

@@ -1,0 +1,42 @@
+"""Two processes that train together, forked from one that has imported what they import."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tests.helpers.forked import IMPORTED
+from tsforge.training.distributed.ranks import Place, joined
+
+COUNT = 2
+
+
+def together(work: Callable[[], Any]) -> list[Any]:
+    """What a function of a module gives in each of two processes that have joined, by rank."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ends = [context.Pipe(duplex=False) for _ in range(COUNT)]
+    processes = [
+        context.Process(target=_run, args=(work, Place(i, COUNT, i, COUNT, port=port, patience=30.0), writer))
+        for i, (_, writer) in enumerate(ends)
+    ]
+    for process, (_, writer) in zip(processes, ends, strict=True):
+        process.start()
+        writer.close()
+    try:
+        return [reader.recv() for reader, _ in ends]
+    finally:
+        for process in processes:
+            process.join(10)
+            process.kill()
+
+
+def _run(work: Callable[[], Any], place: Place, writer: Connection) -> None:
+    with joined(place, "cpu"):
+        writer.send(work())
