@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tsforge.data.dataset import prepare, read
-from tsforge.data.mapped import pieces, store
+from tsforge.data.mapped import pieces, settling, store
 from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig
 from tsforge.data.survey import survey
@@ -69,7 +69,8 @@ def one_file(data: pd.DataFrame, folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of one or two files, and files above 400 rows brought together by series."""
+    """Pieces of one or two files, settled by two of them; files above 400 rows brought together by series."""
+    monkeypatch.setattr(settling, "SAMPLES", (180, 2000))
     monkeypatch.setattr(pieces, "ROWS", 200)
     monkeypatch.setattr(pieces, "MOST", 400)
 
@@ -214,7 +215,7 @@ def test_a_damaged_panel_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("case", ["number", "twice", "grid", "static"])
+@pytest.mark.parametrize("case", ["number", "twice", "grid", "frequency", "static"])
 def test_what_is_wrong_in_a_later_file_is_named(tmp_path: Path, case: str) -> None:
     """By file and row, or series and time, as in memory."""
     source, data = by_series(shops(), tmp_path / "data"), shops()
@@ -228,6 +229,10 @@ def test_what_is_wrong_in_a_later_file_is_named(tmp_path: Path, case: str) -> No
     elif case == "grid":
         last.loc[7, "day"] += pd.Timedelta(hours=5)
         words = r"row 8 of part-3\.parquet, series s9, time 2024-01-\d\d 05:00:00"
+    elif case == "frequency":
+        last = last[last["shop"] == "s9"].drop_duplicates("day").iloc[::2]
+        last["day"] = pd.date_range("2024-01-01", periods=len(last), freq="2D")
+        words = r"two frequencies in one table: series s6 is of frequency D and series s9 is of frequency 2D"
     else:
         last.loc[7, "region"] = "elsewhere"
         words = r"static column 'region' changes within a series at row \d of part-3\.parquet, series s9"
@@ -236,7 +241,8 @@ def test_what_is_wrong_in_a_later_file_is_named(tmp_path: Path, case: str) -> No
         panel(source, mapped=True)
 
 
-def test_a_survey_from_disk_is_that_from_memory(tmp_path: Path) -> None:
+def test_a_survey_from_disk_is_that_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "SAMPLES", (2000,))  # whose columns are shown
     source = by_series(shops(), tmp_path / "data")
     one, other = (survey(str(source), DataConfig.model_validate(ROLES | {"mapped": m})) for m in (False, True))
     assert one["series"] == other["series"]

@@ -16,7 +16,7 @@ from tsforge.data.table.folder import Part
 from tsforge.runtime.memory import free
 from tsforge.version import __version__
 
-ROW, CELL = 48, 16  # bytes that a row takes while a table is read into memory, and each of its cells
+ROW, CELL = 24, 12  # bytes that a row takes while a table is read into memory, and each of its cells
 SHARE = 4  # of the memory that is free, a table may take one part in so many
 SMALLEST = 400  # bytes in memory of one in a file, at most: texts and numbers that repeat
 

@@ -34,7 +34,7 @@ def about(table: Input, made: Sequence[Made], config: DataConfig) -> dict[str, A
         hint = "fix the times if they are wrong; pass data.freq if there are such gaps"
         raise DataError(f"{name}: {empty:,} of {rows + empty:,} steps have no row", hint)
     return {
-        "said": [[str(i), f["said"]] for i, f in enumerate(facts)], "dense": steps <= 2 * rows,
+        "said": [[f["files"][1][0], f["said"]] for f in facts], "dense": steps <= 2 * rows,
         "empty": [label for f in facts for label in f["empty"]], "late": sum(f["late"] for f in facts),
         "late_series": [label for f in facts for label in f["late_series"]],
     }  # fmt: skip
