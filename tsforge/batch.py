@@ -74,6 +74,7 @@ class WindowShape(NamedTuple):
     lags: tuple[int, ...] = ()  # steps of every cycle that tokens look back by
     known_level: bool = False  # whether what is known ahead tells the targets' level
     fallback: int = 0  # steps of the calendar's cycle, for seasonal naive where no season was detected; 0 for none
+    covariates: int = 0  # how many columns of what is known ahead are those of covariates; the others, of the calendar
 
     def narrowed(self, context: int | None) -> WindowShape:
         """With a context of so many steps at most, and the cycles that fit into it."""

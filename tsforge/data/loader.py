@@ -136,6 +136,7 @@ def window_shape(panel: Panel, features: Features, context: int, horizon: int, s
     known = features.future.shape[1] + features.calendar.rows.shape[1]
     covariates = (features.past.shape[1], known, features.static.shape[1])
     shape = WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
+    shape = shape._replace(covariates=features.future.shape[1])
     return shape.with_context(context, panel.schema.frequency.seasons())
 
 

@@ -43,6 +43,7 @@ class Sizes(Config):
     lags: Annotated[tuple[Season, ...], Field(max_length=32)] = ()
     known_level: bool = False
     fallback: Season | Literal[0] = 0
+    covariates: Count = 0
 
 
 class DataFacts(Config):
@@ -97,6 +98,9 @@ class DataFacts(Config):
             "known": widths["future"] + 2 * sum(harmonics(columns.frequency, c) for c in encodings.cycles),
             "static": widths["static"], "horizon": config.horizon, "context": config.context, "season": config.season,
         }  # fmt: skip
+        if self.shape.covariates not in (0, widths["future"]):  # 0 in models of before
+            words = f"shape.covariates is {self.shape.covariates}, but there are {widths['future']}"
+            raise ConfigError(f"schema.json: {words}")
         targets = len(columns.target)
         if any(tuple(map(len, spread)) != (targets, targets) for spread in self.usual.values()) or any(
             len(signs) != targets for signs in self.negative.values()

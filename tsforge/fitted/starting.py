@@ -17,6 +17,7 @@ from tsforge.model.ensemble import Blend
 from tsforge.model.zero.network import Zero
 
 WEIGHTS = Path(__file__).parents[1] / "weights"  # a model directory for each pretrained network
+OF_THE_TABLE = "response."  # how tensors begin that are fitted to a table beside the weights
 ANYWAY = ("bounds",)  # settings of a model that its weights do not depend on
 SIZES = {"context": "data.context", "horizon": "data.horizon", "season": "data.season"}  # that a setting decides
 
@@ -40,10 +41,20 @@ def begin(network: nn.Module, experiment: Experiment, sizes: dict[str, Any]) -> 
         return
     model = directory.load(place)
     _check_settings(model, experiment, place)
-    there, here = model.network.state_dict(), network.state_dict()
+    there, here = (_learned(part) for part in (model.network, network))
     if {k: v.shape for k, v in there.items()} != {k: v.shape for k, v in here.items()}:
         raise _of_other_sizes(model, sizes, place)
-    network.load_state_dict(there)
+    hand_over(model.network, network)
+
+
+def hand_over(there: nn.Module, here: nn.Module) -> None:
+    """Give a network the weights of another; the effect of covariates stays that of its own table."""
+    here.load_state_dict(here.state_dict() | _learned(there))
+
+
+def _learned(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of a network without what is estimated from each table anew."""
+    return {name: value for name, value in network.state_dict().items() if not name.startswith(OF_THE_TABLE)}
 
 
 def _check_settings(model: Model, experiment: Experiment, place: Path) -> None:

@@ -1,7 +1,8 @@
 """A pretrained model and a table it has never seen to a model of this table, without a fit.
 
 The table is read, and its season found, as for a fit. Intervals are corrected on the end of its series where these are
-long enough, as the validation part of a fit would be; else they are those of the network.
+long enough, as the validation part of a fit would be; else they are those of the network. What the table knows in
+advance has an effect that is fitted to its past.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tsforge.data import covariates as encodings
 from tsforge.data import dataset as datasets
 from tsforge.data import split, traits
-from tsforge.data.covariates import Encodings
 from tsforge.data.dataset import Dataset
 from tsforge.data.extending import extended
 from tsforge.data.panel import Panel
@@ -23,9 +24,10 @@ from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, ModelError, listing
 from tsforge.evaluation import forecasting
 from tsforge.experiment import Experiment
-from tsforge.fitted import directory, manifest, prediction, starting
+from tsforge.fitted import covariates, directory, manifest, prediction, starting
 from tsforge.fitted.model import DataFacts, Model
 from tsforge.fitted.prediction import Prediction
+from tsforge.model.zero.network import ZeroNetwork
 from tsforge.model.zoo import PRETRAINED
 from tsforge.runtime.threads import sparing
 from tsforge.settings import build
@@ -67,10 +69,12 @@ def predict(
 
     settings: dotted ones of how the table is read, as for a fit; what they leave open is detected.
     """
-    if future_data is not None:
-        raise ConfigError("a pretrained model knows no covariates in advance", "leave out `future_data`")
     config = build(of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})).data
-    model, panel = for_table(folder, data, config)
+    if future_data is not None and not config.future:
+        problem = "rows of `future_data` are given, and no covariates that are known in advance are named"
+        raise ConfigError(problem, "name its columns as data.future, or leave out `future_data`")
+    model, panel = for_table(folder, data, config, future_data)
+    prediction.check_future(panel, model.shape.horizon, model.shape.horizon, future_data)
     return prediction.of_panel(model, panel, model.shape.horizon, prediction.wanted(model, quantiles))
 
 
@@ -91,35 +95,38 @@ def of_data(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def for_table(folder: Path, data: Any, config: DataConfig) -> tuple[Model, Panel]:
+def for_table(folder: Path, data: Any, config: DataConfig, future_data: Any = None) -> tuple[Model, Panel]:
     """A pretrained model as the model of a table, and the table, with the steps to forecast behind each series.
 
+    future_data: a table of what is known in advance of these steps.
     Raises DataError and ConfigError as `fit` does for a table that cannot be read.
     """
     prediction.check_horizon(config.horizon, prediction.LONGEST)
     pretrained = directory.load(folder)
-    config = _without_covariates(config)
+    config = _with_future_alone(config)
     if data is None and config.path is None:
         raise ConfigError("no data is named", "name a table after the model, as in: predict zero data.csv")
-    config, panel = datasets.read(config, data)
+    config, panel = datasets.read(config, data, future_data)
     experiment = pretrained.experiment.model_copy(update={"data": config, "name": None})
     dataset = _dataset(experiment, panel)
     experiment = experiment.model_copy(update={"data": dataset.config})
     network = experiment.network(dataset.source.shape)
-    network.load_state_dict(pretrained.network.state_dict())
+    assert isinstance(network, ZeroNetwork)
+    starting.hand_over(pretrained.network, network)
     calibration = None
     if len(dataset.parts.validation) >= FEWEST:
+        covariates.fit(network, dataset)  # to what lies before these windows
         calibration = forecasting.forecaster(network.eval(), dataset).calibration
+    covariates.tell(covariates.fit(network, dataset, panel.ends))
     model = Model(experiment, DataFacts.of(dataset, panel.ends), network.eval(), calibration)
     return model, extended(panel, dataset.sizes.horizon)
 
 
-def _without_covariates(config: DataConfig) -> DataConfig:
-    """The columns without covariates, with a warning where some were named."""
-    names = (*config.past, *config.future, *config.static)
-    if names:
-        log.warning("a pretrained model reads targets alone: %s left out", listing(names))
-    return config.model_copy(update={"past": (), "future": (), "static": (), "category": ()})
+def _with_future_alone(config: DataConfig) -> DataConfig:
+    """The columns without covariates that are not known in advance, with a warning where some were named."""
+    covariates.warn_unread((*config.past, *config.static))
+    category = tuple(name for name in config.category if name in config.future)
+    return config.model_copy(update={"past": (), "static": (), "category": category})
 
 
 def _dataset(experiment: Experiment, panel: Panel) -> Dataset:
@@ -141,6 +148,6 @@ def _dataset(experiment: Experiment, panel: Panel) -> Dataset:
     })  # fmt: skip
     sizes = datasets.Sizes(context, horizon, season, held_out, 0, fallback=back)
     series = traits.fit(panel, context, panel.ends)
-    estimates = datasets.Estimates(Encodings(), series)
+    estimates = datasets.Estimates(encodings.fit(panel, panel.ends, use_calendar=False), series)
     layout = datasets.Layout(settled, sizes, cuts, needs.bounds)
     return datasets.encode(panel, layout, split.Parts(nothing, windows, nothing), estimates)

@@ -13,7 +13,7 @@ from tsforge.data.windows import padded
 from tsforge.evaluation import forecasting
 from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
-from tsforge.fitted import starting
+from tsforge.fitted import covariates, starting
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
 from tsforge.model.network import Network
 from tsforge.model.zero.network import ZeroNetwork
@@ -60,14 +60,18 @@ def begin(
 
 
 def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
-    """A network with weights that depend on the seed alone, or with those it begins with; the global random state is
-    left as it was."""
+    """A network with weights that depend on the seed alone, or with those it begins with, and the effect of covariates
+    on this table if it was pretrained without any; the global random state is left as it was."""
     shape = dataset.source.shape
     with seeded(experiment.seed):
         network = experiment.network(shape)
     starting.begin(network, experiment, shape._asdict())
     if isinstance(network, Network):
         network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
+    if isinstance(network, ZeroNetwork):
+        columns = dataset.panel.schema
+        covariates.warn_unread(tuple(c.name for c in (*columns.past, *columns.static)))
+        covariates.tell(covariates.fit(network.to(dataset.source.device), dataset))
     return network
 
 

@@ -10,6 +10,7 @@ Axes: B batch, L context, H horizon, C targets; S = B·C sequences, T stretches 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Annotated, ClassVar, Literal
 
@@ -24,6 +25,7 @@ from tsforge.model.backbones.residual import Mixer, ResidualStack
 from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zero.pooling import joined, middle, spread, stretch
 from tsforge.model.zero.reading import MOST, Read, Reading, read
+from tsforge.model.zero.response import Response
 from tsforge.model.zero.tokens import BLOCK, LENGTH, ZeroTokens
 
 DAMPING = 0.9  # of the drift that forecasts begin at, per stretch
@@ -69,6 +71,7 @@ class ZeroNetwork(nn.Module):
         super().__init__()
         self.season, self.horizon = shape.season, shape.horizon
         self.levels = config.levels
+        self.response = Response(shape.targets, shape.covariates) if shape.covariates else None
         self.tokens = ZeroTokens(config.width)
         self.backbone = ResidualStack(config.mixer, config.layers, config.width)
         self.out = nn.Linear(config.width, LENGTH * len(self.levels))
@@ -84,7 +87,16 @@ class ZeroNetwork(nn.Module):
         self.register_buffer("grown", torch.tensor([[math.sqrt(h)] for h in ahead]), persistent=False)
 
     def forward(self, context: Context) -> Quantiles:
-        """Context -> Quantiles over (B, H, C).
+        """Context -> Quantiles over (B, H, C): of what is left without the effect of covariates, plus the effect."""
+        if self.response is None:
+            return self.alone(context, self.horizon)
+        rest, effect = self.response(context)
+        forecast = self.alone(rest, self.horizon)
+        loc, scale = forecast.scaling
+        return replace(forecast, scaling=Scaling(loc + effect, scale))
+
+    def alone(self, context: Context, horizon: int) -> Quantiles:
+        """The forecast of so many steps from the targets alone.
 
         1. Every target is a sequence of its own; take its season out, and read it in units of its own.
         2. Answer, stretch by stretch.
@@ -92,8 +104,8 @@ class ZeroNetwork(nn.Module):
         """
         B, L, C = context.target.shape
         target, observed = (part.transpose(1, 2).reshape(B * C, L) for part in context[:2])
-        window = read(target, observed, self.season, self.horizon)
-        answer = self.answer(window.reading, -(-self.horizon // window.stretch))
+        window = read(target, observed, self.season, horizon)
+        answer = self.answer(window.reading, -(-horizon // window.stretch))
         return self.undo(answer, window, (B, C), context.target.dtype)
 
     def answer(self, reading: Reading, ahead: int) -> Tensor:
@@ -134,7 +146,8 @@ class ZeroNetwork(nn.Module):
         y = f (loc + scale n) + o is loc + scale n' with n' = f n + ((f - 1) loc + o) / scale.
         """
         _, (loc, scale, error), season, k, detail = window
-        steps = spread(answer.to(scale.dtype), k, self.horizon, self.normal, detail)
+        horizon = season.factor.shape[1]
+        steps = spread(answer.to(scale.dtype), k, horizon, self.normal, detail)
         shift = ((season.factor - 1) * loc[:, None] + season.offset) / scale[:, None]
         steps = season.factor.unsqueeze(-1) * steps + shift.unsqueeze(-1)  # (S, H, Q)
         steps = steps.reshape(*size, *steps.shape[1:]).transpose(1, 2)  # (B, H, C, Q)
