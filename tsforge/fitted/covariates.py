@@ -27,6 +27,7 @@ log = logging.getLogger("tsforge")
 
 FEWEST, MOST, PASSES = 8, 128, 512  # windows, at least and at most; forecasts for which there are fewer, but 32
 HISTORY = 8  # steps before a window at least, where two seasons are more than half of the series
+ROUNDS = 2  # the second around what the first has found: errors are smaller where no effect is left in the past
 BATCH = 64  # windows per forward pass
 NARROWEST = 0.05  # of the usual width of intervals: a narrower one counts as of this width
 
@@ -55,13 +56,14 @@ def fit(network: ZeroNetwork, dataset: Dataset, stops: Ints | None = None) -> Fo
     names = tuple(encoding.name for encoding in encodings)
     if len(windows) < FEWEST:
         return Found(len(windows), (), names)
-    training = network.training
-    samples = _errors(network.eval(), dataset, windows, steps)
+    training, widths = network.training, tuple(encoding.width for encoding in encodings)
+    for _ in range(ROUNDS):
+        samples = _errors(network.eval(), dataset, windows, steps)
+        own.weight.copy_(torch.stack([response.solve(sample, widths) for sample in samples]))
+        if not own.weight.any():
+            break
     network.train(training)
-    widths = tuple(encoding.width for encoding in encodings)
-    weight = torch.stack([response.solve(sample, widths) for sample in samples])
-    own.weight.copy_(weight)
-    ends = np.cumsum(widths)
+    ends, weight = np.cumsum(widths), own.weight
     moves = [bool(weight[:, end - width : end].any()) for width, end in zip(widths, ends, strict=True)]
     effects, none = (tuple(n for n, some in zip(names, moves, strict=True) if some == is_) for is_ in (True, False))
     return Found(len(windows), effects, none)
@@ -113,7 +115,11 @@ def _windows(dataset: Dataset, stops: Ints) -> tuple[Windows, int]:
 
 
 def _errors(network: ZeroNetwork, dataset: Dataset, windows: Windows, steps: int) -> list[response.Errors]:
-    """Forecast errors over windows, and what the columns should have moved them by, target by target."""
+    """Forecast errors over windows without any effect ahead, and what moves them, target by target.
+
+    Around the effect that the network has: it is taken out of the past, and given back to the errors.
+    """
+    assert network.response is not None
     panel, shape = dataset.panel, dataset.source.shape
     shape = shape._replace(horizon=steps)
     source = WindowSource(panel, dataset.features, shape, dataset.source.device, dataset.source.usual)
@@ -126,8 +132,9 @@ def _errors(network: ZeroNetwork, dataset: Dataset, windows: Windows, steps: int
     width = torch.maximum(width, NARROWEST * width.median(dim=0, keepdim=True).values)  # (W, 1, C)
     there = observed & known[..., None] & (size > 0) & (width > 0)
     width = torch.where(width > 0, width, torch.ones_like(width))
-    error = torch.where(there, (target.double() - point) / width, torch.zeros_like(point))
     inputs = moved * (size / width)[..., None] * there[..., None]
+    error = torch.where(there, (target.double() - point) / width, torch.zeros_like(point))
+    error = error + (inputs * network.response.weight).sum(dim=-1)
     return [
         response.Errors(error[..., c].cpu(), inputs[..., c, :].cpu(), there[..., c].cpu()) for c in range(shape.targets)
     ]
@@ -136,19 +143,20 @@ def _errors(network: ZeroNetwork, dataset: Dataset, windows: Windows, steps: int
 def _moves(network: ZeroNetwork, context: Context, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """What a network says of windows, and how columns move what came beside what was said.
 
-    The point forecast (B, H, C); x_h less what the forecast carries on of x, (B, H, C, K); the width of the intervals
-    of the first step and the level, (B, 1, C) each.
+    The point forecast with the effect (B, H, C); x_h less what the forecast carries on of x, (B, H, C, K); the width of
+    the intervals of the first step and the level, (B, 1, C) each.
     """
     assert network.response is not None
     L = context.target.shape[1]
-    forecast = network.alone(context, steps)
+    rest, effect = network.response(context)
+    forecast = network.alone(rest, steps)
     point, ranges = forecast.point.double(), forecast.quantiles()[:, :1].double()
     width, size = ranges[..., -1] - ranges[..., 0], response.level(context)
     nudge = torch.where(width > 0, width, size) / 2
     moved = []
     for column in network.response.columns(context).unbind(-1):  # (B, L+H)
-        pushed = context.target + nudge * column[:, :L, None] * context.observed
-        answer = network.alone(context._replace(target=pushed.to(context.target.dtype)), steps).point.double()
+        pushed = rest.target + nudge * column[:, :L, None] * context.observed
+        answer = network.alone(rest._replace(target=pushed.to(context.target.dtype)), steps).point.double()
         carried = (answer - point) / torch.where(nudge > 0, nudge, torch.ones_like(nudge))
         moved.append(column[:, L:, None] - carried)
-    return point, torch.stack(moved, dim=-1), width, size
+    return point + effect, torch.stack(moved, dim=-1), width, size
