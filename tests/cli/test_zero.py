@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -83,6 +84,35 @@ def test_it_is_a_model_like_the_others(capsys: Capsys) -> None:
     assert document(capsys, "predict", "m", "data.csv", "--quiet")["horizon"] == 6
     assert run(["fit", "data.csv", "--model", "zero", "--horizon", "6", "--out", "m", *quiet]) == 0
     assert "fitted in" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("home")
+def test_a_forecast_follows_a_price_list(capsys: Capsys) -> None:
+    """Prevents: `--future` that only `fit` reads, or rows ahead in a file that are read otherwise than in the table."""
+    table, days = hourly(10).set_axis(["time", "sold"], axis=1), np.arange(240) // 24
+    table["price"] = np.where(days % 4 == 3, 2.0, 3.0)
+    table["sold"] += 40 * (3 - table["price"])
+    table = table.assign(price=table["price"].where(days != 9, 2.0))
+    table.assign(sold=table["sold"].where(days != 9)).to_csv("whole.csv", index=False)
+    table[days != 9].to_csv("sales.csv", index=False)
+    table[days == 9].drop(columns="sold").to_csv("ahead.csv", index=False)
+    words = ["--horizon", "24", "--target", "sold", "--season", "24", "--future", "price"]
+    one = document(capsys, "predict", "zero", "whole.csv", *words, "--quiet")["forecast"]
+    two = document(capsys, "predict", "zero", "sales.csv", *words, "--future-data", "ahead.csv", "--quiet")["forecast"]
+    assert one == two
+    plain = document(capsys, "predict", "zero", "sales.csv", *words[:-2], "--quiet")["forecast"]
+    truth = table["sold"][days == 9].to_numpy() + 40
+    errors = [np.abs([row["forecast"] for row in rows] - truth).mean() for rows in (one, plain)]
+    assert errors[0] < 8
+    assert errors[1] > 20
+    assert run(["predict", "zero", "whole.csv", *words, "--output", "f.csv"]) == 0
+    assert "the forecast has linear effects of 'price'" in capsys.readouterr().err
+    problem = fails(capsys, "predict", "zero", "sales.csv", *words, "--quiet")
+    assert "'price' is known in advance but has no value" in problem
+    problem = fails(capsys, "predict", "zero", "sales.csv", *words[:-2], "--future-data", "ahead.csv")
+    assert "--future" in problem
+    rolled = ["backtest", "whole.csv", "--model", "zero", *words, "--windows", "2", "--no-track", "--quiet"]
+    assert document(capsys, *rolled)["scores"]["zero"]["mae"] < 3
 
 
 @pytest.mark.usefixtures("folder")
