@@ -112,7 +112,7 @@ def test_a_forecast_follows_a_price_list(capsys: Capsys) -> None:
     problem = fails(capsys, "predict", "zero", "sales.csv", *words[:-2], "--future-data", "ahead.csv")
     assert "--future" in problem
     rolled = ["backtest", "whole.csv", "--model", "zero", *words, "--windows", "2", "--no-track", "--quiet"]
-    assert document(capsys, *rolled)["scores"]["zero"]["mae"] < 3
+    assert document(capsys, *rolled)["scores"]["zero"]["mae"] < 10  # a day of the lower price is 40 off
 
 
 @pytest.mark.usefixtures("folder")
