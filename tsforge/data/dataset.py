@@ -23,10 +23,8 @@ from tsforge.data.panel import Panel, build
 from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.season import detect_season, fallback
-from tsforge.data.table import table
-from tsforge.data.table.ahead import with_rows_ahead
+from tsforge.data.table import ahead, table
 from tsforge.data.table.reading import give_back
-from tsforge.data.table.table import Table
 from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
 from tsforge.errors import ConfigError
@@ -148,10 +146,7 @@ def prepare(config: DataConfig, data: Any, needs: Needs, device: str = "cpu") ->
 
 @stage("reading")
 def read(config: DataConfig, data: Any, future_data: Any = None) -> tuple[DataConfig, Panel]:
-    """The table on its grid, and the configuration with the path it was read from.
-
-    future_data: a table of what is known in advance of the steps after its end.
-    """
+    """The table on its grid, with the rows ahead of `future_data`, and the configuration with the path it came from."""
     source = config.path if data is None else data
     if source is None:
         raise ConfigError("no data is named", "name a table, or data.path in the TOML file")
@@ -159,7 +154,7 @@ def read(config: DataConfig, data: Any, future_data: Any = None) -> tuple[DataCo
     if future_data is None and mapped.wanted(source, config):
         panel = mapped.panel(Path(source), config)
     else:
-        panel = build(_rows(source, config, future_data))
+        panel = build(ahead.with_rows_ahead(table.load(source, config), future_data))
     give_back()  # what the table held
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
@@ -177,11 +172,6 @@ def read_like(data: Any, config: DataConfig, schema: Schema) -> Panel:
         panel = build(rows if config.rows is None else table.head(rows, config.rows))
     magnitude.check(panel)
     return panel
-
-
-def _rows(source: Any, config: DataConfig, future_data: Any) -> Table:
-    rows = table.load(source, config)
-    return rows if future_data is None else with_rows_ahead(rows, future_data)
 
 
 @stage("preparing")

@@ -24,10 +24,13 @@ Floats = NDArray[np.float64]
 def with_rows_ahead(table: Table, source: Any) -> Table:
     """The table with rows that have values of the covariates known in advance, and no targets.
 
-    source: path of a CSV or Parquet file, or a pandas or Polars frame, with the ids, the time and these covariates.
+    source: path of a CSV or Parquet file, or a pandas or Polars frame, with the ids, the time and these covariates; the
+    table stays as it is where None.
     Raises DataError for what is no such table, another series, or a value that contradicts the table's own.
     """
     schema = table.schema
+    if source is None:
+        return table
     if not schema.future:
         raise DataError("the model knows no covariate in advance", "leave out `future_data`")
     frame = read(source, usual=schema.decimal)
