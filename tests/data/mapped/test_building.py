@@ -257,6 +257,14 @@ def test_only_parquet_becomes_a_panel_on_disk(tmp_path: Path) -> None:
         panel(path, mapped=True)
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    source = by_series(shops(), tmp_path / "data")
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DataError, match=r"taken/here: no panel can be written there: Not a directory") as caught:
+        panel(source, mapped=True, cache=str(tmp_path / "taken" / "here"))
+    assert "data.cache" in caught.value.hint
+
+
 def test_large_tables_go_to_disk_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the memory that is free: a quarter of it is taken at most."""
     source = by_series(shops(), tmp_path / "data")

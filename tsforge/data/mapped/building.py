@@ -55,13 +55,17 @@ def panel(source: Path, config: DataConfig, schema: Schema | None = None) -> Pan
 def of_table(table: Input, settled: Settled, config: DataConfig) -> tuple[Panel, tuple[str, ...]]:
     """The panel of a table whose columns are settled, and the series of which nothing is observed."""
     place = inputs.place(table.source, config)
-    place.mkdir(parents=True, exist_ok=True)
     folder = place / inputs.key(table.source, settled.schema, config)
-    with _alone(place / f".{folder.name}.lock"):
-        found = _found(table, folder)
-        if found is None:
-            _build(table, settled, config, folder)
-            found = store.read(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with _alone(place / f".{folder.name}.lock"):
+            found = _found(table, folder)
+            if found is None:
+                _build(table, settled, config, folder)
+                found = store.read(folder)
+    except OSError as problem:
+        text = f"{place}: no panel can be written there: {problem.strerror or problem}"
+        raise DataError(text, "make room, or name another folder: data.cache") from None
     about = store.about(folder)
     notes.tell(settled.notes, about["said"])
     joining.tell(found, about)
