@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from tsforge.settings import build
     from tsforge.sweeping.running import Sweep, sweep
     from tsforge.training.fitting import Fit, fit
+    from tsforge.training.resuming import resume
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
+    "resume": "training.resuming",
     "Model": "fitted.model", "Prediction": "fitted.prediction", "Scenarios": "fitted.scenarios",
     "Explanation": "fitted.explanation",
     "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
@@ -46,7 +48,7 @@ _HOMES = {
 __all__ = [
     "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Scenarios", "Sweep",
     "TsforgeError", "__version__", "backtest", "build", "compare", "explain", "export", "fit", "future", "load",
-    "predict", "sweep", "what_if",
+    "predict", "resume", "sweep", "what_if",
 ]  # fmt: skip
 
 

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import tsforge
 from tests.helpers.stores import query, runs
 from tests.helpers.tables import hourly
 from tsforge.data.dataset import Dataset
-from tsforge.errors import ConfigError, TrainingError
+from tsforge.errors import ConfigError
 from tsforge.sweeping.config import SweepConfig, of_experiment, plan
 from tsforge.tracking import recording, reproduction
 from tsforge.tracking.export import _levels
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import ensemble, fitting, single
-from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.events import Round, Tick
-from tsforge.training.loop import TrainingLoop
+from tsforge.training.events import Round, Stop, Tick
+from tsforge.training.loop import Trained, TrainingLoop
 
 
 def small(**settings: object) -> tsforge.Experiment:
@@ -93,15 +93,16 @@ def test_one_directory_that_predicts_explains_and_backtests(kind: str, tmp_path:
     assert _levels(tmp_path / "m") == list(again.levels)
 
 
-def test_the_time_is_for_all_members(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_for_all_members() -> None:
     """Prevents: five times --max-time. Of 60 s of which the first takes 12, the next of two may have 24."""
-    now = [100.0]
-    monkeypatch.setattr(ensemble.time, "perf_counter", lambda: now[0])
     parts = ensemble.members(small(ensemble=3, **{"train.max_time": 60.0}))
-    now[0] += 12
-    assert ensemble._within(parts[1], 100.0, 2).train.max_time == pytest.approx(24.0)
-    now[0] += 100
-    assert ensemble._within(parts[2], 100.0, 1).train.max_time == pytest.approx(1e-3)
+
+    def taken(*seconds: float) -> list[Trained]:
+        return [Trained(part, nn.Identity(), (), Stop.STEPS, 0.0, s) for part, s in zip(parts, seconds, strict=False)]
+
+    assert ensemble._within(parts[0], taken(), 3).train.max_time == pytest.approx(20.0)
+    assert ensemble._within(parts[1], taken(12.0), 3).train.max_time == pytest.approx(24.0)
+    assert ensemble._within(parts[2], taken(12.0, 100.0), 3).train.max_time == pytest.approx(1e-3)
 
 
 def test_ctrl_c_keeps_the_members_that_are_finished(
@@ -193,12 +194,6 @@ def test_refit_takes_the_best_steps_and_the_corrections_of_the_first_training(
     assert found.rounds[-1]._replace(seconds=0) == first.rounds[-1]._replace(seconds=0)
     assert found.model.calibration is not None
     assert found.model.calibration.widening == first.model.calibration.widening  # type: ignore[union-attr]
-
-
-def test_checkpoints_are_refused(tmp_path: Path) -> None:
-    experiment = small(ensemble=2)
-    with pytest.raises(TrainingError, match="no checkpoints"):
-        fitting.train(experiment, fitting.prepare(experiment, hourly()), checkpoint=Checkpoint.of(tmp_path, "x"))
 
 
 @pytest.mark.usefixtures("forked")

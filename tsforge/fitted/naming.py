@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from itertools import count
@@ -11,11 +12,26 @@ from pathlib import Path
 from tsforge.errors import ModelError
 from tsforge.fitted import manifest
 
+log = logging.getLogger("tsforge")
+CHECKPOINT = ".checkpoint"  # behind the name of a model's folder: where its fit keeps its state while it lasts
+PLAN = "fit.json"  # the file in it that is written last
+
+
+def checkpoint(folder: Path) -> Path:
+    """The folder in which the fit of a model keeps its state."""
+    return folder.with_name(folder.name + CHECKPOINT)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether the fit of a model was stopped and can go on."""
+    return (checkpoint(folder) / PLAN).is_file()
+
 
 @contextlib.contextmanager
 def reserved(folder: Path) -> Iterator[Path]:
     """A folder that holds nothing, for this process alone: the one named, else NAME-2, NAME-3, ...
 
+    That of a fit which was stopped and can go on is left to it, with a warning.
     It goes again where nothing was saved in it.
     Raises ModelError where none can be made.
     """
@@ -36,6 +52,13 @@ def _claim(folder: Path) -> int | None:
     """
     import fcntl
 
+    if is_unfinished(folder):
+        log.warning(
+            "%s is left to a fit that was stopped before its end: `tsforge fit --resume %s` goes on with it",
+            folder,
+            folder,
+        )
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         claim = os.open(folder, os.O_RDONLY)

@@ -24,15 +24,15 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 def beside(folder: Path) -> Iterator[Path]:
     """An empty folder to write in, which `put` moves to `folder`; removed at the end, with whatever is in it then."""
     clear(folder)
-    place, lock = _locked(folder)
+    place, held = _locked(folder)
     try:
         draft = place / _NEW
         draft.mkdir()
         yield draft
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        if held is not None:
+            os.close(held)
 
 
 def put(draft: Path, folder: Path) -> None:
@@ -62,17 +62,17 @@ def clear(folder: Path) -> None:
 def _clear(place: Path, folder: Path) -> None:
     """Remove a hidden folder that nobody owns."""
     try:
-        lock = _lock(place)
+        held = lock(place)
     except BlockingIOError:
         return
-    if lock is None:
+    if held is None:
         return
     try:
         if (place / _OLD).is_dir() and not os.path.lexists(folder):
             (place / _OLD).rename(folder)
         shutil.rmtree(place, ignore_errors=True)
     finally:
-        os.close(lock)
+        os.close(held)
 
 
 def _locked(folder: Path) -> tuple[Path, int | None]:
@@ -80,14 +80,14 @@ def _locked(folder: Path) -> tuple[Path, int | None]:
     while True:
         place = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}.{MARK}"))
         with suppress(BlockingIOError):  # held by another process that took it for one that nobody owns: another place
-            lock = _lock(place)
+            held = lock(place)
             if place.is_dir():
-                return place, lock
-            if lock is not None:
-                os.close(lock)
+                return place, held
+            if held is not None:
+                os.close(held)
 
 
-def _lock(place: Path) -> int | None:
+def lock(place: Path) -> int | None:
     """The lock of a folder, which ends with the process that holds it; None where there are no locks.
 
     Raises BlockingIOError where another process holds it.

@@ -10,13 +10,17 @@ from pathlib import Path
 from tsforge.errors import ConfigError
 
 
-def write(path: Path, content: str | bytes) -> Path:
+def write(path: Path, content: str | bytes, *, sync: bool = False) -> Path:
     """Write a file under another name and put it in its place: a reader finds the old one or the new one.
 
     Text is UTF-8 with line feeds, everywhere. What killed processes left of their drafts of this file goes.
+    sync: wait until it is on the disk, so that the same holds of a reader after a power cut.
     """
-    with replacing(path) as draft:
-        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with replacing(path) as draft, draft.open("wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
     return path
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
 
 from tsforge.data.dataset import Dataset, narrowed, widened
-from tsforge.errors import TrainingError
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
@@ -30,14 +28,12 @@ def train(
     """Train an experiment's network, or its members in turn; with `train.refit` once more on all windows.
 
     train.max_time is for all: each member has an equal share of what is left. Ctrl-C keeps the members that are
-    finished; of the first one, the best weights so far. checkpoint: refused for several members.
+    finished; of the first one, the best weights so far. checkpoint: has a part for each member.
     """
     single.warn_padding(dataset, dataset.sizes.context)
-    if checkpoint is not None and composed(experiment):
-        raise TrainingError("the training of an ensemble keeps no checkpoints", "train its members one by one")
     trained = _train(experiment, members(experiment), dataset, report, checkpoint)
     again = experiment.train.refit == "all" and trained.stop != Stop.INTERRUPT and bool(trained.rounds)
-    return _refit(trained, experiment, dataset, report) if again else trained
+    return _refit(trained, experiment, dataset, report, checkpoint) if again else trained
 
 
 def _train(
@@ -48,9 +44,8 @@ def _train(
     if not composed(experiment):
         return replace(single.train(parts[0], dataset, report, checkpoint), experiment=experiment)
     finished = list[Trained]()
-    start = time.perf_counter()
     for part in parts:
-        trained = _next(_within(part, start, len(parts) - len(finished)), dataset, finished, report)
+        trained = _next(_within(part, finished, len(parts)), dataset, finished, report, checkpoint)
         if trained is not None:
             finished.append(trained)
         if trained is None or trained.stop == Stop.INTERRUPT:
@@ -60,7 +55,9 @@ def _train(
     return together(shortened(experiment, len(finished)), finished, stop)
 
 
-def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Report | None) -> Trained:
+def _refit(
+    first: Trained, experiment: Experiment, dataset: Dataset, report: Report | None, checkpoint: Checkpoint | None
+) -> Trained:
     """Train the same networks on validation windows too, for the steps that were best: nothing is left to choose."""
     settled = {"validations": 1, "max_time": None}
     steps = [_best(first, k + 1) for k in range(len(members(experiment)))]
@@ -69,7 +66,8 @@ def _refit(first: Trained, experiment: Experiment, dataset: Dataset, report: Rep
         for part, until in zip(members(experiment), steps, strict=True)
     ]
     try:
-        second = _train(experiment, parts, widened(dataset), report)
+        kept = checkpoint.part("refit") if checkpoint is not None else None
+        second = _train(experiment, parts, widened(dataset), report, kept)
     except KeyboardInterrupt:
         second = None
     if second is None or second.stop == Stop.INTERRUPT:
@@ -142,7 +140,10 @@ def planned(experiment: Experiment, dataset: Dataset) -> tuple[int, ...]:
     )
 
 
-def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], report: Report | None) -> Trained | None:
+def _next(
+    part: Experiment, dataset: Dataset, finished: Sequence[Trained], report: Report | None,
+    checkpoint: Checkpoint | None,
+) -> Trained | None:  # fmt: skip
     """The next member; None where Ctrl-C came before it was finished and others are."""
     number, dataset = len(finished) + 1, narrowed(dataset, part.data.context, part.model)
 
@@ -152,18 +153,22 @@ def _next(part: Experiment, dataset: Dataset, finished: Sequence[Trained], repor
 
     if isinstance(part.model, Baseline):
         return single.train(part, dataset)
-    training = single.prepared(part, dataset, numbered)
+    kept = checkpoint.part(f"member-{number}") if checkpoint is not None else None
+    if kept is not None and (trained := single.restored(part, dataset, kept, numbered)) is not None:
+        return trained
+    training = single.prepared(part, dataset, numbered, kept)
     training.run()
     if training.stop == Stop.INTERRUPT and finished:
         return None
-    return training.finish()
+    return single.finish(training, kept)
 
 
-def _within(part: Experiment, start: float, count: int) -> Experiment:
-    """With the time of one of `count` members that share what is left since `start`."""
+def _within(part: Experiment, finished: Sequence[Trained], count: int) -> Experiment:
+    """With the time of the next of `count` members, which share what those that are finished have left."""
     if part.train.max_time is None:
         return part
-    return part.with_train({"max_time": max(part.train.max_time - (time.perf_counter() - start), 1e-3) / count})
+    left = part.train.max_time - sum(trained.seconds for trained in finished)
+    return part.with_train({"max_time": max(left, 1e-3) / (count - len(finished))})
 
 
 def _stop(finished: Sequence[Trained]) -> Stop:

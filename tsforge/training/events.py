@@ -31,6 +31,7 @@ class Round(NamedTuple):
     windows: int  # training windows seen so far
     best: bool  # the lowest validation loss so far
     member: int = 1  # of an ensemble, in the order of training
+    again: bool = False  # reported before, by a process that was stopped
 
 
 class Tick(NamedTuple):
@@ -53,6 +54,7 @@ class Standing(NamedTuple):
     score: float  # mean error over validation windows; infinite where there is none
     weight: float = 0.0  # in the blend that was chosen
     note: str = ""  # why it was left out
+    again: bool = False  # reported before, by a process that was stopped
 
 
 Event = Round | Tick | Standing

@@ -21,7 +21,6 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import affordable
 from tsforge.data.windows import Windows
-from tsforge.errors import TrainingError
 from tsforge.evaluation import forecasting, judgement
 from tsforge.evaluation.gaps import Gap, gaps
 from tsforge.evaluation.judgement import Judgement
@@ -36,9 +35,10 @@ from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
 from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
-from tsforge.training import ensemble
+from tsforge.training import checkpointer, ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.checkpointer import Checkpointer
 from tsforge.training.distributed import ranks, team, torchrun
 from tsforge.training.events import Report, Round, Standing, Stop, rounds_csv, standings_csv
 from tsforge.training.loop import Trained
@@ -161,19 +161,26 @@ def fit(
     """Train on a table and score the held-out end.
 
     data: path, pandas or Polars frame; the experiment's data.path where None.
-    out: folder for the model directory; nothing is written where None.
+    out: folder for the model directory; nothing is written where None. OUT.checkpoint beside it keeps the state of a
+    fit that takes more than a few seconds, until it has ended; `tsforge.resume` goes on with it.
     report: called with a `Tick` every few steps and a `Round` after each validation.
     Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
     with team.opened(experiment.train):  # by now: its processes import while the table is read
         dataset = prepare(experiment, data)
-        out = out if ranks.writes() else None
-        if out is not None:
-            directory.check_target(Path(out))
-        trained = train(experiment, dataset, report)
-    fitted = finish(trained, dataset)
-    if out is not None:
-        save(fitted, Path(out))
+        if out is None or not ranks.writes():
+            return finish(train(experiment, dataset, report), dataset)
+        directory.check_target(Path(out))
+        return carry_out(checkpointer.begin(experiment, dataset, Path(out)), dataset, report)
+
+
+def carry_out(keeper: Checkpointer, dataset: Dataset, report: Report | None = None) -> Fit:
+    """Train, score and save what a checkpoint is kept for, from where it is; it goes once the model is saved."""
+    with keeper:
+        fitted = finish(train(keeper.experiment, dataset, report, keeper.checkpoint), dataset)
+        save(fitted, keeper.folder)
+        if fitted.stop != Stop.INTERRUPT:
+            keeper.remove()
     return fitted
 
 
@@ -197,15 +204,13 @@ def train(
     Ensembles member by member; "auto" by a tournament.
     report: called with what happens, see `events`.
     checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with, to
-    the same weights as if it had not been stopped; refused where several networks are trained.
+    the same weights as if it had not been stopped.
     """
     experiment = experiment.on(dataset.config, dataset.sizes.narrow)
-    if not isinstance(experiment.model, Auto):
-        with team.opened(experiment.train):
-            return ensemble.train(experiment, dataset, report, checkpoint)
-    if checkpoint is not None:
-        raise TrainingError("a tournament keeps no checkpoints", "train one of its models")
-    return tournament.train(experiment, dataset, report)
+    if isinstance(experiment.model, Auto):
+        return tournament.train(experiment, dataset, report, checkpoint)
+    with team.opened(experiment.train):
+        return ensemble.train(experiment, dataset, report, checkpoint)
 
 
 @sparing()

@@ -102,7 +102,7 @@ class TrainingLoop:
         keeps = checkpoint is not None and (self.ranks is None or self.ranks.first)
         self.learner = Learner(
             network, self.monitor, config, rate(config, self.steps), half=half(config.precision, dataset.source.device),
-            keep=checkpoint.write if checkpoint is not None and keeps else None, ranks=self.ranks,
+            keep=self._keep if keeps else None, ranks=self.ranks,
         )  # fmt: skip
         self._checkpoint = checkpoint
         self._started, self._start = time.time(), time.perf_counter()
@@ -112,6 +112,8 @@ class TrainingLoop:
         if (state := self._kept()) is not None:
             self.learner.resume(state)
             self.loader.skip(self.learner.steps)
+            self.learner.threads.resume(state.facts["threads"])
+            self._started, self._start = state.facts["started"], self._start - state.facts["seconds"]
         if self.ranks is not None:
             self.ranks.begin(self.network, self.experiment.seed, self.learner.steps)
 
@@ -120,6 +122,12 @@ class TrainingLoop:
         checkpoint = self._checkpoint if self.ranks is None or self.ranks.first else None
         state = checkpoint.read() if checkpoint is not None else None
         return state if self.ranks is None else cast("State | None", self.ranks.shared(state))
+
+    def _keep(self, state: State) -> None:
+        """Keep the state after a validation, with what the learner does not know."""
+        facts = {"started": self._started, "threads": self.learner.threads.taken}
+        if self._checkpoint is not None:
+            self._checkpoint.write(state._replace(facts=state.facts | facts))
 
     def threads(self) -> AbstractContextManager[ThreadCount]:
         """The threads that steps are computed with within the block; on a GPU there is nothing to choose."""

@@ -123,14 +123,14 @@ class Monitor:
         return State(self._weights or {}, facts)
 
     def resume(self, state: State) -> None:
-        """Go on from there; what was reported is reported again, to whoever did not hear it."""
+        """Go on from there; what was reported is reported again, to whoever did not hear it, and marked so."""
         self.rounds = [Round(*values) for values in state.facts["rounds"]]
         self.stop, self._since_best = Stop(state.facts["stop"]), state.facts["since_best"]
         self._before = state.facts["seconds"]
         self._weights = state.tensors or None
         self._best = min((r.validation for r in self.rounds if r.best), default=math.inf)
         for event in self.rounds:
-            self.report(event)
+            self.report(event._replace(again=True))
 
     def _end(self, why: Stop) -> bool:
         if self.stop == Stop.STEPS:

@@ -21,8 +21,9 @@ from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.distributed import team
 from tsforge.training.distributed.team import Launched
-from tsforge.training.events import Report, Stop
+from tsforge.training.events import Report, Round, Stop
 from tsforge.training.loop import Trained, TrainingLoop
+from tsforge.training.monitor import State
 
 log = logging.getLogger("tsforge")
 
@@ -35,9 +36,43 @@ def train(
         return learn(experiment, dataset)
     if experiment.train.max_steps == 0:
         return as_pretrained(experiment, dataset)
+    if checkpoint is not None and (trained := restored(experiment, dataset, checkpoint, report)) is not None:
+        return trained
     training = prepared(experiment, dataset, report, checkpoint)
     training.run()
-    return training.finish()
+    return finish(training, checkpoint)
+
+
+def finish(training: TrainingLoop | Launched, checkpoint: Checkpoint | None) -> Trained:
+    """The result of a training that has run; its checkpoint keeps it, unless the training was interrupted."""
+    trained = training.finish()
+    if checkpoint is not None and trained.stop != Stop.INTERRUPT:
+        facts = {
+            "finished": True, "rounds": trained.rounds, "stop": trained.stop, "started": trained.started,
+            "seconds": trained.seconds, "threads": trained.threads,
+        }  # fmt: skip
+        checkpoint.write(State(trained.network.state_dict(), facts))
+    return trained
+
+
+def restored(
+    experiment: Experiment, dataset: Dataset, checkpoint: Checkpoint, report: Report | None = None
+) -> Trained | None:
+    """The result of a training that an earlier process finished; None where none did."""
+    state = checkpoint.finished()
+    if state is None:
+        return None
+    network = untrained(experiment, dataset).to(dataset.source.device)
+    network.load_state_dict(state.tensors)
+    facts = state.facts
+    rounds = tuple(Round(*values) for values in facts["rounds"])
+    for event in rounds:
+        if report is not None:
+            report(event._replace(again=True))
+    return Trained(
+        experiment, network.eval(), rounds, Stop(facts["stop"]), facts["started"], facts["seconds"],
+        threads=tuple(facts["threads"]),
+    )  # fmt: skip
 
 
 def prepared(

@@ -25,85 +25,58 @@ from tsforge.evaluation import forecasting
 from tsforge.evaluation.forecasting import Reader
 from tsforge.evaluation.scores import scores
 from tsforge.experiment import Experiment
-from tsforge.model.auto import Auto
 from tsforge.model.baselines.forecaster import WHOLE
 from tsforge.model.ensemble import Blend, Member
 from tsforge.model.zoo import PRETRAINED
-from tsforge.runtime import garbage
 from tsforge.runtime.timing import stage
 from tsforge.training import ensemble, single
-from tsforge.training.auto import selection, time_budget
+from tsforge.training.auto import limits, selection, time_budget
+from tsforge.training.auto.remembered import Remembered, Slot, key_of
 from tsforge.training.auto.selection import Floats, Yardstick
 from tsforge.training.auto.time_budget import Pace
 from tsforge.training.auto.timing import WATCHED, corrected, pace
+from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.events import Report, Standing, Stop, ticks
 from tsforge.training.loop import Trained
 
 log = logging.getLogger("tsforge")
 now = time.perf_counter
 
-DEFAULT_TIME = 300.0  # seconds, where networks are named and no time
 JUDGED = 256  # validation windows by which candidates are compared, evenly spaced
 LOOKS = 10  # validations of a training
 MOST_VALUES = 4_000_000  # of a candidate's forecasts that are kept
 MOST_AGAIN = 6  # trainings of the best with other seeds
-EXIT = 0.5  # of the start, which the end of the process takes
 MEMBERS = 3  # networks of a blend whose forecasts the reserve has room for
 
 
-def train(experiment: Experiment, dataset: Dataset, report: Report | None = None) -> Trained:
+def train(
+    experiment: Experiment, dataset: Dataset, report: Report | None = None, checkpoint: Checkpoint | None = None
+) -> Trained:
     """Hold the tournament within `train.max_time`, counted from `dataset.began`.
 
     Without a time no network takes part, unless some are named: then it is 5 minutes. Ctrl-C ends it with what is
     trained by then. Raises TsforgeError for what the user can fix.
+    checkpoint: has a part for each training; with what earlier processes trained, in the time that they left.
     """
-    start_up(experiment)
-    if _networks(experiment):
+    limits.start_up(experiment)
+    if limits.networks(experiment):
         single.warn_padding(dataset, dataset.sizes.narrow)
     start, began, stamp = now() - dataset.began, now(), time.time()
-    tournament = Tournament(experiment, dataset, report or (lambda _: None))
+    tournament = Tournament(experiment, dataset, report or (lambda _: None), checkpoint)
     cost, most = tournament.enter_baselines(), float(MEMBERS)
     try:
-        end = _deadline(experiment, dataset, time_budget.reserve(start, cost))
-        tournament.measure(end)
-        names = tournament.fast_enough(end)
-        scoring = tournament.scoring(names, MEMBERS)
-        tournament.end = _deadline(experiment, dataset, time_budget.reserve(start, cost + scoring))
+        reserve = time_budget.reserve(start, cost) + tournament.before
+        end = limits.deadline(experiment, dataset, reserve)
+        names = tournament.line_up(end)
+        reserve = time_budget.reserve(start, cost + tournament.scoring(names, MEMBERS)) + tournament.before
+        tournament.end = limits.deadline(experiment, dataset, reserve)
         tournament.compete(names)
         most = (end - now()) / max(tournament.scoring(names, 1), 1e-9)
     except KeyboardInterrupt:  # between two trainings; within one it is the last of them
         tournament.interrupted = True
     winner = tournament.choose(int(min(max(most, 1), len(tournament.entrants))))
     stop = Stop.INTERRUPT if tournament.interrupted else Stop.STEPS if winner.rounds else Stop.LEARNED
-    return replace(winner, stop=stop, started=stamp, seconds=now() - began)
-
-
-def start_up(experiment: Experiment) -> None:
-    """Import what trains networks, where some compete: the seconds that takes belong to the start."""
-    if _networks(experiment):
-        with garbage.paused():
-            import tsforge.training.learner  # noqa: F401
-
-
-def left(experiment: Experiment, dataset: Dataset, start: float) -> float:
-    """Seconds until a tournament's time is up, less those of the process's end, which are told from its `start`."""
-    return max(0.0, _deadline(experiment, dataset, time_budget.LEAST / 2 + EXIT * start) - now())
-
-
-def _config(experiment: Experiment) -> Auto:
-    assert isinstance(experiment.model, Auto)
-    return experiment.model
-
-
-def _networks(experiment: Experiment) -> tuple[str, ...]:
-    """The candidates that are trained."""
-    return _config(experiment).networks(experiment.train.max_time)
-
-
-def _deadline(experiment: Experiment, dataset: Dataset, reserved: float) -> float:
-    """The moment from which on `reserved` seconds of the time are left; without networks there is no hurry."""
-    limit = experiment.train.max_time or DEFAULT_TIME
-    return dataset.began + limit - reserved if _networks(experiment) else math.inf
+    return replace(winner, stop=stop, started=stamp, seconds=now() - began + tournament.before)
 
 
 @dataclass
@@ -122,12 +95,15 @@ class Tournament:
     windows: by which candidates are compared.
     end: the moment at which the last training has to be over.
     losers: candidates that were left out, and why.
+    before: seconds that earlier processes took.
     """
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, report: Report) -> None:
+    def __init__(
+        self, experiment: Experiment, dataset: Dataset, report: Report, checkpoint: Checkpoint | None = None
+    ) -> None:
         shared = {"validations": LOOKS, "validation_windows": WATCHED, "max_time": None, "until": None}
         self.experiment, self.dataset, self.report = experiment.with_train(shared), dataset, report
-        self.networks = _networks(experiment)
+        self.networks = limits.networks(experiment)
         shape = dataset.source.shape
         most = max(1, MOST_VALUES // (shape.horizon * shape.targets))
         self.windows = dataset.parts.validation.thin(min(JUDGED, most))
@@ -136,11 +112,13 @@ class Tournament:
         self.paces: dict[str, Pace] = {}
         self.end = math.inf
         self.interrupted = False
+        self.before = checkpoint.seconds if checkpoint is not None else 0.0
+        self._remembered = Remembered(checkpoint)
 
     def enter_baselines(self) -> float:
         """Let the baselines in; the seconds that scoring them on the test windows will take."""
         dataset, start = self.dataset, now()
-        config = _config(self.experiment)
+        config = limits.config(self.experiment)
         kinds: tuple[str, ...] = (*forecasting.BASELINES, *config.closed, *config.pretrained)
         members = {kind: self._member(kind, self.experiment.seed) for kind in kinds}
         trained: dict[str, Trained] = {}
@@ -156,8 +134,20 @@ class Tournament:
         scores(next(iter(outcomes.values())))
         per_window = (now() - start - learned) / len(self.windows)
         for name, outcome in outcomes.items():
-            self._enter(members[name], trained[name], outcome.point, 0)
+            self._enter(members[name], trained[name], outcome.point, 0, again=self.before > 0)
         return 2 * learned + per_window * 2 * len(dataset.parts.test)
+
+    def line_up(self, end: float) -> list[str]:
+        """The candidates that can be trained and scored by then, or as an earlier process found them."""
+        if (known := self._remembered.line_up()) is not None:
+            self.paces = known.paces
+            for loser in known.losers:
+                self._leave(loser.name, loser.rung, loser.note, again=True)
+            return known.names
+        self.measure(end)
+        names = self.fast_enough(end)
+        self._remembered.keep_line_up(names, self.paces, [loser for loser in self.losers if loser.rung])
+        return names
 
     def measure(self, end: float) -> None:
         """How fast each candidate is; those that cannot be built for these windows, or come too late, are left out."""
@@ -218,7 +208,7 @@ class Tournament:
         bars = selection.bars([e.standing.name for e in self.entrants], self.dataset.sizes.season)
         weights = selection.weights(points, self.yardstick, bars, most)
         drawn = sorted(((w, e) for w, e in zip(weights, self.entrants, strict=True) if w), key=lambda pair: -pair[0])
-        bounds = _config(self.experiment).bounds
+        bounds = limits.config(self.experiment).bounds
         if len(drawn) == 1:
             winner = drawn[0][1]
             model = winner.member.model.model_copy(update={"bounds": bounds})
@@ -231,23 +221,23 @@ class Tournament:
         standings = [e.standing._replace(weight=w) for w, e in zip(weights, self.entrants, strict=True)]
         return replace(trained, standings=(*standings, *self.losers))
 
-    def _enter(self, member: Member, trained: Trained, point: Floats, rung: int) -> Entrant | None:
-        """One more that may be blended, unless its forecasts are not finite."""
+    def _enter(self, member: Member, trained: Trained, point: Floats, rung: int, *, again: bool) -> Entrant | None:
+        """One more that may be blended, unless its forecasts are not finite. again: an earlier process has said so."""
         steps = trained.rounds[-1].step if trained.rounds else 0
         score, kind = self.yardstick.score(point), member.model.kind
         note = "" if math.isfinite(score) else "its forecasts are not finite"
         standing = Standing(kind, rung, member.seed or 0, steps, trained.seconds, score, note=note)
-        self.report(standing)
+        self.report(standing._replace(again=again))
         if note:
             self.losers.append(standing)
             return None
         self.entrants.append(Entrant(member, trained, standing, point))
         return self.entrants[-1]
 
-    def _leave(self, name: str, rung: int, note: str) -> None:
-        """A candidate that goes no further, with the reason in its standing."""
+    def _leave(self, name: str, rung: int, note: str, *, again: bool = False) -> None:
+        """A candidate that goes no further, with the reason in its standing. again: an earlier process has said so."""
         self.losers.append(Standing(name, rung, self.experiment.seed, 0, 0.0, math.inf, note=note))
-        self.report(self.losers[-1])
+        self.report(self.losers[-1]._replace(again=again))
 
     def _again(self, finalists: list[Entrant], rung: int) -> None:
         """The best of the last rung with other seeds, in turn, as long as a whole training fits."""
@@ -255,28 +245,38 @@ class Tournament:
             entrant = finalists[number % len(finalists)]
             name, steps = entrant.standing.name, entrant.standing.steps
             fits = steps >= time_budget.LEAST_STEPS and self.paces[name].seconds(steps, LOOKS) <= self.end - now()
-            if self.interrupted or not fits:
-                return
             seed = self.experiment.seed + rung + number
+            if self.interrupted or not (fits or self._remembered.slot(key_of(name, rung, seed))):
+                return
             self._train(self._member(name, seed, entrant.member.steps or steps), rung, self.end - now())
 
     def _alone(self, member: Member, limit: float | None = None) -> Experiment:
         """What a candidate is trained by, with its own clock."""
         return ensemble.alone(self.experiment, member).with_train({"max_time": limit})
 
-    def _train(self, member: Member, rung: int, slot: float) -> Entrant | None:
-        """One training within its slot, of no more than the member's steps; None where nothing came of it."""
-        name: str = member.model.kind
+    def _slot(self, member: Member, key: str, seconds: float) -> Slot:
+        """The steps that fit into a slot, no more than the member's; none where they are too few."""
         most = member.steps or 1
-        steps = min(most, self.paces[name].within(slot, LOOKS))
-        if steps < min(most, time_budget.LEAST_STEPS):
-            self._leave(name, rung, f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot")
+        steps = min(most, self.paces[member.model.kind].within(seconds, LOOKS))
+        few = steps < min(most, time_budget.LEAST_STEPS)
+        note = f"fewer than {time_budget.LEAST_STEPS} steps fit into its slot" if few else ""
+        return self._remembered.keep_slot(key, Slot(steps, seconds, note))
+
+    def _train(self, member: Member, rung: int, seconds: float) -> Entrant | None:
+        """One training within its slot, by this process or an earlier one; None where nothing came of it."""
+        name, key = member.model.kind, key_of(member.model.kind, rung, member.seed)
+        known, part = self._remembered.slot(key), self._remembered.part(key)
+        slot = known or self._slot(member, key, seconds)
+        if slot.note:
+            self._leave(name, rung, slot.note, again=known is not None)
             return None
-        member = member.model_copy(update={"steps": steps})
+        member = member.model_copy(update={"steps": slot.steps})
         dataset = narrowed(self.dataset, member.context, member.model)
+        over = part is not None and part.finished() is not None
         try:
-            trained = single.train(self._alone(member, slot), dataset, ticks(self.report))
+            trained = single.train(self._alone(member, slot.seconds), dataset, ticks(self.report), part)
         except TrainingError as problem:
+            self._remembered.keep_slot(key, Slot(0, slot.seconds, problem.message))
             self._leave(name, rung, problem.message)
             return None
         except KeyboardInterrupt:
@@ -290,7 +290,7 @@ class Tournament:
         readers = {"": Reader(trained.network, dataset.source)}
         with stage("validation"):
             point = forecasting.outcomes(readers, self.dataset, self.windows)[""].point
-        return self._enter(member, trained, point, rung)
+        return self._enter(member, trained, point, rung, again=over)
 
     def _member(self, name: str, seed: int = 0, steps: int | None = None) -> Member:
         """A candidate that reads what it would by itself of the context that all share."""
