@@ -27,7 +27,6 @@ LONGEST = 30.0  # between tries of a store that is away
 AWAY = 8.0  # seconds of trying after the end where a server fails; what is left then waits for `tsforge runs sync`
 BUSY = 300.0  # where nothing fails, or where the store is a local database, which is never away
 NICE = 10  # a tenth of a processor where somebody else wants it too
-DIED = "the process ended without a word"
 
 
 class _Inbox:
@@ -63,7 +62,7 @@ def main() -> None:
         if closing and end == float("inf"):
             end = time.monotonic()
             for folder in _open(inbox.folders, last):
-                journal.close(folder, DIED)
+                journal.close(folder, journal.DIED)
         failed = False
         for folder in _open(inbox.folders, last):
             progress = delivery.deliver(folder)

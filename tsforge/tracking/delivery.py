@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
 
 BATCH = {"metrics": 900, "params": 100, "tags": 100}  # most in one call; MLflow takes 1,000 metrics
-_TAG = "tsforge.journal"
+_TAG, _REASON = "tsforge.journal", "tsforge.reason"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,10 @@ class Delivery:
         client = self._client(start["uri"])
         experiment = store.experiment(client, start["uri"], start["experiment"])
         view.prepare(client, experiment)
+        _await_earlier(folder, start.get("after"))
         run = _find(client, experiment, start["journal"])
+        if run is not None and "after" in start:
+            _go_on(client, run)
         if run is None:
             parent = _parent_tag(client, experiment, folder, start.get("parent"))
             tags = start["tags"] | {_TAG: start["journal"]} | parent
@@ -140,6 +143,19 @@ def _find(client: Any, experiment: str, key: str) -> str | None:
     """The id of the run that a journal has become."""
     runs = client.search_runs([experiment], f"tags.`{_TAG}` = '{key}'", max_results=1)
     return runs[0].info.run_id if runs else None
+
+
+def _await_earlier(folder: Path, earlier: str | None) -> None:
+    """Raises RuntimeError where the journal that another goes on with is not delivered: its end would be the last."""
+    if earlier is not None and Path(earlier) != folder and (Path(earlier) / journal.LINES).exists():
+        raise RuntimeError(f"run {Path(earlier).name}, which it goes on with, is not there yet")
+
+
+def _go_on(client: Any, run: str) -> None:
+    """Take back the end of a run that another process goes on with."""
+    if _REASON in client.get_run(run).data.tags:
+        client.delete_tag(run, _REASON)
+    client.update_run(run, status="RUNNING")
 
 
 def _parent_tag(client: Any, experiment: str, folder: Path, parent: dict[str, str] | None) -> dict[str, str]:
@@ -241,7 +257,7 @@ def _deliver(client: Any, folder: Path, now: Delivered, event: Event) -> Deliver
             return _model(client, folder, now, event, folder / path)
         case {"end": status, "reason": reason}:
             if reason:
-                now = _log(client, now, "tags", [RunTag("tsforge.reason", reason)])
+                now = _log(client, now, "tags", [RunTag(_REASON, reason)])
             client.set_terminated(now.run, status, event["at"])
             return replace(now, done=True)
     return now

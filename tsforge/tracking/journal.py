@@ -22,7 +22,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -33,6 +33,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 ROOT = Path(".tsforge") / "runs"  # in the folder where a command runs
 LINES = "journal.jsonl"
 STATE = "delivered.json"
+DIED = "the process ended without a word"
 
 
 class Run:
@@ -156,20 +157,31 @@ class Run:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def begin(root: Path, name: str, start: dict[str, Any]) -> Run:
-    """A new journal under `root`, in a folder of its own: the name and four letters to tell it from its like."""
+class Earlier(NamedTuple):
+    """The journal of a process that was stopped, whose run another goes on with. folder: where it lies or lay."""
+
+    folder: str
+    key: str
+
+
+def begin(root: Path, name: str, start: dict[str, Any], earlier: Earlier | None = None) -> Run:
+    """A new journal under `root`, in a folder of its own: the name and four letters to tell it from its like.
+
+    earlier: with its key, and where it is delivered already with its name.
+    """
     root.mkdir(parents=True, exist_ok=True)
     note = root.parent / ".gitignore"
     if not note.exists():
         note.write_text("*\n", encoding="utf-8")
+    names = [Path(earlier.folder).name] if earlier is not None else []
     while True:
-        folder = root / f"{name}-{secrets.token_hex(2)}"
+        folder = root / (names.pop() if names else f"{name}-{secrets.token_hex(2)}")
         try:
             folder.mkdir(mode=0o700)  # an address may hold a password
             break
         except FileExistsError:
             continue
-    run = Run(folder, secrets.token_hex(16))
+    run = Run(folder, earlier.key if earlier is not None else secrets.token_hex(16))
     run._append({"start": {**start, "name": folder.name, "journal": run.key, "begun": time.time_ns()}})
     return run
 

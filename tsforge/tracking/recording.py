@@ -21,10 +21,11 @@ from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, stopping, tables
 from tsforge.runtime.timing import stage
 from tsforge.tracking import provenance
-from tsforge.tracking.journal import Run
+from tsforge.tracking.journal import Earlier, Run
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
-from tsforge.training.events import Event, Report, Round, Standing, Stop
+from tsforge.training.checkpointer import Checkpointer
+from tsforge.training.events import Event, Report, Round, Standing, Stop, Tick
 from tsforge.training.loop import Trained
 
 Scores = dict[str, dict[str, float]]
@@ -42,6 +43,7 @@ class RunOptions:
     alias: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     parent: Run | None = None  # the run that it is shown under
+    earlier: Earlier | None = None  # journal of a process that was stopped, whose run goes on
     figures: tuple[tuple[str, float], ...] = ()  # of its architecture, beside what is measured
 
 
@@ -55,8 +57,28 @@ def fit(
     """
     experiment, options = experiment.on(dataset.config, dataset.sizes.narrow), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
-        trained = fitting.train(experiment, dataset, _watching(run, report))
+        trained = fitting.train(experiment, dataset, _watching(run, report, options))
         return _save(fitting.finish(trained, dataset), run, folder, options), run
+
+
+def fit_resumable(
+    keeper: Checkpointer, dataset: Dataset, tracker: Tracker, options: RunOptions, report: Report | None = None
+) -> tuple[fitting.Fit, Run]:
+    """Train, save and record from where a checkpoint is, which goes once the model is saved.
+
+    Of a fit that goes on and was recorded, the run goes on too.
+    """
+    experiment = keeper.experiment.on(dataset.config, dataset.sizes.narrow)
+    if known := keeper.record.get("run"):
+        options = replace(options, earlier=Earlier(**known))
+    with keeper, _run(experiment, dataset, tracker, options) as run:
+        if run.folder is not None:
+            keeper.record |= {"run": Earlier(str(run.folder), run.key)._asdict(), "uri": tracker.uri}
+        trained = fitting.train(experiment, dataset, _watching(run, report, options), keeper.checkpoint)
+        result = _save(fitting.finish(trained, dataset), run, keeper.folder, options)
+        if result.stop != Stop.INTERRUPT:
+            keeper.remove()
+        return result, run
 
 
 def finish(
@@ -74,7 +96,7 @@ def _run(experiment: Experiment, dataset: Dataset, tracker: Tracker, options: Ru
     """The run of a fit, with its settings and its data."""
     with stage("delivery"):
         labels = tags("fit", options, experiment.model.kind)
-    with tracker.run(experiment.title, experiment.flat(), labels, options.parent) as run:
+    with tracker.run(experiment.title, experiment.flat(), labels, options.parent, options.earlier) as run:
         with stage("delivery"):
             run.text("experiment.toml", experiment.toml())
             run.dataset(described(dataset.panel, experiment.data.path))
@@ -209,13 +231,14 @@ def note(shown: Scores, judge: str, windows: int, options: RunOptions) -> str:
     return "\n".join(lines)
 
 
-def _watching(run: Run, report: Report | None) -> Report:
-    """Passes events on and records them."""
+def _watching(run: Run, report: Report | None, options: RunOptions) -> Report:
+    """Passes events on and records them, unless the run has them already."""
 
     def watch(event: Event) -> None:
         if report is not None:
             report(event)
-        _record(run, event)
+        if isinstance(event, Tick) or not (event.again and options.earlier):
+            _record(run, event)
 
     return watch
 

@@ -17,7 +17,7 @@ from tsforge.runtime import processes, stopping
 from tsforge.runtime.timing import stage
 from tsforge.tracking import journal, store, view
 from tsforge.tracking.delivery import Delivered, Delivery
-from tsforge.tracking.journal import Run
+from tsforge.tracking.journal import Earlier, Run
 
 log = logging.getLogger("tsforge")
 
@@ -65,14 +65,15 @@ class Tracker:
 
     @contextlib.contextmanager
     def run(
-        self, name: str, params: dict[str, object], tags: dict[str, str], parent: Run | None = None
-    ) -> Iterator[Run]:
+        self, name: str, params: dict[str, object], tags: dict[str, str], parent: Run | None = None,
+        earlier: Earlier | None = None,
+    ) -> Iterator[Run]:  # fmt: skip
         """A run that ends as what happens inside: FINISHED, FAILED with the reason, KILLED by Ctrl-C or SIGTERM.
 
-        parent: the run that it is shown under.
+        parent: the run that it is shown under. earlier: the journal of a process that was stopped, whose run goes on.
         """
         above = {"name": parent.name, "journal": parent.key} if parent is not None and parent.folder else None
-        run = self._begin(name, params, {"tags": tags, "parent": above})
+        run = self._begin(name, params, {"tags": tags, "parent": above}, earlier)
         try:
             yield run
         except KeyboardInterrupt:
@@ -144,23 +145,33 @@ class Tracker:
         """NAME/VERSION in the registry, where the run's model was registered."""
         return self.state(run).version
 
-    def _begin(self, name: str, params: dict[str, object], start: dict[str, object]) -> Run:
+    def _begin(self, name: str, params: dict[str, object], start: dict[str, object], earlier: Earlier | None) -> Run:
         """Write the first lines; a disk that cannot be written to is no reason to stop."""
         if self._courier is None or self._courier.stdin is None:
             return Run(None)
         where = {"uri": self.uri, "experiment": self.experiment}
+        if earlier is not None:
+            start = start | {"after": earlier.folder}
+            if journal.close(Path(earlier.folder), journal.DIED):  # else it is delivered already
+                self._hand_over(Path(earlier.folder))
         try:
-            run = journal.begin(journal.ROOT.absolute(), name, where | start)
+            run = journal.begin(journal.ROOT.absolute(), name, where | start, earlier)
             run.params(params)
         except OSError as problem:
             log.warning("the run is not recorded: %s cannot be written: %s", journal.ROOT, problem.strerror)
             return Run(None)
         assert run.folder is not None
-        self.delivered[run.folder] = Delivered()
-        with contextlib.suppress(BrokenPipeError):
-            self._courier.stdin.write(f"{run.folder}\n")
-            self._courier.stdin.flush()
+        self._hand_over(run.folder)
         return run
+
+    def _hand_over(self, folder: Path) -> None:
+        """Give a journal to the courier."""
+        assert self._courier is not None
+        assert self._courier.stdin is not None
+        self.delivered[folder] = Delivered()
+        with contextlib.suppress(BrokenPipeError):
+            self._courier.stdin.write(f"{folder}\n")
+            self._courier.stdin.flush()
 
     def _listen(self, courier: subprocess.Popen[str]) -> None:
         assert courier.stdout is not None
@@ -172,11 +183,9 @@ class Tracker:
 
 def sync(root: Path) -> dict[str, Delivered]:
     """Deliver what waits under `root`; by run name, how far each came. Runs that are still written are left alone."""
-    from tsforge.tracking.courier import DIED
-
     store.prepare()
     delivery, progress = Delivery(), {}
     for folder in journal.waiting(root):
-        if journal.close(folder, DIED):
+        if journal.close(folder, journal.DIED):
             progress[folder.name] = delivery.deliver(folder)
     return progress
