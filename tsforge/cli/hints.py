@@ -41,7 +41,7 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
 SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain")  # commands with --set
 ARGUMENTS = (
     "out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri", "partition_by",
-    "workers", "engine", "address", "shard", "keep_going",
+    "workers", "engine", "address", "shard", "keep_going", "resume",
 )  # fmt: skip
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"

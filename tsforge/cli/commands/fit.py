@@ -7,32 +7,33 @@ import time
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, LaunchOptions, TrackOptions
 from tsforge.cli.output import (
-    command_line,
     echo,
     measure,
     measured,
     print_json,
     print_notes,
     print_run,
-    print_table,
     print_timings,
     started,
     status,
 )
 from tsforge.cli.progress import training_progress
+from tsforge.cli.resuming import Asked, refuse_torchrun, resume_command, take_up
+from tsforge.cli.tables import fit as tables
 from tsforge.runtime import garbage, processes, stopping
-from tsforge.runtime.numbers import duration, figure
+from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
+    from tsforge.training.checkpointer import Checkpointer
     from tsforge.training.fitting import Fit
 
 STOPS = {
@@ -43,8 +44,9 @@ STOPS = {
 
 def fit(
     data: str | None = None, /, *, options: FitOptions | None = None, launch: LaunchOptions | None = None,
-    out: str | None = None, overwrite: Flag = False, record: TrackOptions | None = None, register: str | None = None,
-    alias: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
+    out: str | None = None, overwrite: Flag = False, resume: str | None = None, record: TrackOptions | None = None,
+    register: str | None = None, alias: str | None = None, timings: Flag = False, quiet: Flag = False,
+    json: Flag = False,
 ) -> int:  # fmt: skip
     """Train a model on a table and score it on the held-out end.
 
@@ -59,6 +61,8 @@ def fit(
         Folder for the model; that of the same table is replaced. (default: models/DATA-MODEL-hHORIZON, then -2)
     overwrite
         Replace the model that lies there, whatever it was fitted on.
+    resume
+        Folder of a model whose fit was stopped or killed: it goes on, with the settings that it began with.
     register
         Name in MLflow's registry for the model: a new version of it.
     alias
@@ -70,47 +74,53 @@ def fit(
     json
         Print one JSON document instead of tables.
     """
-    options, record, launch = options or FitOptions(), record or TrackOptions(), launch or LaunchOptions()
-    settings = options.overrides() | launch.overrides()
+    asked = Asked(
+        data, options or FitOptions(), record or TrackOptions(), register, alias, launch=launch or LaunchOptions()
+    )
     if processes.rank() > 0:
-        return _follow(data, settings, options.config)
+        return _follow(asked, resume)
     measure(on=timings)
     print_notes(quiet=quiet)
-    _check(record, register, alias)
-    with record.tracker(wait=json or register is not None) as tracker, ExitStack() as stack:
+    keeper = None
+    if resume is not None:
+        keeper, asked = take_up(resume, asked, {"out": out, "overwrite": overwrite})
+    asked.check()
+    with asked.record.tracker(wait=json or asked.register is not None) as tracker, ExitStack() as stack:
         with garbage.paused():
             from tsforge.fitted import directory
             from tsforge.model.auto import Auto
-            from tsforge.tracking.recording import RunOptions
-            from tsforge.tracking.recording import fit as recorded
-            from tsforge.training import fitting
-            from tsforge.training.auto import tournament
+            from tsforge.tracking import recording
+            from tsforge.training import checkpointer, fitting, resuming
+            from tsforge.training.auto import limits
             from tsforge.training.distributed import team
 
-        draft = _draft(settings, options.config)
-        if data is None and draft.data.path is None:
-            options.refuse_swallowed_table("fit")
-        stack.enter_context(team.opened(draft.train, command_line()))
-        dataset = replace(fitting.prepare(draft, data), began=started())
+        draft = stack.enter_context(keeper).experiment if keeper else asked.experiment()
+        stack.enter_context(team.opened(draft.train, asked.command))
+        dataset = resuming.prepare(keeper, data, started()) if keeper else fitting.prepare(draft, data)
+        dataset = replace(dataset, began=started())
         experiment = draft.on(dataset.config, dataset.sizes.narrow)
         if isinstance(draft.model, Auto):
-            tournament.start_up(experiment)
+            limits.start_up(experiment)
         start = time.perf_counter() - started()
-        folder = stack.enter_context(_place(experiment, out, overwrite=overwrite))
+        folder = keeper.folder if keeper else stack.enter_context(_place(experiment, out, overwrite=overwrite))
         directory.check_target(folder)
+        keeper = keeper or checkpointer.begin(draft, dataset, folder)
+        keeper.record |= asked.plain()
         if not quiet:
-            _print_plan(experiment, dataset, folder)
-        wanted = RunOptions(command_line(), register, alias)
+            _print_plan(experiment, dataset, keeper)
+        wanted = recording.RunOptions(asked.command, asked.register, asked.alias)
         with nullcontext() if quiet else closing(training_progress(experiment, dataset)) as progress:
-            result, run = recorded(experiment, dataset, folder, tracker, options=wanted, report=progress)
+            result, run = recording.fit_resumable(keeper, dataset, tracker, wanted, progress)
         if not json:
             _print(result, folder)
-        limit = tournament.left(experiment, dataset, start) if isinstance(draft.model, Auto) else math.inf
+        limit = limits.left(experiment, dataset, start, keeper.seconds) if isinstance(draft.model, Auto) else math.inf
         _wait(tracker, folder, limit)
-    commands = after_fit(result, folder, data, options, record)
+    commands = after_fit(result, folder, asked.data, asked.options, asked.record)
+    if keeper.written:
+        commands.insert(0, ("resume", resume_command(folder)))
     if json:
         where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
-        print_json(_document(result, folder) | where | measured())
+        print_json(tables.document(result, folder) | where | measured())
     else:
         _print_run(tracker, run)
         print_commands(commands)
@@ -118,25 +128,17 @@ def fit(
     return stopping.exit_code() if result.stop == "interrupt" else 0
 
 
-def _draft(settings: dict[str, Any], config: str | None) -> Experiment:
-    """The experiment as it is asked for; under torchrun for the devices that it has."""
-    from tsforge.settings import build
-    from tsforge.training.distributed import torchrun
-
-    draft = build(settings, config)
-    there = torchrun.settings(draft.train)
-    return build(settings | there, config) if there else draft
-
-
-def _follow(data: str | None, settings: dict[str, Any], config: str | None) -> int:
+def _follow(asked: Asked, resume: str | None) -> int:
     """What processes of torchrun but the first do: they read and train too, and say and write nothing."""
     from tsforge.training import fitting
     from tsforge.training.distributed import team, torchrun
 
     print_notes(quiet=True)
-    draft = _draft(settings, config)
-    with team.opened(draft.train, command_line()), torchrun.silent():
-        dataset = fitting.prepare(draft, data)
+    if resume is not None:
+        refuse_torchrun()
+    draft = asked.experiment()
+    with team.opened(draft.train, asked.command), torchrun.silent():
+        dataset = fitting.prepare(draft, asked.data)
         return stopping.exit_code() if fitting.train(draft, dataset).stop == "interrupt" else 0
 
 
@@ -153,15 +155,6 @@ def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> Abstr
     return nullcontext(folder)
 
 
-def _check(record: TrackOptions, register: str | None, alias: str | None) -> None:
-    from tsforge.errors import ConfigError
-
-    if alias is not None and register is None:
-        raise ConfigError("--alias without a name to give it to", "add --register NAME")
-    if register is not None and not record.track:
-        raise ConfigError("--register needs the run that --no-track leaves out", "leave out one of them")
-
-
 def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
     """Ctrl-C while the run is delivered leaves the model, which is saved by then, and the delivery to itself."""
     try:
@@ -170,10 +163,13 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
         status(f"note: not waiting for MLflow; the model is in {folder}")
 
 
-def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
+def _print_plan(experiment: Experiment, dataset: Dataset, keeper: Checkpointer) -> None:
     """What will be done, in two lines."""
     from tsforge.cli.tables.gaps import season
 
+    folder = keeper.folder
+    if keeper.written:
+        status(f"the fit of {folder} goes on, of which {duration(keeper.seconds)} were kept")
     if folder.exists() and any(folder.iterdir()):
         status(f"note: the model in {folder} will be replaced")
     data, panel, parts = dataset.config, dataset.panel, dataset.parts
@@ -192,7 +188,7 @@ def _print_plan(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
 
 def _print(result: Fit, folder: Path) -> None:
     if result.standings:
-        _tournament(result)
+        tables.tournament(result)
     note = f"; {STOPS[result.stop].format(stopping.cause())}" if result.stop in STOPS else ""
     count = result.model.experiment.ensemble
     of = f", {count} networks," if count > 1 else ""
@@ -206,27 +202,9 @@ def _print(result: Fit, folder: Path) -> None:
         several = count > 1 or result.standings
         echo(f"kept: {'what was finished' if several else 'the best weights on validation so far'}")
     if result.outcomes:
-        _scores(result)
+        tables.scores(result)
     echo()
     echo(f"model   {folder}")
-
-
-def _tournament(result: Fit) -> None:
-    """All candidates, the best first, and the part that each has in the model; then those that were left out."""
-    echo()
-    networks = any(s.steps for s in result.standings)
-    head, rows, out = ["rung", "steps", "seconds"], [], dict[str, list[str]]()
-    for s in sorted(result.standings, key=lambda s: s.score):
-        if s.note and not s.steps:
-            out.setdefault(s.note, []).append(s.name)
-            continue
-        trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
-        score = s.note or figure(s.score)
-        rows.append([s.name, *(trained if networks else []), score, f"{s.weight:.0%}" if s.weight else ""])
-    print_table(["candidate", *(head if networks else []), "validation", "weight"], rows)
-    for note, names in out.items():
-        echo(f"  left out: {', '.join(names)}: {note}")
-    echo()
 
 
 def _print_run(tracker: Tracker, run: Run) -> None:
@@ -234,50 +212,3 @@ def _print_run(tracker: Tracker, run: Run) -> None:
     version = tracker.version(run)
     if version is not None:
         echo(f"model   {version} in the registry")
-
-
-def _scores(result: Fit) -> None:
-    """Metric by model, with the skill against the best simple forecaster."""
-    from tsforge.cli.tables.backtest import score_rows
-    from tsforge.cli.tables.gaps import season, sentences, skill_of
-    from tsforge.cli.tables.verdict import sentence
-
-    data = result.model.experiment.data
-    echo()
-    echo(
-        f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
-        f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
-    )
-    print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
-    simple = result.best_simple
-    against = skill_of(simple, result.shown[simple][result.primary] if simple else math.nan)
-    echo(f"  {'; '.join([*against, 'coverage_80 should be 0.8, coverage_90 0.9'])}")
-    for line in sentences(result.gaps, data.season):
-        echo(f"  {line}")
-    if result.judgement:
-        echo()
-        echo(f"verdict {sentence(result.judgement)}")
-
-
-def _document(result: Fit, folder: Path) -> dict[str, Any]:
-    from tsforge.cli.tables.gaps import sentences
-
-    scores, name = result.scores, result.model.experiment.model.kind
-    document: dict[str, Any] = {
-        "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
-        "parameters": result.parameters, "steps": result.steps, "threads": result.threads,
-        "devices": result.model.experiment.train.devices, "nodes": result.model.experiment.train.nodes,
-        "season": result.dataset.sizes.season, "naive_season": result.dataset.source.shape.naive_season,
-        "test_windows": len(result.dataset.parts.test.origins), "test_steps": result.dataset.sizes.test,
-        "scores": scores,
-    }  # fmt: skip
-    if result.standings:
-        scored = [(s, s.score if math.isfinite(s.score) else None) for s in result.standings]
-        document["tournament"] = [s._asdict() | {"score": score} for s, score in scored]
-    if scores:
-        document |= {"primary": result.primary, "best_simple": result.best_simple, "skill": result.skill}
-        document["left_out"] = {name: gap.points for name, gap in result.gaps.items() if gap.points}
-        document["reasons"] = {name: gap.reason for name, gap in result.gaps.items()}
-        document["notes"] = sentences(result.gaps, result.model.experiment.data.season)
-        document["judgement"] = result.judgement.plain() if result.judgement else None
-    return document | {"experiment": result.model.experiment.plain()}
