@@ -1,8 +1,9 @@
 """Commands killed at a moment that chance chooses, by SIGKILL or SIGTERM: what they leave is the old or the new, whole.
 
 After every kill all model directories load, the forecast is a whole one, and each model is the one that was there
-before or the one that was asked for. In the end every command is run once more and ends well, no hidden folder or file
-is left beside what they write, and every run that a killed command had begun is in the store and says how it ended.
+before or the one that was asked for. A fit that had kept a state goes on, to the weights of one that nobody kills. In
+the end every command is run once more and ends well, no hidden folder or file is left beside what they write, and every
+run that a killed command had begun is in the store and says how it ended.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ import pandas as pd
 
 from tsforge.cli.main import run
 from tsforge.errors import TsforgeError
-from tsforge.fitted import directory
+from tsforge.fitted import directory, manifest, naming
 from tsforge.tracking import journal
+from tsforge.training import checkpointer
 
 PATIENCE = 300  # seconds until a process that got a signal has to be gone
 ROWS, HORIZON = 60, 4
@@ -45,6 +47,10 @@ COMMANDS = {
         "--no-probes", "--parameters", "900", "--out", "compare-CASE",
     ],
 }  # fmt: skip
+AFTERWARDS = {
+    "resume": ["fit", "--resume", "model"],
+    "whole": [*(word if word != "model" else "whole" for word in COMMANDS["fit"]), "--no-track"],
+}
 OURS = (".tsforge", ".mlflow.db.lock")  # the journal of runs, and the lock of their store
 SHARES = ("fit",) * 3 + ("fit without a model",) * 2 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
 
@@ -83,7 +89,8 @@ def torture(kills: int, seed: int) -> int:
             killed += end.code != 0
             begun |= end.runs
             codes[f"{name} by {number.name}: {'ended before' if end.code == 0 else 'killed'}"] += 1
-            failures += [f"kill {case}, {name}, {number.name}: {text}" for text in _wrong(home, end, (before, case))]
+            wrong = _wrong(home, end, (before, case)) + (_resumed(home, case, codes) if name == "fit" else [])
+            failures += [f"kill {case}, {name}, {number.name}: {text}" for text in wrong]
         failures += _aftermath(home, case + 1, begun)
         states = Counter(str(row["status"]) for row in _runs(home))
         ended = Counter(str(row["status"]) for row in _runs(home) if row["name"] in begun)
@@ -106,7 +113,7 @@ def _table() -> pd.DataFrame:
 
 def _run(home: Path, name: str, case: int, kill: tuple[signal.Signals, float] | None = None) -> End:
     """One command in a process of its own; kill: by which signal, and after how many seconds."""
-    argv = [part.replace("CASE", str(case)) for part in COMMANDS[name]]
+    argv = [part.replace("CASE", str(case)) for part in (COMMANDS | AFTERWARDS)[name]]
     log = home / "errors.txt"
     process = multiprocessing.get_context("fork").Process(target=_child, args=(argv, home, log))
     began, before, begun = time.perf_counter(), _begun(home), frozenset[str]()
@@ -140,6 +147,7 @@ def _child(argv: list[str], home: Path, log: Path) -> None:
     for number, target in ((1, os.devnull), (2, str(log))):
         os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+    checkpointer.EVERY, checkpointer.SHARE = 0.0, float("inf")  # fits of a second keep a state too
     os._exit(run(argv))
 
 
@@ -150,10 +158,10 @@ def _wrong(home: Path, end: End, seeds: tuple[int, int]) -> list[str]:
         wrong.append(f"it did not end within {PATIENCE} seconds")
     if "Traceback" in end.errors:
         wrong.append(f"a traceback:\n{end.errors}")
-    for manifest in home.rglob("manifest.json"):
-        if not any(part.startswith(".") for part in manifest.relative_to(home).parts):
+    for path in home.rglob(manifest.NAME):
+        if not any(part.startswith(".") for part in path.relative_to(home).parts):
             try:
-                directory.load(manifest.parent)
+                directory.load(path.parent)
             except TsforgeError as problem:
                 wrong.append(f"a model that does not load: {problem}")
     if _seed(home / "model") not in seeds:
@@ -162,6 +170,22 @@ def _wrong(home: Path, end: End, seeds: tuple[int, int]) -> list[str]:
     if len(forecast) != 2 * HORIZON or not np.isfinite(forecast["forecast"]).all():
         wrong.append(f"a forecast of {len(forecast)} rows")
     return wrong
+
+
+def _resumed(home: Path, case: int, codes: Counter[str]) -> list[str]:
+    """What is wrong with a killed fit that goes on, beside the same fit that nobody kills."""
+    place = naming.checkpoint(home / "model")
+    if not naming.is_unfinished(home / "model"):
+        return []
+    for name in AFTERWARDS:
+        end = _run(home, name, case)
+        if end.code != 0:
+            return [f"{name} ends with {end.code}:\n{end.errors}"]
+    codes["fit resumed"] += 1
+    again, whole = ((home / name / manifest.WEIGHTS).read_bytes() for name in ("model", "whole"))
+    return (["other weights than those of a fit that is not killed"] if again != whole else []) + (
+        [f"{place.name} is left"] if place.exists() else []
+    )
 
 
 def _seed(folder: Path) -> int:
