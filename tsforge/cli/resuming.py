@@ -61,8 +61,8 @@ class Asked:
     def plain(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
         return {
-            "command": self.command, "data": self.data, "options": vars(self.options), "track": vars(self.record), "launch": vars(self.launch),
-            "register": self.register, "alias": self.alias,
+            "command": self.command, "data": self.data, "options": vars(self.options), "track": vars(self.record),
+            "launch": vars(self.launch), "register": self.register, "alias": self.alias,
         }  # fmt: skip
 
     @classmethod
