@@ -30,7 +30,7 @@ def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
     """A running cluster at an address ("auto" finds it); one of our own, as long as this lasts, where that is None.
 
     count: workers that a cluster of our own has cores for at least. hint: what else to do where nothing answers.
-    Raises ConfigError where Ray is not installed or nothing runs at the address.
+    Raises ConfigError where Ray is not installed, does not start, or nothing runs at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
@@ -47,6 +47,11 @@ def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
         text = str(problem).partition("\n")[0]
         message = f"no Ray cluster answers at {address}: {text}"
         raise ConfigError(message, f"start one with `ray start --head`, or leave out {hint}") from None
+    except Exception as problem:
+        if type(problem) is not Exception:  # as Ray has it where its own processes do not come up
+            raise
+        text = str(problem).partition("\n")[0]
+        raise ConfigError(f"Ray does not start: {text}", "run again when the machine is less busy") from None
     try:
         yield
     finally:

@@ -1,0 +1,31 @@
+"""A Ray cluster that does not come up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import ray
+
+from tsforge.errors import ConfigError
+from tsforge.runtime import cluster
+
+
+def test_a_start_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a traceback where a busy machine is at fault."""
+
+    def late(*_: Any, **_named: Any) -> None:
+        raise Exception("The current node timed out during startup.\nSee the logs.")
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(ConfigError, match=r"Ray does not start: The current node timed out during startup\.$"):
+        cluster.connected(None, 2, "`address`").__enter__()
+
+
+def test_mistakes_of_ours_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: Any, **_named: Any) -> None:
+        raise TypeError("no such argument")
+
+    monkeypatch.setattr(ray, "init", wrong)
+    with pytest.raises(TypeError, match="no such argument"):
+        cluster.connected(None, 2, "`address`").__enter__()
