@@ -150,7 +150,7 @@ def test_the_pretrained_network_in_torch_export(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"model.kind": "min-gru", "model.width": 8, "ensemble": 2},
+        {"model.kind": "nlinear", "model.width": 8, "ensemble": 3},
         {"model.kind": "nlinear", "model.width": 8, "model.head.loss": "mae", "model.bounds": [0, 100]},
         {"model.kind": "rnn", "model.width": 8, "model.bounds": "none", "data.context": 2, "model.scaling": "last"},
     ],
