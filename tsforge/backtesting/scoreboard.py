@@ -57,7 +57,7 @@ class Scoreboard:
         schemas = {name: test.panel.schema for name, test in self.tests.items()}
         columns = {(s.id, s.time_columns, len(s.target) > 1, s.time_kind, s.time_format) for s in schemas.values()}
         if len(columns) > 1:
-            raise ConfigError("the groups have different columns of ids and times", "name one of them with --group")
+            raise ConfigError("the groups have different columns of ids and times", "score one of them by itself")
         return rolled.write((part for name, test in self.tests.items() for part in self._frames(name, test)), path)
 
     def _frames(self, group: str, test: Backtest) -> Iterator[Any]:
