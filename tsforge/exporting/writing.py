@@ -111,7 +111,7 @@ def _installed(form: Format) -> None:
 
     missing = [name for name in ("onnxscript", "onnxruntime") if form == "onnx" and find_spec(name) is None]
     if missing:
-        raise ConfigError(f"ONNX needs {listing(missing)}", "pip install '.[onnx]' in a checkout, or --format pt2")
+        raise ConfigError(f"ONNX needs {listing(missing)}", "pip install '.[onnx]' in a checkout, or the format pt2")
 
 
 def _real(model: Model, data: Any) -> Any:
