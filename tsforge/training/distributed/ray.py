@@ -74,9 +74,13 @@ class Cluster:
         return [paths[i // self.here[0][1]] for i in range(len(self.members))]
 
     def fetched(self, file: str) -> Path:
-        """Where we find a file of the first process."""
+        """Where we find a file of the first process; ConnectionError where that is gone."""
         path = self._folder / f"fetched-{Path(file).name}"
-        path.write_bytes(self._ray.get(self.members[0].actor.read.remote(file)))
+        try:
+            content = self._ray.get(self.members[0].actor.read.remote(file))
+        except self._ray.exceptions.RayActorError as problem:
+            raise ConnectionError(str(problem)) from None
+        path.write_bytes(content)
         return path
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
@@ -118,9 +118,10 @@ class Team:
                 kind, *values = message["event"]
                 report(EVENTS[kind](*values))
             elif "state" in message and checkpoint is not None:
-                file = self.place.fetched(message["state"])
-                checkpoint.write(State(*shipping.read(file)))
-                file.unlink()
+                with suppress(ConnectionError):  # who is gone is said by `_check`, and what was kept before stays
+                    file = self.place.fetched(message["state"])
+                    checkpoint.write(State(*shipping.read(file)))
+                    file.unlink()
             elif "note" in message:
                 log.warning("%s", message["note"])
         return heard
