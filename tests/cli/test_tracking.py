@@ -36,8 +36,8 @@ from tsforge.tracking import recording
 from tsforge.cli.main import main
 from tsforge.training.events import Round
 plain = recording._watching
-def watching(run, report):
-    watch, seen = plain(run, report), []
+def watching(run, report, options):
+    watch, seen = plain(run, report, options), []
     def gated(event):
         watch(event)
         if isinstance(event, Round):

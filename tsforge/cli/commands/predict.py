@@ -92,7 +92,7 @@ def predict(
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     if scenario:
         zero_shot.refuse(settings)
-        ahead = {"horizon": horizon, "quantiles": levels, "future_data": future_data}
+        ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
         return _what_if(model, data, scenario, ahead, Written(output, plot, tracking_uri, track=track, json=json))
     if track:
         raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario")

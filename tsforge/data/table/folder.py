@@ -87,7 +87,7 @@ def parts(folder: Path) -> tuple[Part, ...]:
         else:
             others.append(name)
     if not found:
-        what = f"a folder without a Parquet file; it holds {listing(others)}" if others else "an empty folder"
+        what = f"a directory without a Parquet file; it holds {listing(others)}" if others else "an empty directory"
         raise DataError(f"{folder}: {what}", "name a CSV or Parquet file, or a folder of Parquet files")
     if others:
         log.warning("%s: files that are no Parquet are not read: %s", folder, listing(others))
