@@ -81,6 +81,7 @@ def test_the_difference_is_what_was_put_into_the_data(model: Model) -> None:
         ("temp-2", "temp-2", (Change("temp", "-", "2"),)),
         ("kind=half-price", "kind=half-price", (Change("kind", "=", "half-price"),)),
         ("temp=-2", "temp=-2", (Change("temp", "=", "-2"),)),
+        ("type=Food/Drink", "type=Food/Drink", (Change("type", "=", "Food/Drink"),)),
         ("opens=08:30", "opens=08:30", (Change("opens", "=", "08:30"),)),
     ],
 )
@@ -93,8 +94,8 @@ def test_a_scenario_is_read(text: str, name: str, changes: tuple[Change, ...]) -
     ("text", "words"),
     [
         ("prize*2", "no column 'prize' in advance"), ("price", "changes no column"), ("price^2", "changes no column"),
-        ("price=high", "'high' is none"), ("price/0", "divided by 0"), ("kind*2", "holds categories"),
-        ("kind=sail", "never was 'sail'"),
+        ("price=high", "'high' is none"), ("price=nan", "'nan' is none"), ("price/0", "divided by 0"),
+        ("kind*2", "holds categories"), ("kind=sail", "never was 'sail'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(model: Model, text: str, words: str) -> None:

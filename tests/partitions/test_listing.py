@@ -29,6 +29,13 @@ def test_folders_are_columns(tmp_path: Path) -> None:
     assert found[1].target == "year=2024/shop=7/b.csv.parquet"
 
 
+def test_what_was_made_of_tables_is_no_part(tmp_path: Path) -> None:
+    """Prevents: forecasts of a panel on disk that lies beside its table; a column _store that hides all of it."""
+    touch(tmp_path, "_store=4/a.parquet", "a.parquet.tsforge/panel-1/rows-0.parquet", "_store=4/_x/b.parquet")
+    found = listing.find(places.locate(tmp_path))
+    assert [(part.path, part.keys) for part in found] == [("_store=4/a.parquet", {"_store": 4})]
+
+
 def test_folders_of_two_tables_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a=1/x.parquet", "b=1/x.parquet")
     with pytest.raises(DataError, match="folders of different columns"):

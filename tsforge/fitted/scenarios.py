@@ -27,7 +27,8 @@ from tsforge.runtime.threads import sparing
 log = logging.getLogger("tsforge")
 
 PLANNED = "as planned"  # the future that the table, or `future_data`, holds
-_CHANGE = re.compile(r"\s*(?P<column>.+?)\s*(?P<sign>[=*/+-])\s*(?P<value>[^=*/]+?)\s*")
+_SET = re.compile(r"\s*(?P<column>[^=]+?)\s*(?P<sign>=)\s*(?P<value>.+?)\s*")  # to whatever stands there
+_COMPUTED = re.compile(r"\s*(?P<column>.+?)\s*(?P<sign>[*/+-])\s*(?P<value>[^*/]+?)\s*")
 _HINT = "as 'price*1.1', 'promo=1', or several with commas between: 'sale: price*0.9, promo=1'"
 
 
@@ -84,7 +85,7 @@ def parse(text: str) -> Scenario:
     name, _, rest = text.partition(":") if ":" in text.split("=")[0] else (text, "", text)
     changes = []
     for part in rest.split(","):
-        found = _CHANGE.fullmatch(part)
+        found = _SET.fullmatch(part) or _COMPUTED.fullmatch(part)
         if found is None:
             raise ConfigError(f"scenario '{text}': '{part.strip()}' changes no column", _HINT)
         changes.append(Change(**found.groupdict()))
@@ -151,6 +152,8 @@ def _changed(panel: Panel, change: Change, rows: Any) -> Panel:
         return replace(panel, future=future)
     try:
         value = float(change.value)
+        if not np.isfinite(value):
+            raise ValueError(change.value)
     except ValueError:
         raise ConfigError(f"'{change.column}' holds numbers, and '{change.value}' is none", _HINT) from None
     if change.sign == "/" and value == 0:

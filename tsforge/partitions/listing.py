@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from tsforge.data.table.folder import CACHE, hidden
 from tsforge.errors import ConfigError, DataError
 from tsforge.partitions.places import Place
 
@@ -14,7 +15,6 @@ READ = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv")
 TEXTS = (".csv", ".csv.gz", ".tsv")  # read where they lie on a disk
 NONE = "__HIVE_DEFAULT_PARTITION__"  # of a column without a value
 WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
-HIDDEN = ("_", ".")  # how names begin that are no part of a table: _SUCCESS, drafts
 
 Value = str | int | None
 
@@ -38,7 +38,7 @@ class Part:
     def target(self) -> str:
         """The path of its forecasts within the folder of the output, a Parquet file."""
         if self.where:
-            folders = "/".join(f"{name}={written(value)}" for name, value in self.where.items())
+            folders = "/".join(f"{written(name)}={written(value)}" for name, value in self.where.items())
             return f"{folders}/part-0.parquet"
         return self.path if self.path.endswith((".parquet", ".pq")) else f"{self.path}.parquet"
 
@@ -59,7 +59,7 @@ def find(source: Place) -> list[Part]:
     found = []
     for info in source.list():
         relative = info.path[len(source.path.rstrip("/")) + 1 :]
-        if info.is_file and relative.endswith(READ) and not any(p.startswith(HIDDEN) for p in relative.split("/")):
+        if info.is_file and relative.endswith(READ) and not any(map(left_out, relative.split("/"))):
             found.append((relative, _state(info)))
     if not found:
         kinds = "Parquet or CSV files"
@@ -78,6 +78,11 @@ def find(source: Place) -> list[Part]:
         for own in keys
     ]
     return [Part(relative, state, own) for (relative, state), own in zip(found, typed, strict=True)]
+
+
+def left_out(name: str) -> bool:
+    """Whether a file or a folder is no part of a table: also what was made of tables."""
+    return hidden(name) or name.endswith(CACHE)
 
 
 def single(source: Place) -> Part:

@@ -182,7 +182,7 @@ def todo(job: Job, every: list[Part], shard: listing.Shard) -> Todo:
     there = {info.path[start:] for info in output.list() if info.is_file}
     strange = [
         name for name in sorted(there - targets.keys())
-        if name.endswith(".parquet") and not any(p.startswith(listing.HIDDEN) for p in name.split("/"))
+        if name.endswith(".parquet") and not any(map(listing.left_out, name.split("/")))
     ]  # fmt: skip
     mine = shard.take(every)
     has = [part for part in mine if part.target in there]

@@ -14,7 +14,8 @@ ROOT = str(Path(__file__).parents[2])  # where this package lies, which need not
 
 def rank() -> int:
     """The number of this process among those that torchrun has started for one command; 0 without it."""
-    return int(os.environ.get("RANK", 0)) if "MASTER_ADDR" in os.environ else 0
+    told = all(os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
+    return int(os.environ["RANK"]) if told else 0
 
 
 def start(

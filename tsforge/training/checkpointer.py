@@ -127,6 +127,11 @@ class Checkpointer:
         """The model is saved: nobody will go on with its fit."""
         self._waiting.clear()
         self._plan = None
+        if self._lock is None and self.place.exists():  # nothing was written: what lies there may be another's
+            try:
+                self.claim()
+            except BlockingIOError:
+                return
         if not self._off:
             shutil.rmtree(self.place, ignore_errors=True)
 

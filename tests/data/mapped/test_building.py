@@ -126,6 +126,38 @@ def test_precision_is_that_of_all_files(tmp_path: Path) -> None:
     assert_same(panel(source, mapped=True), expected)
 
 
+def numbered(folder: Path, empty: str = "") -> Path:
+    """Series 1 to 3, each in two files by time; ids whole numbers in the one and decimals in the other."""
+    folder.mkdir()
+    data = shops(3).assign(shop=lambda f: f["shop"].str[1:].astype(int) + 1, store="a")
+    early = data["day"] < data["day"].median()
+    data[early].to_parquet(folder / "part-1.parquet", index=False)
+    data[~early].astype({"shop": float}).to_parquet(folder / "part-2.parquet", index=False)
+    if empty:
+        data[:0].to_parquet(folder / empty, index=False)
+    return folder
+
+
+def test_a_number_is_one_series_however_it_is_written(tmp_path: Path) -> None:
+    """Prevents: a series that becomes two, as its id is 1 in one file and 1.0 in another."""
+    source = numbered(tmp_path / "data")
+    expected = panel(source, mapped=False)
+    assert len(expected) == 3
+    mapped = panel(source, mapped=True)
+    assert [float(v) for v in mapped.ids[0]] == [1, 2, 3]
+    np.testing.assert_array_equal(mapped.values, expected.values)
+
+
+def test_a_file_without_rows_is_no_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: the empty first file of Spark before a large one, which ended in an IndexError."""
+    data = shops()
+    source = by_series(data, tmp_path / "data")
+    expected = panel(source, mapped=False)
+    data[:0].to_parquet(source / "part-00000.parquet", index=False)
+    monkeypatch.setattr(pieces, "ROWS", 100)
+    assert_same(panel(source, mapped=True), expected)
+
+
 def test_a_fit_from_disk_is_that_from_memory(tmp_path: Path) -> None:
     """Windows, features, scales and trained weights, bit for bit, of a network and of the closed form it adds to."""
     source = by_series(shops(), tmp_path / "data")

@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, case: str) -> None:
         at = tmp_path / "csv"
         at.mkdir()
         (at / "a.csv").write_text("x,y\n")
-        words = r"csv: a folder without a Parquet file; it holds a\.csv"
+        words = r"csv: a directory without a Parquet file; it holds a\.csv"
     else:
         at = tmp_path / "hive"
         write_parts(table(), at / "region=west", 1)

@@ -34,6 +34,34 @@ def test_rows_with_a_value(value: str | None, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["sold"], wanted["sold"])
 
 
+def test_a_csv_that_contradicts_its_folder_is_refused(tmp_path: Path) -> None:
+    """Prevents: all rows taken for those of the folder, whatever stands in the file."""
+    frame().assign(region="US").to_csv(tmp_path / "d.csv", index=False)
+    with pytest.raises(DataError, match="holds other values than its folder region=EU"):
+        parts.read_part(tmp_path / "d.csv", "d.csv", None, {"region": "EU"}, {})
+    assert set(parts.read_part(tmp_path / "d.csv", "d.csv", None, {"region": "US"}, {}).data["region"]) == {"US"}
+
+
+def test_a_file_without_rows_contradicts_nothing(tmp_path: Path) -> None:
+    """Prevents: a column that no row has, taken for one that holds other values than the folder."""
+    from tsforge.data.table import folder, parquet
+
+    frame()[:0].to_parquet(tmp_path / "d.parquet", index=False)
+    import pyarrow.parquet as pq
+
+    part = folder.Part(tmp_path / "d.parquet", "d", (("region", "EU"),))
+    assert len(parquet.with_keys(pq.read_table(tmp_path / "d.parquet"), part, frozenset())) == 0
+
+
+def test_ids_of_two_files_are_compared_as_numbers(tmp_path: Path) -> None:
+    """Prevents: series 1 and 1.0, of two files, taken for two."""
+    for kind in (int, float):
+        frame().astype({"shop": kind}).to_parquet(tmp_path / f"{kind.__name__}.parquet", index=False)
+    keys = [parts.keys(parts.read_part(str(tmp_path / f"{n}.parquet"), n, ["shop"], {}, {}), ("shop",))
+            for n in ("int", "float")]  # fmt: skip
+    assert sorted(keys[0]) == sorted(keys[1]) == ["0", "1", "2", "3", "4"]
+
+
 def test_columns_of_folders(tmp_path: Path) -> None:
     data = frame().drop(columns="region")
     data.to_parquet(tmp_path / "d.parquet", index=False)

@@ -18,7 +18,7 @@ from tsforge.data.mapped import notes, store
 from tsforge.data.mapped.inputs import Input
 from tsforge.data.panel import lay
 from tsforge.data.schema import DataConfig, Schema
-from tsforge.data.table import parquet, spreading
+from tsforge.data.table import parquet, spreading, values
 from tsforge.data.table.alive import row_offsets
 from tsforge.data.table.folder import Part, Places
 from tsforge.data.table.reading import Frame, framed, give_back
@@ -49,7 +49,8 @@ def of_files(source: Input) -> list[Piece]:
     group: list[int] = []
     begins = parquet.begins(source.rows)
     for i, rows in enumerate(source.rows):
-        if group and sum(source.rows[j] for j in group) + rows > ROWS:
+        before = sum(source.rows[j] for j in group)
+        if before and before + rows > ROWS:  # a file without rows is no piece of its own
             pieces.append(_piece(source, group, begins))
             group = []
         group.append(i)
@@ -124,7 +125,7 @@ def make(piece: Piece, source: Input, of: tuple[Schema, DataConfig], folder: Pat
 
 def _keys(table: Table) -> list[str]:
     """Each series as a text that no other has."""
-    return ["\x1f".join(map(str, key)) for key in zip(*(c.tolist() for c in table.ids), strict=True)] or [""]
+    return [values.key(ids) for ids in zip(*(c.tolist() for c in table.ids), strict=True)] or [""]
 
 
 def _steps(table: Table) -> int:

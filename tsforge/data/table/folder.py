@@ -116,13 +116,14 @@ def _files(folder: Path) -> list[Path]:
     """All files under a folder, sorted; without what hides, and what was made of tables."""
     paths: list[Path] = []
     for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name) and not name.endswith(CACHE)]
-        paths += [Path(here, name) for name in files if not _hidden(name)]
+        folders[:] = [name for name in folders if not hidden(name) and not name.endswith(CACHE)]
+        paths += [Path(here, name) for name in files if not hidden(name)]
     return sorted(paths, key=lambda path: path.relative_to(folder).parts)
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
+def hidden(name: str) -> bool:
+    """Whether a file or a folder is no part of a table: a mark, or a draft; _store=4 holds a column."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _is_parquet(path: Path) -> bool:

@@ -132,7 +132,7 @@ def with_keys(table: Any, part: Part, whole: frozenset[str]) -> Any:
     for name, value in part.keys:
         if name in table.column_names:
             written = pc.cast(table.column(name), pa.string())
-            if value is not None and not pc.all(pc.equal(written, value)).as_py():
+            if value is not None and not pc.all(pc.equal(written, value), min_count=0).as_py():
                 text = f"column '{name}' holds other values than its folder {name}={value}"
                 raise DataError(f"{part.path}: {text}", "leave the column out of the file, or move the file")
             continue

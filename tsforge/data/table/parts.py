@@ -31,7 +31,11 @@ def read_part(source: Any, name: str, columns: Iterable[str] | None, constants: 
         frame = reading.read(source)
         data = frame.data.copy(deep=False)
         for column, value in constants.items():
-            data[column] = "" if value is None else str(value)
+            written = "" if value is None else str(value)
+            if column in data and (data[column].astype(str) != written).any():
+                text = f"column '{column}' holds other values than its folder {column}={written}"
+                raise DataError(f"{name}: {text}", "leave the column out of the file, or move the file")
+            data[column] = written
         return Frame(data, name, frame.dialect, frame.filled)
     try:
         table = _parquet(source, columns, where)
@@ -94,8 +98,8 @@ def distinct(frame: Frame, columns: tuple[str, ...]) -> tuple[NDArray[np.integer
 
 
 def keys(frame: Frame, columns: tuple[str, ...]) -> list[str]:
-    """The series of a table, as texts that are different for each: as `Panel.key`."""
-    return ["\x1f".join(map(str, row)) for row in distinct(frame, columns)[1]]
+    """The series of a table, as texts that are different for each; 1 and 1.0, of two files, are one."""
+    return [values.key(row) for row in distinct(frame, columns)[1]]
 
 
 def hashes(texts: list[str]) -> NDArray[np.uint64]:

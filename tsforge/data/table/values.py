@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -134,6 +135,11 @@ def label(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def key(ids: Iterable[object]) -> str:
+    """The ids of a series as one text that no other series has; 1 and 1.0, of two files, are one."""
+    return "\x1f".join(str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in ids)
 
 
 def series(frame: Frame, names: tuple[str, ...]) -> tuple[NDArray[np.integer], tuple[NDArray[Any], ...]]:

@@ -12,6 +12,7 @@ so that one sum per step is all there is to do.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -168,18 +169,23 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
     try:
         store = None
         if place.port is not None:
+            port, listener = place.port, None
+            if place.rank == 0:  # by itself torch would listen at every address of the machine
+                server = socket.create_server((place.host, port))
+                port, listener = server.getsockname()[1], server.detach()
             store = dist.TCPStore(  # type: ignore[attr-defined]
-                place.host, place.port, is_master=place.rank == 0, wait_for_workers=False, timeout=limit
+                place.host, port, is_master=place.rank == 0, wait_for_workers=False, timeout=limit,
+                master_listen_fd=listener,
             )  # fmt: skip
             if place.rank == 0:
-                listening(store.port)
+                listening(port)
         dist.init_process_group(
             "nccl" if device == "cuda" else "gloo", store=store, rank=place.rank, world_size=place.count, timeout=limit,
             device_id=torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else None,
         )  # fmt: skip
         control = dist.new_group(backend="gloo", timeout=limit)
         dist.barrier(control)
-    except RuntimeError as problem:
+    except (RuntimeError, OSError) as problem:
         raise _lost(place, problem) from None
     assert control is not None
     ranks = Ranks(place, device, control)
@@ -192,7 +198,7 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
             dist.destroy_process_group()
 
 
-def _lost(place: Place, problem: RuntimeError) -> LostError:
+def _lost(place: Place, problem: Exception) -> LostError:
     reason = str(problem).strip().partition("\n")[0]
     text = f"process {place.rank + 1} of {place.count} has lost the others, or waited {place.patience:g} s for them"
     return LostError(f"{text} ({reason})", "see whether the machines reach each other, and have enough memory")

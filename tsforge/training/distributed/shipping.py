@@ -50,9 +50,4 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) is not torch.Tensor:
             return NotImplemented
-        return _tensor, (value.detach().cpu().contiguous().numpy(), value.device.type)
-
-
-def _tensor(array: Any, device: str) -> torch.Tensor:
-    """On a GPU it lies on the process's own."""
-    return torch.from_numpy(array).to(device)
+        return torch.from_numpy, (value.detach().cpu().contiguous().numpy(),)  # who reads it may have no GPU
