@@ -209,7 +209,7 @@ def test_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file") as caught:
         read(tmp_path / "elektricity.csv")
     assert "did you mean 'electricity.csv'?" in caught.value.hint
-    with pytest.raises(DataError, match="a folder"):
+    with pytest.raises(DataError, match="a directory"):
         read(tmp_path)
 
 
