@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from tsforge.data.table import parts
-from tsforge.errors import TsforgeError
+from tsforge.errors import DataError, TsforgeError
 from tsforge.fitted import directory, prediction
 from tsforge.partitions import listing, places
 from tsforge.partitions.job import Answer, Job, Task
@@ -83,6 +83,9 @@ def _write(job: Job, part: Part, made: Prediction) -> int:
     import pyarrow as pa
     from pyarrow import parquet
 
+    if within := [name for name in (*part.keys, *part.where) if name in made.panel.schema.time_columns]:
+        text = f"{part.name}: '{within[0]}', a column of the folders, is part of the time, which goes on behind it"
+        raise DataError(text, "divide the table by series instead")
     table = as_arrow(made, {*part.keys, *part.where})
     own = json.dumps(job.made_of(part)).encode()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: own})

@@ -305,3 +305,20 @@ def test_large_tables_go_to_disk_by_themselves(tmp_path: Path, monkeypatch: pyte
     assert isinstance(panel(source, cache=str(tmp_path / "cache")).values.base, np.memmap)
     assert list((tmp_path / "cache").glob("panel-*/values.bin"))
     assert store.about(next((tmp_path / "cache").glob("panel-*")))["files"][0]["name"] == "part-0.parquet"
+
+
+def test_files_by_day_show_weekdays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: business days taken for days, as the first rows show few steps of many series."""
+    monkeypatch.setattr(settling, "SAMPLES", (400, 4_000, 40_000))
+    days, rng = pd.bdate_range("2024-01-01", periods=60), np.random.default_rng(0)
+    data = pd.DataFrame({"shop": np.tile(np.arange(100), 60), "day": np.repeat(days, 100), "y": rng.normal(size=6000)})
+    for k, (day, own) in enumerate(data.groupby("day")):
+        folder = tmp_path / "data" / f"part={k:03d}"
+        folder.mkdir(parents=True)
+        own.to_parquet(folder / f"{day:%Y%m%d}.parquet", index=False)
+    roles = {"id": "shop", "target": "y", "time": "day"}
+    expected, mapped = (
+        read(DataConfig.model_validate(roles | {"mapped": on}), str(tmp_path / "data"))[1] for on in (False, True)
+    )
+    assert mapped.schema.frequency == expected.schema.frequency
+    np.testing.assert_array_equal(mapped.values, expected.values)

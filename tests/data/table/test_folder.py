@@ -111,3 +111,22 @@ def test_what_is_no_parquet_is_counted(tmp_path: Path, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING, "tsforge"):
         assert [part.name for part in folder.parts(at)] == ["part-0.parquet", "part-1.parquet"]
     assert caplog.messages == [f"{at}: files that are no Parquet are not read: notes.txt"]
+
+
+def test_texts_that_some_files_code(tmp_path: Path) -> None:
+    """Prevents: Arrow's error about types of a sound table: categories in one file, plain texts in another."""
+    data = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=20), "y": np.arange(20.0), "shop": ["a", "b"] * 10})
+    data[:10].astype({"shop": "category"}).to_parquet(tmp_path / "1.parquet", index=False)
+    data[10:].to_parquet(tmp_path / "2.parquet", index=False)
+    assert sorted(load(tmp_path, id="shop", target="y").ids[0]) == ["a", "b"]
+
+
+def test_times_of_two_zones_are_an_error(tmp_path: Path) -> None:
+    """Prevents: a traceback of Arrow, or times of one file moved by those of another."""
+    times = pd.date_range("2024-01-01", periods=20, freq="h")
+    pd.DataFrame({"time": times, "y": 1.0}).to_parquet(tmp_path / "1.parquet", index=False)
+    later = pd.DataFrame({"time": (times + pd.Timedelta(days=1)).tz_localize("UTC"), "y": 1.0})
+    later.to_parquet(tmp_path / "2.parquet", index=False)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert "time" in str(caught.value)

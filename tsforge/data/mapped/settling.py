@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tsforge.data.mapped import notes
 from tsforge.data.mapped.inputs import Input
@@ -16,6 +19,9 @@ from tsforge.errors import ChoiceError, DataError
 
 SAMPLES = (200_000, 2_000_000, 8_000_000)  # rows that are looked at: more where so many raise an error
 LEAST = 2  # files at least, where there are so many
+ENOUGH = 30  # steps of a series that tell weekdays and closed hours
+
+log = logging.getLogger("tsforge")
 
 
 class Settled(NamedTuple):
@@ -39,13 +45,27 @@ def sample(source: Input, most: int) -> Frame:
 
 
 def settle(source: Input, config: DataConfig) -> Settled:
-    """Roles, kinds, format of times and grid. Raises DataError as `table.load` does."""
+    """Roles, kinds, format of times and grid. Raises DataError as `table.load` does.
+
+    Where the first rows show only a few steps of each series, as of files by day, more of them are looked at, as long
+    as that makes series longer.
+    """
+    before = 0.0
     for most in SAMPLES:
         try:
             with notes.kept() as said:
                 frame, asked = compose(sample(source, most), config)
                 settled = table.arrange(frame, detect(frame, asked), asked)
-            return Settled(settled.schema, said)
+            steps = float(np.median(np.bincount(settled.series)))
+            if steps >= ENOUGH or steps <= before or most >= source.total or config.freq is not None:
+                return Settled(settled.schema, said)
+            if most == SAMPLES[-1]:
+                log.warning(
+                    "the frequency was told by the first %g steps of each series; where it is another, name data.freq",
+                    steps,
+                )  # fmt: skip
+                return Settled(settled.schema, said)
+            before = steps
         except ChoiceError:
             raise
         except DataError:

@@ -56,10 +56,31 @@ def read_parts(
     texts = [guarded(repeating, part.path) for part in found]
     shared = sorted(set(texts[0]).intersection(*texts[1:]))
     tables = [with_keys(guarded(_table, part.path, shared, most), part, whole) for part in found]
-    table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    table = _joined(tables, found)
     counts = [len(part) for part in tables]
     tables.clear()
     return to_frame(table), counts
+
+
+def _joined(tables: list[Any], found: Sequence[Part]) -> Any:
+    """Tables one below the other; where some code their texts and others do not, none does."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        plain = [_decoded(table) for table in tables]
+    try:
+        return pa.concat_tables(plain, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        text = f"{found[0].path.parent}: its files hold a column in types that do not go together: {problem}"
+        raise DataError(text, "write the column in one type, and times in one time zone, in all files") from None
+
+
+def _decoded(table: Any) -> Any:
+    """A table of Arrow whose texts are texts."""
+    for j, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(j, column.name, pc.cast(table.column(j), column.type.value_type))
+    return table
 
 
 def begins(counts: Sequence[int]) -> tuple[int, ...]:
