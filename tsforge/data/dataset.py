@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -95,13 +94,12 @@ class Layout(NamedTuple):
 class Estimates(NamedTuple):
     """What was estimated from training rows and is kept with a model, to read other rows alike.
 
-    moments, in_sample: of each series' rows, where they were computed along the way; no model keeps these.
+    moments: of each series' training rows, where they were computed along the way; no model keeps these.
     """
 
     encodings: covariates.Encodings
     traits: Traits
     moments: statistics.Moments | None = None
-    in_sample: statistics.SeasonalError | None = None
 
 
 @dataclass(frozen=True)
@@ -203,23 +201,20 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
     encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
     moments = statistics.moments(panel, cuts.train, cuts.begin)
-    with ThreadPoolExecutor(1) as pool:  # the two that take the longest, side by side
-        in_sample = pool.submit(statistics.seasonal_error, panel, cuts.origin, sizes.season)
-        series = traits.fit(panel, sizes.context, cuts.train, cuts.begin, moments)
-        estimates = Estimates(encodings, series, moments, in_sample.result())
-    return encode(panel, layout, parts, estimates, device)
+    series = traits.fit(panel, sizes.context, cuts.train, cuts.begin, moments)
+    return encode(panel, layout, parts, Estimates(encodings, series, moments), device)
 
 
 def encode(panel: Panel, layout: Layout, parts: split.Parts, estimates: Estimates, device: str = "cpu") -> Dataset:
     """The dataset of windows and estimates that are given: features, window source and scales."""
     config, sizes, cuts, bounds = layout
-    encodings, series, moments, in_sample = estimates
+    encodings, series, moments = estimates
     features = covariates.encode(panel, encodings)
     shape = window_shape(panel, features, sizes.context, sizes.horizon, sizes.season)
     shape = shape._replace(known_level=encodings.level, fallback=sizes.fallback)
     source = WindowSource(panel, features, shape, device, series.usual)
     level = statistics.level_of(moments or statistics.moments(panel, cuts.train, cuts.begin))
-    in_sample = in_sample or statistics.seasonal_error(panel, cuts.origin, sizes.season)
+    in_sample = statistics.seasonal_error(panel, cuts.origin, sizes.season)
     limits = traits.limits(bounds, panel, series)
     return Dataset(config, sizes, panel, cuts, parts, encodings, features, level, source, in_sample, series, limits)
 

@@ -23,6 +23,7 @@ from tsforge.data.table.reading import Frame, read, read_above
 from tsforge.data.table.roles import detect, looks_like_dates, resolve
 from tsforge.data.table.times import cell, parse_times
 from tsforge.errors import ChoiceError, DataError, LineError
+from tsforge.runtime import logs
 from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
@@ -88,12 +89,9 @@ class _Notes(logging.Handler):
 @contextmanager
 def _notes() -> Iterator[list[logging.LogRecord]]:
     """The library's warnings while it reads, in place of where they else go."""
-    notes, before = _Notes(), (log.handlers, log.propagate, log.level)
-    log.handlers, log.propagate, log.level = [notes], False, logging.INFO
-    try:
+    notes = _Notes()
+    with logs.handed_to(notes):
         yield notes.records
-    finally:
-        log.handlers, log.propagate, log.level = before
 
 
 def _problem(problem: DataError) -> dict[str, Any]:

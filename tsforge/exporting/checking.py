@@ -5,9 +5,7 @@ Axes: W windows, L context, H horizon, C targets.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from tsforge.exporting import windows
 from tsforge.exporting.windows import Arrays
 from tsforge.fitted import prediction
 from tsforge.fitted.model import Model
+from tsforge.runtime import logs
 
 TOLERANCE = 1e-5  # of the size of a window: the largest value in it or in its forecast
 Run = Callable[[Arrays], Sequence[np.ndarray]]  # the inputs by name to point and, where there are levels, quantiles
@@ -27,7 +26,7 @@ def deviation(model: Model, levels: tuple[float, ...], panel: Panel, run: Run) -
     Every window is computed in one batch with all others, and the first one alone. Targets that were never observed,
     of which `predict` says nothing, do not count.
     """
-    with _silent():
+    with logs.errors_alone():  # windows that a check makes up are worth no note
         expected = prediction.of_panel(model, panel, model.shape.horizon, levels)
     inputs = windows.arrays(model, panel)
     size = np.abs(inputs["target"]).max(axis=1)[:, None]  # (W, 1, C)
@@ -43,15 +42,3 @@ def deviation(model: Model, levels: tuple[float, ...], panel: Panel, run: Run) -
         worst = [float(np.where(never if gap.ndim == 3 else never[..., None], 0.0, gap).max()) for gap in gaps]
         largest = max(largest, *(np.inf if np.isnan(value) else value for value in worst))
     return largest
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Without notes on the windows that a check makes up."""
-    log = logging.getLogger("tsforge")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

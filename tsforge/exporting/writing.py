@@ -23,6 +23,7 @@ from tsforge.exporting.windows import Arrays
 from tsforge.fitted import directory, prediction
 from tsforge.fitted.model import Model
 from tsforge.model.baselines.closed_form import STEADY, searching
+from tsforge.runtime import logs
 from tsforge.runtime.timing import stage
 
 Format = Literal["onnx", "pt2"]
@@ -202,12 +203,6 @@ def _checked(model: Model, levels: tuple[float, ...], panels: Sequence[Any], run
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what torch says of packages that it lacks and of functions of its own that it is to leave."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
+    with logs.errors_alone("torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tsforge.runtime import logs
 from tsforge.runtime.numbers import Count
 
 log = logging.getLogger("tsforge")
@@ -28,12 +29,9 @@ class _Kept(logging.Handler):
 @contextmanager
 def kept() -> Iterator[list[tuple[int, str, tuple[Any, ...]]]]:
     """The library's notes within the block, in place of where they else go: level, message, and what stands in it."""
-    handler, before = _Kept(), (log.handlers, log.propagate, log.level)
-    log.handlers, log.propagate, log.level = [handler], False, logging.INFO
-    try:
+    handler = _Kept()
+    with logs.handed_to(handler):
         yield handler.notes
-    finally:
-        log.handlers, log.propagate, log.level = before
 
 
 def tell(settled: Sequence[Note], parts: Sequence[tuple[str, Sequence[Note]]]) -> None:
