@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tsforge.data.table.folder import NOTHING as NONE
 from tsforge.errors import DataError
 from tsforge.partitions import listing, places
-from tsforge.partitions.listing import NONE, Part, Shard
+from tsforge.partitions.listing import Part, Shard
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tsforge.batch import Context
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import WindowLoader, WindowSource
-from tsforge.data.panel import Ints
+from tsforge.data.panel import Ints, Panel
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import listing
 from tsforge.model.zero import response
@@ -57,8 +57,10 @@ def fit(network: ZeroNetwork, dataset: Dataset, stops: Ints | None = None) -> Fo
     if len(windows) < FEWEST:
         return Found(len(windows), (), names)
     training, widths = network.training, tuple(encoding.width for encoding in encodings)
+    shape = dataset.source.shape._replace(horizon=steps)
+    source = WindowSource(dataset.panel, dataset.features, shape, dataset.source.device, dataset.source.usual)
     for _ in range(ROUNDS):
-        samples = _errors(network.eval(), dataset, windows, steps)
+        samples = _errors(network.eval(), dataset.panel, source, windows)
         own.weight.copy_(torch.stack([response.solve(sample, widths) for sample in samples]))
         if not own.weight.any():
             break
@@ -114,15 +116,13 @@ def _windows(dataset: Dataset, stops: Ints) -> tuple[Windows, int]:
     return windows.thin(most), steps
 
 
-def _errors(network: ZeroNetwork, dataset: Dataset, windows: Windows, steps: int) -> list[response.Errors]:
+def _errors(network: ZeroNetwork, panel: Panel, source: WindowSource, windows: Windows) -> list[response.Errors]:
     """Forecast errors over windows without any effect ahead, and what moves them, target by target.
 
     Around the effect that the network has: it is taken out of the past, and given back to the errors.
     """
     assert network.response is not None
-    panel, shape = dataset.panel, dataset.source.shape
-    shape = shape._replace(horizon=steps)
-    source = WindowSource(panel, dataset.features, shape, dataset.source.device, dataset.source.usual)
+    steps = source.shape.horizon
     rows = windows.origins.astype(np.int64)[:, None] + np.arange(steps)
     known = torch.from_numpy(~np.isnan(panel.future[rows]).any(axis=-1)).to(source.device)  # (W, H)
     parts = []
@@ -136,7 +136,8 @@ def _errors(network: ZeroNetwork, dataset: Dataset, windows: Windows, steps: int
     error = torch.where(there, (target.double() - point) / width, torch.zeros_like(point))
     error = error + (inputs * network.response.weight).sum(dim=-1)
     return [
-        response.Errors(error[..., c].cpu(), inputs[..., c, :].cpu(), there[..., c].cpu()) for c in range(shape.targets)
+        response.Errors(error[..., c].cpu(), inputs[..., c, :].cpu(), there[..., c].cpu())
+        for c in range(source.shape.targets)
     ]
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from tsforge.data.table.folder import CACHE, hidden
+from tsforge.data.table.folder import CACHE, NOTHING, WHOLE, hidden, keys_of
 from tsforge.errors import ConfigError, DataError
 from tsforge.partitions.places import Place
 
 READ = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv")
 TEXTS = (".csv", ".csv.gz", ".tsv")  # read where they lie on a disk
-NONE = "__HIVE_DEFAULT_PARTITION__"  # of a column without a value
-WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 Value = str | int | None
 
@@ -51,7 +49,7 @@ class Part:
 
 def written(value: Value) -> str:
     """A value in the name of a folder, as Hive and Spark write it."""
-    return NONE if value is None else quote(str(value), safe=" ")
+    return NOTHING if value is None else quote(str(value), safe=" ")
 
 
 def find(source: Place) -> list[Part]:
@@ -67,7 +65,7 @@ def find(source: Place) -> list[Part]:
     if not source.local and (texts := [name for name, _ in found if name.endswith(TEXTS)]):
         raise DataError(f"{source.shown(texts[0])}: text files are read from disks only", "write it as Parquet")
     found.sort()
-    keys = [_keys(relative) for relative, _ in found]
+    keys = [dict(keys_of(relative.split("/")[:-1])) for relative, _ in found]
     for (relative, _), own in zip(found, keys, strict=True):
         if list(own) != list(keys[0]):
             message = f"{source.address}: {found[0][0]} and {relative} lie in folders of different columns"
@@ -92,12 +90,6 @@ def single(source: Place) -> Part:
 
 def _state(info: Any) -> str:
     return f"{info.size}-{info.mtime_ns}"
-
-
-def _keys(relative: str) -> dict[str, str | None]:
-    """The columns in the names of folders, as texts."""
-    pairs = [folder.partition("=") for folder in relative.split("/")[:-1] if "=" in folder]
-    return {unquote(name): None if value == NONE else unquote(value) for name, _, value in pairs}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ log = logging.getLogger("tsforge")
 CACHE = ".tsforge"  # the ending of folders that hold what was made of tables
 _MAGIC = b"PAR1"  # the first four bytes of a Parquet file
 _ENDINGS = (".parquet", ".parq", ".pq")
-_NOTHING = "__HIVE_DEFAULT_PARTITION__"
+NOTHING = "__HIVE_DEFAULT_PARTITION__"  # in the name of a folder: no value
+WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")  # numbers as they are written back the same
 _KEY = re.compile(r"([^=]+)=(.*)")
 
 
@@ -79,7 +80,7 @@ def parts(folder: Path) -> tuple[Part, ...]:
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         if _is_parquet(path):
-            found.append(Part(path, name, _keys(path.relative_to(folder).parts[:-1])))
+            found.append(Part(path, name, keys_of(path.relative_to(folder).parts[:-1])))
         elif path.suffix.lower() in _ENDINGS:
             raise DataError(
                 f"{path}: not a readable Parquet file", "write the file again, or take it out of the folder"
@@ -104,8 +105,7 @@ def numbers(found: Sequence[Part]) -> frozenset[str]:
     """The columns in the names of folders whose values are whole numbers in all of them, so that they are read so."""
     names = _names(found[0])
     values = {name: {dict(part.keys)[name] for part in found} - {None} for name in names}
-    whole = re.compile(r"0|-?[1-9]\d{0,17}")
-    return frozenset(n for n in names if values[n] and all(whole.fullmatch(str(value)) for value in values[n]))
+    return frozenset(n for n in names if values[n] and all(WHOLE.fullmatch(str(value)) for value in values[n]))
 
 
 def _names(part: Part) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def _is_parquet(path: Path) -> bool:
         raise DataError(f"{path}: may not be read: {problem.strerror}", "check the permissions of the file") from None
 
 
-def _keys(folders: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+def keys_of(folders: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
     """Names and values of folders as store=4; other folders say nothing."""
     found = [match.groups() for match in map(_KEY.fullmatch, folders) if match]
-    return tuple((unquote(name), None if value == _NOTHING else unquote(value)) for name, value in found)
+    return tuple((unquote(name), None if value == NOTHING else unquote(value)) for name, value in found)
