@@ -16,12 +16,11 @@ from typing import Any
 from tsforge.cli.options import (
     SETTINGS,
     SWITCHES,
-    CompareOptions,
     LaunchOptions,
     RollOptions,
-    SweepOptions,
     TableOptions,
 )
+from tsforge.cli.searching import CompareOptions, SweepOptions
 
 
 def _named(section: str, options: type) -> dict[str, str]:

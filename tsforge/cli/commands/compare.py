@@ -9,8 +9,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsforge.cli.options import CompareOptions, FitOptions, Flag, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
+from tsforge.cli.searching import CompareOptions
 
 if TYPE_CHECKING:
     from tsforge.cli.progress import SweepProgress

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.advice import after_fit, print_commands
-from tsforge.cli.options import FitOptions, Flag, SweepOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, TrackOptions
 from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
 from tsforge.cli.progress import SweepProgress
+from tsforge.cli.searching import SweepOptions
 from tsforge.runtime import stopping
 
 if TYPE_CHECKING:
