@@ -1,4 +1,4 @@
-"""predict for a folder of partitions: what it prints, and what it refuses."""
+"""predict and backtest for a folder of partitions: what they print, and what they refuse."""
 
 from __future__ import annotations
 
@@ -70,3 +70,22 @@ def test_options_of_folders_are_refused_for_files(folder: Path, capsys: Capsys) 
     """Prevents: an option that silently does nothing."""
     said = fails(capsys, "predict", str(folder / "m"), str(folder / "all.parquet"), "--shard", "1/2")
     assert "--shard is for a folder of partitions" in said
+
+
+def test_backtest(folder: Path, capsys: Capsys, tmp_path: Path) -> None:
+    """Prevents: a second run that scores only what it makes; flags that a folder cannot have, taken in silence."""
+    out, table = tmp_path / "f", tmp_path / "s.csv"
+    words = ("backtest", str(folder / "m"), str(folder / "d"), "--windows", "1", "--no-track", "--forecasts", str(out))
+    assert run([*words, "--output", str(table), "--workers", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "12 windows of 12 series" in shown
+    assert "intervals: static" in shown
+    assert "3 partitions, 12 series x 4 steps, from 360 rows" in shown
+    again = document(capsys, *words, "--quiet")
+    assert (again["partitions"]["there"], again["windows"], again["series"]) == (3, 12, 12)
+    assert f"theta,{again['scores']['theta']['mase']}" in table.read_text()
+    assert "learn from all series" in fails(capsys, *words, "--intervals", "adaptive")
+    assert "a picture shows one table" in fails(capsys, *words, "--plot", str(tmp_path / "p.png"))
+    assert "not kept of partitions" in fails(capsys, *words, "--by", "series")
+    zero = fails(capsys, "backtest", "zero", str(folder / "d"), "--forecasts", str(out), "--no-track")
+    assert "no such folder of a model" in zero

@@ -506,8 +506,8 @@ def test_several_outcomes_are_scored_as_one(name: str, average: Average) -> None
     rows = [o.part(slice(w, w + 1)) for w in order]
     cut = int((o.series < 2).sum())
     parts = [concatenated(rows[:cut]), concatenated(rows[cut:])]  # each with series of its own
-    by = {by: [sums(part, [name], by)[name] for part in parts] for by in ("step", "series")}  # type: ignore[arg-type]
-    assert averaged(by["step" if average == "points" else "series"], average) == pytest.approx(score(o, name, average))
+    by = {by: [sums(part, [name], by)[name] for part in parts] for by in ("step", "mean")}  # type: ignore[arg-type]
+    assert averaged(by["step" if average == "points" else "mean"]) == pytest.approx(score(o, name, average))
     np.testing.assert_allclose(stepwise(by["step"]), by_step(o, name), rtol=1e-9)
 
 

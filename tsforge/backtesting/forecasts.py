@@ -54,11 +54,12 @@ class Forecasts:
 @stage("forecasting")
 def forecast(
     model: Forecaster, experiment: Experiment, dataset: Dataset, fitted: Baselines | None = None,
-    sums: RunningSums | None = None,
+    sums: RunningSums | None = None, *, learn: bool = True,
 ) -> Forecasts:  # fmt: skip
     """The model and the baselines over the test windows.
 
-    fitted: baselines that were fitted with the model. sums: of the last fit, for the linear one.
+    fitted: baselines that were fitted with the model. sums: of the last fit, for the linear one. learn: whether others
+    learn from the dataset; where not, or where it has no training part, they have no intervals.
     """
     fitted, shape = fitted or {}, dataset.source.shape
     windows = split.thin_test(dataset.parts, MOST_VALUES // (shape.horizon * shape.targets * 11)).test
@@ -68,7 +69,8 @@ def forecast(
     others = forecasting.beside(experiment, *more)
     blank = [] if len(dataset.parts.train) else [name for name in others if name not in fitted]
     if "linear" in blank:
-        log.warning("there is nothing before the first origin to learn from: linear is left out")
+        why = "there is nothing before the first origin to learn from" if learn else "it was not kept with the model"
+        log.warning("%s: linear is left out", why)
         others.remove("linear")
         blank.remove("linear")
     with stage("baselines"):
@@ -76,7 +78,8 @@ def forecast(
     raw = forecasting.outcomes({name: f.reader for name, f in forecasters.items()}, dataset, windows)
     # Those without errors to take their intervals from have none.
     raw |= {name: replace(raw[name], distribution=raw[name].distribution.without_levels()) for name in blank}
-    return Forecasts(windows, raw, ((len(windows), {name: f.calibration for name, f in forecasters.items()}),))
+    starts = {name: f.calibration if learn or name not in blank else None for name, f in forecasters.items()}
+    return Forecasts(windows, raw, ((len(windows), starts),))
 
 
 def joined(parts: list[Forecasts], units: statistics.Moments | None) -> Forecasts:

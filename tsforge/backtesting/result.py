@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,11 @@ import numpy as np
 from tsforge.backtesting.forecasts import Forecasts
 from tsforge.data import rolled
 from tsforge.data.panel import Panel
+from tsforge.evaluation.gaps import Points, points
+from tsforge.evaluation.metrics import Ratio, metric
 from tsforge.evaluation.outcome import Outcome
+from tsforge.evaluation.scores import By, sums
+from tsforge.evaluation.significance import Differences, differences
 from tsforge.experiment import BacktestConfig, Experiment
 
 ROWS = 1_000_000  # of a part of the forecasts as a table
@@ -41,6 +45,26 @@ class Backtest:
         return self.experiment.backtest or BacktestConfig()
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """What was scored: the model, then the baselines."""
+        return tuple(self.forecasts.raw)
+
+    @property
+    def windows(self) -> int:
+        """How many were scored."""
+        return len(self.forecasts.windows)
+
+    @property
+    def series(self) -> int:
+        """How many have a window."""
+        return len(np.unique(self.forecasts.windows.series))
+
+    @property
+    def read(self) -> int:
+        """How many series the table has."""
+        return len(self.panel)
+
+    @property
     def origins(self) -> int:
         """Forecast origins of the series that has most."""
         return int(np.bincount(self.forecasts.windows.series).max())
@@ -62,6 +86,21 @@ class Backtest:
         if intervals == "static" or not self.rolls:
             return self.forecasts.static(name)
         return self.forecasts.adaptive(name, self.config.gamma)
+
+    @property
+    def points(self) -> Points:
+        """Observed points, and those whose series has no scale."""
+        return points(self.forecasts.raw[self.models[0]])
+
+    def summed(self, model: str, intervals: str, names: Sequence[str], by: By) -> dict[str, Ratio]:
+        """Metrics of one model with one kind of intervals, before they are averaged."""
+        return sums(self.outcome(model, intervals), names, by)
+
+    def against(self, other: str, name: str) -> Differences:
+        """The model's error of every window less another's, with the intervals that were asked for."""
+        kind = self.intervals if metric(name).needs_quantiles else "raw"
+        own, rival = (self.summed(model, kind, [name], "window")[name].value for model in (self.models[0], other))
+        return differences(own - rival, self.forecasts.raw[other])
 
     @property
     def frame(self) -> Any:

@@ -52,7 +52,7 @@ def backtest(
     else:
         model = what if isinstance(what, Model) else directory.load(what)
         model = replace(model, experiment=override(model.experiment, asked))
-        result = _of_model(model, data, config or for_model(model.experiment.backtest))
+        result = of_model(model, data, config or for_model(model.experiment.backtest))
     return replace(result, seconds=time.perf_counter() - start)
 
 
@@ -143,8 +143,12 @@ def _check_history(sizes: Sizes, config: BacktestConfig) -> None:
         )
 
 
-def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
-    """Every origin after what the model has seen, or as many of them as were asked for."""
+def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = True) -> Backtest:
+    """Every origin after what the model has seen, or as many of them as were asked for.
+
+    whole: False where the data are a part of a table, from which no baseline learns: so no score depends on how it was
+    divided.
+    """
     if config.refit or config.gap or config.train_window:
         raise ConfigError(
             "a fitted model is not trained again: refit, gap and train_window do not go with it",
@@ -168,7 +172,10 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     trained = np.maximum(validated - validation, panel.offsets[:-1])
     cuts = split.Split(panel.offsets[:-1], trained, validated, first, panel.ends, 0, stride)
     held_out = cut(panel, trained, validated, L, H).thin(split.MOST_VALIDATION)
-    parts = split.Parts(cut(panel, panel.offsets[:-1], trained, L, H), held_out, windows)
+    before = (
+        cut(panel, panel.offsets[:-1], trained, L, H) if whole else Windows(windows.origins[:0], windows.series[:0])
+    )
+    parts = split.Parts(before, held_out, windows)
     experiment = model.experiment.model_copy(update={"backtest": config})
     narrow = min((network.shape.context for network, _ in model.baselines.values()), default=L)  # that of naive
     sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback, narrow=narrow)
@@ -176,7 +183,7 @@ def _of_model(model: Model, data: Any, config: BacktestConfig) -> Backtest:
     estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
     dataset = datasets.encode(panel, layout, parts, estimates)
     forecaster = model.forecaster(dataset.source)
-    forecasts = forecast(forecaster, experiment, dataset, model.baselines)
+    forecasts = forecast(forecaster, experiment, dataset, model.baselines, learn=whole)
     return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0, fallback=sizes.fallback)
 
 

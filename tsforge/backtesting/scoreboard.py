@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsforge.backtesting.result import Backtest
+from tsforge.backtesting.tally import KINDS, Tally
 from tsforge.data import rolled
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation import judgement, metrics
-from tsforge.evaluation.gaps import Gap, gaps
+from tsforge.evaluation.gaps import Gap, of_sums
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
-from tsforge.evaluation.scores import Average, By, averaged, best_simple, distinct, owa, primary, skill, stepwise, sums
-from tsforge.evaluation.significance import Paired, paired
+from tsforge.evaluation.scores import BY, Average, By, averaged, best_simple, distinct, owa, primary, skill, stepwise
+from tsforge.evaluation.significance import Paired, compared
 from tsforge.runtime.timing import stage
 
 NOMINAL = (80, 90)  # per cent
 INTERVALS = ("raw", "static", "adaptive")
 Scores = dict[str, dict[str, float]]
-BY: dict[Average, By] = {"points": "step", "series": "series"}  # the sums that an average is made of
 Combine = Callable[[list[Ratio]], Floats]
 
 
@@ -43,10 +43,10 @@ class Key(NamedTuple):
 class Scoreboard:
     """The scores of one backtest, or of the groups of a protocol together.
 
-    tests: by group; a single backtest under "".
+    tests: by group; a single backtest, or the tally of one over many files, under "".
     """
 
-    tests: dict[str, Backtest]
+    tests: Mapping[str, Backtest | Tally]
     _sums: dict[Key, Ratio] = field(default_factory=dict, init=False, repr=False)  # the intervals behind are large
 
     def write_forecasts(self, path: Path) -> int:
@@ -54,11 +54,11 @@ class Scoreboard:
 
         Several groups stand in a column `group`. Raises ConfigError where their tables have other columns.
         """
-        schemas = {name: test.panel.schema for name, test in self.tests.items()}
+        schemas = {name: test.panel.schema for name, test in self.whole.items()}
         columns = {(s.id, s.time_columns, len(s.target) > 1, s.time_kind, s.time_format) for s in schemas.values()}
         if len(columns) > 1:
             raise ConfigError("the groups have different columns of ids and times", "score one of them by itself")
-        return rolled.write((part for name, test in self.tests.items() for part in self._frames(name, test)), path)
+        return rolled.write((part for name, test in self.whole.items() for part in self._frames(name, test)), path)
 
     def _frames(self, group: str, test: Backtest) -> Iterator[Any]:
         for part in test.frames():
@@ -67,7 +67,15 @@ class Scoreboard:
             yield part
 
     @property
-    def first(self) -> Backtest:
+    def whole(self) -> dict[str, Backtest]:
+        """The backtests themselves, with every window. Raises ConfigError where there are only their sums."""
+        found = {group: test for group, test in self.tests.items() if isinstance(test, Backtest)}
+        if len(found) < len(self.tests):
+            raise ConfigError("only sums are kept of a table in many files", "read the forecasts of a partition")
+        return found
+
+    @property
+    def first(self) -> Backtest | Tally:
         return next(iter(self.tests.values()))
 
     @property
@@ -77,7 +85,7 @@ class Scoreboard:
     @property
     def models(self) -> list[str]:
         """The model itself, then the baselines that every group has."""
-        return [name for name in self.first.forecasts.raw if all(name in t.forecasts.raw for t in self.tests.values())]
+        return [name for name in self.first.models if all(name in t.models for t in self.tests.values())]
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -110,7 +118,12 @@ class Scoreboard:
         """The kinds of intervals that are scored: more than one where groups differ."""
         return sorted({test.intervals for test in self.tests.values()})
 
-    def fact(self, name: str, of: Callable[[Backtest], Any]) -> dict[str, Any]:
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of intervals that there are coverages of."""
+        return INTERVALS if isinstance(self.first, Backtest) else KINDS
+
+    def fact(self, name: str, of: Callable[[Backtest | Tally], Any]) -> dict[str, Any]:
         """A property of the backtest by its name; by group where groups differ."""
         values = {group: of(test) for group, test in self.tests.items()}
         same = all(value == of(self.first) for value in values.values())
@@ -121,7 +134,7 @@ class Scoreboard:
         average = average or self.average
         if metric in self.shown:  # those shown are summed in one pass
             self._summed(model, self.shown, BY[average], group)
-        return float(self._value(model, metric, BY[average], lambda s: np.asarray(averaged(s, average)), group))
+        return float(self._value(model, metric, BY[average], lambda s: np.asarray(averaged(s)), group))
 
     @cached_property
     def scores(self) -> Scores:
@@ -143,13 +156,8 @@ class Scoreboard:
 
     def against(self) -> dict[str, Paired]:
         """The model against each of the others, in the primary metric."""
-        model, *others = self.models
-        outcomes = [test.forecasts.raw[model] for test in self.tests.values()]
-        losses = {name: self._summed(name, [self.primary], "window")[self.primary] for name in self.models}
-        return {
-            other: paired([a.value - b.value for a, b in zip(losses[model], losses[other], strict=True)], outcomes)
-            for other in others
-        }
+        _, *others = self.models
+        return {o: compared([test.against(o, self.primary) for test in self.tests.values()]) for o in others}
 
     @cached_property
     def judgement(self) -> Judgement | None:
@@ -167,11 +175,11 @@ class Scoreboard:
         """What the scores of the model leave out, and why some are missing, by metric shown."""
         model, counts = self.models[0], self.left_out()
         by_name: dict[str, Gap] = {}
-        raw = [test.forecasts.raw[model] for test in self.tests.values()]
         scores = {name: self.score(model, name) for name in self.shown if name != "owa"}
-        for outcome in raw:
-            by_name = gaps(outcome, scores) | by_name
-        of = sum(int(outcome.observed.sum()) for outcome in raw)
+        for test in self.tests.values():
+            summed = test.summed(model, "raw", list(scores), "step")
+            by_name = of_sums(test.points, {n: ratio.left_out for n, ratio in summed.items()}, scores) | by_name
+        of = sum(test.points.observed for test in self.tests.values())
         return {name: gap._replace(points=counts.get(name, 0), of=of) for name, gap in by_name.items()}
 
     def by_step(self, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
@@ -180,12 +188,12 @@ class Scoreboard:
 
     def by_series(self, names: Sequence[str]) -> tuple[list[dict[str, str]], dict[str, dict[str, list[float]]]]:
         """(what each row is: group, series, target; metric to model to values, one per row)."""
-        labels = [label for group, test in self.tests.items() for label in _labels(test, group)]
+        labels = [label for group, test in self.whole.items() for label in _labels(test, group)]
         return labels, self._curves(names, "series", lambda s: np.concatenate([part.value.ravel() for part in s]))
 
     def coverage(self, model: str, kind: str, nominal: int) -> float:
         """Share of truths inside the nominal interval, pooled over points, with one kind of intervals."""
-        return averaged(self._covers(model, kind, nominal), "points")
+        return averaged(self._covers(model, kind, nominal))
 
     def coverage_by_step(self, model: str, kind: str, nominal: int) -> list[float]:
         """Share of truths inside the nominal interval at every horizon step, with one kind of intervals."""
@@ -226,7 +234,7 @@ class Scoreboard:
             places[name] = Key(group, model, kind, name, by)
         for kind in INTERVALS:
             if missing := [n for n, place in places.items() if place.intervals == kind and place not in self._sums]:
-                fresh = sums(test.outcome(model, kind), missing, by)
+                fresh = test.summed(model, kind, missing, by)
                 self._sums.update({places[name]: ratio for name, ratio in fresh.items()})
         return {name: self._sums[place] for name, place in places.items()}
 
@@ -248,9 +256,9 @@ def document(board: Scoreboard) -> dict[str, Any]:
         for name, p in board.against().items()
     }  # fmt: skip
     result: dict[str, Any] = {
-        "model": board.models[0], "windows": sum(len(t.forecasts.windows) for t in board.tests.values()),
+        "model": board.models[0], "windows": sum(t.windows for t in board.tests.values()),
         **board.fact("origins", lambda t: t.origins),
-        "series": sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values()),
+        "series": sum(t.series for t in board.tests.values()),
         **board.fact("horizon", lambda t: t.experiment.data.horizon), **board.fact("stride", lambda t: t.stride),
         **board.fact("season", lambda t: t.experiment.data.season),
         **board.fact("naive_season", lambda t: t.fallback or t.experiment.data.season),
@@ -262,7 +270,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "against": against, "left_out": board.left_out(),
         "reasons": {name: gap.reason for name, gap in board.gaps().items()},
         "coverage": {
-            model: {str(n): {kind: board.coverage(model, kind, n) for kind in INTERVALS} for n in NOMINAL}
+            model: {str(n): {kind: board.coverage(model, kind, n) for kind in board.kinds} for n in NOMINAL}
             for model in board.models
         },
     }  # fmt: skip

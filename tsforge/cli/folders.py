@@ -1,4 +1,4 @@
-"""predict for tables in many files: its options, its progress line, and what it prints."""
+"""predict and backtest for tables in many files: their options, the progress line, and what they print."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration
 
 if TYPE_CHECKING:
+    from tsforge.backtesting.tally import Tally
     from tsforge.partitions.plan import Request
     from tsforge.partitions.running import Report
 
@@ -88,43 +89,70 @@ def forecast(request: Request, *, json: bool) -> int:
     try:
         report = running.forecast(request, progress)
     except KeyboardInterrupt:
-        kept = f"{progress.done:,} partitions were forecast, and the next run goes on from there"
-        print_error(f"stopped by {stopping.cause()}; {kept}", "")
-        return stopping.exit_code()
+        return _stopped(request, progress.done)
     finally:
         progress.close()
-    seconds = time.perf_counter() - started()
     if json:
-        _document(request, report, seconds)
+        whole = measured()
+        print_json({"model": request.model, "output": request.output} | document(report) | whole)
     else:
-        _show(request, report, seconds)
+        show(request.output, report, request.shard)
+        print_timings()
+    return print_failures(report)
+
+
+def backtest(request: Request) -> tuple[Report, Tally] | int:
+    """Backtest a model on partitions; the exit code where that was stopped."""
+    from tsforge.partitions import running
+
+    progress = _Progress()
+    try:
+        return running.backtest(request, progress)
+    except KeyboardInterrupt:
+        return _stopped(request, progress.done)
+    finally:
+        progress.close()
+
+
+def _stopped(request: Request, done: int) -> int:
+    kept = f"{done:,} partitions were done"
+    kept += ", and the next run goes on from there" if request.output else ", of which nothing is kept"
+    print_error(f"stopped by {stopping.cause()}; {kept}", "")
+    return stopping.exit_code()
+
+
+def print_failures(report: Report) -> int:
+    """Print why partitions failed; the exit code."""
     for name, error in report.failed.items():
         print_error(f"{name}: {error}" if not error.startswith(name) else error, "")
     return 2 if report.failed else 0
 
 
-def _document(request: Request, report: Report, seconds: float) -> None:
-    whole = measured()
+def document(report: Report) -> dict[str, Any]:
+    """What was done, as plain values."""
     workers = {"stages": {name: round(value, 3) for name, value in report.seconds.items()}} if report.seconds else {}
     counts = {
         "all": report.partitions, "shard": report.mine, "done": report.done, "there": report.there,
         "again": report.again, "failed": report.failed,
     }  # fmt: skip
-    print_json(
-        {"model": request.model, "output": request.output, "partitions": counts, "processes": report.processes,
-         "series": report.series, "horizon": report.horizon, "rows_read": report.rows, "rows": report.written,
-         "seconds": round(seconds, 3)} | workers | whole
-    )  # fmt: skip
+    seconds = round(time.perf_counter() - started(), 3)
+    return {
+        "partitions": counts, "processes": report.processes, "series": report.series, "horizon": report.horizon,
+        "rows_read": report.rows, "rows": report.written, "seconds": seconds,
+    } | workers  # fmt: skip
 
 
-def _show(request: Request, report: Report, seconds: float) -> None:
-    mine = f" of this shard ({request.shard})" if request.shard else ""
+def show(output: str | None, report: Report, shard: str | None = None) -> None:
+    """Print what was done, and how fast."""
+    seconds = time.perf_counter() - started()
+    mine = f" of this shard ({shard})" if shard else ""
     if report.there:
         echo(f"{report.there:,} of {report.mine:,} partitions{mine} were there already")
     if report.done:
+        to = f"{report.written:,} rows in {output}: " if output else ""
         echo(
-            f"{report.written:,} rows in {request.output}: {report.done:,} partitions, {report.series:,} series x "
-            f"{report.horizon} steps, from {report.rows:,} rows"
+            f"{to}{report.done:,} partitions, {report.series:,} series x {report.horizon} steps, from "
+            f"{report.rows:,} rows"
         )
         rate = report.series / seconds
         several = f" on {report.processes} processes" if report.processes > 1 else ""
@@ -136,7 +164,6 @@ def _show(request: Request, report: Report, seconds: float) -> None:
         rows = [[name, f"{value:.2f}", f"{value / whole:.0%}"] for name, value in report.seconds.items()]
         echo()
         print_table(["in all processes", "seconds", "share"], rows)
-    print_timings()
 
 
 class _Progress:

@@ -111,11 +111,14 @@ def baselines(
 
 
 def _reading(config: Baseline, dataset: Dataset) -> WindowShape:
-    """The windows that a baseline reads; of a context that is longer than every training series no more than that."""
+    """The windows that a baseline reads; of a context that is longer than every training series no more than that.
+
+    Without training windows nothing is learned from the table, and how long its series are decides nothing either.
+    """
     cycles = dataset.panel.schema.frequency.seasons()
     narrow = dataset.source.shape.narrowed(dataset.sizes.narrow or None)
     shape = config.reading(narrow, cycles)
-    if not config.any_history:
+    if not config.any_history or not len(dataset.parts.train):
         return shape
     longest = int((dataset.cuts.train - dataset.panel.offsets[:-1]).max(initial=0)) - shape.horizon
     return shape.with_context(max(narrow.context, min(shape.context, longest)), cycles)

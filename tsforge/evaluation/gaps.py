@@ -35,27 +35,45 @@ class Gap(NamedTuple):
     missing: bool
 
 
+class Points(NamedTuple):
+    """Observed points of an outcome, and those among them whose series has no scale.
+
+    short: as no two values one season apart lie before the test part. alike: as such values never differ.
+    """
+
+    observed: int
+    short: int
+    alike: int
+
+
+def points(o: Outcome) -> Points:
+    """Those of an outcome."""
+    of = o.observed.sum(axis=1)  # of each window and target
+    return Points(int(of.sum()), int(of[np.isnan(o.scale)].sum()), int(of[o.scale == 0].sum()))
+
+
 def gaps(o: Outcome, scores: Mapping[str, float]) -> dict[str, Gap]:
     """By metric, what each score of an outcome leaves out; those without a gap are left out here.
 
     scores: value by name of a metric.
     """
-    observed = int(o.observed.sum())
-    left_out = {name: ratio.left_out for name, ratio in sums(o, scores, "step").items()}
+    return of_sums(points(o), {name: ratio.left_out for name, ratio in sums(o, scores, "step").items()}, scores)
+
+
+def of_sums(points: Points, left_out: Mapping[str, int], scores: Mapping[str, float]) -> dict[str, Gap]:
+    """As `gaps`, of points that were counted. left_out: how many of them a metric has no value for, by its name."""
     return {
-        name: Gap(count, observed, reason(o, name), not np.isfinite(scores[name]))
+        name: Gap(count, points.observed, _reason(points, name, count), not np.isfinite(scores[name]))
         for name, count in left_out.items()
         if count or not np.isfinite(scores[name])
     }
 
 
-def reason(o: Outcome, name: str) -> Reason:
-    """Why a metric has no value for some points of an outcome; where there are several reasons, that of most points."""
+def _reason(points: Points, name: str, left_out: int) -> Reason:
+    """Why a metric has no value for some points; where there are several reasons, that of most points."""
     measure = metric(name)
-    if measure.needs_quantiles and sums(o, [name], "step")[name].left_out:
+    if measure.needs_quantiles and left_out:
         return Reason.LEVELS
     if not measure.scaled:
         return Reason.ZERO
-    points = o.observed.sum(axis=1)  # of each window and target
-    unknown, alike = (int(points[rows].sum()) for rows in (np.isnan(o.scale), o.scale == 0))
-    return Reason.SHORT if unknown > alike else Reason.ALIKE
+    return Reason.SHORT if points.short > points.alike else Reason.ALIKE

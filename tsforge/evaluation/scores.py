@@ -13,7 +13,8 @@ from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats, Ints
 
 Average = Literal["points", "series"]
-By = Literal["step", "window", "series"]
+By = Literal["step", "window", "series", "mean"]
+BY: dict[Average, By] = {"points": "step", "series": "mean"}  # the sums that an average is made of
 
 
 def score(o: Outcome, name: str, average: Average = "points") -> float:
@@ -23,8 +24,7 @@ def score(o: Outcome, name: str, average: Average = "points") -> float:
 
 def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average = "points") -> dict[str, float]:
     """Metrics of an outcome by name."""
-    by: By = "step" if average == "points" else "series"
-    return {name: averaged([ratio], average) for name, ratio in sums(o, names, by).items()}
+    return {name: averaged([ratio]) for name, ratio in sums(o, names, BY[average]).items()}
 
 
 def by_step(o: Outcome, name: str) -> Floats:
@@ -45,7 +45,8 @@ def by_series(o: Outcome, name: str) -> Floats:
 def sums(o: Outcome, names: Iterable[str], by: By) -> dict[str, Ratio]:
     """Metrics summed in one pass: by step (H, C), by window (W,) or by series (n, C).
 
-    All averages can be made of sums: `averaged` and `stepwise` take those of several outcomes as if they were one.
+    By "mean" a metric is one number: the values of all series and targets summed, over how many there are. All averages
+    can be made of sums: `averaged` and `stepwise` take those of several outcomes as if they were one.
     Raises KeyError for an unknown name.
     """
     functions = {name: metric(name).function for name in names}
@@ -55,16 +56,22 @@ def sums(o: Outcome, names: Iterable[str], by: By) -> dict[str, Ratio]:
         for name, function in functions.items():
             blocks[name].append(function(block).map(over))
     whole = {name: _joined(parts, join) for name, parts in blocks.items()}
-    if by != "series":
+    if by in ("step", "window"):
         return whole
     series, position = np.unique(o.series, return_inverse=True)
-    return {name: ratio.map(lambda rows: _grouped(rows, position, len(series))) for name, ratio in whole.items()}
+    grouped = {n: ratio.map(lambda rows: _grouped(rows, position, len(series))) for n, ratio in whole.items()}
+    return grouped if by == "series" else {name: _values_summed(ratio) for name, ratio in grouped.items()}
 
 
-def averaged(parts: Sequence[Ratio], average: Average) -> float:
-    """One value of several outcomes: of all their points (from sums by step), or of all their series (by series)."""
-    if average == "series":
-        return mean(np.concatenate([part.value.ravel() for part in parts]))
+def _values_summed(ratio: Ratio) -> Ratio:
+    """The values of a metric summed, over how many there are."""
+    values = ratio.value
+    valid = ~np.isnan(values)
+    return Ratio(np.asarray(values[valid].sum()), np.asarray(float(valid.sum())), ratio.left_out)
+
+
+def averaged(parts: Sequence[Ratio]) -> float:
+    """One value of several outcomes: of all their points (from sums by step), or of all their series (by mean)."""
     return float(_joined([part.map(np.sum) for part in parts], _added).value)
 
 
@@ -116,12 +123,6 @@ def distinct(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [name for name in scores if name != twin]
 
 
-def mean(values: Floats) -> float:
-    """Mean without NaN; NaN (and no warning) where nothing is left."""
-    valid = values[~np.isnan(values)]
-    return float(valid.mean()) if valid.size else float("nan")
-
-
 def _joined(parts: Sequence[Ratio], join: Callable[[list[Floats]], Floats]) -> Ratio:
     """Sums of several outcomes, or blocks of one, as one."""
     return Ratio(
@@ -154,6 +155,7 @@ _SUMMED: dict[By, tuple[Callable[[Floats], Floats], Callable[[list[Floats]], Flo
     "step": (_over_windows, _added),
     "window": (_over_steps_and_targets, np.concatenate),
     "series": (_over_steps, np.concatenate),
+    "mean": (_over_steps, np.concatenate),
 }
 
 

@@ -11,6 +11,7 @@ makes it so.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -63,6 +64,49 @@ class Paired:
         return replace(self, difference=-self.difference)
 
 
+@dataclass(frozen=True)
+class Differences:
+    """Differences of an error between two forecasters over some windows, small enough to be kept and added up.
+
+    times, sums, counts: (T,) each, of every forecast origin its grid position, the differences summed, how many.
+    series: count, mean and squared deviations from it of the means of each series.
+    windows: how many have a difference.
+    horizon: steps of a window.
+    """
+
+    times: Ints
+    sums: Floats
+    counts: Floats
+    series: tuple[int, float, float]
+    windows: int
+    horizon: int
+
+    def plus(self, other: Differences) -> Differences:
+        """With those of windows of other series."""
+        times, place = np.unique(np.concatenate([self.times, other.times]), return_inverse=True)
+        sums, counts = (
+            np.asarray(np.bincount(place, weights=np.concatenate(values)), dtype=np.float64)
+            for values in ((self.sums, other.sums), (self.counts, other.counts))
+        )
+        series, windows = _pooled(self.series, other.series), self.windows + other.windows
+        return Differences(times, sums, counts, series, windows, max(self.horizon, other.horizon))
+
+
+def differences(gap: Floats, o: Outcome) -> Differences:
+    """Differences of an error, the first forecaster's less the second's, (W,), NaN where there is none.
+
+    o: whose windows these are.
+    """
+    observed = ~np.isnan(gap)
+    gap = gap[observed]
+    times, sums, counts = _summed(gap, o.time[observed])
+    _, totals, windows = _summed(gap, o.series[observed])
+    means = totals / windows
+    mean = float(means.mean()) if len(means) else 0.0
+    series = len(means), mean, float(np.square(means - mean).sum())
+    return Differences(times, sums, counts, series, len(gap), o.truth.shape[1])
+
+
 def paired(gaps: list[Floats], outcomes: list[Outcome]) -> Paired:
     """Compare two forecasters by differences of an error of which lower is better.
 
@@ -73,27 +117,38 @@ def paired(gaps: list[Floats], outcomes: list[Outcome]) -> Paired:
     Differences of one origin are averaged over series; where each series has one origin (or series come in groups),
     those of a series are. Then it is the t-test over series, which says nothing of other times.
     """
-    observed = [~np.isnan(gap) for gap in gaps]
-    gaps = [gap[rows] for gap, rows in zip(gaps, observed, strict=True)]
-    if not sum(map(len, gaps)):
+    return compared([differences(gap, o) for gap, o in zip(gaps, outcomes, strict=True)])
+
+
+def compared(groups: list[Differences]) -> Paired:
+    """As `paired`, of differences that were summed: one where all series have one clock, several for groups of them."""
+    windows = sum(group.windows for group in groups)
+    if not windows:
         return Paired(math.nan, math.nan, 0, "origins")
-    series = [o.series[rows] for o, rows in zip(outcomes, observed, strict=True)]
-    per_series = [_means(gap, s)[1] for gap, s in zip(gaps, series, strict=True)]
-    count = sum(map(len, per_series))
-    if len(outcomes) > 1 or (count > 1 and count == len(gaps[0])):
-        sample = np.concatenate(per_series)
-        return Paired(float(sample.mean()), diebold_mariano(sample, 1), len(sample), "series")
-    first = outcomes[0]
-    times, sample = _means(gaps[0], first.time[observed[0]])
-    stride = int(np.diff(times).min()) if len(times) > 1 else 1
-    overlap = -(-first.truth.shape[1] // stride)
+    count, mean, squares = functools.reduce(_pooled, [group.series for group in groups])
+    if len(groups) > 1 or (count > 1 and count == windows):
+        return Paired(mean, _student(count, mean, squares), count, "series")
+    first = groups[0]
+    sample = first.sums / first.counts
+    stride = int(np.diff(first.times).min()) if len(sample) > 1 else 1
+    overlap = -(-first.horizon // stride)
     return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")
 
 
-def _means(values: Floats, by: Ints) -> tuple[Ints, Floats]:
-    """(the keys, ascending; the mean of the values of each)."""
+def _pooled(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[int, float, float]:
+    """Count, mean and squared deviations of two samples together. (Chan, Golub & LeVeque 1983)"""
+    n = a[0] + b[0]
+    if not a[0] or not b[0]:
+        return a if a[0] else b
+    gap = b[1] - a[1]
+    return n, a[1] + gap * b[0] / n, a[2] + b[2] + gap**2 * a[0] * b[0] / n
+
+
+def _summed(values: Floats, by: Ints) -> tuple[Ints, Floats, Floats]:
+    """(the keys, ascending; the sum of the values of each; how many these are)."""
     keys, position = np.unique(by, return_inverse=True)
-    return keys, np.bincount(position, weights=values) / np.bincount(position)
+    sums, counts = np.bincount(position, weights=values), np.bincount(position)
+    return keys, np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
 
 def diebold_mariano(d: Floats, overlap: int) -> float:
@@ -102,8 +157,6 @@ def diebold_mariano(d: Floats, overlap: int) -> float:
     overlap: h, how many neighbouring origins share steps (1 where windows are apart). NaN with fewer than 4
     differences, or fewer than 10 h where they overlap; 1 where nothing differs.
     """
-    from scipy.special import stdtr  # as scipy.stats.t.sf has it, whose import takes half a second
-
     n, h = len(d), overlap
     if n < LEAST or (h > 1 and n < LEAST_OVERLAPS * h):
         return math.nan
@@ -113,6 +166,20 @@ def diebold_mariano(d: Floats, overlap: int) -> float:
     variance = covariance[0] + 2 * covariance[1:].sum()
     if variance <= 0:
         variance = covariance[0] + 2 * ((1 - np.arange(1, h) / h) * covariance[1:]).sum()
-    if variance <= 1e-12 * float(np.square(d).mean()):
-        return 1.0 if not d.any() else 0.0
-    return float(2 * stdtr(n - 1, -abs(d.mean()) / math.sqrt(variance / n) * math.sqrt(factor)))
+    return _p(n, d.mean(), variance, factor, float(np.square(d).mean()))
+
+
+def _student(n: int, mean: float, squares: float) -> float:
+    """The p-value of `diebold_mariano` where nothing overlaps, of squared deviations from the mean."""
+    if n < LEAST:
+        return math.nan
+    return _p(n, mean, squares / n, (n - 1) / n, squares / n + mean**2)
+
+
+def _p(n: int, mean: float, variance: float, factor: float, size: float) -> float:
+    """The two-sided p-value of a mean of n differences. size: their mean square."""
+    from scipy.special import stdtr  # as scipy.stats.t.sf has it, whose import takes half a second
+
+    if variance <= 1e-12 * size:
+        return 0.0 if size else 1.0
+    return float(2 * stdtr(n - 1, -abs(mean) / math.sqrt(variance / n) * math.sqrt(factor)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tsforge.partitions.listing import Part
 
@@ -13,10 +14,12 @@ class Job:
     """What is done with every partition.
 
     model: folder of the model. digest: of its files.
-    source, output: addresses of folders (source: of a file, where its rows are split).
+    source, output: addresses of folders (source: of a file, where its rows are split; output: "" to keep nothing).
     ids: columns that tell series apart. columns: all that are read.
     horizon, quantiles: as for `tsforge.predict`.
     timed: whether to measure the stages of the work.
+    rolled: how the model is backtested, as plain values of a `BacktestConfig`, and "baselines" where others than its
+    own are asked for; None where partitions are forecast.
     """
 
     model: str
@@ -28,17 +31,15 @@ class Job:
     horizon: int | None = None
     quantiles: tuple[float, ...] | None = None
     timed: bool = False
+    rolled: dict[str, Any] | None = None
 
     def text(self) -> str:
         return json.dumps(asdict(self))
 
     def made_of(self, part: Part) -> dict[str, object]:
         """What the forecasts of a partition depend on: kept with them, so that a change is seen."""
-        return {
-            "model": self.digest,
-            "input": part.state,
-            "settings": [self.horizon, list(self.quantiles) if self.quantiles is not None else None],
-        }
+        asked: object = [self.horizon, list(self.quantiles) if self.quantiles is not None else None]
+        return {"model": self.digest, "input": part.state, "settings": self.rolled or asked}
 
 
 def read_job(text: str) -> Job:
@@ -73,6 +74,7 @@ class Answer:
 
     rows, series: that were read. horizon: steps. written: rows of forecasts.
     hashes: of the series, in base 64, where these were asked for.
+    tally: of a backtest, its plain values as JSON.
     notes: of the reader and the model: how each is worded, and what it says.
     seconds: by stage, where that is measured.
     error, hint: of a task that failed. trace: where in the program, for what the user cannot fix.
@@ -83,6 +85,7 @@ class Answer:
     horizon: int = 0
     written: int = 0
     hashes: str = ""
+    tally: str = ""
     notes: tuple[tuple[str, str], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     error: str = ""

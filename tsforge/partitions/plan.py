@@ -29,19 +29,21 @@ Engine = Literal["processes", "ray"]
 
 @dataclass(frozen=True)
 class Request:
-    """Forecasts of a folder of partitions, or of a file split by some columns, as a user asks for them.
+    """Forecasts of a folder of partitions, or of a file split by some columns, as a user asks for them; or a backtest.
 
-    model: a model directory, or a pretrained model by its name or folder. data, output: paths or addresses.
+    model: a model directory, or a pretrained model by its name or folder. data, output: paths or addresses; a backtest
+    without an output keeps no forecasts.
     settings: how a pretrained model reads the table.
     workers: processes; 1 for this one, None for one on each core.
     engine: processes of this machine, or tasks of a Ray cluster at `address` (None: one of this machine).
     shard: the share of the partitions that is forecast, as 1/8; all where None.
     keep_going: whether the others are forecast where a partition fails.
+    rolled: how the model is backtested, as in a `Job`; None for forecasts.
     """
 
     model: str
     data: str
-    output: str
+    output: str | None
     horizon: int | None = None
     quantiles: tuple[float, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -52,12 +54,13 @@ class Request:
     shard: str | None = None
     keep_going: bool = False
     timed: bool = False
+    rolled: dict[str, Any] | None = None
 
     def processes(self) -> int:
         """Processes that forecast: of a table in memory, which other processes do not see, only this one."""
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers {self.workers} is not positive", "take 1 or more")
-        if places.MEMORY in (places.locate(self.data).scheme, places.locate(self.output).scheme):
+        if any(places.locate(name).scheme == places.MEMORY for name in (self.data, self.output) if name):
             return 1
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return self.workers or cores or 1
@@ -88,10 +91,12 @@ def is_folder(data: str) -> bool:
     return bool(places.locate(data).info().type == fs.FileType.Directory)
 
 
-def check_places(request: Request, source: Place, output: Place) -> None:
+def check_places(request: Request, source: Place, output: Place | None) -> None:
     """Raises ConfigError where forecasts would lie among the data, or where the engine cannot reach them."""
-    if request.engine == "ray" and places.MEMORY in (source.scheme, output.scheme):
+    if request.engine == "ray" and places.MEMORY in (source.scheme, output.scheme if output else ""):
         raise ConfigError("what lies in the memory of one process cannot be reached by a cluster", "use a store")
+    if output is None:
+        return
     inside = f"{output.path.rstrip('/')}/".startswith(f"{source.path.rstrip('/')}/")
     if source.scheme == output.scheme and inside:
         raise ConfigError(f"{output.address}: lies in the data", "name another folder for the output")
@@ -159,18 +164,21 @@ def settle(request: Request, first: Part, source: Place, place: Path, folder: Pa
     directory.save(model, folder, lambda _: None)
 
 
-def job_for(request: Request, folder: Path, source: Place, output: Place) -> Job:
+def job_for(request: Request, folder: Path, source: Place, output: Place | None) -> Job:
     """What every worker is told."""
     digest, facts = of_folder(folder)
     schema = facts.columns
     return Job(
-        str(folder.absolute()), digest, source.address, output.address, schema.id, schema.columns(), request.horizon,
-        request.quantiles, request.timed,
+        str(folder.absolute()), digest, source.address, output.address if output else "", schema.id, schema.columns(),
+        request.horizon, request.quantiles, request.timed, request.rolled,
     )  # fmt: skip
 
 
 def todo(job: Job, every: list[Part], shard: listing.Shard) -> Todo:
     """What there is to do, by what lies in the output. Raises DataError where two partitions have one place there."""
+    if not job.output:
+        mine = shard.take(every)
+        return Todo(every, mine, mine, {}, [])
     targets: dict[str, Part] = {}
     for part in every:
         if part.target in targets:
@@ -190,14 +198,16 @@ def todo(job: Job, every: list[Part], shard: listing.Shard) -> Todo:
     missing = [part for part in mine if part.target not in there]
     stale: dict[str, list[Part]] = {}
     for part, made in zip(has, found, strict=True):
-        if reason := _changed(made, job.made_of(part)):
+        if reason := _changed(
+            made, job.made_of(part), "rolled otherwise" if job.rolled else "of another horizon or levels"
+        ):
             stale.setdefault(reason, []).append(part)
     return Todo(every, mine, missing, stale, strange)
 
 
-def _changed(made: dict[str, Any], now: dict[str, object]) -> str:
+def _changed(made: dict[str, Any], now: dict[str, object], asked: str) -> str:
     """Why forecasts that are there are no longer good, in words; "" where they are."""
-    words = {"input": "its file has changed", "model": "of another model", "settings": "of another horizon or levels"}
+    words = {"input": "its file has changed", "model": "of another model", "settings": asked}
     if not made:
         return "not written by this command, or damaged"
     return next((text for name, text in words.items() if made.get(name) != now[name]), "")

@@ -5,19 +5,25 @@ list ──▶ check that series are whole ──▶ forecast, each partition a 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tsforge.backtesting.tally import Tally, restored, total
 from tsforge.errors import ConfigError, DataError, listing
-from tsforge.fitted import prediction, zero_shot
+from tsforge.experiment import BacktestConfig
+from tsforge.fitted import directory, prediction, zero_shot
 from tsforge.partitions import listing as partitions
-from tsforge.partitions import places, plan, pool, series
+from tsforge.partitions import places, plan, pool, series, work
 from tsforge.partitions.job import Answer, Job, Task
 from tsforge.partitions.listing import Part
 from tsforge.partitions.plan import Request, Todo
+from tsforge.runtime.threads import each
 from tsforge.runtime.timing import stage
 
 log = logging.getLogger("tsforge")
@@ -33,6 +39,8 @@ class Report:
     done, rows, series, written: partitions forecast now, rows and series read, rows of forecasts.
     horizon: steps.
     seconds: by stage, over all processes.
+    tallies: of a backtest, by the place of the partition in the output.
+    digest: of the files of this shard, by their names, sizes and times.
     """
 
     partitions: int = 0
@@ -48,8 +56,10 @@ class Report:
     processes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    tallies: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, part: Part, answer: Answer) -> None:
         """Count a partition that was forecast."""
         self.done += 1
         self.rows += answer.rows
@@ -58,6 +68,8 @@ class Report:
         self.horizon = answer.horizon
         for name, value in answer.seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + value
+        if answer.tally:
+            self.tallies[part.target] = answer.tally
 
 
 def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None) -> Report:
@@ -67,7 +79,7 @@ def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None)
     Raises TsforgeError for the first partition that cannot be forecast, unless it is to keep going; what was forecast
     until then is kept.
     """
-    source, output = places.locate(request.data), places.locate(request.output)
+    source, output = places.locate(request.data), places.locate(request.output) if request.output else None
     shard = partitions.shard(request.shard)
     prediction.check_horizon(request.horizon, prediction.LONGEST)
     plan.check_places(request, source, output)
@@ -77,19 +89,60 @@ def forecast(request: Request, watch: Callable[[Report], None] = lambda _: None)
         job = plan.job_for(request, _model(request, every, source, Path(scratch)), source, output)
         with stage("listing"):
             todo = plan.todo(job, every, shard)
-        _tell(todo, output.address)
+        _tell(todo, job.output)
         stale = [part for parts in todo.stale.values() for part in parts]
         tasks = [Task(part) for part in sorted([*todo.missing, *stale], key=lambda part: (part.path, part.target))]
         report = Report(len(every), len(todo.mine), len(todo.mine) - len(tasks))
         report.again = {reason: len(parts) for reason, parts in todo.stale.items()}
         report.todo = len(tasks)
+        names = "\n".join(f"{part.target} {part.state}" for part in todo.mine)
+        report.digest = hashlib.sha256(names.encode()).hexdigest()[:32]
         if request.engine == "processes":
             report.processes = max(1, min(request.processes(), len(tasks)))
         if tasks:
             with _pool(request, job, report.processes) as engine:
                 _check_whole(job, todo.every if shard.number == 1 else todo.mine, engine)
                 _run(engine, tasks, report, watch, keep_going=request.keep_going)
+        if request.rolled is not None and output is not None:
+            _tallies_there(todo.mine, output, report)
     return report
+
+
+def backtest(request: Request, watch: Callable[[Report], None] = lambda _: None) -> tuple[Report, Tally]:
+    """Backtest a model on every partition, and the scores of them all.
+
+    Series keep to themselves: baselines are those that were kept with the model (others have no intervals), and
+    intervals do not move from origin to origin, so that no score depends on how the table is divided. Forecasts that
+    are there already, of this model and rolled like this, are not made again; their scores lie with them.
+    watch, errors: as for `forecast`.
+    """
+    if zero_shot.place(request.model) is not None:
+        raise ConfigError("partitions are backtested by a fitted model", f"tsforge fit DATA --model {request.model}")
+    begin = time.perf_counter()
+    asked = request.rolled or {}
+    experiment = work.as_rolled(directory.load(request.model).experiment, asked)
+    config = experiment.backtest or BacktestConfig()
+    if config.intervals == "adaptive":
+        why = "adaptive intervals learn from all series at once, and partitions are scored one by one"
+        raise ConfigError(why, 'ask for backtest.intervals "static", or backtest the folder as one table')
+    if config.refit or config.gap or config.train_window:
+        raise ConfigError("a fitted model is not trained again: refit, gap and train_window do not go with it", "")
+    rolled = config.model_dump(mode="json")  # as every file of results has it
+    if "baselines" in asked:
+        rolled["baselines"] = list(asked["baselines"])
+    report = forecast(replace(request, rolled=rolled), watch)
+    if not report.tallies:
+        raise DataError(f"{request.data}: no partition could be scored", next(iter(report.failed.values()), ""))
+    texts = [text for _, text in sorted(report.tallies.items())]  # in one order, whoever was first
+    tally = total([restored(json.loads(text), experiment) for text in texts])
+    return report, replace(tally, seconds=time.perf_counter() - begin)
+
+
+def _tallies_there(mine: list[Part], output: places.Place, report: Report) -> None:
+    """Add the tallies of partitions that were there already."""
+    there = [part for part in mine if part.target not in report.tallies and part.name not in report.failed]
+    texts = each(lambda part: work.tally_of(output, part.target), there, plan.LOOKS)
+    report.tallies |= {part.target: text for part, text in zip(there, texts, strict=True) if text}
 
 
 def _parts(request: Request, source: places.Place) -> list[Part]:
@@ -153,7 +206,7 @@ def _run(
                 if answer.error:
                     report.failed[task.part.name] = answer.error
                 else:
-                    report.add(answer)
+                    report.add(task.part, answer)
                 for wording, text in answer.notes:
                     notes.setdefault(wording, []).append((task.part.name, text))
                 watch(report)

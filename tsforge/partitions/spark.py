@@ -66,7 +66,7 @@ def _function(job: Job, files: ray.Files, out: Any) -> Callable[[Any], Any]:
         rows = of_arrow(table.select(own.columns), [*own.ids, *model.facts.columns.time_columns])
         made = prediction.predict(model, rows, horizon=own.horizon, quantiles=own.quantiles)
         wanted = to_arrow_schema(out)
-        return work.as_arrow(made).select(wanted.names).cast(wanted)
+        return work.as_arrow(made.frame).select(wanted.names).cast(wanted)
 
     return forecasts
 

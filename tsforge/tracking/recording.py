@@ -1,22 +1,19 @@
-"""What MLflow remembers of a fit and of a backtest: settings, data, curves, scores, pictures, the model."""
+"""What MLflow remembers of a fit: settings, data, curves, scores, pictures, the model."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
 from tsforge.evaluation.scores import best_simple, by_step, primary, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
-from tsforge.plotting import forecasts
 from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, stopping, tables
 from tsforge.runtime.timing import stage
@@ -118,63 +115,6 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
     return result
 
 
-class Recorder(ExitStack):
-    """The run of a backtest, which begins with the first fit: a table that cannot be read leaves none."""
-
-    def __init__(self, tracker: Tracker, command: str) -> None:
-        super().__init__()
-        self.tracker = tracker
-        self.options = RunOptions(command)
-        self.run: Run | None = None
-
-    def of_model(self, folder: str | None) -> None:
-        """Note that a fitted model is backtested, where `folder` is one."""
-        if folder is not None and Path(folder).is_dir():
-            self.options = replace(self.options, tags=(("tsforge.model", str(Path(folder).absolute())),))
-
-    def begin(self, experiment: Experiment) -> Run:
-        """The run, which is the same for all fits and groups."""
-        if self.run is None:
-            labels = tags("backtest", self.options, experiment.model.kind)
-            run = self.tracker.run(f"backtest-{experiment.title}", experiment.flat(), labels)
-            self.run = self.enter_context(run)
-        return self.run
-
-    def finish(self, board: Scoreboard, forecasts: str | None = None) -> Run:
-        """Record the scores, the pictures, what it was run on, and the file that the forecasts were written to."""
-        run = self.begin(board.first.experiment)
-        if run.folder is not None:
-            _backtested(run, board, self.options)
-            if forecasts is not None:
-                run.file(Path(forecasts), "forecasts")
-        return run
-
-
-@stage("delivery")
-def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
-    test = board.first
-    run.text("experiment.toml", test.experiment.toml())
-    run.dataset(described(test.panel, test.experiment.data.path))
-    seconds = sum(t.seconds for t in board.tests.values())
-    run.metrics(scores(board.scores) | {"speed/backtest_s": seconds})
-    _steps(run, board.by_step(["mae"])["mae"][board.models[0]])
-    run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
-    with TemporaryDirectory() as place:
-        forecasts.rolled(test.panel, test.forecasts.windows, test.outcomes, Path(place) / "forecasts.png")
-        forecasts.by_step(board.by_step([board.primary])[board.primary], board.primary, Path(place) / "by-step.png")
-        for picture in sorted(Path(place).iterdir()):
-            run.file(picture, "plots")
-    names = dict.fromkeys((board.primary, *board.shown))
-    shown = {
-        model: {name: values[name] for name in names}
-        for model, values in board.scores.items()
-        if model in board.distinct
-    }
-    windows = sum(len(t.forecasts.windows) for t in board.tests.values())
-    groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
-    run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
-
-
 def tags(kind: str, options: RunOptions, model: str = "") -> dict[str, str]:
     """Where and how a run came about, under MLflow's own names where it has some."""
     labels = {f"versions.{name}": value for name, value in provenance.versions().items()}
@@ -263,7 +203,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
     figures |= {f"memory/{name}": value for name, value in provenance.peak_memory().items()}
     run.metrics(numbers.rounded(figures | dict(options.figures)))
     if result.outcomes:
-        _steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
+        steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv", "tournament.csv"):
         if (folder / name).exists():
             run.file(folder / name)
@@ -277,7 +217,7 @@ def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) ->
     run.tags(labels | ({"tsforge.threads": ", ".join(map(str, result.threads))} if result.threads else {}))
 
 
-def _steps(run: Run, values: list[float]) -> None:
+def steps(run: Run, values: list[float]) -> None:
     """Record the error along the horizon, as a curve over the horizon step."""
     for h, value in enumerate(values):
         if math.isfinite(value):

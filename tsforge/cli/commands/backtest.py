@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
+from tsforge.cli import folders
+from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
 from tsforge.cli.output import (
     check_targets,
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from tsforge.backtesting.result import Backtest
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import BacktestConfig, Experiment
-    from tsforge.tracking.recording import Recorder
+    from tsforge.partitions.plan import Request
+    from tsforge.partitions.running import Report as Partitions
+    from tsforge.tracking.backtests import Recorder
     from tsforge.training.events import Report
 
 
@@ -37,8 +41,8 @@ def backtest(
     options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
-    forecasts: str | None = None, plot: str | None = None, timings: Flag = False, quiet: Flag = False,
-    json: Flag = False,
+    forecasts: str | None = None, plot: str | None = None, partitions: PartitionOptions | None = None,
+    timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
 
@@ -50,7 +54,8 @@ def backtest(
         Folder that `tsforge fit` wrote or a recorded model (runs:/RUN, models:/NAME@ALIAS), a table or the name of a
         data set, or a TOML file with an experiment.
     data
-        The table for a model or a TOML file. (default: its own)
+        The table for a model or a TOML file; for a model also a folder of Parquet or CSV files with whole series in
+        each, on a disk or in a store (s3://...). (default: its own)
     group
         Only these groups of a TOML file with several.
     by
@@ -61,6 +66,7 @@ def backtest(
         File for the scores, .csv or .md.
     forecasts
         File for every forecast beside its truth, .parquet or .csv: model, ids, origin, time, step, forecast, quantiles.
+        Of a folder the folder for these, in which what is there already is not done again.
     plot
         File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
     timings
@@ -75,30 +81,44 @@ def backtest(
     with garbage.paused():
         from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
         from tsforge.cli.tables import backtest as scores
-        from tsforge.tracking.recording import Recorder
+        from tsforge.tracking.backtests import Files, Recorder
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
     check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
-    check_targets(forecasts, (".csv", ".parquet"), None, [source, data, options.config])
+    partitions = partitions or PartitionOptions()
+    many = source is not None and data is not None and folders.wanted(data, forecasts, partitions)
+    if many:
+        _refuse_for_many(group, by, plot)
+    else:
+        check_targets(forecasts, (".csv", ".parquet"), None, [source, data, options.config])
+    report: Partitions | None = None
     with record.tracker(wait=json) as tracker, Recorder(tracker, command_line()) as recorder:
         source = None if source is None else model_folder(source, record.tracking_uri)
         work = _chosen(_work(source, data, roll, options), group or [])
         recorder.of_model(source)
-        board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
+        if many:
+            done = folders.backtest(
+                _request(work[""], forecasts, partitions, timed=timings, chosen=roll.intervals is not None)
+            )
+            if isinstance(done, int):
+                return done
+            report, board = done[0], Scoreboard({"": done[1]})
+        else:
+            board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
         texts = scores.tables(board, by, coverage=coverage)
         if not json:  # before what is written, which may fail
             echo("\n".join(text.terminal() for text in texts))
         if output is not None:
             scores.write(board, texts, by, Path(output))
-        if forecasts is not None:
+        if forecasts is not None and report is None:
             board.write_forecasts(Path(forecasts))
         if plot is not None:
             _draw(board, Path(plot))
         if not json:
             _print_written(output, forecasts, plot)
-        run = recorder.finish(board, forecasts)
+        run = recorder.finish(board, forecasts, Files(str(data), report.digest) if report else None)
     if json:
         steps = {"by": {by: scores.rows(board, by)}} if by else {}
         cover = {"coverage_by_step": scores.coverage_by_step(board)} if coverage else {}
@@ -110,11 +130,14 @@ def backtest(
             "plot": plot,
             "notes": scores.gaps(board),
         }
-        print_json(document(board) | steps | cover | where | measured())
+        files = folders.document(report) if report else {}
+        print_json(files | document(board) | steps | cover | where | measured())
     else:
+        if report is not None:
+            folders.show(forecasts, report, partitions.shard)
         print_run(tracker, run)
         print_timings()
-    return 0
+    return folders.print_failures(report) if report else 0
 
 
 def _print_written(*written: str | None) -> None:
@@ -122,6 +145,37 @@ def _print_written(*written: str | None) -> None:
     for name in written:
         if name is not None:
             echo(f"written {name}")
+
+
+def _refuse_for_many(group: list[str] | None, by: str | None, plot: str | None) -> None:
+    """Raises ConfigError for what a backtest over partitions cannot have."""
+    from tsforge.errors import ConfigError
+
+    if group:
+        raise ConfigError("a folder has no groups", "leave out --group")
+    if by == "series":
+        raise ConfigError("scores by series are not kept of partitions", "--forecasts FOLDER has every forecast")
+    if plot is not None:
+        raise ConfigError("a picture shows one table", "leave out --plot, or name one partition")
+
+
+def _request(
+    work: Work, forecasts: str | None, options: PartitionOptions, *, timed: bool, chosen: bool
+) -> Request:  # fmt: skip
+    """What is asked for of partitions. chosen: whether the kind of intervals is what somebody wants."""
+    from tsforge.backtesting.rolling import for_model
+    from tsforge.errors import ConfigError
+    from tsforge.partitions.plan import Request
+
+    if not isinstance(work.what, str) or not Path(work.what).is_dir() or work.data is None:
+        raise ConfigError("partitions are backtested by a fitted model", "tsforge backtest MODEL FOLDER")
+    rolled = (work.config or for_model(None)).model_dump(mode="json")
+    if not chosen:  # what is usual learns from all series at once
+        rolled["intervals"] = "static" if rolled["intervals"] == "adaptive" else rolled["intervals"]
+    if work.baselines is not None:
+        rolled["baselines"] = list(work.baselines)
+    asked = {**options.given(), "partition_by": tuple(options.partition_by), "timed": timed}
+    return Request(work.what, work.data, forecasts, rolled=rolled, **asked)
 
 
 class Work(NamedTuple):

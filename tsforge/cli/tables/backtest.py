@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tsforge.backtesting.scoreboard import INTERVALS, NOMINAL, Scoreboard
+from tsforge.backtesting.scoreboard import NOMINAL, Scoreboard
 from tsforge.cli.tables.gaps import season, sentences, skill_of
 from tsforge.cli.tables.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
@@ -82,7 +80,7 @@ def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:
 def coverage_by_step(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
     """Coverage by horizon step of the model's intervals, by kind and nominal level."""
     model = board.models[0]
-    return {kind: {str(n): board.coverage_by_step(model, kind, n) for n in NOMINAL} for kind in INTERVALS}
+    return {kind: {str(n): board.coverage_by_step(model, kind, n) for n in NOMINAL} for kind in board.kinds}
 
 
 def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> None:
@@ -130,9 +128,9 @@ _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
 def _title(board: Scoreboard) -> str:
     test = board.first
     data = test.experiment.data
-    windows = sum(len(t.forecasts.windows) for t in board.tests.values())
-    series = sum(len(np.unique(t.forecasts.windows.series)) for t in board.tests.values())
-    read = sum(len(t.panel) for t in board.tests.values())
+    windows = sum(t.windows for t in board.tests.values())
+    series = sum(t.series for t in board.tests.values())
+    read = sum(t.read for t in board.tests.values())
     of = f"{series:,}" if series == read else f"{series:,} of {read:,}"
     fits = sum(t.fits for t in board.tests.values())
     how = "fitted before" if fits == 0 else "fitted once" if fits == 1 else f"{fits} fits"
@@ -205,14 +203,15 @@ def _by(board: Scoreboard, by: str) -> Text:
 def _coverage(board: Scoreboard) -> Text:
     """Nominal against actual, by step."""
     model = board.models[0]
-    header = [f"{n} {kind}" for n in NOMINAL for kind in INTERVALS]
-    whole = [figure(board.coverage(model, kind, n)) for n in NOMINAL for kind in INTERVALS]
-    columns = [board.coverage_by_step(model, kind, n) for n in NOMINAL for kind in INTERVALS]
+    header = [f"{n} {kind}" for n in NOMINAL for kind in board.kinds]
+    whole = [figure(board.coverage(model, kind, n)) for n in NOMINAL for kind in board.kinds]
+    columns = [board.coverage_by_step(model, kind, n) for n in NOMINAL for kind in board.kinds]
     shown = _spaced(len(columns[0]), 12)
     lines = [["all", *whole], *([str(h + 1), *(figure(c[h]) for c in columns)] for h in shown)]
     note = (
-        "raw: as the network says; static: corrected on held-out windows, as predict gives them; "
-        "adaptive: also moved after every origin" + ("" if board.first.rolls else " (one origin a series: as static)")
+        "raw: as the network says; static: corrected on held-out windows, as predict gives them"
+        + ("; adaptive: also moved after every origin" if "adaptive" in board.kinds else "")
+        + ("" if board.first.rolls else " (one origin a series: as static)")
     )
     return Text(f"share of truths inside the intervals of {model}, by step", ["step", *header], lines, (note,))
 
