@@ -1,11 +1,13 @@
 """A million short series, forecast from a folder of Parquet files: seconds, processor time and memory.
 
     python benchmarks/partitions.py [--series 1000000] [--parts 20] [--models theta,gru] [--engines processes,ray]
+        [--verb backtest]
 
 The table lies in a temporary folder: daily series of 24 rows with a weekly season, 50,000 in each file. The models are
 fitted on 2,000 other series of 60 rows with a context of 24 and a horizon of 7; a network for 200 steps. Each run is
 one command in a fresh process, as a user types it. Its processor time is that of all its processes, but for those of
-Ray, which are no children of it; memory is that of the largest process.
+Ray, which are no children of it; memory is that of the largest process. A backtest rolls one window of each series, beside the
+usual baselines, and keeps all forecasts.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("--models", default="theta,gru")
     parser.add_argument("--engines", default="processes")
     parser.add_argument("--workers", default=str(os.cpu_count()))
+    parser.add_argument("--verb", choices=("predict", "backtest"), default="predict")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,7 +80,9 @@ def main() -> None:
             out = str(folder / model)
             tsforge("fit", str(folder / "sample.parquet"), "--model", model, *settings, "--no-track", "--out", out)
             for engine in options.engines.split(","):
-                words = ["predict", out, str(folder / "data"), "--output", str(folder / f"{model}-{engine}")]
+                words = [options.verb, out, str(folder / "data")]
+                words += ["--output"] if options.verb == "predict" else ["--windows", "1", "--no-track", "--forecasts"]
+                words += [str(folder / f"{model}-{engine}")]
                 words += ["--engine", engine, "--workers", options.workers, "--quiet"]
                 found: dict[str, object] = {"model": model, "engine": engine, "workers": options.workers}
                 found |= tsforge(*words)
