@@ -6,8 +6,8 @@
 The table lies in a temporary folder: daily series of 24 rows with a weekly season, 50,000 in each file. The models are
 fitted on 2,000 other series of 60 rows with a context of 24 and a horizon of 7; a network for 200 steps. Each run is
 one command in a fresh process, as a user types it. Its processor time is that of all its processes, but for those of
-Ray, which are no children of it; memory is that of the largest process. A backtest rolls one window of each series, beside the
-usual baselines, and keeps all forecasts.
+Ray, which are no children of it; memory is that of the largest process. A backtest rolls one window of each series,
+beside the usual baselines, and keeps all forecasts.
 """
 
 from __future__ import annotations
