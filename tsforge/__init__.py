@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tsforge.sweeping.running import Sweep, sweep
     from tsforge.training.fitting import Fit, fit
     from tsforge.training.resuming import resume
+    from tsforge.updating.running import Update
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
@@ -43,12 +44,13 @@ _HOMES = {
     "Explanation": "fitted.explanation",
     "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
+    "Update": "updating.running",
 }  # fmt: skip
 
 __all__ = [
     "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Scenarios", "Sweep",
-    "TsforgeError", "__version__", "backtest", "build", "compare", "explain", "export", "fit", "future", "load",
-    "predict", "resume", "sweep", "what_if",
+    "TsforgeError", "Update", "__version__", "backtest", "build", "compare", "explain", "export", "fit", "future",
+    "load", "predict", "resume", "sweep", "update", "what_if",
 ]  # fmt: skip
 
 
@@ -188,3 +190,28 @@ def backtest(
     from tsforge.tracking import registry
 
     return rolling.backtest(registry.local(what), data, config=config, baselines=baselines, on_fit=on_fit)
+
+
+def update(
+    model: str | Path, data: Any, *, out: str | Path | None = None, when: Literal["always", "drift"] = "always",
+    test: int | None = None, settings: dict[str, Any] | None = None,
+) -> Update:  # fmt: skip
+    """Bring a model up to date with new rows: train on from its weights, and keep what comes out if it is not worse.
+
+    model: a model directory, or the address of a recorded one.
+    data: path, pandas or Polars frame: the table as it is now, with its history.
+    out: folder for the new model; that of the old one where None, which it replaces in one move. Needed for an address.
+    when: "drift" trains only if the intervals miss the new rows otherwise than the rows they were calibrated by.
+    test: newest rows of each series that are held out, and both models forecast; half of the new ones where None.
+    settings: of the training, as {"train.max_steps": 200}; else as the model was trained.
+    Where the new model is worse, by the test of a backtest or by more than 5 per cent, the old one stays, and the new
+    one is written to OUT.candidate. With too few new rows, or no drift, nothing is trained: `Update.decision` says it.
+    Raises ConfigError, DataError and ModelError for what does not fit together.
+    """
+    from tsforge.errors import ConfigError
+    from tsforge.tracking import registry
+    from tsforge.updating import running
+
+    if out is None and registry.is_recorded(model):
+        raise ConfigError(f"{model}: is in the registry, whose versions stay as they are", "name a folder as `out`")
+    return running.update(Path(registry.local(model)), data, out=out, when=when, test=test, settings=settings)

@@ -73,7 +73,8 @@ class TrainConfig(Config):
     has products of brain floats (AVX-512 BF16, AMX), where these are trained in them; "32" for single precision
     throughout; "bf16" for brain floats throughout; "auto" for "bf16" on a GPU that has it, and "cells" elsewhere.
     start: a model directory whose weights the training begins with; those of the package for `zero` where None. Then
-    the weights at the start are validated too, and kept where no step brings better ones.
+    the weights at the start are validated too, and kept where no step brings better ones. start_member: which of its
+    networks, from 1, where it holds several; members of an ensemble or a blend begin with those at their own places.
     refit: "all" trains once more, on training and validation windows together, for as many steps as were best on
     validation; the intervals are corrected by what the first training said of validation, which it had not seen.
     """
@@ -95,6 +96,7 @@ class TrainConfig(Config):
     validation_windows: AtLeastOne = 1024
     until: AtLeastOne | None = None
     start: str | None = None
+    start_member: Annotated[int, Field(ge=1, le=1000)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -208,7 +210,7 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _differ(self) -> Experiment:
-        if self.train.start is not None and not isinstance(self.model, Neural | Zero):
+        if self.train.start is not None and not isinstance(self.model, Neural | Zero | Blend):
             problem = f"train.start is for a network, {self.model.kind} starts from no weights"
             raise ConfigError(problem, "leave train.start out, or name the model of its folder")
         if self.ensemble > 1 and not isinstance(self.model, Neural):

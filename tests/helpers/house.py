@@ -15,8 +15,8 @@ LONGEST = 300  # lines of a file
 FLOORS = [
     ("errors", "version", "runtime"), ("config", "batch", "forecast"), ("data", "model", "synthesis"),
     ("experiment", "settings"), ("evaluation",), ("fitted",), ("exporting",), ("plotting",), ("training",),
-    ("backtesting",), ("partitions",), ("tracking",), ("sweeping",), ("comparison",), ("__init__", "serving"),
-    ("adapters",),
+    ("backtesting",), ("updating",), ("partitions",), ("tracking",), ("sweeping",), ("comparison",),
+    ("__init__", "serving"), ("adapters",),
     ("cli", "__main__"),
 ]  # fmt: skip
 APART = {("data", "model"), ("model", "data"), ("model", "synthesis"), ("synthesis", "model"), ("data", "synthesis")}

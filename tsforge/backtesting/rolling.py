@@ -161,7 +161,7 @@ def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = T
     panel = datasets.read_like(source, asked, model.facts.columns)
     H, L = shape.horizon, shape.context
     stride = config.stride or (H if config.windows else 1)
-    seen = _seen(model, panel)
+    seen = model.facts.unseen(panel)
     begin = seen if config.windows is None else panel.ends - H - (config.windows - 1) * stride
     windows = cut(panel, np.maximum(begin, panel.offsets[:-1]), panel.ends, L, H, stride=stride)
     windows = _unseen(windows, seen, model, panel)
@@ -185,13 +185,6 @@ def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = T
     forecaster = model.forecaster(dataset.source)
     forecasts = forecast(forecaster, experiment, dataset, model.baselines, learn=whole)
     return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0, fallback=sizes.fallback)
-
-
-def _seen(model: Model, panel: Panel) -> Ints:
-    """The first row of each series that the model was neither trained on nor chosen by; of a new series its first."""
-    starts = panel.offsets[:-1]
-    ordinals = np.array([model.facts.seen.get(panel.key(i), panel.first[i]) for i in range(len(panel))])
-    return np.asarray(np.clip(starts + ordinals - panel.first, starts, panel.ends))
 
 
 def _unseen(windows: Windows, seen: Ints, model: Model, panel: Panel) -> Windows:

@@ -36,11 +36,13 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
     "sweep": SETTINGS | _named("sweep", SweepOptions),
     "compare": SETTINGS | _named("compare", CompareOptions),
     "pretrain": {path: SETTINGS[path] for path in ("seed", "train.device")},
+    "update": {path: SETTINGS[path] for path in ("train.max_steps", "train.max_time", "train.device")},
 }
-SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain")  # commands with --set
+SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain", "update")  # commands with --set
 ARGUMENTS = (
     "out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri", "partition_by",
     "workers", "engine", "address", "shard", "keep_going", "resume",
+    "when", "test", "register", "alias",
 )  # fmt: skip
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"

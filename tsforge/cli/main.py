@@ -1,6 +1,7 @@
 """The entry point: root help and version without the CLI library, errors as two lines, exit codes.
 
-0 success; 2 something the user can fix; 1 a bug of ours, with traceback; 130 on Ctrl-C, 143 on SIGTERM.
+0 success; 2 something the user can fix; 1 a bug of ours, with traceback; 130 on Ctrl-C, 143 on SIGTERM. update: 3 the
+old model stays, 4 nothing was trained.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "future": "Write the rows ahead of a table, to fill in what is known in advance.",
     "explain": "Show which steps of the past a forecast looks at.",
     "export": "Write a model as one file that forecasts without tsforge: ONNX or torch.export.",
+    "update": "Bring a model up to date with new rows, if that makes it no worse.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
     "sweep": "Search settings and architectures, and fit a model with the best.",

@@ -189,7 +189,7 @@ def resolve(config: DataConfig, panel: Panel, needs: Needs, rolling: split.Rolli
         "season": season, "validation": validation, "test": test,
     }  # fmt: skip
     resolved = DataConfig.model_validate(config.model_dump() | update)
-    history = _history(config, needs, season)
+    history = least_history(config, needs, season)
     lengths = Sizes(context, horizon, season, validation, test, history, back, narrow)
     return Layout(resolved, lengths, cuts, needs.bounds)
 
@@ -235,7 +235,7 @@ def narrowed(dataset: Dataset, context: int | None, needs: Needs) -> Dataset:
 def reaching(dataset: Dataset, context: int, needs: Needs) -> Dataset:
     """The same windows with so many steps of context, and the training part that a model has by default."""
     source, cuts, sizes = dataset.source, dataset.cuts, dataset.sizes
-    history = _history(dataset.config, needs, sizes.season)
+    history = least_history(dataset.config, needs, sizes.season)
     if (context, history) == (sizes.context, sizes.history):
         return dataset
     if context != sizes.context:
@@ -249,7 +249,7 @@ def reaching(dataset: Dataset, context: int, needs: Needs) -> Dataset:
     return replace(dataset, source=source, sizes=sizes, parts=dataset.parts._replace(train=train))
 
 
-def _history(config: DataConfig, needs: Needs, season: int) -> int | None:
+def least_history(config: DataConfig, needs: Needs, season: int) -> int | None:
     """Steps before the origin of a training window at least: two seasons where the model reads whatever there is."""
     asked = "season" if config.history is None and needs.any_history else config.history
     return 2 * season if asked == "season" else asked

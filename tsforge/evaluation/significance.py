@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats, Ints
@@ -135,6 +136,24 @@ def compared(groups: list[Differences]) -> Paired:
     return Paired(float(sample.mean()), diebold_mariano(sample, overlap), len(sample), "origins")
 
 
+def tellable(series: NDArray[np.integer], time: Ints, horizon: int) -> bool:
+    """Whether windows are enough for `paired` to tell anything.
+
+    series, time: of each window, (W,): which series, and the grid position of its origin.
+    horizon: steps of a window.
+    """
+    own, times = np.unique(series), np.unique(time)
+    if len(own) > 1 and len(own) == len(series):
+        return len(own) >= LEAST
+    stride = int(np.diff(times).min()) if len(times) > 1 else 1
+    return len(times) >= _least(-(-horizon // stride))
+
+
+def _least(overlap: int) -> int:
+    """How many loss differences a test needs, where so many neighbouring origins share steps."""
+    return LEAST if overlap == 1 else LEAST_OVERLAPS * overlap
+
+
 def _pooled(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[int, float, float]:
     """Count, mean and squared deviations of two samples together. (Chan, Golub & LeVeque 1983)"""
     n = a[0] + b[0]
@@ -158,7 +177,7 @@ def diebold_mariano(d: Floats, overlap: int) -> float:
     differences, or fewer than 10 h where they overlap; 1 where nothing differs.
     """
     n, h = len(d), overlap
-    if n < LEAST or (h > 1 and n < LEAST_OVERLAPS * h):
+    if n < _least(h):
         return math.nan
     factor = (n + 1 - 2 * h + h * (h - 1) / n) / n
     off = d - d.mean()
@@ -178,8 +197,13 @@ def _student(n: int, mean: float, squares: float) -> float:
 
 def _p(n: int, mean: float, variance: float, factor: float, size: float) -> float:
     """The two-sided p-value of a mean of n differences. size: their mean square."""
-    from scipy.special import stdtr  # as scipy.stats.t.sf has it, whose import takes half a second
-
     if variance <= 1e-12 * size:
         return 0.0 if size else 1.0
-    return float(2 * stdtr(n - 1, -abs(mean) / math.sqrt(variance / n) * math.sqrt(factor)))
+    return student(abs(mean) / math.sqrt(variance / n) * math.sqrt(factor), n - 1)
+
+
+def student(t: float, freedom: float) -> float:
+    """The two-sided p-value of Student's t, above 0, with so many degrees of freedom."""
+    from scipy.special import stdtr  # as scipy.stats.t.sf has it, whose import takes half a second
+
+    return float(2 * stdtr(freedom, -t))

@@ -76,6 +76,15 @@ class DataFacts(Config):
             seen={panel.key(i): int(stop) for i, stop in enumerate(seen)}, usual=usual, negative=negative,
         )  # fmt: skip
 
+    def unseen(self, panel: Panel) -> NDArray[np.int64]:
+        """The first row of each series of a table that the model was neither trained on nor chosen by, (n,).
+
+        Of a series that it does not know the first one; where it has seen all, the row after the last observed target.
+        """
+        starts = panel.offsets[:-1]
+        ordinals = np.array([self.seen.get(panel.key(i), panel.first[i]) for i in range(len(panel))])
+        return np.asarray(np.clip(starts + ordinals - panel.first, starts, panel.ends))
+
     def traits(self, panel: Panel) -> Traits:
         """Of the series of a table, as far as they were kept."""
         return traits.recall(panel, self.window_shape.context, self.usual, self.negative)

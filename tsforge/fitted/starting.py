@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from tsforge.config import flattened
+from tsforge.config import Config, flattened
 from tsforge.errors import ModelError, listing
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
-from tsforge.model.ensemble import Blend
+from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.zero.network import Zero
 
 WEIGHTS = Path(__file__).parents[1] / "weights"  # a model directory for each pretrained network
@@ -40,11 +40,27 @@ def begin(network: nn.Module, experiment: Experiment, sizes: dict[str, Any]) -> 
     if place is None:
         return
     model = directory.load(place)
-    _check_settings(model, experiment, place)
-    there, here = (_learned(part) for part in (model.network, network))
+    config, trained = _part(model, experiment.train.start_member, place)
+    _check_settings(config, experiment, place)
+    there, here = (_learned(part) for part in (trained, network))
     if {k: v.shape for k, v in there.items()} != {k: v.shape for k, v in here.items()}:
         raise _of_other_sizes(model, sizes, place)
-    hand_over(model.network, network)
+    hand_over(trained, network)
+
+
+def _part(model: Model, number: int | None, place: Path) -> tuple[Config, nn.Module]:
+    """The settings and the network of one member of a model, counted from 1; of a model without members its own."""
+    config, network = model.experiment.model, model.network
+    if not isinstance(network, Ensemble):
+        return config, network
+    count = len(network.members)
+    if number is None:
+        hint = f"name one of its {count}, as train.start_member=1; or the folder of another model"
+        raise ModelError(f"{place}: holds several networks, a training begins with one", hint)
+    if number > count:
+        raise ModelError(f"{place}: holds {count} networks and no {number}th", "give no larger train.start_member")
+    own = config.members[number - 1].model if isinstance(config, Blend) else config
+    return own, network.members[number - 1]
 
 
 def hand_over(there: nn.Module, here: nn.Module) -> None:
@@ -57,10 +73,8 @@ def _learned(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value for name, value in network.state_dict().items() if not name.startswith(OF_THE_TABLE)}
 
 
-def _check_settings(model: Model, experiment: Experiment, place: Path) -> None:
-    there, here = model.experiment.model, experiment.model
-    if isinstance(there, Blend) or model.experiment.ensemble > 1:
-        raise ModelError(f"{place}: holds several networks, a training begins with one", "name the folder of another")
+def _check_settings(there: Config, experiment: Experiment, place: Path) -> None:
+    here = experiment.model
     settings, asked = (flattened(config.model_dump(mode="json")) for config in (there, here))
     for name in ("kind", *settings, *asked):
         if name not in ANYWAY and settings.get(name) != asked.get(name):

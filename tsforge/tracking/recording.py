@@ -54,7 +54,7 @@ def fit(
     """
     experiment, options = experiment.on(dataset.config, dataset.sizes.narrow), options or RunOptions()
     with _run(experiment, dataset, tracker, options) as run:
-        trained = fitting.train(experiment, dataset, _watching(run, report, options))
+        trained = fitting.train(experiment, dataset, watching(run, report, options))
         return _save(fitting.finish(trained, dataset), run, folder, options), run
 
 
@@ -71,7 +71,7 @@ def fit_resumable(
     with keeper, _run(experiment, dataset, tracker, options) as run:
         if run.folder is not None:
             keeper.record |= {"run": Earlier(str(run.folder), run.key)._asdict(), "uri": tracker.uri}
-        trained = fitting.train(experiment, dataset, _watching(run, report, options), keeper.checkpoint)
+        trained = fitting.train(experiment, dataset, watching(run, report, options), keeper.checkpoint)
         result = _save(fitting.finish(trained, dataset), run, keeper.folder, options)
         if result.stop != Stop.INTERRUPT:
             keeper.remove()
@@ -109,7 +109,7 @@ def _save(result: fitting.Fit, run: Run, folder: Path, options: RunOptions) -> f
         run.tags({"tsforge.chosen": ", ".join(f"{s.name} {s.weight:.0%}" for s in result.standings if s.weight)})
     with stopping.first(lambda: None):  # what was learned is not lost to a request that comes now
         fitting.save(result, folder)
-    _fitted(run, result, folder, options)
+    fitted(run, result, folder, options)
     if result.stop == Stop.INTERRUPT:
         run.end("KILLED", f"stopped by {stopping.cause()}; the best weights so far are kept")
     return result
@@ -171,8 +171,8 @@ def note(shown: Scores, judge: str, windows: int, options: RunOptions) -> str:
     return "\n".join(lines)
 
 
-def _watching(run: Run, report: Report | None, options: RunOptions) -> Report:
-    """Passes events on and records them, unless the run has them already."""
+def watching(run: Run, report: Report | None, options: RunOptions) -> Report:
+    """A report that passes events on and records them, unless the run has them already."""
 
     def watch(event: Event) -> None:
         if report is not None:
@@ -194,7 +194,8 @@ def _record(run: Run, event: Event) -> None:
 
 
 @stage("delivery")
-def _fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
+def fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
+    """Record a model directory with the scores, curves and pictures of its fit."""
     run.model(folder, options.register, options.alias)
     run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}

@@ -21,11 +21,21 @@ NAME = "model"
 FOLDER = "artifacts/model"  # of the model directory within what MLflow keeps
 T = TypeVar("T")
 _PLACE = re.compile(r"(runs|models):/+(.+)")
+_ID = re.compile(r"m-[0-9a-f]{32}")  # of a recorded model
 
 
 def is_recorded(word: object) -> bool:
     """Whether a word names a recorded model rather than a folder."""
     return isinstance(word, str) and _PLACE.fullmatch(word) is not None
+
+
+def named(word: str) -> tuple[str | None, str | None]:
+    """(name, alias) in the registry of models:/NAME@ALIAS or models:/NAME/VERSION; None for what it does not have."""
+    match = _PLACE.fullmatch(word)
+    if match is None or match[1] == "runs" or _ID.fullmatch(place := match[2].strip("/")):
+        return None, None
+    name, sign, alias = place.rpartition("@")
+    return (name, alias) if sign else (place.partition("/")[0], None)
 
 
 def local(model: T, uri: str | None = None) -> T | Path:
@@ -143,7 +153,7 @@ def _of_registry(client: Any, name: str, word: str) -> str:
             version = client.get_model_version_by_alias(*name.rsplit("@", 1))
         elif "/" in name:
             version = client.get_model_version(*name.rsplit("/", 1))
-        elif re.fullmatch(r"m-[0-9a-f]{32}", name):
+        elif _ID.fullmatch(name):
             return str(client.get_logged_model(name).artifact_location)
         else:
             versions = client.search_model_versions(f"name = {store.quoted(name)}")

@@ -93,9 +93,19 @@ def composed(experiment: Experiment) -> bool:
 def members(experiment: Experiment) -> list[Experiment]:
     """The experiment of each member, in order; of an experiment without members itself."""
     if isinstance(experiment.model, Blend):
-        return [alone(experiment, member) for member in experiment.model.members]
-    seeds = range(experiment.seed, experiment.seed + experiment.ensemble)
-    return [experiment.model_copy(update={"seed": seed, "ensemble": 1}) for seed in seeds]
+        parts = [alone(experiment, member) for member in experiment.model.members]
+    else:
+        seeds = range(experiment.seed, experiment.seed + experiment.ensemble)
+        parts = [experiment.model_copy(update={"seed": seed, "ensemble": 1}) for seed in seeds]
+    return [_placed(part, number) for number, part in enumerate(parts, start=1)] if composed(experiment) else parts
+
+
+def _placed(part: Experiment, number: int) -> Experiment:
+    """A member that begins with the weights of the member at its place, where the training begins with any."""
+    if part.train.start is None or part.train.start_member is not None:
+        return part
+    learned = not isinstance(part.model, Baseline)
+    return part.with_train({"start_member": number} if learned else {"start": None})
 
 
 def alone(experiment: Experiment, member: Member) -> Experiment:

@@ -270,11 +270,11 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
 @stage("saving")
 def save(fitted: Fit, folder: Path) -> None:
     """Write the model directory, with the scores, the loss curve and a picture of a held-out forecast."""
-    directory.save(fitted.model, folder, lambda draft: _write_extras(fitted, draft))
+    directory.save(fitted.model, folder, lambda draft: write_extras(fitted, draft))
 
 
-def _write_extras(fitted: Fit, folder: Path) -> None:
-    """What people look at; nothing of it is read back."""
+def write_extras(fitted: Fit, folder: Path) -> None:
+    """What people look at, into the draft of a model directory; nothing of it is read back."""
     from tsforge.plotting import forecasts
     from tsforge.plotting.training import loss_curve
 
