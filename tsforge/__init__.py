@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from tsforge.fitted.explanation import Explanation
     from tsforge.fitted.model import Model
     from tsforge.fitted.prediction import Prediction
+    from tsforge.fitted.sampling import Samples
     from tsforge.fitted.scenarios import Scenarios
+    from tsforge.fitted.totals import Totals
     from tsforge.settings import build
     from tsforge.sweeping.running import Sweep, sweep
     from tsforge.training.fitting import Fit, fit
@@ -41,6 +43,7 @@ _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
     "resume": "training.resuming",
     "Model": "fitted.model", "Prediction": "fitted.prediction", "Scenarios": "fitted.scenarios",
+    "Samples": "fitted.sampling", "Totals": "fitted.totals",
     "Explanation": "fitted.explanation",
     "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
@@ -48,9 +51,9 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Scenarios", "Sweep",
-    "TsforgeError", "Update", "__version__", "backtest", "build", "compare", "explain", "export", "fit", "future",
-    "load", "predict", "resume", "sweep", "update", "what_if",
+    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Samples", "Scenarios", "Sweep",
+    "Totals", "TsforgeError", "Update", "__version__", "backtest", "build", "compare", "explain", "export", "fit",
+    "future", "load", "predict", "resume", "sample", "sweep", "update", "what_if",
 ]  # fmt: skip
 
 
@@ -100,6 +103,29 @@ def predict(
     return prediction.predict(
         registry.local(model), data, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
+
+
+def sample(
+    model: Model | str | Path, data: Any = None, samples: int = 1000, *, horizon: int | None = None,
+    future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1,
+) -> Samples:  # fmt: skip
+    """Draw sample paths of what comes next: of all steps, series and targets together, each as likely as any other.
+
+    model, data, horizon, future_data, settings: as for `predict`.
+    samples: how many, 10 to 100,000.
+    seed: the same paths for the same seed.
+    `Samples.values` has the paths, (S, n, H, C); `Samples.total` their sums over the horizon or by calendar period, and
+    `Samples.probability` the chance to pass a level. Step by step they have the quantiles of `predict`; what comes
+    together follows the order of the errors of held-out windows. Raises ModelError for a model without intervals,
+    DataError where a model does not say how errors hang together and the table is too short to see it, ConfigError for
+    more paths than memory holds; else as `predict`.
+    """
+    from tsforge.fitted import sampling, zero_shot
+    from tsforge.tracking import registry
+
+    model = model if zero_shot.place(model) is not None else registry.local(model)
+    ahead = {"horizon": horizon, "future_data": future_data, "settings": settings}
+    return sampling.sample(model, data, samples, **ahead, seed=seed)
 
 
 def what_if(

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsforge.cli.hints import translated
 from tsforge.runtime import progress, timing
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
 _LINE: list[str] = []
 _BEGAN: list[float] = []
+
+
+class Written(NamedTuple):
+    """Where results go. folder: of the model, where its name is that of a recorded one."""
+
+    output: str | None
+    plot: str | None
+    tracking_uri: str | None
+    track: bool
+    json: bool
+    folder: str | None = None
 
 
 def start(argv: Sequence[str], began: float) -> None:

@@ -87,6 +87,30 @@ def _collected(panel: Panel, of: tuple[Ints, Ints], steps: tuple[int, int, int])
     return Windows(origins[:done], which[:done])
 
 
+def aligned(panel: Panel, begin: Ints, end: Ints, sizes: tuple[int, int], most: tuple[int, int]) -> Windows:
+    """Windows whose truth lies in rows [begin, end), at the same times for all of the series that they are taken from.
+
+    sizes: context and horizon, in steps.
+    most: series, evenly spaced among those with windows; and windows in all, the newest and evenly spaced in time.
+    """
+    context, horizon = sizes
+    one = cut(panel, np.maximum(begin, end - horizon), end, context, horizon)  # which series have any
+    chosen = np.unique(one.series).astype(np.int64)
+    if len(chosen) > most[0]:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, most[0]).round().astype(np.int64)]
+    nothing = panel.offsets[:-1].copy()
+    low, high = nothing.copy(), nothing.copy()
+    low[chosen], high[chosen] = begin[chosen], end[chosen]
+    every = cut(panel, low, high, context, horizon)
+    series = every.series.astype(np.int64)
+    times = panel.first[series] + every.origins - panel.offsets[series]
+    stride = -(-len(every) // most[1])
+    if stride > 1:
+        keep = (times.max() - times) % stride == 0
+        every = Windows(every.origins[keep], every.series[keep])
+    return every
+
+
 def last(panel: Panel) -> Windows:
     """One window per series, its origin after the last observed target, as for a forecast of the future."""
     return Windows(panel.ends.copy(), np.arange(len(panel)))

@@ -158,7 +158,7 @@ def outcomes(readers: dict[str, Reader], dataset: Dataset, windows: Windows) -> 
     read: dict[str, Outcome] = {}
     alike: dict[tuple[int, bool], dict[str, Reader]] = {}
     for name, reader in readers.items():
-        alike.setdefault((id(reader.source), _in_steps(reader.network)), {})[name] = reader
+        alike.setdefault((id(reader.source), takes_steps(reader.network)), {})[name] = reader
     for group in alike.values():
         source = next(iter(group.values())).source
         read |= _read({name: reader.network for name, reader in group.items()}, source, dataset, windows)
@@ -170,7 +170,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     exact = dataset.panel.values.dtype
     truth, observed = np.empty((W, H, C), dtype=exact), np.empty((W, H, C), dtype=np.bool_)
     forecasts = {name: _Forecasts((W, H, C), exact) for name in networks}
-    whole = all(_in_steps(network) for network in networks.values())
+    whole = all(takes_steps(network) for network in networks.values())
     loader = WindowLoader(source, windows, size := batch_size(source, AT_ONCE if whole else MOST_STEPS))
 
     def read(i: int) -> None:
@@ -211,7 +211,7 @@ def _read(networks: dict[str, Network], source: WindowSource, dataset: Dataset, 
     }  # fmt: skip
 
 
-def _in_steps(network: Network) -> bool:
+def takes_steps(network: Network) -> bool:
     """Whether a network, or a member of it, takes the steps of its windows, or few tokens of them, one by one."""
     parts = network.modules() if isinstance(network, nn.Module) else ()
     return any((isinstance(part, ClosedForm) and part.kind in WHOLE) or isinstance(part, ZeroNetwork) for part in parts)

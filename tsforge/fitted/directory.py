@@ -6,6 +6,7 @@ schema.json         columns, frequency, encodings, and what to say about the tra
 calibration.json    corrections of the intervals, where there are any
 weights.safetensors
 baselines.safetensors    the baselines that learned beside the model, for a backtest, where there are any
+dependence.safetensors   how errors of steps, targets and series hang together, for sample paths, where it is known
 scores.json, history.csv, loss.png, forecast.png    for people; not read back
 """
 
@@ -18,7 +19,7 @@ from tsforge.config import parse
 from tsforge.errors import ConfigError, ModelError
 from tsforge.evaluation.forecasting import Baselines
 from tsforge.experiment import Experiment
-from tsforge.fitted import manifest, weights
+from tsforge.fitted import correlations, manifest, weights
 from tsforge.fitted.model import DataFacts, Model
 from tsforge.runtime import drafts
 from tsforge.runtime.timing import stage
@@ -46,6 +47,9 @@ def save(model: Model, folder: Path, write_extras: Callable[[Path], None]) -> No
         if model.baselines:
             weights.save_baselines(model.baselines, draft / manifest.BASELINES)
             names.append(manifest.BASELINES)
+        if model.dependence is not None:
+            correlations.save(model.dependence, draft / manifest.DEPENDENCE)
+            names.append(manifest.DEPENDENCE)
         write_extras(draft)
         manifest.write(draft, names)
         drafts.put(draft, folder)
@@ -89,6 +93,9 @@ def load(folder: str | Path) -> Model:
         if manifest.BASELINES in files:
             cycles = tuple(facts.columns.frequency.seasons())
             baselines = weights.load_baselines(folder / manifest.BASELINES, shape, cycles, digest)
+        dependence = None
+        if manifest.DEPENDENCE in files:
+            dependence = correlations.load(folder / manifest.DEPENDENCE, shape, digest)
     except ConfigError as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
-    return Model(experiment, facts, network, calibration, baselines)
+    return Model(experiment, facts, network, calibration, baselines, dependence)

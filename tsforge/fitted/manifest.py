@@ -16,7 +16,8 @@ FORMAT = 1
 NAME = "manifest.json"
 WEIGHTS = "weights.safetensors"
 ALWAYS = ("experiment.json", "schema.json", WEIGHTS)
-CALIBRATION, BASELINES = "calibration.json", "baselines.safetensors"  # not every model has them
+# Not every model has these.
+CALIBRATION, BASELINES, DEPENDENCE = "calibration.json", "baselines.safetensors", "dependence.safetensors"
 TEXTS = ("experiment.json", "schema.json", CALIBRATION)
 MOST_TEXT, MOST_HEADER, MOST_WEIGHTS = 100_000_000, 100_000_000, 16_000_000_000  # bytes
 
@@ -129,7 +130,7 @@ def _no_number(text: str) -> None:
 
 def _used(manifest: Manifest) -> list[str]:
     """The files that are read back."""
-    return [*ALWAYS, *(name for name in (CALIBRATION, BASELINES) if name in manifest.sha256)]
+    return [*ALWAYS, *(name for name in (CALIBRATION, BASELINES, DEPENDENCE) if name in manifest.sha256)]
 
 
 def _check_size(path: Path) -> None:

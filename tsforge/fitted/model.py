@@ -22,6 +22,7 @@ from tsforge.data.time.calendar import harmonics
 from tsforge.data.traits import Traits
 from tsforge.errors import ConfigError
 from tsforge.evaluation.conformal import Calibration
+from tsforge.evaluation.dependence import Dependence
 from tsforge.evaluation.forecasting import Baselines, Forecaster, Reader
 from tsforge.experiment import Experiment
 
@@ -122,13 +123,17 @@ class DataFacts(Config):
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model: everything `predict` needs, and the baselines that `backtest` sets beside it."""
+    """A fitted model: everything `predict` needs, and the baselines that `backtest` sets beside it.
+
+    dependence: how its errors hang together, for sample paths; None for models of before, and where that is not known.
+    """
 
     experiment: Experiment
     facts: DataFacts
     network: nn.Module
     calibration: Calibration | None = None
     baselines: Baselines = field(default_factory=dict)
+    dependence: Dependence | None = None
 
     @property
     def shape(self) -> WindowShape:

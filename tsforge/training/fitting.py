@@ -4,7 +4,7 @@ One chain, each step one function with one result:
 
     prepare -> Dataset    read the table, settle sizes, cut windows
     train -> Trained      find the weights on the training windows
-    calibrate -> Model    correct the intervals on the validation windows
+    calibrate -> Model    correct the intervals on the validation windows, and see how errors hang together
     score -> Fit          forecast the test windows, beside the baselines
 """
 
@@ -21,7 +21,7 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.split import affordable
 from tsforge.data.windows import Windows
-from tsforge.evaluation import forecasting, judgement
+from tsforge.evaluation import forecasting, held_out, judgement
 from tsforge.evaluation.gaps import Gap, gaps
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import SHOWN
@@ -219,7 +219,7 @@ def finish(trained: Trained, dataset: Dataset) -> Fit:
     team.dismiss()
     model = uncorrected(trained, dataset)
     try:
-        model = calibrate(trained, dataset)
+        model = correlate(trained, calibrate(trained, dataset), dataset)
         return score(trained, model, dataset)
     except KeyboardInterrupt:
         model.network.cpu()
@@ -232,6 +232,13 @@ def calibrate(trained: Trained, dataset: Dataset) -> Model:
     model = uncorrected(trained, dataset)
     forecaster = forecasting.forecaster(trained.unseen or trained.network, trained.narrowed(dataset))
     return replace(model, calibration=forecaster.calibration)
+
+
+@stage("calibration")
+def correlate(trained: Trained, model: Model, dataset: Dataset) -> Model:
+    """The model with how the errors of its steps, targets and series hang together, for sample paths and sums."""
+    network, dataset = trained.unseen or trained.network, trained.narrowed(dataset)
+    return replace(model, dependence=held_out.learn(network, dataset))
 
 
 def uncorrected(trained: Trained, dataset: Dataset) -> Model:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from tsforge.cli import folders
+from tsforge.cli import sampling as paths
 from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import Flag, TableOptions, model_folder
 from tsforge.cli.output import (
+    Written,
     check_targets,
     command_line,
     echo,
@@ -21,13 +23,15 @@ from tsforge.cli.output import (
     print_run,
     print_timings,
 )
+from tsforge.cli.sampling import SampleOptions
 from tsforge.runtime import garbage
 
 
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    scenario: Annotated[list[str] | None, Parameter(negative="")] = None, track: Flag = False,
+    sampling: SampleOptions | None = None, scenario: Annotated[list[str] | None, Parameter(negative="")] = None,
+    track: Flag = False,
     options: TableOptions | None = None, partitions: PartitionOptions | None = None, tracking_uri: str | None = None,
     timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
@@ -58,7 +62,7 @@ def predict(
         'sale: price*0.9, promo=1'; may be given several times. Shows the forecast and its difference to the planned
         one: what the model has learned, which need not be a cause.
     track
-        Record the scenarios as a run in MLflow.
+        Record the scenarios, or what was made of sample paths, as a run in MLflow.
     tracking_uri
         MLflow store of a recorded model, and of scenarios. (default: MLFLOW_TRACKING_URI, else mlflow.db in this
         folder)
@@ -79,23 +83,31 @@ def predict(
     partitions = partitions or PartitionOptions()
     wanted, settings = levels(quantiles), _settings(options or TableOptions())
     if data is not None and folders.wanted(data, output, partitions):
-        if scenario:
-            raise ConfigError("scenarios are of one table", "name one of the files, or leave out --scenario")
+        if scenario or (sampling and sampling.given):
+            raise ConfigError("scenarios and sample paths are of one table", "name one of the files")
         from tsforge.partitions.plan import Request
 
         output = folders.check(output, plot, future_data)
         if zero_shot.place(model) is None:
             model = model_folder(model, tracking_uri)
-        asked = {**partitions.given(), "partition_by": tuple(partitions.partition_by), "timed": timings}
-        request = Request(model, data, output, horizon, tuple(wanted) if wanted else None, settings, **asked)
+        own = {**partitions.given(), "partition_by": tuple(partitions.partition_by), "timed": timings}
+        request = Request(model, data, output, horizon, tuple(wanted) if wanted else None, settings, **own)
         return folders.forecast(request, json=json)
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
     if scenario:
+        if sampling is not None and sampling.given:
+            raise ConfigError("sample paths are of the planned future alone", "leave out --scenario")
         zero_shot.refuse(settings)
         ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
         return _what_if(model, data, scenario, ahead, Written(output, plot, tracking_uri, track=track, json=json))
+    if sampling is not None and sampling.given:
+        sampling.check(wanted)
+        asked: dict[str, Any] = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
+        folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
+        to = Written(output, plot, tracking_uri, track=track, json=json, folder=folder)
+        return paths.forecast(model, data, sampling, asked | {"settings": settings}, to)
     if track:
-        raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario")
+        raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario and --samples")
     if (place := zero_shot.place(model)) is not None:
         result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=wanted, future_data=future_data)
     else:
@@ -126,16 +138,6 @@ def predict(
         echo(f"picture in {plot}")
     print_timings()
     return 0
-
-
-class Written(NamedTuple):
-    """Where results go."""
-
-    output: str | None
-    plot: str | None
-    tracking_uri: str | None
-    track: bool
-    json: bool
 
 
 def _what_if(model: str, data: str | None, scenario: list[str], ahead: dict[str, Any], to: Written) -> int:

@@ -1,0 +1,218 @@
+"""Sample paths: futures of all steps, targets and series together, each as likely as any other.
+
+What a forecast says of each step alone stays: over all paths, its quantiles. Which values of neighbouring steps,
+targets and series come together follows how errors of held-out windows did (`evaluation.dependence`): normal fields of
+that correlation are drawn, and the values of each step put in the order of the field (the Schaake shuffle; Clark et al.
+2004, "The Schaake Shuffle: A Method for Reconstructing Space–Time Variability").
+Beyond the horizon that a model was trained for, a path goes on from the last error of the block before, as
+`prediction.growth` widens the quantiles.
+
+Axes: S samples, n series, H horizon, C targets, R levels of a model's reach.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from tsforge.data import dataset as datasets
+from tsforge.data import sampled, split
+from tsforge.data.panel import Panel
+from tsforge.data.tidy import Frame
+from tsforge.data.traits import limits
+from tsforge.data.windows import Windows, aligned
+from tsforge.errors import ConfigError, DataError, ModelError
+from tsforge.evaluation import dependence, held_out
+from tsforge.evaluation.conformal import Calibration
+from tsforge.evaluation.dependence import Dependence
+from tsforge.evaluation.quantiles import Ints
+from tsforge.fitted import directory, prediction, totals, zero_shot
+from tsforge.fitted.model import Model
+from tsforge.fitted.prediction import Floats, Prediction
+from tsforge.fitted.totals import Totals
+from tsforge.runtime.threads import sparing
+from tsforge.runtime.timing import stage
+from tsforge.settings import build
+
+log = logging.getLogger("tsforge")
+
+USUAL, FEWEST, MOST = 1000, 10, 100_000  # samples
+MOST_VALUES = 2**28  # of all paths: 1 GB
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sample paths from the end of every series.
+
+    prediction: the forecast whose quantiles they have.
+    values: (S, n, H, C), NaN where there is nothing to forecast from.
+    seed: by which they come again.
+    """
+
+    prediction: Prediction
+    values: Floats
+    seed: int
+
+    @property
+    def panel(self) -> Panel:
+        """The table that they go on from."""
+        return self.prediction.panel
+
+    @property
+    def frame(self) -> Frame:
+        """The tidy table: ids, `sample` (from 1), time, `target` where there are several, and `value`."""
+        return sampled.paths(self.panel, self.values)
+
+    def total(self, period: str | None = None, quantiles: Sequence[float] | None = None) -> Totals:
+        """Sums of every path over the horizon, or by "day", "week", "month", "quarter" or "year" of the local clock.
+
+        quantiles: levels of `Totals.frame`; 0.05, 0.1, 0.5, 0.9 and 0.95 where None.
+        Raises ConfigError for a period that there is none of, DataError for one of times that are numbers.
+        """
+        return totals.total(self.panel, self.values, period, quantiles)
+
+    def probability(self, level: str) -> Frame:
+        """The chance of every step to pass a level, as "> 1000", ">= 0.5", "< 0" or "<= 12".
+
+        Columns: ids, time, `target` where there are several, `probability`, and `ever`: the chance that this step or
+        one before it passes, which in the last row is that of the whole horizon. Raises ConfigError for no level.
+        """
+        each, ever = totals.chances(self.values, level)
+        return sampled.steps(self.panel, {"probability": each, "ever": ever})
+
+
+@sparing()
+def sample(
+    model: Model | str | Path, data: Any = None, samples: int = USUAL, *, horizon: int | None = None,
+    future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1,
+) -> Samples:  # fmt: skip
+    """Draw paths of what comes next: `tsforge.sample` with a model or its directory."""
+    if not FEWEST <= samples <= MOST:
+        raise ConfigError(f"{samples} samples", f"ask for {FEWEST} to {MOST:,} of them")
+    if (place := zero_shot.place(model)) is not None:
+        given = zero_shot.of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})
+        model, panel = zero_shot.for_table(place, data, build(given).data, future_data)
+        steps = model.shape.horizon
+        prediction.check_future(panel, steps, steps, future_data)
+    else:
+        zero_shot.refuse(settings)
+        prediction.check_horizon(horizon, prediction.LONGEST)
+        model = model if isinstance(model, Model) else directory.load(model)
+        steps = horizon or model.shape.horizon
+        rolled = prediction.rolled(model, steps)
+        panel = prediction.read(model, data, rolled, future_data)
+        prediction.check_future(panel, steps, rolled, future_data)
+    return of_panel(model, panel, steps, (samples, seed))
+
+
+def of_panel(model: Model, panel: Panel, steps: int, draw: tuple[int, int]) -> Samples:
+    """Draw paths of a table that is on its grid, with rows for the steps ahead. draw: how many, and the seed."""
+    count, seed = draw
+    check(model)
+    values = count * len(panel) * steps * model.shape.targets
+    if values > MOST_VALUES:
+        most = MOST_VALUES * count // values
+        hint = f"ask for {most:,} samples at most, or for fewer series" if most >= FEWEST else "name fewer series"
+        raise ConfigError(f"{count:,} samples of {len(panel):,} series x {steps} steps are too many to hold", hint)
+    how = model.dependence or of_table(model, panel)
+    made = prediction.of_panel(model, panel, steps, model.reach)
+    with stage("sampling"):
+        rows = dependence.places([panel.key(i) for i in range(len(panel))], how)
+        field = _field(how, rows, -(-steps // model.shape.horizon), model.calibration, draw)[:, :steps]
+        ranks = np.argsort(np.argsort(field, axis=-1), axis=-1)  # among the samples
+        ordered = made.quantiles @ _spread(made.levels, count).astype(made.quantiles.dtype)
+        within = limits(model.experiment.model.bounds, panel, model.facts.traits(panel))
+        drawn = np.take_along_axis(within.keep(ordered), ranks, axis=-1)
+    return Samples(made, np.moveaxis(drawn, -1, 0), seed)
+
+
+def check(model: Model) -> None:
+    """Raises ModelError for a model without quantiles on both sides of the median."""
+    if not model.reach or not model.reach[0] < 0.5 < model.reach[-1]:
+        raise ModelError(
+            "the model has no intervals to draw from: no held-out windows corrected them",
+            "fit it with quantiles on both sides of 0.5, and with windows to validate by (data.validation)",
+        )
+
+
+def of_table(model: Model, panel: Panel) -> Dependence:
+    """How errors hang together in windows of the table at hand, for a model that does not say it itself.
+
+    Raises DataError where the table is too short for that.
+    """
+    shape, starts, ends = model.shape, panel.offsets[:-1], panel.ends
+    begin = np.maximum(starts, ends - held_out.HORIZONS * shape.horizon)
+    most = held_out.most(model.network)
+    windows = aligned(panel, begin, ends, (shape.context, shape.horizon), most)
+    nothing = Windows(windows.origins[:0], windows.series[:0])
+    sizes = datasets.Sizes(shape.context, shape.horizon, shape.season, 0, 0, fallback=shape.fallback)
+    cuts = split.Split(starts, ends, ends, ends, ends, 0)
+    layout = datasets.Layout(model.experiment.data, sizes, cuts, model.experiment.model.bounds)
+    estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
+    dataset = datasets.encode(panel, layout, split.Parts(nothing, windows, nothing), estimates)
+    found = held_out.of_windows(model.network, dataset, windows)
+    if found is None:
+        raise DataError(
+            f"{panel.name}: too short to see how errors hang together: it has {len(windows)} windows of "
+            f"{shape.horizon} steps, and {dependence.FEWEST} are needed",
+            "bring a longer table, or ask for a shorter horizon of a model fitted for it",
+        )
+    log.warning("how errors hang together is taken from %d windows of the table at hand", found.windows)
+    return found
+
+
+def _field(how: Dependence, rows: Ints, blocks: int, calibration: Calibration | None, draw: tuple[int, int]) -> Floats:
+    """Normal fields of a dependence, (n, blocks · H, C, S); only their order over the samples counts.
+
+    rows: (n,) the row of each series in `how.series`, -1 where none.
+    """
+    count, seed = draw
+    random = np.random.default_rng(seed)
+    H, C, n = len(how.steps), len(how.targets), len(rows)
+    known = rows >= 0
+    table = how.series[np.ix_(rows[known], rows[known])]
+    steps, targets = (dependence.factor(t).astype(np.float32) for t in (how.steps, how.targets))
+    series = dependence.factor(table).astype(np.float32) if known.any() else None
+    share = max(how.common, 0.0)
+    parts = []
+    for _ in range(blocks):
+        part = random.standard_normal((n + 1, H, C, count), dtype=np.float32)
+        part = np.einsum("hk,nkcs->nhcs", steps, part, optimize=True)
+        part = np.einsum("cd,nhds->nhcs", targets, part, optimize=True)
+        shared, own = part[-1], part[:-1]
+        if series is not None:
+            own[known] = np.tensordot(series, own[known], 1)
+            shared = own[known].mean(axis=0) / np.float32(np.sqrt(table.mean()))
+        own[~known] = np.float32(np.sqrt(share)) * shared + np.float32(np.sqrt(1 - share)) * own[~known]
+        parts.append(own)
+    if blocks > 1:
+        unit = np.ones((H, C)) if calibration is None else np.array(calibration.unit)
+        unit = np.where(unit.max() > 0, unit, 1.0).astype(np.float32)[None, :, :, None]
+        fed = np.zeros_like(parts[0][:, :1])
+        for k, part in enumerate(parts):
+            last = unit[:, -1:] * part[:, -1:]
+            parts[k] = unit * part + fed
+            fed = fed + last
+    return np.concatenate(parts, axis=1)
+
+
+def _spread(levels: tuple[float, ...], count: int) -> Floats:
+    """What makes values at evenly spaced levels of quantiles (..., R): a matrix (R, S).
+
+    Linear between levels; beyond them as far from the median as those of a normal distribution lie.
+    """
+    normal, has = NormalDist(), np.array(levels)
+    wanted = (np.arange(count) + 0.5) / count
+    unit = np.eye(len(has))
+    between = np.stack([np.interp(wanted, has, row) for row in unit])
+    middle = np.array([np.interp(0.5, has, row) for row in unit])[:, None]
+    for q, beyond in ((0, wanted < has[0]), (-1, wanted > has[-1])):
+        times = np.array([normal.inv_cdf(p) / normal.inv_cdf(has[q]) for p in wanted[beyond]])
+        between[:, beyond] = middle + (unit[q][:, None] - middle) * times
+    return between

@@ -1,0 +1,68 @@
+"""What MLflow remembers of sample paths: what was asked, the table that came out, and the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+from tsforge.data import tidy
+from tsforge.fitted.sampling import Samples
+from tsforge.fitted.totals import Totals, chances
+from tsforge.plotting import samples as pictures
+from tsforge.runtime import numbers
+from tsforge.runtime.timing import stage
+from tsforge.tracking.journal import Run
+from tsforge.tracking.recording import RunOptions, described, tags
+from tsforge.tracking.tracker import Tracker
+
+
+class Picture(NamedTuple):
+    """What is to be seen of paths: themselves, their sums, or chances to pass a level."""
+
+    drawn: Samples
+    sums: Totals | None = None
+    level: str | None = None
+
+
+def record(picture: Picture, frame: tidy.Frame, of: tuple[str, str | None], tracker: Tracker, command: str) -> Run:
+    """A run of what was made of paths: the mean sum of a path as a metric, the table and the picture as files.
+
+    of: the model and the data, as they were named.
+    """
+    model, data = of
+    S, _, H, _ = picture.drawn.values.shape
+    params: dict[str, object] = {"model": model, "horizon": H, "samples": S, "seed": picture.drawn.seed}
+    params |= {} if picture.level is None else {"probability": picture.level}
+    options = RunOptions(command, tags=(("tsforge.model", str(Path(model).absolute())),))
+    with tracker.run(f"samples-{Path(model).name}", params, tags("samples", options)) as run:
+        if run.folder is not None:
+            _write(run, picture, frame, data)
+    return run
+
+
+@stage("delivery")
+def _write(run: Run, picture: Picture, frame: tidy.Frame, data: str | None) -> None:
+    drawn = picture.drawn
+    run.dataset(described(drawn.panel, data))
+    run.metrics(numbers.rounded({"samples/mean_total": float(np.nanmean(drawn.values.sum(axis=2)))}))
+    with TemporaryDirectory() as place:
+        tidy.write(frame, Path(place) / "samples.csv")
+        draw(picture, Path(place) / "samples.png")
+        run.file(Path(place) / "samples.csv")
+        run.file(Path(place) / "samples.png", "plots")
+
+
+def draw(picture: Picture, path: Path) -> None:
+    """The picture of what was asked for: sums by period, the running total of the horizon, chances, or paths."""
+    drawn, sums, level = picture
+    if sums is not None and any(sums.names):
+        rows = pictures.Sums(sums.series, sums.names, sums.forecast, sums.values)
+        pictures.by_period(drawn.panel, rows, path)
+    elif sums is not None:
+        pictures.running(drawn.panel, np.cumsum(drawn.values, axis=2), path)
+    else:
+        chance = None if level is None else pictures.Chance(level, *chances(drawn.values, level))
+        pictures.paths(drawn.panel, drawn.values, chance, path)
