@@ -72,7 +72,7 @@ class Forecast(Protocol):
     def part(self, here: slice) -> Self:
         """Of some of its windows, without their weights in the loss."""
 
-    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Self:
+    def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Point | Quantiles:
         """With change(normalised, *given), step by step, for its normalised values; given (B, H, C) or broadcast."""
 
 
@@ -113,10 +113,16 @@ class Quantiles:
     levels: tuple[float, ...]
     weight: Tensor | None = None  # (B, 1, C), of each window in the loss; 1 where None
     centre: float = 0.5
+    own: Tensor | None = None  # (B, H, C), the point forecast in normalised units where it is none of the quantiles
+
+    @property
+    def middle(self) -> Tensor:
+        """(B, H, C) or (H, C) the point forecast, in normalised units."""
+        return _interpolate(self.normalised, self.levels, self.centre) if self.own is None else self.own
 
     @property
     def point(self) -> Tensor:
-        return self.scaling.restore(_interpolate(self.normalised, self.levels, self.centre))
+        return self.scaling.restore(self.middle)
 
     def quantiles(self) -> Tensor:
         loc, scale = self.scaling
@@ -129,10 +135,12 @@ class Quantiles:
 
     def part(self, here: slice) -> Quantiles:
         values = self.normalised[here] if self.normalised.ndim == 4 else self.normalised
-        return replace(self, normalised=values, scaling=self.scaling.part(here), weight=None)
+        own = None if self.own is None else self.own[here]
+        return replace(self, normalised=values, scaling=self.scaling.part(here), weight=None, own=own)
 
     def mapped(self, change: Callable[..., Tensor], *given: Tensor) -> Quantiles:
-        return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)))
+        own = None if self.own is None else change(self.own, *given)
+        return replace(self, normalised=change(self.normalised, *(part.unsqueeze(-1) for part in given)), own=own)
 
 
 def pinball(gap: Tensor, levels: tuple[float, ...]) -> Tensor:

@@ -98,8 +98,10 @@ def _started(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:
-    """With model = "gru" written as the table it stands for."""
+    """With model = "gru", and model.head = "tweedie", written as the tables that they stand for."""
     model = values.get("model")
+    if isinstance(model, dict) and isinstance(model.get("head"), str):
+        return values | {"model": model | {"head": {"type": model["head"]}}}
     return values | {"model": {"kind": model}} if isinstance(model, str) else values
 
 

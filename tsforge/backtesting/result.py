@@ -12,6 +12,8 @@ import numpy as np
 from tsforge.backtesting.forecasts import Forecasts
 from tsforge.data import rolled
 from tsforge.data.panel import Panel
+from tsforge.data.traits import Bound
+from tsforge.evaluation.bounds import bounds
 from tsforge.evaluation.gaps import Points, points
 from tsforge.evaluation.metrics import Ratio, metric
 from tsforge.evaluation.outcome import Outcome
@@ -86,6 +88,13 @@ class Backtest:
         if intervals == "static" or not self.rolls:
             return self.forecasts.static(name)
         return self.forecasts.adaptive(name, self.config.gamma)
+
+    @cached_property
+    def bounds(self) -> list[Bound]:
+        """What the model's forecasts are kept within, and in how many windows that mattered; in units of the data."""
+        if self.config.units == "standard":
+            return []
+        return bounds(self.outcomes[self.experiment.model.kind], self.panel.schema.target)
 
     @property
     def points(self) -> Points:

@@ -7,7 +7,7 @@ forecast to be. Axes: n series, C targets.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tsforge.data import statistics
 from tsforge.data.blocks import edges
 from tsforge.data.panel import Floats, Ints, Panel
+from tsforge.data.table.times import show_time
 from tsforge.data.windows import Windows
-from tsforge.errors import ConfigError
+from tsforge.errors import ConfigError, DataError
 from tsforge.runtime.numbers import amount
 
 log = logging.getLogger("tsforge")
@@ -73,6 +74,28 @@ def recall(panel: Panel, context: int, usual: Mapping[str, Usual], negative: Map
     )
 
 
+class Bound(NamedTuple):
+    """What forecasts of a target are kept within, and how often that matters.
+
+    low, high: infinite where there is none. kept: series, or windows, that it holds for. reached: those of which some
+    forecast or quantile lies on it.
+    """
+
+    target: str
+    low: float
+    high: float
+    kept: int
+    reached: int
+
+    def tell(self) -> None:
+        """Warn where it matters."""
+        low, high = amount(self.low), amount(self.high)
+        span = f"at {low} or more" if np.isposinf(self.high) else f"between {low} and {high}"
+        span = f"at {high} or less" if np.isneginf(self.low) else span
+        if self.reached:
+            log.warning("forecasts of '%s' are kept %s (change it with model.bounds)", self.target, span)
+
+
 class Limits(NamedTuple):
     """What forecasts of each series and target are kept within, (n, C) each; infinite where there is no limit.
 
@@ -102,18 +125,18 @@ class Limits(NamedTuple):
         inside = np.clip(values, low.astype(values.dtype), high.astype(values.dtype))
         return np.where(np.isfinite(values), inside, values)
 
-    def explain(self, panel: Panel, point: Floats, ranges: Floats) -> None:
-        """Warn of the targets of which some forecast (n, H, C), or quantile (n, H, C, Q), lies on a limit."""
+    def report(self, names: Sequence[str], point: Floats, ranges: Floats) -> list[Bound]:
+        """Of each target that has limits, given forecasts (n, H, C) and quantiles (n, H, C, Q) that are within them."""
         values = np.concatenate([point[..., None], ranges], axis=-1)
-        least, most = values.min(axis=(1, 3)), values.max(axis=(1, 3))
-        for c, name in enumerate(panel.schema.target):
-            on_low, on_high = (least <= self.low)[:, c], (most >= self.high)[:, c]
-            if not (on_low | on_high).any():
-                continue
-            low, high = self.low[:, c][on_low | on_high][0], self.high[:, c][on_low | on_high][0]
-            span = f"at {amount(low)} or more" if np.isposinf(high) else f"between {amount(low)} and {amount(high)}"
-            span = f"at {amount(high)} or less" if np.isneginf(low) else span
-            log.warning("forecasts of '%s' are kept %s (change it with model.bounds)", name, span)
+        on_low = (values <= self.low[:, None, :, None]).any(axis=(1, 3))  # NaN is not
+        on_high = (values >= self.high[:, None, :, None]).any(axis=(1, 3))
+        limited, found = ~np.isneginf(self.low) | ~np.isposinf(self.high), []
+        for c in np.flatnonzero(limited.any(axis=0)).tolist():
+            first = int(limited[:, c].argmax())
+            low, high = float(self.low[first, c]), float(self.high[first, c])
+            reached = int((limited & (on_low | on_high))[:, c].sum())
+            found.append(Bound(names[c], low, high, int(limited[:, c].sum()), reached))
+        return found
 
 
 def limits(bounds: Bounds, panel: Panel, traits: Traits) -> Limits:
@@ -148,3 +171,27 @@ def _first_negative(panel: Panel) -> NDArray[np.float64]:
         firsts.append(np.where(first < len(below), first + done, np.inf))
         done += len(below)
     return np.concatenate(firsts)
+
+
+def check_support(panel: Panel, head: str, *, whole: bool) -> None:
+    """Raises DataError where a target has values that a head for counts cannot be trained on: below 0, or fractions.
+
+    head: its name. whole: whether it takes whole numbers alone.
+    """
+    done = 0
+    for part, _ in panel.blocks():
+        wrong = part.observed & ((part.values < 0) | (whole & (part.values != np.rint(part.values))))
+        if wrong.any():
+            row, c = (int(v) for v in np.argwhere(wrong)[0])
+            i = int(panel.row_series()[done + row])
+            ordinal = int(panel.first[i]) + done + row - int(panel.offsets[i])
+            when = show_time(panel.stamps(i, np.array([ordinal]))[0], panel.schema)
+            series = f"series {panel.label(i)}, " if panel.ids else ""
+            takes = "whole numbers from 0 on" if whole else "numbers from 0 on"
+            others = "model.head=tweedie takes fractions too, " if whole and float(part.values[row, c]) >= 0 else ""
+            raise DataError(
+                f"{panel.name}: '{panel.schema.target[c]}' is {float(part.values[row, c]):.6g} ({series}time "
+                f"{when}), and the head '{head}' is for {takes}",
+                f"{others}model.head=quantile takes any",
+            )
+        done += len(wrong)

@@ -23,6 +23,7 @@ from tsforge.exporting.windows import Arrays
 from tsforge.fitted import directory, prediction
 from tsforge.fitted.model import Model
 from tsforge.model.baselines.closed_form import STEADY, searching
+from tsforge.model.heads import NegativeBinomialProjection
 from tsforge.runtime import logs
 from tsforge.runtime.timing import stage
 
@@ -90,6 +91,9 @@ def check(model: Model) -> None:
         can = f"what can: networks, zero, linear, {', '.join(STEADY)}, and ensembles and blends of these"
         inside = "" if model.experiment.model.kind in never else f", which is a part of {model.experiment.model.kind},"
         raise ModelError(f"{listing(never)}{inside} cannot be exported: it searches anew in every window", can)
+    if any(isinstance(part, NegativeBinomialProjection) for part in model.network.modules()):
+        text = "the head negative-binomial cannot be exported: its quantiles come from a search that has no graph"
+        raise ModelError(text, "what can: the heads tweedie, quantile and point")
 
 
 def _form(form: str | None, path: Path) -> Format:

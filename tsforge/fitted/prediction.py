@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel, build
 from tsforge.data.table import table
 from tsforge.data.table.ahead import with_rows_ahead
-from tsforge.data.traits import Limits, limits
+from tsforge.data.traits import Bound, Limits, limits
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation.conformal import Calibration
-from tsforge.fitted import directory
+from tsforge.fitted import between, directory, rounding
 from tsforge.fitted.model import Model
 from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
@@ -38,12 +38,35 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`."""
+    """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`.
+
+    within: what they are kept within, (n, C).
+    """
 
     panel: Panel
     point: Floats
     quantiles: Floats
     levels: tuple[float, ...]
+    within: Limits | None = None
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """What forecasts are kept within, target by target; nothing where they are not."""
+        if self.within is None:
+            return []
+        return self.within.report(self.panel.schema.target, self.point, self.quantiles)
+
+    def rounded(self) -> Prediction:
+        """In whole numbers, where the observed values of a series and target are such throughout.
+
+        Forecasts and quantiles alike are rounded to the nearest one, within the bounds: the quantiles of a rounded
+        variable are the rounded quantiles. An interval holds every whole number that it held before.
+        Warns of the targets that have fractions.
+        """
+        whole = rounding.whole(self.panel)
+        rounding.tell(self.panel, whole)
+        point, quantiles = (rounding.rounded(part, whole, self.within) for part in (self.point, self.quantiles))
+        return replace(self, point=point, quantiles=quantiles)
 
     @property
     @stage("saving")
@@ -68,7 +91,7 @@ def predict(
 
 def wanted(model: Model, quantiles: Sequence[float] | None) -> tuple[float, ...]:
     """The levels to forecast, ascending: the model's own where None. Raises ConfigError for those that it has not."""
-    return model.levels if quantiles is None else _checked(model.reach, quantiles)
+    return model.levels if quantiles is None else between.checked(model.reach, quantiles)
 
 
 def rolled(model: Model, steps: int) -> int:
@@ -93,11 +116,13 @@ def of_panel(model: Model, panel: Panel, steps: int, levels: tuple[float, ...]) 
     source = WindowSource(panel, features, model.shape, usual=traits.usual)
     within = limits(model.experiment.model.bounds, panel, traits)
     point, ranges = _forward(model, source, panel, whole, within)
-    within.explain(panel, point[:, :steps], ranges[:, :steps])
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
-    return Prediction(panel, point[:, :steps], _at(ranges[:, :steps], model.reach, levels), levels)
+    made = Prediction(panel, point[:, :steps], between.at(ranges[:, :steps], model.reach, levels), levels, within)
+    for bound in made.bounds:
+        bound.tell()
+    return made
 
 
 def check_horizon(horizon: int | None, most: int) -> None:
@@ -140,32 +165,6 @@ def _check_finite(panel: Panel, never: NDArray[np.bool_], point: Floats, ranges:
         f"its values reach {size:.3g} in size",
         "fit a model on values of this size, or another model",
     )
-
-
-def _checked(has: tuple[float, ...], wanted: Sequence[float]) -> tuple[float, ...]:
-    """The wanted levels, ascending. Raises ConfigError for those beyond the levels that there are."""
-    for level in wanted:
-        if not has or not has[0] - 1e-9 <= level <= has[-1] + 1e-9:
-            reach = f"its quantiles lie between {has[0]:g} and {has[-1]:g}" if has else ""
-            raise ConfigError(
-                f"the model has no quantile {level:g}", reach or "it forecasts one value per step and has no quantiles"
-            )
-    return tuple(sorted({next((own for own in has if abs(own - level) < 1e-9), level) for level in wanted}))
-
-
-def _at(ranges: Floats, has: tuple[float, ...], wanted: tuple[float, ...]) -> Floats:
-    """Quantiles (..., Q) at other levels, linear between the two nearest."""
-    if not wanted:
-        return ranges[..., :0]
-    if set(wanted) <= set(has):
-        return ranges if wanted == has else ranges[..., [has.index(level) for level in wanted]]
-    above = np.clip(np.searchsorted(has, wanted), 1, max(len(has) - 1, 1))
-    below, above = above - 1, np.minimum(above, len(has) - 1)
-    levels, width = np.array(has), np.array(has)[above] - np.array(has)[below]
-    share = np.where(width > 0, (np.array(wanted) - levels[below]) / np.where(width > 0, width, 1), 0.0)
-    low, high = ranges[..., below], ranges[..., above]
-    between = (1 - share) * low + share * high  # exact at both ends
-    return np.asarray(between.astype(ranges.dtype, copy=False))
 
 
 def _training_data(model: Model) -> str:

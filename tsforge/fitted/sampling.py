@@ -38,7 +38,6 @@ from tsforge.fitted.prediction import Floats, Prediction
 from tsforge.fitted.totals import Totals
 from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
-from tsforge.settings import build
 
 log = logging.getLogger("tsforge")
 
@@ -96,8 +95,8 @@ def sample(
     if not FEWEST <= samples <= MOST:
         raise ConfigError(f"{samples} samples", f"ask for {FEWEST} to {MOST:,} of them")
     if (place := zero_shot.place(model)) is not None:
-        given = zero_shot.of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})
-        model, panel = zero_shot.for_table(place, data, build(given).data, future_data)
+        config, bounds = zero_shot.of_table(settings or {}, horizon)
+        model, panel = zero_shot.for_table(place, data, config, future_data, bounds)
         steps = model.shape.horizon
         prediction.check_future(panel, steps, steps, future_data)
     else:

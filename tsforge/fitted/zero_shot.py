@@ -20,6 +20,7 @@ from tsforge.data.extending import extended
 from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
+from tsforge.data.traits import Bounds
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, ModelError, listing
 from tsforge.evaluation import forecasting
@@ -34,6 +35,7 @@ from tsforge.settings import build
 
 log = logging.getLogger("tsforge")
 
+KEPT = ("model.bounds",)  # settings of the model that need no training
 CALIBRATED, FEWEST = 128, 30  # held-out windows by which intervals are corrected: at most, at least
 
 
@@ -69,11 +71,11 @@ def predict(
 
     settings: dotted ones of how the table is read, as for a fit; what they leave open is detected.
     """
-    config = build(of_data(settings or {}) | ({"data.horizon": horizon} if horizon is not None else {})).data
+    config, bounds = of_table(settings or {}, horizon)
     if future_data is not None and not config.future:
         problem = "rows of `future_data` are given, and no covariates that are known in advance are named"
         raise ConfigError(problem, "name its columns as data.future, or leave out `future_data`")
-    model, panel = for_table(folder, data, config, future_data)
+    model, panel = for_table(folder, data, config, future_data, bounds)
     prediction.check_future(panel, model.shape.horizon, model.shape.horizon, future_data)
     return prediction.of_panel(model, panel, model.shape.horizon, prediction.wanted(model, quantiles))
 
@@ -85,20 +87,27 @@ def refuse(settings: dict[str, Any] | None) -> None:
         raise ConfigError(words, "leave these out, or fit again with them")
 
 
-def of_data(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings; ConfigError for those that are not of the table."""
-    others = [path for path in settings if not path.startswith("data.")]
+def of_table(settings: dict[str, Any], horizon: int | None) -> tuple[DataConfig, Bounds | None]:
+    """How a table is read, and what forecasts are kept within where that is said, of dotted settings.
+
+    Raises ConfigError for other settings.
+    """
+    others = [path for path in settings if not path.startswith("data.") and path not in KEPT]
     if others:
         raise ConfigError(
             f"a pretrained model is not trained: {listing(others)} cannot be set", "fit the table with the model zero"
         )
-    return settings
+    asked = build(settings | ({"data.horizon": horizon} if horizon is not None else {}))
+    return asked.data, asked.model.bounds if KEPT[0] in settings else None
 
 
-def for_table(folder: Path, data: Any, config: DataConfig, future_data: Any = None) -> tuple[Model, Panel]:
+def for_table(
+    folder: Path, data: Any, config: DataConfig, future_data: Any = None, bounds: Bounds | None = None
+) -> tuple[Model, Panel]:
     """A pretrained model as the model of a table, and the table, with the steps to forecast behind each series.
 
-    future_data: a table of what is known in advance of these steps.
+    future_data: a table of what is known in advance of these steps. bounds: what forecasts are kept
+    within; as the pretrained model has it where None.
     Raises DataError and ConfigError as `fit` does for a table that cannot be read.
     """
     prediction.check_horizon(config.horizon, prediction.LONGEST)
@@ -107,7 +116,9 @@ def for_table(folder: Path, data: Any, config: DataConfig, future_data: Any = No
     if data is None and config.path is None:
         raise ConfigError("no data is named", "name a table after the model, as in: predict zero data.csv")
     config, panel = datasets.read(config, data, future_data)
-    experiment = pretrained.experiment.model_copy(update={"data": config, "name": None})
+    kept = {} if bounds is None else {"bounds": bounds}
+    own = pretrained.experiment.model.model_copy(update=kept)
+    experiment = pretrained.experiment.model_copy(update={"data": config, "name": None, "model": own})
     dataset = _dataset(experiment, panel)
     experiment = experiment.model_copy(update={"data": dataset.config})
     network = experiment.network(dataset.source.shape)

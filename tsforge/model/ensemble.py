@@ -103,24 +103,33 @@ class Ensemble(nn.Module):
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C), in the normalised units of the first member's forecast."""
-        forecasts: list[Point | Quantiles] = [
+        forecasts: list[Forecast] = [
             member(context if steps is None else context.newest(steps))
             for member, steps in zip(self.members, self.contexts, strict=True)
         ]
-        first = forecasts[0]
-        values = torch.stack([_in_units_of(first.scaling, forecast) for forecast in forecasts])  # (M, B, H, C[, Q])
-        combined = _median(values) if self.weights is None else _mean(values, self.weights)
-        return replace(first, normalised=combined, weight=None)
+        scaling = forecasts[0].scaling
+        alike = [_in_units_of(scaling, forecast) for forecast in forecasts]
+        combined = self._combined([forecast.normalised for forecast in alike])  # (B, H, C[, Q])
+        first: Point | Quantiles = replace(alike[0], normalised=combined, scaling=scaling, weight=None)
+        points = [forecast for forecast in alike if isinstance(forecast, Quantiles)]
+        if isinstance(first, Quantiles) and any(forecast.own is not None for forecast in points):
+            return replace(first, own=self._combined([forecast.middle for forecast in points]))
+        return first
+
+    def _combined(self, values: Sequence[Tensor]) -> Tensor:
+        """Values of every member as one."""
+        stacked = torch.stack(list(values))
+        return _median(stacked) if self.weights is None else _mean(stacked, self.weights)
 
 
-def _in_units_of(scaling: Scaling, forecast: Forecast) -> Tensor:
-    """Normalised values in the units of another scaling.
+def _in_units_of(scaling: Scaling, forecast: Forecast) -> Point | Quantiles:
+    """A forecast whose normalised values are in the units of another scaling.
 
     The difference of the levels is taken first: a large level would swallow small deviations in float32.
     """
     loc, scale = forecast.scaling
     shift, factor = (loc - scaling.loc) / scaling.scale, scale / scaling.scale
-    return forecast.mapped(lambda n, shift, factor: shift + factor * n, shift, factor).normalised
+    return forecast.mapped(lambda n, shift, factor: shift + factor * n, shift, factor)
 
 
 def _median(values: Tensor) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
+import torch.nn.functional as F
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
-from tsforge.config import Config
+from tsforge.config import Config, Range
 from tsforge.forecast import Point, PointLoss, Quantiles, Scaling, ascending, middle
+from tsforge.model.counts import NegativeBinomial, Tweedie
 
 
 def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -29,6 +32,7 @@ def _bounds(bounds: Literal["auto", "none"] | tuple[float, float]) -> Literal["a
 # What forecasts are kept within: "auto" for 0 or more where no training row is negative, "none", or [low, high].
 Bounds = Annotated[Literal["auto", "none"] | tuple[float, float], AfterValidator(_bounds)]
 RELATIVE = ("scaled-pinball", "scaled-mae")  # losses relative to the level of each window
+Support = Literal["real", "positive", "whole"]  # what a head can be trained on: all numbers, those from 0 on, counts
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, and the bounds of 90 %
 
 
@@ -41,6 +45,7 @@ class QuantileHead(Config):
     """
 
     type: Literal["quantile"] = "quantile"
+    support: ClassVar[Support] = "real"
     levels: Levels = LEVELS
     loss: Literal["pinball", "scaled-pinball"] = "pinball"  # "scaled": relative to the level of each window
     centre: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -79,6 +84,7 @@ class PointHead(Config):
     """
 
     type: Literal["point"] = "point"
+    support: ClassVar[Support] = "real"
     loss: Literal["mse", "mae", "huber", "scaled-mae"] = "mse"
     levels: ClassVar[tuple[float, ...]] = ()
 
@@ -104,12 +110,103 @@ class PointProjection(nn.Module):
         return Point(base + self.out(features).squeeze(-1), scaling, self.loss)
 
 
+LINKED = math.log(math.expm1(1)) - 1  # what a value of 1 is moved by, so that its softplus is 1
+DISPERSED = math.log(math.expm1(0.5))  # softplus of it is the dispersion that training begins with
+LEAST_MEAN, LEAST_DISPERSION = 1e-6, 1e-8  # of the window's level; with the latter, r is 10⁸
+
+
+class NegativeBinomialHead(Config):
+    """A negative binomial distribution of counts, trained by its likelihood.
+
+    point: the point forecast, "median" as of other heads, which has the least absolute error and is 0 where more than
+        half of the steps are, or "mean", which sums and stocks need and which has the least squared error.
+    """
+
+    type: Literal["negative-binomial"] = "negative-binomial"
+    support: ClassVar[Support] = "whole"
+    levels: Levels = LEVELS
+    point: Literal["median", "mean"] = "median"
+    loss: ClassVar[str] = "likelihood"
+
+    def build(self, features: int) -> NegativeBinomialProjection:
+        return NegativeBinomialProjection(self, features)
+
+
+class NegativeBinomialProjection(nn.Module):
+    """Linear to a mean, in units of the window's level, and to a dispersion; softplus keeps both above 0."""
+
+    def __init__(self, config: NegativeBinomialHead, features: int) -> None:
+        super().__init__()
+        self.levels, self.by_mean = config.levels, config.point == "mean"
+        self.out = nn.Linear(features, 2)
+        nn.init.constant_(self.out.bias[:1], LINKED)
+        nn.init.constant_(self.out.bias[1:], DISPERSED)
+
+    def begin_at_base(self) -> None:
+        """Begin with the level where the base is there."""
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, features: Tensor, base: Tensor, scaling: Scaling) -> NegativeBinomial:
+        """features (B, H, C, E), base (B, H, C) -> NegativeBinomial with a mean about the base."""
+        mean, dispersion = self.out(features).float().unbind(-1)
+        mean = (F.softplus(base.float() + mean) + LEAST_MEAN) * scaling.scale.float()
+        return NegativeBinomial(mean, F.softplus(dispersion) + LEAST_DISPERSION, scaling, self.levels, self.by_mean)
+
+
+class TweedieHead(Config):
+    """A mean above 0, trained by Tweedie's deviance; its intervals come from held-out windows alone.
+
+    power: of the mean that the variance grows with, between 1 (Poisson) and 2 (gamma).
+    """
+
+    type: Literal["tweedie"] = "tweedie"
+    support: ClassVar[Support] = "positive"
+    power: Annotated[float, Field(gt=1, lt=2), Range(1.1, 1.9)] = 1.5
+    loss: ClassVar[str] = "deviance"
+    levels: ClassVar[tuple[float, ...]] = ()
+
+    def build(self, features: int) -> TweedieProjection:
+        return TweedieProjection(self, features)
+
+
+class TweedieProjection(nn.Module):
+    """Linear to one value, whose softplus is the mean in units of the window's level."""
+
+    def __init__(self, config: TweedieHead, features: int) -> None:
+        super().__init__()
+        self.power = config.power
+        self.out = nn.Linear(features, 1)
+        nn.init.constant_(self.out.bias, LINKED)
+
+    def begin_at_base(self) -> None:
+        """Begin with the level where the base is there."""
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, features: Tensor, base: Tensor, scaling: Scaling) -> Tweedie:
+        """features (B, H, C, E), base (B, H, C) -> Tweedie with a mean about the base."""
+        mean = F.softplus((base + self.out(features).squeeze(-1)).float()) + LEAST_MEAN
+        return Tweedie(mean, scaling, self.power)
+
+
 def _typed(value: Any) -> Any:
-    """A head's settings without its type are those of a quantile head, but for a loss that only a point head has."""
+    """A head's settings without its type are those of a quantile head, but for a loss that only a point head has.
+
+    A word alone is the type.
+    """
+    if isinstance(value, str):
+        return {"type": value}
     if not isinstance(value, dict):
         return value
     point = value.get("loss") in get_args(PointHead.model_fields["loss"].annotation)
     return {"type": "point" if point else "quantile"} | value
 
 
-HeadConfig = Annotated[QuantileHead | PointHead, Field(discriminator="type"), BeforeValidator(_typed)]
+HeadConfig = Annotated[
+    QuantileHead | PointHead | NegativeBinomialHead | TweedieHead, Field(discriminator="type"), BeforeValidator(_typed)
+]
+
+
+def of_counts(head: object) -> bool:
+    """Whether settings of a head, or its word, are those of one for counts."""
+    word = head.get("type") if isinstance(head, dict) else getattr(head, "type", head)
+    return word in ("negative-binomial", "tweedie")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
 from tsforge.config import Config, Range
+from tsforge.errors import listing
 from tsforge.forecast import Forecast, Point, Quantiles
 from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
@@ -23,6 +24,7 @@ from tsforge.model.backbones.transformer import Transformer
 from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.baselines.naive import ClosedKind
+from tsforge.model.counts import NegativeBinomial, Tweedie
 from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead
 from tsforge.model.tokens.patch import PatchTokens
 from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
@@ -91,6 +93,19 @@ class Neural(Config):
             raise ValueError(
                 f"tokens of type 'step' are read by recurrent backbones, not by '{self.backbone.type}'; "
                 "take model.tokens.type=point"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _counts_keep_their_units(self) -> Neural:
+        if self.head.support == "real":
+            return self
+        wrong = {"scaling": self.scaling != "level", "adjust": self.adjust != "none", "growth": self.growth,
+                 "affine": self.affine, "cycle": self.cycle != "none"}  # fmt: skip
+        if names := [f"model.{name}" for name, is_ in wrong.items() if is_]:
+            raise ValueError(
+                f"the head '{self.head.type}' forecasts values in their own units, and {listing(names)} "
+                "would change them; model.scaling is level, the others are off"
             )
         return self
 
@@ -211,7 +226,9 @@ class Network(nn.Module):
     def read(self, window: Window, answer: Tensor) -> Forecast:
         """Step 4, from the answer to each future token (S, M, D)."""
         base = window.context.base if self.base is not None else self._learned(window.context.target)
-        forecast: Point | Quantiles = self.head(self.tokens.readout(answer), base, window.scaling)
+        forecast: Point | Quantiles | NegativeBinomial | Tweedie = self.head(
+            self.tokens.readout(answer), base, window.scaling
+        )
         return replace(forecast, weight=window.weight)
 
     def undo(self, forecast: Forecast, states: Sequence[Any]) -> Forecast:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.heads import of_counts
 from tsforge.model.network import Neural
 from tsforge.model.zero.network import Zero
 
@@ -95,7 +96,13 @@ def complete(value: Any) -> Any:
     if not isinstance(kind, str) or kind not in ZOO:
         known = (*ZOO, *PRETRAINED, *MADE_OF_MODELS)
         raise ConfigError(f"model: unknown model '{kind}'", nearest(str(kind), known) or f"known: {listing(known, 99)}")
-    return merge({"kind": kind} | ZOO[kind], value)
+    row, head = ZOO[kind], value.get("head")
+    if isinstance(head, dict) and head.get("type", "quantile") != "quantile":  # the type of all heads in rows
+        row = {name: setting for name, setting in row.items() if name != "head"}
+    merged = merge({"kind": kind} | row, value)
+    if "scaling" not in value and of_counts(merged.get("head")):
+        merged["scaling"] = "level"  # whatever the row says of other heads
+    return merged
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

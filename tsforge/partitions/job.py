@@ -20,6 +20,7 @@ class Job:
     timed: whether to measure the stages of the work.
     rolled: how the model is backtested, as plain values of a `BacktestConfig`, and "baselines" where others than its
     own are asked for; None where partitions are forecast.
+    rounded: as `Prediction.rounded` makes them.
     """
 
     model: str
@@ -32,13 +33,15 @@ class Job:
     quantiles: tuple[float, ...] | None = None
     timed: bool = False
     rolled: dict[str, Any] | None = None
+    rounded: bool = False
 
     def text(self) -> str:
         return json.dumps(asdict(self))
 
     def made_of(self, part: Part) -> dict[str, object]:
         """What the forecasts of a partition depend on: kept with them, so that a change is seen."""
-        asked: object = [self.horizon, list(self.quantiles) if self.quantiles is not None else None]
+        asked: list[object] = [self.horizon, list(self.quantiles) if self.quantiles is not None else None]
+        asked += ["rounded"] * self.rounded
         return {"model": self.digest, "input": part.state, "settings": self.rolled or asked}
 
 

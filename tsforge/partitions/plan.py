@@ -20,7 +20,6 @@ from tsforge.partitions.job import Job
 from tsforge.partitions.listing import Part
 from tsforge.partitions.places import Place
 from tsforge.runtime.threads import each
-from tsforge.settings import build
 
 LOOKS = 16  # files of forecasts that are looked at together
 
@@ -39,6 +38,7 @@ class Request:
     shard: the share of the partitions that is forecast, as 1/8; all where None.
     keep_going: whether the others are forecast where a partition fails.
     rolled: how the model is backtested, as in a `Job`; None for forecasts.
+    rounded: whether forecasts are whole numbers where the values of a series always were.
     """
 
     model: str
@@ -55,6 +55,7 @@ class Request:
     keep_going: bool = False
     timed: bool = False
     rolled: dict[str, Any] | None = None
+    rounded: bool = False
 
     def processes(self) -> int:
         """Processes that forecast: of a table in memory, which other processes do not see, only this one."""
@@ -156,10 +157,8 @@ def settle(request: Request, first: Part, source: Place, place: Path, folder: Pa
     """
     from tsforge.fitted import prediction
 
-    settings = zero_shot.of_data(request.settings)
-    horizon = {"data.horizon": request.horizon} if request.horizon is not None else {}
-    config = build(settings | horizon).data
-    model, _ = zero_shot.for_table(place, work.read(source.address, first, None), config)
+    config, bounds = zero_shot.of_table(request.settings, request.horizon)
+    model, _ = zero_shot.for_table(place, work.read(source.address, first, None), config, bounds=bounds)
     prediction.wanted(model, request.quantiles)
     directory.save(model, folder, lambda _: None)
 
@@ -170,7 +169,7 @@ def job_for(request: Request, folder: Path, source: Place, output: Place | None)
     schema = facts.columns
     return Job(
         str(folder.absolute()), digest, source.address, output.address if output else "", schema.id, schema.columns(),
-        request.horizon, request.quantiles, request.timed, request.rolled,
+        request.horizon, request.quantiles, request.timed, request.rolled, request.rounded,
     )  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def _named(job: Job, part: Part) -> Answer:
 def _forecast(job: Job, part: Part) -> Answer:
     loaded, frame = _read(job, part)
     made = prediction.predict(loaded, frame, horizon=job.horizon, quantiles=job.quantiles)
+    made = made.rounded() if job.rounded else made
     _check_time(part, made.panel)
     with stage("saving"):
         count = _write(job, part, as_arrow(made.frame, {*part.keys, *part.where}))

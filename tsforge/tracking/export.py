@@ -83,6 +83,7 @@ def _signature(schema: Schema, levels: list[float], horizon: int) -> Any:
     outputs += [ColSpec("string", "target")] if len(schema.target) > 1 else []
     outputs += [ColSpec("double", name) for name in ("forecast", *map(tidy.quantile_name, levels))]
     params = [ParamSpec("horizon", "long", horizon), ParamSpec("quantiles", "double", levels, shape=(-1,))]
+    params.append(ParamSpec("round", "boolean", False))
     return mlflow.models.ModelSignature(outputs=Columns(outputs), params=ParamSchema(params))
 
 

@@ -16,7 +16,7 @@ import pandas as pd  # MLflow reads the annotations of `predict`
 from mlflow.pyfunc import PythonModel
 
 from tsforge.data import tidy
-from tsforge.errors import ConfigError, DataError, TsforgeError, nearest
+from tsforge.errors import ConfigError, DataError, TsforgeError, listing, nearest
 from tsforge.fitted import directory, prediction
 from tsforge.fitted.sharing import Shared
 from tsforge.runtime import garbage
@@ -24,7 +24,7 @@ from tsforge.runtime import garbage
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
-PARAMETERS = ("horizon", "quantiles")
+PARAMETERS = ("horizon", "quantiles", "round")
 LONGEST = 10_000  # steps that one request may ask for, where the model's own horizon is not longer
 LARGEST = 200_000_000  # bytes of a request
 STARTING = 30  # seconds that a worker may be deaf while it imports torch; by itself uvicorn replaces it after 5
@@ -41,16 +41,20 @@ class ServedModel(PythonModel):  # type: ignore[misc]
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Forecasts from the end of each series, as `tidy.plain` shows them.
 
-        params: horizon (steps) and quantiles (levels of the model); what is left out is as the model has it.
+        params: horizon (steps), quantiles (levels of the model) and round (whether to whole numbers, where the values
+        of a series always were); what is left out is as the model has it.
         Raises MlflowException, which the server answers as status 400, with the words of our own errors.
         """
         try:
-            check_names(params or {})
-            prediction.check_horizon((params or {}).get("horizon"), max(LONGEST, self.model.shape.horizon))
+            params = dict(params or {})
+            check_names(params)
+            prediction.check_horizon(params.get("horizon"), max(LONGEST, self.model.shape.horizon))
+            whole = params.pop("round", False)
             if not isinstance(model_input, pd.DataFrame):
                 hint = "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame"
                 raise DataError(f"a table cannot be read from {type(model_input).__name__}", hint)
-            return tidy.plain(prediction.predict(self.model, model_input, **(params or {})).frame)
+            made = prediction.predict(self.model, model_input, **params)
+            return tidy.plain((made.rounded() if whole else made).frame)
         except TsforgeError as problem:
             raise _status_400(problem) from problem
 
@@ -60,7 +64,7 @@ def check_names(params: Iterable[str]) -> None:
     for name in params:
         if name not in PARAMETERS:
             near = nearest(name, PARAMETERS)
-            hint = f"the parameters are {' and '.join(PARAMETERS)}"
+            hint = f"the parameters are {listing(PARAMETERS)}"
             raise ConfigError(f"there is no parameter '{name}'", f"{near} {hint}" if near else hint)
 
 

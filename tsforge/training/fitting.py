@@ -263,7 +263,9 @@ def score(trained: Trained, model: Model, dataset: Dataset) -> Fit:
         model = replace(model, calibration=rolled[kind][1])
         some = slice(None, None, max(1, len(test) // NOTED))
         shown, windows = outcomes[kind].part(some), Windows(*(part[some] for part in test))
-        dataset.limits.of(windows).explain(dataset.panel, shown.point, shown.quantiles)
+        names = dataset.panel.schema.target
+        for bound in dataset.limits.of(windows).report(names, shown.point, shown.quantiles):
+            bound.tell()
     baselines = {
         name: (other.reader.network, rolled[name][1])
         for name, other in others.items()

@@ -8,6 +8,7 @@ import time
 import torch
 from torch import nn
 
+from tsforge.data import traits
 from tsforge.data.dataset import Dataset
 from tsforge.data.windows import padded
 from tsforge.evaluation import forecasting
@@ -15,7 +16,7 @@ from tsforge.evaluation.running_sums import RunningSums
 from tsforge.experiment import Experiment
 from tsforge.fitted import covariates, starting
 from tsforge.model.baselines.forecaster import Baseline, BaselineForecaster
-from tsforge.model.network import Network
+from tsforge.model.network import Network, Neural
 from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
@@ -102,6 +103,9 @@ def untrained(experiment: Experiment, dataset: Dataset) -> nn.Module:
         network = experiment.network(shape)
     starting.begin(network, experiment, shape._asdict())
     if isinstance(network, Network):
+        assert isinstance(experiment.model, Neural)
+        if (support := experiment.model.head.support) != "real":
+            traits.check_support(dataset.panel, experiment.model.head.type, whole=support == "whole")
         network.scaler.fit(*(torch.from_numpy(part) for part in dataset.level))
     if isinstance(network, ZeroNetwork):
         columns = dataset.panel.schema

@@ -110,6 +110,8 @@ def backtest(
         texts = scores.tables(board, by, coverage=coverage)
         if not json:  # before what is written, which may fail
             echo("\n".join(text.terminal() for text in texts))
+        for bound in () if report else board.whole[next(iter(board.tests))].bounds:
+            bound.tell()
         if output is not None:
             scores.write(board, texts, by, Path(output))
         if forecasts is not None and report is None:

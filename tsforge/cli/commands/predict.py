@@ -30,8 +30,8 @@ from tsforge.runtime import garbage
 def predict(
     model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
     horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
-    sampling: SampleOptions | None = None, scenario: Annotated[list[str] | None, Parameter(negative="")] = None,
-    track: Flag = False,
+    round_: Annotated[bool, Parameter(name="--round", negative="")] = False, sampling: SampleOptions | None = None,
+    scenario: Annotated[list[str] | None, Parameter(negative="")] = None, track: Flag = False,
     options: TableOptions | None = None, partitions: PartitionOptions | None = None, tracking_uri: str | None = None,
     timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
@@ -57,6 +57,8 @@ def predict(
     future_data
         What is known in advance of these steps: the file of `tsforge future`, filled in. (default: the last rows of the
         table, whose target is empty)
+    round_
+        Round forecasts and quantiles to the nearest whole number, where the values of a series always were whole.
     scenario
         What if: another future of the columns known in advance, as 'price*1.1', 'promo=1' or
         'sale: price*0.9, promo=1'; may be given several times. Shows the forecast and its difference to the planned
@@ -90,10 +92,13 @@ def predict(
         output = folders.check(output, plot, future_data)
         if zero_shot.place(model) is None:
             model = model_folder(model, tracking_uri)
-        own = {**partitions.given(), "partition_by": tuple(partitions.partition_by), "timed": timings}
+        own = {**partitions.given(), "partition_by": tuple(partitions.partition_by)}
+        own |= {"timed": timings, "rounded": round_}
         request = Request(model, data, output, horizon, tuple(wanted) if wanted else None, settings, **own)
         return folders.forecast(request, json=json)
     check_targets(output, tables.ENDINGS, plot, [data, future_data])
+    if scenario and round_:
+        raise ConfigError("differences of rounded forecasts are mostly 0 or 1", "leave out --round or --scenario")
     if scenario:
         if sampling is not None and sampling.given:
             raise ConfigError("sample paths are of the planned future alone", "leave out --scenario")
@@ -101,6 +106,8 @@ def predict(
         ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
         return _what_if(model, data, scenario, ahead, Written(output, plot, tracking_uri, track=track, json=json))
     if sampling is not None and sampling.given:
+        if round_:
+            raise ConfigError("sample paths are not rounded", "leave out --round, or what is made of sample paths")
         sampling.check(wanted)
         asked: dict[str, Any] = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
         folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
@@ -114,6 +121,7 @@ def predict(
         zero_shot.refuse(settings)
         folder = model_folder(model, tracking_uri)
         result = prediction.predict(folder, data, horizon=horizon, quantiles=wanted, future_data=future_data)
+    result = result.rounded() if round_ else result
     frame = result.frame
     if output is not None:
         tables.write(frame, Path(output))
@@ -125,7 +133,8 @@ def predict(
     if json:
         print_json(
             {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
-             "rows": len(frame), "forecast": tables.records(frame)} | measured()
+             "rows": len(frame), "rounded": round_, "bounds": [bound._asdict() for bound in result.bounds],
+             "forecast": tables.records(frame)} | measured()
         )  # fmt: skip
         return 0
     if output is None:
@@ -162,7 +171,8 @@ def _what_if(model: str, data: str | None, scenario: list[str], ahead: dict[str,
     if to.json:
         print_json(
             {"model": model, "scenarios": shown.document(result), "rows": len(frame), "output": to.output,
-             "plot": to.plot, "forecast": tables.records(frame), "run": tracker.id(run)} | measured()
+             "plot": to.plot, "bounds": [bound._asdict() for bound in result.planned.bounds],
+             "forecast": tables.records(frame), "run": tracker.id(run)} | measured()
         )  # fmt: skip
         return 0
     for name in (to.output, to.plot):

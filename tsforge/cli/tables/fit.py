@@ -58,6 +58,7 @@ def scores(result: Fit) -> None:
 def document(result: Fit, folder: Path) -> dict[str, Any]:
     """All of it as plain values."""
     from tsforge.cli.tables.gaps import sentences
+    from tsforge.evaluation.bounds import bounds
 
     by_model, name = result.scores, result.model.experiment.model.kind
     shown: dict[str, Any] = {
@@ -76,6 +77,9 @@ def document(result: Fit, folder: Path) -> dict[str, Any]:
         shown["left_out"] = {name: gap.points for name, gap in result.gaps.items() if gap.points}
         shown["reasons"] = {name: gap.reason for name, gap in result.gaps.items()}
         shown["notes"] = sentences(result.gaps, result.model.experiment.data.season)
+        shown["bounds"] = [
+            bound._asdict() for bound in bounds(result.outcomes[name], result.dataset.panel.schema.target)
+        ]
         shown["judgement"] = result.judgement.plain() if result.judgement else None
     return shown | {"experiment": result.model.experiment.plain()}
 

@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsforge.batch import UNKNOWN
+from tsforge.batch import UNKNOWN, WindowShape
 from tsforge.forecast import Scaling
 from tsforge.model.shortcut import throughout
 from tsforge.model.transforms.window import Transform, Window
 
-ScalingKind = Literal["none", "last", "local", "standard", "change"]
+ScalingKind = Literal["none", "last", "local", "standard", "change", "level"]
 FLOOR = 0.01  # of the smallest series' deviation: a nearly constant context must not blow up what follows it
 SHARE = 0.5  # of what windows of the series usually vary by: what any window is taken to vary by at least
 SLIGHT = 0.003  # of the level: what a window changes by at least, where changes are what it is measured in
@@ -27,6 +27,10 @@ class WindowScaler(Transform):
     "last": the last observed value, and the training part's typical deviation: for series of one size.
     "change": the last observed value, and how much the context changes from one step to the next: the mean absolute
     difference of neighbours both observed, and a little of the level, so that smooth series are not blown up.
+    "level": no shift; the power of two next to the mean absolute value of the context, for counts: 0 stays 0, and whole
+    numbers are normalised and restored without rounding. Of zeros alone, in a series that has nothing else, the one of
+    the training part. The network reads its logarithm, which normalised values hide, as one more static feature per
+    target (as in Salinas et al. 2020, "DeepAR").
     "none": the training part's mean and typical deviation for every window.
     A context with nothing observed falls back to "none". One that varies by less than half of what windows of its
     series usually do, as thirty days of zeros, counts as if it varied by that half.
@@ -57,12 +61,21 @@ class WindowScaler(Transform):
         self.spread.copy_(spread)
         self.least.copy_(least)
 
+    def shape(self, given: WindowShape) -> WindowShape:
+        return given._replace(static=given.static + len(self.centre)) if self.kind == "level" else given
+
     def forward(self, window: Window) -> tuple[Window, None]:
         """Data units to normalised units."""
         target, observed = window.context[:2]
         scaling = self.scaling(target, observed, window.context.usual)
         weight = self.weight(target, observed, scaling) if self.relative else None
-        return window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight), None
+        window = window.with_target(scaling.normalise(target))._replace(scaling=scaling, weight=weight)
+        if self.kind != "level":
+            return window, None
+        usually = torch.where(self.centre != 0, self.centre.abs(), self.spread)
+        size = (scaling.scale / usually).log()[:, 0].to(window.context.static.dtype)
+        static = torch.cat([window.context.static, size], dim=-1)
+        return window._replace(context=window.context._replace(static=static)), None
 
     def ahead(self, values: Tensor, window: Window, _state: None) -> Tensor:
         """In the units of the window."""
@@ -76,6 +89,11 @@ class WindowScaler(Transform):
         if self.kind == "none":
             return Scaling(centre, spread)
         some = any_observed(observed)
+        if self.kind == "level":
+            level = torch.maximum(_mean(target.abs(), observed), SHARE * usual[:, :1])
+            usually = torch.where(centre != 0, centre.abs(), spread)
+            level = torch.where(some & (level > 0), level, usually)
+            return Scaling(torch.zeros_like(level), torch.exp2(torch.log2(level).round()))
         last = last_observed(target, observed)
         if self.kind == "last":
             return Scaling(torch.where(some, last, centre), spread)
