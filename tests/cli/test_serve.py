@@ -186,7 +186,7 @@ def test_mistakes_of_the_sender_are_status_400(server: Server) -> None:
 
 @pytest.mark.parametrize(("params", "said"), [
     ({"horizonn": 3}, "'horizonn'; did you mean 'horizon'?"),
-    ({"horizon": 3, "level": [0.5]}, "'level'; the parameters are horizon and quantiles"),
+    ({"horizon": 3, "level": [0.5]}, "'level'; the parameters are horizon, quantiles, round"),
 ])  # fmt: skip
 def test_unknown_parameters_are_status_400(server: Server, params: dict[str, Any], said: str) -> None:
     """Prevents: a misspelt parameter that is dropped, with a warning in a log that the sender never sees."""

@@ -228,7 +228,7 @@ def test_parameters(fitted: Fitted) -> None:
     assert list(answer.columns) == list(expected.columns) == ["item", "date", "forecast", "q0.1", "q0.9"]
     assert len(answer) == len(expected) == 12
     schema = served.metadata.get_params_schema().to_dict()
-    assert {p["name"]: p["type"] for p in schema} == {"horizon": "long", "quantiles": "double"}
+    assert {p["name"]: p["type"] for p in schema} == {"horizon": "long", "quantiles": "double", "round": "boolean"}
     assert schema[0]["default"] == 4
 
 
@@ -237,7 +237,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "not positive": ({"horizon": 0}, ["horizon 0", "1 step or more"]),
     "not a number": ({"horizon": "soon"}, ["horizon", "soon"]),
     "unknown": ({"horizonn": 3}, ["'horizonn'", "did you mean 'horizon'?", "quantiles"]),
-    "unknown beside known": ({"horizon": 3, "level": [0.5]}, ["'level'", "horizon and quantiles"]),
+    "unknown beside known": ({"horizon": 3, "level": [0.5]}, ["'level'", "horizon, quantiles, round"]),
 }
 
 
