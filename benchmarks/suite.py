@@ -129,7 +129,7 @@ def run(name: str, model: str) -> Result | None:
         print(f"{name}, {model}: {problem}", file=sys.stderr)
         return None
     seconds = time.perf_counter() - begin
-    mase, naive = (fit.scores[kind]["mase"] for kind in (fit.model.experiment.model.kind, NAIVE))
+    mase, naive = (fit.metrics[kind]["mase"] for kind in (fit.model.experiment.model.kind, NAIVE))
     return Result(name, model, mase, naive, fit.dataset.config.season or 1, seconds)
 
 

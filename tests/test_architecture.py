@@ -30,7 +30,8 @@ HOMES = {
     "scipy": ("model/counts.py", "evaluation/significance.py", "training/auto/selection.py"),
     # Outside data/: for a type.
     "pandas": (
-        "data/table/", "data/tidy.py", "data/rolled.py", "data/sampled.py", "data/lookup.py", "data/survey.py",
+        "data/table/", "data/tidy.py", "data/rolled.py", "data/sampled.py", "data/frames.py", "data/lookup.py",
+        "data/survey.py",
         "fitted/prediction.py", "fitted/explanation.py", "tracking/serving.py",
     ),
 }  # fmt: skip

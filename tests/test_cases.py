@@ -94,7 +94,7 @@ def test_networks() -> None:
     np.testing.assert_allclose(first, later, rtol=1e-5)
     np.testing.assert_allclose(later, [50, 50, 50, 80, 50, 50, 50], rtol=0.1)
     fitted = tsforge.fit(tsforge.build({"model.kind": "patch-gru"}), CASES / "sizes-apart.csv")
-    assert fitted.scores["patch-gru"]["mase"] < 1.2
+    assert fitted.metrics["patch-gru"]["mase"] < 1.2
     frame = tsforge.predict(fitted.model, CASES / "sizes-apart.csv").frame
     small = frame[frame["id"] == "s10"]
     assert (small["q0.05"] > 0).all()

@@ -157,7 +157,7 @@ def test_a_fit_learns_what_it_learned_then(name: str) -> None:
     scores = json.loads((before / "scores.json").read_text())
     kept = [
         {m: {k: v for k, v in values.items() if k not in INTERVALS} for m, values in s.items() if m not in others}
-        for s in (fitted.scores, scores)
+        for s in (fitted.metrics, scores)
     ]
     if name in CLOSED:
         _agree_scores(*kept, exact=True)

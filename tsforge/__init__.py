@@ -1,12 +1,13 @@
 """tsforge: from a CSV to a trained, tracked, compared and trustworthy forecast.
 
 import tsforge
-experiment = tsforge.build({"data.horizon": 48, "model.kind": "lstm"})
-fitted = tsforge.fit(experiment, "data.csv", out="models/demand")
-tsforge.predict("models/demand", "data.csv").frame
+fitted = tsforge.fit("data.csv", horizon=48, model="lstm")
+fitted.scores, fitted.plot()
+fitted.predict().frame
 
-Whatever takes a model here takes a recorded one too, by its address in MLflow: runs:/RUN, models:/NAME@ALIAS or
-models:/NAME/VERSION. The modules below know model directories alone.
+Whatever takes a model here takes a fit, a model, its directory, or the address of a recorded one in MLflow: runs:/RUN,
+models:/NAME@ALIAS or models:/NAME/VERSION. Tables are paths, names of data sets, or frames of pandas or Polars; frames
+come back as what was given.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from tsforge.version import __version__
 
 if TYPE_CHECKING:
-    from tsforge.backtesting.result import Backtest
-    from tsforge.backtesting.rolling import Fold
+    from tsforge.api.fitted import Fitted
+    from tsforge.api.fitting import fit, resume
+    from tsforge.api.results import Backtested, Predicted
+    from tsforge.api.surveys import Survey, inspect
+    from tsforge.api.using import backtest, predict
     from tsforge.comparison.running import Compared, compare
     from tsforge.data.tidy import Frame
     from tsforge.errors import TsforgeError
@@ -28,38 +32,39 @@ if TYPE_CHECKING:
     from tsforge.exporting.writing import Exported
     from tsforge.fitted.explanation import Explanation
     from tsforge.fitted.model import Model
-    from tsforge.fitted.prediction import Prediction
     from tsforge.fitted.sampling import Samples
     from tsforge.fitted.scenarios import Scenarios
     from tsforge.fitted.totals import Totals
     from tsforge.settings import build
     from tsforge.sweeping.running import Sweep, sweep
-    from tsforge.training.fitting import Fit, fit
-    from tsforge.training.resuming import resume
+    from tsforge.training.fitting import Fit
     from tsforge.updating.running import Update
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
-    "Experiment": "experiment", "build": "settings", "fit": "training.fitting", "Fit": "training.fitting",
-    "resume": "training.resuming",
-    "Model": "fitted.model", "Prediction": "fitted.prediction", "Scenarios": "fitted.scenarios",
+    "Experiment": "experiment", "build": "settings", "fit": "api.fitting", "resume": "api.fitting",
+    "Fitted": "api.fitted", "predict": "api.using", "Predicted": "api.results", "backtest": "api.using",
+    "Backtested": "api.results", "inspect": "api.surveys", "Survey": "api.surveys", "BacktestConfig": "experiment",
+    "Model": "fitted.model", "Scenarios": "fitted.scenarios", "Explanation": "fitted.explanation",
     "Samples": "fitted.sampling", "Totals": "fitted.totals",
-    "Explanation": "fitted.explanation",
-    "TsforgeError": "errors", "Backtest": "backtesting.result", "compare": "comparison.running",
+    "TsforgeError": "errors", "compare": "comparison.running",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
     "Update": "updating.running",
 }  # fmt: skip
 
 __all__ = [
-    "Backtest", "Compared", "Experiment", "Explanation", "Fit", "Model", "Prediction", "Samples", "Scenarios", "Sweep",
-    "Totals", "TsforgeError", "Update", "__version__", "backtest", "build", "compare", "explain", "export", "fit",
-    "future", "load", "predict", "resume", "sample", "sweep", "update", "what_if",
+    "BacktestConfig", "Backtested", "Compared", "Experiment", "Explanation", "Fitted", "Model", "Predicted", "Samples",
+    "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__", "backtest", "build", "compare",
+    "datasets", "explain", "export", "fit", "future", "inspect", "load", "predict", "resume", "sample", "sweep",
+    "update", "what_if",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"tsforge.{_HOMES[name]}"), name)
+    if name == "datasets":
+        return import_module("tsforge.api.datasets")
     raise AttributeError(f"module 'tsforge' has no attribute '{name}'")
 
 
@@ -79,34 +84,8 @@ def load(model: str | Path) -> Model:
     return directory.load(registry.local(model))
 
 
-def predict(
-    model: Model | str | Path, data: Any = None, *, horizon: int | None = None,
-    quantiles: Sequence[float] | None = None, future_data: Any = None, settings: dict[str, Any] | None = None,
-) -> Prediction:  # fmt: skip
-    """Forecast the steps after each series' last observed target.
-
-    model: a fitted model, its directory or its address; or "zero", a pretrained one that needs no fit.
-    data: path, pandas or Polars frame; the training data where None.
-    horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
-    quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
-    future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
-    filled in; where None, such rows stand at the end of `data`, with the target empty.
-    settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected.
-    Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
-    """
-    from tsforge.fitted import prediction, zero_shot
-    from tsforge.tracking import registry
-
-    if (place := zero_shot.place(model)) is not None:
-        return zero_shot.predict(place, data, settings, horizon=horizon, quantiles=quantiles, future_data=future_data)
-    zero_shot.refuse(settings)
-    return prediction.predict(
-        registry.local(model), data, horizon=horizon, quantiles=quantiles, future_data=future_data
-    )
-
-
 def sample(
-    model: Model | str | Path, data: Any = None, samples: int = 1000, *, horizon: int | None = None,
+    model: Fit | Model | str | Path, data: Any = None, samples: int = 1000, *, horizon: int | None = None,
     future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1,
 ) -> Samples:  # fmt: skip
     """Draw sample paths of what comes next: of all steps, series and targets together, each as likely as any other.
@@ -120,16 +99,15 @@ def sample(
     DataError where a model does not say how errors hang together and the table is too short to see it, ConfigError for
     more paths than memory holds; else as `predict`.
     """
-    from tsforge.fitted import sampling, zero_shot
-    from tsforge.tracking import registry
+    from tsforge.api import models
+    from tsforge.fitted import sampling
 
-    model = model if zero_shot.place(model) is not None else registry.local(model)
     ahead = {"horizon": horizon, "future_data": future_data, "settings": settings}
-    return sampling.sample(model, data, samples, **ahead, seed=seed)
+    return sampling.sample(models.of(model), data, samples, **ahead, seed=seed)
 
 
 def what_if(
-    model: Model | str | Path, data: Any = None, scenarios: Sequence[str] = (), *, horizon: int | None = None,
+    model: Fit | Model | str | Path, data: Any = None, scenarios: Sequence[str] = (), *, horizon: int | None = None,
     quantiles: Sequence[float] | None = None, future_data: Any = None,
 ) -> Scenarios:  # fmt: skip
     """Forecast several futures of the covariates known in advance, and how they differ from the one that is planned.
@@ -139,46 +117,46 @@ def what_if(
     What comes out is what the model has learned of these columns, which need not be a cause. Raises ConfigError for a
     column that the model does not know in advance or a value that it cannot have; else as `predict`.
     """
+    from tsforge.api import models
     from tsforge.fitted import scenarios as futures
-    from tsforge.tracking import registry
 
     return futures.what_if(
-        registry.local(model), data, scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
+        models.of(model), data, scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
 
 
-def future(model: Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:
+def future(model: Fit | Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:
     """The rows ahead of a table as a pandas frame, in which what is known in advance is to be filled in for `predict`.
 
     model, data, horizon: as for `predict`.
     Values that the calendar decides, and those that the table has, are there. Raises ConfigError for a model that knows
     nothing in advance, ModelError and DataError for what does not fit together.
     """
+    from tsforge.api import models
     from tsforge.fitted import ahead
-    from tsforge.tracking import registry
 
-    return ahead.rows_ahead(registry.local(model), data, horizon)
+    return ahead.rows_ahead(models.of(model), data, horizon)
 
 
 def explain(
-    model: Model | str | Path, data: Any = None, *, series: object = None, origin: object = None
+    model: Fit | Model | str | Path, data: Any = None, *, series: object = None, origin: object = None
 ) -> Explanation:
     """Say which past steps the forecast of one window looks at.
 
-    model: a fitted model, its directory or its address.
+    model: a fit, a model, its directory or its address.
     data: path, pandas or Polars frame; the training data where None.
     series: an id; the first one where None.
     origin: the time of the first step to forecast; the step after the last observed target where None.
     Raises TsforgeError for a series or time that is not there, or a forecast without a gradient.
     """
+    from tsforge.api import models
     from tsforge.fitted import explanation
-    from tsforge.tracking import registry
 
-    return explanation.explain(registry.local(model), data, series=series, origin=origin)
+    return explanation.explain(models.of(model), data, series=series, origin=origin)
 
 
 def export(
-    model: Model | str | Path, output: str | Path, *, format: Literal["onnx", "pt2"] | None = None,  # noqa: A002
+    model: Fit | Model | str | Path, output: str | Path, *, format: Literal["onnx", "pt2"] | None = None,  # noqa: A002
     data: Any = None, quantiles: Sequence[float] | None = None,
 ) -> Exported:  # fmt: skip
     """Write a model as one file that runs without tsforge, with everything that `predict` does to a window inside.
@@ -190,41 +168,19 @@ def export(
     Raises ModelError for a model without a graph, and where the file would answer otherwise than `predict` by more than
     1e-5 of the size of a window; ConfigError for a format that does not exist or lacks its packages.
     """
+    from tsforge.api import models
     from tsforge.exporting import writing
-    from tsforge.tracking import registry
 
-    return writing.export(registry.local(model), output, form=format, data=data, quantiles=quantiles)
-
-
-def backtest(
-    what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
-) -> Backtest:  # fmt: skip
-    """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift, linear, and what is asked for.
-
-    what: an experiment, which is fitted on what lies before each (first) origin; or a fitted model, its directory or
-    its address, which forecasts every origin after what it has seen. Origins are counted back from the end of each
-    series; where series end at different times, a fit knows times of one that lie after the origins of another, with a
-    warning.
-    data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
-    config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
-    baselines: others that it stands beside, as ("theta", "ets"); those of the experiment where None.
-    on_fit: called before each fit with what is fitted, which fit it is, and of how many.
-    Raises TsforgeError for what the user can fix.
-    """
-    from tsforge.backtesting import rolling
-    from tsforge.tracking import registry
-
-    return rolling.backtest(registry.local(what), data, config=config, baselines=baselines, on_fit=on_fit)
+    return writing.export(models.of(model), output, form=format, data=data, quantiles=quantiles)
 
 
 def update(
-    model: str | Path, data: Any, *, out: str | Path | None = None, when: Literal["always", "drift"] = "always",
-    test: int | None = None, settings: dict[str, Any] | None = None,
+    model: Fitted | str | Path, data: Any, *, out: str | Path | None = None,
+    when: Literal["always", "drift"] = "always", test: int | None = None, settings: dict[str, Any] | None = None,
 ) -> Update:  # fmt: skip
     """Bring a model up to date with new rows: train on from its weights, and keep what comes out if it is not worse.
 
-    model: a model directory, or the address of a recorded one.
+    model: a model directory, a fit that was written to one, or the address of a recorded one.
     data: path, pandas or Polars frame: the table as it is now, with its history.
     out: folder for the new model; that of the old one where None, which it replaces in one move. Needed for an address.
     when: "drift" trains only if the intervals miss the new rows otherwise than the rows they were calibrated by.
@@ -238,6 +194,7 @@ def update(
     from tsforge.tracking import registry
     from tsforge.updating import running
 
+    model = model if isinstance(model, str | Path) else model.written()
     if out is None and registry.is_recorded(model):
         raise ConfigError(f"{model}: is in the registry, whose versions stay as they are", "name a folder as `out`")
     return running.update(Path(registry.local(model)), data, out=out, when=when, test=test, settings=settings)

@@ -30,6 +30,8 @@ class TsforgeError(Exception):
         self.message = _one_line(message)
         self.hint = _one_line(hint)
         super().__init__(self.message)
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")  # which a traceback shows
 
 
 def _one_line(text: str) -> str:

@@ -71,16 +71,16 @@ def test_each_has_the_scores_of_a_fit_by_its_name(name: str, context: int | None
     """Prevents: a bar that is lower than the model of its name: a shorter context, fewer seasons, other intervals."""
     experiment, data, kinds = asked(name, **{"data.context": context} if context else {})
     fitted = tsforge.fit(experiment, data)
-    assert list(fitted.scores) == ["gru", *USUAL, *kinds]
+    assert list(fitted.metrics) == ["gru", *USUAL, *kinds]
     assert fitted.model.experiment.data.context == (context or experiment_context(name))
     for kind in kinds:
         config = {"model.kind": kind} | ({"data.context": context} if context else {})
         alone = tsforge.fit(tsforge.build(TABLES[name][1] | config), data)
         np.testing.assert_array_equal(alone.outcomes[kind].truth, fitted.outcomes[kind].truth)
         np.testing.assert_allclose(fitted.outcomes[kind].point, alone.outcomes[kind].point, rtol=1e-5)
-        for metric, value in alone.scores[kind].items():
+        for metric, value in alone.metrics[kind].items():
             if context or metric in ("mase", "mae", "mse", "smape"):  # else it has validation windows of its own
-                assert fitted.scores[kind][metric] == pytest.approx(value, rel=1e-5, nan_ok=True), (kind, metric)
+                assert fitted.metrics[kind][metric] == pytest.approx(value, rel=1e-5, nan_ok=True), (kind, metric)
 
 
 def experiment_context(name: str) -> int:
@@ -171,13 +171,13 @@ def test_the_best_of_all_is_judged_against_and_the_skill_stays_with_the_simple_o
     """Prevents: a verdict that does not know of the best forecast shown, and a skill that another bar lowers."""
     experiment, data, _ = asked("months")
     fitted, without = (tsforge.fit(e, data) for e in (experiment, experiment.model_copy(update={"baselines": ()})))
-    errors = {name: values["mase"] for name, values in fitted.scores.items() if name != "gru"}
+    errors = {name: values["mase"] for name, values in fitted.metrics.items() if name != "gru"}
     assert fitted.judgement is not None
     assert fitted.judgement.rival == min(errors, key=lambda name: errors[name])
     assert fitted.judgement.rival in ("theta", "ets", "mstl")
     assert fitted.skill == without.skill
     assert fitted.best_simple == without.best_simple == "seasonal-naive"
-    assert {name: fitted.scores[name] for name in without.scores} == without.scores
+    assert {name: fitted.metrics[name] for name in without.metrics} == without.metrics
 
 
 def test_usual_ones_are_the_same_beside_any_model() -> None:

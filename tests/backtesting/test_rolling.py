@@ -108,7 +108,7 @@ def test_without_windows_a_model_is_scored_as_its_fit_was(tmp_path: Path) -> Non
     assert len(test.forecasts.windows) == len(fitted.dataset.parts.test)
     for name in ("gru", "seasonal-naive", "naive", "drift", "linear"):
         for metric in ("mase", "rmsse", "wql", "coverage_80"):
-            expected = fitted.scores[name][metric]
+            expected = fitted.metrics[name][metric]
             assert score(test.outcomes[name], metric) == pytest.approx(expected, rel=1e-5), (name, metric)
 
 

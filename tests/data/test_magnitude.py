@@ -39,4 +39,4 @@ def test_large_and_small_values_are_forecast_like_others(factor: float, kind: st
     forecast = tsforge.predict(tmp_path / "m", frame).frame
     values = forecast.drop(columns="ds").to_numpy(dtype=np.float64) / factor
     assert (np.abs(values) < 100).all()
-    assert all(np.isfinite(fitted.scores[kind][name]) for name in ("mae", "smape", "wql"))
+    assert all(np.isfinite(fitted.metrics[kind][name]) for name in ("mae", "smape", "wql"))

@@ -36,7 +36,7 @@ def test_what_repeats_exactly_has_no_mase(name: str) -> None:
     """Prevents: an empty cell that nobody explains, or an error divided by what rounding left of 0."""
     fitted = fit(table(np.resize(PATTERNS[name], 98)))
     assert fitted.dataset.sizes.season == 7
-    assert np.isnan(fitted.scores["drift"]["mase"])
+    assert np.isnan(fitted.metrics["drift"]["mase"])
     points = int(fitted.outcomes["drift"].observed.sum())
     assert fitted.gaps["mase"] == Gap(points, points, Reason.ALIKE, missing=True)
     assert fitted.primary == "mae"
@@ -92,7 +92,7 @@ def test_naive_without_a_season_stands_there_once(freq: str, n: int, kind: str) 
     """Prevents: two columns of one forecast under two names; the scores themselves are all there."""
     fitted = fit(table(np.random.default_rng(0).normal(size=n).cumsum(), freq), kind, horizon=2)
     assert fitted.dataset.source.shape.naive_season == 1
-    assert {"naive", "seasonal-naive"} <= set(fitted.scores)
+    assert {"naive", "seasonal-naive"} <= set(fitted.metrics)
     once = {"drift": "naive"}.get(kind, kind)
     assert [name for name in fitted.shown if "naive" in name] == [once]
     assert next(iter(fitted.shown)) == kind

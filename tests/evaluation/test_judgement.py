@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tsforge.cli.tables.verdict import sentence
+from tsforge.api.verdict import sentence
 from tsforge.evaluation import judgement
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.outcome import Outcome

@@ -54,7 +54,7 @@ def test_a_resampled_table_is_the_one_resampled_by_hand(tmp_path: Path, name: st
     longer = settings | {"data.resample": rule, "data.aggregate": aggregate}
     plain = tsforge.fit(tsforge.build(settings), by_hand(frame, form, rule, aggregate), out=tmp_path / "plain")
     fitted = tsforge.fit(tsforge.build(longer), frame, out=tmp_path / "longer")
-    assert fitted.scores[kind] == pytest.approx(plain.scores[kind], nan_ok=True, rel=1e-4)
+    assert fitted.metrics[kind] == pytest.approx(plain.metrics[kind], nan_ok=True, rel=1e-4)
     assert fitted.model.experiment.data.freq == pd.tseries.frequencies.to_offset(freq).freqstr
     for rows in (frame, frame[: n - n // 10]):
         got = tsforge.predict(tmp_path / "longer", rows).frame
@@ -124,7 +124,7 @@ def test_series_without_any_value_change_nothing(caplog, names: tuple[str, ...],
     assert f"no observed target and {'is' if len(names) == 1 else 'are'} left out: {', '.join(names)}" in caplog.text
     rest = frame[~frame["item"].isin(names)]
     alone = tsforge.fit(tsforge.build(settings), rest)
-    assert fitted.scores == alone.scores
+    assert fitted.metrics == alone.metrics
     assert fitted.model.facts.series == 4 - len(names)
     caplog.clear()
     got, expected = (tsforge.predict(alone.model, table).frame for table in (frame, rest))
@@ -181,7 +181,7 @@ def test_targets_never_observed_are_empty(caplog, kind: str, model: str) -> None
     cells = [[v for name, v in row.items() if name not in ("item", "ds", "target")] for row in shown]
     assert [row[0] is None for row in cells] == [all(v is None for v in row) for row in cells]
     assert sum(row[0] is None for row in cells) == 5 * int((~has).to_numpy().sum())
-    assert all(np.isfinite(v) for name, v in fitted.scores[model].items() if name in ("mae", "rmse"))
+    assert all(np.isfinite(v) for name, v in fitted.metrics[model].items() if name in ("mae", "rmse"))
 
 
 def test_a_series_alone_is_forecast_as_among_others() -> None:

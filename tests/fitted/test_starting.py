@@ -42,7 +42,7 @@ def test_a_pretrained_model_takes_no_steps(name: str) -> None:
     assert same(fitted.model, tsforge.load(WEIGHTS / "zero"))
     assert (fitted.steps, fitted.stop, fitted.rounds) == (0, "learned", ())
     assert fitted.model.calibration is not None
-    assert fitted.scores["zero"]["mase"] < 1.5 * fitted.scores["naive"]["mase"]
+    assert fitted.metrics["zero"]["mase"] < 1.5 * fitted.metrics["naive"]["mase"]
 
 
 @pytest.mark.parametrize("name", TABLES)

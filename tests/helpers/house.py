@@ -16,8 +16,7 @@ FLOORS = [
     ("errors", "version", "runtime"), ("config", "batch", "forecast"), ("data", "model", "synthesis"),
     ("experiment", "settings"), ("evaluation",), ("fitted",), ("exporting",), ("plotting",), ("training",),
     ("backtesting",), ("updating",), ("partitions",), ("tracking",), ("sweeping",), ("comparison",),
-    ("__init__", "serving"), ("adapters",),
-    ("cli", "__main__"),
+    ("api",), ("__init__", "serving"), ("adapters",), ("cli", "__main__"),
 ]  # fmt: skip
 APART = {("data", "model"), ("model", "data"), ("model", "synthesis"), ("synthesis", "model"), ("data", "synthesis")}
 

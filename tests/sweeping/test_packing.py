@@ -125,7 +125,7 @@ def test_refits_of_all_seeds_are_one_pack(make: Make, tmp_path: Path) -> None:
         outcomes.append(done)
         assert (tmp_path / str(pack) / "model" / "history.csv").exists()
         assert done.fit.model.experiment.seed == done.winner.seed
-        assert done.fit.scores["gru"]["mase"] == pytest.approx(done.winner.test[done.winner.seed]["mase"], rel=1e-5)
+        assert done.fit.metrics["gru"]["mase"] == pytest.approx(done.winner.test[done.winner.seed]["mase"], rel=1e-5)
     defaults = [next(c for c in done.candidates if c.name in ("default", "trial-0")) for done in outcomes]
     for seed, value in defaults[0].validation.items():
         assert defaults[1].validation[seed] == pytest.approx(value, rel=5e-3)

@@ -49,7 +49,7 @@ def test_every_named_model_fits_saves_and_predicts_the_same_bits(kind: str, tmp_
     np.testing.assert_array_equal(before.point, after.point)
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
     pd.testing.assert_frame_equal(before.frame, after.frame)
-    assert set(fitted.scores) >= {kind, "seasonal-naive"}
+    assert set(fitted.metrics) >= {kind, "seasonal-naive"}
 
 
 @pytest.mark.parametrize("context", [None, 30])
@@ -209,7 +209,7 @@ def test_multivariate_panel_with_covariates_end_to_end(tmp_path: Path) -> None:
     for name, group in frame.groupby("shop"):
         end = data.loc[data["shop"] == name, "day"].max()
         assert group["day"].min() == end + pd.Timedelta(days=1)
-    assert len(fitted.scores["gru"]) == len(fitted.scores["seasonal-naive"])
+    assert len(fitted.metrics["gru"]) == len(fitted.metrics["seasonal-naive"])
 
 
 @pytest.mark.parametrize(("request_", "words"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
@@ -245,7 +245,7 @@ def test_intervals_are_calibrated_whatever_the_loss(loss: str, tmp_path: Path) -
     settings = {"model.head.loss": loss, "train.max_steps": 150, "model.backbone.decode": "parallel"}
     fitted = tsforge.fit(small("lstm", **settings), data, out=tmp_path / "model")
     assert fitted.model.levels == LEVELS
-    assert fitted.scores["lstm"]["coverage_80"] == pytest.approx(0.8, abs=0.12)
+    assert fitted.metrics["lstm"]["coverage_80"] == pytest.approx(0.8, abs=0.12)
     after = tsforge.load(tmp_path / "model")
     assert after.experiment == fitted.model.experiment
     assert tsforge.predict(after, data).quantiles.shape == (1, 6, 1, len(LEVELS))

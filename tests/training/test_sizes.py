@@ -29,7 +29,7 @@ def test_small_series_are_forecast_in_their_own_size(kind: str, sizes: tuple[flo
         own = forecast[forecast["id"] == f"s{i}"]
         assert (own["q0.05"] > 0).all()
         assert (own["q0.95"] < 30 * size).all()
-    assert fitted.scores[kind]["coverage_90"] > 0.6
+    assert fitted.metrics[kind]["coverage_90"] > 0.6
 
 
 @pytest.mark.parametrize(("level", "size"), [(1e9, 10.0), (1e9, 1e3), (3e7, 200.0)])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
+from tsforge.api.progress import Line
 from tsforge.cli.hints import flag
 from tsforge.cli.options import Columns, Flag
 from tsforge.cli.output import echo, measured, print_error, print_json, print_table, print_timings, started
-from tsforge.cli.progress import Line
 from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,3 +30,24 @@ def errors_alone(name: str = "tsforge") -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+class _Once(logging.Handler):
+    """Writes each note of the library to stderr once; nothing where the program has set up logging for itself."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._seen and not logging.getLogger().handlers:
+            self._seen.add(text)
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def heard() -> None:
+    """From now on notes are written to stderr, the same one once, unless they go somewhere already."""
+    log = logging.getLogger("tsforge")
+    if not log.handlers:
+        log.addHandler(_Once())

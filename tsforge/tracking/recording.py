@@ -197,7 +197,7 @@ def _record(run: Run, event: Event) -> None:
 def fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
     """Record a model directory with the scores, curves and pictures of its fit."""
     run.model(folder, options.register, options.alias)
-    run.metrics(scores(result.scores) if result.outcomes else {}, of_model=True)
+    run.metrics(scores(result.metrics) if result.outcomes else {}, of_model=True)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.windows / result.seconds

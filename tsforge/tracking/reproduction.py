@@ -102,7 +102,7 @@ def _fit(
     options = RunOptions(tags=(("tsforge.reproduces", run.id),))
     with TemporaryDirectory() as place:
         result, _ = recording.fit(experiment, dataset, Path(place) / "model", tracker, options=options, report=report)
-    return recording.scores(result.scores)
+    return recording.scores(result.metrics)
 
 
 def _backtest(experiment: Experiment, source: Any, run: Recorded) -> Backtest:

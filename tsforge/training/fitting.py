@@ -115,14 +115,14 @@ class Fit:
 
     @cached_property
     @stage("scoring")
-    def scores(self) -> dict[str, dict[str, float]]:
+    def metrics(self) -> dict[str, dict[str, float]]:
         """Every metric by model name."""
         return {name: scores(o) for name, o in self.outcomes.items()}
 
     @property
     def shown(self) -> dict[str, dict[str, float]]:
         """The usual metrics by model name; naive and seasonal naive once where they are one forecast."""
-        shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in self.scores.items()}
+        shown = {name: {metric: values[metric] for metric in SHOWN} for name, values in self.metrics.items()}
         return {name: shown[name] for name in distinct(shown)}
 
     @property
@@ -134,7 +134,7 @@ class Fit:
     @property
     def primary(self) -> str:
         """The metric that the model is judged by: MASE, or MAE where that has no value."""
-        return primary(self.scores[self.model.experiment.model.kind]) if self.outcomes else "mase"
+        return primary(self.metrics[self.model.experiment.model.kind]) if self.outcomes else "mase"
 
     @property
     def best_simple(self) -> str | None:
@@ -145,14 +145,14 @@ class Fit:
     def skill(self) -> float:
         """Per cent better than the best simple forecaster in the primary metric; NaN where there is none."""
         kind, reference = self.model.experiment.model.kind, self.best_simple
-        return skill(*(self.scores[name][self.primary] for name in (kind, reference))) if reference else float("nan")
+        return skill(*(self.metrics[name][self.primary] for name in (kind, reference))) if reference else float("nan")
 
     @cached_property
     @stage("scoring")
     def judgement(self) -> Judgement | None:
         """The model against the best of the baselines; None without a test part."""
         outcomes = {name: self.outcomes[name] for name in self.shown}
-        return judgement.of_outcomes(self.primary, outcomes, self.scores)
+        return judgement.of_outcomes(self.primary, outcomes, self.metrics)
 
 
 def fit(
@@ -287,7 +287,7 @@ def write_extras(fitted: Fit, folder: Path) -> None:
     from tsforge.plotting import forecasts
     from tsforge.plotting.training import loss_curve
 
-    (folder / "scores.json").write_text(json.dumps(fitted.scores, indent=2) + "\n", encoding="utf-8")
+    (folder / "scores.json").write_text(json.dumps(fitted.metrics, indent=2) + "\n", encoding="utf-8")
     if fitted.rounds:
         (folder / "history.csv").write_text(rounds_csv(fitted.rounds), encoding="utf-8")
         loss_curve(fitted.rounds, folder / "loss.png")

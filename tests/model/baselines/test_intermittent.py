@@ -131,4 +131,4 @@ def test_quantiles_stay_above_zero_and_cover(kind: str) -> None:
     ahead = predict(fitted.model, frame)
     assert (ahead.quantiles >= 0).all()
     assert (np.diff(ahead.quantiles, axis=-1) >= 0).all()
-    assert fitted.scores[kind]["coverage_80"] >= 0.7
+    assert fitted.metrics[kind]["coverage_80"] >= 0.7

@@ -166,7 +166,7 @@ def test_a_recorded_tournament_is_reproduced_as_the_blend_it_chose(store_at_home
     found = reproduction.reproduce(runs(store_at_home)[0][1])
     assert found.recorded.params["model.kind"] == "auto"
     assert found.largest < 1e-9
-    assert found.scores["test/mase"][1] == pytest.approx(next(iter(fitted.scores.values()))["mase"], rel=1e-5)
+    assert found.scores["test/mase"][1] == pytest.approx(next(iter(fitted.metrics.values()))["mase"], rel=1e-5)
     kept = {name.rpartition("/")[2] for name in content(store_at_home, found.recorded.id)["files"]}
     assert "tournament.csv" in kept
 

@@ -250,8 +250,8 @@ def _for_model(folder: str, data: str | None, given: dict[str, Any]) -> Work:
 
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
+    from tsforge.api.progress import training_progress
     from tsforge.backtesting.rolling import backtest as run
-    from tsforge.cli.progress import training_progress
     from tsforge.model.baselines.forecaster import Baseline
 
     def on_fit(experiment: Experiment, dataset: Dataset, number: int, count: int) -> Report | None:

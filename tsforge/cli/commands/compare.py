@@ -89,7 +89,7 @@ def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> 
 
 def _print_verdicts(sets: Sequence[OnData]) -> None:
     """A line for each data set: the best network against the best of all others."""
-    from tsforge.cli.tables.verdict import sentence
+    from tsforge.api.verdict import sentence
 
     if sets:
         echo()
@@ -121,7 +121,7 @@ class _Lines:
             status(text)
 
     def watch(self, title: str, experiment: Experiment, dataset: Dataset) -> Report | None:
-        from tsforge.cli.progress import training_progress
+        from tsforge.api.progress import training_progress
 
         self.write(title)
         if self.quiet or not sys.stderr.isatty():  # in a pipe a line for each training is enough

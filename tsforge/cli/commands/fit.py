@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tsforge.api.progress import training_progress
 from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, LaunchOptions, TrackOptions
 from tsforge.cli.output import (
@@ -22,7 +23,6 @@ from tsforge.cli.output import (
     started,
     status,
 )
-from tsforge.cli.progress import training_progress
 from tsforge.cli.resuming import Asked, refuse_torchrun, resume_command, take_up
 from tsforge.cli.tables import fit as tables
 from tsforge.runtime import garbage, processes, stopping
@@ -165,7 +165,7 @@ def _wait(tracker: Tracker, folder: Path, limit: float) -> None:
 
 def _print_plan(experiment: Experiment, dataset: Dataset, keeper: Checkpointer) -> None:
     """What will be done, in two lines."""
-    from tsforge.cli.tables.gaps import season
+    from tsforge.api.gaps import season
 
     folder = keeper.folder
     if keeper.written:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from tsforge.api import surveys
 from tsforge.cli.hints import translated, words
 from tsforge.cli.options import Flag, TableOptions
-from tsforge.cli.output import echo, print_error, print_json, print_table
+from tsforge.cli.output import echo, print_error, print_json
 
 if TYPE_CHECKING:
     from tsforge.data.schema import DataConfig
@@ -60,67 +61,14 @@ def _config(options: TableOptions) -> DataConfig:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    above = " above the line at which the file cannot be read on" if facts["cut_off"] else ""
-    echo(f"{facts['name']}: {facts['rows']:,} rows{above}")
-    echo()
-    rows = []
-    for c in facts["columns"]:
-        role = " ".join(f"{role}?" for role in c["could_be"]) or c["role"] or ""
-        rows.append([c["name"], role, c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]])
-    print_table(["column", "role", "kind", "missing", "values"], rows, left=(0, 1, 2, 4))
-    echo()
-    if "series" in facts:
-        _print_series(facts, facts["series"])
-    if facts["problem"] and not facts["fault"]:
-        echo(f"open       {facts['problem']}")
-        echo(f"hint       {facts['hint']}")
-    elif facts["could_be_target"] and not facts["fault"]:
-        echo("target     any of the columns marked target?; name one or more with --target")
-    for note in facts["notes"]:
-        echo(f"note       {note}")
+    for line in surveys.lines(facts):
+        echo(translated(line, "inspect") if line.startswith("target ") else line)
     if facts["commands"] and ("series" in facts or facts["notes"] or not facts["fault"]):
         echo()
     for i, command in enumerate(facts["commands"]):
         echo(f"{('or' if i else 'next'):<11}{command}")
     if facts["fault"]:
         print_error(facts["problem"], facts["hint"])
-
-
-def _print_series(facts: dict[str, Any], series: dict[str, Any]) -> None:
-    zone = f" ({facts['timezone']})" if facts["timezone"] else ""
-    echo(f"time       {facts['start']} to {facts['end']}{zone}, frequency {facts['frequency']}")
-    echo(f"series     {_lengths(series)}")
-    if series["late"]:
-        of = f" of {series['late']:,} series" if series["count"] > 1 else ""
-        echo(f"starts     up to {series['late_by']:,} steps at the start{of} are missing")
-    echo(f"gaps       {_gaps(series)}")
-    echo(f"season     {_season(facts['season'], facts['naive_season'])}")
-    if series["rows_ahead"]:
-        echo(f"ahead      up to {series['rows_ahead']} rows after the last target, for covariates known in advance")
-
-
-def _season(season: int, naive: int) -> str:
-    if season > 1:
-        return f"{season} steps"
-    return f"none found; seasonal naive goes back {naive} steps, by the calendar" if naive > 1 else "none found"
-
-
-def _lengths(series: dict[str, Any]) -> str:
-    if series["count"] == 1:
-        return f"1, {series['longest']:,} steps"
-    ends = ", ending at different times" if series["ends_differ"] else ""
-    names = f" ({', '.join(series['names'])}{', ...' if series['count'] > len(series['names']) else ''})"
-    return (
-        f"{series['count']:,}{names}, {series['shortest']:,} to {series['longest']:,} steps "
-        f"(median {series['median']:,.0f}){ends}"
-    )
-
-
-def _gaps(series: dict[str, Any]) -> str:
-    if not series["missing_steps"]:
-        return "none"
-    stretch = f"; longest stretch without any: {series['longest_gap']:,} steps" if series["longest_gap"] else ""
-    return f"{series['missing_steps']:,} values missing{stretch}"
 
 
 def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:

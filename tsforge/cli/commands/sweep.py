@@ -134,7 +134,7 @@ def _print(done: Sweep) -> None:
 
 
 def _print_next(done: Sweep, tracker: Tracker, run: Run, commands: list[tuple[str, str]]) -> None:
-    from tsforge.cli.tables.verdict import sentence
+    from tsforge.api.verdict import sentence
 
     echo()
     if done.fit is not None and done.fit.judgement is not None:

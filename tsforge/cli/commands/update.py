@@ -154,7 +154,7 @@ def _placed(to: Target, model: str, stack: ExitStack) -> Target:
 
 def _begin(plan: Plan, stack: ExitStack) -> Any:
     """Say what will be done; the report of the training, where there is one to watch."""
-    from tsforge.cli.progress import training_progress
+    from tsforge.api.progress import training_progress
     from tsforge.model.baselines.forecaster import Baseline
 
     if plan.dataset is None:

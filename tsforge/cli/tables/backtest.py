@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tsforge.api.gaps import season, sentences, skill_of
+from tsforge.api.summary import score_rows
+from tsforge.api.verdict import sentence
 from tsforge.backtesting.scoreboard import NOMINAL, Scoreboard
-from tsforge.cli.tables.gaps import season, sentences, skill_of
-from tsforge.cli.tables.verdict import sentence
-from tsforge.evaluation.metrics import lower_is_better
-from tsforge.evaluation.scores import skill
 from tsforge.runtime import files
-from tsforge.runtime.numbers import figure, percent
+from tsforge.runtime.numbers import figure
 from tsforge.runtime.tables import aligned, csv, markdown
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
@@ -49,16 +48,6 @@ def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
     if coverage:
         texts.append(_coverage(board))
     return texts
-
-
-def score_rows(scores: dict[str, dict[str, float]], reference: str | None) -> list[list[str]]:
-    """A row per metric: its name, its value for each model, and the skill of the first model against the reference."""
-    first, *_ = scores
-    rows = []
-    for name, value in scores[first].items():
-        gain = skill(value, scores[reference][name]) if reference and lower_is_better(name) else math.nan
-        rows.append([name, *(figure(values[name]) for values in scores.values()), percent(gain)])
-    return rows
 
 
 def rows(board: Scoreboard, by: str) -> list[dict[str, Any]]:

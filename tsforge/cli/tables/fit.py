@@ -33,34 +33,20 @@ def tournament(result: Fit) -> None:
 
 
 def scores(result: Fit) -> None:
-    """Metric by model, with the skill against the best simple forecaster."""
-    from tsforge.cli.tables.backtest import score_rows
-    from tsforge.cli.tables.gaps import season, sentences, skill_of
-    from tsforge.cli.tables.verdict import sentence
+    """Metric by model, with the skill against the best simple forecaster, and the verdict."""
+    from tsforge.api import summary
 
-    data = result.model.experiment.data
     echo()
-    echo(
-        f"held-out end: {len(next(iter(result.outcomes.values())).truth):,} windows of {data.horizon} steps, "
-        f"pooled; {season(data.season, result.dataset.sizes.fallback)}"
-    )
-    print_table(["", *result.shown, "skill"], score_rows(result.shown, result.best_simple))
-    simple = result.best_simple
-    against = skill_of(simple, result.shown[simple][result.primary] if simple else math.nan)
-    echo(f"  {'; '.join([*against, 'coverage_80 should be 0.8, coverage_90 0.9'])}")
-    for line in sentences(result.gaps, data.season):
-        echo(f"  {line}")
-    if result.judgement:
-        echo()
-        echo(f"verdict {sentence(result.judgement)}")
+    for line in summary.lines(result):
+        echo(line)
 
 
 def document(result: Fit, folder: Path) -> dict[str, Any]:
     """All of it as plain values."""
-    from tsforge.cli.tables.gaps import sentences
+    from tsforge.api.gaps import sentences
     from tsforge.evaluation.bounds import bounds
 
-    by_model, name = result.scores, result.model.experiment.model.kind
+    by_model, name = result.metrics, result.model.experiment.model.kind
     shown: dict[str, Any] = {
         "model": str(folder), "kind": name, "stop": result.stop, "seconds": round(result.seconds, 3),
         "parameters": result.parameters, "steps": result.steps, "threads": result.threads,

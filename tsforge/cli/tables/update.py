@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsforge.cli.tables.backtest import score_rows
-from tsforge.cli.tables.verdict import sentence
+from tsforge.api.summary import score_rows
+from tsforge.api.verdict import sentence
 from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:

@@ -1,0 +1,36 @@
+"""Frames as Python users hold them: of pandas, or of Polars where the table was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def of_columns(columns: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Values by column and row: scores by model and metric."""
+    return pd.DataFrame(columns)
+
+
+def of_rows(rows: Sequence[Any]) -> pd.DataFrame:
+    """Named tuples of one kind, a row each."""
+    return pd.DataFrame(rows, columns=rows[0]._fields if rows else None)
+
+
+def of_file(path: Path) -> pd.DataFrame:
+    """A CSV file of one of our own data sets, numbers as numbers and times as they are written."""
+    return pd.read_csv(path)
+
+
+def is_polars(table: Any) -> bool:
+    """Whether a table is a frame of Polars, lazy or not."""
+    return type(table).__module__.partition(".")[0] == "polars"
+
+
+def as_polars(frame: pd.DataFrame) -> Any:
+    """The frame as one of Polars, with the same columns and types."""
+    import polars
+
+    return polars.from_pandas(frame)
