@@ -184,7 +184,7 @@ def test_a_model_keeps_the_effect(settings: dict[str, Any], tmp_path: Path) -> N
     ahead = before(table)
     mine, theirs = (tsforge.predict(model, ahead).frame for model in (whole.model, tmp_path / "m"))
     pd.testing.assert_frame_equal(mine, theirs)
-    assert whole.scores[whole.model.experiment.model.kind]["mase"] < whole.scores["seasonal-naive"]["mase"]
+    assert whole.metrics[whole.model.experiment.model.kind]["mase"] < whole.metrics["seasonal-naive"]["mase"]
 
 
 def test_other_weights_meet_other_columns(tmp_path: Path) -> None:

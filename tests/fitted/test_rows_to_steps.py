@@ -76,7 +76,7 @@ def test_a_resampled_model_is_judged_explained_and_fitted_again() -> None:
     assert back.panel.schema.frequency.name == "D"
     assert tsforge.explain("m", "h.csv", origin="2024-03-20 00:00").times[1].iloc[0] == "2024-03-20 00:00"
     again = tsforge.fit(tsforge.build({}, "m/experiment.toml"))
-    assert again.scores["linear"] == pytest.approx(json.loads(Path("m/scores.json").read_text())["linear"])
+    assert again.metrics["linear"] == pytest.approx(json.loads(Path("m/scores.json").read_text())["linear"])
     assert again.model.facts.columns == schema
 
 

@@ -67,11 +67,11 @@ def test_same_seed_same_bits_other_seed_other_bits() -> None:
     data = hourly(20, gap=True)
     a, b = (tsforge.fit(small(), data) for _ in range(2))
     c = tsforge.fit(small(seed=2), data)
-    assert a.scores == b.scores
+    assert a.metrics == b.metrics
     assert [r[:3] for r in a.rounds] == [r[:3] for r in b.rounds]
     for left, right in zip(a.model.network.parameters(), b.model.network.parameters(), strict=True):
         assert torch.equal(left, right)
-    assert a.scores["gru"] != c.scores["gru"]
+    assert a.metrics["gru"] != c.metrics["gru"]
 
 
 def test_global_random_state_is_left_alone() -> None:
@@ -100,7 +100,7 @@ def test_changing_the_future_changes_nothing_learned(kind: str) -> None:
         np.testing.assert_array_equal(left, right)
     before, after = (m.calibration and m.calibration.model_copy(update={"moved": None}) for m in (a.model, b.model))
     assert before == after
-    assert a.scores[kind] != b.scores[kind]
+    assert a.metrics[kind] != b.metrics[kind]
 
 
 def test_best_weights_are_put_back() -> None:

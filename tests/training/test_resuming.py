@@ -83,7 +83,7 @@ def same(a: Fit, b: Fit) -> None:
     assert all(torch.equal(value, right[name]) for name, value in left.items())
     assert [str(r._replace(seconds=0)) for r in a.rounds] == [str(r._replace(seconds=0)) for r in b.rounds]  # with NaN
     assert [s._replace(seconds=0) for s in a.standings] == [s._replace(seconds=0) for s in b.standings]
-    assert (a.stop, a.scores) == (b.stop, b.scores)
+    assert (a.stop, a.metrics) == (b.stop, b.metrics)
     assert a.model.experiment == b.model.experiment
 
 

@@ -25,7 +25,7 @@ def test_it_competes_as_it_is(name: str) -> None:
     standing = next(s for s in fitted.standings if s.name == "zero")
     assert (standing.steps, standing.rung, standing.note) == (0, 0, "")
     alone = tsforge.fit(tsforge.build(TABLES[name][1] | {"model.kind": "zero", "data.horizon": 5}), TABLES[name][0])
-    assert alone.scores["zero"]["mase"] < 2
+    assert alone.metrics["zero"]["mase"] < 2
     naive = next(s for s in fitted.standings if s.name == "naive")
     assert standing.score < naive.score
 

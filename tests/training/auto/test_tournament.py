@@ -140,14 +140,14 @@ def test_it_beats_the_baselines_and_is_made_again_bit_by_bit(tmp_path: Path) -> 
     """Prevents: a clock in the result, members that are not those that were weighed, a directory that lost them."""
     data = waves()
     found = tsforge.fit(auto("nlinear", "gru"), data, out=tmp_path / "m")
-    scores = found.scores
+    scores = found.metrics
     kind = found.model.experiment.model.kind
     assert scores[kind]["mase"] < scores["seasonal-naive"]["mase"]
     again = tsforge.fit(tsforge.load(tmp_path / "m").experiment, data)
     assert again.model.experiment.model == found.model.experiment.model
     for left, right in zip(again.model.network.parameters(), found.model.network.parameters(), strict=True):
         assert torch.equal(left, right)
-    assert again.scores == scores
+    assert again.metrics == scores
     weights = [s.weight for s in found.standings]
     assert sum(weights) == pytest.approx(1.0)
     lines = (tmp_path / "m" / "tournament.csv").read_text().splitlines()
@@ -217,7 +217,7 @@ def test_where_nothing_beats_a_simple_rule_the_rule_is_the_model(kind: str, capl
         "constant": np.full(n, 7.0), "noise": rng.normal(size=n),
     }[kind]  # fmt: skip
     found = tsforge.fit(auto("nlinear", "gru", **{"train.lr": 0.001}), table(values))
-    scores, chosen = found.scores, found.model.experiment.model.kind
+    scores, chosen = found.metrics, found.model.experiment.model.kind
     metric = "mae" if kind in ("season", "constant") else "mase"  # no MASE where a season repeats itself
     if rule := {"season": "seasonal-naive", "constant": "naive"}.get(kind):  # without a season, naive is to be beaten
         assert chosen == rule
