@@ -81,14 +81,14 @@ class TrainConfig(Config):
 
     max_steps: NotNegative = 1000
     epochs: AtLeastOne | None = None
-    max_time: Duration | None = None
-    batch_size: Annotated[AtLeastOne, Choice((16, 32, 64))] = 32
-    lr: Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0), Range(0.0, 0.1)] = 0.0
-    clip: Annotated[float, Field(gt=0)] = 1.0
+    max_time: Duration | None = None  # time for the training at most, in seconds, or as "90s", "5m", "1h30m"
+    batch_size: Annotated[AtLeastOne, Choice((16, 32, 64))] = 32  # windows of a step
+    lr: Annotated[float, Field(gt=0), Range(1e-4, 1e-2, log=True)] = 1e-3  # the highest rate of learning, of AdamW
+    weight_decay: Annotated[float, Field(ge=0), Range(0.0, 0.1)] = 0.0  # of AdamW, times the rate
+    clip: Annotated[float, Field(gt=0)] = 1.0  # the largest norm of a gradient; longer ones are shortened to it
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    decay: Annotated[float, Field(gt=0, le=1)] = 0.8
-    stages: AtLeastOne = 30
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.8  # what the rate is multiplied by in each later part of "step"
+    stages: AtLeastOne = 30  # equal parts of the steps, of the schedule "step"
     warmup: Share = 0.05
     average: Share = 0.99
     patience: AtLeastOne = 8
@@ -97,12 +97,12 @@ class TrainConfig(Config):
     until: AtLeastOne | None = None
     start: str | None = None
     start_member: Annotated[int, Field(ge=1, le=1000)] | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # where to train; "auto" takes a GPU where there is one
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
     nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     engine: Literal["processes", "ray"] = "processes"
-    address: str | None = None
+    address: str | None = None  # of a Ray cluster: "auto" for one that runs, one of this machine's own where None
     precision: Precision = "cells"
     refit: Literal["none", "all"] = "none"
 
@@ -152,8 +152,8 @@ class Experiment(Config):
     baselines: that the model stands beside wherever it is scored, beside the usual ones.
     """
 
-    name: str | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    name: str | None = None  # what a run and a model folder are called; made of model, target and horizon where None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1  # of the weights and of the order of windows
     data: DataConfig = DataConfig()
     ensemble: Annotated[int, Field(ge=1, le=1000)] = 1
     model: AnyModel = Auto()

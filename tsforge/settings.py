@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tsforge.config import parse
+from tsforge.config import parse, paths
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import SWEEP, Experiment, log
 from tsforge.model.zoo import NETWORK, merge
@@ -110,12 +110,30 @@ def _kind(values: dict[str, Any]) -> Any:
     return model.get("kind") if isinstance(model, dict) else None
 
 
+def full(path: str) -> str:
+    """The dotted path of a setting that is named by its end: train.lr of lr. Unchanged where there is no such setting.
+
+    Raises ConfigError where several end so.
+    """
+    known = set(paths(Experiment))
+    ending = sorted(name for name in known if name.endswith(f".{path}"))
+    if path in known or not ending or path.partition(".")[0] in {name.partition(".")[0] for name in known}:
+        return path
+    if len(ending) > 1:
+        raise ConfigError(f"'{path}' is the end of several settings", f"one of {listing(ending)}")
+    return ending[0]
+
+
 def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
-    """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails."""
+    """One "--set dotted.path=value"; the value is read as TOML, and as text where that fails.
+
+    A path may be its end alone, as lr of train.lr, where no other setting ends so.
+    """
     path, sign, value = text.partition("=")
     path, value = path.strip(), value.strip()
     if not sign or not path:
         raise ConfigError(f"{flag} {text}: not of the form dotted.path=value", f"for example {flag} train.lr=0.01")
+    path = full(path)
     try:
         return path, tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from cyclopts import App
 
 STARTED = time.perf_counter() - 0.03  # when the process began: Python takes some 30 ms until it is here
 COMMANDS = {  # each is the function NAME in commands/NAME.py
@@ -32,6 +32,12 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "compare": "Put architectures side by side: what they can do, what they cost, how well they forecast.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
     "ui": "Open the MLflow UI on the recorded runs.",
+    "init": "Write a table's experiment as TOML, with what was detected and every other setting as a comment.",
+    "settings": "List the settings of an experiment: path, default, what each may be, and what it does.",
+    "models": "List the models that --model takes, and what each is.",
+    "metrics": "List the metrics that --metrics takes, and what each measures.",
+    "doctor": "Say what is installed, what the machine is, and whether a small fit works.",
+    "completion": "Print a script by which a shell completes commands, options and files.",
     "data": "List the catalogued data sets, fetch one, say where it lies; make synthetic series.",
 }
 HELP = Path(__file__).with_name("help")  # written by `make help`, checked by a test
@@ -108,7 +114,7 @@ def run(argv: list[str], started: float | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def application(name: str) -> Callable[..., object]:
+def application(name: str) -> App:
     """The cyclopts application of one command alone: reading the others would cost its help half its time."""
     from cyclopts import App, Parameter
 

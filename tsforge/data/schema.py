@@ -42,21 +42,21 @@ Aggregate = Literal["mean", "sum"]
 class DataConfig(Config):
     """The table and how it is cut. Columns left out are detected where that is unambiguous."""
 
-    path: str | None = None
+    path: str | None = None  # the table: a file, a folder of files, or the name of a data set
     rows: AtLeastOne | None = None  # only the first steps of each series
     mapped: bool | None = None  # whether the panel lies on disk; None where it takes a quarter of the free memory
     cache: str | None = None  # the folder for such panels; beside the table where None
     time: Annotated[Columns, PlainSerializer(_plain)] = ()  # several are the parts of one time: year, month, day, hour
     time_format: str | None = None  # how text times are written, as %d/%m/%Y %H:%M
     dayfirst: bool | None = None  # whether 01/02/2024 is the first of February
-    id: Columns = ()
-    target: Columns = ()
+    id: Columns = ()  # columns that tell the series apart
+    target: Columns = ()  # columns to forecast
     past: Columns = ()  # covariates known up to the forecast origin
     future: Columns = ()  # covariates known in advance
     static: Columns = ()  # one value per series
     category: Columns = ()  # covariates whose values are names, though they look like numbers
     decimal: Literal[".", ","] | None = None  # the decimal sign of a text file
-    freq: str | None = None
+    freq: str | None = None  # frequency of the times, as 30min, h, D, B, W, MS, QS, YS, or a number
     snap: bool = False  # round times to the grid
     duplicates: Duplicates = "error"  # rows of one series and time
     resample: str | None = None  # a longer frequency that rows are aggregated to

@@ -76,7 +76,7 @@ class Neural(Config):
     recent: Annotated[int, Field(ge=1, le=100_000)] | None = (
         None  # newest steps of the context that are read; None: all, or all but what a closed form below it reads more
     )
-    scaling: ScalingKind = "standard"
+    scaling: ScalingKind = "standard"  # what a window is centred at and divided by before anything else
     affine: bool = False  # a learned size and shift of each channel
     adjust: Literal["none", "season"] = "none"  # division by seasonal indices, which are taken from the whole context
     growth: bool = False  # logarithms of the ratio to the window's level, to which a relative loss is then relative

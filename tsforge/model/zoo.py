@@ -85,6 +85,39 @@ ZOO: dict[str, dict[str, Any]] = {
 }
 # fmt: on
 
+SENTENCES: dict[str, str] = {  # what each is, for those who choose
+    "auto": "a tournament: closed forms first, networks too where there is time; the best, or a blend of them",
+    "blend": "a weighted mean of models, their quantiles too; what a tournament ends in",
+    "zero": "a pretrained network that forecasts any table without a fit",
+    "rnn": "a plain recurrent network (Elman 1990) that answers the whole horizon at once",
+    "lstm": "a recurrent network with gates and a memory cell (Hochreiter & Schmidhuber 1997)",
+    "gru": "a recurrent network with two gates (Cho et al. 2014)",
+    "min-gru": "gates that see the token alone, all states from one parallel scan (Feng et al. 2024)",
+    "min-lstm": "the same with an LSTM's gates (Feng et al. 2024)",
+    "transformer": "the encoder and decoder of Vaswani et al. 2017",
+    "transformer-encoder": "one bidirectional stack over past and future",
+    "transformer-decoder": "one causal stack over past and future",
+    "patch-rnn": "segments of 24 steps through a plain recurrent network (after SegRNN)",
+    "patch-lstm": "segments of 24 steps through an LSTM (after SegRNN)",
+    "patch-gru": "segments of 24 steps through a GRU (after SegRNN)",
+    "growth-gru": "many short series of any size: growth over the window's level, by seasons",
+    "patch-transformer": "overlapping segments of each channel through an encoder (after PatchTST)",
+    "inverted-transformer": "a token for each channel, attention among channels (after iTransformer)",
+    "nlinear": "one linear map of the window, learned by gradient descent (after NLinear)",
+    "cyclenet": "a learned cycle, and a linear map of what is left (after CycleNet)",
+    "linear": "one linear map of the window and its covariates, in closed form (ridge)",
+    "naive": "the last value",
+    "seasonal-naive": "the value one season before",
+    "drift": "the line through the first and the last value",
+    "naive2": "the last value, seasonally adjusted where a test finds a season (M competitions)",
+    "theta": "the line and the exponential smoothing of Assimakopoulos & Nikolopoulos 2000",
+    "ets": "exponential smoothing in the states that fit each series best (Hyndman et al. 2002)",
+    "mstl": "several seasons taken off by Loess, the rest smoothed (Bandara et al. 2021)",
+    "shape-ridge": "a regression on the shapes of seasons before",
+    "croston": "sizes and intervals of demand that comes seldom (Croston 1972)",
+    "tsb": "the chance and the size of demand, each smoothed (Teunter, Syntetos & Babai 2011)",
+}
+
 
 def complete(value: Any) -> Any:
     """A model's settings with everything its named row says and they do not."""

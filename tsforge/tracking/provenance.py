@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tsforge.version import __version__
 
+DISTRIBUTION = "tsforge-toolkit"  # what is installed
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "pandas", "mlflow")
 
 
@@ -85,3 +86,33 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor()
+
+
+def optional() -> dict[str, list[str]]:
+    """The optional parts of the package (its extras), and what of each is not installed; none of a bare checkout."""
+    from importlib.metadata import metadata, requires
+
+    from packaging.requirements import Requirement
+
+    try:
+        extras = [name for name in metadata(DISTRIBUTION).get_all("Provides-Extra") or [] if name != "test"]
+    except PackageNotFoundError:
+        return {}
+    missing: dict[str, list[str]] = {name: [] for name in extras}
+    for text in requires(DISTRIBUTION) or []:
+        requirement = Requirement(text)
+        for name in extras:
+            if (
+                requirement.marker is not None
+                and requirement.marker.evaluate({"extra": name})
+                and not _has(requirement.name)
+            ):
+                missing[name].append(requirement.name)
+    return missing
+
+
+def _has(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False

@@ -28,12 +28,12 @@ class Minimal(Config):
     """Stacks of minimal cells; "parallel" decodes every future token from the last state of the past."""
 
     type: Literal["minimal"] = "minimal"
-    cell: Literal["gru", "lstm"] = "gru"
+    cell: Literal["gru", "lstm"] = "gru"  # whose gates are taken
     layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = (
         1  # gates depend on earlier tokens from the second one on
     )
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # of what a layer adds
-    decode: Literal["sequence", "parallel"] = "sequence"
+    decode: Literal["sequence", "parallel"] = "sequence"  # from future token to future token, or each from the past
 
     def build(self, shape: TokenShape) -> MinimalStacks:
         return MinimalStacks(self, shape)

@@ -38,8 +38,8 @@ class Recurrent(Config):
     """
 
     type: Literal["recurrent"] = "recurrent"
-    cell: Literal["rnn", "lstm", "gru"] = "lstm"
-    layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 1
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"  # what carries the state from step to step
+    layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 1  # of cells, one on top of the other
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # between the layers
     decode: Literal["sequence", "parallel", "direct"] = "sequence"
 

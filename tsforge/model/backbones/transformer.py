@@ -29,12 +29,12 @@ class Transformer(Config):
     """One of the arrangements; normalised after each residual sum ("post", as in 2017) or before each part ("pre")."""
 
     type: Literal["transformer"] = "transformer"
-    arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"
+    arrangement: Literal["encoder-decoder", "encoder", "decoder"] = "encoder-decoder"  # of the stacks
     layers: Annotated[int, Field(ge=1, le=100), Range(1, 3)] = 2  # in each stack
     heads: Annotated[int, Field(ge=1, le=1024), Choice((1, 2, 4, 8))] = 4  # must divide the width
     expansion: Annotated[int, Field(ge=1, le=64), Range(1, 4)] = 2  # inner width of the feed-forward part, in widths
-    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0
-    norm: Annotated[Literal["pre", "post"], Choice(("pre", "post"))] = "post"
+    dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.3)] = 0.0  # of what each part adds
+    norm: Annotated[Literal["pre", "post"], Choice(("pre", "post"))] = "post"  # where each part is normalised
 
     def build(self, shape: TokenShape) -> Stacks | OneStack:
         if shape.width % self.heads:

@@ -29,7 +29,7 @@ class PatchTokens(Config):
     type: Literal["patch"] = "patch"
     length: Annotated[
         Annotated[int, Field(ge=1, le=100_000)] | Literal["season"], Choice((8, 12, 16, 24, 48, "season"))
-    ] = 24
+    ] = 24  # steps of a segment
     stride: Annotated[int, Field(ge=1, le=100_000)] | None = None  # `length` where None
     readout: Literal["future", "flatten"] = "future"
     activation: Literal["none", "relu"] = "none"  # of the past tokens

@@ -54,7 +54,7 @@ class PointTokens(Config):
     """One token per time step, of all targets ("mixed"), or of each in a sequence of its own through shared weights."""
 
     type: Literal["point", "step"] = "point"  # past tokens embedded beside a position, or their features as they are
-    channels: Literal["mixed", "shared"] = "mixed"
+    channels: Literal["mixed", "shared"] = "mixed"  # all targets in one token, or each a sequence with the same weights
     seasonal: bool = True  # whether each token also sees the values one season, one day, one week before (the lags)
 
     def build(self, shape: WindowShape, width: int) -> PointEmbedding:

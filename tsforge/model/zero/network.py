@@ -37,8 +37,8 @@ class Zero(Config):
 
     kind: Literal["zero"] = "zero"
     mixer: Mixer = "gru"
-    layers: Annotated[int, Field(ge=1, le=100)] = 2
-    width: Annotated[int, Field(ge=32, le=16_384, multiple_of=32)] = 192
+    layers: Annotated[int, Field(ge=1, le=100)] = 2  # of the mixer
+    width: Annotated[int, Field(ge=32, le=16_384, multiple_of=32)] = 192  # D
     bounds: Bounds = "auto"
     levels: ClassVar[tuple[float, ...]] = LEVELS
     any_history: ClassVar[bool] = True  # whether windows may be shorter than the context, by default

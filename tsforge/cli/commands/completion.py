@@ -1,0 +1,32 @@
+"""tsforge completion"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tsforge.cli.output import echo
+
+
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print a script by which a shell completes commands, options and files.
+
+    bash: tsforge completion bash > ~/.local/share/bash-completion/completions/tsforge;
+    zsh: tsforge completion zsh > ~/.zfunc/_tsforge, a folder that is in fpath;
+    fish: tsforge completion fish > ~/.config/fish/completions/tsforge.fish
+
+    Parameters
+    ----------
+    shell
+        Which one.
+    """
+    from cyclopts import App
+
+    from tsforge.cli.main import COMMANDS, application
+
+    root = App(name="tsforge", help_format="plaintext")
+    for name, text in COMMANDS.items():
+        command = application(name)
+        command.help = text
+        root.command(command, name=name)
+    echo(root.generate_completion(shell=shell))
+    return 0

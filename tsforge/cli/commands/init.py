@@ -1,0 +1,37 @@
+"""tsforge init"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tsforge.cli.options import TableOptions
+from tsforge.cli.output import check_targets, echo, status
+
+
+def init(
+    data: str, /, *, model: str = "auto", output: str | None = None, options: TableOptions | None = None
+) -> int:  # fmt: skip
+    """Write a table's experiment as TOML, with what was detected and every other setting as a comment.
+
+    tsforge init data.csv --output experiment.toml, and then tsforge fit --config experiment.toml.
+
+    Parameters
+    ----------
+    data
+        CSV, Parquet (a file, or a folder of files), or the name of a catalogued data set.
+    model
+        Kind of the model, whose settings stand in it.
+    output
+        File for it, .toml. (default: it is printed)
+    """
+    from tsforge.api import outlines
+    from tsforge.runtime import files
+
+    check_targets(output, (".toml",), None, [data])
+    text = outlines.outline(data, (options or TableOptions()).overrides(), model)
+    if output is None:
+        echo(text.rstrip())
+    else:
+        files.write(Path(output), text)
+        status(f"next    tsforge fit --config {output}")
+    return 0
