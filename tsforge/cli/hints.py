@@ -31,6 +31,7 @@ def _named(section: str, options: type) -> dict[str, str]:
 TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose flag has its name
     "inspect": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
     "predict": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
+    "init": {path: name for path, name in SETTINGS.items() if name in {f.name for f in fields(TableOptions)}},
     "fit": SETTINGS | _named("train", LaunchOptions),
     "backtest": SETTINGS | _named("backtest", RollOptions),
     "sweep": SETTINGS | _named("sweep", SweepOptions),
@@ -38,7 +39,17 @@ TABLE: dict[str, dict[str, str]] = {  # by command: setting to parameter, whose 
     "pretrain": {path: SETTINGS[path] for path in ("seed", "train.device")},
     "update": {path: SETTINGS[path] for path in ("train.max_steps", "train.max_time", "train.device")},
 }
-SETTABLE = ("inspect", "fit", "predict", "backtest", "sweep", "compare", "pretrain", "update")  # commands with --set
+SETTABLE = (
+    "inspect",
+    "init",
+    "fit",
+    "predict",
+    "backtest",
+    "sweep",
+    "compare",
+    "pretrain",
+    "update",
+)  # commands with --set
 ARGUMENTS = (
     "out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri", "partition_by",
     "workers", "engine", "address", "shard", "keep_going", "resume",

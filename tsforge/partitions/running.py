@@ -117,7 +117,9 @@ def backtest(request: Request, watch: Callable[[Report], None] = lambda _: None)
     watch, errors: as for `forecast`.
     """
     if zero_shot.place(request.model) is not None:
-        raise ConfigError("partitions are backtested by a fitted model", f"tsforge fit DATA --model {request.model}")
+        raise ConfigError(
+            "partitions are backtested by a fitted model", f"fit one first, of model.kind={request.model}"
+        )
     begin = time.perf_counter()
     asked = request.rolled or {}
     experiment = work.as_rolled(directory.load(request.model).experiment, asked)

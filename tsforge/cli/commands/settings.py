@@ -37,7 +37,7 @@ def settings(pattern: str | None = None, /, *, model: str = "gru", json: Flag = 
         value = f" = {_toml(setting.default)}" if setting.default not in (None, ()) else ""
         head = f"{setting.path}{value}"
         values = textwrap.wrap(f"({setting.values})", max(20, width - len(head) - 2)) if setting.values else [""]
-        if len(values) == 1 and len(head) < width:
+        if len(values) == 1 and len(head) + 2 + len(values[0]) <= width:
             echo(f"{head}  {values[0]}".rstrip())
         else:
             wrapped = textwrap.wrap(head, width, subsequent_indent="    ")
