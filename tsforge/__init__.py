@@ -56,7 +56,7 @@ __all__ = [
     "BacktestConfig", "Backtested", "Compared", "Experiment", "Explanation", "Fitted", "Model", "Predicted", "Samples",
     "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__", "backtest", "build", "compare",
     "datasets", "explain", "export", "fit", "future", "inspect", "load", "predict", "resume", "sample", "sweep",
-    "update", "what_if",
+    "update", "what_if", "with_events",
 ]  # fmt: skip
 
 
@@ -123,6 +123,20 @@ def what_if(
     return futures.what_if(
         models.of(model), data, scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
+
+
+def with_events(model: Fit | Model | str | Path, events: Any) -> Model:
+    """A fitted model with other days of the events that it was fitted with: those planned since.
+
+    model: a fit, a model, its directory or its address.
+    events: path or frame with the columns date and name, and those of ids that the fit had. Its days replace those of
+    the model from its first day on; earlier ones stay, as the forecast reads them too.
+    Raises ConfigError where the model knows no events, DataError for one that it was fitted without.
+    """
+    from tsforge.api import models
+    from tsforge.fitted import occasions
+
+    return occasions.with_events(models.of(model), events)
 
 
 def future(model: Fit | Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:

@@ -29,18 +29,18 @@ def predict(
     quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
     future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
     filled in; where None, such rows stand at the end of `data`, with the target empty.
-    settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected.
+    settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected. Of a
+    fitted one {"data.events": "plan.csv"} alone, as for `with_events`.
     Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
-    from tsforge.fitted import prediction, zero_shot
+    from tsforge.fitted import occasions, prediction, zero_shot
 
     logs.heard()
     ahead = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
     if isinstance(model, str | Path) and (place := zero_shot.place(model)) is not None:
         made = zero_shot.predict(place, data, settings, **ahead)
     else:
-        zero_shot.refuse(settings)
-        made = prediction.predict(models.of(model), data, **ahead)
+        made = prediction.predict(occasions.with_settings(models.of(model), settings), data, **ahead)
     return Predicted.of(made, data)
 
 

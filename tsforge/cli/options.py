@@ -16,6 +16,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.season": "season", "data.past": "past", "data.future": "future", "data.static": "static", "data.freq": "freq",
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
+    "data.holidays": "holidays", "data.events": "events",
     "data.resample": "resample", "data.aggregate": "aggregate", "data.mapped": "mapped", "data.cache": "cache",
     "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
@@ -97,6 +98,10 @@ class TableOptions:
     "A longer frequency that the rows are brought to, as D."
     aggregate: Literal["mean", "sum"] | None = None
     "What --resample makes of the numbers that fall into one step. (default: mean)"
+    holidays: Repeated = field(default_factory=list)
+    "Public holidays known in advance: of countries, their parts or exchanges, as DE-BY,FR,NYSE; or the id column that holds such codes."  # noqa: E501
+    events: str | None = None
+    "A table of events known in advance: date, name, and, if wanted, before and after (days) and id columns."
     mapped: bool | None = None
     "Whether Parquet is brought to disk as a panel once, for data larger than memory. (default: by size)"
     cache: str | None = None

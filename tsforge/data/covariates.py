@@ -7,18 +7,21 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from tsforge.config import Config
+from tsforge.data import timeline
 from tsforge.data.blocks import blocks
+from tsforge.data.encodings import Calendar, Encoding, Encodings, Features
+from tsforge.data.occasions import choosing, features
+from tsforge.data.occasions.occasion import Occasion
 from tsforge.data.panel import Floats, Ints, Panel
-from tsforge.data.schema import Covariate
+from tsforge.data.schema import Covariate, DataConfig
 from tsforge.data.table.times import to_wall
 from tsforge.data.time import calendar
+from tsforge.data.timeline import Timeline
 from tsforge.errors import listing
 
 log = logging.getLogger("tsforge")
@@ -28,67 +31,13 @@ _ROWS = 100_000  # about as many rows show whether covariates tell the level
 _FEW = 10  # rows at least, to see it
 
 
-class Encoding(Config):
-    """The encoding of one column as features: a z-score, or one column per category."""
-
-    name: str
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0)] = 1.0
-    categories: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        return len(self.categories) or 1
-
-
-class Encodings(Config):
-    """The encodings of all covariates of a table, and the cycles of the calendar that are features."""
-
-    past: tuple[Encoding, ...] = ()
-    future: tuple[Encoding, ...] = ()
-    static: tuple[Encoding, ...] = ()
-    cycles: tuple[calendar.Cycle, ...] = ()
-    level: bool = False  # whether the columns known ahead tell the level of every target
-
-
-class Calendar(NamedTuple):
-    """Features of the calendar, once for each step that some series has.
-
-    Series of one table mostly share their steps: spread over the rows, they would be most of what a fit holds.
-
-    rows (M, K'): of the steps from the first to the last of all series, without those that lie between series.
-    begins, lengths (n,): the row at which each series begins, and its steps.
-    """
-
-    rows: NDArray[np.float32]
-    begins: Ints
-    lengths: Ints
-
-    def spread(self) -> NDArray[np.float32]:
-        """The features of every row of the panel, (T, K')."""
-        ends = np.cumsum(self.lengths)
-        where = np.arange(self.lengths.sum()) + np.repeat(self.begins - ends + self.lengths, self.lengths)
-        return np.asarray(self.rows[where])
-
-
-class Features(NamedTuple):
-    """Encoded covariates: past (T, P), future (T, K) without the calendar, static (n, F)."""
-
-    past: Floats
-    future: Floats
-    calendar: Calendar
-    static: Floats
-
-    @property
-    def known(self) -> Floats:
-        """All that is known in advance, the calendar too, spread over the rows of the panel."""
-        return np.concatenate([self.future, self.calendar.spread()], axis=1)
-
-
-def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool) -> Encodings:
+def fit(
+    panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: bool, config: DataConfig | None = None
+) -> Encodings:  # fmt: skip
     """Estimate means, deviations and categories from some rows, and choose the cycles worth a feature.
 
     stops, begins: (n,) the rows of each series, as for `Panel.between`.
+    config: what it says of holidays and events; there are none where it is None.
     """
     schema = panel.schema
     steps = int((stops - panel.offsets[:-1]).max(initial=0))
@@ -98,7 +47,10 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
     if level:
         names = listing([f"'{e.name}'" for e in future])
         log.info("%s and the target's level go together: windows are not centred on their own mean", names)
+    occasions = choosing.choose(panel, config, stops) if config is not None else ()
     return Encodings(
+        occasions=occasions,
+        decided=_fit_occasions(panel, occasions, stops),
         past=_fit_group(panel, "past", stops, begins),
         future=future,
         static=tuple(
@@ -108,6 +60,16 @@ def fit(panel: Panel, stops: Ints, begins: Ints | None = None, *, use_calendar: 
         cycles=calendar.cycles(schema.frequency, steps) if usable else (),
         level=level,
     )
+
+
+def _fit_occasions(panel: Panel, occasions: tuple[Occasion, ...], stops: Ints) -> tuple[Encoding, ...]:
+    """The encodings of the columns of holidays and events."""
+    if not occasions:
+        return ()
+    last = int((panel.first + stops - panel.offsets[:-1]).max()) - 1
+    names = [name for occasion in occasions for name in occasion.columns]
+    scales = features.moments(panel, occasions, timeline.of(panel), last)
+    return tuple(Encoding(name=name, mean=m, std=s) for name, (m, s) in zip(names, scales, strict=True))
 
 
 def _tells_level(panel: Panel, future: tuple[Encoding, ...], stops: Ints, begins: Ints | None) -> bool:
@@ -199,12 +161,24 @@ def _fit_categories(name: str, parts: Iterator[Floats], labels: tuple[str, ...])
 
 def encode(panel: Panel, encodings: Encodings) -> Features:
     """Covariates as features: missing numbers as the mean, missing and unseen categories as zeros, with a warning."""
+    line = timeline.of(panel)
+    scales = tuple((e.mean, e.std) for e in encodings.decided)
+    known = features.encode(panel, encodings.occasions, scales, line)
+    future = _encode_group(panel, encodings.future, panel.future, panel.offsets)
     return Features(
-        future=_encode_group(panel, encodings.future, panel.future, panel.offsets),
+        future=_beside(panel, future, known.own) if known.own.shape[1] else future,
         past=_encode_group(panel, encodings.past, panel.past, panel.offsets),
-        calendar=_calendar(panel, encodings.cycles),
+        calendar=_calendar(panel, encodings, line, known.shared),
         static=_encode_group(panel, encodings.static, panel.static, None),
     )
+
+
+def _beside(panel: Panel, first: Floats, second: Floats) -> Floats:
+    """Features of the rows of a panel beside each other."""
+    both = panel.room.zeros((len(first), first.shape[1] + second.shape[1]), np.float32)
+    for _, rows in blocks(panel.offsets):
+        both[rows] = np.concatenate([first[rows], second[rows]], axis=1)
+    return both
 
 
 def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, offsets: Ints | None) -> Floats:
@@ -212,7 +186,7 @@ def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, off
 
     offsets: of the rows of each series, whose gaps count up to its last observed target; None where each row is one.
     """
-    features = panel.room.zeros((len(values), sum(encoding.width for encoding in group)), np.float32)
+    made = panel.room.zeros((len(values), sum(encoding.width for encoding in group)), np.float32)
     missing, strange = [0] * len(group), [Strange() for _ in group]
     for series, rows in [(slice(0, len(panel)), slice(0, len(values)))] if offsets is None else blocks(offsets):
         at = 0
@@ -222,14 +196,14 @@ def _encode_group(panel: Panel, group: tuple[Encoding, ...], values: Floats, off
             if offsets is not None and absent.any():
                 absent &= _inside(panel, series)
             missing[j] += int(absent.sum())
-            features[rows, at : at + encoding.width] = _features(panel, encoding, column, strange[j])
+            made[rows, at : at + encoding.width] = _features(panel, encoding, column, strange[j])
             at += encoding.width
     for encoding, count, unseen in zip(group, missing, strange, strict=True):
         if count:
             reading = "no category" if encoding.categories else "its mean"
             log.warning("%d values of '%s' are missing and read as %s", count, encoding.name, reading)
         unseen.tell(panel, encoding.name)
-    return features
+    return made
 
 
 def _inside(panel: Panel, series: slice) -> NDArray[np.bool_]:
@@ -272,19 +246,12 @@ def _features(panel: Panel, encoding: Encoding, values: Floats, strange: Strange
     return np.array(column[:, None] == np.arange(encoding.width), dtype=np.float32)
 
 
-def _calendar(panel: Panel, cycles: tuple[calendar.Cycle, ...]) -> Calendar:
-    """Features of the calendar, computed once for each step of the grid that some series has."""
-    lengths = np.diff(panel.offsets)
-    order = np.argsort(panel.first, kind="stable")
-    first, reach = panel.first[order], np.maximum.accumulate((panel.first + lengths)[order])
-    heads = np.flatnonzero(np.r_[True, first[1:] > reach[:-1]])  # of stretches of steps without a hole
-    stretch = np.repeat(np.arange(len(heads)), np.diff(np.r_[heads, len(first)]))
-    steps = reach[np.r_[heads[1:], len(first)] - 1] - first[heads]
-    shift = first[heads] - (np.cumsum(steps) - steps)  # from a row to its grid position
-    begins = np.empty_like(lengths)
-    begins[order] = first - shift[stretch]
+def _calendar(panel: Panel, encodings: Encodings, line: Timeline, shared: NDArray[np.float32]) -> Calendar:
+    """What the calendar decides, computed once for each step of the grid that some series has."""
+    cycles, columns = encodings.cycles, shared.shape[1]
     if not cycles:
-        return Calendar(np.zeros((int(steps.sum()), 0), np.float32), begins, lengths)
+        return Calendar(shared, line.begins, line.lengths, columns)
     frequency = panel.schema.frequency
-    wall = to_wall(frequency.stamps(np.arange(steps.sum()) + np.repeat(shift, steps)), panel.schema)
-    return Calendar(calendar.cycle_features(frequency, wall, cycles), begins, lengths)
+    wall = to_wall(frequency.stamps(line.ordinals), panel.schema)
+    waves = calendar.cycle_features(frequency, wall, cycles)
+    return Calendar(np.concatenate([shared, waves], axis=1), line.begins, line.lengths, columns)

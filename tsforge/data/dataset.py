@@ -16,8 +16,10 @@ import numpy as np
 
 from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
+from tsforge.data.encodings import Encodings, Features
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.mapped import building as mapped
+from tsforge.data.occasions.choosing import located
 from tsforge.data.panel import Panel, build
 from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig, Schema
@@ -97,7 +99,7 @@ class Estimates(NamedTuple):
     moments: of each series' training rows, where they were computed along the way; no model keeps these.
     """
 
-    encodings: covariates.Encodings
+    encodings: Encodings
     traits: Traits
     moments: statistics.Moments | None = None
 
@@ -119,8 +121,8 @@ class Dataset:
     panel: Panel
     cuts: split.Split
     parts: split.Parts
-    encodings: covariates.Encodings
-    features: covariates.Features
+    encodings: Encodings
+    features: Features
     level: statistics.Level
     source: WindowSource
     in_sample: statistics.SeasonalError
@@ -156,7 +158,7 @@ def read(config: DataConfig, data: Any, future_data: Any = None) -> tuple[DataCo
     give_back()  # what the table held
     magnitude.check(panel)
     path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
-    return config.model_copy(update={"path": path}), panel
+    return located(config.model_copy(update={"path": path})), panel
 
 
 @stage("reading")
@@ -199,7 +201,8 @@ def arrange(panel: Panel, layout: Layout, device: str = "cpu") -> Dataset:
     """Cut a panel into windows, and estimate from its training part what they need."""
     sizes, cuts = layout.sizes, layout.cuts
     parts = split.parts(panel, cuts, sizes.context, sizes.horizon, sizes.history)
-    encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=layout.config.calendar)
+    config = layout.config
+    encodings = covariates.fit(panel, cuts.train, cuts.begin, use_calendar=config.calendar, config=config)
     moments = statistics.moments(panel, cuts.train, cuts.begin)
     series = traits.fit(panel, sizes.context, cuts.train, cuts.begin, moments)
     return encode(panel, layout, parts, Estimates(encodings, series, moments), device)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tsforge.batch import Batch, Context, Truth, WindowShape
 from tsforge.data.blocks import blocks
-from tsforge.data.covariates import Features
+from tsforge.data.encodings import Features
 from tsforge.data.panel import Panel
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError
@@ -136,7 +136,7 @@ def window_shape(panel: Panel, features: Features, context: int, horizon: int, s
     known = features.future.shape[1] + features.calendar.rows.shape[1]
     covariates = (features.past.shape[1], known, features.static.shape[1])
     shape = WindowShape(context, horizon, panel.values.shape[1], *covariates, season=season)
-    shape = shape._replace(covariates=features.future.shape[1])
+    shape = shape._replace(covariates=features.columns)
     return shape.with_context(context, panel.schema.frequency.seasons())
 
 

@@ -24,7 +24,8 @@ MEANING = {
     "observed": "which of them were observed; false for steps before the series begins too",
     "series": "the place of the series in `series` below, from 0; -1 for one that is not there",
     "past": "covariates known up to now, of the same steps",
-    "known": "covariates known in advance and the calendar, of the steps of the context and then of those to forecast",
+    "known": "covariates known in advance, holidays and events, and the calendar, of the steps of the context and then "
+    "of those to forecast",
     "static": "what is known of the series",
     "ordinal": "the place on the time grid of the first step of the context, see `time`",
     "point": "the forecast, in the units of the table",
@@ -34,6 +35,10 @@ CODING = {
     "number": "the number of the table as it is, without scaling; NaN where it is missing, and for steps before the "
     "series begins",
     "category": "1 where the column has the text `category`, else 0; 0 throughout for a text that has no column here",
+    "on": "how many days of the step are days of the occasion, see `occasions`: 0 or 1 where a step is a day or less; "
+    "NaN for steps before the series begins",
+    "before, after": "1 - d / (w + 1), where the next (before) or the last (after) day of the occasion is d days away, "
+    "at most w, and this is none; else 0; of steps longer than a day: `on` of the next step, or of the last one",
     "sin, cos": "sin or cos of 2 pi * harmonic * phase, of the step's local time: phase of a day: seconds since "
     "midnight / 86400; of a week: (days since Monday + phase of the day) / 7; of a year: (days since the first of "
     "January + phase of the day) / 365.2425; 0 for steps before the series begins",
@@ -61,6 +66,8 @@ def describe(model: Model, levels: Sequence[float], inputs: Arrays) -> dict[str,
             described["inputs"][name]["columns"] = [column.plain() for column in group]
     if any(name in inputs for name in groups):
         described["coding"] = CODING
+    if facts.encodings.occasions:
+        described["occasions"] = [occasion.model_dump(mode="json") for occasion in facts.encodings.occasions]
     if "series" in inputs:
         described["id"] = list(facts.columns.id)
         described["series"] = [key.split("\x1f") for key in facts.negative]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsforge.data.covariates import Encoding
+from tsforge.data.encodings import Encoding
 from tsforge.data.panel import Floats, Panel
 from tsforge.fitted.model import Model
 

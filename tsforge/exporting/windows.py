@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data.occasions.choosing import keys
+from tsforge.data.occasions.occasion import numbers
 from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.table.times import to_wall
 from tsforge.data.time import calendar
@@ -73,7 +75,8 @@ def arrays(model: Model, panel: Panel) -> Arrays:
         found["past"] = _coded(panel, panel.past, columns.of(facts.encodings.past), past, inside_past)
     if model.shape.known:
         future = _coded(panel, panel.future, columns.of(facts.encodings.future), rows, inside)
-        found["known"] = np.concatenate([future, _calendar(model, panel, place, inside)], axis=-1, dtype=future.dtype)
+        parts = [future, _occasions(model, panel, place, inside), _calendar(model, panel, place, inside)]
+        found["known"] = np.concatenate(parts, axis=-1, dtype=future.dtype)
     if model.shape.static:
         each = np.arange(len(panel))
         found["static"] = _coded(
@@ -96,6 +99,17 @@ def _coded(panel: Panel, values: Floats, described: list[Column], rows: Ints, in
             own = (own == code).astype(values.dtype)
         parts.append(own)
     return np.stack(parts, axis=-1) if parts else np.zeros((*rows.shape, 0), values.dtype)
+
+
+def _occasions(model: Model, panel: Panel, place: Ints, inside: NDArray[np.bool_]) -> Floats:
+    """Holidays and events at grid places (W, L+H), NaN before a series begins."""
+    ordinals = panel.first[:, None] + place - panel.offsets[:-1, None]
+    parts = [np.zeros((*place.shape, 0), np.float32)]
+    for occasion in model.facts.encodings.occasions:
+        whose = keys(panel, occasion.by).tolist()
+        own = [numbers(occasion, panel.schema, steps, key) for steps, key in zip(ordinals, whose, strict=True)]
+        parts.append(np.where(inside[..., None], np.stack(own), np.float32(np.nan)))
+    return np.concatenate(parts, axis=-1)
 
 
 def _calendar(model: Model, panel: Panel, place: Ints, inside: NDArray[np.bool_]) -> Floats:

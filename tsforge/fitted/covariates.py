@@ -49,7 +49,7 @@ def fit(network: ZeroNetwork, dataset: Dataset, stops: Ints | None = None) -> Fo
     if network.response is None:
         return None
     stops = dataset.cuts.train if stops is None else stops
-    own, encodings = network.response, dataset.encodings.future
+    own, encodings = network.response, dataset.encodings.ahead
     own.reference.copy_(torch.from_numpy(_usual(dataset, stops)))
     own.weight.zero_()
     windows, steps = _windows(dataset, stops)
@@ -98,7 +98,8 @@ def _quoted(names: tuple[str, ...]) -> str:
 
 def _usual(dataset: Dataset, stops: Ints) -> NDArray[np.float64]:
     """The median of each column, (K,): where it is, there is no effect, and the past is read as it is."""
-    rows = dataset.features.future[dataset.panel.between(stops, dataset.cuts.begin)]
+    features = dataset.features
+    rows = features.known[dataset.panel.between(stops, dataset.cuts.begin), : features.columns]
     return np.median(rows, axis=0).astype(np.float64) if len(rows) else np.zeros(rows.shape[1])
 
 

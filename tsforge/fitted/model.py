@@ -13,8 +13,8 @@ from torch import nn
 from tsforge.batch import WindowShape
 from tsforge.config import Config
 from tsforge.data import traits
-from tsforge.data.covariates import Encodings
 from tsforge.data.dataset import Dataset
+from tsforge.data.encodings import Encodings
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig, Schema, Season, Steps
@@ -102,7 +102,12 @@ class DataFacts(Config):
             stored = [(e.name, bool(e.categories)) for e in getattr(encodings, role)]
             if stored != [(c.name, c.kind == "category") for c in getattr(columns, role)]:
                 raise ConfigError(f"schema.json: the encodings of the {role} covariates are not of its columns")
-        widths = {role: sum(e.width for e in getattr(encodings, role)) for role in ("past", "future", "static")}
+        if [e.name for e in encodings.decided] != [name for o in encodings.occasions for name in o.columns]:
+            raise ConfigError("schema.json: the columns of holidays and events are not those of its occasions")
+        if strange := [name for o in encodings.occasions for name in o.by if name not in columns.id]:
+            raise ConfigError(f"schema.json: '{strange[0]}' of an occasion is no column of ids")
+        groups = {"past": encodings.past, "future": encodings.ahead, "static": encodings.static}
+        widths = {role: sum(e.width for e in group) for role, group in groups.items()}
         expected = {
             "targets": len(columns.target), "past": widths["past"],
             "known": widths["future"] + 2 * sum(harmonics(columns.frequency, c) for c in encodings.cycles),

@@ -32,7 +32,7 @@ from tsforge.evaluation import dependence, held_out
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.dependence import Dependence
 from tsforge.evaluation.quantiles import Ints
-from tsforge.fitted import directory, prediction, totals, zero_shot
+from tsforge.fitted import directory, occasions, prediction, totals, zero_shot
 from tsforge.fitted.model import Model
 from tsforge.fitted.prediction import Floats, Prediction
 from tsforge.fitted.totals import Totals
@@ -100,7 +100,7 @@ def sample(
         steps = model.shape.horizon
         prediction.check_future(panel, steps, steps, future_data)
     else:
-        zero_shot.refuse(settings)
+        model = occasions.with_settings(model, settings)
         prediction.check_horizon(horizon, prediction.LONGEST)
         model = model if isinstance(model, Model) else directory.load(model)
         steps = horizon or model.shape.horizon

@@ -159,6 +159,6 @@ def _dataset(experiment: Experiment, panel: Panel) -> Dataset:
     })  # fmt: skip
     sizes = datasets.Sizes(context, horizon, season, held_out, 0, fallback=back)
     series = traits.fit(panel, context, panel.ends)
-    estimates = datasets.Estimates(encodings.fit(panel, panel.ends, use_calendar=False), series)
+    estimates = datasets.Estimates(encodings.fit(panel, panel.ends, use_calendar=False, config=config), series)
     layout = datasets.Layout(settled, sizes, cuts, needs.bounds)
     return datasets.encode(panel, layout, split.Parts(nothing, windows, nothing), estimates)

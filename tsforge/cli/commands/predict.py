@@ -80,7 +80,7 @@ def predict(
     with garbage.paused():
         from tsforge.data import tidy as tables
         from tsforge.errors import ConfigError
-        from tsforge.fitted import prediction, zero_shot
+        from tsforge.fitted import occasions, prediction, zero_shot
 
     partitions = partitions or PartitionOptions()
     wanted, settings = levels(quantiles), _settings(options or TableOptions())
@@ -102,9 +102,10 @@ def predict(
     if scenario:
         if sampling is not None and sampling.given:
             raise ConfigError("sample paths are of the planned future alone", "leave out --scenario")
-        zero_shot.refuse(settings)
         ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
-        return _what_if(model, data, scenario, ahead, Written(output, plot, tracking_uri, track=track, json=json))
+        to = Written(output, plot, tracking_uri, track=track, json=json)
+        fitted = occasions.with_settings(model_folder(model, tracking_uri), settings)
+        return _what_if((model, fitted), data, scenario, ahead, to)
     if sampling is not None and sampling.given:
         if round_:
             raise ConfigError("sample paths are not rounded", "leave out --round, or what is made of sample paths")
@@ -118,9 +119,8 @@ def predict(
     if (place := zero_shot.place(model)) is not None:
         result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=wanted, future_data=future_data)
     else:
-        zero_shot.refuse(settings)
-        folder = model_folder(model, tracking_uri)
-        result = prediction.predict(folder, data, horizon=horizon, quantiles=wanted, future_data=future_data)
+        fitted = occasions.with_settings(model_folder(model, tracking_uri), settings)
+        result = prediction.predict(fitted, data, horizon=horizon, quantiles=wanted, future_data=future_data)
     result = result.rounded() if round_ else result
     frame = result.frame
     if output is not None:
@@ -149,15 +149,16 @@ def predict(
     return 0
 
 
-def _what_if(model: str, data: str | None, scenario: list[str], ahead: dict[str, Any], to: Written) -> int:
-    """Forecast several futures; print, write and record how they differ."""
+def _what_if(of: tuple[str, Any], data: str | None, scenario: list[str], ahead: dict[str, Any], to: Written) -> int:
+    """Forecast several futures; print, write and record how they differ. of: the word for the model, and the model."""
     from tsforge.cli.tables import scenarios as shown
     from tsforge.data import tidy as tables
     from tsforge.fitted.scenarios import what_if
     from tsforge.tracking import scenarios as recording
     from tsforge.tracking.tracker import BUSY, Tracker
 
-    result = what_if(model_folder(model, to.tracking_uri), data, scenario, **ahead)
+    model, fitted = of
+    result = what_if(fitted, data, scenario, **ahead)
     frame = result.frame
     if not to.json:
         for line in shown.lines(result):

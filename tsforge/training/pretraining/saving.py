@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tsforge.data.covariates import Encodings
+from tsforge.data.encodings import Encodings
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.time.calendar import Frequency
 from tsforge.experiment import Experiment, TrainConfig
