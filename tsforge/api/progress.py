@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tsforge.runtime.numbers import duration, figure
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from tsforge.data.dataset import Dataset
     from tsforge.experiment import Experiment
     from tsforge.training.events import Event, Round, Tick
+
+
+Listener = Callable[[float | None, float | None, str], None]  # steps done, of how many, and what is done
+_LISTENERS: list[Listener] = []
+
+
+@contextlib.contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell a listener of trainings, in place of a line on stderr."""
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
 
 
 def is_notebook() -> bool:
@@ -122,10 +136,34 @@ class AutoProgress:
         self._line.close()
 
 
-def training_progress(experiment: Experiment, dataset: Dataset) -> AutoProgress | Progress:
+class Told:
+    """Tells a listener how far a training is; steps: each member's, None for a tournament, whose end nobody knows."""
+
+    def __init__(self, listener: Listener, steps: Sequence[int] | None) -> None:
+        self._listener, self._steps = listener, steps
+
+    def __call__(self, event: Event) -> None:
+        from tsforge.training.events import Standing
+
+        if isinstance(event, Standing):
+            score = f"validation {figure(event.score, 'no score')}"
+            self._listener(None, None, f"{event.name}: {event.note or score}")
+        elif self._steps is None:
+            self._listener(None, None, f"step {event.step} of a candidate")
+        else:
+            done = sum(self._steps[: event.member - 1]) + event.step
+            self._listener(done, sum(self._steps), f"step {event.step} of {self._steps[event.member - 1]}")
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+def training_progress(experiment: Experiment, dataset: Dataset) -> AutoProgress | Progress | Told:
     """The progress line of a training that begins now: of one network, of members in turn, or of a tournament."""
     from tsforge.model.auto import Auto
     from tsforge.training.ensemble import planned
 
     auto = isinstance(experiment.model, Auto)
+    if _LISTENERS:
+        return Told(_LISTENERS[-1], None if auto else planned(experiment, dataset))
     return AutoProgress() if auto else Progress(planned(experiment, dataset), experiment.train.max_time)

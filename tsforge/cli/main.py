@@ -31,6 +31,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "pretrain": "Train the network of `zero` on series from formulas.",
     "compare": "Put architectures side by side: what they can do, what they cost, how well they forecast.",
     "runs": "List what is recorded in MLflow, compare runs, reproduce one, deliver what waits.",
+    "mcp": "Offer commands as tools of a Model Context Protocol server.",
     "ui": "Open the MLflow UI on the recorded runs.",
     "init": "Write a table's experiment as TOML, with what was detected and every other setting as a comment.",
     "settings": "List the settings of an experiment: path, default, what each may be, and what it does.",

@@ -78,12 +78,12 @@ class _Notes(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: set[str] = set()
+        self.seen: dict[str, None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         text = translated(record.getMessage(), _LINE[1])
-        if text not in self._seen:
-            self._seen.add(text)
+        if text not in self.seen:
+            self.seen[text] = None
             status(f"note: {text}")
 
 
@@ -94,6 +94,12 @@ def print_notes(*, quiet: bool) -> None:
     logger.propagate = False
     logger.setLevel(logging.INFO)
     progress.listen(None if quiet else _Work())
+
+
+def notes() -> list[str]:
+    """The notes that were shown since `print_notes`."""
+    shown = [handler for handler in logging.getLogger("tsforge").handlers if isinstance(handler, _Notes)]
+    return [text for handler in shown for text in handler.seen]
 
 
 class _Work:

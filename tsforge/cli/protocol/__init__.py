@@ -1,0 +1,1 @@
+"""Commands as tools of a Model Context Protocol server."""
