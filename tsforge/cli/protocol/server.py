@@ -23,7 +23,8 @@ INSTRUCTIONS = (
     "tsforge forecasts time series. Begin with inspect, which says what it sees in a table; fit trains a model on it, "
     "scores it on the held-out end beside simple baselines, and answers with the folder of the model; predict "
     "forecasts with it, or with the pretrained model 'zero' without a fit; backtest judges it over many forecast "
-    "origins. All paths are below the folder of the server. An error says what is wrong and, behind 'hint:', what to do."
+    "origins. All paths are below the folder of the server. An error says what is wrong and, behind 'hint:', what to "
+    "do."
 )
 Data = Annotated[str, Field(description="Table: CSV or Parquet below the folder of the server, or a data set by name")]
 Column = Annotated[Columns, Field(description="Name of a column, or several; where left out, as the table shows")]
