@@ -1,10 +1,11 @@
 # make demo | test | setup on a fresh machine; make check before a commit; make torture before a release;
+# make test-sktime: the adapter for sktime, beside the pandas that sktime takes;
 # make bench | bench-peers | bench-gpu | test-gpu: how fast it is, and what needs a GPU.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test setup check help torture bench bench-peers bench-gpu test-gpu wheels carried clean
+.PHONY: demo test test-sktime setup check help torture bench bench-peers bench-gpu test-gpu wheels carried clean
 
 setup: .venv/ready
 
@@ -20,6 +21,12 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+SKTIME := .sktime
+test-sktime: setup  # needs a network
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(SKTIME) 'sktime>=1.2,<2' 'scikit-base>=1.0,<1.2' \
+		'pandas>=3.0,<3.1'
+	PYTHONPATH=$(SKTIME) $(BIN)/python -m pytest -m sktime tests/adapters/test_sktime.py
 
 check: setup
 	$(BIN)/ruff check .

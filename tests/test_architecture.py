@@ -27,6 +27,7 @@ HOMES = {
     "holidays": ("data/occasions/holidays.py",),
     "onnxruntime": ("exporting/",),
     "fev": ("adapters/fev.py",),
+    "sktime": ("adapters/sktime.py",),
     "datasets": ("adapters/fev.py",),
     "pytorch_lightning": ("training/learner.py", "training/loop.py"),
     "safetensors": ("fitted/", "training/checkpoint.py"),
@@ -35,7 +36,7 @@ HOMES = {
     "pandas": (
         "data/table/", "data/tidy.py", "data/rolled.py", "data/sampled.py", "data/frames.py", "data/lookup.py",
         "data/survey.py",
-        "fitted/prediction.py", "fitted/explanation.py", "tracking/serving.py",
+        "adapters/sktime.py", "fitted/prediction.py", "fitted/explanation.py", "tracking/serving.py",
     ),
 }  # fmt: skip
 
