@@ -267,7 +267,7 @@ def document(board: Scoreboard) -> dict[str, Any]:
         "seconds": round(sum(t.seconds for t in board.tests.values()), 3),
         "scores": board.scores, "primary": board.primary, "best_simple": board.best_simple, "skill": board.skills(),
         "judgement": board.judgement.plain() if board.judgement else None,
-        **board.fact("bounds", lambda t: [b._asdict() for b in t.bounds] if isinstance(t, Backtest) else None),
+        **board.fact("bounds", lambda t: [b._asdict() for b in t.bounds]),
         "against": against, "left_out": board.left_out(),
         "reasons": {name: gap.reason for name, gap in board.gaps().items()},
         "coverage": {

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsforge.backtesting.result import Backtest
+from tsforge.data.traits import Bound
 from tsforge.errors import DataError
 from tsforge.evaluation.gaps import Points
 from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio, lower_is_better, metric
@@ -42,6 +43,7 @@ class Tally:
     windows, series: scored. read: series that there are. origins: of the series that has most.
     stride, fallback: as of a `Backtest`.
     points: observed ones, and those without a scale.
+    bounds: what forecasts are kept within, and in how many windows.
     differences: of the model's error less another's, by that one's name and the metric.
     """
 
@@ -56,6 +58,7 @@ class Tally:
     points: Points
     sums: dict[Sum, Ratio]
     differences: dict[tuple[str, str], Differences]
+    bounds: list[Bound]
     seconds: float = 0.0
     fits: int = 0
 
@@ -97,6 +100,7 @@ class Tally:
             self, sums=added, windows=self.windows + other.windows, series=self.series + other.series,
             read=self.read + other.read, origins=max(self.origins, other.origins),
             points=Points(*(a + b for a, b in zip(self.points, other.points, strict=True))),
+            bounds=_together(self.bounds, other.bounds),
             differences={name: self.differences[name].plus(other.differences[name]) for name in both_have},
         )  # fmt: skip
 
@@ -110,7 +114,14 @@ class Tally:
             [*name, d.times.tolist(), d.sums.tolist(), d.counts.tolist(), d.series, d.windows, d.horizon]
             for name, d in self.differences.items()
         ]
-        return {**counts, "models": self.models, "points": self.points, "sums": sums, "differences": gaps}
+        return {
+            **counts,
+            "models": self.models,
+            "points": self.points,
+            "sums": sums,
+            "differences": gaps,
+            "bounds": self.bounds,
+        }
 
 
 _COUNTS = ("windows", "series", "read", "origins", "stride", "fallback")
@@ -134,7 +145,19 @@ def restored(values: dict[str, Any], experiment: Experiment) -> Tally:
     }
     counts = {name: int(values[name]) for name in _COUNTS}
     points = Points(*values["points"])
-    return Tally(experiment, tuple(values["models"]), points=points, sums=sums, differences=differences, **counts)
+    bounds = [Bound(*bound) for bound in values["bounds"]]
+    return Tally(
+        experiment, tuple(values["models"]), points=points, sums=sums, differences=differences, bounds=bounds, **counts
+    )
+
+
+def _together(one: list[Bound], other: list[Bound]) -> list[Bound]:
+    """Bounds of the windows of both, by target."""
+    found = {bound.target: bound for bound in one}
+    for bound in other:
+        own = found.get(bound.target, bound._replace(kept=0, reached=0))
+        found[bound.target] = own._replace(kept=own.kept + bound.kept, reached=own.reached + bound.reached)
+    return list(found.values())
 
 
 def total(tallies: Sequence[Tally]) -> Tally:
@@ -148,7 +171,7 @@ def tally(test: Backtest) -> Tally:
     sums = dict(_sums(test, [name for name in names if name != "owa"] + ["smape", "mase"]))
     return Tally(
         test.experiment, test.models, test.windows, test.series, test.read, test.origins, test.stride, test.fallback,
-        test.points, sums, dict(_differences(test, sums)),
+        test.points, sums, dict(_differences(test, sums)), test.bounds,
     )  # fmt: skip
 
 
