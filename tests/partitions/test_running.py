@@ -49,6 +49,20 @@ def test_one_file_is_split_by_a_column(theta: Path, tmp_path: Path) -> None:
     same(collected(tmp_path / "f"), as_one(theta, data.sort_values(["region", "shop", "day"], ignore_index=True)))
 
 
+@pytest.mark.parametrize("kind", ["Int64", "float64"])
+def test_a_file_is_split_by_whole_numbers_of_which_some_are_missing(kind: str, theta: Path, tmp_path: Path) -> None:
+    """Prevents: rows that no partition takes, and whole numbers that are refused as decimals."""
+    data = table()
+    zones = data["shop"].map({0: 7, 1: 12, 2: None, 3: 7}).astype(kind)
+    data.assign(zone=zones).to_parquet(tmp_path / "d.parquet", index=False)
+    report = run(theta, tmp_path / "d.parquet", tmp_path / "f", partition_by=("zone",))
+    assert report.rows == len(data)
+    assert sorted(stamps(tmp_path / "f")) == [
+        f"zone={zone}/part-0.parquet" for zone in ("12", "7", "__HIVE_DEFAULT_PARTITION__")
+    ]
+    same(collected(tmp_path / "f").drop(columns="zone"), as_one(theta, data))
+
+
 def test_a_plain_folder_and_text_files(theta: Path, tmp_path: Path) -> None:
     data = table()
     (tmp_path / "d").mkdir()

@@ -120,8 +120,8 @@ def split(source: Place, by: Sequence[str]) -> list[Part]:
         if name not in has:
             raise ConfigError(f"{source.address}: no column '{name}' to split by", nearest(name, has))
     with source.reading() as file:
-        frame = tables.read_part(file, source.address, by, {}, {})
-    values = [{name: _value(name, cell) for name, cell in zip(by, row, strict=True)} for row in tables.rows(frame, by)]
+        rows = tables.rows(file, by)
+    values = [{name: _value(name, cell) for name, cell in zip(by, row, strict=True)} for row in rows]
     values.sort(key=lambda row: [(cell is None, str(type(cell)), cell) for cell in row.values()])
     return [Part("", whole.state, where=row) for row in values]
 

@@ -126,6 +126,16 @@ def test_precision_is_that_of_all_files(tmp_path: Path) -> None:
     assert_same(panel(source, mapped=True), expected)
 
 
+@pytest.mark.parametrize("late", ["promo", "region", "price"])
+def test_a_column_is_what_its_later_rows_show(tmp_path: Path, late: str) -> None:
+    """Prevents: texts taken for numbers, where the rows that settle the columns have none; and numbers for texts."""
+    data = shops()
+    early = data["shop"].isin([f"s{i}" for i in range(8)])
+    data[late] = data[late].astype(object).where(~early, None)
+    source = by_series(data, tmp_path / "data")
+    assert_same(panel(source, mapped=True), panel(source, mapped=False))
+
+
 def numbered(folder: Path, empty: str = "") -> Path:
     """Series 1 to 3, each in two files by time; ids whole numbers in the one and decimals in the other."""
     folder.mkdir()

@@ -83,9 +83,11 @@ def _joined(parts: Sequence[Panel], name: str) -> Ints:
 
 
 def _labels(parts: Sequence[Panel]) -> dict[str, tuple[str, ...]]:
-    """The categories of each covariate, of all parts, sorted."""
-    names = dict.fromkeys(name for part in parts for name in part.labels)
-    return {name: tuple(sorted({text for part in parts for text in part.labels.get(name, ())})) for name in names}
+    """The categories of each covariate, of all parts, sorted; covariates in the order of the schema."""
+    schema = parts[0].schema
+    names = [column.name for column in (*schema.past, *schema.future, *schema.static)]
+    texts = {name: {text for part in parts for text in part.labels.get(name, ())} for name in names}
+    return {name: tuple(sorted(found)) for name, found in texts.items() if found}
 
 
 def _first_rows(name: str, texts: tuple[str, ...], parts: Sequence[Panel], kept: Sequence[dict[str, Any]]) -> Ints:

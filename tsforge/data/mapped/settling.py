@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsforge.data.mapped import notes
 from tsforge.data.mapped.inputs import Input
-from tsforge.data.schema import DataConfig, Schema
+from tsforge.data.schema import Covariate, DataConfig, Schema
 from tsforge.data.table import parquet, table
 from tsforge.data.table.composing import compose
 from tsforge.data.table.folder import Places
 from tsforge.data.table.reading import Frame, framed
 from tsforge.data.table.roles import detect
+from tsforge.data.table.table import Table
+from tsforge.data.table.values import covariate
 from tsforge.errors import ChoiceError, DataError
 
 SAMPLES = (200_000, 2_000_000, 8_000_000)  # rows that are looked at: more where so many raise an error
@@ -56,6 +59,7 @@ def settle(source: Input, config: DataConfig) -> Settled:
             with notes.kept() as said:
                 frame, asked = compose(sample(source, most), config)
                 settled = table.arrange(frame, detect(frame, asked), asked)
+            settled = replace(settled, schema=_told(source, settled))
             steps = float(np.median(np.bincount(settled.series)))
             if steps >= ENOUGH or steps <= before or most >= source.total or config.freq is not None:
                 return Settled(settled.schema, said)
@@ -72,3 +76,28 @@ def settle(source: Input, config: DataConfig) -> Settled:
             if most >= source.total or most == SAMPLES[-1]:
                 raise
     raise AssertionError("unreachable")
+
+
+def _told(source: Input, sample: Table) -> Schema:
+    """The schema of some rows, with the kinds of covariates that have no value in these as the other rows tell them."""
+
+    def told(column: Covariate) -> Covariate:
+        seen = not np.isnan(sample.covariates[column.name].values).all()
+        category = column.kind == "category" or (not seen and _has_labels(source, column.name))
+        return Covariate(name=column.name, kind="category" if category else "number")
+
+    groups = {name: tuple(map(told, getattr(sample.schema, name))) for name in ("past", "future", "static")}
+    return sample.schema.model_copy(update=groups)
+
+
+def _has_labels(source: Input, name: str) -> bool:
+    """Whether a column holds categories, by the first file with a value in it; it is read file by file."""
+    for part in source.parts:
+        frame = Frame(parquet.column(part, name, source.whole), str(source.source))
+        if frame.is_empty(name):
+            continue
+        if frame.cells(name).number:
+            return False
+        if covariate(frame, name, None, None).labels:  # a text may be one of spaces
+            return True
+    return False

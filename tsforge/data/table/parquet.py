@@ -88,6 +88,20 @@ def begins(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(np.r_[0, np.cumsum(counts, dtype=np.int64)].tolist())
 
 
+def column(part: Part, name: str, whole: frozenset[str]) -> pd.DataFrame:
+    """One column of a file, or the one value that the name of its folder gives; whole: as in `with_keys`."""
+    if name in dict(part.keys):
+        return to_frame(with_keys(pa.table({"": [0]}), part, whole).select([name]))
+    return to_frame(guarded(_column, part.path, name))
+
+
+def _column(path: Path, name: str) -> Any:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return file.read([name])
+
+
 def rows(path: Path) -> int:
     """How many rows a Parquet file has, by its footer."""
     from pyarrow import parquet

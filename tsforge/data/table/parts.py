@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,9 @@ def _where(table: pa.Table, where: Constants) -> pa.Table:
 
     for column, value in where.items():
         cells = table[column]
-        table = table.filter(pc.is_null(cells) if value is None else pc.equal(cells, pa.scalar(value)))
+        table = table.filter(
+            pc.is_null(cells, nan_is_null=True) if value is None else pc.equal(cells, pa.scalar(value))
+        )
     return table
 
 
@@ -112,11 +114,23 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def rows(frame: Frame, columns: Iterable[str]) -> list[tuple[Any, ...]]:
-    """The distinct cells of some columns together, None where there is none."""
-    seen = frame.data[list(columns)].drop_duplicates()
-    cells = [[None if v is None or v is pd.NaT or v != v else _plain(v) for v in seen[c]] for c in seen.columns]
-    return list(zip(*cells, strict=True))
+def rows(source: Any, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The distinct cells of some columns of an open Parquet file together, None where there is none.
+
+    As Arrow has them: in pandas, whole numbers among which one is missing are decimals. Decimals that are whole are
+    whole numbers, as they were before something wrote them so.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    table = ParquetFile(source, read_dictionary=[]).read(list(columns))
+    found = table.group_by(list(columns), use_threads=False).aggregate([]).select(list(columns))
+    return list(dict.fromkeys(tuple(map(_whole, row.values())) for row in found.to_pylist()))
+
+
+def _whole(cell: Any) -> Any:
+    if not isinstance(cell, float) or not (cell.is_integer() or cell != cell):
+        return cell
+    return int(cell) if cell == cell else None
 
 
 def of_arrow(table: pa.Table, order: Iterable[str]) -> Frame:
