@@ -17,6 +17,8 @@ import torch
 import tsforge
 from tests.helpers.tables import daily
 from tsforge.cli.main import run
+from tsforge.data.mapped import building
+from tsforge.data.table import table
 from tsforge.errors import ConfigError, ModelError
 from tsforge.exporting import drawing, writing
 from tsforge.exporting.checking import TOLERANCE
@@ -220,3 +222,38 @@ def test_what_cannot_be_exported_says_what_can(tmp_path: Path) -> None:
         tsforge.export(model, tmp_path / "m.onnx", format="pt2")
     with pytest.raises(ConfigError, match="there is no folder"):
         tsforge.export(model, tmp_path / "no" / "m.pt2")
+    (tmp_path / "folder.pt2").mkdir()
+    with pytest.raises(ConfigError, match=r"folder.pt2: cannot be written: it is a folder"):
+        tsforge.export(model, tmp_path / "folder.pt2")
+
+
+def test_of_a_table_on_disk_the_first_rows_are_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Prevents: all of a table in memory that is larger than memory; a raw error where the disk is full."""
+    daily(n=150).to_parquet(tmp_path / "d.parquet", index=False)
+    settings = {
+        "data.horizon": H,
+        "data.context": L,
+        "data.mapped": True,
+        "model.kind": "nlinear",
+        "train.max_steps": 2,
+    }
+    tsforge.fit(tsforge.build(settings), tmp_path / "d.parquet", out=tmp_path / "m")
+    monkeypatch.setattr(building, "SAMPLES", (60,))
+    read: list[int] = []
+    load = table.load_like
+    monkeypatch.setattr(
+        table, "load_like", lambda frame, schema: (read.append(len(frame.data)), load(frame, schema))[1]
+    )
+    done = tsforge.export(tmp_path / "m", tmp_path / "m.pt2")
+    assert read == [60]
+    assert done.real > 0
+    assert "the first 60 of 300 rows are read" in caplog.text
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writing, "_write", full)
+    with pytest.raises(ConfigError, match=r"m.pt2: cannot be written: No space left on device"):
+        tsforge.export(tmp_path / "m", tmp_path / "m.pt2")

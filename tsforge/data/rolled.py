@@ -5,7 +5,9 @@ Axes: W windows, H horizon, C targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +80,67 @@ def write(parts: Iterator[pd.DataFrame], path: Path) -> int:
         whole = joined(parts)
         tidy.write(whole, path)
         return len(whole)
-    rows = 0
-    with files.replacing(path) as draft:
-        first = pa.Table.from_pandas(next(parts), preserve_index=False)
-        with parquet.ParquetWriter(draft, first.schema) as file:
-            file.write_table(first)
-            rows += len(first)
-            for part in parts:
-                file.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
-                rows += len(part)
+    with (
+        files.replacing(path) as draft,
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=draft.parent) as folder,
+    ):
+        alike, rows = _stretches(parts, Path(folder))
+        schema = _common([parquet.read_schema(file) for file in alike])
+        if len(alike) == 1:
+            alike[0].replace(draft)
+            return rows
+        with parquet.ParquetWriter(draft, schema) as out:
+            for file in alike:
+                for batch in parquet.ParquetFile(file).iter_batches():
+                    out.write_table(_with_types(pa.Table.from_batches([batch]), schema))
     return rows
+
+
+def _stretches(parts: Iterable[pd.DataFrame], folder: Path) -> tuple[list[Path], int]:
+    """Files of neighbouring parts whose columns have the same types, and how many rows there are in all.
+
+    Groups of a protocol may differ: one needs double precision, another has texts for ids.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    found: list[Path] = []
+    rows = 0
+    with ExitStack() as stack:
+        writer = None
+        for part in parts:
+            table = pa.Table.from_pandas(part, preserve_index=False)
+            if writer is None or not table.schema.equals(writer.schema):
+                stack.close()
+                found.append(folder / f"{len(found)}.parquet")
+                writer = stack.enter_context(parquet.ParquetWriter(found[-1], table.schema))
+            writer.write_table(table)
+            rows += len(table)
+    return found, rows
+
+
+def _common(schemas: Sequence[Any]) -> Any:
+    """The columns of all, in types that hold what each has: numbers in the wider one, beside texts as texts."""
+    import pyarrow as pa
+
+    texts = {field.name for schema in schemas for field in schema if _is_text(field.type)}
+    plain = [
+        pa.schema([f.with_type(pa.large_string()) if f.name in texts else f for f in schema]) for schema in schemas
+    ]
+    return pa.unify_schemas(plain, promote_options="permissive")
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _with_types(table: Any, schema: Any) -> Any:
+    """A table with the columns of a schema; those that it lacks without a value."""
+    import pyarrow as pa
+
+    columns = [
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type) for f in schema
+    ]
+    return pa.table(columns, schema=schema)

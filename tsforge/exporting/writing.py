@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from tsforge.data.catalog import find
+from tsforge.data.mapped.building import first_rows
 from tsforge.errors import ConfigError, DataError, ModelError, listing, nearest
 from tsforge.exporting import checking, description, drawing, windows
 from tsforge.exporting.checking import TOLERANCE, Run
@@ -24,10 +26,11 @@ from tsforge.fitted import directory, prediction
 from tsforge.fitted.model import Model
 from tsforge.model.baselines.closed_form import STEADY, searching
 from tsforge.model.heads import NegativeBinomialProjection
-from tsforge.runtime import logs
+from tsforge.runtime import files, logs
 from tsforge.runtime.timing import stage
 
 Format = Literal["onnx", "pt2"]
+ENDINGS = tuple(f".{form}" for form in get_args(Format))
 KEY, EXTRA = "tsforge", "tsforge.json"  # of the description, inside ONNX and .pt2
 DRAWN, REAL = 32, 64  # windows that a file is checked on: random ones, and at most so many of the table
 
@@ -62,8 +65,7 @@ def export(
     """Write a model as one file: `tsforge.export` with a model or its directory."""
     path = Path(output)
     form = _form(form, path)
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.absolute().parent}", "make it first")
+    files.check_path(path, ENDINGS)
     model = model if isinstance(model, Model) else directory.load(model)
     check(model)
     levels = prediction.wanted(model, quantiles)
@@ -73,8 +75,8 @@ def export(
         panels.append(real)
     example = windows.arrays(model, panels[-1])
     described = description.describe(model, levels, example)
-    with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}.") as folder:
-        draft, sidecar = Path(folder) / path.name, Path(folder) / f"{path.name}.json"
+    with _beside(path) as folder:
+        draft, sidecar = folder / path.name, folder / f"{path.name}.json"
         text = description.text(described)
         sidecar.write_text(text, encoding="utf-8")
         run = _write(_frozen(model, levels), _example(example), form, draft, text)
@@ -119,11 +121,24 @@ def _installed(form: Format) -> None:
         raise ConfigError(f"ONNX needs {listing(missing)}", "pip install '.[onnx]' in a checkout, or the format pt2")
 
 
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A folder beside a file. Raises ConfigError where neither can be written."""
+    try:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}.") as folder:
+            yield Path(folder)
+    except OSError as problem:
+        text = f"{path}: cannot be written: {problem.strerror or problem}"
+        raise ConfigError(text, "make room, or name another file") from None
+
+
 def _real(model: Model, data: Any) -> Any:
     """Windows of a table, or of the training data; None where that is not at hand."""
     H = model.shape.horizon
     try:
-        panel = prediction.read(model, data, H)
+        source = data if data is not None else prediction.training_data(model)
+        source = find(source) if isinstance(source, str) else source
+        panel = prediction.read(model, first_rows(source, model.experiment.data), H)
     except (ModelError, DataError) as problem:
         if data is not None:
             raise

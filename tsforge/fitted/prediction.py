@@ -140,7 +140,7 @@ def read(model: Model, data: Any, ahead: int, future_data: Any = None) -> Panel:
     ahead: steps after the last observed target that there are at least.
     future_data: a table of what is known in advance of these steps.
     """
-    source = data if data is not None else _training_data(model)
+    source = data if data is not None else training_data(model)
     source = find(source) if isinstance(source, str) else source
     rows = table.load_like(source, model.facts.columns)
     panel = build(rows if future_data is None else with_rows_ahead(rows, future_data), extend=ahead)
@@ -167,7 +167,7 @@ def _check_finite(panel: Panel, never: NDArray[np.bool_], point: Floats, ranges:
     )
 
 
-def _training_data(model: Model) -> str:
+def training_data(model: Model) -> str:
     """Where the table lies that a model was fitted on; ModelError where it is not there any more."""
     source = model.facts.source
     if not source or not Path(source).exists():

@@ -13,7 +13,7 @@ from typing import Any
 from tsforge.data.mapped import inputs, joining, notes, pieces, store
 from tsforge.data.mapped.inputs import Input
 from tsforge.data.mapped.pieces import Made, Piece
-from tsforge.data.mapped.settling import Settled, settle
+from tsforge.data.mapped.settling import SAMPLES, Settled, sample, settle
 from tsforge.data.panel import Panel
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.table import spreading
@@ -37,6 +37,23 @@ def wanted(source: Any, config: DataConfig) -> bool:
         hint = "write the table as Parquet, or leave out data.mapped"
         raise DataError(f"{name}: only Parquet files become a panel on disk (data.mapped)", hint)
     return config.mapped
+
+
+def first_rows(source: Any, config: DataConfig) -> Any:
+    """The first rows of a table whose panel is to lie on disk, for who needs a few of its windows; others as they are.
+
+    config: of a model of this table, or of another.
+    """
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is None or not path.exists() or config.mapped is False or not inputs.is_parquet(path):
+        return source
+    if config.mapped is None and not inputs.is_large(path):
+        return source
+    table = inputs.of(path)
+    if table.total <= SAMPLES[0]:
+        return source
+    log.warning("%s: the first %s of %s rows are read", path, f"{SAMPLES[0]:,}", f"{table.total:,}")
+    return sample(table, SAMPLES[0])
 
 
 def panel(source: Path, config: DataConfig, schema: Schema | None = None) -> Panel:
