@@ -14,8 +14,11 @@ from tsforge.training.distributed.ranks import Place, joined
 COUNT = 2
 
 
-def together(work: Callable[[], Any]) -> list[Any]:
-    """What a function of a module gives in each of two processes that have joined, by rank."""
+def together(work: Callable[[], Any], patience: float = 30.0) -> list[Any]:
+    """What a function of a module gives in each of two processes that have joined, by rank.
+
+    patience: seconds without a sign of life after which they give each other up.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     with socket.socket() as free:
@@ -23,7 +26,7 @@ def together(work: Callable[[], Any]) -> list[Any]:
         port = free.getsockname()[1]
     ends = [context.Pipe(duplex=False) for _ in range(COUNT)]
     processes = [
-        context.Process(target=_run, args=(work, Place(i, COUNT, i, COUNT, port=port, patience=30.0), writer))
+        context.Process(target=_run, args=(work, Place(i, COUNT, i, COUNT, port=port, patience=patience), writer))
         for i, (_, writer) in enumerate(ends)
     ]
     for process, (_, writer) in zip(processes, ends, strict=True):

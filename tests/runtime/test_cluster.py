@@ -22,6 +22,25 @@ def test_a_start_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) ->
         cluster.connected(None, 2, "`address`").__enter__()
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [(None, "Ray does not start on this machine: no room"), ("auto", "no Ray cluster answers at auto: no room")],
+)
+def test_an_address_that_was_not_given_is_not_named(
+    address: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: "no Ray cluster answers at None"."""
+
+    def none(*_: Any, **_named: Any) -> None:
+        raise OSError("no room\nelse")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", none)
+    with pytest.raises(ConfigError) as caught:
+        cluster.connected(address, 2, "`address`").__enter__()
+    assert caught.value.message == said
+
+
 def test_mistakes_of_ours_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*_: Any, **_named: Any) -> None:
         raise TypeError("no such argument")

@@ -13,6 +13,7 @@ from tsforge.errors import ConfigError
 
 CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
 LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
+START = "run again when the machine is less busy; Ray's own words stand in /tmp/ray/session_latest/logs"
 
 
 def package() -> Any:
@@ -45,13 +46,15 @@ def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as problem:
         text = str(problem).partition("\n")[0]
+        if not address:
+            raise ConfigError(f"Ray does not start on this machine: {text}", START) from None
         message = f"no Ray cluster answers at {address}: {text}"
         raise ConfigError(message, f"start one with `ray start --head`, or leave out {hint}") from None
     except Exception as problem:
         if type(problem) is not Exception:  # as Ray has it where its own processes do not come up
             raise
         text = str(problem).partition("\n")[0]
-        raise ConfigError(f"Ray does not start: {text}", "run again when the machine is less busy") from None
+        raise ConfigError(f"Ray does not start: {text}", START) from None
     try:
         yield
     finally:

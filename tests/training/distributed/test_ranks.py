@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -147,6 +148,20 @@ def scenes() -> dict[str, Any]:
             seen[name] = repr(problem)
     seen["same"] = torchrun.alike(lambda: "made", lambda made: made)
     return seen
+
+
+def late() -> float:
+    """What the second of two does for longer than anybody waits without a sign, and the sum of both afterwards."""
+    here = ranks.current()
+    assert here is not None
+    if not here.first:
+        time.sleep(1.5 * here.place.patience)
+    return here.sum(here.place.rank + 1.0)[0]
+
+
+def test_a_long_validation_is_no_death() -> None:
+    """Prevents: processes that end all others, as one of them took longer than they wait for one that is gone."""
+    assert together(late, patience=2.0) == [3.0, 3.0]
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,13 @@ from torch import Tensor, nn
 
 from tsforge.batch import Batch
 from tsforge.errors import TrainingError
+from tsforge.training.distributed.signs import Signs, SilentError
 from tsforge.training.events import Stop
 
 if TYPE_CHECKING:
     import torch.distributed as dist
 
-PATIENCE = 180.0  # seconds that a process waits for the others before it takes them for lost
+PATIENCE = 180.0  # seconds without a sign of another process until it is taken for lost
 
 _CURRENT: ContextVar[Ranks | None] = ContextVar("ranks", default=None)
 
@@ -61,11 +62,13 @@ class Ranks:
     """The processes that train together, joined.
 
     device: where the weights lie, "cpu" or "cuda". control: the group of the small messages, on the CPU.
+    signs: by which they meet before what takes some of them longer than others.
     """
 
-    def __init__(self, place: Place, device: str, control: dist.ProcessGroup) -> None:
+    def __init__(self, place: Place, device: str, control: dist.ProcessGroup, signs: Signs) -> None:
         self.place, self.device = place, device
-        self._control, self._seed = control, 0
+        self._control, self._signs, self._seed = control, signs, 0
+        self._apart = True
 
     @property
     def first(self) -> bool:
@@ -98,13 +101,19 @@ class Ranks:
 
         wish: why this process would.
         """
-        asked, late = self.sum(wish == Stop.INTERRUPT, self.first and wish == Stop.TIME)
+        if self._apart:  # since a validation, after which the first may have written for long
+            self._meet()
+        asked, late = self._sum(wish == Stop.INTERRUPT, self.first and wish == Stop.TIME)
         if asked:
             return Stop.INTERRUPT
         return Stop.TIME if late else None
 
     def sum(self, *values: float) -> list[float]:
-        """Each value summed over the ranks, in double precision."""
+        """Each value summed over the ranks, in double precision, once all have it."""
+        self._meet()
+        return self._sum(*values)
+
+    def _sum(self, *values: float) -> list[float]:
         tensor = torch.tensor(values, dtype=torch.float64)
         with self._answering():
             torch.distributed.all_reduce(tensor, group=self._control)
@@ -113,6 +122,7 @@ class Ranks:
     def shared(self, value: Any) -> Any:
         """What the first process has."""
         values = [value]
+        self._meet()
         with self._answering():
             torch.distributed.broadcast_object_list(values, src=0, group=self._control)
         return values[0]
@@ -120,6 +130,7 @@ class Ranks:
     def gathered(self, value: Any) -> list[Any]:
         """What each has, by rank."""
         values: list[Any] = [None] * self.place.count
+        self._meet()
         with self._answering():
             torch.distributed.all_gather_object(values, value, group=self._control)
         return values
@@ -134,7 +145,14 @@ class Ranks:
 
     def draw(self, step: int) -> None:
         """Random numbers of this rank's own from a step on, so that no two drop out the same of different windows."""
+        self._apart = True
         torch.manual_seed(int(np.random.SeedSequence([self._seed, step, self.place.rank]).generate_state(1)[0]))
+
+    def _meet(self) -> None:
+        """Wait for the others, however long what they do takes them."""
+        with self._answering():
+            self._signs.meet()
+        self._apart = False
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -167,7 +185,6 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
 
     limit = timedelta(seconds=place.patience)
     try:
-        store = None
         if place.port is not None:
             port, listener = place.port, None
             if place.rank == 0:  # by itself torch would listen at every address of the machine
@@ -179,26 +196,41 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
             )  # fmt: skip
             if place.rank == 0:
                 listening(port)
+        else:
+            store = torchrun_store(place)
         dist.init_process_group(
             "nccl" if device == "cuda" else "gloo", store=store, rank=place.rank, world_size=place.count, timeout=limit,
             device_id=torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else None,
         )  # fmt: skip
         control = dist.new_group(backend="gloo", timeout=limit)
+        signs = Signs(store, (place.rank, place.count), place.patience)
         dist.barrier(control)
     except (RuntimeError, OSError) as problem:
         raise _lost(place, problem) from None
     assert control is not None
-    ranks = Ranks(place, device, control)
+    ranks = Ranks(place, device, control, signs)
     before = _CURRENT.set(ranks)
     try:
         yield ranks
     finally:
         _CURRENT.reset(before)
+        signs.close()
         if device != "cuda":  # NCCL's would wait for those that are gone; it ends with its process
             dist.destroy_process_group()
 
 
+def torchrun_store(place: Place) -> Any:
+    """The store at torchrun's meeting point, which is there before the processes have joined."""
+    import torch.distributed as dist
+
+    return next(iter(dist.rendezvous("env://", timeout=timedelta(seconds=place.patience))))[0]  # type: ignore[attr-defined]
+
+
 def _lost(place: Place, problem: Exception) -> LostError:
+    if isinstance(problem, SilentError) and place.rank not in problem.ranks:
+        number = ", ".join(str(rank + 1) for rank in problem.ranks)
+        text = f"process {place.rank + 1} of {place.count} has no sign of process {number}, and waited {place.patience:g} s at most"
+        return LostError(text, "see whether its machine runs, and can be reached from here")
     reason = str(problem).strip().partition("\n")[0]
     text = f"process {place.rank + 1} of {place.count} has lost the others, or waited {place.patience:g} s for them"
     return LostError(f"{text} ({reason})", "see whether the machines reach each other, and have enough memory")
