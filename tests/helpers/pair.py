@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -10,14 +11,16 @@ from typing import Any
 
 from tests.helpers.forked import IMPORTED
 from tsforge.training.distributed.ranks import Place, joined
+from tsforge.training.distributed.torchrun import NAMES
 
 COUNT = 2
 
 
-def together(work: Callable[[], Any], patience: float = 30.0) -> list[Any]:
-    """What a function of a module gives in each of two processes that have joined, by rank.
+def together(work: Callable[[], Any], patience: float = 30.0, *, join: bool = True) -> list[Any]:
+    """What a function gives in each of two processes that have joined, by rank; it can be pickled.
 
     patience: seconds without a sign of life after which they give each other up.
+    join: False where they have not joined yet, and stand in the environment as torchrun's processes.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
@@ -26,7 +29,7 @@ def together(work: Callable[[], Any], patience: float = 30.0) -> list[Any]:
         port = free.getsockname()[1]
     ends = [context.Pipe(duplex=False) for _ in range(COUNT)]
     processes = [
-        context.Process(target=_run, args=(work, Place(i, COUNT, i, COUNT, port=port, patience=patience), writer))
+        context.Process(target=_run, args=(work, Place(i, COUNT, i, COUNT, port=port, patience=patience), writer, join))
         for i, (_, writer) in enumerate(ends)
     ]
     for process, (_, writer) in zip(processes, ends, strict=True):
@@ -40,6 +43,12 @@ def together(work: Callable[[], Any], patience: float = 30.0) -> list[Any]:
             process.kill()
 
 
-def _run(work: Callable[[], Any], place: Place, writer: Connection) -> None:
-    with joined(place, "cpu"):
-        writer.send(work())
+def _run(work: Callable[[], Any], place: Place, writer: Connection, join: bool) -> None:
+    if join:
+        with joined(place, "cpu"):
+            writer.send(work())
+        return
+    values = (place.rank, place.count, place.local, place.here, place.host, place.port)
+    os.environ.update({name: str(value) for name, value in zip(NAMES, values, strict=True)})
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    writer.send(work())

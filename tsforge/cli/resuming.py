@@ -12,7 +12,7 @@ from tsforge.cli.options import FitOptions, LaunchOptions, TrackOptions
 from tsforge.cli.output import command_line
 
 if TYPE_CHECKING:
-    from tsforge.experiment import Experiment
+    from tsforge.experiment import Experiment, TrainConfig
     from tsforge.training.checkpointer import Checkpointer
 
 
@@ -87,18 +87,14 @@ class Asked:
         )
 
 
-def resume_command(folder: Path) -> str:
-    """The command that goes on with the fit of a model."""
-    return shlex.join(["tsforge", "fit", "--resume", str(folder)])
-
-
-def refuse_torchrun() -> None:
-    """Raises ConfigError under torchrun, whose processes have no common folder."""
-    from tsforge.errors import ConfigError
+def resume_command(folder: Path, train: TrainConfig | None = None) -> str:
+    """The command that goes on with the fit of a model. train: how it trains, where machines start their parts."""
+    words = shlex.join(["tsforge", "fit", "--resume", str(folder)])
+    if train is None or train.nodes == 1 or train.engine == "ray":
+        return words
     from tsforge.training.distributed import torchrun
 
-    if torchrun.place() is not None:
-        raise ConfigError("--resume is not for torchrun", "go on with one command, which starts its processes itself")
+    return torchrun.command(train, words)
 
 
 def take_up(folder: str, now: Asked, others: dict[str, object]) -> tuple[Checkpointer, Asked]:
@@ -121,6 +117,5 @@ def take_up(folder: str, now: Asked, others: dict[str, object]) -> tuple[Checkpo
             f"--resume goes on with a fit as it began, it takes no {flags}",
             f"leave out what stands beside {resume_command(Path(folder))}, or fit anew without --resume",
         )
-    refuse_torchrun()
     keeper = checkpointer.take_up(Path(folder))
     return keeper, Asked.read(keeper.record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,11 @@ class Checkpoint:
     def of(cls, folder: Path, meaning: str) -> Checkpoint:
         """The one in a folder that holds those of many trainings."""
         return cls(folder / f"{hashlib.sha256(meaning.encode()).hexdigest()[:24]}{ENDING}", meaning)
+
+    @classmethod
+    def of_first(cls) -> Checkpoint:
+        """What a process has that trains with others, the first of which keeps their state: it is asked, not a file."""
+        return cls(Path(os.devnull), "")
 
     def part(self, name: str) -> Checkpoint:
         """That of one of several trainings which make this one, as a member of an ensemble."""

@@ -88,6 +88,12 @@ class Checkpointer:
         return self._plan.data if self._plan is not None else None
 
     @property
+    def plan(self) -> Plan:
+        """What is fitted, of a fit that goes on."""
+        assert self._plan is not None
+        return self._plan
+
+    @property
     def written(self) -> bool:
         """Whether there is something to go on from."""
         return self._plan is not None

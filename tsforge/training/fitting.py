@@ -169,7 +169,8 @@ def fit(
     with team.opened(experiment.train):  # by now: its processes import while the table is read
         dataset = prepare(experiment, data)
         if out is None or not ranks.writes():
-            return finish(train(experiment, dataset, report), dataset)
+            kept = None if out is None else Checkpoint.of_first()
+            return finish(train(experiment, dataset, report, kept), dataset)
         directory.check_target(Path(out))
         return carry_out(checkpointer.begin(experiment, dataset, Path(out)), dataset, report)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tsforge.config import parse
 from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
-from tsforge.fitted import directory
+from tsforge.fitted import directory, naming
 from tsforge.training import checkpointer, fitting
-from tsforge.training.checkpointer import Checkpointer
+from tsforge.training.checkpoint import Checkpoint
+from tsforge.training.checkpointer import Checkpointer, Plan
+from tsforge.training.distributed import team, torchrun
 from tsforge.training.events import Report
 from tsforge.training.fitting import Fit
 
@@ -27,11 +32,26 @@ def resume(folder: str | Path, data: Any = None, *, report: Report | None = None
     Raises ModelError where there is nothing to go on with, or it is damaged, of another version, or its fit still
     runs; DataError where the data have changed.
     """
-    with checkpointer.take_up(Path(folder)) as keeper:
+    if (there := torchrun.place()) is not None and there.rank > 0:
+        plan = heard()
+        with team.opened(plan.experiment.train):
+            dataset = fitting.prepare(plan.experiment, plan.data if data is None else data)
+            return fitting.finish(fitting.train(plan.experiment, dataset, report, Checkpoint.of_first()), dataset)
+    with announced(lambda: checkpointer.take_up(Path(folder))) as keeper, team.opened(keeper.experiment.train):
         if keeper.record.get("run"):
             here = keeper.folder
             log.warning("its run in MLflow stays as it is; `tsforge fit --resume %s` goes on with that too", here)
         return fitting.carry_out(keeper, prepare(keeper, data), report)
+
+
+def announced(work: Callable[[], Checkpointer]) -> Checkpointer:
+    """The checkpoint of a fit that goes on; under torchrun the other processes, which need not see it, hear of it."""
+    return torchrun.announced(work, lambda keeper: keeper.plan.model_copy(update={"record": {}}).model_dump_json())
+
+
+def heard() -> Plan:
+    """What goes on, in a process of torchrun but the first."""
+    return parse(Plan, json.loads(torchrun.heard()), naming.PLAN)
 
 
 def prepare(keeper: Checkpointer, data: Any = None, began: float | None = None) -> Dataset:

@@ -20,7 +20,7 @@ from tsforge.model.network import Network, Neural
 from tsforge.model.zero.network import ZeroNetwork
 from tsforge.runtime.seeds import seeded
 from tsforge.training.checkpoint import Checkpoint
-from tsforge.training.distributed import team
+from tsforge.training.distributed import ranks, team
 from tsforge.training.distributed.team import Launched
 from tsforge.training.events import Report, Round, Stop
 from tsforge.training.loop import Trained, TrainingLoop
@@ -47,7 +47,7 @@ def train(
 def finish(training: TrainingLoop | Launched, checkpoint: Checkpoint | None) -> Trained:
     """The result of a training that has run; its checkpoint keeps it, unless the training was interrupted."""
     trained = training.finish()
-    if checkpoint is not None and trained.stop != Stop.INTERRUPT:
+    if checkpoint is not None and trained.stop != Stop.INTERRUPT and ranks.writes():
         facts = {
             "finished": True, "rounds": trained.rounds, "stop": trained.stop, "started": trained.started,
             "seconds": trained.seconds, "threads": trained.threads,
@@ -59,8 +59,11 @@ def finish(training: TrainingLoop | Launched, checkpoint: Checkpoint | None) -> 
 def restored(
     experiment: Experiment, dataset: Dataset, checkpoint: Checkpoint, report: Report | None = None
 ) -> Trained | None:
-    """The result of a training that an earlier process finished; None where none did."""
-    state = checkpoint.finished()
+    """The result of a training that an earlier process finished; None where none did. The first of several knows."""
+    together = ranks.current()
+    state = checkpoint.finished() if ranks.writes() else None
+    if together is not None:
+        state = together.shared(state)
     if state is None:
         return None
     network = untrained(experiment, dataset).to(dataset.source.device)

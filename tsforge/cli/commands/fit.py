@@ -23,7 +23,7 @@ from tsforge.cli.output import (
     started,
     status,
 )
-from tsforge.cli.resuming import Asked, refuse_torchrun, resume_command, take_up
+from tsforge.cli.resuming import Asked, resume_command, take_up
 from tsforge.cli.tables import fit as tables
 from tsforge.runtime import garbage, processes, stopping
 from tsforge.runtime.numbers import duration
@@ -83,7 +83,7 @@ def fit(
     print_notes(quiet=quiet)
     keeper = None
     if resume is not None:
-        keeper, asked = take_up(resume, asked, {"out": out, "overwrite": overwrite})
+        keeper, asked = _take_up(resume, asked, {"out": out, "overwrite": overwrite})
     asked.check()
     with asked.record.tracker(wait=json or asked.register is not None) as tracker, ExitStack() as stack:
         with garbage.paused():
@@ -95,7 +95,8 @@ def fit(
             from tsforge.training.distributed import team
 
         draft = stack.enter_context(keeper).experiment if keeper else asked.experiment()
-        stack.enter_context(team.opened(draft.train, asked.command))
+        words = asked.command if keeper is None else resume_command(keeper.folder)
+        stack.enter_context(team.opened(draft.train, words))
         dataset = resuming.prepare(keeper, data, started()) if keeper else fitting.prepare(draft, data)
         dataset = replace(dataset, began=started())
         experiment = draft.on(dataset.config, dataset.sizes.narrow)
@@ -117,7 +118,7 @@ def fit(
         _wait(tracker, folder, limit)
     commands = after_fit(result, folder, asked.data, asked.options, asked.record)
     if keeper.written:
-        commands.insert(0, ("resume", resume_command(folder)))
+        commands.insert(0, ("resume", resume_command(folder, draft.train)))
     if json:
         where = {"run": tracker.id(run), "url": tracker.link(run), "next": [command for _, command in commands]}
         print_json(tables.document(result, folder) | where | measured())
@@ -130,16 +131,33 @@ def fit(
 
 def _follow(asked: Asked, resume: str | None) -> int:
     """What processes of torchrun but the first do: they read and train too, and say and write nothing."""
-    from tsforge.training import fitting
+    from tsforge.training import fitting, resuming
+    from tsforge.training.checkpoint import Checkpoint
     from tsforge.training.distributed import team, torchrun
 
     print_notes(quiet=True)
-    if resume is not None:
-        refuse_torchrun()
-    draft = asked.experiment()
+    with torchrun.silent():
+        plan = resuming.heard() if resume is not None else None
+        draft = plan.experiment if plan is not None else asked.experiment()
+    data = plan.data if plan is not None and asked.data is None else asked.data
     with team.opened(draft.train, asked.command), torchrun.silent():
-        dataset = fitting.prepare(draft, asked.data)
-        return stopping.exit_code() if fitting.train(draft, dataset).stop == "interrupt" else 0
+        dataset = fitting.prepare(draft, data)
+        trained = fitting.train(draft, dataset, checkpoint=Checkpoint.of_first())
+        return stopping.exit_code() if trained.stop == "interrupt" else 0
+
+
+def _take_up(resume: str, asked: Asked, others: dict[str, object]) -> tuple[Checkpointer, Asked]:
+    """The checkpoint of a fit that goes on, of which torchrun's other processes hear, and what it was asked for."""
+    from tsforge.training import resuming
+
+    found: list[Asked] = []
+
+    def work() -> Checkpointer:
+        keeper, begun = take_up(resume, asked, others)
+        found.append(begun)
+        return keeper
+
+    return resuming.announced(work), found[0]
 
 
 def _place(experiment: Experiment, out: str | None, *, overwrite: bool) -> AbstractContextManager[Path]:

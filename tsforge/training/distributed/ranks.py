@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 180.0  # seconds without a sign of another process until it is taken for lost
 
+_COUNT = count()  # of times that this process has joined others, as many in each of them
 _CURRENT: ContextVar[Ranks | None] = ContextVar("ranks", default=None)
 
 
@@ -160,7 +163,7 @@ class Ranks:
         try:
             yield
         except RuntimeError as problem:
-            raise _lost(self.place, problem) from None
+            raise lost(self.place, problem) from None
 
 
 def current() -> Ranks | None:
@@ -185,6 +188,7 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
 
     limit = timedelta(seconds=place.patience)
     try:
+        store: Any
         if place.port is not None:
             port, listener = place.port, None
             if place.rank == 0:  # by itself torch would listen at every address of the machine
@@ -197,7 +201,8 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
             if place.rank == 0:
                 listening(port)
         else:
-            store = torchrun_store(place)
+            there = torchrun_store(place)
+            store = dist.PrefixStore(f"tsforge-{next(_COUNT)}", there)  # type: ignore[attr-defined]  # each its own keys
         dist.init_process_group(
             "nccl" if device == "cuda" else "gloo", store=store, rank=place.rank, world_size=place.count, timeout=limit,
             device_id=torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else None,
@@ -206,7 +211,7 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
         signs = Signs(store, (place.rank, place.count), place.patience)
         dist.barrier(control)
     except (RuntimeError, OSError) as problem:
-        raise _lost(place, problem) from None
+        raise lost(place, problem) from None
     assert control is not None
     ranks = Ranks(place, device, control, signs)
     before = _CURRENT.set(ranks)
@@ -219,17 +224,22 @@ def joined(place: Place, device: str, listening: Callable[[int], None] = lambda 
             dist.destroy_process_group()
 
 
+@cache
 def torchrun_store(place: Place) -> Any:
-    """The store at torchrun's meeting point, which is there before the processes have joined."""
+    """The store at torchrun's meeting point, which is there before the processes have joined.
+
+    It is kept, as without an agent of torchrun's it is the first process that has it.
+    """
     import torch.distributed as dist
 
     return next(iter(dist.rendezvous("env://", timeout=timedelta(seconds=place.patience))))[0]  # type: ignore[attr-defined]
 
 
-def _lost(place: Place, problem: Exception) -> LostError:
+def lost(place: Place, problem: Exception) -> LostError:
     if isinstance(problem, SilentError) and place.rank not in problem.ranks:
         number = ", ".join(str(rank + 1) for rank in problem.ranks)
-        text = f"process {place.rank + 1} of {place.count} has no sign of process {number}, and waited {place.patience:g} s at most"
+        waited = f"and waited {place.patience:g} s at most"
+        text = f"process {place.rank + 1} of {place.count} has no sign of process {number}, {waited}"
         return LostError(text, "see whether its machine runs, and can be reached from here")
     reason = str(problem).strip().partition("\n")[0]
     text = f"process {place.rank + 1} of {place.count} has lost the others, or waited {place.patience:g} s for them"

@@ -7,18 +7,21 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
 from tsforge.errors import ConfigError, DataError, TsforgeError
 from tsforge.experiment import TrainConfig
 from tsforge.runtime import stopping
-from tsforge.training.distributed.ranks import Place, current
+from tsforge.training.distributed.ranks import Place, current, lost, torchrun_store
 
 Result = TypeVar("Result")
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
+PLAN = "tsforge-plan"  # where the first process leaves it in torchrun's store
+_COUNT = count()  # of announcements, as many in every process
 GRACE = 10.0  # seconds in which the first process can say what is wrong, before torchrun ends all of them
 
 
@@ -69,6 +72,33 @@ def command(train: TrainConfig, words: str) -> str:
     """What to start on each machine. words: the command as it was given, from "tsforge" on."""
     where = f"--nnodes {train.nodes} --nproc-per-node {train.devices}"
     return f"torchrun {where} --rdzv-backend c10d --rdzv-endpoint FIRST_MACHINE:29400 -m {words}"
+
+
+def announced(work: Callable[[], Result], words: Callable[[Result], str]) -> Result:
+    """What the first process makes before all have joined; the others are told of it in words, by `heard`."""
+    if (here := place()) is None:
+        return work()
+    store, key = torchrun_store(here), f"{PLAN}-{next(_COUNT)}"
+    try:
+        result = work()
+        store.set(key, words(result))
+    except BaseException:
+        store.set(key, "")
+        raise
+    return result
+
+
+def heard() -> str:
+    """What the first process has announced. Raises Follows where that was an error, LostError where it is gone."""
+    here = place()
+    assert here is not None
+    try:
+        words: str = torchrun_store(here).get(f"{PLAN}-{next(_COUNT)}").decode()
+    except RuntimeError as problem:
+        raise lost(here, problem) from None
+    if not words:
+        raise Follows(2)
+    return words
 
 
 def alike(work: Callable[[], Result], digest: Callable[[Result], str]) -> Result:
