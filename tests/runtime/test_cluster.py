@@ -18,7 +18,7 @@ def test_a_start_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) ->
         raise Exception("The current node timed out during startup.\nSee the logs.")
 
     monkeypatch.setattr(ray, "init", late)
-    with pytest.raises(ConfigError, match=r"Ray does not start: The current node timed out during startup\.$"):
+    with pytest.raises(ConfigError, match=r"Ray does not start: The current node timed out during startup\."):
         cluster.connected(None, 2, "`address`").__enter__()
 
 
