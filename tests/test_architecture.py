@@ -31,7 +31,7 @@ HOMES = {
     "datasets": ("adapters/fev.py",),
     "pytorch_lightning": ("training/learner.py", "training/loop.py"),
     "safetensors": ("fitted/", "training/checkpoint.py"),
-    "scipy": ("model/counts.py", "evaluation/significance.py", "training/auto/selection.py"),
+    "scipy": ("model/counts.py", "backtesting/ablation.py", "evaluation/significance.py", "training/auto/selection.py"),
     # Outside data/: for a type.
     "pandas": (
         "data/table/", "data/tidy.py", "data/rolled.py", "data/sampled.py", "data/frames.py", "data/lookup.py",

@@ -149,6 +149,15 @@ def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = T
     whole: False where the data are a part of a table, from which no baseline learns: so no score depends on how it was
     divided.
     """
+    dataset = held_out(model, data, config, whole=whole)
+    experiment = model.experiment.model_copy(update={"backtest": config})
+    forecasts = forecast(model.forecaster(dataset.source), experiment, dataset, model.baselines, learn=whole)
+    joint = joined([forecasts], _units(dataset, config))
+    return Backtest(experiment, dataset.panel, joint, dataset.cuts.stride, 0, fallback=dataset.sizes.fallback)
+
+
+def held_out(model: Model, data: Any, config: BacktestConfig, *, whole: bool = True) -> Dataset:
+    """A table as a fitted model reads it, whose test part are the windows that the model has not seen."""
     if config.refit or config.gap or config.train_window:
         raise ConfigError(
             "a fitted model is not trained again: refit, gap and train_window do not go with it",
@@ -176,15 +185,11 @@ def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = T
         cut(panel, panel.offsets[:-1], trained, L, H) if whole else Windows(windows.origins[:0], windows.series[:0])
     )
     parts = split.Parts(before, held_out, windows)
-    experiment = model.experiment.model_copy(update={"backtest": config})
     narrow = min((network.shape.context for network, _ in model.baselines.values()), default=L)  # that of naive
     sizes = Sizes(L, H, shape.season, validation, asked.test or 0, fallback=shape.fallback, narrow=narrow)
     layout = datasets.Layout(asked, sizes, cuts, model.experiment.model.bounds)
     estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
-    dataset = datasets.encode(panel, layout, parts, estimates)
-    forecaster = model.forecaster(dataset.source)
-    forecasts = forecast(forecaster, experiment, dataset, model.baselines, learn=whole)
-    return Backtest(experiment, panel, joined([forecasts], _units(dataset, config)), stride, 0, fallback=sizes.fallback)
+    return datasets.encode(panel, layout, parts, estimates)
 
 
 def _unseen(windows: Windows, seen: Ints, model: Model, panel: Panel) -> Windows:

@@ -148,6 +148,11 @@ def pairs(
     return pd.DataFrame(columns | own)
 
 
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of plain values as a frame; a column that a row lacks is empty there."""
+    return pd.DataFrame(rows)
+
+
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the values that its CSV shows, fit for JSON.
 

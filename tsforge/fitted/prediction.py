@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Prediction:
             return []
         return self.within.report(self.panel.schema.target, self.point, self.quantiles)
 
-    def rounded(self) -> Prediction:
+    def rounded(self) -> Self:
         """In whole numbers, where the observed values of a series and target are such throughout.
 
         Forecasts and quantiles alike are rounded to the nearest one, within the bounds: the quantiles of a rounded

@@ -5,6 +5,7 @@ Axes: B batch, L context, H horizon, C targets; S sequences, A attention heads, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,11 +18,13 @@ from tsforge.errors import ModelError
 from tsforge.forecast import Forecast
 from tsforge.model.backbones.transformer import Attention
 from tsforge.model.baselines.forecaster import BaselineForecaster
+from tsforge.model.counts import NegativeBinomial
 from tsforge.model.ensemble import Ensemble
 from tsforge.model.network import Network
 
 BATCH = 64  # forecast steps whose gradients are taken at once
 MOST = 2**29  # gradients: 2 GiB of them
+STEPS = 16  # of a horizon, at which columns are weighed
 
 
 def attention(network: nn.Module, context: Context) -> dict[str, Tensor]:
@@ -106,7 +109,7 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
     target = many.target.requires_grad_()
     with torch.enable_grad():
         forecast = network(many)
-        chosen = forecast.point[torch.arange(R), outputs[:, 0], outputs[:, 1]]
+        chosen = _centre(forecast)[torch.arange(R), outputs[:, 0], outputs[:, 1]]
         slope = torch.autograd.grad(chosen.sum(), target, allow_unused=True)[0] if chosen.requires_grad else None
     if slope is None:
         raise ModelError(
@@ -115,6 +118,40 @@ def _times_input(network: nn.Module, context: Context, outputs: Tensor) -> Tenso
         )
     gap = target.detach() - _level(network, many, forecast)
     return torch.where(many.observed, slope * gap, torch.zeros_like(gap))
+
+
+def by_column(network: nn.Module, context: Context, columns: Sequence[tuple[str, slice]]) -> Tensor | None:
+    """How much some columns add to the forecasts of windows by gradient × input, in data units: (columns, C).
+
+    columns: each a field of the context ("past", "known" or "static") and which of its features are its own. What they
+    add, Σ ∂ŷ/∂x · x over their steps and features, is signed within a forecast step and a window, and its size is the
+    mean over these. Numbers are z-scores, so that it counts from the mean of a column. None without a gradient.
+    """
+    H = context.known.shape[1] - context.target.shape[1]
+    leaves = {name: getattr(context, name).clone().requires_grad_() for name in ("past", "known", "static")}
+    with torch.enable_grad():
+        centre = _centre(network.eval()(context._replace(**leaves)))  # (B, H, C)
+    if not centre.requires_grad:
+        return None
+    steps = sorted({round(k * (H - 1) / max(min(H, STEPS) - 1, 1)) for k in range(min(H, STEPS))})
+    sizes = torch.zeros(len(columns), centre.shape[2], len(steps), dtype=torch.float64)
+    for c in range(centre.shape[2]):
+        for k, h in enumerate(steps):
+            slopes = torch.autograd.grad(centre[:, h, c].sum(), list(leaves.values()), retain_graph=True,
+                                         allow_unused=True)  # fmt: skip
+            added = {name: slope if slope is None else (slope * leaf).detach()
+                     for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)}  # fmt: skip
+            for j, (name, features) in enumerate(columns):
+                part = added[name]
+                if part is not None:
+                    sizes[j, c, k] = part[..., features].flatten(1).sum(dim=1).abs().mean()
+    found = sizes.mean(dim=2)
+    return found if found.isfinite().all() else None
+
+
+def _centre(forecast: Forecast) -> Tensor:
+    """The point forecast; of a distribution of counts its mean, as a median of whole numbers has no gradient."""
+    return forecast.mean if isinstance(forecast, NegativeBinomial) else forecast.point
 
 
 def _level(network: nn.Module, context: Context, forecast: Forecast) -> Tensor:

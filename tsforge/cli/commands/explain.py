@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cyclopts import Parameter
+
 from tsforge.cli.options import Flag, model_folder
-from tsforge.cli.output import check_targets, echo, print_json, print_notes, print_table
+from tsforge.cli.output import (
+    Written,
+    check_targets,
+    command_line,
+    echo,
+    print_json,
+    print_notes,
+    print_run,
+    print_table,
+)
 from tsforge.runtime import files
 from tsforge.runtime.numbers import figure
 
@@ -14,15 +26,50 @@ if TYPE_CHECKING:
     from tsforge.fitted.explanation import Explanation, Method
 
 SHOWN = 5  # past steps, and lags, that are printed
+WINDOWS = 300  # held-out windows that covariates are weighed on, at most
+
+
+@Parameter(name="*")
+@dataclass
+class CovariateOptions:
+    """Which covariates matter."""
+
+    covariates: Flag = False
+    "Show which covariates the forecasts depend on: by gradients, and by what the error becomes with each one moved."
+    ablate: Flag = False
+    "With --covariates: fit the model without each of them too, with three seeds."
+    metric: str | None = None
+    "With --covariates: the error that is taken, as mae or wql. (default: mase)"
+    windows: int = WINDOWS
+    "With --covariates: held-out windows to forecast, at most."
+    track: Flag = False
+    "With --covariates: record it as a run in MLflow."
+
+    def check(self, others: dict[str, Any]) -> None:
+        """Raises ConfigError for options that are of one window's steps."""
+        from tsforge.errors import ConfigError
+
+        for name, value in others.items():
+            if value is not None:
+                raise ConfigError(f"--{name} is of the steps of one window", f"leave out --{name} or --covariates")
+
+    def refuse(self) -> None:
+        """Raises ConfigError for what goes with --covariates alone."""
+        from tsforge.errors import ConfigError
+
+        given = {"ablate": self.ablate, "metric": self.metric, "track": self.track}
+        for name, value in given.items():
+            if value:
+                raise ConfigError(f"--{name} goes with --covariates", "add --covariates")
 
 
 def explain(
     model: str, data: str | None = None, /, *, plot: str | None = None, output: str | None = None,
     method: Literal["attention", "gradient"] | None = None, series: str | None = None, origin: str | None = None,
-    target: str | None = None, step: int | None = None, tracking_uri: str | None = None, quiet: Flag = False,
-    json: Flag = False,
+    target: str | None = None, step: int | None = None, asked: CovariateOptions | None = None,
+    tracking_uri: str | None = None, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
-    """Show which steps of the past a forecast looks at.
+    """Show which steps of the past a forecast looks at, or which covariates the forecasts depend on.
 
     Parameters
     ----------
@@ -33,7 +80,8 @@ def explain(
     plot
         File for a picture, .png, .svg or .pdf: forecast steps by past steps, and by lag.
     output
-        File for the numbers: .npz (every layer and head), .csv or .parquet (a row per forecast step and past step).
+        File for the numbers: .npz (every layer and head), .csv or .parquet (a row per forecast step and past step; with
+        --covariates a row per covariate).
     method
         What is shown: attention (of a Transformer), or gradient x input. (default: attention where there is some)
     series
@@ -52,6 +100,11 @@ def explain(
         Print one JSON document instead of tables.
     """
     print_notes(quiet=quiet)
+    asked = asked or CovariateOptions()
+    if asked.covariates:
+        asked.check({"method": method, "series": series, "origin": origin, "target": target, "step": step})
+        return _covariates(model, data, asked, Written(output, plot, tracking_uri, track=asked.track, json=json))
+    asked.refuse()
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
 
@@ -67,6 +120,39 @@ def explain(
         print_json({"model": model, **summary, "output": output, "plot": plot})
     else:
         _print(result, summary, [name for name in (output, plot) if name is not None])
+    return 0
+
+
+def _covariates(model: str, data: str | None, asked: CovariateOptions, to: Written) -> int:
+    """Print, write and record what the covariates of a model are worth."""
+    check_targets(to.output, (".csv", ".parquet"), to.plot, [data])
+    from tsforge.backtesting import ablation, importance
+    from tsforge.cli.tables import importance as shown
+    from tsforge.data import tidy as tables
+    from tsforge.tracking import importance as recording
+    from tsforge.tracking.tracker import BUSY, Tracker
+
+    importance.refuse_pretrained(model)
+    folder = model_folder(model, to.tracking_uri)
+    result = importance.covariates(folder, data, metric=asked.metric, windows=asked.windows)
+    result = ablation.ablate(result, folder, data) if asked.ablate else result
+    if not to.json:
+        for line in shown.lines(result):
+            echo(line)
+    if to.output is not None:
+        tables.write(result.frame, Path(to.output))
+    if to.plot is not None:
+        recording.draw(result, Path(to.plot))
+    with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
+        run = recording.record(result, model, data, tracker, command_line())
+    if to.json:
+        files = {"output": to.output, "plot": to.plot, "run": tracker.id(run)}
+        print_json({"model": model, **shown.document(result), **files})
+        return 0
+    for name in (to.output, to.plot):
+        if name is not None:
+            echo(f"written {name}")
+    print_run(tracker, run)
     return 0
 
 
