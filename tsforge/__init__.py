@@ -171,8 +171,8 @@ def explain(
 
 
 def covariates(
-    model: Fit | Model | str | Path, data: Any = None, *, metric: str | None = None, windows: int = 300, ablate: bool = False,
-    seed: int = 1,
+    model: Fit | Model | str | Path, data: Any = None, *, metric: str | None = None, windows: int = 300,
+    ablate: bool = False, seed: int = 1,
 ) -> Importances:  # fmt: skip
     """Say which covariates the forecasts of a model depend on, and how much.
 

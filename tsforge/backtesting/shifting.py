@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data.covariates import Encodings
 from tsforge.data.dataset import Dataset
+from tsforge.data.encodings import Encodings
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Floats, Ints, Panel
 
