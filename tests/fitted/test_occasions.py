@@ -150,6 +150,16 @@ def test_a_panel_on_disk_has_the_same_features(fitted: Path, tmp_path: Path) -> 
     assert np.array_equal(*known)
 
 
+def test_a_closed_form_says_that_it_reads_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Prevents: holidays that are asked for, read, and then left out in silence."""
+    shop().drop(columns="true").to_csv(tmp_path / "sales.csv", index=False)
+    words = ["--target", "y", "--holidays", "US", "--model", "drift", "--horizon", "7", "--no-track"]
+    assert run(["fit", str(tmp_path / "sales.csv"), *words, "--out", str(tmp_path / "model")]) == 0
+    said = capsys.readouterr().err
+    assert "'holiday US' (12 days)" in said
+    assert "drift reads the target alone: holiday US left out" in said
+
+
 def test_damaged_occasions_are_told(fitted: Path, tmp_path: Path) -> None:
     shutil.copytree(fitted / "model", tmp_path / "model")
     path = tmp_path / "model" / "schema.json"

@@ -63,7 +63,7 @@ class DataConfig(Config):
     aggregate: Aggregate = "mean"  # of the targets that are resampled
     timezone: str | None = None  # of local times written without an offset
     calendar: bool = True  # sin/cos of the time of day, week and year as known covariates
-    holidays: Names = ()  # of countries, their parts or exchanges (DE, DE-BY, NYSE), or of the id column that has them
+    holidays: Names = ()  # public ones: of countries, parts or exchanges (DE, DE-BY, NYSE), or the id column with these
     holiday_window: Annotated[int, Field(ge=0, le=366)] = 0  # days before and after a holiday that are told apart
     events: str | None = None  # a table of events: date, name, and, if wanted, before, after and id columns
     horizon: Steps | None = None  # H, steps

@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from tsforge.data.dataset import Dataset, narrowed, widened
+from tsforge.errors import listing
 from tsforge.experiment import Experiment
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.ensemble import Blend, Ensemble, Member
@@ -31,9 +32,19 @@ def train(
     finished; of the first one, the best weights so far. checkpoint: has a part for each member.
     """
     single.warn_padding(dataset, dataset.sizes.context)
+    _tell_unread(experiment, dataset)
     trained = _train(experiment, members(experiment), dataset, report, checkpoint)
     again = experiment.train.refit == "all" and trained.stop != Stop.INTERRUPT and bool(trained.rounds)
     return _refit(trained, experiment, dataset, report, checkpoint) if again else trained
+
+
+def _tell_unread(experiment: Experiment, dataset: Dataset) -> None:
+    """Say which covariates a closed form leaves out, as it reads none."""
+    known = dataset.encodings
+    names = [encoding.name for encoding in (*known.past, *known.ahead, *known.static)]
+    if names and isinstance(experiment.model, Baseline):
+        words = "%s reads the target alone: %s left out (networks and zero read what is known in advance)"
+        log.info(words, experiment.model.kind, listing(names))
 
 
 def _train(
