@@ -15,7 +15,7 @@ HOMES = {
     "mlflow": ("tracking/",),
     "uvicorn": ("tracking/serving.py",),
     "matplotlib": ("plotting/", "comparison/plots.py", "comparison/subplots.py", "sweeping/plots.py"),
-    "jinja2": ("comparison/report.py",),
+    "jinja2": ("comparison/report.py", "api/reporting/page.py"),
     "optuna": ("sweeping/",),
     "pyspark": ("partitions/spark.py",),
     "fsspec": ("partitions/places.py",),

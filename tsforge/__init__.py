@@ -22,6 +22,7 @@ from tsforge.version import __version__
 if TYPE_CHECKING:
     from tsforge.api.fitted import Fitted
     from tsforge.api.fitting import fit, resume
+    from tsforge.api.reporting import report
     from tsforge.api.results import Backtested, Predicted
     from tsforge.api.surveys import Survey, inspect
     from tsforge.api.using import backtest, predict
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Experiment": "experiment", "build": "settings", "fit": "api.fitting", "resume": "api.fitting",
     "Fitted": "api.fitted", "predict": "api.using", "Predicted": "api.results", "backtest": "api.using",
-    "Backtested": "api.results", "inspect": "api.surveys", "Survey": "api.surveys", "BacktestConfig": "experiment",
+    "Backtested": "api.results", "report": "api.reporting", "inspect": "api.surveys", "Survey": "api.surveys",
+    "BacktestConfig": "experiment",
     "Model": "fitted.model", "Scenarios": "fitted.scenarios", "Explanation": "fitted.explanation",
     "Samples": "fitted.sampling", "Totals": "fitted.totals",
     "TsforgeError": "errors", "compare": "comparison.running", "Importances": "backtesting.importance",
@@ -57,7 +59,7 @@ __all__ = [
     "BacktestConfig", "Backtested", "Compared", "Experiment", "Explanation", "Fitted", "Importances", "Model",
     "Predicted", "Samples", "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__",
     "backtest", "build", "compare", "covariates", "datasets", "explain", "export", "fit", "future", "inspect", "load",
-    "predict", "resume", "sample", "sweep", "update", "what_if", "with_events",
+    "predict", "report", "resume", "sample", "sweep", "update", "what_if", "with_events",
 ]  # fmt: skip
 
 

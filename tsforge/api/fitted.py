@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsforge.api import cards, summary, using
+from tsforge.api import cards, reporting, summary, using
 from tsforge.api.results import Backtested, Picture, Predicted
 from tsforge.data import frames
 from tsforge.errors import ConfigError
@@ -63,6 +63,10 @@ class Fitted(Fit):
         """Write the model directory, with scores and pictures, which `tsforge.load` and every command read."""
         fitting.save(self, Path(folder))
         return Path(folder)
+
+    def report(self, path: str | Path, data: Any = None) -> None:
+        """Write a page on the model, as `tsforge.report`: of the fit's table where None."""
+        reporting.report(self, self.table if data is None else data, path)
 
     def written(self) -> Path:
         """The folder of the model. Raises ConfigError where it was not written."""
