@@ -20,7 +20,7 @@ HOMES = {
     "pyspark": ("partitions/spark.py",),
     "fsspec": ("partitions/places.py",),
     "optuna_dashboard": ("sweeping/dashboard.py",),
-    "ray": ("runtime/cluster.py",),
+    "ray": ("runtime/cluster.py", "adapters/ray_serve.py"),
     "cyclopts": ("cli/",),
     "mcp": ("cli/protocol/",),
     "anyio": ("cli/protocol/",),
