@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray
 
-from tsforge.errors import ConfigError
+from tsforge.errors import ConfigError, TrainingError
 from tsforge.runtime import cluster
 
 
@@ -39,6 +39,24 @@ def test_an_address_that_was_not_given_is_not_named(
     with pytest.raises(ConfigError) as caught:
         cluster.connected(address, 2, "`address`").__enter__()
     assert caught.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The node is gone.\n(see the log)", "The node is gone."),
+        (
+            "The actor died in ray::Agent.__init__()\n  line 3\nModuleNotFoundError: tsforge",
+            "ModuleNotFoundError: tsforge",
+        ),
+    ],
+)
+def test_errors_of_the_cluster_are_ours(text: str, said: str) -> None:
+    """Prevents: a traceback of Ray's where a machine lacks something."""
+    with pytest.raises(TrainingError) as caught, cluster.answering("sending a table"):
+        raise ray.exceptions.RayError(text)
+    assert caught.value.message == f"the Ray cluster failed while sending a table: {said}"
+    assert "every machine" in caught.value.hint
 
 
 def test_mistakes_of_ours_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -346,3 +346,18 @@ def test_ctrl_c_leaves_a_model_and_goes_on(tmp_path: Path) -> None:
     assert first.stop == "interrupt"
     assert tsforge.load(folder)
     same(tsforge.fit(asked, hourly(12, seed=3)), tsforge.resume(folder, hourly(12, seed=3)))
+
+
+def test_a_fit_leaves_the_checkpoint_of_another_that_runs(tmp_path: Path) -> None:
+    """Prevents: a short fit, which writes no state, that removes what a long one beside it has kept."""
+    mine, other = (Checkpointer(tmp_path / "m", experiment()) for _ in range(2))
+    place = naming.checkpoint(tmp_path / "m")
+    place.mkdir()
+    (place / naming.PLAN).write_text("of the other")
+    other.claim()
+    mine.remove()
+    assert (place / naming.PLAN).read_text() == "of the other"
+    with other:
+        pass  # it ends
+    mine.remove()
+    assert not place.exists()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
 
-from tsforge.errors import ConfigError
+from tsforge.errors import ConfigError, TrainingError
 
 CONNECT = 5.0  # seconds in which a cluster at HOST:PORT must let us in
 LOCAL_STORE = 100 * 2**20  # bytes of shared memory of a cluster of our own: nothing large goes through it
@@ -59,6 +60,26 @@ def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def answering(doing: str) -> Iterator[None]:
+    """What goes wrong with Ray within the block is an error of the cluster. doing: what, in words.
+
+    Raises TrainingError.
+    """
+    try:
+        yield
+    except package().exceptions.RayError as problem:
+        hint = "every machine of the cluster needs this tsforge, memory and a disk with room; Ray's own logs say more"
+        raise TrainingError(f"the Ray cluster failed while {doing}: {reason(problem)}", hint) from None
+
+
+def reason(problem: Exception) -> str:
+    """What a Ray error says, in a line: the error of a remote process where it holds one."""
+    lines = [line.strip() for line in str(problem).strip().splitlines() if line.strip()]
+    causes = [line for line in lines[1:] if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (causes or lines or [type(problem).__name__])[-1 if causes else 0]
 
 
 def _knock(address: str) -> None:

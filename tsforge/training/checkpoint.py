@@ -28,10 +28,17 @@ class Keeper(Protocol):
     """Decides when the states of one fit are written.
 
     seconds: that earlier runs of the fit took, up to the last state they wrote.
+    every: seconds between two states that are written at least. due: whether one would be written now.
     """
 
     @property
     def seconds(self) -> float: ...
+
+    @property
+    def every(self) -> float: ...
+
+    @property
+    def due(self) -> bool: ...
 
     def keep(self, checkpoint: Checkpoint, state: State) -> None:
         """Write a state where it is time for it; one that is finished at the latest with the next."""
@@ -69,6 +76,16 @@ class Checkpoint:
     def seconds(self) -> float:
         """That earlier processes took for all the trainings beside it."""
         return self.keeper.seconds if self.keeper is not None else 0.0
+
+    @property
+    def every(self) -> float:
+        """Seconds between two states at least."""
+        return self.keeper.every if self.keeper is not None else 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether a state would be written now: one that has far to come need not be brought before."""
+        return self.keeper is None or self.keeper.due
 
     def write(self, state: State) -> None:
         """Keep a state, when it is time for it; a disk that is full is no reason to stop training."""

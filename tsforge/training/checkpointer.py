@@ -88,6 +88,14 @@ class Checkpointer:
         return self._plan.data if self._plan is not None else None
 
     @property
+    def every(self) -> float:
+        return EVERY
+
+    @property
+    def due(self) -> bool:
+        return not self._off and time.perf_counter() >= self._next
+
+    @property
     def plan(self) -> Plan:
         """What is fitted, of a fit that goes on."""
         assert self._plan is not None
@@ -103,7 +111,7 @@ class Checkpointer:
         finished = bool(state.facts.get("finished"))
         if finished:
             self._waiting.append((checkpoint, state))
-        if not self._off and time.perf_counter() >= self._next:
+        if self.due:
             self._write([] if finished else [(checkpoint, state)])
 
     def check_data(self, dataset: Dataset) -> None:

@@ -56,8 +56,15 @@ def gone(pid: int) -> bool:
 @pytest.mark.usefixtures("forked")
 def test_two_processes_make_the_model_of_one(tmp_path: Path) -> None:
     """Prevents: an ensemble whose members are trained otherwise by a team; processes, or files, that are left."""
-    pids, report = at_first_round(lambda _: None)
-    settings = SETTINGS | {"ensemble": 2}
+    pids, begin = at_first_round(lambda _: None)
+    settings, files = SETTINGS | {"ensemble": 2}, dict[int, set[str]]()
+
+    def report(event: Event) -> None:
+        begin(event)
+        launched = team.current()
+        if isinstance(event, Round) and launched is not None:
+            files[event.member] = {path.name for path in launched.folder.iterdir()}
+
     together = tsforge.fit(tsforge.build(settings), hourly(gap=True), out=tmp_path / "m", report=report)
     alone = tsforge.fit(tsforge.build(settings | {"train.devices": 1}), hourly(gap=True))
     assert [r.member for r in together.rounds] == [r.member for r in alone.rounds]
@@ -67,6 +74,8 @@ def test_two_processes_make_the_model_of_one(tmp_path: Path) -> None:
     loaded = tsforge.predict(tmp_path / "m", hourly(gap=True))
     np.testing.assert_allclose(loaded.point, tsforge.predict(alone.model, hourly(gap=True)).point, rtol=1e-4)
     assert len(pids) == 2
+    logs = {"process-1.log", "process-2.log"}
+    assert files == {1: logs | {"dataset-1", "job-1"}, 2: logs | {"dataset-1", "job-2"}}  # and no state, job or result
     assert all(wait_for(lambda pid=pid: gone(pid), "the end of a process") for pid in pids)
 
 

@@ -14,12 +14,14 @@ from tsforge.training.monitor import State
 class Job(NamedTuple):
     """The training of one network.
 
-    dataset: the file that it lies in. keep: whether its state is wanted after each validation. state: to go on from.
+    dataset: the name of the file that it lies in, beside that of the job.
+    every: seconds at least between the validations after which its state is wanted; None where it is not.
+    state: to go on from.
     """
 
     experiment: Experiment
     dataset: str
-    keep: bool = False
+    every: float | None = None
     state: State | None = None
 
 

@@ -35,6 +35,7 @@ class Process:
         with log.open("a", encoding="utf-8") as file:
             self._process = processes.start(WORKER, out=subprocess.PIPE, err=file, env=env)
         threading.Thread(target=self._listen, args=(said,), daemon=True).start()
+        self.tell(folder=str(log.parent.absolute()))
 
     @property
     def pid(self) -> int:
@@ -90,8 +91,13 @@ class Machine:
         return [str(file)] * len(self.members)
 
     def fetched(self, file: str) -> Path:
-        """Where we find a file of the first process."""
+        """Where we find a file of the first process, which is ours then."""
         return Path(file)
+
+    def dropped(self, file: str) -> None:
+        """A file of the first process, or one that was sent to all, is wanted no more."""
+        with contextlib.suppress(OSError):  # on Windows one that is still mapped stays until the folder goes
+            Path(file).unlink()
 
     def close(self) -> None:
         """End all of them."""

@@ -34,6 +34,7 @@ class Cluster:
         self._folder = folder
         self.said: SimpleQueue[Said] = SimpleQueue()
         self.members: list[Member] = []
+        self._sent: dict[str, Member] = {}
         self.here = [(i % train.devices, train.devices) for i in range(train.devices * train.nodes)]
         try:
             self._begin(train)
@@ -49,7 +50,8 @@ class Cluster:
         needs = {"CPU": float(threads)} | ({"GPU": 1.0} if self.device == "cuda" else {})
         machine = {name: value * train.devices for name, value in needs.items()}
         strategy = "STRICT_SPREAD" if train.nodes > 1 else "STRICT_PACK"
-        group = ray.util.placement_group([machine] * train.nodes, strategy=strategy)
+        with cluster.answering("making room for the processes"):
+            group = ray.util.placement_group([machine] * train.nodes, strategy=strategy)
         self._stack.callback(ray.util.remove_placement_group, group)
         if not group.wait(PLACED):
             wanted = ", ".join(f"{value:g} {name}" for name, value in machine.items())
@@ -68,20 +70,33 @@ class Cluster:
 
     def sent(self, file: Path) -> list[str]:
         """Where each process finds a file of ours: it is written once on every machine."""
-        content = self._ray.put(file.read_bytes())
-        firsts = [m for m, (local, _) in zip(self.members, self.here, strict=True) if local == 0]
-        paths = self._ray.get([m.actor.write.remote(file.name, content) for m in firsts])
+        content = file.read_bytes()
+        file.unlink()
+        with cluster.answering(f"sending {file.name}"):
+            shared = self._ray.put(content)
+            paths = self._ray.get([m.actor.write.remote(file.name, shared) for m in self._firsts])
+        self._sent |= dict(zip(paths, self._firsts, strict=True))
         return [paths[i // self.here[0][1]] for i in range(len(self.members))]
 
+    @property
+    def _firsts(self) -> list[Member]:
+        """The first process of each machine."""
+        return [m for m, (local, _) in zip(self.members, self.here, strict=True) if local == 0]
+
     def fetched(self, file: str) -> Path:
-        """Where we find a file of the first process; ConnectionError where that is gone."""
+        """Where we find a file of the first process, which is no longer there; ConnectionError where that is gone."""
         path = self._folder / f"fetched-{Path(file).name}"
         try:
-            content = self._ray.get(self.members[0].actor.read.remote(file))
-        except self._ray.exceptions.RayActorError as problem:
-            raise ConnectionError(str(problem)) from None
+            content = self._ray.get(self.members[0].actor.take.remote(file))
+        except self._ray.exceptions.RayError as problem:
+            raise ConnectionError(cluster.reason(problem)) from None
         path.write_bytes(content)
         return path
+
+    def dropped(self, file: str) -> None:
+        """A file of the first process, or one that was sent to a machine, is wanted no more."""
+        member = self._sent.pop(file, self.members[0])
+        member.actor.drop.remote(file)
 
     def close(self) -> None:
         """End all of them, and leave the cluster."""
@@ -95,7 +110,8 @@ class Member:
 
     def __init__(self, index: int, actor: Any, said: SimpleQueue[Said], *, local: bool) -> None:
         self.index, self.actor = index, actor
-        address, self.name = cluster.package().get(actor.address.remote())
+        with cluster.answering(f"starting process {index + 1}"):
+            address, self.name = cluster.package().get(actor.address.remote())
         self.host = "127.0.0.1" if local else address
         self._code: int | None = None
         self._output: list[str] = []
@@ -166,8 +182,14 @@ class Agent:
         path.write_bytes(content)
         return str(path)
 
-    def read(self, file: str) -> bytes:
-        return Path(file).read_bytes()
+    def take(self, file: str) -> bytes:
+        content = Path(file).read_bytes()
+        self.drop(file)
+        return content
+
+    def drop(self, file: str) -> None:
+        with contextlib.suppress(OSError):
+            Path(file).unlink()
 
     def close(self) -> None:
         self._process.kill()

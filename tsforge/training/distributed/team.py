@@ -52,6 +52,7 @@ class Members(Protocol):
 
     def sent(self, file: Path) -> list[str]: ...
     def fetched(self, file: str) -> Path: ...
+    def dropped(self, file: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -72,17 +73,37 @@ class Team:
         experiment, dataset, checkpoint = job
         state = checkpoint.read() if checkpoint is not None else None
         self._join()
+        self._jobs += 1
         if self._dataset is None or self._dataset[0] is not dataset:
+            if self._dataset is not None:
+                self._drop(self._dataset[1])
             file = shipping.write(self.folder / f"dataset-{self._jobs}", dataset)
             self._dataset = dataset, self.place.sent(file)
-        self._jobs += 1
-        for member, path in zip(self.place.members, self._dataset[1], strict=True):
-            asked = Job(experiment, path, checkpoint is not None, state)
-            file = shipping.write(self.folder / f"job-{self._jobs}-{member.index}", asked)
-            member.tell(train=self.place.sent(file)[member.index])
+        every = checkpoint.every if checkpoint is not None else None
+        asked = Job(experiment, Path(self._dataset[1][0]).name, every, state)
+        paths = self.place.sent(shipping.write(self.folder / f"job-{self._jobs}", asked))
+        for member, path in zip(self.place.members, paths, strict=True):
+            member.tell(train=path)
         with stopping.first(self._stop):
             done = self._hear("done", len(self.place.members), report, checkpoint)
-        return Result(*shipping.read(self.place.fetched(done[0])))
+        self._drop(paths)
+        try:
+            return Result(*self._taken(done[0]))
+        except ConnectionError as problem:
+            text = f"training ended: process 1 of {len(paths)} is gone with its weights ({problem})"
+            raise TrainingError(text, "fit again, or go on from the checkpoint") from None
+
+    def _taken(self, file: str) -> Any:
+        """The value in a file of the first process, which is removed."""
+        here = self.place.fetched(file)
+        value = shipping.read(here)
+        with suppress(OSError):
+            here.unlink()
+        return value
+
+    def _drop(self, files: list[str]) -> None:
+        for file in dict.fromkeys(files):
+            self.place.dropped(file)
 
     def _join(self) -> None:
         """They meet where the first of them listens."""
@@ -118,10 +139,11 @@ class Team:
                 kind, *values = message["event"]
                 report(EVENTS[kind](*values))
             elif "state" in message and checkpoint is not None:
+                if not checkpoint.due:
+                    self.place.dropped(message["state"])
+                    continue
                 with suppress(ConnectionError):  # who is gone is said by `_check`, and what was kept before stays
-                    file = self.place.fetched(message["state"])
-                    checkpoint.write(State(*shipping.read(file)))
-                    file.unlink()
+                    checkpoint.write(State(*self._taken(message["state"])))
             elif "note" in message:
                 log.warning("%s", message["note"])
         return heard

@@ -3,6 +3,7 @@
 It is told what to do by lines of JSON on its standard input, and answers by lines on its standard output:
 
     {"join": {...}}       a `Place`                       {"port": 41234}         from the first: where it listens
+    {"folder": "path"}    removed where nobody is there
     {"train": "file"}     a `job.Job`                     {"event": [...]}        from the first: a Tick or a Round
     {"stop": true}        as Ctrl-C                       {"note": "text"}        from the first: a warning
                                                           {"state": "file"}       from the first: a `monitor.State`
@@ -19,6 +20,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +54,9 @@ class Inbox:
     def _read(self, lines: IO[str]) -> None:
         for line in lines:
             order = json.loads(line)
-            if "stop" in order:
+            if "folder" in order:
+                self.folder = Path(order["folder"])
+            elif "stop" in order:
                 self._asked = True
                 self._then()
             else:
@@ -106,10 +110,9 @@ def _work(inbox: Inbox, say: Callable[..., None]) -> None:
     with ranks.joined(place, device, lambda port: say(port=port)):
         while True:
             path = Path(inbox.orders.get()["train"])
-            inbox.folder = path.parent
             job = shipping.read(path)
             if job.dataset not in datasets:
-                dataset = shipping.read(Path(job.dataset))
+                dataset = shipping.read(path.with_name(job.dataset))
                 datasets = {job.dataset: replace(dataset, source=dataset.source.on(device))}
             result = _train(job, datasets[job.dataset], inbox, path, say if place.rank == 0 else None)
             done = str(shipping.write(Path(f"{path}.result"), result)) if place.rank == 0 else None
@@ -119,12 +122,13 @@ def _work(inbox: Inbox, say: Callable[..., None]) -> None:
 class _Kept:
     """The checkpoint of a training, which whoever started this keeps: other machines need not see its folder.
 
-    state: to go on from. file: name of those that states are written to, on their way. say: None but in the first.
+    job: has the state to go on from, and how often one is wanted. file: name of those that states are written to, on
+    their way. say: None but in the first.
     """
 
-    def __init__(self, state: Any, file: Path, say: Callable[..., None] | None) -> None:
-        self._state, self._file, self._say = state, file, say
-        self._count = 0
+    def __init__(self, job: Any, file: Path, say: Callable[..., None] | None) -> None:
+        self._state, self._every, self._file, self._say = job.state, job.every, file, say
+        self._count, self._next = 0, time.perf_counter() + job.every
 
     def read(self) -> Any:
         return self._state
@@ -132,8 +136,9 @@ class _Kept:
     def write(self, state: Any) -> None:
         from tsforge.training.distributed import shipping
 
-        if self._say is not None:
+        if self._say is not None and time.perf_counter() >= self._next:
             self._count += 1
+            self._next = time.perf_counter() + self._every
             self._say(state=str(shipping.write(self._file.with_name(f"{self._file.name}.{self._count}"), state)))
 
 
@@ -143,7 +148,7 @@ def _train(job: Any, dataset: Any, inbox: Inbox, path: Path, say: Callable[..., 
     from tsforge.training.distributed.job import Result
 
     report = None if say is None else lambda event: say(event=[type(event).__name__, *event])
-    checkpoint: Any = _Kept(job.state, path, say) if job.keep else None
+    checkpoint: Any = _Kept(job, path, say) if job.every is not None else None
     loop = single.begin(job.experiment, dataset, report, checkpoint)
     inbox.stopping(loop.monitor.interrupt)
     loop.run()
