@@ -95,8 +95,6 @@ def app(args: dict[str, Any]) -> Any:
 def _server(files: Files, timeout: int) -> FastAPI:
     """What a replica runs: the application of `tsforge serve` over the files of a model."""
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
-    from mlflow.pyfunc import scoring_server
-
     from tsforge.tracking import export, serving
 
     with tempfile.TemporaryDirectory(prefix="tsforge-serve-") as name:
@@ -105,6 +103,5 @@ def _server(files: Files, timeout: int) -> FastAPI:
         for file, content in files.items():
             (folder / Path(file).name).write_bytes(content)
         export.export(folder, exported)
-        _, environment = scoring_server.get_cmd(str(exported), timeout=timeout)
-        os.environ.update(environment)
+        serving.set_up(exported, timeout)
         return serving.app()  # which has loaded the model by then

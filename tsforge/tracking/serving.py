@@ -135,6 +135,14 @@ class Listening:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
 
+def set_up(folder: Path, timeout: int) -> None:
+    """Have `app` in this process, and in those that it starts, serve an export. timeout: seconds of one request."""
+    from mlflow.pyfunc import scoring_server
+
+    _, environment = scoring_server.get_cmd(str(folder), timeout=timeout)
+    os.environ.update(environment)
+
+
 def serve(folder: Path, listening: Listening, ready: Callable[[], None]) -> None:
     """Run MLflow's scoring server over an export until SIGINT or SIGTERM.
 
@@ -143,10 +151,8 @@ def serve(folder: Path, listening: Listening, ready: Callable[[], None]) -> None
     Raises ConfigError where the server cannot start.
     """
     import uvicorn
-    from mlflow.pyfunc import scoring_server
 
-    _, environment = scoring_server.get_cmd(str(folder), timeout=listening.timeout)
-    os.environ.update(environment)
+    set_up(folder, listening.timeout)
     done = threading.Event()
     watch = threading.Thread(target=_announce, args=(listening, ready, done), daemon=True)
     watch.start()
