@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
+from mlflow.tracking import MlflowClient
 
 from tests.helpers.plans import SMALL, resolved
 from tests.helpers.server import Postgres
-from tests.helpers.stores import wait_for
+from tests.helpers.stores import ROOT, wait_for
 from tests.helpers.tables import hourly
+from tests.helpers.team import Team
 from tsforge.settings import build
 from tsforge.sweeping import trials
 from tsforge.sweeping.config import Plan, SweepConfig
@@ -79,6 +83,48 @@ def test_two_machines_and_kills_lose_nothing(url: str, tmp_path: Path) -> None:
     assert dead
     for trial in dead:  # whoever was killed while its settings were drawn had some of them
         assert [t for t in ended if trial.params.items() <= t.params.items()]
+
+
+def test_two_machines_record_each_trial_once(
+    url: str, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same line on two machines, as docs/sweeps.md has it: one study, and one MLflow server for the runs of both.
+
+    Prevents: trials that no run or two stand for, and more trials than were asked for, counted by each machine alone.
+    """
+    words = ["sweep", "data.csv", "--models", "nlinear", "--horizon", "6", "--trials", "4", "--workers", "1",
+             "--storage", url, "--study", "demand", "--set", "train.max_steps=5"]  # fmt: skip
+    machines = []
+    for name, refit in {"one": "1", "two": "0"}.items():
+        (tmp_path / name).mkdir()
+        hourly().to_csv(tmp_path / name / "data.csv", index=False)
+        command = [sys.executable, "-m", "tsforge", *words, "--refit", refit, "--out", "s"]
+        environment = team.client() | {"PYTHONPATH": str(ROOT), "MLFLOW_EXPERIMENT_NAME": "sweeps"}
+        machines.append(
+            subprocess.Popen(
+                command, cwd=tmp_path / name, env=environment, text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        )  # fmt: skip
+    said = [machine.communicate(timeout=200)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    study = optuna.load_study(study_name="demand", storage=url)
+    assert len(study.trials) == 4
+    assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}
+    for name, value in team.settings().items():
+        monkeypatch.setenv(name, value)
+    client = MlflowClient(team.server.url)
+    experiment = client.get_experiment_by_name("sweeps")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    trials_of = sorted(int(r.data.tags["tsforge.trial"]) for r in runs if "tsforge.trial" in r.data.tags)
+    assert trials_of == [t.number for t in study.trials]
+    sweeps = {r.info.run_id for r in runs if r.data.tags["mlflow.runName"].startswith("sweep-")}
+    assert len(sweeps) == 2  # each machine has its own, and its trials under it
+    parents = {r.data.tags["mlflow.parentRunId"] for r in runs if "tsforge.trial" in r.data.tags}
+    assert parents <= sweeps
+    assert (tmp_path / "one" / "s" / "model").is_dir()
+    assert not (tmp_path / "two" / "s" / "model").exists()
 
 
 def test_one_too_many_gives_its_trial_back(url: str, tmp_path: Path) -> None:

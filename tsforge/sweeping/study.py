@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MEANING = "tsforge"  # the study's attribute that holds what its trials were made of
 WARM_UP = 4  # reports before the first trial is stopped: a fifth of a training
 WARM_UP_FOLDS = 6  # where other folds come after the first
+TRIES = 5  # to open a database whose tables others make at the same time
 
 
 class _Lock:
@@ -76,7 +78,7 @@ def _quiet() -> None:
 
 
 def storage(place: Place) -> BaseStorage:
-    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     if place.url is None:
@@ -85,10 +87,7 @@ def storage(place: Place) -> BaseStorage:
         path.touch()
         return JournalStorage(JournalFileBackend(str(path), lock_obj=_Lock(path)))  # type: ignore[arg-type]
     try:
-        return RDBStorage(
-            place.url, heartbeat_interval=place.heartbeat, grace_period=4 * place.heartbeat,
-            heartbeat_stale_trial_callback=trials.retry, engine_kwargs={"pool_pre_ping": True},
-        )  # fmt: skip
+        return _database(place)
     except ImportError as problem:
         raise TrackingError(f"the storage: {problem}", "install the database's driver, as psycopg[binary]") from None
     except Exception as problem:
@@ -96,6 +95,23 @@ def storage(place: Place) -> BaseStorage:
             raise
         text = str(getattr(problem, "orig", None) or problem).partition("\n")[0]
         raise TrackingError(f"the storage: the database cannot be used: {text}", "check the address") from None
+
+
+def _database(place: Place) -> BaseStorage:
+    """The storage at an address. Where machines that start together make its tables at once, all but one try again."""
+    from optuna.storages import RDBStorage
+
+    for left in reversed(range(TRIES)):
+        try:
+            return RDBStorage(
+                place.url or "", heartbeat_interval=place.heartbeat, grace_period=4 * place.heartbeat,
+                heartbeat_stale_trial_callback=trials.retry, engine_kwargs={"pool_pre_ping": True},
+            )  # fmt: skip
+        except Exception as problem:
+            if type(problem).__name__ not in ("IntegrityError", "ProgrammingError") or not left:
+                raise
+            time.sleep(1)
+    raise AssertionError("unreachable")
 
 
 def sampler(name: str, seed: int) -> BaseSampler:
