@@ -41,6 +41,7 @@ SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions hav
     "data.aggregate", "data.duplicates", "data.snap", "model.bounds", "adjust", "model.adjust", "baselines", "threads",
     "train.threads", "tsforge.threads", "mapped", "cache", "data.mapped", "data.cache",
     "holidays", "holiday_window", "events", "data.holidays", "data.holiday_window", "occasions", "decided",
+    "hierarchy", "reconcile", "data.hierarchy", "data.reconcile",
     "devices", "nodes", "engine", "train.devices", "train.nodes", "train.engine", "covariates",
 )  # fmt: skip
 # Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them;

@@ -89,11 +89,11 @@ def load(model: str | Path) -> Model:
 
 def sample(
     model: Fit | Model | str | Path, data: Any = None, samples: int = 1000, *, horizon: int | None = None,
-    future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1,
+    future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1, reconcile: str | None = None,
 ) -> Samples:  # fmt: skip
     """Draw sample paths of what comes next: of all steps, series and targets together, each as likely as any other.
 
-    model, data, horizon, future_data, settings: as for `predict`.
+    model, data, horizon, future_data, settings, reconcile: as for `predict`; paths of a hierarchy add up, each of them.
     samples: how many, 10 to 100,000.
     seed: the same paths for the same seed.
     `Samples.values` has the paths, (S, n, H, C); `Samples.total` their sums over the horizon or by calendar period, and
@@ -103,10 +103,10 @@ def sample(
     more paths than memory holds; else as `predict`.
     """
     from tsforge.api import models
-    from tsforge.fitted import sampling
+    from tsforge.fitted import reconciled
 
-    ahead = {"horizon": horizon, "future_data": future_data, "settings": settings}
-    return sampling.sample(models.of(model), data, samples, **ahead, seed=seed)
+    ahead: dict[str, Any] = {"horizon": horizon, "future_data": future_data, "settings": settings}
+    return reconciled.sample(models.of(model), data, samples, **ahead, seed=seed, reconcile=reconcile)
 
 
 def what_if(

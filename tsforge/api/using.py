@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def predict(
     model: Fit | Model | str | Path, data: Any = None, *, horizon: int | None = None,
     quantiles: Sequence[float] | None = None, future_data: Any = None, settings: dict[str, Any] | None = None,
+    reconcile: str | None = None,
 ) -> Predicted:  # fmt: skip
     """Forecast the steps after each series' last observed target.
 
@@ -31,16 +32,15 @@ def predict(
     filled in; where None, such rows stand at the end of `data`, with the target empty.
     settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected. Of a
     fitted one {"data.events": "plan.csv"} alone, as for `with_events`.
+    reconcile: how forecasts of a hierarchy (data.hierarchy) are made to add up: "bottom-up", "ols", "wls", "mint" or
+    "none"; as the model was fitted with where None. The forecasts of all levels come out, sums before their series.
     Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.
     """
-    from tsforge.fitted import occasions, prediction, zero_shot
+    from tsforge.fitted import reconciled
 
     logs.heard()
-    ahead = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
-    if isinstance(model, str | Path) and (place := zero_shot.place(model)) is not None:
-        made = zero_shot.predict(place, data, settings, **ahead)
-    else:
-        made = prediction.predict(occasions.with_settings(models.of(model), settings), data, **ahead)
+    ahead: dict[str, Any] = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
+    made = reconciled.predict(models.of(model), data, settings, **ahead, reconcile=reconcile)
     return Predicted.of(made, data)
 
 

@@ -63,8 +63,8 @@ class Backtest:
 
     @property
     def read(self) -> int:
-        """How many series the table has."""
-        return len(self.panel)
+        """How many series the table has; of a hierarchy those of the levels at hand."""
+        return self.series if self.panel.schema.hierarchy else len(self.panel)
 
     @property
     def origins(self) -> int:

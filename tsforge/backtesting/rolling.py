@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tsforge.backtesting.forecasts import Forecasts, forecast, joined
+from tsforge.backtesting.hierarchies import reconciled
 from tsforge.backtesting.result import Backtest
 from tsforge.data import dataset as datasets
 from tsforge.data import split, statistics
@@ -102,7 +103,8 @@ def _of_experiment(experiment: Experiment, data: Any, on_fit: Fold) -> Backtest:
         dataset = trained.narrowed(dataset)
         model = fitting.calibrate(trained, dataset)
         forecaster = model.forecaster(dataset.source)
-        parts.append(forecast(forecaster, experiment, dataset, sums=sums))
+        made = forecast(forecaster, experiment, dataset, sums=sums)
+        parts.append(reconciled(made, experiment.model.kind, trained.unseen or trained.network, dataset))
         units = units or _units(dataset, config)
     if not parts:
         raise DataError(f"{panel.name}: no window has an observed truth to score", "ask for more backtest.windows")
@@ -152,6 +154,7 @@ def of_model(model: Model, data: Any, config: BacktestConfig, *, whole: bool = T
     dataset = held_out(model, data, config, whole=whole)
     experiment = model.experiment.model_copy(update={"backtest": config})
     forecasts = forecast(model.forecaster(dataset.source), experiment, dataset, model.baselines, learn=whole)
+    forecasts = reconciled(forecasts, experiment.model.kind, model.network, dataset)
     joint = joined([forecasts], _units(dataset, config))
     return Backtest(experiment, dataset.panel, joint, dataset.cuts.stride, 0, fallback=dataset.sizes.fallback)
 

@@ -17,6 +17,7 @@ SETTINGS = {  # of an experiment that have a flag of their own, and the names of
     "data.time_format": "time_format", "data.dayfirst": "dayfirst", "data.timezone": "timezone", "data.snap": "snap",
     "data.category": "category", "data.decimal": "decimal", "data.duplicates": "duplicates",
     "data.holidays": "holidays", "data.events": "events",
+    "data.hierarchy": "hierarchy", "data.reconcile": "reconcile",
     "data.resample": "resample", "data.aggregate": "aggregate", "data.mapped": "mapped", "data.cache": "cache",
     "model.kind": "model",
     "train.max_steps": "max_steps", "train.epochs": "epochs", "train.max_time": "max_time", "train.device": "device",
@@ -70,6 +71,10 @@ class TableOptions:
     "Column with the time; several, separated by commas, are parts of it: year,month,day,hour."
     id: Columns = field(default_factory=list)
     "Column that tells the series apart."
+    hierarchy: Columns = field(default_factory=list)
+    "Columns of the ids from the top down, as region/store: sums of every level are forecast too, and all adds up. Several cross each other: state/region purpose."  # noqa: E501
+    reconcile: Literal["bottom-up", "ols", "wls", "mint", "none"] | None = None
+    "How forecasts of a hierarchy are made to add up. (default: ols)"
     past: Columns = field(default_factory=list)
     "Covariates known up to the present."
     future: Columns = field(default_factory=list)

@@ -66,16 +66,16 @@ class SampleOptions:
 def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str, Any], to: Written) -> int:
     """Draw paths; print, write, draw and record what was asked of them.
 
-    ahead: horizon, quantiles, future_data and the settings of the table, for a pretrained model.
+    ahead: horizon, quantiles, future_data, settings (of a pretrained model), and how a hierarchy is reconciled.
     """
     from tsforge.data import tidy as tables
-    from tsforge.fitted import sampling
+    from tsforge.fitted import reconciled, sampling
     from tsforge.tracking import sampling as recording
     from tsforge.tracking.tracker import BUSY, Tracker
 
     quantiles = ahead.pop("quantiles")
     count, seed = asked.samples or sampling.USUAL, 1 if asked.seed is None else asked.seed
-    drawn = sampling.sample(to.folder or model, data, count, **ahead, seed=seed)
+    drawn = reconciled.sample(to.folder or model, data, count, **ahead, seed=seed)
     sums = None if asked.total is None else drawn.total(asked.period, quantiles)
     frame = _frame(drawn, sums, asked.probability)
     if to.output is not None:

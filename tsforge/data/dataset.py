@@ -17,10 +17,11 @@ import numpy as np
 from tsforge.data import covariates, magnitude, split, statistics, traits
 from tsforge.data.catalog import find
 from tsforge.data.encodings import Encodings, Features
+from tsforge.data.hierarchy import build
 from tsforge.data.loader import WindowSource, window_shape
 from tsforge.data.mapped import building as mapped
 from tsforge.data.occasions.choosing import located
-from tsforge.data.panel import Panel, build
+from tsforge.data.panel import Panel
 from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.season import detect_season, fallback

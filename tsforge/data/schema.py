@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from tsforge.config import Config
 from tsforge.data.time.calendar import Frequency
@@ -37,6 +37,7 @@ Steps = Annotated[int, Field(ge=1, le=100_000)]  # of a window: what memory hold
 Season = Annotated[int, Field(ge=1, le=1_000_000)]  # a year of minutes is half of it
 Duplicates = Literal["error", "mean", "sum", "first", "last"]
 Aggregate = Literal["mean", "sum"]
+Reconcile = Literal["bottom-up", "ols", "wls", "mint", "none"]
 
 
 class DataConfig(Config):
@@ -50,6 +51,8 @@ class DataConfig(Config):
     time_format: str | None = None  # how text times are written, as %d/%m/%Y %H:%M
     dayfirst: bool | None = None  # whether 01/02/2024 is the first of February
     id: Columns = ()  # columns that tell the series apart
+    hierarchy: Names = ()  # columns of the ids from the top down, "region/store"; several such that cross each other
+    reconcile: Reconcile = "ols"  # how forecasts of a hierarchy are made to add up
     target: Columns = ()  # columns to forecast
     past: Columns = ()  # covariates known up to the forecast origin
     future: Columns = ()  # covariates known in advance
@@ -73,6 +76,16 @@ class DataConfig(Config):
     season: Season | None = None  # steps of one season, for seasonal naive and MASE
     validation: AtLeastOne | None = None  # steps at the end of the training data, to choose the weights
     test: NotNegative | None = None  # steps at the very end, to score
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ids_of_hierarchy(cls, values: Any) -> Any:
+        """The columns of a hierarchy are the ids, where nobody names these."""
+        if isinstance(values, dict) and values.get("hierarchy") and not values.get("id"):
+            paths = names(values["hierarchy"])
+            parts = [part.strip() for path in paths for part in path.split("/")] if isinstance(paths, tuple) else []
+            return values | {"id": tuple(dict.fromkeys(parts))}
+        return values
 
     @property
     def joining(self) -> Literal["error", "mean", "sum", "first", "last"]:
@@ -116,6 +129,7 @@ class Schema(Config):
     ending: Annotated[int, Field(ge=0, lt=2**53)] = 0
     snap: bool = False  # times are moved to the grid
     id: tuple[str, ...] = ()
+    hierarchy: tuple[str, ...] = ()  # as asked for: the table has the series at the bottom, a panel the sums too
     target: tuple[str, ...]
     past: tuple[Covariate, ...] = ()
     future: tuple[Covariate, ...] = ()

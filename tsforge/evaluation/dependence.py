@@ -68,7 +68,7 @@ def fit(o: Outcome, keys: Sequence[str]) -> Dependence | None:
     common = _mean_pair(between)
     steps = _correlation(np.moveaxis(scores, 1, 2).reshape(-1, H))
     targets = _correlation(scores.reshape(-1, C))
-    of_series, of_steps, of_targets = (_worth(table) for table in (between, steps, targets))
+    of_series, of_steps, of_targets = (worth(table) for table in (between, steps, targets))
     steps = _shrunk(steps, _decaying(steps), spans * of_series * of_targets)
     targets = _shrunk(targets, np.eye(C), spans * of_series * of_steps)
     between = _shrunk(between, _alike(len(own), common), spans * of_steps * of_targets)
@@ -114,7 +114,7 @@ def _correlation(z: Floats) -> Table:
     return np.asarray(np.clip(table, -1.0, 1.0))
 
 
-def _worth(table: Table) -> float:
+def worth(table: Table) -> float:
     """As how many independent columns those of a correlation count, for the correlations of rows (Bartlett 1946)."""
     return float(len(table) ** 2 / (table**2).sum())
 
@@ -149,10 +149,10 @@ def _shrunk(table: Table, target: Table, count: float) -> Table:
     chance = ((1 - table**2) ** 2).sum() / max(count, 1.0)
     apart = ((table - target) ** 2).sum()
     share = min(1.0, chance / apart) if apart > 0 else 1.0
-    return _proper((1 - share) * table + share * target)
+    return proper((1 - share) * table + share * target)
 
 
-def _proper(table: Table) -> Table:
+def proper(table: Table) -> Table:
     """The table with eigenvalues of no less than a little, and ones on its diagonal."""
     values, vectors = np.linalg.eigh(table)
     if values[0] < LEAST:
@@ -164,7 +164,7 @@ def _proper(table: Table) -> Table:
 
 def factor(table: Table) -> Table:
     """The lower triangle L with L Lᵀ = table."""
-    return np.asarray(np.linalg.cholesky(_proper(table)))
+    return np.asarray(np.linalg.cholesky(proper(table)))
 
 
 def places(keys: Sequence[str], dependence: Dependence) -> Ints:

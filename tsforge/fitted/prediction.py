@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from tsforge.data import covariates, magnitude, tidy, windows
 from tsforge.data.catalog import find
+from tsforge.data.hierarchy import build
 from tsforge.data.loader import WindowSource
-from tsforge.data.panel import Panel, build
+from tsforge.data.panel import Panel
 from tsforge.data.table import table
 from tsforge.data.table.ahead import with_rows_ahead
 from tsforge.data.traits import Bound, Limits, limits
@@ -61,8 +62,10 @@ class Prediction:
 
         Forecasts and quantiles alike are rounded to the nearest one, within the bounds: the quantiles of a rounded
         variable are the rounded quantiles. An interval holds every whole number that it held before.
-        Warns of the targets that have fractions.
+        Warns of the targets that have fractions. Raises ConfigError for forecasts of a hierarchy.
         """
+        if self.panel.schema.hierarchy:
+            raise ConfigError("rounded forecasts of a hierarchy would not add up", "leave out the rounding")
         whole = rounding.whole(self.panel)
         rounding.tell(self.panel, whole)
         point, quantiles = (rounding.rounded(part, whole, self.within) for part in (self.point, self.quantiles))

@@ -17,16 +17,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsforge.data import dataset as datasets
 from tsforge.data import sampled, split
+from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
 from tsforge.data.tidy import Frame
 from tsforge.data.traits import limits
-from tsforge.data.windows import Windows, aligned
+from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.evaluation import dependence, held_out
 from tsforge.evaluation.conformal import Calibration
@@ -92,26 +93,50 @@ def sample(
     future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1,
 ) -> Samples:  # fmt: skip
     """Draw paths of what comes next: `tsforge.sample` with a model or its directory."""
+    check_count(samples)
+    work = opened(model, data, horizon, future_data, settings)
+    return of_panel(*work, (samples, seed))
+
+
+def check_count(samples: int) -> None:
+    """Raises ConfigError for a number of paths that is too small or too large."""
     if not FEWEST <= samples <= MOST:
         raise ConfigError(f"{samples} samples", f"ask for {FEWEST} to {MOST:,} of them")
+
+
+class Work(NamedTuple):
+    """A model, the table that it forecasts from, with rows for the steps ahead, and how many these are."""
+
+    model: Model
+    panel: Panel
+    steps: int
+
+
+def opened(
+    model: Model | str | Path, data: Any, horizon: int | None, future_data: Any, settings: dict[str, Any] | None
+) -> Work:
+    """A model and a table as they are forecast; of a pretrained one the model that it becomes for this table."""
     if (place := zero_shot.place(model)) is not None:
         config, bounds = zero_shot.of_table(settings or {}, horizon)
-        model, panel = zero_shot.for_table(place, data, config, future_data, bounds)
-        steps = model.shape.horizon
-        prediction.check_future(panel, steps, steps, future_data)
+        made, panel = zero_shot.for_table(place, data, config, future_data, bounds)
+        steps = rolled = made.shape.horizon
     else:
         model = occasions.with_settings(model, settings)
         prediction.check_horizon(horizon, prediction.LONGEST)
-        model = model if isinstance(model, Model) else directory.load(model)
-        steps = horizon or model.shape.horizon
-        rolled = prediction.rolled(model, steps)
-        panel = prediction.read(model, data, rolled, future_data)
-        prediction.check_future(panel, steps, rolled, future_data)
-    return of_panel(model, panel, steps, (samples, seed))
+        made = model if isinstance(model, Model) else directory.load(model)
+        steps = horizon or made.shape.horizon
+        rolled = prediction.rolled(made, steps)
+        panel = prediction.read(made, data, rolled, future_data)
+    prediction.check_future(panel, steps, rolled, future_data)
+    return Work(made, panel, steps)
 
 
-def of_panel(model: Model, panel: Panel, steps: int, draw: tuple[int, int]) -> Samples:
-    """Draw paths of a table that is on its grid, with rows for the steps ahead. draw: how many, and the seed."""
+def of_panel(model: Model, panel: Panel, steps: int, draw: tuple[int, int], how: Dependence | None = None) -> Samples:
+    """Draw paths of a table that is on its grid, with rows for the steps ahead.
+
+    draw: how many, and the seed.
+    how: errors hang together; as the model says, else as the table at hand shows, where None.
+    """
     count, seed = draw
     check(model)
     values = count * len(panel) * steps * model.shape.targets
@@ -119,16 +144,25 @@ def of_panel(model: Model, panel: Panel, steps: int, draw: tuple[int, int]) -> S
         most = MOST_VALUES * count // values
         hint = f"ask for {most:,} samples at most, or for fewer series" if most >= FEWEST else "name fewer series"
         raise ConfigError(f"{count:,} samples of {len(panel):,} series x {steps} steps are too many to hold", hint)
-    how = model.dependence or of_table(model, panel)
+    how = how or model.dependence or of_table(model, panel)
     made = prediction.of_panel(model, panel, steps, model.reach)
     with stage("sampling"):
-        rows = dependence.places([panel.key(i) for i in range(len(panel))], how)
-        field = _field(how, rows, -(-steps // model.shape.horizon), model.calibration, draw)[:, :steps]
-        ranks = np.argsort(np.argsort(field, axis=-1), axis=-1)  # among the samples
-        ordered = made.quantiles @ _spread(made.levels, count).astype(made.quantiles.dtype)
+        order = ranks(how, panel, -(-steps // model.shape.horizon), model.calibration, draw)[:, :steps]
         within = limits(model.experiment.model.bounds, panel, model.facts.traits(panel))
-        drawn = np.take_along_axis(within.keep(ordered), ranks, axis=-1)
+        drawn = np.take_along_axis(within.keep(spread_out(made.quantiles, made.levels, count)), order, axis=-1)
     return Samples(made, np.moveaxis(drawn, -1, 0), seed)
+
+
+def ranks(how: Dependence, panel: Panel, blocks: int, calibration: Calibration | None, draw: tuple[int, int]) -> Ints:
+    """In which order the values of each step come on the paths, (n, blocks · H, C, S)."""
+    rows = dependence.places([panel.key(i) for i in range(len(panel))], how)
+    field = _field(how, rows, blocks, calibration, draw)
+    return np.argsort(np.argsort(field, axis=-1), axis=-1)
+
+
+def spread_out(quantiles: Floats, levels: tuple[float, ...], count: int) -> Floats:
+    """Quantiles (..., R) as so many values that ascend, (..., S), at evenly spaced levels."""
+    return np.asarray(quantiles @ _spread(levels, count).astype(quantiles.dtype))
 
 
 def check(model: Model) -> None:
@@ -145,25 +179,26 @@ def of_table(model: Model, panel: Panel) -> Dependence:
 
     Raises DataError where the table is too short for that.
     """
-    shape, starts, ends = model.shape, panel.offsets[:-1], panel.ends
-    begin = np.maximum(starts, ends - held_out.HORIZONS * shape.horizon)
-    most = held_out.most(model.network)
-    windows = aligned(panel, begin, ends, (shape.context, shape.horizon), most)
-    nothing = Windows(windows.origins[:0], windows.series[:0])
-    sizes = datasets.Sizes(shape.context, shape.horizon, shape.season, 0, 0, fallback=shape.fallback)
-    cuts = split.Split(starts, ends, ends, ends, ends, 0)
-    layout = datasets.Layout(model.experiment.data, sizes, cuts, model.experiment.model.bounds)
-    estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
-    dataset = datasets.encode(panel, layout, split.Parts(nothing, windows, nothing), estimates)
-    found = held_out.of_windows(model.network, dataset, windows)
+    found = held_out.learn(model.network, at_hand(model, panel))
     if found is None:
         raise DataError(
-            f"{panel.name}: too short to see how errors hang together: it has {len(windows)} windows of "
-            f"{shape.horizon} steps, and {dependence.FEWEST} are needed",
+            f"{panel.name}: too short to see how errors hang together: {dependence.FEWEST} windows of "
+            f"{model.shape.horizon} steps are needed",
             "bring a longer table, or ask for a shorter horizon of a model fitted for it",
         )
     log.warning("how errors hang together is taken from %d windows of the table at hand", found.windows)
     return found
+
+
+def at_hand(model: Model, panel: Panel) -> Dataset:
+    """A table as the dataset that a model's windows are gathered from, all of it before the forecast."""
+    shape, starts, ends = model.shape, panel.offsets[:-1], panel.ends
+    sizes = datasets.Sizes(shape.context, shape.horizon, shape.season, 0, 0, fallback=shape.fallback)
+    cuts = split.Split(starts, ends, ends, ends, ends, 0)
+    layout = datasets.Layout(model.experiment.data, sizes, cuts, model.experiment.model.bounds)
+    estimates = datasets.Estimates(model.facts.encodings, model.facts.traits(panel))
+    nothing = Windows(starts[:0], starts[:0])
+    return datasets.encode(panel, layout, split.Parts(nothing, nothing, nothing), estimates)
 
 
 def _field(how: Dependence, rows: Ints, blocks: int, calibration: Calibration | None, draw: tuple[int, int]) -> Floats:

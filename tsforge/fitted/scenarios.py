@@ -104,6 +104,8 @@ def what_if(
         raise ConfigError(f"scenarios need names of their own: {listing(names)}" if names else "no scenario", _HINT)
     prediction.check_horizon(horizon, prediction.LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
+    if model.experiment.data.hierarchy:
+        raise ConfigError("futures of a hierarchy would not add up", "ask for them of a model of its bottom series")
     levels, steps = prediction.wanted(model, quantiles), horizon or model.shape.horizon
     rolled = prediction.rolled(model, steps)
     panel = prediction.read(model, data, rolled, future_data)

@@ -147,7 +147,10 @@ def of_folder(folder: Path) -> tuple[str, DataFacts]:
     """What a model directory is known by, and what it says of tables, without loading the model."""
     files = manifest.check(folder).sha256
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:32]
-    return digest, parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
+    facts = parse(DataFacts, manifest.read_json(folder / "schema.json"), "schema.json")
+    if facts.columns.hierarchy:
+        raise ConfigError("a hierarchy adds up in one table, not in parts of one", "name one table with all its series")
+    return digest, facts
 
 
 def settle(request: Request, first: Part, source: Place, place: Path, folder: Path) -> None:

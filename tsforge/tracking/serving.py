@@ -17,7 +17,7 @@ from mlflow.pyfunc import PythonModel
 
 from tsforge.data import tidy
 from tsforge.errors import ConfigError, DataError, TsforgeError, listing, nearest
-from tsforge.fitted import directory, prediction
+from tsforge.fitted import directory, prediction, reconciled
 from tsforge.fitted.sharing import Shared
 from tsforge.runtime import garbage
 
@@ -53,7 +53,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
             if not isinstance(model_input, pd.DataFrame):
                 hint = "send dataframe_split, dataframe_records, CSV or Parquet; in Python, a data frame"
                 raise DataError(f"a table cannot be read from {type(model_input).__name__}", hint)
-            made = prediction.predict(self.model, model_input, **params)
+            made = reconciled.predict(self.model, model_input, **params)
             return tidy.plain((made.rounded() if whole else made).frame)
         except TsforgeError as problem:
             raise _status_400(problem) from problem

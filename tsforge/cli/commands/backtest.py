@@ -79,6 +79,7 @@ def backtest(
     measure(on=timings)
     print_notes(quiet=quiet)
     with garbage.paused():
+        from tsforge.backtesting.hierarchies import by_level
         from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
         from tsforge.cli.tables import backtest as scores
         from tsforge.tracking.backtests import Files, Recorder
@@ -106,7 +107,8 @@ def backtest(
                 return done
             report, board = done[0], Scoreboard({"": done[1]})
         else:
-            board = Scoreboard({name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()})
+            tests = {name: _run(what, name, recorder, quiet=quiet) for name, what in work.items()}
+            board = Scoreboard(tests if len(tests) > 1 else by_level(tests.popitem()[1]))
         texts = scores.tables(board, by, coverage=coverage)
         if not json:  # before what is written, which may fail
             echo("\n".join(text.terminal() for text in texts))

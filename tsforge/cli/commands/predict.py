@@ -80,7 +80,7 @@ def predict(
     with garbage.paused():
         from tsforge.data import tidy as tables
         from tsforge.errors import ConfigError
-        from tsforge.fitted import occasions, prediction, zero_shot
+        from tsforge.fitted import occasions, reconciled, zero_shot
 
     partitions = partitions or PartitionOptions()
     wanted, settings = levels(quantiles), _settings(options or TableOptions())
@@ -102,25 +102,23 @@ def predict(
     if scenario:
         if sampling is not None and sampling.given:
             raise ConfigError("sample paths are of the planned future alone", "leave out --scenario")
-        ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
+        ahead: dict[str, Any] = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
         to = Written(output, plot, tracking_uri, track=track, json=json)
         fitted = occasions.with_settings(model_folder(model, tracking_uri), settings)
         return _what_if((model, fitted), data, scenario, ahead, to)
+    folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
+    reconcile = None if folder is None else settings.pop("data.reconcile", None)  # a pretrained one reads it itself
     if sampling is not None and sampling.given:
         if round_:
             raise ConfigError("sample paths are not rounded", "leave out --round, or what is made of sample paths")
         sampling.check(wanted)
-        asked: dict[str, Any] = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
-        folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
+        ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data, "settings": settings}
         to = Written(output, plot, tracking_uri, track=track, json=json, folder=folder)
-        return paths.forecast(model, data, sampling, asked | {"settings": settings}, to)
+        return paths.forecast(model, data, sampling, ahead | {"reconcile": reconcile}, to)
     if track:
         raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario and --samples")
-    if (place := zero_shot.place(model)) is not None:
-        result = zero_shot.predict(place, data, settings, horizon=horizon, quantiles=wanted, future_data=future_data)
-    else:
-        fitted = occasions.with_settings(model_folder(model, tracking_uri), settings)
-        result = prediction.predict(fitted, data, horizon=horizon, quantiles=wanted, future_data=future_data)
+    ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
+    result = reconciled.predict(folder or model, data, settings, **ahead, reconcile=reconcile)
     result = result.rounded() if round_ else result
     frame = result.frame
     if output is not None:

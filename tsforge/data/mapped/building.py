@@ -30,6 +30,10 @@ def wanted(source: Any, config: DataConfig) -> bool:
     Raises DataError where that is asked for a table that it cannot be made of.
     """
     path = Path(source) if isinstance(source, str | Path) else None
+    if config.hierarchy:
+        if config.mapped:
+            raise DataError("a hierarchy is summed in memory, not in a panel on disk", "leave out data.mapped")
+        return False
     if config.mapped is None:
         return path is not None and path.exists() and inputs.is_large(path)
     if config.mapped and (path is None or not path.exists() or not inputs.is_parquet(path)):

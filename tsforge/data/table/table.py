@@ -178,6 +178,7 @@ def _arrange(frame: Frame, roles: Roles, times: Times, config: DataConfig, fitte
             "decimal": frame.sign,
             "dense": rows.filled(ordinal),
             "phases": bool(phase.any()),
+            "hierarchy": config.hierarchy if fitted is None else fitted.hierarchy,
         }
     )
     _report_unused(frame, roles)
