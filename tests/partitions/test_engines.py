@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.helpers.stores import ROOT
@@ -17,6 +18,7 @@ from tests.partitions.conftest import as_one, collected, same, table, write_hive
 from tsforge.errors import ConfigError
 from tsforge.partitions import running, spark
 from tsforge.partitions.running import Request
+from tsforge.tracking import export
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +42,21 @@ def test_ray_sees_no_memory_of_ours(theta: Path) -> None:
         running.forecast(Request(str(theta), "memory://nothing", "memory://f", engine="ray"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
     """Spark in this process, with two threads."""
     if shutil.which("java") is None:
         unavailable("no java")
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    with pytest.MonkeyPatch.context() as patch:  # its workers have the variables with which it is started
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        yield from _started(SparkSession)
+
+
+def _started(spark_session: Any) -> Iterator[Any]:
+    builder = spark_session.builder.master("local[2]").config("spark.ui.enabled", "false")
     options = {"spark.driver.host": "127.0.0.1", "spark.sql.shuffle.partitions": "2", "spark.log.level": "ERROR"}
     for name, value in options.items():
         builder = builder.config(name, value)
@@ -68,3 +77,27 @@ def test_spark(session: Any, gru: Path, theta: Path, tmp_path: Path) -> None:
     assert [kind for _, kind in few.dtypes] == ["string", "bigint", "timestamp_ntz", "double", "double"]
     with pytest.raises(ConfigError, match="no column sold"):
         spark.forecast(gru, frame.drop("sold"))
+
+
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+def test_a_recorded_model_in_spark(session: Any, gru: Path, tmp_path: Path) -> None:
+    """As docs/scale.md has it: MLflow's model over whole series. Prevents: other numbers than those of predict."""
+    export.export(gru, tmp_path / "recorded")
+    recorded = str(tmp_path / "recorded")
+
+    def forecasts(rows: pd.DataFrame) -> pd.DataFrame:
+        import mlflow
+
+        return mlflow.pyfunc.load_model(recorded).predict(rows)
+
+    wanted = as_one(gru, table())
+    levels = ", ".join(f"`{name}` double" for name in wanted.columns if name.startswith("q0"))
+    frame = session.read.parquet(str(write_hive(tmp_path / "d", table())))
+    made = frame.groupBy("region").applyInPandas(
+        forecasts, f"region string, shop long, day string, forecast double, {levels}"
+    )
+    found = made.toPandas()
+    found["day"] = pd.to_datetime(found["day"]).astype(wanted["day"].dtype)
+    keys = ["region", "shop", "day"]
+    found, wanted = (f.sort_values(keys, ignore_index=True)[sorted(wanted.columns)] for f in (found, wanted))
+    pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=1e-6)
