@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tsforge.backtesting.importance import Importances
     from tsforge.comparison.running import Compared, compare
     from tsforge.data.tidy import Frame
+    from tsforge.detecting.running import Detection
     from tsforge.errors import TsforgeError
     from tsforge.experiment import BacktestConfig, Experiment
     from tsforge.exporting.writing import Exported
@@ -52,14 +53,14 @@ _HOMES = {
     "Samples": "fitted.sampling", "Totals": "fitted.totals",
     "TsforgeError": "errors", "compare": "comparison.running", "Importances": "backtesting.importance",
     "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
-    "Update": "updating.running",
+    "Update": "updating.running", "Detection": "detecting.running",
 }  # fmt: skip
 
 __all__ = [
-    "BacktestConfig", "Backtested", "Compared", "Experiment", "Explanation", "Fitted", "Importances", "Model",
-    "Predicted", "Samples", "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__",
-    "backtest", "build", "compare", "covariates", "datasets", "explain", "export", "fit", "future", "inspect", "load",
-    "predict", "report", "resume", "sample", "sweep", "update", "what_if", "with_events",
+    "BacktestConfig", "Backtested", "Compared", "Detection", "Experiment", "Explanation", "Fitted", "Importances",
+    "Model", "Predicted", "Samples", "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__",
+    "backtest", "build", "compare", "covariates", "datasets", "detect", "explain", "export", "fit", "future", "inspect",
+    "load", "predict", "report", "resume", "sample", "sweep", "update", "what_if", "with_events",
 ]  # fmt: skip
 
 
@@ -240,3 +241,25 @@ def update(
     if out is None and registry.is_recorded(model):
         raise ConfigError(f"{model}: is in the registry, whose versions stay as they are", "name a folder as `out`")
     return running.update(Path(registry.local(model)), data, out=out, when=when, test=test, settings=settings)
+
+
+def detect(
+    model: Fit | Model | str | Path, data: Any = None, *, rate: float = 0.001, everything: bool = False,
+    state: dict[str, Any] | None = None,
+) -> Detection:  # fmt: skip
+    """Find the values of a table that a model did not expect, one step ahead.
+
+    model: a fit, a model, its directory or its address.
+    data: path, pandas or Polars frame, with its history before the rows to judge; the training data where None.
+    rate: false alarms per value in normal times, above 0 and at most 0.2.
+    everything: judge all rows that have enough before them, not only those after what the model has seen.
+    state: `Detection.state` of an earlier detection by the same model, which this one goes on from: rows one by one get
+    the verdicts that they get at once.
+    `Detection.frame` has the unusual values with what was expected, the interval, p-value, severity and kind; `events`
+    those that belong together. Raises DataError where there is nothing to judge, ModelError for a model without
+    intervals, ConfigError for a state of another model.
+    """
+    from tsforge.api import models
+    from tsforge.detecting import running
+
+    return running.detect(models.of(model), data, rate=rate, everything=everything, state=state)

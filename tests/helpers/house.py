@@ -14,8 +14,8 @@ LONGEST = 300  # lines of a file
 # import each other, nor `model` and `synthesis`; `data` does not import `synthesis`.
 FLOORS = [
     ("errors", "version", "runtime"), ("config", "batch", "forecast"), ("data", "model", "synthesis"),
-    ("experiment", "settings"), ("evaluation",), ("fitted",), ("exporting",), ("plotting",), ("training",),
-    ("backtesting",), ("updating",), ("partitions",), ("tracking",), ("sweeping",), ("comparison",),
+    ("experiment", "settings"), ("evaluation",), ("fitted",), ("detecting",), ("exporting",), ("plotting",),
+    ("training",), ("backtesting",), ("updating",), ("partitions",), ("tracking",), ("sweeping",), ("comparison",),
     ("api",), ("__init__", "serving"), ("adapters",), ("cli", "__main__"),
 ]  # fmt: skip
 APART = {("data", "model"), ("model", "data"), ("model", "synthesis"), ("synthesis", "model"), ("data", "synthesis")}

@@ -53,7 +53,7 @@ SETTABLE = (
 ARGUMENTS = (
     "out", "hours", "steps", "overwrite", "future_data", "port", "space", "storage", "tracking_uri", "partition_by",
     "workers", "engine", "address", "shard", "keep_going", "resume",
-    "when", "test", "register", "alias",
+    "when", "test", "everything", "state", "register", "alias",
 )  # fmt: skip
 _SETTING = re.compile(
     r"(?<!--set )(?<!` )(?<![\w./'-])((?:data|model|train|backtest|sweep|compare)(?:\.[a-z_]+)+|\w+(?==))(=?)"

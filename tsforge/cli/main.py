@@ -22,6 +22,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "fit": "Train a model on a table and score it on the held-out end.",
     "predict": "Forecast what comes after the end of a table.",
     "future": "Write the rows ahead of a table, to fill in what is known in advance.",
+    "detect": "Find the values of a table that a model did not expect.",
     "explain": "Show which steps of the past a forecast looks at.",
     "export": "Write a model as one file that forecasts without tsforge: ONNX or torch.export.",
     "update": "Bring a model up to date with new rows, if that makes it no worse.",

@@ -124,6 +124,16 @@ class WindowSource:
         self._rows[rows, :C] = torch.where(seen, point, 0.0).to(self._rows.device)
         self._rows[rows, C : 2 * C] = seen.expand(point.shape).to(self._rows)
 
+    def rewrite(self, series: int, begin: int, target: int, values: Tensor, seen: Tensor) -> None:
+        """Write values (R,) of a target of one series from row `begin` of the panel on.
+
+        seen: which of them count as observed; the others read as 0.
+        """
+        first = begin + (series + 1) * self.shape.context
+        rows = self._rows[first : first + len(values)]
+        rows[:, target] = torch.where(seen, values, 0.0).to(rows)
+        rows[:, self.shape.targets + target] = seen.to(rows)
+
 
 def _windows(rows: Tensor, span: int) -> Tensor:
     """Row r of the view is the window of `span` rows that starts at row r: overlapping, so it costs no memory."""

@@ -61,6 +61,29 @@ def frame(panel: Panel, model: str, series: Ints, time: Ints, values: dict[str, 
     return pd.DataFrame(columns | {name: column.reshape(-1) for name, column in values.items()})
 
 
+def cells(
+    panel: Panel, at: tuple[Ints, Ints, Ints], values: dict[str, NDArray[Any]], times: dict[str, Ints]
+) -> pd.DataFrame:  # fmt: skip
+    """Single values of a panel, a row for each: ids, time, `target` where there are several, and what is said of them.
+
+    at: series, row of the panel and target of each, (R,). values: (R,) by column. times: (R,) rows by column, to be
+    written as times. Raises DataError where a column of the table has the name of one of these.
+    """
+    (series, rows, targets), schema = at, panel.schema
+    several = {"target": np.array(schema.target, dtype=object)[targets]} if len(schema.target) > 1 else {}
+    taken = (*schema.id, *schema.time_columns)
+    if clash := [name for name in (*several, *values, *times) if name in taken]:
+        raise DataError(f"the table has a column '{clash[0]}', as the result would", "rename it in the data")
+
+    def written(rows: Ints) -> pd.Series:
+        ordinals = panel.first[series] + rows - panel.offsets[series]
+        return format_times(panel.stamps(series, ordinals), schema).reset_index(drop=True)
+
+    columns: dict[str, object] = {name: ids[series] for name, ids in zip(schema.id, panel.ids, strict=True)}
+    columns |= tidy.time_columns(written(rows), schema)
+    return pd.DataFrame(columns | several | values | {name: written(rows) for name, rows in times.items()})
+
+
 def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """All parts as one frame; models as plain text."""
     return pd.concat([part.assign(model=part["model"].astype(str)) for part in parts], ignore_index=True)

@@ -1,0 +1,1 @@
+"""Rows of a table that a model did not expect, one step ahead."""
