@@ -43,6 +43,7 @@ SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions hav
     "holidays", "holiday_window", "events", "data.holidays", "data.holiday_window", "occasions", "decided",
     "hierarchy", "reconcile", "data.hierarchy", "data.reconcile",
     "devices", "nodes", "engine", "train.devices", "train.nodes", "train.engine", "covariates",
+    "held_out",
 )  # fmt: skip
 # Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them;
 # where it hardly varies beside its series, it counts as varying by half of what the series does. Beside a model that

@@ -93,6 +93,7 @@ def test_rows_one_by_one_have_the_verdicts_of_all_at_once(model: Model) -> None:
         made = tsforge.detect(model, table[begin:end], state=state)
         new = ~np.isnan(made.verdicts.p[:, 0])
         rows = np.flatnonzero(new) + begin
+        assert made.found == (made.verdicts.kind[new] > 0).sum() == len(made.frame)
         np.testing.assert_allclose(made.verdicts.p[new], whole.p[rows], rtol=2e-3)
         np.testing.assert_array_equal(made.verdicts.kind[new] > 0, whole.kind[rows] > 0)
         p = np.concatenate([p[: rows[0]], made.verdicts.p[new]])
@@ -134,6 +135,9 @@ def test_several_series_and_targets_with_gaps() -> None:
     assert len(found) <= 1 + 8
     assert result.judged == 3 * 2 * 300 - 4
     assert sum(event.values for event in result.events) == len(found)
+    alone = tsforge.detect(own, table[table["item"] != "b"], state=result.state)
+    assert alone.judged == 0
+    assert alone.state["series"].keys() == result.state["series"].keys()
 
 
 def test_everything_judges_what_was_learned_from_too(model: Model) -> None:

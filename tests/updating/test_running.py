@@ -30,7 +30,7 @@ from tsforge.updating.running import Decision, Update
 H = 6
 OLD = 480  # rows that the first fit is given; of all there are
 GRU = {"model.kind": "gru", "model.width": 8, "train.max_steps": 6}
-TWO = {"model.members": [{"model": {"kind": "gru", "width": 8}}, {"model": "theta"}]}
+TWO = {"model.members": [{"model": {"kind": "gru", "width": 8}}, {"model": "seasonal-naive"}]}
 
 
 def fitted(folder: Path, table: pd.DataFrame, **more: Any) -> Path:
@@ -97,7 +97,7 @@ def test_members_begin_with_their_own_weights(models: dict[str, Path]) -> None:
         network = plan.old.network
         for number, part in enumerate(ensemble.members(plan.experiment)):
             there = network.members[number] if name != "gru" else network
-            if part.model.kind == "theta":
+            if part.model.kind == "seasonal-naive":
                 assert part.train.start is None
                 continue
             here = single.untrained(part, plan.dataset)
@@ -187,6 +187,10 @@ def test_drift_is_told_from_none(copied: dict[str, Path]) -> None:
     assert result.drift is not None
     assert result.drift.missed > result.drift.before
     assert result.fit is not None
+    assert tsforge.load(copied["linear"]).facts.held_out == result.plan.test
+    later = np.concatenate([noise, np.random.default_rng(6).normal(size=240)])
+    again = hourly(46).assign(load=lambda t: t["load"] + 3 * later)
+    assert tsforge.update(copied["linear"], again, when="drift").decision == Decision.NO_DRIFT
 
 
 def test_a_model_replaced_meanwhile_is_left_alone(copied: dict[str, Path]) -> None:

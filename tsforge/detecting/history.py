@@ -64,6 +64,7 @@ class History:
     def first_steps(self, rows: Ints, series: Ints) -> Outcome:
         """The first step of the forecasts from before some rows of the panel, beside what came, (W, 1, C).
 
+        Of a target without any value in the context nothing counts as observed: there is nothing to expect.
         What is known in advance is known of that step alone, as it would be if rows came one by one.
         """
         windows = Windows(rows, series)
@@ -76,8 +77,8 @@ class History:
                 context = self._source.gather(starts[begin : begin + size], which[begin : begin + size]).context
                 forecast = self.model.network(self._of_one_step(context))
                 levels = forecast.levels
-                parts.append(_first(forecast))
-        point, centre, spread, offset = (np.concatenate(column) for column in zip(*parts, strict=True))
+                parts.append((*_first(forecast), context.observed.any(dim=1).cpu().numpy()))
+        point, centre, spread, offset, told = (np.concatenate(column) for column in zip(*parts, strict=True))
         panel, kept = self.panel, self._limits.of(windows)
         low, high = (None, None) if self._limits.none else kept[:2]
         if not self._limits.none:
@@ -87,7 +88,7 @@ class History:
             distribution = Distribution.of_point((), point, spread)
         none = np.full(spread.shape, np.nan)
         time = panel.first[series] + rows - panel.offsets[series]
-        truth, observed = panel.values[rows][:, None], panel.observed[rows][:, None]
+        truth, observed = panel.values[rows][:, None], (panel.observed[rows] & told)[:, None]
         return Outcome(truth, observed, point, distribution, none, none, series, time)
 
     def _of_one_step(self, context: Context) -> Context:

@@ -117,7 +117,7 @@ class Lane:
         count = len(values)
         for w in range(len(values)):
             row, changed = self.next + w, False
-            for c in np.flatnonzero(observed[w]).tolist():
+            for c in np.flatnonzero(observed[w] & np.isfinite(scores[w])).tolist():
                 tail, score = self.tails[c], float(scores[w, c])
                 if row < self.judge or not tail.ready:
                     tail.add(score)
@@ -169,7 +169,8 @@ class Lane:
             self.replaced.append((row, c, value))
             return True
         run.settled, run.scores = True, []
-        verdicts.kind[run.rows, c] = LEVEL_SHIFT
+        here = [row for row in run.rows if verdicts.kind[row, c]]  # the others were told of before, with another state
+        verdicts.kind[here, c] = LEVEL_SHIFT
         self._settle(run, c, history)
         return True
 

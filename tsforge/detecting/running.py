@@ -97,10 +97,10 @@ class Detection:
         )
         gap = value - expected
         kinds = np.array(["", *KINDS.values()], dtype=object)[v.kind[rows, targets]]
-        columns = {
-            "value": value, "expected": expected, "low": expected - below, "high": expected + above, "p": p,
-            "severity": np.abs(gap) / np.where(gap > 0, above, below), "kind": kinds,
-        }  # fmt: skip
+        sizes = {"value": value, "expected": expected, "low": expected - below, "high": expected + above}
+        rare = {"p": p, "severity": np.abs(gap) / np.where(gap > 0, above, below)}
+        columns: dict[str, Any] = {name: part.astype(panel.values.dtype) for name, part in sizes.items()}
+        columns |= {name: part.astype(np.float32) for name, part in rare.items()} | {"kind": kinds}
         since = np.where(v.kind > 0, v.since, np.arange(len(v.kind))[:, None])[rows, targets]
         return rolled.cells(panel, (series, rows, targets), columns, {"since": since})
 
@@ -168,15 +168,14 @@ def _judged(history: History, rate: float, state: dict[str, Any], *, everything:
     _pass(lanes, history, verdicts, rate)
     judged = int((~np.isnan(verdicts.p)).sum())
     learned = sum(lane.learned for lane in lanes) - learned
-    unseen = model.facts.unseen(panel)
-    skipped = sum(
-        int(panel.observed[min(int(unseen[i]), int(judge[i])) : int(judge[i])].sum())
-        for i in range(len(panel)) if i not in began
-    )  # fmt: skip
+    wanted = panel.offsets[:-1] if everything else np.minimum(model.facts.unseen(panel), judge)
+    skipped = sum(int(panel.observed[wanted[i] : judge[i]].sum()) for i in range(len(panel)) if i not in began)
     if not judged and not began:
         raise _nothing(panel, model, learned, everything=everything)
     lanes.sort(key=lambda lane: lane.series)
-    return Detection(panel, rate, verdicts, judged, learned, skipped, states.kept(lanes, panel, model))
+    after = states.kept(lanes, panel, model)
+    after["series"] = known | after["series"]  # of series that this table does not have, as it was
+    return Detection(panel, rate, verdicts, judged, learned, skipped, after)
 
 
 def _of_first_step(calibration: Calibration) -> Calibration:

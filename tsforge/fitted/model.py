@@ -52,6 +52,7 @@ class DataFacts(Config):
 
     seen: by the words for a series, the grid position of its first step that the model was neither trained on nor
     chosen or calibrated by.
+    held_out: steps before that which it was chosen by, and neither trained on nor calibrated by: of an update.
     usual, negative: by the same words, what its training rows say of it, as `Traits`; empty for models of before.
     """
 
@@ -62,6 +63,7 @@ class DataFacts(Config):
     series: int
     rows: int
     seen: dict[str, Position] = Field(default_factory=dict)
+    held_out: Annotated[int, Field(ge=0, lt=2**31)] = 0
     usual: dict[str, tuple[tuple[Spread, ...], ...]] = Field(default_factory=dict)
     negative: dict[str, tuple[bool, ...]] = Field(default_factory=dict)
 

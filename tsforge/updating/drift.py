@@ -84,9 +84,10 @@ def measure(plan: Plan) -> Drift:
     if old.calibration is None:
         raise ModelError(f"{plan.folder}: it has no intervals that could tell of drift", "update without `when`")
     validation = old.experiment.data.validation or H
-    known = np.maximum(plan.seen - validation, panel.offsets[:-1])
+    calibrated = np.maximum(plan.seen - old.facts.held_out, panel.offsets[:-1])
+    known = np.maximum(calibrated - validation, panel.offsets[:-1])
     sides = (
-        cut(panel, known, plan.seen, old.shape.context, H),
+        cut(panel, known, calibrated, old.shape.context, H),
         cut(panel, plan.seen, panel.ends, old.shape.context, H),
     )
     before, after = (_misses(old.calibration.apply(outcome(plan, part)), H) if len(part) else None for part in sides)

@@ -135,7 +135,7 @@ def _settled(plan: Plan, fitted: Fit) -> Fit:
     ends = {panel.key(i): int(panel.first[i] + panel.lengths[i]) for i in range(len(panel))}
     facts: DataFacts = own.model_copy(update={
         "seen": old.seen | {key: max(end, old.seen.get(key, end)) for key, end in ends.items()},
-        "usual": old.usual | own.usual, "negative": old.negative | own.negative,
+        "held_out": plan.test, "usual": old.usual | own.usual, "negative": old.negative | own.negative,
     })  # fmt: skip
     experiment = fitted.model.experiment.with_train({"start": plan.old.experiment.train.start, "start_member": None})
     return replace(fitted, model=replace(fitted.model, facts=facts, experiment=experiment))
