@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -194,7 +195,24 @@ def test_runs_compare(recorded: Recorded, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "test/mase" in out
     assert "baseline/" not in out
+    best = min(expected)
+    assert re.search(rf"test/mae  .*{re.escape(f'{best:.4g}')} \*", out)
     assert "needs two runs" in refused(capsys, "runs", "compare", names[0])
+
+
+def test_runs_show_and_delete(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a run whose command nobody finds again; runs that are gone before somebody has said yes."""
+    shown = document(capsys, "runs", "show", recorded.gru["run"])
+    assert shown["kind"] == "fit"
+    assert shown["metrics"]["test/mase"] == pytest.approx(recorded.gru["scores"]["gru"]["mase"], rel=1e-5)
+    assert run(["runs", "show", recorded.gru["run"]]) == 0
+    assert "command  tsforge fit" in capsys.readouterr().out
+    before = len(document(capsys, "runs", "list")["runs"])
+    planned = document(capsys, "runs", "delete", recorded.gru["run"])
+    assert (planned["deleted"], planned["runs"][0]["id"]) == (False, recorded.gru["run"])
+    assert len(document(capsys, "runs", "--kind", "fit", "--last", "9")["runs"]) <= before
+    assert run(["runs", "list", "--tree"]) == 0
+    assert recorded.name(recorded.gru) in capsys.readouterr().out
 
 
 def test_runs_reproduce(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.stores import Server, query
 from tsforge.errors import TrackingError
-from tsforge.tracking import registry, store
+from tsforge.tracking import registry, store, view
 from tsforge.tracking import runs as recorded
 
 Ids = dict[str, str]
@@ -109,6 +109,31 @@ def test_the_best_run_comes_first_and_those_without_a_score_last(client: Any, id
     assert lstm.params == {"kind": "lstm", "seed": "1", "w": "8"}
     assert lstm.status == "FINISHED"
     assert lstm.seconds is not None
+
+
+def test_runs_of_a_kind_and_on_some_data(client: Any) -> None:
+    """Prevents: a listing that leaves out more than was asked for, or runs that stay below one that is deleted."""
+    number = client.create_experiment("several")
+    runs = {}
+    for name, kind, path in (("a", "fit", "d/sales.csv"), ("s", "sweep", "d/sales.csv"), ("t", "trial", "d/load.csv")):
+        runs[name] = run_with(client, number, name, 0.5, {"data.path": path})
+        client.set_tag(runs[name], "tsforge.kind", kind)
+    client.set_tag(runs["t"], "mlflow.parentRunId", runs["s"])
+    listed = recorded.listing(client, "several")
+    assert [run.name for run in recorded.chosen(listed, "fit")] == ["a"]
+    assert {run.name for run in recorded.chosen(listed, None, "sales")} == {"a", "s"}
+    assert [run.name for run in recorded.chosen(listed, None, None, 1)] == ["t"]
+    assert [run.name for run in recorded.family(client, recorded.get(client, runs["s"]))] == ["s", "t"]
+    with pytest.raises(TrackingError, match="no run is of kind 'fits'"):
+        recorded.chosen(listed, "fits")
+
+
+@pytest.mark.parametrize(("name", "better"), [
+    ("test/mase", -1), ("test/skill", 1), ("test/coverage_80", None), ("speed/fit_s", -1), ("val/loss", -1),
+    ("speed/windows_per_s", 1), ("test/bias", None), ("model/parameters", None), ("test/owa", -1),
+])  # fmt: skip
+def test_which_direction_is_better(name: str, better: int | None) -> None:
+    assert view.direction(name) == better
 
 
 def test_what_runs_differ_in(client: Any, ids: Ids) -> None:

@@ -39,6 +39,30 @@ def listing(client: Any, experiment: str) -> list[Recorded]:
     return sorted(runs, key=lambda run: run.metrics.get(view.PRIMARY, float("inf")))
 
 
+def chosen(
+    runs: list[Recorded], kind: str | None = None, data: str | None = None, last: int | None = None
+) -> list[Recorded]:  # fmt: skip
+    """Those of a kind, on a table whose path has a text in it; the newest of them first, where only so many are wanted.
+
+    Raises TrackingError for a kind that no run has.
+    """
+    kinds = sorted({run.tags.get("tsforge.kind", "") for run in runs} - {""})
+    if kind is not None and runs and kind not in kinds:
+        raise TrackingError(f"no run is of kind '{kind}'", nearest(kind, kinds) or f"there are {', '.join(kinds)}")
+    runs = [run for run in runs if kind is None or run.tags.get("tsforge.kind") == kind]
+    runs = [run for run in runs if data is None or data in run.params.get("data.path", "")]
+    return runs if last is None else sorted(runs, key=lambda run: -run.started)[: max(0, last)]
+
+
+def family(client: Any, run: Recorded) -> list[Recorded]:
+    """A run and all that are below it."""
+    found = [run]
+    for one in found:
+        query = f"tags.`mlflow.parentRunId` = '{one.id}'"
+        found += [_plain(child) for child in client.search_runs([one.experiment], query, max_results=MOST)]
+    return found
+
+
 def get(client: Any, word: str) -> Recorded:
     """A run by id, part of an id or name."""
     return _plain(find(client, word))

@@ -38,6 +38,19 @@ def prepare(client: Any, experiment: str) -> None:
             client.set_experiment_tag(experiment, name, value)
 
 
+def direction(name: str) -> int | None:
+    """-1 where a lower figure of a run is better, 1 where a higher one is, None where neither."""
+    from tsforge.evaluation.metrics import find, lower_is_better
+
+    metric = name.rpartition("/")[2]
+    if metric == "skill" or metric.endswith("windows_per_s"):
+        return 1
+    if name.startswith(("speed/", "memory/")) or metric == "loss":
+        return -1
+    known = metric == "owa" or find(metric) is not None
+    return -1 if known and lower_is_better(metric) else None
+
+
 def base(uri: str) -> str:
     """Where the UI of a store answers: a server's own address, else that of `tsforge ui`."""
     return uri.rstrip("/") if store.is_server(uri) else f"http://127.0.0.1:{PORT}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsforge.cli.hints import translated
 from tsforge.cli.options import Flag, TrackOptions
 from tsforge.cli.output import echo, print_json, print_notes, print_table, status
+from tsforge.cli.recorded import ListOptions, delete, plain, print_tree, show
 from tsforge.runtime.numbers import duration, figure
 from tsforge.runtime.tables import aligned
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 SCORES = ("test/mase", "test/mae", "test/wql", "test/skill")
 
 
-def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json: Flag = False) -> int:
+def runs(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, json: Flag = False) -> int:
     """List the runs of an experiment, the best first, with the settings in which they differ.
 
     Parameters
     ----------
-    experiment
-        MLflow experiment. (default: tsforge)
     tracking_uri
         MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
     json
@@ -34,21 +33,42 @@ def runs(*, experiment: str | None = None, tracking_uri: str | None = None, json
     from tsforge.tracking import runs as recorded
     from tsforge.tracking import store, view
 
+    chosen = chosen or ListOptions()
     uri = store.address(tracking_uri)
-    name = experiment or store.EXPERIMENT
-    records = recorded.listing(store.reading(uri), name)
-    link = view.experiment_link(view.base(uri), records[0].experiment) if records else None
+    name = chosen.experiment or store.EXPERIMENT
+    every = recorded.listing(store.reading(uri), name)
+    records = recorded.chosen(every, chosen.kind, chosen.data, chosen.last)
+    link = view.experiment_link(view.base(uri), every[0].experiment) if every else None
     if json:
-        print_json({"experiment": name, "url": link, "runs": [_plain(run) for run in records]})
+        print_json({"experiment": name, "url": link, "runs": [plain(run) for run in records]})
         return 0
     if not records:
-        echo(f"experiment '{name}' has no runs")
+        others = f"such runs, but {len(every)} others" if every else "runs"
+        echo(f"experiment '{name}' has no {others}")
         return 0
-    print_table(*_columns(records))
+    if chosen.tree:
+        print_tree(records)
+    else:
+        print_table(*_columns(records))
     echo()
-    echo(f"{len(records)} runs of '{name}', by {view.PRIMARY}; in the UI: {link}{view.how_to_open(uri)}")
+    of = f" of {len(every)}" if len(records) < len(every) else ""
+    order = "as they began" if chosen.tree or chosen.last else f"by {view.PRIMARY}"
+    echo(f"{len(records)}{of} runs of '{name}', {order}; in the UI: {link}{view.how_to_open(uri)}")
     _print_waiting()
     return 0
+
+
+def list_(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, json: Flag = False) -> int:
+    """List the runs of an experiment: what `tsforge runs` does.
+
+    Parameters
+    ----------
+    tracking_uri
+        MLflow store. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+    json
+        Print one JSON document.
+    """
+    return runs(chosen=chosen, tracking_uri=tracking_uri, json=json)
 
 
 def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) -> int:
@@ -78,14 +98,15 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
     experiments = list(dict.fromkeys(run.experiment for run in records))
     link = view.compare_link(view.base(uri), experiments, [run.id for run in records])
     if json:
-        print_json({"runs": [_plain(run) for run in records], "params": params, "metrics": metrics, "url": link})
+        print_json({"runs": [plain(run) for run in records], "params": params, "metrics": metrics, "url": link})
         return 0
     rows = [[name, *(value or "-" for value in values)] for name, values in params.items()]
     rows += [["", *[""] * len(records)]] if rows else []
-    rows += [[name, *map(figure, values)] for name, values in metrics.items() if not name.startswith("baseline/")]
+    rows += [_compared(name, values) for name, values in metrics.items() if not name.startswith("baseline/")]
     print_table(["", *(run.name for run in records)], rows)
     echo()
-    echo(f"settings that are the same are left out; in the UI: {link}{view.how_to_open(uri)}")
+    echo("* is best, where one direction is better; settings that are the same are left out")
+    echo(f"in the UI: {link}{view.how_to_open(uri)}")
     return 0
 
 
@@ -189,7 +210,7 @@ def register(run: str, name: str, /, *, alias: str | None = None, tracking_uri: 
     return 0
 
 
-ACTIONS = (compare, reproduce, sync, register)
+ACTIONS = (list_, show, compare, reproduce, delete, sync, register)
 
 
 def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
@@ -219,11 +240,14 @@ def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _plain(run: Recorded) -> dict[str, Any]:
-    return {
-        "id": run.id, "name": run.name, "status": run.status, "reason": run.reason or None, "started": run.started,
-        "seconds": run.seconds, "params": run.params, "metrics": run.metrics,
-    }  # fmt: skip
+def _compared(name: str, values: list[float | None]) -> list[str]:
+    """A metric of all runs, the best marked where one direction is better."""
+    from tsforge.tracking.view import direction
+
+    better = direction(name)
+    known = [value for value in values if value is not None]
+    best = None if better is None or len(set(known)) < 2 else (min(known) if better < 0 else max(known))
+    return [name, *(f"{figure(v)} *" if v is not None and v == best else figure(v) for v in values)]
 
 
 def _print_versions(run: Recorded) -> None:

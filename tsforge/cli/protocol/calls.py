@@ -48,9 +48,10 @@ class Pulse:
 
     def say(self, done: float | None, total: float | None, text: str) -> None:
         """How far a training is; None where no step counts it."""
+        fresh = total is not None and total != self._total  # how long it will be is told at once
         self._total = total if total is not None else self._total
         now = time.monotonic()
-        if now - self._told < EVERY:
+        if now - self._told < EVERY and not fresh:
             return
         self._told, self._done = now, max(done or 0.0, self._done + 1e-3)  # the protocol wants it to rise
         self._tell(self._done, self._total, text)

@@ -142,9 +142,12 @@ class Tools:
     def runs(self, names: list[str], experiment: str | None, tell: Told) -> dict[str, Any]:
         """Recorded runs: all of an experiment, or some side by side."""
         from tsforge.cli.commands import runs
+        from tsforge.cli.recorded import ListOptions
+
+        of = ListOptions(experiment=experiment)
 
         def command() -> object:
-            return runs.compare(*names, json=True) if names else runs.runs(experiment=experiment, json=True)
+            return runs.compare(*names, json=True) if names else runs.runs(chosen=of, json=True)
 
         return self._short(calls.run(command, tell), "runs")
 
