@@ -175,6 +175,23 @@ def test_chances_are_those_of_paths(samples: Samples) -> None:
     np.testing.assert_allclose(path["value"], samples.values[6, 1, :, 1], rtol=1e-6)
 
 
+def test_chances_of_counts_are_those_of_counts() -> None:
+    """Prevents: a good sold every third day whose sale tomorrow is as good as sure, as no path is exactly at 0."""
+    random, n, T = np.random.default_rng(5), 60, 120
+    sold = random.negative_binomial(2, 2 / 3, size=(n, T)).astype(float)  # 0 with a chance of 4/9
+    drawn = tsforge.sample(fitted(table(sold)), table(sold), 300)
+    more, one = drawn.probability("> 0"), drawn.probability(">= 1")
+    pd.testing.assert_frame_equal(more, one)
+    assert more["probability"].mean() == pytest.approx(5 / 9, abs=0.1)  # 0.85 of paths as they are
+    sums = drawn.total()
+    np.testing.assert_array_equal(sums.probability("> 11"), sums.probability(">= 12"))
+    frame = table(sold + np.where(np.arange(n) < n // 2, 0, 0.5)[:, None])  # half of them are no counts
+    halves = tsforge.sample(fitted(frame), frame, 300)
+    two, more = (halves.probability(level)["probability"].to_numpy().reshape(n, H) for level in (">= 1", "> 0"))
+    assert (two == more)[: n // 2].all()
+    assert (two < more)[n // 2 :].any()
+
+
 def test_a_roll_out_goes_on_from_the_errors_before(model: Model, data: pd.DataFrame) -> None:
     """Prevents: blocks that are independent of each other, whose totals would be too sure."""
     drawn = tsforge.sample(model, data, 2000, horizon=30)

@@ -81,9 +81,11 @@ class Samples:
         """The chance of every step to pass a level, as "> 1000", ">= 0.5", "< 0" or "<= 12".
 
         Columns: ids, time, `target` where there are several, `probability`, and `ever`: the chance that this step or
-        one before it passes, which in the last row is that of the whole horizon. Raises ConfigError for no level.
+        one before it passes, which in the last row is that of the whole horizon. Where the values of a series always
+        were whole numbers, paths count as the nearest one, so that "> 0" and ">= 1" are the same. Raises ConfigError
+        for no level.
         """
-        each, ever = totals.chances(self.values, level)
+        each, ever = totals.chances(self.panel, self.values, level)
         return sampled.steps(self.panel, {"probability": each, "ever": ever})
 
 

@@ -2,6 +2,8 @@
 
 A quantile of a sum is not the sum of quantiles: errors of steps that do not move together cancel out. Here every path
 is summed, and the quantiles are those of the sums.
+Where the values of a series always were whole numbers, a level is passed by the nearest whole number, as
+`rounding.rounded` makes it: else "> 0" would be passed by every path that a hair's breadth parts from 0.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from tsforge.data.table.times import labels
 from tsforge.data.tidy import Frame
 from tsforge.errors import ConfigError, DataError, listing, nearest
 from tsforge.evaluation.quantiles import Floats, Ints
+from tsforge.fitted.rounding import whole
 
 log = logging.getLogger("tsforge")
 
@@ -72,8 +75,11 @@ class Totals:
         return np.moveaxis(np.quantile(self.values, self.levels, axis=0), 0, -1)
 
     def probability(self, level: str) -> Floats:
-        """The chance that a sum passes a level, as "> 1000", (R, C); NaN where there is no forecast."""
-        return _chance(self.values, parse(level))
+        """The chance that a sum passes a level, as "> 1000", (R, C); NaN where there is no forecast.
+
+        Sums of values that always were whole numbers count as the nearest one.
+        """
+        return _chance(_countable(self.values, whole(self.panel)[self.series]), parse(level))
 
     def table(self, level: str | None = None) -> Frame:
         """The tidy table, a row for each sum and target.
@@ -118,12 +124,12 @@ def total(panel: Panel, paths: Floats, period: str | None = None, quantiles: Seq
     return Totals(panel, at, begin, end, tuple(names), np.stack(sums, axis=1), levels)
 
 
-def chances(paths: Floats, level: str) -> tuple[Floats, Floats]:
+def chances(panel: Panel, paths: Floats, level: str) -> tuple[Floats, Floats]:
     """Of paths (S, n, H, C): chances of each step to pass a level, and that it or one before it does, (n, H, C) each.
 
     NaN where there is no forecast.
     """
-    asked = parse(level)
+    asked, paths = parse(level), _countable(paths, whole(panel)[:, None])
     ever = np.maximum.accumulate(asked.passed(paths), axis=2).mean(axis=0)
     return _chance(paths, asked), np.where(np.isnan(paths[0]), np.nan, ever)
 
@@ -142,6 +148,11 @@ def check_name(period: str) -> None:
     known = get_args(Period)
     if period not in known:
         raise ConfigError(f"there is no period '{period}'", nearest(period, known) or f"known: {listing(known)}")
+
+
+def _countable(values: Floats, whole: NDArray[np.bool_]) -> Floats:
+    """Values (S, ...) to the nearest whole number where they are `whole`, which fits their last axes."""
+    return np.where(whole, np.rint(values), values) if whole.any() else values
 
 
 def _chance(values: Floats, level: Level) -> Floats:

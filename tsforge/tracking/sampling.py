@@ -64,5 +64,5 @@ def draw(picture: Picture, path: Path) -> None:
     elif sums is not None:
         pictures.running(drawn.panel, np.cumsum(drawn.values, axis=2), path)
     else:
-        chance = None if level is None else pictures.Chance(level, *chances(drawn.values, level))
+        chance = None if level is None else pictures.Chance(level, *chances(drawn.panel, drawn.values, level))
         pictures.paths(drawn.panel, drawn.values, chance, path)
