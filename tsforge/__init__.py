@@ -107,7 +107,7 @@ def sample(
     from tsforge.fitted import reconciled
 
     ahead: dict[str, Any] = {"horizon": horizon, "future_data": future_data, "settings": settings}
-    return reconciled.sample(models.of(model), data, samples, **ahead, seed=seed, reconcile=reconcile)
+    return reconciled.sample(*models.beside(model, data), samples, **ahead, seed=seed, reconcile=reconcile)
 
 
 def what_if(
@@ -125,7 +125,7 @@ def what_if(
     from tsforge.fitted import scenarios as futures
 
     return futures.what_if(
-        models.of(model), data, scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
+        *models.beside(model, data), scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
 
 
@@ -153,7 +153,7 @@ def future(model: Fit | Model | str | Path, data: Any = None, *, horizon: int | 
     from tsforge.api import models
     from tsforge.fitted import ahead
 
-    return ahead.rows_ahead(models.of(model), data, horizon)
+    return ahead.rows_ahead(*models.beside(model, data), horizon)
 
 
 def explain(
@@ -162,7 +162,7 @@ def explain(
     """Say which past steps the forecast of one window looks at.
 
     model: a fit, a model, its directory or its address.
-    data: path, pandas or Polars frame; the training data where None.
+    data: path, pandas or Polars frame; that of a fit, or the training data, where None.
     series: an id; the first one where None.
     origin: the time of the first step to forecast; the step after the last observed target where None.
     Raises TsforgeError for a series or time that is not there, or a forecast without a gradient.
@@ -170,7 +170,7 @@ def explain(
     from tsforge.api import models
     from tsforge.fitted import explanation
 
-    return explanation.explain(models.of(model), data, series=series, origin=origin)
+    return explanation.explain(*models.beside(model, data), series=series, origin=origin)
 
 
 def covariates(
@@ -193,7 +193,7 @@ def covariates(
     from tsforge.backtesting import ablation, importance
 
     importance.refuse_pretrained(model)
-    own = models.of(model)
+    own, data = models.beside(model, data)
     result = importance.covariates(own, data, metric=metric, windows=windows, seed=seed)
     return ablation.ablate(result, own, data) if ablate else result
 
@@ -214,7 +214,8 @@ def export(
     from tsforge.api import models
     from tsforge.exporting import writing
 
-    return writing.export(models.of(model), output, form=format, data=data, quantiles=quantiles)
+    own, data = models.beside(model, data)
+    return writing.export(own, output, form=format, data=data, quantiles=quantiles)
 
 
 def update(
@@ -262,4 +263,4 @@ def detect(
     from tsforge.api import models
     from tsforge.detecting import running
 
-    return running.detect(models.of(model), data, rate=rate, everything=everything, state=state)
+    return running.detect(*models.beside(model, data), rate=rate, everything=everything, state=state)

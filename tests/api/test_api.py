@@ -59,6 +59,26 @@ def test_a_fit_a_model_and_a_folder_are_one(table: pd.DataFrame, fitted: tsforge
     assert tsforge.explain(tsforge.fit(table, horizon=6, model="linear"), table).saliency.shape[0] == 6
 
 
+def test_a_fit_brings_its_table(table: pd.DataFrame, fitted: tsforge.Fitted, tmp_path: Path) -> None:
+    """Prevents: "the training data is not at hand" of a fit that holds it; Polars that come back as pandas."""
+    pd.testing.assert_frame_equal(tsforge.predict(fitted).frame, fitted.predict().frame)
+    pd.testing.assert_frame_equal(tsforge.backtest(fitted).scores, fitted.backtest().scores)
+    drawn = (tsforge.sample(fitted, data, 20).values for data in (None, table))
+    np.testing.assert_array_equal(*drawn)
+    linear = tsforge.fit(pl.from_pandas(table), horizon=6, model="linear")
+    assert isinstance(tsforge.predict(linear).frame, pl.DataFrame)
+    assert tsforge.explain(linear).saliency.shape[0] == 6
+    assert tsforge.export(linear, tmp_path / "m.onnx").path.is_file()
+
+
+def test_what_is_no_model_is_said(table: pd.DataFrame, fitted: tsforge.Fitted) -> None:
+    """Prevents: a TypeError from the depths where table and model are given the wrong way round."""
+    for what, name in ((table, "DataFrame"), (None, "NoneType"), (3, "int"), (fitted.model.experiment, "Experiment")):
+        for function in (tsforge.predict, tsforge.sample, tsforge.explain):
+            with pytest.raises(ConfigError, match=f"{name} is no model"):
+                function(what, fitted)
+
+
 def test_scores_and_history_are_frames(table: pd.DataFrame, fitted: tsforge.Fitted) -> None:
     assert fitted.scores.loc["mase", "theta"] == fitted.metrics["theta"]["mase"]
     assert list(fitted.scores) == list(fitted.metrics)

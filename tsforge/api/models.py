@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tsforge.errors import ConfigError
 from tsforge.tracking import registry
 
 if TYPE_CHECKING:
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
 def of(what: Fit | Model | str | Path) -> Model | str | Path:
     """The model of a fit; the folder of a recorded one by its address; a model or a folder as it is.
 
-    Raises TrackingError for a recorded model that is not there.
+    Raises TrackingError for a recorded model that is not there, ConfigError for what is no model.
     """
     if isinstance(what, str | Path):
         return registry.local(what)
-    return what.model if hasattr(what, "model") else what  # of a fit, whose module need not be loaded
+    model: Any = getattr(what, "model", what)  # of a fit, whose module need not be loaded
+    if not hasattr(model, "network"):
+        hint = "give a fit, a model, its folder or its address first, and the table after it"
+        raise ConfigError(f"{type(what).__name__} is no model", hint)
+    own: Model = model
+    return own
+
+
+def beside(what: Fit | Model | str | Path, data: Any) -> tuple[Model | str | Path, Any]:
+    """A model and the table that it is used on: as given, else that of a fit, else None. Raises as `of`."""
+    return of(what), getattr(what, "table", None) if data is None else data

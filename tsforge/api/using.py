@@ -25,7 +25,7 @@ def predict(
     """Forecast the steps after each series' last observed target.
 
     model: a fit, a model, its directory or its address in MLflow; or "zero", a pretrained one that needs no fit.
-    data: path, pandas or Polars frame; the training data where None.
+    data: path, pandas or Polars frame; that of a fit, or the training data, where None.
     horizon: steps; the trained horizon where None. A longer one is rolled out by feeding forecasts back.
     quantiles: levels, of those that the model has; all of them where None. They come out ascending, each once.
     future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
@@ -40,7 +40,8 @@ def predict(
 
     logs.heard()
     ahead: dict[str, Any] = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
-    made = reconciled.predict(models.of(model), data, settings, **ahead, reconcile=reconcile)
+    own, data = models.beside(model, data)
+    made = reconciled.predict(own, data, settings, **ahead, reconcile=reconcile)
     return Predicted.of(made, data)
 
 
@@ -63,6 +64,6 @@ def backtest(
     from tsforge.backtesting import rolling
 
     logs.heard()
-    own = what if isinstance(what, Experiment) else models.of(what)
+    own, data = (what, data) if isinstance(what, Experiment) else models.beside(what, data)
     test = rolling.backtest(own, data, config=config, baselines=baselines, on_fit=on_fit)
     return Backtested.of(test, data)
