@@ -138,6 +138,7 @@ def test_the_new_model_is_in_place_and_knows_what_it_has_seen(copied: dict[str, 
     assert now.experiment.train.start is None
     assert now.calibration is not None
     assert now.calibration.moved is not None
+    assert (folder / running.PICTURE).stat().st_size > 10_000
     record = json.loads((folder / running.RECORD).read_text())
     assert record["learned_until"] == str(table["time"].iloc[len(table) - result.plan.test - 1])
     assert record["tested_until"] == str(table["time"].iloc[-1])

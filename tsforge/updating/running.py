@@ -36,6 +36,7 @@ from tsforge.updating.drift import Drift
 from tsforge.updating.plan import Plan, prepare
 
 CANDIDATE = ".candidate"  # behind the name of a folder: where a new model lies that did not take its place
+PICTURE = "update.png"
 RECORD = "update.json"  # in a model's folder: how it came about
 When = Literal["always", "drift"]
 
@@ -155,7 +156,12 @@ def _saved(result: Update) -> Update:
 
 def _write_extras(result: Update, draft: Path) -> None:
     assert result.fit is not None
+    from tsforge.plotting import updates
+
     fitting.write_extras(result.fit, draft)
+    if result.old is not None and result.judgement is not None:
+        new = result.fit.outcomes[result.fit.model.experiment.model.kind]
+        updates.errors(result.plan.panel, new, result.old, result.judgement.metric, draft / PICTURE)
     (draft / RECORD).write_text(json.dumps(record(result), indent=2) + "\n", encoding="utf-8")
 
 
