@@ -155,8 +155,9 @@ def test_the_pretrained_network_in_torch_export(tmp_path: Path) -> None:
         {"model.kind": "nlinear", "model.width": 8, "ensemble": 3},
         {"model.kind": "nlinear", "model.width": 8, "model.head.loss": "mae", "model.bounds": [0, 100]},
         {"model.kind": "rnn", "model.width": 8, "model.bounds": "none", "data.context": 2, "model.scaling": "last"},
+        {"model.kind": "nlinear", "model.width": 8, "model.head": "tweedie"},
     ],
-    ids=["ensemble", "point", "short"],
+    ids=["ensemble", "point", "short", "tweedie"],
 )
 def test_torch_export(tmp_path: Path, settings: dict[str, Any]) -> None:
     model = fitted(tmp_path, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from scipy import stats
 from sklearn.metrics import mean_tweedie_deviance
 
 import tsforge
-from tsforge.batch import Truth
-from tsforge.errors import ConfigError, DataError
+from tsforge.batch import Context, Truth, WindowShape
+from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.forecast import Quantiles, Scaling
 from tsforge.model.counts import NegativeBinomial, Tweedie
 from tsforge.model.ensemble import Ensemble
@@ -202,3 +203,35 @@ def test_what_is_no_count_is_named(drawn: pd.DataFrame, head: str, value: float,
     with pytest.raises(DataError) as problem:
         tsforge.fit(tsforge.build({**SMALL, "model.head": head, "data.id": "id", "train.max_steps": 1}), data)
     assert said in problem.value.message
+
+
+@pytest.mark.parametrize("kind", ["gru", "patch-transformer", "nlinear"])
+@pytest.mark.parametrize("head", [NegativeBinomialHead(), TweedieHead()])
+def test_every_parameter_learns(kind: str, head: NegativeBinomialHead | TweedieHead) -> None:
+    """Prevents: a part of the head or of the network that no loss reaches, and what does not go through a file."""
+    torch.manual_seed(0)
+    shape = WindowShape(context=40, horizon=3, targets=2, past=0, known=0, static=0)
+    config = tsforge.build({"model.kind": kind, "model.width": 32, "model.head": head.type}).model
+    network = config.build(shape)
+    target = torch.randint(0, 6, (8, 43, 2)).float()
+    observed = torch.ones(8, 40, 2, dtype=torch.bool)
+    nothing = torch.zeros(8, 40, 0)
+    context = Context(
+        target[:, :40], observed, nothing, torch.zeros(8, 43, 0), torch.zeros(8, 0), torch.zeros(8, dtype=torch.int64)
+    )
+    forecast = network(context)
+    forecast.loss(Truth(target[:, 40:], observed[:, :3])).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    some = forecast.part(slice(2, 5))
+    torch.testing.assert_close(some.point, forecast.point[2:5])
+    torch.testing.assert_close(some.quantiles(), forecast.quantiles()[2:5])
+
+
+def test_counts_have_no_graph(drawn: pd.DataFrame, tmp_path: Path) -> None:
+    """Prevents: a file whose quantiles are those of the windows that it was traced with."""
+    settings = {**SMALL, "model.head": "negative-binomial", "data.id": "id", "train.max_steps": 1}
+    model = tsforge.fit(tsforge.build(settings), drawn).model
+    with pytest.raises(ModelError, match="negative-binomial cannot be exported"):
+        tsforge.export(model, tmp_path / "m.pt2", data=drawn)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
-from tsforge.config import Config, Range
+from tsforge.config import Config
 from tsforge.forecast import Point, PointLoss, Quantiles, Scaling, ascending, middle
 from tsforge.model.counts import NegativeBinomial, Tweedie
 
@@ -161,7 +161,7 @@ class TweedieHead(Config):
 
     type: Literal["tweedie"] = "tweedie"
     support: ClassVar[Support] = "positive"
-    power: Annotated[float, Field(gt=1, lt=2), Range(1.1, 1.9)] = 1.5
+    power: Annotated[float, Field(gt=1, lt=2)] = 1.5  # no range: it changes the units of the loss
     loss: ClassVar[str] = "deviance"
     levels: ClassVar[tuple[float, ...]] = ()
 
