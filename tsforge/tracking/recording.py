@@ -85,6 +85,7 @@ def finish(
     with _run(trained.experiment, dataset, tracker, options) as run:
         for event in trained.rounds:
             _record(run, event)
+        model = fitting.correlate(trained, model, dataset)
         return _save(fitting.score(trained, model, dataset), run, folder, options), run
 
 
