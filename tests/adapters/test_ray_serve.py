@@ -22,9 +22,12 @@ from tsforge.adapters.ray_serve import app
 from tsforge.data import tidy
 from tsforge.errors import ConfigError, ModelError
 
-SETTINGS = {"data.horizon": 4, "data.context": 12, "model.kind": "rnn", "model.width": 4, "train.max_steps": 3}
+SETTINGS = {"data.horizon": 4, "data.context": 12, "model.kind": "rnn", "model.width": 16, "train.max_steps": 3}
 # A controller gives its proxy five seconds for imports, which take longer on a busy machine, and then starts another.
-PATIENT = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120"}
+PATIENT = {
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
+    "RAY_worker_niceness": "0",  # 15 by default, which leaves a worker what other programs do not want
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tsforge.batch import Context, WindowShape
-from tsforge.fitted.sharing import ROWS, Shared
+from tsforge.fitted.sharing import ROWS, TRIED, Shared
 from tsforge.forecast import Forecast
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.network import Neural
@@ -85,10 +85,30 @@ def test_an_answer_is_the_same_alone_and_in_company(name: str) -> None:
         shared._computing.release()
         together = [future.result() for future in futures]
     assert sizes == [ROWS] * len(sizes)
-    assert len(sizes) <= 4  # 20 windows in batches of 8
+    assert (
+        len(sizes) <= TRIED + 4
+    )  # 20 windows in batches of 8, beside those by which it is seen that places do not matter
     for one, other, plain in zip(alone, together, own, strict=True):
         assert torch.equal(one, other)
         assert torch.allclose(one, plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("width", [2, 4, 6, 8, 24])
+def test_a_narrow_network_answers_alike_in_company(width: int) -> None:
+    """Prevents: products that are rounded by the place of a row in the batch, which another caller decides."""
+    torch.manual_seed(0)
+    network = Neural(**complete({"kind": "rnn", "width": width})).build(SHAPE).eval()
+    asked = contexts(24, 1)
+    shared = Shared(network)
+
+    def ask(context: Context) -> bytes:
+        with torch.inference_mode():
+            return values(shared(context)).numpy().tobytes()
+
+    alone = [ask(context) for context in asked]
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(4):
+            assert list(pool.map(ask, asked)) == alone
 
 
 def test_many_windows_and_closed_forms_that_search_are_computed_by_themselves() -> None:

@@ -93,13 +93,13 @@ def test_two_machines_record_each_trial_once(
     Prevents: trials that no run or two stand for, and more trials than were asked for, counted by each machine alone.
     """
     words = ["sweep", "data.csv", "--models", "nlinear", "--horizon", "6", "--trials", "4", "--workers", "1",
-             "--storage", url, "--study", "demand", "--set", "train.max_steps=5"]  # fmt: skip
+             "--storage", url, "--study", "demand", "--set", "train.max_steps=5", "--experiment", "sweeps"]  # fmt: skip
     machines = []
     for name, refit in {"one": "1", "two": "0"}.items():
         (tmp_path / name).mkdir()
         hourly().to_csv(tmp_path / name / "data.csv", index=False)
         command = [sys.executable, "-m", "tsforge", *words, "--refit", refit, "--out", "s"]
-        environment = team.client() | {"PYTHONPATH": str(ROOT), "MLFLOW_EXPERIMENT_NAME": "sweeps"}
+        environment = team.client() | {"PYTHONPATH": str(ROOT)}
         machines.append(
             subprocess.Popen(
                 command, cwd=tmp_path / name, env=environment, text=True, stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from tsforge.forecast import Forecast
 from tsforge.model.baselines.closed_form import searching
 
 ROWS = 8  # windows of a batch: it takes little longer than one
+TRIED = 16  # windows by which it is seen whether places in a batch matter
 
 
 @dataclass
@@ -38,18 +39,24 @@ class Shared(nn.Module):
     """A network that several threads may call at once.
 
     Up to `ROWS` windows of a call share batches of that size with those of other calls; more of them are a batch of
-    their own, as without. So are those of closed forms that search: their steps depend on what else is in the batch.
+    their own, as without. So are those of closed forms that search, as their steps depend on what else is in the batch,
+    and of networks whose products are rounded by the place of a row, as very narrow ones (a width of 4): tried with
+    windows like the first that comes.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self._together = not searching(network)
+        self._together: bool | None = False if searching(network) else None  # None until it was tried
         self._waiting: list[_Asked] = []
         self._entering, self._computing = Lock(), Lock()
 
     def forward(self, context: Context) -> Forecast:
         """Context -> Forecast over (B, H, C). Raises what the network raises for the batch that it was in."""
+        if self._together is None:
+            with self._entering:
+                if self._together is None:
+                    self._together = _same_in_all_places(self.network, context)
         if not self._together or context.target.shape[0] > ROWS:
             forecast: Forecast = self.network(context)
             return forecast
@@ -89,6 +96,17 @@ class Shared(nn.Module):
                 asked.problem = problem
         for asked in chosen:
             asked.done = True
+
+
+def _same_in_all_places(network: nn.Module, context: Context) -> bool:
+    """Whether copies of a window, a batch of them, are forecast alike to the last bit; so with several like it."""
+    window = Context(*(part[:1] for part in context[:-1]))._replace(base=context.base)
+    for k in range(TRIED):
+        forecast: Forecast = network(_joined([window._replace(target=window.target * (1 + k / TRIED))]))
+        for part in (forecast.point, forecast.quantiles()):
+            if part.isfinite().all() and not torch.equal(part, part[:1].expand_as(part)):
+                return False
+    return True
 
 
 def _joined(contexts: list[Context]) -> Context:

@@ -36,6 +36,7 @@ def connected(address: str | None, count: int, hint: str) -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES alone; says nothing
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else other programs of this machine starve a cluster of our own
     ray = package()
     own: dict[str, Any] = {"num_cpus": max(count, os.cpu_count() or 1), "object_store_memory": LOCAL_STORE}
     address = address or os.environ.get("RAY_ADDRESS")

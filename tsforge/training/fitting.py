@@ -169,8 +169,7 @@ def fit(
     with team.opened(experiment.train):  # by now: its processes import while the table is read
         dataset = prepare(experiment, data)
         if out is None or not ranks.writes():
-            kept = None if out is None else Checkpoint.of_first()
-            return finish(train(experiment, dataset, report, kept), dataset)
+            return finish(train(experiment, dataset, report), dataset)
         directory.check_target(Path(out))
         return carry_out(checkpointer.begin(experiment, dataset, Path(out)), dataset, report)
 
@@ -205,12 +204,14 @@ def train(
     Ensembles member by member; "auto" by a tournament.
     report: called with what happens, see `events`.
     checkpoint: where the state is kept after each validation, and from where an earlier training is gone on with, to
-    the same weights as if it had not been stopped.
+    the same weights as if it had not been stopped. Of several processes that train together the first has it.
     """
     experiment = experiment.on(dataset.config, dataset.sizes.narrow)
     if isinstance(experiment.model, Auto):
         return tournament.train(experiment, dataset, report, checkpoint)
     with team.opened(experiment.train):
+        if (together := ranks.current()) is not None and together.shared(checkpoint is not None):
+            checkpoint = checkpoint or Checkpoint.of_first()
         return ensemble.train(experiment, dataset, report, checkpoint)
 
 

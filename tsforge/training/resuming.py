@@ -14,7 +14,6 @@ from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
 from tsforge.fitted import directory, naming
 from tsforge.training import checkpointer, fitting
-from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.checkpointer import Checkpointer, Plan
 from tsforge.training.distributed import team, torchrun
 from tsforge.training.events import Report
@@ -36,7 +35,7 @@ def resume(folder: str | Path, data: Any = None, *, report: Report | None = None
         plan = heard()
         with team.opened(plan.experiment.train):
             dataset = fitting.prepare(plan.experiment, plan.data if data is None else data)
-            return fitting.finish(fitting.train(plan.experiment, dataset, report, Checkpoint.of_first()), dataset)
+            return fitting.finish(fitting.train(plan.experiment, dataset, report), dataset)
     with announced(lambda: checkpointer.take_up(Path(folder))) as keeper, team.opened(keeper.experiment.train):
         if keeper.record.get("run"):
             here = keeper.folder

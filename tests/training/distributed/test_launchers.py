@@ -59,6 +59,7 @@ def test_machines_of_a_ray_cluster_train_together_until_one_is_lost(
     """Prevents: a cluster's machines that make another model than one process; a machine that goes, and takes the
     command with it or leaves it waiting."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]

@@ -20,11 +20,11 @@ from tsforge.training.distributed import torchrun
 from tsforge.training.events import Event, Round
 
 SETTINGS: dict[str, Any] = {
-    "data.horizon": 6, "data.context": 24, "model.kind": "transformer", "model.width": 8, "train.max_steps": 12,
+    "data.horizon": 6, "data.context": 24, "model.kind": "transformer", "model.width": 8, "train.max_steps": 6,
     "model.backbone.dropout": 0.3, "train.precision": "32", "train.devices": 2, "train.threads": 2, "ensemble": 2,
-    "train.validations": 4, "train.patience": 99,
+    "train.validations": 3, "train.patience": 99,
 }  # fmt: skip
-MEMBER, HALT = 2, 6
+MEMBER, HALT = 2, 4
 
 
 def dies(event: Event) -> None:
@@ -55,7 +55,7 @@ def test_a_fit_that_dies_goes_on_to_the_weights_that_it_would_have_had(tmp_path:
     first, second = together(partial(scenes, tmp_path), join=False)
     for seen in (first, second):
         assert [r[:3] for r in seen["whole"]] == [r[:3] for r in seen["resumed"]]
-        assert seen["again"][:4] == [(1, step) for step in (3, 6, 9, 12)]
+        assert seen["again"][:3] == [(1, step) for step in (2, 4, 6)]
     whole, resumed = ((tmp_path / name / manifest.WEIGHTS).read_bytes() for name in ("whole", "m"))
     assert whole == resumed
     assert "nothing to resume" in first["over"]

@@ -132,7 +132,6 @@ def fit(
 def _follow(asked: Asked, resume: str | None) -> int:
     """What processes of torchrun but the first do: they read and train too, and say and write nothing."""
     from tsforge.training import fitting, resuming
-    from tsforge.training.checkpoint import Checkpoint
     from tsforge.training.distributed import team, torchrun
 
     print_notes(quiet=True)
@@ -142,7 +141,7 @@ def _follow(asked: Asked, resume: str | None) -> int:
     data = plan.data if plan is not None and asked.data is None else asked.data
     with team.opened(draft.train, asked.command), torchrun.silent():
         dataset = fitting.prepare(draft, data)
-        trained = fitting.train(draft, dataset, checkpoint=Checkpoint.of_first())
+        trained = fitting.train(draft, dataset)
         return stopping.exit_code() if trained.stop == "interrupt" else 0
 
 
