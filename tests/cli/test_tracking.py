@@ -36,7 +36,7 @@ from pathlib import Path
 from tsforge.tracking import recording
 from tsforge.cli.main import main
 from tsforge.training.events import Round
-plain = recording._watching
+plain = recording.watching
 def watching(run, report, options):
     watch, seen = plain(run, report, options), []
     def gated(event):
@@ -46,7 +46,7 @@ def watching(run, report, options):
             while len(seen) == 3 and not Path("go").exists():
                 time.sleep(0.05)
     return gated
-recording._watching = watching
+recording.watching = watching
 main(sys.argv[1:])
 """
 

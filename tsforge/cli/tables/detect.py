@@ -60,8 +60,9 @@ def _counts(result: Detection) -> list[str]:
     shifts = sum(event.kind == "level shift" for event in result.events)
     kinds = f", {shifts:,} of them level shifts" if shifts else ""
     alarms = result.rate * result.judged
+    count = f"{len(result.events):,} event{'s' if len(result.events) != 1 else ''}"
     said = [
-        f"{result.found:,} of {result.judged:,} values are unusual, in {len(result.events):,} events{kinds}",
+        f"{result.found:,} of {result.judged:,} values are unusual, in {count}{kinds}",
         f"false alarms to be expected: {figure(alarms)} (--rate {result.rate:g} of each value)",
     ]
     if result.learned:
