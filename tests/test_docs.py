@@ -130,4 +130,4 @@ def test_commands_run(page: Path) -> None:
             argv += ["--quick", "--no-probes"]
         if argv[0] in ("fit", "backtest", "compare", "sweep") and "--register" not in argv:
             argv.append("--no-track")
-        assert run(argv) == 0, command
+        assert run(argv) in ((0, 3) if argv[0] == "update" else (0,)), command  # of few steps, the old model may stay
