@@ -138,6 +138,10 @@ def test_of_the_command_line(model: Model, capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     assert "naive on total, region, region/store: 16 windows of 8 series, fitted once" in shown
     assert "base" in shown
+    rolled = ["backtest", "m", "sales.csv", "--no-track", "--quiet"]
+    scores = {way: commands.document(capsys, *rolled, "--reconcile", way)["scores"] for way in ("none", "bottom-up")}
+    assert scores["bottom-up"]["base"]["mae"] == pytest.approx(scores["none"]["linear"]["mae"], rel=1e-6)
+    assert scores["bottom-up"]["linear"]["mae"] != pytest.approx(scores["none"]["linear"]["mae"], rel=1e-6)
 
 
 def test_what_is_no_hierarchy_is_refused(model: Model) -> None:

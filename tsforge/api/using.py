@@ -47,7 +47,7 @@ def predict(
 
 def backtest(
     what: Experiment | Fit | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
+    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None, reconcile: str | None = None,
 ) -> Backtested:  # fmt: skip
     """Judge a forecaster on data it never saw, beside naive, seasonal naive, drift, linear, and what is asked for.
 
@@ -58,6 +58,7 @@ def backtest(
     data: path, name of a data set, pandas or Polars frame; the experiment's or the training data where None.
     config: how to roll; the experiment's own where None. Windows whose truth is partly missing count where observed.
     baselines: others that it stands beside, as ("theta", "ets"); those of the experiment where None.
+    reconcile: how forecasts of a hierarchy are made to add up, as for `predict`; they stand beside the base forecasts.
     on_fit: called before each fit with what is fitted, which fit it is, and of how many.
     Raises TsforgeError for what the user can fix.
     """
@@ -65,5 +66,5 @@ def backtest(
 
     logs.heard()
     own, data = (what, data) if isinstance(what, Experiment) else models.beside(what, data)
-    test = rolling.backtest(own, data, config=config, baselines=baselines, on_fit=on_fit)
+    test = rolling.backtest(own, data, config=config, baselines=baselines, on_fit=on_fit, reconcile=reconcile)
     return Backtested.of(test, data)

@@ -42,11 +42,12 @@ Fold = Callable[[Experiment, Dataset, int, int], Report | None]
 @sparing()
 def backtest(
     what: Experiment | Model | str | Path, data: Any = None, *, config: BacktestConfig | None = None,
-    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None,
+    baselines: str | Sequence[str] | None = None, on_fit: Fold | None = None, reconcile: str | None = None,
 ) -> Backtest:  # fmt: skip
     """Judge a forecaster on data it never saw: `tsforge.backtest` with a model or its directory."""
     start = time.perf_counter()
-    asked = {} if baselines is None else {"baselines": baselines}
+    asked: dict[str, Any] = {} if baselines is None else {"baselines": baselines}
+    asked |= {} if reconcile is None else {"data.reconcile": reconcile}
     if isinstance(what, Experiment):
         experiment = override(what, asked).model_copy(update={"backtest": config or what.backtest or BacktestConfig()})
         result = _of_experiment(experiment, data, on_fit or (lambda *_: None))

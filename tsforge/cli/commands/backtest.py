@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from tsforge.training.events import Report
 
 
+KEPT = ("baselines", "data.reconcile")  # settings that a fitted model can have otherwise, beside how it is rolled
+
+
 def backtest(
     source: str | None = None, data: str | None = None, /, *, roll: RollOptions | None = None,
     options: FitOptions | None = None, record: TrackOptions | None = None,
@@ -189,6 +192,7 @@ class Work(NamedTuple):
     data: str | None
     config: BacktestConfig | None = None
     baselines: Sequence[str] | None = None
+    reconcile: str | None = None
 
 
 def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
@@ -239,7 +243,7 @@ def _for_model(folder: str, data: str | None, given: dict[str, Any]) -> Work:
     from tsforge.settings import build
 
     experiment = load(folder).experiment
-    extra = [path for path in given if path != "baselines" and not path.startswith("backtest.")]
+    extra = [path for path in given if path not in KEPT and not path.startswith("backtest.")]
     if given.get("data.horizon") == experiment.data.horizon:
         extra.remove("data.horizon")
     if extra:
@@ -248,7 +252,7 @@ def _for_model(folder: str, data: str | None, given: dict[str, Any]) -> Work:
     own = for_model(experiment.backtest).model_dump()
     rolling = build({path: value for path, value in given.items() if path.startswith("backtest.")}).backtest
     config = BacktestConfig.model_validate(own | (rolling.model_dump(exclude_unset=True) if rolling else {}))
-    return Work(folder, data, config, given.get("baselines"))
+    return Work(folder, data, config, given.get("baselines"), given.get("data.reconcile"))
 
 
 def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest:
@@ -266,7 +270,8 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
         return lines.enter_context(closing(training_progress(experiment, dataset)))
 
     with ExitStack() as lines:
-        return run(work.what, work.data, config=work.config, baselines=work.baselines, on_fit=on_fit)
+        beside: dict[str, Any] = {"baselines": work.baselines, "reconcile": work.reconcile}
+        return run(work.what, work.data, config=work.config, **beside, on_fit=on_fit)
 
 
 def _draw(board: Any, path: Path) -> None:
