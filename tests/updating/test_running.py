@@ -17,13 +17,13 @@ import torch
 import tsforge
 from tests.helpers.tables import daily, hourly
 from tsforge.cli.main import run
-from tsforge.errors import ConfigError, ModelError
+from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
 from tsforge.tracking import journal, registry, updates
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import ensemble, single
-from tsforge.updating import running
+from tsforge.updating import drift, running
 from tsforge.updating.plan import prepare
 from tsforge.updating.running import Decision, Update
 
@@ -194,6 +194,37 @@ def test_drift_is_told_from_none(copied: dict[str, Path]) -> None:
     assert tsforge.update(copied["linear"], again, when="drift").decision == Decision.NO_DRIFT
 
 
+@pytest.mark.parametrize("horizon", [1, 2, H])
+def test_a_hint_of_drift_can_be_followed(horizon: int, tmp_path: Path) -> None:
+    """Prevents: a job that asks for rows again and again, where the model has too few windows to compare with."""
+    table, rows = hourly(28), drift.least(horizon)
+    few, enough = (
+        fitted(
+            tmp_path / str(n), table[:OLD], **{"model.kind": "linear", "data.horizon": horizon, "data.validation": n}
+        )
+        for n in (rows - 1, rows)
+    )
+    assert drift.measure(prepare(enough, table)).origins > 0
+    with pytest.raises(DataError, match="calibrated by") as problem:
+        drift.measure(prepare(few, table))
+    assert f"data.validation = {rows} or more" in problem.value.hint
+
+
+def test_a_model_replaced_while_it_is_read_is_seen(copied: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a model of somebody else overwritten by one that began with the weights before."""
+    folder, load = copied["linear"], directory.load
+
+    def slow(place: Path) -> Model:
+        old = load(place)
+        monkeypatch.setattr(directory, "load", load)
+        tsforge.update(folder, hourly(27))
+        return old
+
+    monkeypatch.setattr(directory, "load", slow)
+    with pytest.raises(ModelError, match="replaced by somebody else"):
+        running.carry_out(prepare(folder, hourly(28)))
+
+
 def test_a_model_replaced_meanwhile_is_left_alone(copied: dict[str, Path]) -> None:
     """Prevents: two updates at once, of which the slower one undoes the other."""
     plan = prepare(copied["linear"], hourly(28))
@@ -230,6 +261,8 @@ def test_exit_codes_of_the_command_line(copied: dict[str, Path], capsys: pytest.
     hourly(28).to_csv("all.csv", index=False)
     model = str(copied["linear"])
     assert document(capsys, model, "spoiled.csv", "--test", "120", "--no-track")[0] == 3
+    assert run(["update", model, "all.csv", "--no-track", "--test", str(2 * H)]) == 4
+    assert f"ask for {4 * H} or more" in capsys.readouterr().out
     assert run(["update", model, "all.csv", "--no-track"]) == 0
     assert "verdict" in capsys.readouterr().out
     code, found = document(capsys, model, "all.csv", "--no-track")

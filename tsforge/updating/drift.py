@@ -94,11 +94,25 @@ def measure(plan: Plan) -> Drift:
     if before is None or after is None:
         which = "what the model was calibrated by" if before is None else "rows that are new to it"
         problem = f"{panel.name}: holds too few windows of {which} to tell whether errors have changed"
-        raise DataError(problem, f"bring {LEAST * H + H} rows of it or more; or update without `when`")
+        new, rows = f"fit the model anew with data.validation = {least(H)} or more", f"bring {least(H)} rows or more"
+        way = new if before is None else rows
+        raise DataError(problem, f"{way}; or update without `when`")
     levels = old.calibration.levels
     promised = float(np.mean(1 - pairs_of(levels).nominal))
     origins = len(np.unique(panel.first[sides[1].series] + sides[1].origins - panel.offsets[sides[1].series]))
     return Drift(after.mean, before.mean, promised, _p(before, after), origins)
+
+
+def least(horizon: int) -> int:
+    """Rows of one clock without gaps that have origins enough for one side."""
+    origins = LEAST * horizon
+    while origins < LEAST * _bandwidth(origins, horizon):
+        origins += 1
+    return origins + horizon - 1
+
+
+def _bandwidth(origins: int, horizon: int) -> int:
+    return max(horizon, math.ceil(1.5 * math.cbrt(origins)))
 
 
 def _misses(o: Outcome, horizon: int) -> Misses | None:
@@ -111,7 +125,7 @@ def _misses(o: Outcome, horizon: int) -> Misses | None:
     _, origin = np.unique(o.time, return_inverse=True)
     missed, seen = (np.bincount(origin, weights=v.sum(axis=(1, 2))) for v in (outside, o.observed))
     shares = missed[seen > 0] / seen[seen > 0]
-    bandwidth = max(horizon, math.ceil(1.5 * len(shares) ** (1 / 3)))
+    bandwidth = _bandwidth(len(shares), horizon)
     if len(shares) < LEAST * bandwidth:
         return None
     variance = _long_run(shares, bandwidth) / (len(shares) - bandwidth)

@@ -99,7 +99,8 @@ def prepare(folder: Path, data: Any, test: int | None = None, settings: Mapping[
     Raises ConfigError for a setting that an update keeps, or a test that the new rows do not hold; ModelError and
     DataError for what does not fit together.
     """
-    old, digest = directory.load(folder), manifest.read(folder).sha256
+    digest = manifest.read(folder).sha256  # before the model: if it is replaced in between, that is seen
+    old = directory.load(folder)
     experiment = _experiment(old, folder, settings or {})
     if experiment.data.rows is not None:
         log.warning("data.rows = %d is left out: it would leave the new rows out", experiment.data.rows)

@@ -29,7 +29,7 @@ def report(
     from tsforge.errors import DataError
     from tsforge.fitted import directory
 
-    place = models.of(model)
+    place, data = models.beside(model, data)
     loaded = directory.load(place) if isinstance(place, str | Path) else place
     made = using.predict(loaded, data, horizon=horizon)
     try:

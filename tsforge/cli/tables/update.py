@@ -67,4 +67,7 @@ def _too_few(result: Update) -> list[str]:
         needed = f"{test:,} to compare both models on ({test // H} x {H} steps) and 1 to learn from"
         return [f"nothing was trained: {why}", f"        {needed}"]
     why = f"too few windows of {H} steps have observed values to compare on"
+    if plan.test:  # as was asked for
+        needed = f"ask for {plan.least - 1:,} or more, or leave --test out"
+        return [f"nothing was trained: in {plan.test:,} rows held out, {why}", f"        {needed}"]
     return [f"nothing was trained: of {plan.new:,} new rows, {why}"]
