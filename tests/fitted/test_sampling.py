@@ -129,6 +129,12 @@ def test_shops_the_model_does_not_know_share_what_all_share() -> None:
     np.testing.assert_allclose(found[np.triu_indices(3, 1)], common, atol=0.12)
 
 
+def test_a_line_says_what_they_are(samples: Samples) -> None:
+    """Prevents: a notebook full of the table that was sampled."""
+    assert repr(samples) == "<2,000 paths of 3 series x 12 steps x 2 targets: .frame, .total(), .probability('> 10')>"
+    assert repr(samples.total()) == "<3 sums x 2 targets of 2,000 paths: .frame, .probability('> 10')>"
+
+
 def test_seeds_and_order(model: Model, data: pd.DataFrame, samples: Samples) -> None:
     """Prevents: paths that change from run to run, or never."""
     again, other = (tsforge.sample(model, data, 2000, seed=seed).values for seed in (1, 2))

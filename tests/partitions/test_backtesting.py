@@ -70,6 +70,8 @@ def test_scores_of_partitions_are_those_of_one_table(
 def test_what_is_there_is_not_scored_again(theta: Path, tmp_path: Path) -> None:
     """Prevents: scores of a second run that lack what the first one did; those of another way to roll."""
     data, out = write_hive(tmp_path / "d", table()), tmp_path / "f"
+    with pytest.raises(ConfigError, match="shard 9/9 has none of its 3 partitions"):
+        run(theta, data, out, shard="9/9")
     shards = [run(theta, data, out, shard=f"{k}/2") for k in (1, 2)]
     assert sum(report.done for report, _ in shards) == 3
     report, tally = run(theta, data, out)

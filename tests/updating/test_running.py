@@ -142,7 +142,9 @@ def test_the_new_model_is_in_place_and_knows_what_it_has_seen(copied: dict[str, 
     record = json.loads((folder / running.RECORD).read_text())
     assert record["learned_until"] == str(table["time"].iloc[len(table) - result.plan.test - 1])
     assert record["tested_until"] == str(table["time"].iloc[-1])
-    assert tsforge.update(folder, table).decision == Decision.TOO_FEW
+    again = tsforge.update(folder, table)
+    assert again.decision == Decision.TOO_FEW
+    assert repr(again) == f"<update of {folder}: too few new rows, {folder} is in charge>"
 
 
 @pytest.mark.parametrize(("more", "decision"), [(4 * H, Decision.TOO_FEW), (4 * H + 1, Decision.REPLACED)])

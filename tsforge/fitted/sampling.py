@@ -46,7 +46,7 @@ USUAL, FEWEST, MOST = 1000, 10, 100_000  # samples
 MOST_VALUES = 2**28  # of all paths: 1 GB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples:
     """Sample paths from the end of every series.
 
@@ -87,6 +87,10 @@ class Samples:
         """
         each, ever = totals.chances(self.panel, self.values, level)
         return sampled.steps(self.panel, {"probability": each, "ever": ever})
+
+    def __repr__(self) -> str:
+        S, n, H, C = self.values.shape
+        return f"<{S:,} paths of {n:,} series x {H} steps x {C} targets: .frame, .total(), .probability('> 10')>"
 
 
 @sparing()

@@ -47,7 +47,7 @@ class Level(NamedTuple):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Totals:
     """Sums of sample paths, a row for each series and period.
 
@@ -100,6 +100,10 @@ class Totals:
     def frame(self) -> Frame:
         """`table`, without a level."""
         return self.table()
+
+    def __repr__(self) -> str:
+        S, R, C = self.values.shape
+        return f"<{R:,} sums x {C} targets of {S:,} paths: .frame, .probability('> 10')>"
 
 
 def total(panel: Panel, paths: Floats, period: str | None = None, quantiles: Sequence[float] | None = None) -> Totals:

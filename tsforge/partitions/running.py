@@ -133,6 +133,9 @@ def backtest(request: Request, watch: Callable[[Report], None] = lambda _: None)
     if "baselines" in asked:
         rolled["baselines"] = list(asked["baselines"])
     report = forecast(replace(request, rolled=rolled), watch)
+    if not report.mine:
+        problem = f"{request.data}: shard {request.shard} has none of its {report.partitions} partitions"
+        raise ConfigError(problem, "take as many shards as partitions at most")
     if not report.tallies:
         raise DataError(f"{request.data}: no partition could be scored", next(iter(report.failed.values()), ""))
     texts = [text for _, text in sorted(report.tallies.items())]  # in one order, whoever was first

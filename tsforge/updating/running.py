@@ -50,7 +50,7 @@ class Decision(StrEnum):
     TOO_FEW = "too few new rows"  # nothing was trained
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Update:
     """What became of an update.
 
@@ -67,6 +67,9 @@ class Update:
     fit: Fit | None = None
     old: Outcome | None = None
     judgement: Judgement | None = None
+
+    def __repr__(self) -> str:
+        return f"<update of {self.plan.folder}: {self.decision.value}, {self.folder} is in charge>"
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
