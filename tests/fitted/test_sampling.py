@@ -295,3 +295,27 @@ def test_of_the_command_line(model: Model, data: pd.DataFrame, capsys: pytest.Ca
     }.items():  # fmt: skip
         assert run(["predict", "m", *([] if words[-1] == "sales.csv" else ["sales.csv"]), *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_paths_of_counts_are_whole_where_asked_for() -> None:
+    """Prevents: intervals taken from paths of counts that miss every 0, as paths lie a little above it."""
+    random = np.random.default_rng(5)
+    counts = table(random.poisson(0.7, (3, 120)).astype(float))
+    model = fitted(counts, **{"model.kind": "tsb", "model.bounds": "auto"})
+    drawn = sampling.sample(model, counts, 400)
+    whole = drawn.rounded()
+    assert (whole.values == np.rint(whole.values)).all()
+    assert (whole.values >= 0).all()
+    assert (np.abs(whole.values - drawn.values) <= 0.5 + 1e-6).all()
+    assert (whole.prediction.point == np.rint(whole.prediction.point)).all()
+
+
+def test_paths_are_those_of_all_series_at_once(data: pd.DataFrame) -> None:
+    """Prevents: series drawn one by one that no longer hang together, or other values than the quantiles'."""
+    model = fitted(data)
+    drawn = sampling.sample(model, data, 300, seed=3)
+    panel = drawn.panel
+    assert model.dependence is not None
+    order = sampling.ranks(model.dependence, panel, 1, model.calibration, (300, 3))
+    slow = np.take_along_axis(sampling.spread_out(drawn.prediction.quantiles, drawn.prediction.levels, 300), order, -1)
+    np.testing.assert_array_equal(np.moveaxis(drawn.values, 0, -1), slow)

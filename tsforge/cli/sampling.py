@@ -66,16 +66,18 @@ class SampleOptions:
 def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str, Any], to: Written) -> int:
     """Draw paths; print, write, draw and record what was asked of them.
 
-    ahead: horizon, quantiles, future_data, settings (of a pretrained model), and how a hierarchy is reconciled.
+    ahead: horizon, quantiles, future_data, settings (of a pretrained model), how a hierarchy is reconciled, and whether
+    paths are rounded to whole numbers.
     """
     from tsforge.data import tidy as tables
     from tsforge.fitted import reconciled, sampling
     from tsforge.tracking import sampling as recording
     from tsforge.tracking.tracker import BUSY, Tracker
 
-    quantiles = ahead.pop("quantiles")
+    quantiles, rounded = ahead.pop("quantiles"), ahead.pop("rounded")
     count, seed = asked.samples or sampling.USUAL, 1 if asked.seed is None else asked.seed
     drawn = reconciled.sample(to.folder or model, data, count, **ahead, seed=seed)
+    drawn = drawn.rounded() if rounded else drawn
     sums = None if asked.total is None else drawn.total(asked.period, quantiles)
     frame = _frame(drawn, sums, asked.probability)
     if to.output is not None:

@@ -111,6 +111,10 @@ class Limits(NamedTuple):
         """Whether there is no limit at all."""
         return bool(np.isneginf(self.low).all() and np.isposinf(self.high).all())
 
+    def part(self, rows: slice) -> Limits:
+        """Those of some series."""
+        return Limits(self.low[rows], self.high[rows], self.until[rows])
+
     def of(self, windows: Windows) -> Limits:
         """Those of some windows, (W, C) each, as far as their rows before the origin tell."""
         until = self.until[windows.series]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from tsforge.evaluation import dependence, held_out
 from tsforge.evaluation.conformal import Calibration
 from tsforge.evaluation.dependence import Dependence
 from tsforge.evaluation.quantiles import Ints
-from tsforge.fitted import directory, occasions, prediction, totals, zero_shot
+from tsforge.fitted import directory, occasions, prediction, rounding, totals, zero_shot
 from tsforge.fitted.model import Model
 from tsforge.fitted.prediction import Floats, Prediction
 from tsforge.fitted.totals import Totals
@@ -68,6 +68,17 @@ class Samples:
     def frame(self) -> Frame:
         """The tidy table: ids, `sample` (from 1), time, `target` where there are several, and `value`."""
         return sampled.paths(self.panel, self.values)
+
+    def rounded(self) -> Samples:
+        """Paths of whole numbers, of series whose values always were; with a note of those that had fractions.
+
+        Each value goes to the nearest whole number within the bounds, as forecasts do (`Predicted.rounded`). Raises
+        ConfigError for paths of a hierarchy, which would not add up any more.
+        """
+        forecast = self.prediction.rounded()  # which says what is not
+        paths = np.moveaxis(self.values, 0, -1)
+        made = rounding.rounded(paths, rounding.whole(self.panel), forecast.within)
+        return replace(self, prediction=forecast, values=np.moveaxis(made, -1, 0))
 
     def total(self, period: str | None = None, quantiles: Sequence[float] | None = None) -> Totals:
         """Sums of every path over the horizon, or by "day", "week", "month", "quarter" or "year" of the local clock.
@@ -153,17 +164,31 @@ def of_panel(model: Model, panel: Panel, steps: int, draw: tuple[int, int], how:
     how = how or model.dependence or of_table(model, panel)
     made = prediction.of_panel(model, panel, steps, model.reach)
     with stage("sampling"):
-        order = ranks(how, panel, -(-steps // model.shape.horizon), model.calibration, draw)[:, :steps]
+        field = _of_series(how, panel, -(-steps // model.shape.horizon), model.calibration, draw)[:, :steps]
         within = limits(model.experiment.model.bounds, panel, model.facts.traits(panel))
-        drawn = np.take_along_axis(within.keep(spread_out(made.quantiles, made.levels, count)), order, axis=-1)
+        drawn = field if made.quantiles.dtype == field.dtype else np.empty(field.shape, made.quantiles.dtype)
+        for i in range(len(panel)):  # one by one: places in an order take twice the room of the paths
+            own = within.part(slice(i, i + 1)).keep(spread_out(made.quantiles[i : i + 1], made.levels, count))
+            drawn[i] = np.take_along_axis(own[0], places(field[i]), axis=-1)
     return Samples(made, np.moveaxis(drawn, -1, 0), seed)
 
 
 def ranks(how: Dependence, panel: Panel, blocks: int, calibration: Calibration | None, draw: tuple[int, int]) -> Ints:
     """In which order the values of each step come on the paths, (n, blocks · H, C, S)."""
-    rows = dependence.places([panel.key(i) for i in range(len(panel))], how)
-    field = _field(how, rows, blocks, calibration, draw)
+    return places(_of_series(how, panel, blocks, calibration, draw))
+
+
+def places(field: Floats) -> Ints:
+    """The place of each value among those along the last axis, from 0."""
     return np.argsort(np.argsort(field, axis=-1), axis=-1)
+
+
+def _of_series(
+    how: Dependence, panel: Panel, blocks: int, calibration: Calibration | None, draw: tuple[int, int]
+) -> Floats:
+    """Normal fields of the series of a table, (n, blocks · H, C, S)."""
+    rows = dependence.places([panel.key(i) for i in range(len(panel))], how)
+    return _field(how, rows, blocks, calibration, draw)
 
 
 def spread_out(quantiles: Floats, levels: tuple[float, ...], count: int) -> Floats:

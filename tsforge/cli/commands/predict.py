@@ -109,12 +109,10 @@ def predict(
     folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
     reconcile = None if folder is None else settings.pop("data.reconcile", None)  # a pretrained one reads it itself
     if sampling is not None and sampling.given:
-        if round_:
-            raise ConfigError("sample paths are not rounded", "leave out --round, or what is made of sample paths")
         sampling.check(wanted)
         ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data, "settings": settings}
         to = Written(output, plot, tracking_uri, track=track, json=json, folder=folder)
-        return paths.forecast(model, data, sampling, ahead | {"reconcile": reconcile}, to)
+        return paths.forecast(model, data, sampling, ahead | {"reconcile": reconcile, "rounded": round_}, to)
     if track:
         raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario and --samples")
     ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
