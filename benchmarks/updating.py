@@ -42,7 +42,8 @@ def found(seed: int, size: tuple[int, int, int], change: str, folder: Path) -> b
     whole = table(seed, (old, new), change)
     settings = {"model.kind": "linear", "data.horizon": horizon, "data.validation": calibrated, "data.test": 0}
     directory.save(tsforge.fit(tsforge.build(settings), whole[:old]).model, folder, lambda _: None)
-    return drift.measure(prepare(folder, whole)).found
+    measured = drift.measure(prepare(folder, whole))
+    return measured is not None and measured.found
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ fitted.scores, fitted.plot()
 fitted.predict().frame
 
 Whatever takes a model here takes a fit, a model, its directory, or the address of a recorded one in MLflow: runs:/RUN,
-models:/NAME@ALIAS or models:/NAME/VERSION. Tables are paths, names of data sets, or frames of pandas or Polars; those of
-forecasts and backtests come back as what was given, others as pandas.
+models:/NAME@ALIAS or models:/NAME/VERSION. Tables are paths, names of data sets, or frames of pandas or Polars;
+forecasts and backtests come back as frames of the same kind, anything else as pandas.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import torch
 import tsforge
 from tests.helpers.tables import daily, hourly
 from tsforge.cli.main import run
+from tsforge.cli.tables.update import lines
 from tsforge.errors import ConfigError, DataError, ModelError
 from tsforge.fitted import directory
 from tsforge.fitted.model import Model
@@ -206,10 +207,25 @@ def test_a_hint_of_drift_can_be_followed(horizon: int, tmp_path: Path) -> None:
         )
         for n in (rows - 1, rows)
     )
-    assert drift.measure(prepare(enough, table)).origins > 0
+    measured = drift.measure(prepare(enough, table))
+    assert measured is not None
+    assert measured.origins > 0
     with pytest.raises(DataError, match="calibrated by") as problem:
         drift.measure(prepare(few, table))
     assert f"data.validation = {rows} or more" in problem.value.hint
+
+
+def test_too_few_new_rows_to_tell_of_drift_are_no_fault(tmp_path: Path) -> None:
+    """Prevents: a job that a scheduler shows as broken each day until enough rows have come."""
+    names = ("a", "b", "c", "d")
+    settings = {"model.kind": "linear", "data.id": "item", "data.season": 7, "data.validation": drift.least(H)}
+    folder = fitted(tmp_path / "m", daily(names, n=160), **settings, **{"data.test": 0})
+    later = daily(names, n=160 + H + 1)
+    result = tsforge.update(folder, later, when="drift")
+    assert (result.decision, result.fit) == (Decision.TOO_FEW, None)
+    assert "drift" not in lines(result, "m")[0]
+    assert f"{drift.least(H)} new rows" in lines(result, "m")[0]
+    assert tsforge.update(folder, later).decision != Decision.TOO_FEW
 
 
 def test_a_model_replaced_while_it_is_read_is_seen(copied: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

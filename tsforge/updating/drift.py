@@ -75,10 +75,10 @@ def outcome(plan: Plan, windows: Windows) -> Outcome:
     return forecasting.outcomes({"": old.forecaster(source).reader}, own, windows)[""]
 
 
-def measure(plan: Plan) -> Drift:
-    """Hold the misses on the new rows against those that the intervals were calibrated by.
+def measure(plan: Plan) -> Drift | None:
+    """Hold the misses on the new rows against those that the intervals were calibrated by; None of too few new rows.
 
-    Raises ModelError for a model without intervals, DataError where either side has too few windows.
+    Raises ModelError for a model without intervals, DataError where it was calibrated by too few windows.
     """
     old, panel, H = plan.old, plan.panel, plan.old.shape.horizon
     if old.calibration is None:
@@ -91,12 +91,12 @@ def measure(plan: Plan) -> Drift:
         cut(panel, plan.seen, panel.ends, old.shape.context, H),
     )
     before, after = (_misses(old.calibration.apply(outcome(plan, part)), H) if len(part) else None for part in sides)
-    if before is None or after is None:
-        which = "what the model was calibrated by" if before is None else "rows that are new to it"
-        problem = f"{panel.name}: holds too few windows of {which} to tell whether errors have changed"
-        new, rows = f"fit the model anew with data.validation = {least(H)} or more", f"bring {least(H)} rows or more"
-        way = new if before is None else rows
-        raise DataError(problem, f"{way}; or update without `when`")
+    if before is None:
+        which = "holds too few windows of what the model was calibrated by to tell whether errors have changed"
+        way = f"fit the model anew with data.validation = {least(H)} or more"
+        raise DataError(f"{panel.name}: {which}", f"{way}; or update without `when`")
+    if after is None:
+        return None
     levels = old.calibration.levels
     promised = float(np.mean(1 - pairs_of(levels).nominal))
     origins = len(np.unique(panel.first[sides[1].series] + sides[1].origins - panel.offsets[sides[1].series]))

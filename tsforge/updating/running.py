@@ -100,6 +100,8 @@ def carry_out(plan: Plan, out: str | Path | None = None, when: When = "always", 
     if plan.dataset is None:
         return Update(Decision.TOO_FEW, plan, plan.folder)
     found = drift.measure(plan) if when == "drift" else None
+    if when == "drift" and found is None:
+        return Update(Decision.TOO_FEW, plan, plan.folder)
     if found is not None and not found.found:
         return Update(Decision.NO_DRIFT, plan, plan.folder, drift=found)
     fitted = fitting.finish(fitting.train(plan.experiment, plan.dataset, report), plan.dataset)

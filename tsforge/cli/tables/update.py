@@ -59,8 +59,16 @@ def _drift(drift: Drift) -> str:
 
 
 def _too_few(result: Update) -> list[str]:
+    from tsforge.updating import drift
+
     plan = result.plan
     H = plan.old.shape.horizon
+    if plan.dataset is not None:  # enough for an update, and not to tell of drift
+        need = f"{drift.least(H):,} new rows of one clock"
+        return [
+            f"nothing was trained: to tell whether errors have changed takes {need}",
+            "        --when always asks nothing",
+        ]
     if plan.new < plan.least:
         why = f"{plan.least:,} new rows are needed, there are {plan.new:,}"
         test = plan.least - 1
