@@ -87,6 +87,28 @@ def test_settings_that_reach_further_are_refused(fence: Fence) -> None:
         fence.settings({"data": {"path": "/etc/passwd"}})
 
 
+@pytest.mark.parametrize("name", ["events", "cache", "start", " data.events", "data.events ", "events\n"])
+def test_settings_are_known_by_their_ends_as_well(fence: Fence, name: str) -> None:
+    """Prevents: a path that leaves the folder under a name that --set reads as that of another setting."""
+    with pytest.raises(ConfigError, match="lies outside"):
+        fence.settings({name: "/etc/passwd"})
+    with pytest.raises(ConfigError, match=r"data\.path cannot be set here"):
+        fence.settings({"path": "/etc/passwd"})
+    assert fence.settings({"lr": 0.1}) == {"train.lr": 0.1}
+
+
+def test_the_name_of_a_setting_holds_no_value(fence: Fence) -> None:
+    with pytest.raises(ConfigError, match="holds a ="):
+        fence.settings({'data.events="/etc/passwd" #': 1})
+
+
+def test_experiments_in_toml_are_no_tables(fence: Fence) -> None:
+    """Prevents: a file of settings, whose paths lead anywhere, read in place of a table."""
+    (fence.root / "protocol.toml").write_text('data.path = "/etc/passwd"\n')
+    with pytest.raises(ConfigError, match=r"protocol\.toml: holds settings"):
+        fence.table("protocol.toml")
+
+
 def test_every_setting_that_may_name_a_file_is_known() -> None:
     """Prevents: a new setting with a path in it, which a tool would follow out of its folder."""
     texts = {

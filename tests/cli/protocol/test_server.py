@@ -111,6 +111,7 @@ def test_long_forecasts_are_files_with_their_head(call: Call) -> None:
         ("predict", {"model": "models/x", "data": "sales.csv"}, ("no folder of a fitted model", "fit answered")),
         ("backtest", {"source": "sales.csv", "settings": {"train.engine": "ray"}}, ("cannot be set", "leave")),
         ("runs", {"names": ["x"]}, ("two runs or more", "hint: ")),
+        ("predict", {"model": "zero", "data": "sales.csv", "quantile": [0.5]}, ("quantile", "not permitted")),
     ],
 )  # fmt: skip
 def test_errors_are_those_of_the_tool_with_their_hint(
@@ -119,6 +120,15 @@ def test_errors_are_those_of_the_tool_with_their_hint(
     answer, problem = call(tool, **words)
     assert not answer
     assert all(part in problem for part in said), problem
+
+
+def test_a_model_is_not_rolled_on_the_table_that_it_remembers(call: Call) -> None:
+    """Prevents: the file that an experiment names being read, wherever it lies."""
+    made, _ = call("fit", data="sales.csv", horizon=7, model="naive", track=False)
+    answer, problem = call("backtest", source=made["model"], track=False)
+    assert not answer
+    assert "is a fitted model" in problem
+    assert "hint: name its table as data" in problem
 
 
 def test_a_call_that_is_taken_back_leaves_room_for_the_next(call: Call) -> None:

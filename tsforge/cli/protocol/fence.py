@@ -39,11 +39,15 @@ class Fence:
         from tsforge.data import catalog
 
         path = self.inside(word)
+        if path.suffix == ".toml":  # commands follow the paths in it
+            raise ConfigError(f"{word}: holds settings, no table", "name a table, and pass settings as an argument")
         if not path.exists():
             if word in catalog.cards():
                 return word
             raise DataError(f"{word}: no such file", "name a file below the folder of the server, or a data set")
         if path.is_dir():
+            if (path / "experiment.json").exists():  # it names the table that it was fitted to, wherever that lies
+                raise DataError(f"{word}: is a fitted model, no table", "name its table as data")
             self._check_links(path)
         return str(path)
 
@@ -78,15 +82,26 @@ class Fence:
         return str(path)
 
     def settings(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Dotted settings, their paths whole; ConfigError for those that leave the folder or have no use here."""
-        checked = dict(given or {})
-        for name, value in checked.items():
+        """Settings by their dotted paths, files among them whole.
+
+        Raises ConfigError for those that leave the folder or have no use here.
+        """
+        from tsforge.settings import full
+
+        checked: dict[str, Any] = {}
+        for word, value in (given or {}).items():
+            if "=" in word:  # --set would read the rest of the name as the value
+                raise ConfigError(f"{word}: the name of a setting holds a =", 'write {"train.lr": 0.01}')
+            name = full(word.strip())  # as --set reads it
+            if name in checked:
+                raise ConfigError(f"{name} is set twice", "set it once")
             if name in REFUSED:
                 raise ConfigError(f"{name} cannot be set here: {REFUSED[name]}", f"leave {name} out")
-            if name in PATHS and value is not None:
-                checked[name] = str(self.inside(str(value)))
+            if value is None:
+                raise ConfigError(f"{name} is null", f"leave {name} out")
             if isinstance(value, dict):
                 raise ConfigError(f"{name} holds a table", "write dotted names, as train.lr")
+            checked[name] = str(self.inside(str(value))) if name in PATHS else value
         return checked
 
     def _check_links(self, folder: Path) -> None:

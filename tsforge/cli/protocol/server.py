@@ -38,6 +38,7 @@ Model = Annotated[str, Field(description="Folder of a fitted model, or zero")]
 Kind = Annotated[
     str | None, Field(description="auto (a tournament), gru, lstm, transformer, linear, ets, theta, zero, ...")
 ]
+TOOLS = ("inspect", "fit", "predict", "backtest", "compare", "runs")
 Progressing = Context[Any, Any]
 
 
@@ -49,7 +50,19 @@ def build(root: Path) -> MCPServer[Any]:
     tools = Tools(Fence(root))
     _reading(server, tools)
     _training(server, tools)
+    _refuse_unknown(server)
     return server
+
+
+def _refuse_unknown(server: MCPServer[Any]) -> None:
+    """Let arguments that a tool does not have be errors, which the package passes over."""
+    for name in TOOLS:
+        tool = server._tool_manager.get_tool(name)
+        assert tool is not None
+        model = tool.fn_metadata.arg_model
+        model.model_config["extra"] = "forbid"
+        model.model_rebuild(force=True)
+        tool.parameters = model.model_json_schema(by_alias=True)
 
 
 def _reading(server: MCPServer[Any], tools: Tools) -> None:
