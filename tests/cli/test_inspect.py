@@ -293,3 +293,13 @@ def test_commands_can_be_pasted_whatever_the_columns_are_called(kind: str, folde
     assert again["experiment"]["data"]["target"] == [a, b]
     assert again["experiment"]["data"]["id"] == [key]
     assert folder.is_dir()
+
+
+def test_holidays_are_looked_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a place that inspect takes without a word and fit does not know."""
+    days = pd.date_range("2022-01-01", periods=800, freq="D").strftime("%Y-%m-%d")
+    pd.DataFrame({"day": days, "load": np.arange(800) % 7}).to_csv(tmp_path / "t.csv", index=False)
+    assert run(["inspect", str(tmp_path / "t.csv"), "--holidays", "DE"]) == 0
+    assert "known      holiday DE, by the calendar" in capsys.readouterr().out
+    assert run(["inspect", str(tmp_path / "t.csv"), "--holidays", "XX"]) == 2
+    assert "'XX' is no country" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 
 from tsforge.config import parse
 from tsforge.data.schema import DataConfig
+from tsforge.errors import listing
 from tsforge.runtime.tables import aligned
 
 
@@ -76,6 +77,8 @@ def _of_series(facts: dict[str, Any], series: dict[str, Any]) -> list[str]:
         of = f" of {series['late']:,} series" if series["count"] > 1 else ""
         found.append(f"starts     up to {series['late_by']:,} steps at the start{of} are missing")
     found += [f"gaps       {_gaps(series)}", f"season     {_season(facts['season'], facts['naive_season'])}"]
+    if facts["occasions"]:
+        found.append(f"known      {listing(facts['occasions'])}, by the calendar")
     if series["rows_ahead"]:
         rows = series["rows_ahead"]
         found.append(f"ahead      up to {rows} rows after the last target, for covariates known in advance")

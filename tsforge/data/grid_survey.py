@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tsforge.data import ways
-from tsforge.data.panel import Panel, build
+from tsforge.data.occasions import choosing
+from tsforge.data.panel import Ints, Panel, build
 from tsforge.data.schema import DataConfig
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.split import default_horizon, sizes, split
@@ -26,8 +27,10 @@ def of_rows(frame: Frame, roles: Roles, config: DataConfig) -> dict[str, Any]:
 
 def of_panel(panel: Panel, empty: int, config: DataConfig) -> dict[str, Any]:
     """Grid, series, gaps and season of a panel. empty: series that are left out: none of their targets is observed."""
-    season, back = _season(panel, config)
+    train = _train(panel, config)
+    season, back = _season(panel, config, train)
     return {
+        "occasions": [o.name for o in choosing.choose(panel, choosing.located(config), train)],
         "frequency": panel.schema.frequency.name,
         "timezone": panel.schema.timezone,
         "start": panel.time(int(panel.first.min())),
@@ -47,10 +50,14 @@ def _horizon(panel: Panel, config: DataConfig) -> int:
         return config.horizon or default_horizon(panel)
 
 
-def _season(panel: Panel, config: DataConfig) -> tuple[int, int]:
-    """The season that a fit takes from its training part; and what seasonal naive goes back where there is none."""
+def _train(panel: Panel, config: DataConfig) -> Ints:
+    """The row of each series up to which a fit trains."""
     horizon = config.horizon or default_horizon(panel)
-    train = split(panel, *sizes(panel, horizon, config.validation, config.test)).train
+    return split(panel, *sizes(panel, horizon, config.validation, config.test)).train
+
+
+def _season(panel: Panel, config: DataConfig, train: Ints) -> tuple[int, int]:
+    """The season that a fit takes from its training part; and what seasonal naive goes back where there is none."""
     season = config.season or detect_season(panel, train)
     return season, fallback(panel, train) if season == 1 else 0
 
