@@ -45,6 +45,8 @@ def test_words_are_an_experiment(table: pd.DataFrame, fitted: tsforge.Fitted, tm
     assert tsforge.fit(tmp_path / "e.toml", table).metrics == fitted.metrics
     with pytest.raises(ConfigError, match="two tables"):
         tsforge.fit(table, table)
+    with pytest.raises(ConfigError, match="list is no mapping"):
+        tsforge.fit(table, settings=["train.lr"])  # type: ignore[arg-type]
 
 
 def test_a_fit_a_model_and_a_folder_are_one(table: pd.DataFrame, fitted: tsforge.Fitted, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_commands(capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert run(words) == 0
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
     assert "did you mean" in fails(capsys, "settings", "widht")
+    assert "reads none" in fails(capsys, "init", str(DATA), "--config", "e.toml")
     out = tmp_path / "e.toml"
     assert run(["init", str(DATA), "--output", str(out)]) == 0
     assert run(["fit", "--config", str(out), "--model", "naive", "--out", str(tmp_path / "m"), "--no-track"]) == 0

@@ -78,7 +78,7 @@ def test_what_explains_nothing_moves_nothing(shops: list[pd.DataFrame], caplog: 
         same += np.array_equal(first.quantiles, second.quantiles)
     assert same >= 2  # to the last bit
     assert np.mean(with_noise) < 1.03 * np.mean(without)
-    assert "'lottery': nothing of it is seen in the past" in caplog.text
+    assert "'lottery': no effect of it is seen in the past" in caplog.text
 
 
 def fitted(frame: pd.DataFrame, **more: Any) -> tuple[ZeroNetwork, Any]:

@@ -18,7 +18,9 @@ LABELS = "return [...document.querySelectorAll('#chart svg text')].map(t => t.te
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     days, out = pd.date_range("2024-01-01", periods=60, freq="D"), tmp_path_factory.mktemp("r") / "r.html"
-    waves = {name: size * (10 + np.sin(np.arange(60))) for name, size in (("a", 1.0), ("b", 100.0))}
+    waves = {
+        name: size * (10 + np.sin(np.arange(60))) for name, size in (("a", 1.0), ("b", 100.0), ("long " * 40, 1.0))
+    }
     parts = [pd.DataFrame({"shop": name, "day": days, "sold": values}) for name, values in waves.items()]
     tsforge.fit(pd.concat(parts), horizon=7, model="naive").report(out)
     return out.as_uri()
@@ -48,6 +50,7 @@ def test_series_are_chosen_and_looked_at_closely(browser: Any, page: str) -> Non
 
 
 def test_it_fits_a_phone(browser: Any, page: str) -> None:
+    """Prevents: a page as wide as the longest name of a series."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     )

@@ -52,6 +52,8 @@ def fit(
     Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
     """
     logs.heard()
+    if not isinstance(settings, Mapping | None):
+        raise ConfigError(f"settings: {type(settings).__name__} is no mapping", 'write {"train.lr": 0.01}')
     columns = {"target": target, "time": time, "id": id, "future": future}
     given: dict[str, Any] = {f"data.{name}": value for name, value in columns.items() if value is not None}
     given |= {"data.horizon": horizon} if horizon is not None else {}

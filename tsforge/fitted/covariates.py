@@ -83,7 +83,7 @@ def tell(found: Found | None) -> None:
         words = "the forecast has linear effects of %s, fitted to %d windows of the past"
         log.info(words, _quoted(found.effects), found.windows)
     if found.none:
-        log.info("%s: nothing of it is seen in the past, and it moves no forecast", _quoted(found.none))
+        log.info("%s: no effect of it is seen in the past, and it moves no forecast", _quoted(found.none))
 
 
 def warn_unread(names: tuple[str, ...]) -> None:

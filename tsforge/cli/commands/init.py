@@ -25,8 +25,11 @@ def init(
         File for it, .toml. (default: it is printed)
     """
     from tsforge.api import outlines
+    from tsforge.errors import ConfigError
     from tsforge.runtime import files
 
+    if options is not None and options.config is not None:
+        raise ConfigError("init writes a TOML file and reads none", "leave out --config; --set takes single settings")
     check_targets(output, (".toml",), None, [data])
     text = outlines.outline(data, (options or TableOptions()).overrides(), model)
     if output is None:
