@@ -9,7 +9,7 @@ import numpy as np
 
 from tsforge.detecting.lane import LEVEL_SHIFT, OUTLIER
 from tsforge.detecting.running import Detection
-from tsforge.plotting.style import BLUE, GREY, ORANGE, axis_times, heading, save, stacked
+from tsforge.plotting.style import BLUE, GREY, ORANGE, RED, axis_times, heading, save, stacked
 from tsforge.runtime.timing import stage
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MOST = 4  # series or targets in one picture
 STEPS = 2000  # of each, the last ones in which something was found
-RED = "#c0392b"
 
 
 @stage("pictures")

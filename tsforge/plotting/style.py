@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"  # a forecast, what was observed, what it is held against
+RED = "#c0392b"  # what is unusual
 LINES = (  # of several models, in their order
     BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888", "#17a2a8", "#c0392b", "#8c6d31", "#e377c2", "#393b79",
 )  # fmt: skip
