@@ -154,3 +154,14 @@ def test_what_is_no_hierarchy_is_refused(model: Model) -> None:
         tsforge.predict(plain, data, reconcile="ols")
     with pytest.raises(ConfigError, match="hierarchy"):
         tsforge.what_if(model, sales(), ["price*2"])
+
+
+def test_rows_ahead_of_a_hierarchy_are_those_that_predict_takes() -> None:
+    """Prevents: rows of sums to fill in, which no table has and `predict` refuses."""
+    data = sales().assign(promo=lambda table: table["store"] % 2)
+    own = fitted(data, data__future="promo")
+    rows = tsforge.future(own, data)
+    assert len(rows) == 5 * H
+    assert not (rows[["region", "store"]].astype(str) == "(all)").any(axis=None)
+    made = tsforge.predict(own, data, future_data=rows.assign(promo=1))
+    assert made.point.shape == (8, H, 1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.data import tidy
+from tsforge.data.hierarchy import structure
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import to_wall
 from tsforge.data.time.derived import field_of
@@ -19,7 +20,10 @@ from tsforge.fitted.model import Model
 
 def rows_ahead(model: Model | str | Path, data: Any = None, horizon: int | None = None) -> tidy.Frame:
     """A row for every series and step to forecast: ids, time, and the covariates known in advance, empty but for what
-    the table has and the calendar decides: `tsforge.future` with a model or its directory."""
+    the table has and the calendar decides: `tsforge.future` with a model or its directory.
+
+    Of a hierarchy those of the series at the bottom, as its sums are made of them.
+    """
     prediction.check_horizon(horizon, prediction.LONGEST)
     model = model if isinstance(model, Model) else directory.load(model)
     if not model.facts.columns.future:
@@ -27,7 +31,11 @@ def rows_ahead(model: Model | str | Path, data: Any = None, horizon: int | None 
     steps = horizon or model.shape.horizon
     panel = prediction.read(model, data, steps)
     rows = panel.ends[:, None] + np.arange(steps)
-    return tidy.ahead(panel, steps, [_filled(panel, j, rows.reshape(-1)) for j in range(panel.future.shape[1])])
+    made = tidy.ahead(panel, steps, [_filled(panel, j, rows.reshape(-1)) for j in range(panel.future.shape[1])])
+    if not panel.schema.hierarchy:
+        return made
+    own = np.repeat(np.isin(np.arange(len(panel)), structure(panel).bottom), steps)
+    return made[own].reset_index(drop=True)
 
 
 def _filled(panel: Panel, j: int, rows: NDArray[np.int64]) -> NDArray[np.floating]:
