@@ -132,3 +132,10 @@ def test_the_command(model: Path, table: pd.DataFrame, tmp_path: Path, capsys: C
     assert len(read(out.read_text())[1]["series"]) == 1
     assert "2 more series" in out.read_text()
     assert ".html" in fails(capsys, "report", str(model), "--output", str(tmp_path / "r.pdf"))
+
+
+def test_a_report_without_a_series_is_refused(tmp_path: Path) -> None:
+    """Prevents: a page whose picture is empty, or one of all series but the last."""
+    for series in (0, -1):
+        with pytest.raises(tsforge.TsforgeError, match=f"1 series or more, not {series}"):
+            tsforge.report("m", None, tmp_path / "r.html", series=series)

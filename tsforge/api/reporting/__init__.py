@@ -26,9 +26,11 @@ def report(
 
     from tsforge.api import models, using
     from tsforge.api.reporting import facts, page
-    from tsforge.errors import DataError
+    from tsforge.errors import ConfigError, DataError
     from tsforge.fitted import directory
 
+    if series < 1:
+        raise ConfigError(f"a report shows 1 series or more, not {series}", "name a larger number of series")
     place, data = models.beside(model, data)
     loaded = directory.load(place) if isinstance(place, str | Path) else place
     made = using.predict(loaded, data, horizon=horizon)
