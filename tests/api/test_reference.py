@@ -95,6 +95,8 @@ def test_commands(capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert run(["init", str(DATA), "--output", str(out)]) == 0
     assert run(["fit", "--config", str(out), "--model", "naive", "--out", str(tmp_path / "m"), "--no-track"]) == 0
     assert 'target = ["passengers"]' in out.read_text()
+    capsys.readouterr()
+    assert "may hold your changes" in fails(capsys, "init", str(DATA), "--output", str(out))
 
 
 @pytest.mark.usefixtures("home")

@@ -16,7 +16,7 @@ from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
 from tsforge.runtime import logs
-from tsforge.settings import build, override
+from tsforge.settings import build, full, override
 from tsforge.training import checkpointer, fitting, resuming
 from tsforge.training.distributed import ranks, team
 from tsforge.training.events import Event, Report
@@ -42,7 +42,7 @@ def fit(
     model: its kind, as "auto", "gru", "theta"; "auto" where None.
     target, time, id, future: columns: what is forecast, the time, what tells series apart, what is known in advance;
         detected where they are unambiguous.
-    settings: anything else by its dotted path.
+    settings: anything else by its dotted path, or the end of one that no other ends in, as "lr".
     out: folder for the model directory; nothing is written where None. OUT.checkpoint beside it keeps the state of a
         fit that takes more than a few seconds, until it has ended; `tsforge.resume` goes on with it.
     track: record the fit in MLflow (MLFLOW_TRACKING_URI, else mlflow.db in this folder). Where a run of MLflow is
@@ -58,7 +58,8 @@ def fit(
     given: dict[str, Any] = {f"data.{name}": value for name, value in columns.items() if value is not None}
     given |= {"data.horizon": horizon} if horizon is not None else {}
     given |= {"model.kind": model} if model is not None else {}
-    experiment, table = _asked(what, data, given | dict(settings or {}))
+    given |= {full(path): value for path, value in (settings or {}).items()}
+    experiment, table = _asked(what, data, given)
     with team.opened(experiment.train):  # by now: its processes import while the table is read
         dataset = fitting.prepare(experiment, table)
         if not ranks.writes():

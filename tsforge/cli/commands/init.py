@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tsforge.cli.options import TableOptions
+from tsforge.cli.options import Flag, TableOptions
 from tsforge.cli.output import check_targets, echo, status
 
 
 def init(
-    data: str, /, *, model: str = "auto", output: str | None = None, options: TableOptions | None = None
+    data: str, /, *, model: str = "auto", output: str | None = None, overwrite: Flag = False,
+    options: TableOptions | None = None,
 ) -> int:  # fmt: skip
     """Write a table's experiment as TOML, with what was detected and every other setting as a comment.
 
@@ -23,6 +24,8 @@ def init(
         Kind of the model, whose settings stand in it.
     output
         File for it, .toml. (default: it is printed)
+    overwrite
+        Replace a file that is there already.
     """
     from tsforge.api import outlines
     from tsforge.errors import ConfigError
@@ -31,6 +34,8 @@ def init(
     if options is not None and options.config is not None:
         raise ConfigError("init writes a TOML file and reads none", "leave out --config; --set takes single settings")
     check_targets(output, (".toml",), None, [data])
+    if output is not None and Path(output).exists() and not overwrite:
+        raise ConfigError(f"{output}: is there already, and may hold your changes", "`overwrite` replaces it")
     text = outlines.outline(data, (options or TableOptions()).overrides(), model)
     if output is None:
         echo(text.rstrip())
