@@ -18,6 +18,7 @@ from functools import partial
 
 import torch
 
+from tsforge.api import fitting
 from tsforge.backtesting import rolling
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.cli.tables.backtest import tables
@@ -29,7 +30,6 @@ from tsforge.evaluation.scores import scores
 from tsforge.fitted.model import Model
 from tsforge.runtime.timing import rounds
 from tsforge.settings import groups
-from tsforge.training import fitting
 
 
 def main() -> None:

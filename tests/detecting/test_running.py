@@ -194,12 +194,12 @@ def test_of_the_command_line(model: Model, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_detection_is_recorded(model: Model, home: Path) -> None:
     """Prevents: a run without what was found."""
-    from tsforge.tracking import detections, journal
+    from tsforge.tracking import asked, detections, journal
     from tsforge.tracking.tracker import Tracker
 
     result = tsforge.detect(model, spoiled())
     run = journal.begin(home / "runs", "anomalies", {})
-    detections._write(run, result, None)
+    asked.write(run, asked.Asked("detect", "anomalies", "m", None, ""), detections.answer(result))
     run.end("FINISHED")
     lines = [json.loads(line) for line in (home / "runs" / run.name / journal.LINES).read_text().splitlines()]
     values = {key: value for line in lines for key, value in line.get("metrics", {}).items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,9 @@ from tsforge.fitted.sampling import Samples
 from tsforge.fitted.totals import Totals, chances
 from tsforge.plotting import samples as pictures
 from tsforge.runtime import numbers
-from tsforge.runtime.timing import stage
+from tsforge.tracking import asked
+from tsforge.tracking.asked import Answer, Asked
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import RunOptions, described, tags
 from tsforge.tracking.tracker import Tracker
 
 
@@ -32,27 +31,13 @@ def record(picture: Picture, frame: tidy.Frame, of: tuple[str, str | None], trac
 
     of: the model and the data, as they were named.
     """
-    model, data = of
-    S, _, H, _ = picture.drawn.values.shape
-    params: dict[str, object] = {"model": model, "horizon": H, "samples": S, "seed": picture.drawn.seed}
-    params |= {} if picture.level is None else {"probability": picture.level}
-    options = RunOptions(command, tags=(("tsforge.model", str(Path(model).absolute())),))
-    with tracker.run(f"samples-{Path(model).name}", params, tags("samples", options)) as run:
-        if run.folder is not None:
-            _write(run, picture, frame, data)
-    return run
-
-
-@stage("delivery")
-def _write(run: Run, picture: Picture, frame: tidy.Frame, data: str | None) -> None:
     drawn = picture.drawn
-    run.dataset(described(drawn.panel, data))
-    run.metrics(numbers.rounded({"samples/mean_total": float(np.nanmean(drawn.values.sum(axis=2)))}))
-    with TemporaryDirectory() as place:
-        tidy.write(frame, Path(place) / "samples.csv")
-        draw(picture, Path(place) / "samples.png")
-        run.file(Path(place) / "samples.csv")
-        run.file(Path(place) / "samples.png", "plots")
+    S, _, H, _ = drawn.values.shape
+    params: dict[str, object] = {"horizon": H, "samples": S, "seed": drawn.seed}
+    params |= {} if picture.level is None else {"probability": picture.level}
+    figures = numbers.rounded({"samples/mean_total": float(np.nanmean(drawn.values.sum(axis=2)))})
+    answer = Answer(drawn.panel, params, figures, lambda: frame, lambda path: draw(picture, path))
+    return asked.record(Asked("samples", "samples", *of, command), answer, tracker)
 
 
 def draw(picture: Picture, path: Path) -> None:

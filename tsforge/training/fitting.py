@@ -35,7 +35,7 @@ from tsforge.model.baselines.forecaster import BaselineForecaster
 from tsforge.model.network import parameters
 from tsforge.runtime.threads import sparing
 from tsforge.runtime.timing import stage
-from tsforge.training import checkpointer, ensemble
+from tsforge.training import ensemble
 from tsforge.training.auto import tournament
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.checkpointer import Checkpointer
@@ -153,25 +153,6 @@ class Fit:
         """The model against the best of the baselines; None without a test part."""
         outcomes = {name: self.outcomes[name] for name in self.shown}
         return judgement.of_outcomes(self.primary, outcomes, self.metrics)
-
-
-def fit(
-    experiment: Experiment, data: Any = None, *, out: str | Path | None = None, report: Report | None = None
-) -> Fit:
-    """Train on a table and score the held-out end.
-
-    data: path, pandas or Polars frame; the experiment's data.path where None.
-    out: folder for the model directory; nothing is written where None. OUT.checkpoint beside it keeps the state of a
-    fit that takes more than a few seconds, until it has ended; `tsforge.resume` goes on with it.
-    report: called with a `Tick` every few steps and a `Round` after each validation.
-    Raises TsforgeError for what the user can fix; KeyboardInterrupt when stopped before anything was learned.
-    """
-    with team.opened(experiment.train):  # by now: its processes import while the table is read
-        dataset = prepare(experiment, data)
-        if out is None or not ranks.writes():
-            return finish(train(experiment, dataset, report), dataset)
-        directory.check_target(Path(out))
-        return carry_out(checkpointer.begin(experiment, dataset, Path(out)), dataset, report)
 
 
 def carry_out(keeper: Checkpointer, dataset: Dataset, report: Report | None = None) -> Fit:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tsforge.api.fitting import fit
 from tsforge.data.dataset import prepare, read
 from tsforge.data.mapped import pieces, settling, store
 from tsforge.data.panel import Panel
@@ -22,7 +23,6 @@ from tsforge.data.survey import survey
 from tsforge.errors import DataError
 from tsforge.runtime import progress
 from tsforge.settings import build
-from tsforge.training.fitting import fit
 
 ROLES = {"id": "shop", "target": ("y", "z"), "past": "promo", "future": "price", "static": "region"}
 FIELDS = ("values", "observed", "past", "future", "static", "offsets", "first", "ends", "phase")
