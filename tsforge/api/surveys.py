@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tsforge.config import parse
 from tsforge.data.schema import DataConfig
 from tsforge.errors import listing
 from tsforge.runtime.tables import aligned
+
+REGRIDDED = {"data.resample", "data.freq"}  # settings of a grid
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,9 +20,11 @@ class Survey:
 
     facts: everything as plain values: columns and their roles, frequency, series, gaps, season, `problem` and `hint`
     where something is in the way of a fit, and `choices`, the settings of each way out.
+    given: the settings with which it was read.
     """
 
     facts: dict[str, Any]
+    given: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> list[dict[str, Any]]:
@@ -31,7 +35,11 @@ class Survey:
         fault = (
             [f"problem    {self.facts['problem']}", f"hint       {self.facts['hint']}"] if self.facts["fault"] else []
         )
-        return "\n".join([*lines(self.facts), *fault])
+        calls = [""] + [
+            f"{'or' if i else 'next':<11}tsforge.{verb}(table, {_words(self.given | settings, verb)})"
+            for i, (verb, settings) in enumerate(suggestions(self.facts, self.given))
+        ]
+        return "\n".join([*lines(self.facts), *fault, *(calls if len(calls) > 1 else [])])
 
 
 def inspect(data: Any, settings: Mapping[str, Any] | None = None) -> Survey:
@@ -47,7 +55,40 @@ def inspect(data: Any, settings: Mapping[str, Any] | None = None) -> Survey:
 
     given = dict(settings or {})
     config = build(given).data if given else parse(DataConfig, {}, "settings")
-    return Survey(survey.survey(find(data) if isinstance(data, str) else data, config))
+    return Survey(survey.survey(find(data) if isinstance(data, str) else data, config), given)
+
+
+def suggestions(facts: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """What to do with a table, the likeliest first: "fit" or "inspect", and the settings to do it with.
+
+    A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open. Where only
+    a grid has to be named that nobody can mistake, that is a fit too.
+    given: what was set already, by path, and is not said again.
+    """
+
+    def ahead(horizon: int | None) -> dict[str, Any]:
+        return {} if given.get("data.horizon") else {"data.horizon": horizon}
+
+    horizons = [*facts["horizons"], *(None for _ in facts["choices"])]
+    looks: list[tuple[str, dict[str, Any]]] = [
+        ("fit", choice | ahead(horizon)) if horizon and not REGRIDDED.isdisjoint(choice) else ("inspect", dict(choice))
+        for choice, horizon in zip(facts["choices"], horizons, strict=False)
+    ]
+    if facts["problem"] is not None:
+        return looks
+    target = facts["target"] or facts["could_be_target"][-1:]
+    named = (facts["could_be_target"] or len(target) > 1) and not given.get("data.target")
+    return [("fit", ({"data.target": list(target)} if named else {}) | ahead(facts["horizon"])), *looks]
+
+
+def _words(settings: dict[str, Any], verb: str) -> str:
+    """Arguments of tsforge.fit or tsforge.inspect: words where it has them, and settings."""
+    rest = dict(settings)
+    own = {name: rest.pop(f"data.{name}") for name in ("horizon", "target") if f"data.{name}" in rest and verb == "fit"}
+    if isinstance(own.get("target"), list) and len(own["target"]) == 1:
+        (own["target"],) = own["target"]
+    said = [f"{name}={value!r}" for name, value in own.items()]
+    return ", ".join([*said, *([f"settings={rest!r}"] if rest else [])])
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

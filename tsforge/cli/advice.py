@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.hints import words
 from tsforge.cli.output import echo
@@ -41,6 +41,21 @@ def after_fit(
         return [("next", future), ("then", shlex.join([*words, "--plot", "forecast.png"])), *second]
     predict = shlex.join(["tsforge", "predict", *where, "--output", "forecast.csv", "--plot", "forecast.png"])
     return [("next", predict), *second]
+
+
+def after_predict(model: str, data: str | None, horizon: int, read: dict[str, Any] | None) -> tuple[str, str]:
+    """What shows whether a forecast is to be believed: a page on the model, or a backtest of a pretrained one.
+
+    model, data: as the command named them.
+    read: settings by which a pretrained model reads the table; None for a model of its own table.
+    """
+    table = [data] if data else []
+    if read is None:
+        line = ["tsforge", "report", model, *table, "--output", "report.html"]
+    else:
+        read = {path: value for path, value in read.items() if path != "data.horizon"}
+        line = ["tsforge", "backtest", *table, "--model", model, "--horizon", str(horizon), *words(read, "backtest")]
+    return "next", shlex.join(line)
 
 
 def _again(result: Fit, data: str | None, options: FitOptions, record: TrackOptions) -> list[str]:

@@ -205,6 +205,8 @@ def _half(norms: Sequence[float]) -> Cell:
     if not len(norms) or not np.isfinite(norms).all():
         return Cell(math.nan, UNKNOWN)
     steps = half_life(norms)
+    if math.isnan(steps):
+        return Cell(steps, "no gradient")
     return Cell(steps, f"{steps:,.1f}" if math.isfinite(steps) else "does not fall")
 
 

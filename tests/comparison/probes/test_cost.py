@@ -116,6 +116,7 @@ def test_gradient_reach_is_what_finite_differences_say(kind: str) -> None:
 def test_half_life_of_an_exponential() -> None:
     assert cost.half_life([0.5 ** (k / 7) for k in range(40)]) == pytest.approx(7)
     assert cost.half_life([1.0, 1.0, 1.0]) == math.inf
+    assert math.isnan(cost.half_life([0.0, 0.0, 0.0]))
 
 
 def test_step_times_measures_every_model_at_every_length() -> None:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from tsforge.data.schema import DataConfig
 
 
-REGRIDDED = {"data.resample", "data.freq"}  # settings of a grid
-
-
 def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = False) -> int:
     """Show what tsforge sees in a table, and a command to start with.
 
@@ -72,28 +69,11 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _commands(data: str, facts: dict[str, Any], options: TableOptions, config: DataConfig) -> list[str]:
-    """A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open.
-
-    Where only a grid has to be named that nobody can mistake, that is a fit too.
-    """
-    horizons = dict(enumerate(facts.pop("horizons")))
-    looks = [
-        _command("fit", data, options, choice | _horizon(horizons.get(i), config))
-        if horizons.get(i) and not REGRIDDED.isdisjoint(choice)
-        else _command("inspect", data, options, choice)
-        for i, choice in enumerate(facts["choices"])
-    ]
-    if facts["problem"] is not None:
-        return looks
-    target = facts["target"] or facts["could_be_target"][-1:]
-    named = facts["could_be_target"] or len(target) > 1
-    settings = {"data.target": target} if named and not config.target else {}
-    settings |= _horizon(facts["horizon"], config)
-    return [_command("fit", data, options, settings), *looks]
-
-
-def _horizon(horizon: int | None, config: DataConfig) -> dict[str, Any]:
-    return {"data.horizon": horizon} if config.horizon is None else {}
+    """What to do with the table, as commands that work as they stand."""
+    given = {"data.horizon": config.horizon, "data.target": config.target}
+    suggested = surveys.suggestions(facts, given)
+    del facts["horizons"]
+    return [_command(verb, data, options, settings) for verb, settings in suggested]
 
 
 def _command(command: str, data: str, options: TableOptions, settings: dict[str, Any]) -> str:

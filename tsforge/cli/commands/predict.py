@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from tsforge.cli import folders
 from tsforge.cli import sampling as paths
+from tsforge.cli.advice import after_predict, print_commands
 from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import Flag, TableOptions, model_folder
 from tsforge.cli.output import (
@@ -141,6 +142,9 @@ def predict(
         echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
         echo(f"picture in {plot}")
+    if not quiet:
+        read = options.given() if folder is None and options is not None else None if folder else {}
+        print_commands([after_predict(model, data, H, read)])
     print_timings()
     return 0
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tsforge.model.backbones.recurrent import Recurrent
 from tsforge.model.network import Neural
 from tsforge.model.tokens.point import TokenShape, sinusoids
 from tsforge.runtime.seeds import seeded
@@ -46,7 +47,11 @@ class Curve:
 
 
 class Sequences(nn.Module):
-    """A backbone between two linear layers: sequences (S, L, I) to one number each, (S,)."""
+    """A backbone between two linear layers: sequences (S, L, I) to one number each, (S,).
+
+    A recurrent net reads the answer from one more step of its cell, as in the textbook, however it decodes a horizon:
+    with a layer in its place that one answer would tell whether all relu units of the layer are off.
+    """
 
     positions: Tensor
 
@@ -54,7 +59,10 @@ class Sequences(nn.Module):
         super().__init__()
         self.embed = nn.Linear(inputs, config.width)
         self.ask = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)  # the token that the answer is read from
-        self.backbone = config.backbone.build(TokenShape(length, 1, config.width))
+        backbone = config.backbone
+        if isinstance(backbone, Recurrent):
+            backbone = backbone.model_copy(update={"decode": "sequence"})
+        self.backbone = backbone.build(TokenShape(length, 1, config.width))
         self.out = nn.Linear(config.width, 1)
         self.register_buffer("positions", sinusoids(length + 1, config.width), persistent=False)
 
@@ -153,8 +161,11 @@ def gradient_reach(network: Sequences, x: Tensor) -> tuple[float, ...]:
 def half_life(norms: Sequence[float]) -> float:
     """Steps within which the gradient's norm halves: of the exponential that fits it best; inf where it does not fall.
 
+    nan where there is no gradient at all.
     norms: by distance, k = 1 ... L, as from `gradient_reach`.
     """
+    if not any(norms):
+        return math.nan
     values = np.maximum(np.asarray(norms, dtype=float), 1e-30)
     slope = float(np.polyfit(np.arange(len(values)), np.log(values), 1)[0])
     return math.log(2) / -slope if slope < 0 else math.inf
