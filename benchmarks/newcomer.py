@@ -1,12 +1,13 @@
-"""Someone who has never seen tsforge, and types only what it suggests: from a CSV to a report, in a shell and in Python.
+"""Someone who has never seen tsforge, and types only what it suggests: from a CSV to a report, in shell and Python.
 
     python benchmarks/newcomer.py FOLDER [--only NAME ...] [--into newcomer]
 
-FOLDER holds CSV files that nobody prepared. Of each a copy goes into a folder of its own, in which `tsforge inspect` is
-typed, and then whatever stands behind "next" and "then" in the answer, until a report lies there. In Python the same: the
-line that `tsforge.inspect` shows as the next, and nine more. What was typed and answered is kept (shell.txt, python.txt)
-beside the pictures and reports, to be looked at. Columns: commands that were typed; seconds of all; MASE and skill of the
-last fit on the held-out end; share of its truths within the 80 % interval. Exits with 1 where somebody was stuck.
+FOLDER holds CSV files that nobody prepared. Of each a copy goes into a folder of its own, in which `tsforge inspect`
+is typed, and then whatever stands behind "next" and "then" in the answer, until a report lies there. In Python the
+same: the line that `tsforge.inspect` shows as the next, and nine more. What was typed and answered is kept (shell.txt,
+python.txt) beside the pictures and reports, to be looked at. Columns: commands that were typed; seconds of all; MASE
+and skill of the last fit on the held-out end; share of its truths within the 80 % interval. Exits with 1 where
+somebody was stuck.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ def of_shops(random: np.random.Generator) -> pd.DataFrame:
     """Daily sales of three shops, with the names and dates of a till."""
     days = pd.date_range("2025-01-01", periods=100)
     week = np.tile([20, 12, 11, 13, 16, 31, 38], 15)[:100]
-    parts = [pd.DataFrame({"Shop": f"S{i}", "Sold on": days.strftime("%d.%m.%Y"), "Units": random.poisson(week + 9 * i)})
-             for i in range(3)]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    dates = days.strftime("%d.%m.%Y")
+    shops = [pd.DataFrame({"Shop": f"S{i}", "Sold on": dates, "Units": random.poisson(week + 9 * i)}) for i in range(3)]
+    return pd.concat(shops, ignore_index=True)
 
 
 def of_hours(random: np.random.Generator) -> pd.DataFrame:
@@ -33,7 +33,8 @@ def of_months(random: np.random.Generator) -> pd.DataFrame:
     """Monthly passengers that grow with their season."""
     months = pd.date_range("2015-01-01", periods=96, freq="MS")
     level = 100 * 1.01 ** np.arange(96) * (1 + 0.2 * np.sin(np.arange(96) * np.pi / 6))
-    return pd.DataFrame({"Month": months.strftime("%Y-%m"), "#Passengers": (level * random.normal(1, 0.02, 96)).round()})
+    count = (level * random.normal(1, 0.02, 96)).round()
+    return pd.DataFrame({"Month": months.strftime("%Y-%m"), "#Passengers": count})
 
 
 def of_sensors(random: np.random.Generator) -> pd.DataFrame:

@@ -61,8 +61,8 @@ def inspect(data: Any, settings: Mapping[str, Any] | None = None) -> Survey:
 def suggestions(facts: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """What to do with a table, the likeliest first: "fit" or "inspect", and the settings to do it with.
 
-    A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open. Where only
-    a grid has to be named that nobody can mistake, that is a fit too.
+    A fit that works as it stands, where nothing is in its way; and a look at each other reading that is open. Where
+    only a grid has to be named that nobody can mistake, that is a fit too.
     given: what was set already, by path, and is not said again.
     """
 

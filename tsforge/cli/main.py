@@ -102,7 +102,9 @@ def run(argv: list[str], started: float | None = None) -> int:
         with stopping.terminable():
             code = application(name)(argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as problem:
-        return _fail(str(problem), f"see tsforge {name} --help")
+        from tsforge.cli.mistakes import explained
+
+        return _fail(*explained(problem, name))
     except TsforgeError as problem:
         return _fail(problem.message, translated(problem.hint, name))
     except (KeyboardInterrupt, ImportError) as problem:
