@@ -36,7 +36,7 @@ def test_aligned_columns_end_below_each_other() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (numbers.figure(0.123456), "0.1235"), (numbers.figure(12345.678), "12346"), (numbers.figure(math.nan), "-"),
+        (numbers.figure(0.123456), "0.1235"), (numbers.figure(12345.678), "12,346"), (numbers.figure(math.nan), "-"),
         (numbers.figure(None, ""), ""), (numbers.grouped(1234567.0), "1,234,567"), (numbers.grouped(0.5), "0.5"),
         (numbers.grouped(1.23456), "1.235"), (numbers.grouped(None), ""), (numbers.between([]), "–"),
         (numbers.between([1000, 1000]), "1,000"), (numbers.between([2000, 900]), "900 to 2,000"),

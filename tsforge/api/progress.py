@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tsforge.runtime import console
 from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
@@ -47,29 +48,25 @@ class Line:
 
     def __init__(self) -> None:
         self.live = is_watched()
-        self._open = False  # whether the terminal's line still has to be ended
 
     def write(self, text: str, *, plain: bool) -> None:
         """Show a text; in a pipe only where `plain`."""
         if self.live:
-            sys.stderr.write("\r\x1b[K" + text)
-            sys.stderr.flush()
-            self._open = True
+            console.show(text)
         elif plain:
             with contextlib.suppress(BrokenPipeError):  # nobody listening is no reason to stop
                 print(text, file=sys.stderr, flush=True)
+            console.clear()
 
     def hint(self, text: str) -> None:
         """Show a text on a terminal until anything else is written."""
         if self.live:
-            sys.stderr.write("\r\x1b[K" + text + "\r")
-            sys.stderr.flush()
+            console.hint(text)
 
     def close(self) -> None:
         """Leave the line as it stands and go on below it."""
-        if self._open:
-            sys.stderr.write("\n")
-            self._open = False
+        if self.live:
+            console.keep()
 
 
 class Progress:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tsforge.api.gaps import season, sentences, skill_of
 from tsforge.api.verdict import sentence
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.evaluation.scores import skill
-from tsforge.runtime.numbers import figure, percent
-from tsforge.runtime.tables import aligned
+from tsforge.runtime.numbers import figures, percent
+from tsforge.runtime.tables import Best, aligned
 
 if TYPE_CHECKING:
     from tsforge.training.fitting import Fit
+
+Table = Callable[[Sequence[str], Sequence[Sequence[str]]], list[str]]
 
 
 def score_rows(scores: Mapping[str, Mapping[str, float]], reference: str | None) -> list[list[str]]:
@@ -22,13 +24,34 @@ def score_rows(scores: Mapping[str, Mapping[str, float]], reference: str | None)
     first, *_ = scores
     rows = []
     for name, value in scores[first].items():
-        gain = skill(value, scores[reference][name]) if reference and lower_is_better(name) else math.nan
-        rows.append([name, *(figure(values[name]) for values in scores.values()), percent(gain)])
+        lower = lower_is_better(name)
+        gain = skill(value, scores[reference][name]) if reference and lower else math.nan
+        cells = figures([values[name] for values in scores.values()])
+        rows.append(
+            [name, *(best_marked(cells, [v[name] for v in scores.values()]) if lower else cells), percent(gain)]
+        )
     return rows
 
 
-def lines(fit: Fit) -> list[str]:
-    """Metric by model, with the skill against the best simple forecaster, what is left out, and the verdict."""
+def best_marked(cells: Sequence[str], errors: Sequence[float | None]) -> list[str]:
+    """The cells, that of the lowest error marked as the best where there are others that it beats."""
+    known = {error for error in errors if error is not None and math.isfinite(error)}
+    lowest = min(known) if len(known) > 1 else None
+    return [
+        Best(cell) if error == lowest and error is not None else cell for cell, error in zip(cells, errors, strict=True)
+    ]
+
+
+def lines(fit: Fit, table: Table = aligned) -> list[str]:
+    """Metric by model, with the skill against the best simple forecaster, what is left out, and the verdict.
+
+    table: makes lines of a header and rows.
+    """
+    return [*score_lines(fit, table), *(["", f"verdict {sentence(fit.judgement)}"] if fit.judgement else [])]
+
+
+def score_lines(fit: Fit, table: Table) -> list[str]:
+    """What `lines` has, without the verdict."""
     data, simple = fit.model.experiment.data, fit.best_simple
     windows = len(next(iter(fit.outcomes.values())).truth)
     head = (
@@ -37,6 +60,5 @@ def lines(fit: Fit) -> list[str]:
     )
     against = skill_of(simple, fit.shown[simple][fit.primary] if simple else math.nan)
     notes = ["; ".join([*against, "coverage_80 should be 0.8, coverage_90 0.9"]), *sentences(fit.gaps, data.season)]
-    verdict = ["", f"verdict {sentence(fit.judgement)}"] if fit.judgement else []
-    table = aligned(["", *fit.shown, "skill"], score_rows(fit.shown, simple))
-    return [head, *table, *(f"  {note}" for note in notes), *verdict]
+    rows = score_rows(fit.shown, simple)
+    return [head, *table(["", *fit.shown, "skill"], rows), *(f"  {note}" for note in notes)]

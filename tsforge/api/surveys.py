@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from tsforge.errors import listing
 from tsforge.runtime.tables import aligned
 
 REGRIDDED = {"data.resample", "data.freq"}  # settings of a grid
+Grid = Callable[[Sequence[str], Sequence[Sequence[str]], tuple[int, ...]], list[str]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,14 +92,17 @@ def _words(settings: dict[str, Any], verb: str) -> str:
     return ", ".join([*said, *([f"settings={rest!r}"] if rest else [])])
 
 
-def lines(facts: dict[str, Any]) -> list[str]:
-    """The survey of a table, a line each: columns with their roles, then time, series, gaps and season, and notes."""
+def lines(facts: dict[str, Any], grid: Grid = aligned) -> list[str]:
+    """The survey of a table, a line each: columns with their roles, then time, series, gaps and season, and notes.
+
+    grid: makes lines of a header, rows, and the columns that stand on the left.
+    """
     above = " above the line at which the file cannot be read on" if facts["cut_off"] else ""
     rows = []
     for c in facts["columns"]:
         role = " ".join(f"{role}?" for role in c["could_be"]) or c["role"] or ""
         rows.append([c["name"], role, c["kind"], f"{c['missing']:,}" if c["missing"] else "", c["values"]])
-    table = aligned(["column", "role", "kind", "missing", "values"], rows, (0, 1, 2, 4))
+    table = grid(["column", "role", "kind", "missing", "values"], rows, (0, 1, 2, 4))
     found = [f"{facts['name']}: {facts['rows']:,} rows{above}", "", *table, ""]
     found += _of_series(facts, facts["series"]) if "series" in facts else []
     if facts["problem"] and not facts["fault"]:

@@ -76,8 +76,7 @@ def run(argv: list[str], started: float | None = None) -> int:
     """
     started = time.perf_counter() if started is None else started
     if not argv or argv in (["-h"], ["--help"], ["help"]):
-        width = max(map(len, COMMANDS))
-        print(USAGE.format(commands="\n".join(f"  {n:<{width}}  {text}" for n, text in COMMANDS.items())), end="")
+        _print_help(_root_help())
         return 0
     if argv in (["--version"], ["-V"]):
         from tsforge.version import __version__
@@ -85,8 +84,19 @@ def run(argv: list[str], started: float | None = None) -> int:
         print(f"tsforge {__version__}")
         return 0
     if argv[0] in COMMANDS and argv[1:] in (["-h"], ["--help"]):
-        print((HELP / f"{argv[0]}.txt").read_text(encoding="utf-8"), end="")
+        _print_help((HELP / f"{argv[0]}.txt").read_text(encoding="utf-8"))
         return 0
+    from tsforge.cli import pulse
+
+    pulse.start(argv)  # before all that takes long to import
+    try:
+        return _command(argv, started)
+    finally:
+        pulse.stop()
+
+
+def _command(argv: list[str], started: float) -> int:
+    """Run a command; its mistakes become two lines and an exit code."""
     from cyclopts import CycloptsError
 
     from tsforge.cli import output
@@ -119,26 +129,53 @@ def run(argv: list[str], started: float | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _root_help() -> str:
+    """What a person sees first, in 80 columns."""
+    import textwrap
+
+    left = max(map(len, COMMANDS)) + 4
+    lines = []
+    for name, text in COMMANDS.items():
+        first, *others = textwrap.wrap(text, 80 - left)
+        lines += [f"  {name}".ljust(left) + first, *(" " * left + other for other in others)]
+    return USAGE.format(commands="\n".join(lines))
+
+
+def _print_help(text: str) -> None:
+    """Print help, its titles in bold where the terminal has it."""
+    from tsforge.runtime import terminal
+
+    for line in text.splitlines():
+        print(terminal.styled(line, terminal.BOLD) if line[:1].strip() and line.endswith(":") else line)
+
+
 def application(name: str) -> App:
     """The cyclopts application of one command alone: reading the others would cost its help half its time."""
     from cyclopts import App, Parameter
 
+    from tsforge.cli import layout
+
+    module = import_module(f"tsforge.cli.commands.{name}")
     app = App(
         name=f"tsforge {name}", help_format="plaintext", version_flags=[],
         default_parameter=Parameter(show_default=False), result_action="return_value",
-        suppress_keyboard_interrupt=False,
+        suppress_keyboard_interrupt=False, help_formatter=layout.Layout(getattr(module, name)),
+        help_epilogue=layout.examples(name),
     )  # fmt: skip
     app["--help"].show = False
-    module = import_module(f"tsforge.cli.commands.{name}")
     app.default(getattr(module, name))
     for action in getattr(module, "ACTIONS", ()):
-        app.command(action)
+        word = action.__name__.strip("_")
+        help_ = layout.examples(f"{name} {word}")
+        app.command(action, name=word, help_formatter=layout.Layout(action), help_epilogue=help_)
     return app
 
 
 def _fail(message: str, hint: str, code: int = 2) -> int:
     """Print an error, and a hint if there is one, as a line each; returns the exit code."""
+    from tsforge.cli import pulse
     from tsforge.cli.output import print_error
 
+    pulse.stop()
     print_error(message, hint)
     return code

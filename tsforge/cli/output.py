@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import shlex
 import sys
 import time
@@ -13,16 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsforge.cli.hints import translated
-from tsforge.runtime import progress, timing
+from tsforge.runtime import console, progress, tables, terminal, timing
 from tsforge.runtime.numbers import duration, plain
-from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
+    from tsforge.evaluation.judgement import Judgement
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
 
 _LINE: list[str] = []
 _BEGAN: list[float] = []
+_COMMAND = re.compile(r"\s*(?:[a-z]+ +)?tsforge [a-z]+( |$)")
+_LABELS = {  # the label of a line on stderr, and its styles
+    "error": (terminal.BOLD, terminal.RED), "hint": (terminal.CYAN,), "note": (terminal.YELLOW,),
+}  # fmt: skip
 
 
 class Written(NamedTuple):
@@ -111,25 +116,53 @@ class _Work:
         self._work, self._began, self._shown = "", 0.0, 0.0
 
     def __call__(self, work: str, done: int, total: int) -> None:
-        now = time.monotonic()
+        now, live = time.monotonic(), terminal.is_terminal(sys.stderr)
         if work != self._work:
             self._work, self._began, self._shown = work, now, now
-        seconds, live = now - self._began, sys.stderr.isatty()
-        if not live and (now - self._shown < self.EVERY or done == total):
+        seconds = now - self._began
+        if done < total and now - self._shown < (0.1 if live else self.EVERY):
             return
         self._shown = now
         left = f"  {duration((total - done) * seconds / done)} left" if 0 < done < total and seconds > 1 else ""
-        text = f"{work}: {done:,} of {total:,} rows{left}"
-        if live:
-            sys.stderr.write("\r\x1b[K" + (text if done < total else ""))
-            sys.stderr.flush()
-        else:
+        text = f"{work}: {done:,} of {total:,}{left}"
+        if live and done < total:
+            console.hint(text)
+        elif live:
+            console.clear()
+        elif done < total:
             status(text)
 
 
-def echo(text: str = "") -> None:
-    """Print a line of results on stdout."""
-    print(text, flush=True)
+def echo(text: str = "", *styles: int) -> None:
+    """Print a line of results on stdout; on a terminal over as many lines as it has columns for.
+
+    styles: of its first word.
+    """
+    console.clear()
+    width = terminal.columns(sys.stdout)
+    lines = [part for line in text.split("\n") for part in _screened(line, width)]
+    if styles:
+        word = lines[0].split(maxsplit=1)[0]
+        lines[0] = lines[0].replace(word, terminal.styled(word, *styles), 1)
+    for line in lines:
+        print(line, flush=True)
+
+
+def _screened(line: str, width: int | None) -> list[str]:
+    """Lines that hold a line: a command is broken so that it can be pasted."""
+    return (terminal.continued if _COMMAND.match(line) else terminal.wrapped)(line, width)
+
+
+def colour(judgement: Judgement) -> tuple[int, ...]:
+    """How the word verdict is shown: green where the model is best, red where it loses."""
+    return terminal.BOLD, terminal.RED if judgement.loses else terminal.GREEN if judgement.wins else terminal.YELLOW
+
+
+def print_verdict(judgement: Judgement, of: str = "") -> None:
+    """Print the verdict. of: what it is about, in front."""
+    from tsforge.api.verdict import sentence
+
+    echo(f"verdict {of}{sentence(judgement)}", *colour(judgement))
 
 
 def print_run(tracker: Tracker, run: Run) -> None:
@@ -147,25 +180,43 @@ def print_run(tracker: Tracker, run: Run) -> None:
 def status(text: str) -> None:
     """Print a line about what is going on, on stderr; nobody listening is no reason to stop."""
     with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+        console.clear()
+        width = terminal.columns(sys.stderr) if terminal.is_terminal(sys.stderr) else None
+        label, colon, _ = text.partition(":")
+        for i, line in enumerate(_screened(text, width)):
+            if i == 0 and label in _LABELS and colon:
+                line = terminal.styled(f"{label}:", *_LABELS[label], stream=sys.stderr) + line[len(label) + 1 :]
+            print(line, file=sys.stderr, flush=True)
 
 
 def print_error(message: str, hint: str) -> None:
-    """Print what went wrong, and a hint if there is one, as a line each on stderr."""
+    """Print what went wrong, and a hint if there is one, on stderr: a line each, but for a terminal's width."""
     for label, text in (("error", message), ("hint", hint)):
         if text:  # what is quoted keeps its blanks
-            print(f"{label}: {' '.join(line.strip() for line in text.splitlines())}", file=sys.stderr)
+            status(f"{label}: {' '.join(line.strip() for line in text.splitlines())}")
 
 
 def print_json(value: Any) -> None:
     """Print exactly one JSON document on stdout; null stands for what is no finite number."""
+    console.clear()
     print(json.dumps(plain(value), indent=2, ensure_ascii=False), flush=True)
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:
+    """Lines of a table as wide as stdout has columns, the best cells bold; columns in `left` stand on the left."""
+    return tables.fitted(header, rows, left, terminal.columns(sys.stdout), _best)
+
+
+def _best(cell: str, text: str) -> str:
+    """A cell's text with its blanks, in bold where it is the best."""
+    return text.replace(cell, terminal.styled(cell, terminal.BOLD)) if isinstance(cell, tables.Best) else text
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> None:
     """Print a table of columns, those in `left` aligned on the left, the others on the right."""
-    for line in aligned(header, rows, left):
-        echo(line)
+    console.clear()
+    for line in grid(header, rows, left):
+        print(line, flush=True)
 
 
 def check_targets(output: str | None, endings: tuple[str, ...], plot: str | None, read: Sequence[str | None]) -> None:

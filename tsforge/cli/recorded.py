@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from cyclopts import Parameter
 
 from tsforge.cli.options import Flag
 from tsforge.cli.output import echo, print_json, print_table
+from tsforge.errors import TrackingError, listing
 from tsforge.runtime.numbers import duration, figure
 
 if TYPE_CHECKING:
@@ -49,8 +52,9 @@ def show(run: str, /, *, tracking_uri: str | None = None, json: Flag = False) ->
     from tsforge.tracking import store, view
 
     uri = store.address(tracking_uri)
-    client = store.reading(uri)
-    found = recorded.get(client, run)
+    with awaited(uri):
+        client = store.reading(uri)
+        found = recorded.get(client, run)
     data, link = recorded.dataset(client, found), view.run_link(view.base(uri), found.experiment, found.id)
     if json:
         print_json(plain(found) | {"tags": found.tags, "data": data, "url": link})
@@ -76,8 +80,40 @@ def show(run: str, /, *, tracking_uri: str | None = None, json: Flag = False) ->
     echo()
     print_table(["setting", "value"], [[name, value] for name, value in sorted(found.params.items())], left=(0, 1))
     echo()
-    echo(f"in the UI: {link}{view.how_to_open(uri)}")
+    print_link(uri, link, found.id)
     return 0
+
+
+def on_the_way(uri: str) -> str:
+    """What is to be said of runs that were made here and are not in their store yet; nothing where all are."""
+    from tsforge.tracking import journal
+
+    names = [folder.name for folder in journal.waiting(journal.ROOT) if journal.address(folder) == uri]
+    if not names:
+        return ""
+    what = f"run {names[0]} is" if len(names) == 1 else f"{len(names):,} runs ({listing(names)}) are"
+    return f"{what} on the way to MLflow: look again in a moment, or bring what waits with tsforge runs sync"
+
+
+@contextmanager
+def awaited(uri: str) -> Iterator[None]:
+    """A store, or a run, that is not found: what is on its way there is a better hint than a name that is like it."""
+    try:
+        yield
+    except TrackingError as problem:
+        if said := on_the_way(uri):
+            raise TrackingError(problem.message, said) from None
+        raise
+
+
+def print_link(uri: str, link: str | None, run: str) -> None:
+    """Print the address of a page of the UI where somebody serves it, else how to have it served."""
+    from tsforge.tracking import store, view
+
+    if link is not None and (store.is_server(uri) or view.is_served(view.base(uri), run)):
+        echo(f"in the UI: {link}")
+    else:
+        echo("MLflow's UI has them too: tsforge ui opens it")
 
 
 def delete(*names: str, yes: Flag = False, tracking_uri: str | None = None, json: Flag = False) -> int:

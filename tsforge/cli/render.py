@@ -14,8 +14,8 @@ from tsforge.cli.main import COMMANDS, HELP, application
 
 
 def rendered(name: str) -> str:
-    """The help of a command as its signature and docstring say it, 100 columns wide."""
-    os.environ["COLUMNS"] = "100"
+    """The help of a command as its signature and docstring say it, 80 columns wide."""
+    os.environ["COLUMNS"] = "80"
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         application(name)(["--help"])

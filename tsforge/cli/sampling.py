@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tsforge.cli.output import Written, command_line, echo, measured, print_json, print_run, print_timings
+from tsforge.cli.tables.forecast import print_frame
 
 if TYPE_CHECKING:
     from tsforge.data.tidy import Frame
@@ -116,12 +117,10 @@ def _frame(drawn: Samples, sums: Totals | None, level: str | None) -> Frame:
 
 def _print(frame: Frame, *, usual: bool) -> None:
     """The first rows; of the usual quantiles of totals the middle ones, and their times where they have no name."""
-    from tsforge.data import tidy as tables
-
     shown = frame.head(SHOWN)
     if "steps" in shown and "forecast" in shown:
         hidden = [name for name in shown if usual and str(name).startswith("q0.") and name not in MIDDLE]
         shown = shown.drop(columns=[*hidden, *(["from", "to"] if "period" in shown else [])])
-    echo(tables.on_screen(shown))
+    print_frame(shown)
     if len(frame) > SHOWN:
         echo(f"... {len(frame) - SHOWN:,} more rows; --output paths.csv writes them all")

@@ -23,6 +23,7 @@ Frame = pd.DataFrame
 
 ENDINGS = (".csv", ".parquet")
 MOST_PLACES = 15  # of a number on the screen
+SEEN = 10_000  # values whose places are counted, the last ones
 LARGE = 1e6  # from which on pandas writes numbers of single precision with an exponent
 DIGITS, PLACES = 12, 2  # of a forecast in double precision: so many digits, or more where it has fewer places
 MANY = 10_000  # rows from which on pandas is slow to write them
@@ -173,20 +174,43 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown, index=frame.index)
 
 
-def on_screen(frame: pd.DataFrame) -> str:
-    """The frame as lines, with seven digits of the largest value of a column, and never an exponent for what is large.
+def texts(frame: pd.DataFrame, places: int | None = None) -> list[list[str]]:
+    """The rows as people read them, thousands grouped; missing values are empty.
 
-    Whole numbers have no places; missing values are empty.
+    places: of every number that is not whole; None for seven digits of the largest value of each column.
     """
-    shown = frame.copy()
-    for name in frame.columns[frame.dtypes.map(pd.api.types.is_float_dtype)]:
-        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    columns = []
+    for i in range(frame.shape[1]):
+        column = frame.iloc[:, i]
+        if pd.api.types.is_float_dtype(column.dtype):
+            columns.append(_numbers(column.to_numpy(dtype=np.float64, na_value=np.nan), places))
+        else:
+            columns.append(["" if pd.isna(value) else str(value) for value in column])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _numbers(values: Floats, places: int | None) -> list[str]:
+    """Numbers of a column, all to the same place; none where all of them are whole."""
+    if places is None:
         largest = np.nanmax(np.abs(values), initial=0.0)
         places = max(0, 6 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
         places = 0 if np.array_equal(values, np.round(values), equal_nan=True) else places
-        form = f".{places}f" if places <= MOST_PLACES else ".6g"
-        shown[name] = ["" if np.isnan(v) else format(v, form) for v in values]
-    return shown.to_string(index=False, na_rep="")
+    form = f",.{places}f" if places <= MOST_PLACES else ".6g"
+    return ["" if np.isnan(v) else format(v, form) for v in values]
+
+
+def places_of(observed: Floats, forecast: Floats) -> int:
+    """Places with which forecasts are shown: as many as the data have, and three to six digits of a usual forecast.
+
+    Whole numbers, as after rounding, have none.
+    """
+    size = np.abs(forecast[np.isfinite(forecast) & (forecast != 0)]).astype(np.float64)
+    if not size.size or np.array_equal(size, np.round(size)):
+        return 0
+    digits = int(np.floor(np.log10(np.median(size)))) + 1
+    seen = np.unique(observed[np.isfinite(observed)][-SEEN:]).astype(np.float64)
+    own = next((d for d in range(7) if np.allclose(np.round(seen, d), seen, rtol=1e-6, atol=0)), 7)
+    return max(0, min(max(own, 3 - digits), 6 - digits, MOST_PLACES))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:

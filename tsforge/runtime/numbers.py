@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SMALLEST = 1e-7  # below which a number has an exponent
+PLACES, MOST = 4, 6  # of a number beside larger ones: for four digits of it, and for two
+
 
 class Count(int):
     """A count in a note, as 1,234,567: notes of several parts of a table add theirs up."""
@@ -15,10 +18,26 @@ class Count(int):
 
 
 def figure(value: float | None, missing: str = "-") -> str:
-    """Four significant digits, never an exponent for what is large; `missing` for None, NaN and the infinite."""
+    """Four significant digits, as 0.1235 and 1,234,567; `missing` for None, NaN and the infinite."""
     if value is None or not math.isfinite(value):
         return missing
-    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    if abs(value) >= 999.95:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 1e-4 or abs(value) < SMALLEST else amount(value, 4)
+
+
+def figures(values: Sequence[float | None], missing: str = "-") -> list[str]:
+    """Values that are read beside each other, all to the same place: four digits of the middle one, the larger of two.
+
+    The smallest has four digits too where four places hold them, or two where six places do.
+    """
+    sizes = sorted(abs(v) for v in values if v is not None and math.isfinite(v) and v)
+    if not sizes or sizes[0] < SMALLEST:
+        return [figure(value, missing) for value in values]
+    usual = sizes[(len(sizes) - 1) // 2] if len(sizes) > 2 else sizes[-1]
+    middle, smallest = (3 - math.floor(math.log10(float(f"{size:.4g}"))) for size in (usual, sizes[0]))
+    places = max(0, middle, min(smallest, PLACES), smallest - 2 if smallest - 2 <= MOST else 0)
+    return [f"{v:,.{places}f}" if v is not None and math.isfinite(v) else missing for v in values]
 
 
 def amount(value: float, digits: int = 12) -> str:
@@ -37,7 +56,7 @@ def grouped(value: float | None) -> str:
     """Whole numbers in full, as 1,234,567; others with four significant digits; None as an empty text."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else figure(value, str(value))
 
 
 def between(counts: Sequence[int], missing: str = "–") -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv as writing
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
@@ -28,12 +29,115 @@ def csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return file.getvalue()
 
 
+class Best(str):
+    """A cell that is the best of its row or column: terminals show it in bold."""
+
+    __slots__ = ()
+
+
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:
-    """Lines for a terminal: columns in `left` stand on the left, the others on the right."""
-    lines = [list(header), *map(list, rows)]
-    widths = [max(len(line[j]) for line in lines) for j in range(len(header))]
-    cells = [
-        [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True))]
-        for line in lines
-    ]
-    return ["  " + "  ".join(line).rstrip() for line in cells]
+    """Lines of any length: columns in `left` stand on the left, the others on the right."""
+    return _lines(header, rows, left, _widths([header, *rows]), None)
+
+
+def fitted(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,), width: int | None = None,
+    style: Style | None = None,
+) -> list[str]:  # fmt: skip
+    """Lines of at most `width` columns, as far as single cells allow it; nothing is cut off.
+
+    Where there is too little room, first headers are broken at their blanks, hyphens and strokes, then texts in the
+    columns of `left`, then what is long elsewhere, at its blanks; what is still too wide becomes several tables below
+    each other, each with the first column.
+
+    style: what a cell looks like: its text with blanks around it, given the cell and these.
+    """
+    widths = _widths([header, *rows])
+    if width is None or _total(widths) <= width:
+        return _lines(header, rows, left, widths, style)
+    bodies = _widths([[""] * len(header), *rows])
+    least = [max(body, max(map(len, _pieces(name)), default=0)) for body, name in zip(bodies, header, strict=True)]
+    widths = _shrunk(widths, least, range(len(header)), width)
+    least = [min(w, max(_WORD, len(header[j]) if j else 0)) if j in left else w for j, w in enumerate(widths)]
+    widths = _shrunk(widths, least, left, width)
+    words = [max((len(word) for row in rows for word in row[j].split()), default=0) for j in range(len(header))]
+    least = [max(w, _WORD) if widths[j] > _LONG else widths[j] for j, w in enumerate(words)]
+    widths = _shrunk(widths, least, range(len(header)), width)
+    lines: list[str] = []
+    for part in _parts(widths, width):
+        of = {j: place for place, j in enumerate(part)}
+        here = tuple(of[j] for j in left if j in of)
+        picked = [[row[j] for j in part] for row in rows]
+        shown = _lines([header[j] for j in part], picked, here, [widths[j] for j in part], style)
+        lines += ["", *shown] if lines else shown
+    return lines
+
+
+Style = Callable[[str, str], str]
+_WORD, _LONG = 16, 24  # columns that a text has at least, and from which on it is broken wherever it stands
+_GAP = "  "
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * len(widths)
+
+
+def _shrunk(widths: Sequence[int], least: Sequence[int], which: Iterable[int], most: int) -> list[int]:
+    """Widths of which the widest are made narrower, a column at a time, until all have room or none can be."""
+    now = list(widths)
+    while _total(now) > most and (can := [j for j in which if now[j] > least[j]]):
+        now[max(can, key=lambda j: now[j])] -= 1
+    return now
+
+
+def _parts(widths: Sequence[int], most: int) -> list[list[int]]:
+    """Columns of each table, which all begin with the first column."""
+    parts = [[0]]
+    for j in range(1, len(widths)):
+        if len(parts[-1]) > 1 and _total([widths[k] for k in (*parts[-1], j)]) > most:
+            parts.append([0])
+        parts[-1].append(j)
+    return parts
+
+
+def _lines(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...], widths: Sequence[int],
+    style: Style | None,
+) -> list[str]:  # fmt: skip
+    """Each row over as many lines as its cells need; titles stand right above the first row."""
+    lines = []
+    for i, row in enumerate([header, *rows]):
+        cells = [_broken(cell, w) for cell, w in zip(row, widths, strict=True)]
+        height = max(map(len, cells), default=1)
+        for k in range(height):
+            parts = []
+            for j, (cell, w) in enumerate(zip(cells, widths, strict=True)):
+                at = k - (height - len(cell) if i == 0 else 0)
+                text = cell[at] if 0 <= at < len(cell) else ""
+                text = text.ljust(w) if j in left else text.rjust(w)
+                parts.append(style(row[j], text) if style is not None and i else text)
+            lines.append((_GAP + _GAP.join(parts)).rstrip())
+    return lines
+
+
+def _pieces(text: str) -> list[str]:
+    """Where a text may be broken: behind blanks, hyphens, underlines, strokes and points."""
+    return [piece.rstrip(" ") for piece in re.findall(r"[^ \-_/.]*[ \-_/.]?", text) if piece]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines of a text, each as long as there is room for."""
+    if len(text) <= width:
+        return [text]
+    lines = [""]
+    for piece in re.findall(r"[^ \-_/.]*[ \-_/.]?", text):
+        if len((lines[-1] + piece).rstrip(" ")) > width and lines[-1]:
+            lines[-1] = lines[-1].rstrip(" ")
+            lines.append("")
+        lines[-1] += piece
+    whole = [line for line in lines if line]
+    return [line[k : k + width].rstrip(" ") for line in whole for k in range(0, len(line.rstrip(" ")), width)]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from tsforge.runtime import progress
+
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -103,12 +105,22 @@ def stop() -> dict[str, float]:
 
 def begin(name: str) -> None:
     """Begin a stage that `end` ends; for where the two stand in different functions."""
+    progress.enter(name)
+    _begin(name)
+
+
+def _begin(name: str) -> None:
     if _running and _running[0].thread == threading.get_ident():
         _running[0].begin(name)
 
 
 def end() -> None:
     """End the stage that was begun last."""
+    _end()
+    progress.leave()
+
+
+def _end() -> None:
     if _running and _running[0].thread == threading.get_ident():
         _running[0].end()
 
@@ -125,5 +137,8 @@ def stage(name: str) -> Iterator[None]:
 
 def _measured_import(*args: Any, **named: Any) -> Any:
     """`__import__`, as a stage of its own."""
-    with stage(IMPORTS):
+    _begin(IMPORTS)
+    try:
         return _import(*args, **named)
+    finally:
+        _end()

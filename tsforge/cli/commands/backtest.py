@@ -114,7 +114,8 @@ def backtest(
             board = Scoreboard(tests if len(tests) > 1 else by_level(tests.popitem()[1]))
         texts = scores.tables(board, by, coverage=coverage)
         if not json:  # before what is written, which may fail
-            echo("\n".join(text.terminal() for text in texts))
+            for text in texts:
+                text.print()
         for bound in () if report else board.whole[next(iter(board.tests))].bounds:
             bound.tell()
         if output is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, status
+from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_verdict, status
 from tsforge.cli.searching import CompareOptions
 
 if TYPE_CHECKING:
@@ -89,13 +89,11 @@ def _plan(source: str | None, options: FitOptions, settings: dict[str, Any]) -> 
 
 def _print_verdicts(sets: Sequence[OnData]) -> None:
     """A line for each data set: the best network against the best of all others."""
-    from tsforge.api.verdict import sentence
-
     if sets:
         echo()
     for data in sets:
         if data.judgement is not None:
-            echo(f"verdict {f'{data.name}: ' if len(sets) > 1 else ''}{sentence(data.judgement)}")
+            print_verdict(data.judgement, f"{data.name}: " if len(sets) > 1 else "")
 
 
 def _print_written(files: list[Path], *, quick: bool) -> None:

@@ -10,9 +10,7 @@ from tsforge.cli.output import echo
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     """Print a script by which a shell completes commands, options and files.
 
-    bash: tsforge completion bash > ~/.local/share/bash-completion/completions/tsforge;
-    zsh: tsforge completion zsh > ~/.zfunc/_tsforge, a folder that is in fpath;
-    fish: tsforge completion fish > ~/.config/fish/completions/tsforge.fish
+    It goes where the shell looks for one, as below; for zsh that is a folder in fpath.
 
     Parameters
     ----------

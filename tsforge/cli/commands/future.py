@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tsforge.cli.options import Flag, model_folder
 from tsforge.cli.output import check_targets, echo, print_json, print_notes
+from tsforge.cli.tables.forecast import print_frame
 
 
 def future(
@@ -52,7 +53,7 @@ def future(
         print_json({"model": model, "output": output, "rows": len(frame), "to_fill_in": empty, "future": rows})
         return 0
     if output is None:
-        echo(tidy.on_screen(frame.head(24)))
+        print_frame(frame.head(24))
         if len(frame) > 24:
             echo(f"... {len(frame) - 24:,} more rows; --output future.csv writes them all")
         return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tsforge.api import surveys
 from tsforge.cli.hints import translated, words
 from tsforge.cli.options import Flag, TableOptions
-from tsforge.cli.output import echo, print_error, print_json
+from tsforge.cli.output import echo, grid, print_error, print_json
 
 if TYPE_CHECKING:
     from tsforge.data.schema import DataConfig
@@ -58,7 +58,7 @@ def _config(options: TableOptions) -> DataConfig:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    for line in surveys.lines(facts):
+    for line in surveys.lines(facts, grid):
         echo(translated(line, "inspect") if line.startswith("target ") else line)
     if facts["commands"] and ("series" in facts or facts["notes"] or not facts["fault"]):
         echo()

@@ -25,6 +25,7 @@ from tsforge.cli.output import (
     print_timings,
 )
 from tsforge.cli.sampling import SampleOptions
+from tsforge.cli.tables.forecast import print_forecast
 from tsforge.runtime import garbage
 
 
@@ -135,9 +136,7 @@ def predict(
         )  # fmt: skip
         return 0
     if output is None:
-        echo(tables.on_screen(frame.head(24)))
-        if len(frame) > 24:
-            echo(f"... {len(frame) - 24:,} more rows; --output forecast.csv writes them all")
+        print_forecast(result, frame, every=wanted is not None)
     else:
         echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:

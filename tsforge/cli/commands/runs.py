@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from tsforge.cli.hints import translated
 from tsforge.cli.options import Flag, TrackOptions
 from tsforge.cli.output import echo, print_json, print_notes, print_table, status
-from tsforge.cli.recorded import ListOptions, delete, plain, print_tree, show
-from tsforge.runtime.numbers import duration, figure
-from tsforge.runtime.tables import aligned
+from tsforge.cli.recorded import ListOptions, awaited, delete, on_the_way, plain, print_link, print_tree, show
+from tsforge.runtime import tables, terminal
+from tsforge.runtime.numbers import duration, figure, figures
 
 if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded
 
+WIDTH = 120  # columns of a listing in a pipe
 SCORES = ("test/mase", "test/mae", "test/wql", "test/skill")
 
 
@@ -36,7 +37,8 @@ def runs(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, 
     chosen = chosen or ListOptions()
     uri = store.address(tracking_uri)
     name = chosen.experiment or store.EXPERIMENT
-    every = recorded.listing(store.reading(uri), name)
+    with awaited(uri):
+        every = recorded.listing(store.reading(uri), name)
     records = recorded.chosen(every, chosen.kind, chosen.data, chosen.last)
     link = view.experiment_link(view.base(uri), every[0].experiment) if every else None
     if json:
@@ -53,8 +55,11 @@ def runs(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, 
     echo()
     of = f" of {len(every)}" if len(records) < len(every) else ""
     order = "as they began" if chosen.tree or chosen.last else f"by {view.PRIMARY}"
-    echo(f"{len(records)}{of} runs of '{name}', {order}; in the UI: {link}{view.how_to_open(uri)}")
-    _print_waiting()
+    count = f"{len(records):,}{of} run{'s' if len(every) > 1 else ''}"
+    echo(f"{count} of '{name}', {order}")
+    print_link(uri, link, records[0].id)
+    if said := on_the_way(uri):
+        status(f"note: {said}")
     return 0
 
 
@@ -90,8 +95,9 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
     if len(names) < 2:
         raise TrackingError("compare needs two runs or more", "tsforge runs lists them")
     uri = store.address(tracking_uri)
-    client = store.reading(uri)
-    records = [recorded.get(client, name) for name in names]
+    with awaited(uri):
+        client = store.reading(uri)
+        records = [recorded.get(client, name) for name in names]
     params = {name: [run.params.get(name) for run in records] for name in recorded.differing(records)}
     shared = dict.fromkeys(name for run in records for name in run.metrics)
     metrics = {name: [run.metrics.get(name) for run in records] for name in sorted(shared)}
@@ -106,7 +112,7 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
     print_table(["", *(run.name for run in records)], rows)
     echo()
     echo("* is best, where one direction is better; settings that are the same are left out")
-    echo(f"in the UI: {link}{view.how_to_open(uri)}")
+    print_link(uri, link, records[0].id)
     return 0
 
 
@@ -229,25 +235,37 @@ def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
          time.strftime("%m-%d %H:%M", time.localtime(run.started))]
         for run in records
     ]  # fmt: skip
-    room = shutil.get_terminal_size((120, 24)).columns
+    room = terminal.columns(sys.stdout) or WIDTH
+    for j, name in enumerate(scores, len(header) - 2 - len(scores)):
+        for row, cell in zip(rows, _marked(name, [run.metrics.get(name) for run in records]), strict=True):
+            row[j] = cell
     for place, name in enumerate(names, 1):
         column = [run.params.get(name, "-") for run in records]
         wide = [[row[0], *row[1:place], value, *row[place:]] for row, value in zip(rows, column, strict=True)]
         head = [*header[:place], name, *header[place:]]
-        if len(aligned(head, wide)[0]) > room and place > 1:
+        if len(tables.aligned(head, wide)[0]) > room and place > 1:
             break
         header, rows = head, wide
     return header, rows
 
 
 def _compared(name: str, values: list[float | None]) -> list[str]:
+    """A metric of all runs, the best with a star, which pipes show too."""
+    return [
+        name,
+        *(tables.Best(f"{cell} *") if isinstance(cell, tables.Best) else cell for cell in _marked(name, values)),
+    ]
+
+
+def _marked(name: str, values: list[float | None]) -> list[str]:
     """A metric of all runs, the best marked where one direction is better."""
     from tsforge.tracking.view import direction
 
     better = direction(name)
     known = [value for value in values if value is not None]
     best = None if better is None or len(set(known)) < 2 else (min(known) if better < 0 else max(known))
-    return [name, *(f"{figure(v)} *" if v is not None and v == best else figure(v) for v in values)]
+    cells = zip(figures(values), values, strict=True)
+    return [tables.Best(cell) if value is not None and value == best else cell for cell, value in cells]
 
 
 def _print_versions(run: Recorded) -> None:
@@ -259,11 +277,3 @@ def _print_versions(run: Recorded) -> None:
     for name, value in now.items():
         if run.tags.get(name, value) != value:
             echo(f"  {name}: then {run.tags[name]}, now {value}")
-
-
-def _print_waiting() -> None:
-    from tsforge.tracking import journal
-
-    count = len([folder for folder in journal.waiting(journal.ROOT) if journal.abandoned(folder)])
-    if count:
-        status(f"note: {count} more runs wait to be delivered: tsforge runs sync")

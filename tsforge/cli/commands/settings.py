@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as text
-import shutil
+import sys
 import textwrap
 from typing import Any
 
 from tsforge.cli.options import Flag
 from tsforge.cli.output import echo, print_json
+from tsforge.runtime import terminal
 
 
 def settings(pattern: str | None = None, /, *, model: str = "gru", json: Flag = False) -> int:
@@ -32,7 +33,7 @@ def settings(pattern: str | None = None, /, *, model: str = "gru", json: Flag = 
     if json:
         print_json([setting._asdict() for setting in found])
         return 0
-    width = min(shutil.get_terminal_size((80, 24)).columns, 120)
+    width = min(terminal.columns(sys.stdout) or 80, terminal.WIDEST)
     for setting in found:
         value = f" = {_toml(setting.default)}" if setting.default not in (None, ()) else ""
         head = f"{setting.path}{value}"

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from tsforge.cli.advice import after_fit, print_commands
 from tsforge.cli.options import FitOptions, Flag, TrackOptions
-from tsforge.cli.output import command_line, echo, print_json, print_notes, print_run, print_table, status
+from tsforge.cli.output import (
+    command_line,
+    echo,
+    print_json,
+    print_notes,
+    print_run,
+    print_table,
+    print_verdict,
+    status,
+)
 from tsforge.cli.progress import SweepProgress
 from tsforge.cli.searching import SweepOptions
 from tsforge.runtime import stopping
@@ -134,11 +143,9 @@ def _print(done: Sweep) -> None:
 
 
 def _print_next(done: Sweep, tracker: Tracker, run: Run, commands: list[tuple[str, str]]) -> None:
-    from tsforge.api.verdict import sentence
-
     echo()
     if done.fit is not None and done.fit.judgement is not None:
-        echo(f"verdict {sentence(done.fit.judgement)}")
+        print_verdict(done.fit.judgement)
     if done.stopped:
         echo("stopped; the same command goes on with what was finished")
     if done.best is not None:

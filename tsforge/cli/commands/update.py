@@ -109,7 +109,7 @@ def update(
             from tsforge.cli.tables import update as tables
 
             stack.close()
-            echo("\n".join(tables.lines(result, model)))
+            tables.show(result, model)
     if json:
         from tsforge.updating.running import record as facts
 

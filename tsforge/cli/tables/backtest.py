@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tsforge.api.gaps import season, sentences, skill_of
-from tsforge.api.summary import score_rows
+from tsforge.api.summary import best_marked, score_rows
 from tsforge.api.verdict import sentence
 from tsforge.backtesting.scoreboard import NOMINAL, Scoreboard
+from tsforge.cli.output import colour, echo, print_table
+from tsforge.evaluation.judgement import Judgement
+from tsforge.evaluation.metrics import lower_is_better
 from tsforge.runtime import files
-from tsforge.runtime.numbers import figure
-from tsforge.runtime.tables import aligned, csv, markdown
+from tsforge.runtime.numbers import figure, figures
+from tsforge.runtime.tables import csv, markdown
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
 MOST_SERIES = 40
@@ -21,22 +24,32 @@ MOST_SERIES = 40
 
 @dataclass(frozen=True)
 class Text:
-    """One table with its title above and notes below it."""
+    """One table with its title above; the verdict that it leads to, where it does, and notes below it."""
 
     title: str
     header: list[str]
     rows: list[list[str]]
     notes: tuple[str, ...] = ()
+    judgement: Judgement | None = None
 
-    def terminal(self) -> str:
-        """Aligned by spaces."""
-        notes = [f"  {note}" for note in self.notes]
-        return "\n".join(["", self.title, *aligned(self.header, self.rows), *notes])
+    def print(self) -> None:
+        """As wide as the terminal has columns."""
+        echo()
+        echo(self.title)
+        print_table(self.header, self.rows)
+        for line in self._verdict:
+            echo(f"  {line}", *(colour(self.judgement) if self.judgement else ()))
+        for note in self.notes:
+            echo(f"  {note}")
 
     def markdown(self) -> str:
         """As a Markdown table."""
         lines = markdown(self.header, self.rows)
-        return "\n".join([self.title, "", *lines, "", *[f"{note}  " for note in self.notes]])
+        return "\n".join([self.title, "", *lines, "", *[f"{note}  " for note in (*self._verdict, *self.notes)]])
+
+    @property
+    def _verdict(self) -> list[str]:
+        return [f"verdict: {sentence(self.judgement)}"] if self.judgement else []
 
 
 def tables(board: Scoreboard, by: str | None, *, coverage: bool) -> list[Text]:
@@ -94,21 +107,27 @@ def _main(board: Scoreboard) -> Text:
     if "adaptive" in board.intervals:  # beside the moving intervals those that stand still
         for n in NOMINAL:
             if f"coverage_{n}" in board.shown:
-                lines.append([f"  {n} static", *(figure(board.coverage(m, "static", n)) for m in board.distinct), ""])
-    return Text(_title(board), ["", *board.distinct, "skill"], lines, (*_verdict(board), *_notes(board)))
+                lines.append([f"  {n} static", *figures([board.coverage(m, "static", n) for m in board.distinct]), ""])
+    return Text(_title(board), ["", *board.distinct, "skill"], lines, _notes(board), board.judgement)
 
 
 def _groups(board: Scoreboard) -> list[Text]:
     """For each metric, group by model."""
     texts = []
     for i, name in enumerate(board.shown):
-        lines = [[g, *(figure(board.score(m, name, g)) for m in board.distinct)] for g in board.tests]
+        lines = [[g, *_cells(name, [board.score(m, name, g) for m in board.distinct])] for g in board.tests]
         for average, label in (("points", "all, points"), ("series", "all, series")):
-            lines.append([label, *(figure(board.score(m, name, None, average)) for m in board.distinct)])  # type: ignore[arg-type]
+            values = [board.score(m, name, None, average) for m in board.distinct]  # type: ignore[arg-type]
+            lines.append([label, *_cells(name, values)])
         texts.append(Text(_title(board) + "\n\n" + name if i == 0 else name, ["", *board.distinct], lines))
     last = texts[-1]
     more = "groups: " + _AVERAGES[board.average] + "; all: pooled over points, and as a mean over series"
-    return [*texts[:-1], Text(last.title, last.header, last.rows, (*_verdict(board), more, *_notes(board)[1:]))]
+    return [*texts[:-1], replace(last, notes=(more, *_notes(board)[1:]), judgement=board.judgement)]
+
+
+def _cells(metric: str, values: list[float]) -> list[str]:
+    """Values of the models, the best marked where lower is better."""
+    return best_marked(figures(values), values) if lower_is_better(metric) else figures(values)
 
 
 _AVERAGES = {"points": "pooled over points", "series": "mean over series"}
@@ -127,10 +146,6 @@ def _title(board: Scoreboard) -> str:
     rolled = f"horizon {data.horizon}, stride {test.stride}, {season(data.season, test.fallback)}, "
     roll = rolled if len(board.tests) == 1 else ""
     return f"backtest of {board.models[0]} on {what}: {windows:,} windows of {of} series, {roll}{how}"
-
-
-def _verdict(board: Scoreboard) -> list[str]:
-    return [f"verdict: {sentence(board.judgement)}"] if board.judgement else []
 
 
 def _notes(board: Scoreboard) -> tuple[str, ...]:
@@ -184,7 +199,7 @@ def _by(board: Scoreboard, by: str) -> Text:
         values = series[name]
         labels = [" ".join(str(v) for v in part.values() if v) for part in parts]
         shown = list(range(min(len(labels), MOST_SERIES)))
-    lines = [[labels[k], *(figure(values[m][k]) for m in board.distinct)] for k in shown]
+    lines = [[labels[k], *_cells(name, [values[m][k] for m in board.distinct])] for k in shown]
     more = () if len(shown) == len(labels) else (f"{len(shown)} of {len(labels)}; --output scores.csv has all",)
     return Text(f"{name} by {by}", [by, *board.distinct], lines, more)
 
@@ -193,10 +208,10 @@ def _coverage(board: Scoreboard) -> Text:
     """Nominal against actual, by step."""
     model = board.models[0]
     header = [f"{n} {kind}" for n in NOMINAL for kind in board.kinds]
-    whole = [figure(board.coverage(model, kind, n)) for n in NOMINAL for kind in board.kinds]
+    whole = figures([board.coverage(model, kind, n) for n in NOMINAL for kind in board.kinds])
     columns = [board.coverage_by_step(model, kind, n) for n in NOMINAL for kind in board.kinds]
     shown = _spaced(len(columns[0]), 12)
-    lines = [["all", *whole], *([str(h + 1), *(figure(c[h]) for c in columns)] for h in shown)]
+    lines = [["all", *whole], *([str(h + 1), *figures([c[h] for c in columns])] for h in shown)]
     note = (
         "raw: as the network says; static: corrected on held-out windows, as predict gives them"
         + ("; adaptive: also moved after every origin" if "adaptive" in board.kinds else "")

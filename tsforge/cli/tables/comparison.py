@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +11,23 @@ from textwrap import wrap
 from tsforge.cli.output import echo
 from tsforge.comparison.rules import Aspect, Word
 from tsforge.comparison.table import Cell, ComparisonTable
+from tsforge.runtime import terminal
 
 WIDTH = 100  # columns of a line in a file or a pipe
 _TITLES = 30  # columns that titles have at least; longer ones are wrapped where there is no more room
 _GAP = 2
-_BOLD, _DIM, _RED, _GREEN, _YELLOW = 1, 2, 31, 32, 33  # styles of a terminal
-_STYLES = {"good": _GREEN, "fair": _YELLOW, "poor": _RED, "plain": None}  # by tone
+_STYLES = {"good": terminal.GREEN, "fair": terminal.YELLOW, "poor": terminal.RED, "plain": None}  # by tone
 _WORDS = {word.value: word for word in Word}
 
 
 @dataclass(frozen=True)
 class _Screen:
-    """What is printed on: its columns, and whether it shows colours."""
+    """What is printed on: its columns."""
 
     width: int
-    colours: bool
 
     def styled(self, text: str, style: int | None) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self.colours and style and text else text
+        return terminal.styled(text, style) if style else text
 
 
 def print_comparison(table: ComparisonTable, *, definitions: bool) -> None:
@@ -38,9 +35,7 @@ def print_comparison(table: ComparisonTable, *, definitions: bool) -> None:
 
     definitions: also how each row is measured, and the rule that its words follow.
     """
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
-    screen = _Screen(width, terminal and "NO_COLOR" not in os.environ)
+    screen = _Screen(terminal.columns(sys.stdout) or WIDTH)
     verdicts = {model: [words.get(model, "") for words in table.verdicts.values()] for model in table.models}
     lines = _columns(screen, ["", *table.verdicts], [verdicts], table.models)
     for aspect, names, rows in table.sections:  # words stand below their figures where there is no room beside
@@ -80,14 +75,14 @@ def _definitions(screen: _Screen, table: ComparisonTable, aspect: Aspect) -> lis
     texts = table.explained(aspect)
     if aspect in table.rules:
         texts.append(("verdict", f"{table.rules[aspect]}."))
-    return ["", *(line for title, text in texts for line in _paragraph(screen, f"{title}: ", text, _DIM))]
+    return ["", *(line for title, text in texts for line in _paragraph(screen, f"{title}: ", text, terminal.DIM))]
 
 
 def _sentences(screen: _Screen, title: str, texts: Mapping[Aspect, str] | Mapping[str, str]) -> list[str]:
     """Sentences under a title; nothing where there are none."""
     if not texts:
         return []
-    lines = ["", *_paragraph(screen, "", title, _BOLD)]
+    lines = ["", *_paragraph(screen, "", title, terminal.BOLD)]
     return lines + [line for name, text in texts.items() for line in _paragraph(screen, "", f"{name}: {text}")]
 
 
@@ -110,7 +105,7 @@ def _grid(screen: _Screen, header: Sequence[str], rows: Sequence[Sequence[str]])
         for first, *others in zip_longest(*parts, fillvalue=""):
             texts = [first.ljust(widths[0]), *(t.rjust(width) for t, width in zip(others, widths[1:], strict=True))]
             if i == 0:
-                texts = [screen.styled(text, _BOLD) for text in texts]
+                texts = [screen.styled(text, terminal.BOLD) for text in texts]
             else:
                 texts[1:] = [_coloured(screen, text) for text in texts[1:]]
             lines.append((" " * _GAP + (" " * _GAP).join(texts)).rstrip())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.output import grid
 from tsforge.runtime.numbers import figure
-from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
     from tsforge.detecting.running import Detection, Event
@@ -21,7 +21,7 @@ def lines(result: Detection) -> list[str]:
     shown = [_row(result, event) for event in sorted(events, key=lambda event: (event.series, event.first))]
     several = _several(result)
     header = [*several, "from", "to", "kind", "values", "value", "expected", "severity", "p"]
-    table = aligned(header, shown, left=tuple(range(len(several) + 3))) if shown else []
+    table = grid(header, shown, left=tuple(range(len(several) + 3))) if shown else []
     rest = len(result.events) - len(events)
     more = [f"... {rest:,} more; --output anomalies.csv writes them all"] if rest else []
     return [*table, *more, *([""] if shown else []), *_counts(result)]

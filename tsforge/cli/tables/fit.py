@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsforge.cli.output import echo, print_table
-from tsforge.runtime.numbers import figure
+from tsforge.cli.output import echo, grid, print_table, print_verdict
+from tsforge.runtime.numbers import figures
 
 if TYPE_CHECKING:
     from tsforge.training.events import Standing
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 def tournament(result: Fit) -> None:
     """All candidates, the best first, and the part that each has in the model; then those that were left out."""
+    from tsforge.api.summary import best_marked
+
     echo()
     networks = any(s.steps for s in result.standings)
     head, rows, out = ["rung", "steps", "seconds"], [], dict[str, list[str]]()
-    for s in sorted(result.standings, key=lambda s: s.score):
+    ranked = sorted(result.standings, key=lambda s: s.score)
+    shown = [s for s in ranked if s.steps or not s.note]
+    for s in ranked:
         if s.note and not s.steps:
             out.setdefault(s.note, []).append(s.name)
-            continue
+    marked = best_marked(figures([s.score for s in shown]), [s.score for s in shown])
+    for s, score in zip(shown, marked, strict=True):
         trained = [str(s.rung), f"{s.steps:,}", f"{s.seconds:.1f}"] if s.rung else ["", "", ""]
-        score = s.note or figure(s.score)
-        rows.append([s.name, *(trained if networks else []), score, f"{s.weight:.0%}" if s.weight else ""])
+        weight = f"{s.weight:.0%}" if s.weight else ""
+        rows.append([s.name, *(trained if networks else []), s.note or score, weight])
     print_table(["candidate", *(head if networks else []), "validation", "weight"], rows)
     for note, names in out.items():
         echo(f"  left out: {', '.join(names)}: {note}")
@@ -37,8 +42,11 @@ def scores(result: Fit) -> None:
     from tsforge.api import summary
 
     echo()
-    for line in summary.lines(result):
+    for line in summary.score_lines(result, grid):
         echo(line)
+    if result.judgement is not None:
+        echo()
+        print_verdict(result.judgement)
 
 
 def document(result: Fit, folder: Path) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tsforge.cli.output import grid
 from tsforge.runtime.numbers import figure
-from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
     from tsforge.backtesting.importance import Effect, Importances
@@ -27,7 +27,7 @@ def lines(result: Importances) -> list[str]:
         share = "" if math.isnan(row.gradient) else f"{row.gradient:.0f} %"
         table.append([row.name, share, *_cells(row.moved), str(row.verdict)])
     name, most = result.metric.upper(), max(row.moved.count for row in result.covariates)
-    shown = aligned(["covariate", "gradient", f"{name} moved", "range", ""], table, left=(0, 4))
+    shown = grid(["covariate", "gradient", f"{name} moved", "range", ""], table, left=(0, 4))
     words = [
         f"{name} {figure(result.error)} over {result.windows:,} held-out windows, and what it is more with a column",
         f"moved in time (static: among series), {most} times otherwise. Of a column that",
@@ -46,7 +46,7 @@ def _refits(result: Importances) -> list[str]:
         f"{name} {figure(result.refit)} of {count} fits with all covariates, and what it is more of",
         f"{count} without one. The range is what the luck of seeds gives in 95 % of cases.",
     ]
-    return ["", *aligned(["covariate", f"{name} refit", "range"], rows), "", *words]
+    return ["", *grid(["covariate", f"{name} refit", "range"], rows), "", *words]
 
 
 def _cells(effect: Effect) -> list[str]:

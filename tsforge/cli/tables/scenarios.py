@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tsforge.cli.output import grid
 from tsforge.runtime.numbers import figure, percent
-from tsforge.runtime.tables import aligned
 
 if TYPE_CHECKING:
     from tsforge.fitted.scenarios import Scenarios
@@ -57,4 +57,4 @@ def lines(result: Scenarios) -> list[str]:
     header = ["scenario", *(["target"] if several else []), "forecast", "difference", "", "over the quantiles"]
     where = f"means of {n:,} series x {H} steps" if n > 1 else f"means of {H} steps"
     note = f"{where}; what the model has learned of these columns, which need not be their cause"
-    return [*aligned(header, table, left=(0, 1) if several else (0,)), note]
+    return [*grid(header, table, left=(0, 1) if several else (0,)), note]

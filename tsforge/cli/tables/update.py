@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 from tsforge.api.summary import score_rows
 from tsforge.api.verdict import sentence
-from tsforge.runtime.tables import aligned
+from tsforge.cli.output import colour, echo, grid
 
 if TYPE_CHECKING:
     from tsforge.updating.drift import Drift
     from tsforge.updating.running import Update
+
+
+def show(result: Update, model: str) -> None:
+    """Print it. model: as the command named it."""
+    judged = result.judgement
+    for line in lines(result, model):
+        echo(line, *(colour(judged) if judged is not None and line.startswith("verdict ") else ()))
 
 
 def lines(result: Update, model: str) -> list[str]:
@@ -27,7 +34,7 @@ def lines(result: Update, model: str) -> list[str]:
     assert plan.dataset is not None
     windows, H = len(plan.dataset.parts.test), plan.old.shape.horizon
     first, last = plan.tested
-    table = aligned(["", *result.scores, "gain"], score_rows(result.scores, "old"))
+    table = grid(["", *result.scores, "gain"], score_rows(result.scores, "old"))
     shown += ["", f"{windows:,} windows of {H} steps that neither has seen, {first} to {last}", *table]
     if result.judgement is not None:
         shown += ["", f"verdict {sentence(result.judgement)}"]
