@@ -198,3 +198,10 @@ def test_what_cannot_be_pretrained_is_said(words: list[str], named: str, capsys:
     Path("taken").mkdir()
     (Path("taken") / "letter.txt").write_text("mine")
     assert named in fails(capsys, "pretrain", *words)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("words", [["report"], ["explain"], ["future"], ["export", "--output", "m.onnx"]])
+def test_commands_of_fitted_models_say_what_they_need(words: list[str], capsys: Capsys) -> None:
+    """Prevents: "no such model directory" for a model that predict takes."""
+    assert "tsforge fit DATA --model zero" in fails(capsys, words[0], "zero", "data.csv", *words[1:])

@@ -22,16 +22,16 @@ class Layout:
     def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
 
-    def render_usage(self, console: Any, _options: Any, usage: Any) -> None:
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:  # noqa: ARG002
         """The line of usage."""
         _print(console, textwrap.wrap(f"Usage: {_plain(usage)}", WIDTH, subsequent_indent=" " * 8))
 
-    def render_description(self, console: Any, _options: Any, description: Any) -> None:
+    def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ARG002
         """Paragraphs; lists keep their lines."""
         if text := _plain(description):
             _print(console, ["", *paragraphs(text)])
 
-    def __call__(self, console: Any, _options: Any, panel: Any) -> None:
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:  # noqa: ARG002
         """One panel: commands, arguments, or options, the command's own before those that it shares."""
         groups: dict[str, list[Any]] = {}
         known = titles(self._function) if panel.title == "Parameters" else {}

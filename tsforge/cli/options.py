@@ -60,6 +60,19 @@ def model_folder(word: str, uri: str | None) -> str:
     return str(registry.local(word, uri))
 
 
+def fitted_folder(word: str, uri: str | None) -> str:
+    """`model_folder` of a command that takes fitted models alone. Raises ConfigError for a pretrained one."""
+    from pathlib import Path
+
+    from tsforge.errors import ConfigError
+    from tsforge.model.zoo import PRETRAINED
+
+    if word in PRETRAINED and not Path(word).exists():
+        hint = f"fit it to one, which trains nothing: tsforge fit DATA --model {word} --horizon STEPS"
+        raise ConfigError(f"{word}: is a pretrained model that belongs to no table", hint)
+    return model_folder(word, uri)
+
+
 @Parameter(name="*")
 @dataclass
 class TableOptions:

@@ -12,7 +12,8 @@ FIRST = {  # what commands that may take long begin with
     "detect": "loading {}", "explain": "loading {}", "export": "loading {}", "update": "loading {}",
     "report": "loading {}", "backtest": "reading {}", "sweep": "reading {}", "compare": "reading {}",
     "runs": "asking MLflow", "ui": "asking MLflow", "doctor": "trying a small fit", "data": "looking at data sets",
-    "init": "reading {}", "pretrain": "drawing series",
+    "init": "reading {}", "pretrain": "drawing series", "serve": "loading {}", "settings": "loading the settings",
+    "models": "loading the list", "metrics": "loading the list",
 }  # fmt: skip
 WORDS = {  # of a stage, where its name says too little
     "reading": "reading the table", "listing": "listing files", "preparing": "preparing windows",
@@ -31,11 +32,18 @@ def start(argv: Sequence[str]) -> None:
     stop()
     if argv[0] not in FIRST or "--quiet" in argv or "-h" in argv or "--help" in argv:
         return
-    named = next((word for word in argv[1:] if not word.startswith("-")), "")
-    progress.restart(FIRST[argv[0]].format(named) if named or "{}" not in FIRST[argv[0]] else "starting")
+    progress.restart(_first(argv))
     pulse = console.Pulse(_phase, None if terminal.is_terminal(sys.stderr) else _say)
     _running[:] = [pulse]
     pulse.start()
+
+
+def _first(argv: Sequence[str]) -> str:
+    """What a command begins with, with the table or model that it names."""
+    command, *named = (word for word in argv if not word.startswith("-"))
+    if command == "data" and named[:1] == ["get"]:
+        return "fetching " + " ".join(named[1:2])
+    return FIRST[command].format(*named[:1]) if named or "{}" not in FIRST[command] else "starting"
 
 
 def stop() -> None:

@@ -121,8 +121,9 @@ class Pulse:
 
     def _beat(self) -> None:
         if self._say is None:
-            if silence() >= self.PATIENCE or self._beats:
-                self._spin()
+            with _line.lock:  # nobody prints between the look and the sign
+                if silence() >= self.PATIENCE:
+                    self._spin()
             return
         if silence() < (self.LATER if self._said else self.FIRST):
             self._said = self._said or _line.touched != self._began
@@ -134,9 +135,6 @@ class Pulse:
     def _spin(self) -> None:
         """The text of the line's owner, or else what is done now, with the sign."""
         with _line.lock:
-            if self._beats and silence() < self.PATIENCE:
-                self._beats = 0
-                return
             sign = self._signs[self._beats % len(self._signs)]
             self._beats += 1
             work, seconds = self._phase()

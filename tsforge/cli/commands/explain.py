@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, fitted_folder
 from tsforge.cli.output import (
     Written,
     check_targets,
@@ -109,7 +109,7 @@ def explain(
     from tsforge.plotting import explanation as maps
 
     check_targets(output, (".npz", ".csv", ".parquet"), plot, [data])
-    result = explanation.explain(model_folder(model, tracking_uri), data, series=series, origin=origin)
+    result = explanation.explain(fitted_folder(model, tracking_uri), data, series=series, origin=origin)
     c, way = result.target(target), method or result.methods[0]
     summary = _summary(result, way, c, step)
     if output is not None:
@@ -133,7 +133,7 @@ def _covariates(model: str, data: str | None, asked: CovariateOptions, to: Writt
     from tsforge.tracking.tracker import BUSY, Tracker
 
     importance.refuse_pretrained(model)
-    folder = model_folder(model, to.tracking_uri)
+    folder = fitted_folder(model, to.tracking_uri)
     result = importance.covariates(folder, data, metric=asked.metric, windows=asked.windows)
     result = ablation.ablate(result, folder, data) if asked.ablate else result
     if not to.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, fitted_folder
 from tsforge.cli.output import echo, print_json, print_notes
 from tsforge.runtime import garbage
 
@@ -43,7 +43,7 @@ def export(
         from tsforge.exporting import writing
 
     wanted = levels(quantiles)
-    done = writing.export(model_folder(model, tracking_uri), output, form=format, data=data, quantiles=wanted)
+    done = writing.export(fitted_folder(model, tracking_uri), output, form=format, data=data, quantiles=wanted)
     if json:
         print_json(
             {"model": model, "output": str(done.path), "sidecar": str(done.sidecar), "format": done.format,

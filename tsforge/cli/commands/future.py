@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, fitted_folder
 from tsforge.cli.output import check_targets, echo, print_json, print_notes
 from tsforge.cli.tables.forecast import print_frame
 
@@ -42,7 +42,7 @@ def future(
     check_targets(output, tidy.ENDINGS, None, [data])
     if output is not None and Path(output).exists():
         raise ConfigError(f"{output}: exists, and may hold what was filled in", "name another file, or remove it")
-    fitted = directory.load(model_folder(model, tracking_uri))
+    fitted = directory.load(fitted_folder(model, tracking_uri))
     frame = ahead.rows_ahead(fitted, data, horizon)
     names = [c.name for c in fitted.facts.columns.future]
     empty = [name for name in names if frame[name].isna().any()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, fitted_folder
 from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes
 
 
@@ -40,7 +40,7 @@ def report(
     print_notes(quiet=quiet)
     check_targets(output, (".html", ".htm"), None, [data])
     place = Path(output)
-    folder = model_folder(model, tracking_uri)
+    folder = fitted_folder(model, tracking_uri)
     reporting.report(folder, data, place, horizon=horizon, series=series, command=command_line())
     if json:
         print_json({"model": model, "output": output, "bytes": place.stat().st_size})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsforge.cli.options import model_folder
+from tsforge.cli import pulse
+from tsforge.cli.options import fitted_folder
 from tsforge.cli.output import echo, print_notes, status
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def serve(
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
     status(f"starting the server for {model} ...")
     try:
-        folder = Path(model_folder(model, tracking_uri))
+        folder = Path(fitted_folder(model, tracking_uri))
         from tsforge.fitted import directory
         from tsforge.tracking import export, serving
 
@@ -55,6 +56,7 @@ def serve(
             listening = serving.Listening(host, port, workers, timeout)
 
             def ready() -> None:
+                pulse.stop()
                 where = f"http://{listening.reachable}:{port}"
                 status(f"serving {model} at {where}; Ctrl-C ends it. Try")
                 echo(_curl(where, facts.columns, facts.source))

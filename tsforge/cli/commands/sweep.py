@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
 
-ROWS = 15  # of the leaderboard on a terminal
-
 
 def sweep(
     source: str | None = None, data: str | None = None, /, *, search: SweepOptions | None = None,
@@ -123,14 +121,10 @@ def _print_plan(plan: Plan, folder: Path) -> None:
 
 
 def _print(done: Sweep) -> None:
-    from tsforge.sweeping import leaderboard, report
+    from tsforge.cli.tables import sweep as tables
+    from tsforge.sweeping import report
 
-    head = leaderboard.header(done.plan)[:-1]
-    lines = [leaderboard.cells(i + 1, row, done.plan)[:-1] for i, row in enumerate(done.rows[:ROWS])]
-    if lines:
-        print_table(head, lines, left=(2, len(head) - 1))
-    if len(done.rows) > ROWS:
-        echo(f"  {len(done.rows) - ROWS} more in {done.folder / 'leaderboard.csv'}")
+    tables.leaderboard(done)
     if done.candidates:
         echo()
         echo("fitted again, mean ± standard deviation over seeds of the validation score")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tsforge.cli import pulse
 from tsforge.cli.output import echo, print_notes, status
 
 
@@ -39,6 +40,7 @@ def ui(
     with ui_server.serving(uri, port) as root:
         _open(view.experiment_link(root, number), browser=browser)
         status("Ctrl-C ends it")
+        pulse.stop()
         ui_server.wait()
     return 0
 
