@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.helpers.commands import Capsys
-from tests.helpers.screen import on_terminal
+from tests.helpers.screen import STYLE, on_terminal
 from tests.helpers.tables import hourly
 from tsforge.cli.main import run
 from tsforge.runtime import console
@@ -58,7 +58,7 @@ def test_errors_and_long_hints(environment: dict[str, str], coloured: bool, caps
 @pytest.mark.usefixtures("home")
 def test_a_document_has_no_colours(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
     """Prevents: JSON that no program reads, where somebody forces colours."""
-    assert "\x1b[" not in on_terminal(["models", "--json"], FORCE_COLOR="1").written
+    assert not STYLE.search(on_terminal(["models", "--json"], FORCE_COLOR="1").written)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert run(["models"]) == 0
     assert "\x1b[1m" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from collections.abc import Callable
 Listener = Callable[[str, int, int], None]  # what is done, how much of it, out of how much
 
 OTHER = "working"  # what is done where no phase is named
+BESIDE = ("delivery",)  # phases that begin before the work itself does
 _LISTENERS: list[Listener] = []
 _PHASES: list[tuple[str, float]] = []  # of the main thread: each within the one before, and when it began
 
@@ -38,8 +39,8 @@ def enter(name: str) -> None:
 def leave() -> None:
     """Back to the phase around it."""
     if _PHASES and threading.current_thread() is threading.main_thread():
-        _PHASES.pop()
-        if len(_PHASES) == 1:
+        name, _ = _PHASES.pop()
+        if len(_PHASES) == 1 and name not in BESIDE:
             _PHASES[0] = (OTHER, time.monotonic())
 
 

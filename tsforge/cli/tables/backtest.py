@@ -15,7 +15,7 @@ from tsforge.cli.output import colour, echo, print_table
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.runtime import files
-from tsforge.runtime.numbers import figure, figures
+from tsforge.runtime.numbers import figures
 from tsforge.runtime.tables import csv, markdown
 
 MOST_STEPS = 24  # rows of steps on the terminal; files have all
@@ -175,10 +175,10 @@ def _paired(board: Scoreboard) -> Text:
     """The model against each other model: difference, p-value and verdict."""
     lines = []
     paired = {name: p for name, p in board.against().items() if name in board.distinct}
-    for other, p in paired.items():
+    gaps = figures([p.difference for p in paired.values()])
+    for (other, p), gap in zip(paired.items(), gaps, strict=True):
         chance = "-" if math.isnan(p.p) else f"{p.p:.3f}" if p.p >= 0.001 else "< 0.001"
-        gap = f"{'+' if p.difference > 0 else ''}{figure(p.difference)}"
-        lines.append([other, gap, chance, p.verdict])
+        lines.append([other, f"{'+' if p.difference > 0 else ''}{gap}", chance, p.verdict])
     some = max(paired.values(), key=lambda p: p.count)
     method = "Diebold-Mariano" if some.of == "origins" else "t-test; it says nothing of other times"
     title = (

@@ -35,10 +35,16 @@ def _row(result: Detection, event: Event) -> list[str]:
     """One event, by its most unusual value."""
     at = _facts(result, event)
     own = [at[name] for name in _several(result)]
-    to = at["to"] if at["to"] != at["from"] else ""
+    to = _until(at["from"], at["to"])
     p = "< 1e-6" if event.p < 1e-6 else f"{event.p:.1g}"
     numbers = [figure(at["value"]), figure(at["expected"]), f"{at['severity']:.1f}", p]
     return [*own, at["from"], to, event.kind, f"{event.values:,}", *numbers]
+
+
+def _until(first: str, last: str) -> str:
+    """The end of an event: its time alone where that is on the same day, nothing where it is its beginning."""
+    day, _, clock = last.partition(" ")
+    return "" if first == last else clock if clock and first.startswith(f"{day} ") else last
 
 
 def _facts(result: Detection, event: Event) -> dict[str, Any]:
