@@ -74,15 +74,23 @@ class Fitted(Fit):
             raise ConfigError("the fit was not written to a folder", "save it, and name that folder; or fit with `out`")
         return self.folder
 
-    def plot(self, path: str | Path | None = None) -> Picture:
-        """The last held-out window of the first series: truth, the model, seasonal naive; without a test part the
-        forecast of what comes next. path: a file for the picture, if wanted."""
+    def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
+        """The last held-out window of series: truth, the model, seasonal naive; without a test part the forecast of
+        what comes next.
+
+        path: a file for the picture, if wanted. series: an id or several; where None a choice from the highest error to
+        the lowest. last: steps before the end that it shows; one window and three horizons before it where None.
+        Raises DataError for a series without a window, ConfigError for less than one step or too many series.
+        """
         from tsforge.plotting import forecasts
+        from tsforge.plotting.captions import About
+        from tsforge.plotting.choosing import View
 
         if not self.outcomes:
-            return self.predict().plot(path)
-        windows = self.dataset.parts.test
-        picture = Picture(lambda to: forecasts.held_out(self.dataset.panel, windows, self.outcomes, to))
+            return self.predict().plot(path, series=series, last=last)
+        kind, view = self.model.experiment.model.kind, View.of(series, last)
+        tested = forecasts.Tested(self.dataset.panel, self.dataset.parts.test, self.outcomes)
+        picture = Picture(lambda to: forecasts.held_out(tested, About(kind, self.metrics[kind]), to, view))
         if path is not None:
             picture.save(path)
         return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,17 @@ def of(what: Fit | Model | str | Path) -> Model | str | Path:
         raise ConfigError(f"{type(what).__name__} is no model", hint)
     own: Model = model
     return own
+
+
+def scores(what: Fit | Model | str | Path, own: Model | str | Path, kind: str) -> Mapping[str, float]:
+    """Metrics of held-out windows that are known of a model: those of a fit, or written beside it; else none.
+
+    own: as `of` gives it. kind: of the model.
+    """
+    from tsforge.fitted import scored
+
+    metrics: Mapping[str, Mapping[str, float]] = getattr(what, "metrics", {})
+    return metrics.get(kind, {}) or scored.scores(own, kind)
 
 
 def beside(what: Fit | Model | str | Path, data: Any) -> tuple[Model | str | Path, Any]:

@@ -6,7 +6,8 @@ A frame has the kind of the table that it came from: Polars for Polars, else pan
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,17 @@ class Picture:
 class Predicted(Prediction):
     """Forecasts from the end of every series: `frame`, or point (n, H, C) and quantiles (n, H, C, Q) at `levels`.
 
-    polars: whether the frame is one of Polars, as the table was.
+    polars: whether the frame is one of Polars, as the table was. known: scores of the model, for titles of pictures.
     """
 
     polars: bool = False
+    known: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, made: Prediction, table: Any) -> Predicted:
+    def of(cls, made: Prediction, table: Any, known: Mapping[str, float] | None = None) -> Predicted:
         """A forecast of a table as users hold it."""
-        own = {field.name: getattr(made, field.name) for field in fields(made)}
-        return cls(**own, polars=frames.is_polars(table))
+        own = {part.name: getattr(made, part.name) for part in fields(made)}
+        return cls(**own, polars=frames.is_polars(table), known=known or {})
 
     @property
     def frame(self) -> Any:
@@ -63,11 +65,19 @@ class Predicted(Prediction):
         frame = super().frame
         return frames.as_polars(frame) if self.polars else frame
 
-    def plot(self, path: str | Path | None = None) -> Picture:
-        """The forecasts of the first series behind their last values. path: a file for the picture, if wanted."""
-        from tsforge.plotting import forecasts
+    def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
+        """The forecasts behind the last values of their series.
 
-        return _picture(lambda to: forecasts.forecast(self.panel, self.point, self.quantiles, self.levels, to), path)
+        path: a file for the picture, if wanted. series: an id or several; a choice that the picture names where None.
+        last: steps of the past that it shows; three horizons, 48 at least, where None.
+        Raises DataError for a series that is not there, ConfigError for less than one step or too many series.
+        """
+        from tsforge.plotting import forecasts
+        from tsforge.plotting.captions import About
+        from tsforge.plotting.choosing import View
+
+        about, view = About(self.model, self.known), View.of(series, last)
+        return _picture(lambda to: forecasts.forecast(self, about, to, view), path)
 
     def __repr__(self) -> str:
         n, H, C = self.point.shape
@@ -115,11 +125,21 @@ class Backtested(Backtest):
         frame = super().frame
         return frames.as_polars(frame) if self.polars else frame
 
-    def plot(self, path: str | Path | None = None) -> Picture:
-        """The last windows of the first series: truth, the model, seasonal naive. path: a file, if wanted."""
-        from tsforge.plotting import forecasts
+    def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
+        """The last windows of series that do not overlap: truth, the model, seasonal naive.
 
-        return _picture(lambda to: forecasts.rolled(self.panel, self.forecasts.windows, self.outcomes, to), path)
+        path: a file for the picture, if wanted. series: an id or several; where None a choice from the highest error to
+        the lowest. last: steps before the end that it shows; four windows and a horizon before them where None.
+        Raises DataError for a series without a window, ConfigError for less than one step or too many series.
+        """
+        from tsforge.plotting import forecasts
+        from tsforge.plotting.captions import ERRORS, About
+        from tsforge.plotting.choosing import View
+
+        model, *_ = self.models
+        known = scores(self.outcomes[model], (*ERRORS, "coverage_80"), self.config.average)
+        tested = forecasts.Tested(self.panel, self.forecasts.windows, self.outcomes)
+        return _picture(lambda to: forecasts.rolled(tested, About(model, known), to, View.of(series, last)), path)
 
     def __repr__(self) -> str:
         model, *_ = self.models

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tsforge.config import parse
 from tsforge.data.schema import DataConfig
-from tsforge.errors import listing
+from tsforge.errors import DataError, listing
 from tsforge.runtime.tables import aligned
+
+if TYPE_CHECKING:
+    from tsforge.api.results import Picture
+    from tsforge.plotting.choosing import View
 
 REGRIDDED = {"data.resample", "data.freq"}  # settings of a grid
 Grid = Callable[[Sequence[str], Sequence[Sequence[str]], tuple[int, ...]], list[str]]
@@ -21,16 +26,36 @@ class Survey:
 
     facts: everything as plain values: columns and their roles, frequency, series, gaps, season, `problem` and `hint`
     where something is in the way of a fit, and `choices`, the settings of each way out.
-    given: the settings with which it was read.
+    given: the settings with which it was read. table, config: what was looked at, and all settings of the reading.
     """
 
     facts: dict[str, Any]
     given: dict[str, Any] = field(default_factory=dict)
+    table: Any = None
+    config: DataConfig | None = None
 
     @property
     def settings(self) -> list[dict[str, Any]]:
         """Of each reading that is open, or way out of a problem, as `settings` of `tsforge.fit`."""
         return [dict(choice) for choice in self.facts["choices"]]
+
+    def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
+        """The table: series over time with their gaps, the shape of a season, what is missing.
+
+        path: a file for the picture, if wanted. series: an id or several; a choice that the picture names where None.
+        last: steps that it shows; 20,000 at most where None.
+        Raises DataError where something is in the way of a fit (`facts`), or for a series that is not there.
+        """
+        from tsforge.api.results import Picture
+        from tsforge.plotting.choosing import View
+
+        if self.facts["problem"] is not None:
+            raise DataError(self.facts["problem"], self.facts["hint"])
+        config, view = self.config or parse(DataConfig, {}, "settings"), View.of(series, last)
+        picture = Picture(lambda to: draw(self.table, self.facts, config, to, view))
+        if path is not None:
+            picture.save(path)
+        return picture
 
     def __repr__(self) -> str:
         fault = (
@@ -56,7 +81,8 @@ def inspect(data: Any, settings: Mapping[str, Any] | None = None) -> Survey:
 
     given = dict(settings or {})
     config = build(given).data if given else parse(DataConfig, {}, "settings")
-    return Survey(survey.survey(find(data) if isinstance(data, str) else data, config), given)
+    table = source(find(data) if isinstance(data, str) else data, config)
+    return Survey(survey.survey(table, config), given, table, config)
 
 
 def suggestions(facts: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -90,6 +116,29 @@ def _words(settings: dict[str, Any], verb: str) -> str:
         (own["target"],) = own["target"]
     said = [f"{name}={value!r}" for name, value in own.items()]
     return ", ".join([*said, *([f"settings={rest!r}"] if rest else [])])
+
+
+def source(data: Any, config: DataConfig) -> Any:
+    """A table, read once for all that looks at it; as it is where it is brought to disk, or cannot be read."""
+    from tsforge.data.mapped import building
+    from tsforge.data.table.reading import read
+
+    if building.wanted(data, config):
+        return data
+    try:
+        return read(data, config.decimal)
+    except DataError:  # which the survey tells
+        return data
+
+
+def draw(table: Any, facts: Mapping[str, Any], config: DataConfig, path: Path, view: View) -> None:
+    """The picture of a table that a survey found nothing wrong with; of several possible targets all are shown."""
+    from tsforge.data import dataset
+    from tsforge.plotting import tables
+
+    target = tuple(facts["target"] or facts["could_be_target"])
+    _, panel = dataset.read(config.model_copy(update={"target": target}), table)
+    tables.overview(panel, facts["season"], path, view)
 
 
 def lines(facts: dict[str, Any], grid: Grid = aligned) -> list[str]:

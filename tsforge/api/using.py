@@ -42,7 +42,7 @@ def predict(
     ahead: dict[str, Any] = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
     own, data = models.beside(model, data)
     made = reconciled.predict(own, data, settings, **ahead, reconcile=reconcile)
-    return Predicted.of(made, data)
+    return Predicted.of(made, data, models.scores(model, own, made.model))
 
 
 def backtest(

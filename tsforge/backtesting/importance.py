@@ -97,6 +97,7 @@ class Importances:
 
     dataset: the table, with the windows that were forecast. metric, error: what is taken, and what it is as things are.
     refit: the mean error of models fitted anew with all columns; NaN where none were.
+    model: its kind.
     """
 
     dataset: Dataset
@@ -104,6 +105,7 @@ class Importances:
     error: float
     covariates: tuple[Importance, ...]
     refit: float = math.nan
+    model: str = ""
 
     @property
     def windows(self) -> int:
@@ -136,7 +138,7 @@ def covariates(
     shares, rows = _gradients(model, dataset, found), []
     for number, column in enumerate(found):
         rows.append(_moved(column, shares[number], error, _errors(model, dataset, column, (measure, moves, rng))))
-    return Importances(dataset, measure.metric, error, ordered(rows))
+    return Importances(dataset, measure.metric, error, ordered(rows), model=model.experiment.model.kind)
 
 
 def refuse_pretrained(model: object) -> None:

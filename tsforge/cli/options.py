@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from tsforge.plotting.choosing import View
     from tsforge.tracking.tracker import Tracker
 
 SETTINGS = {  # of an experiment that have a flag of their own, and the names of these
@@ -154,6 +155,33 @@ class TableOptions:
         from tsforge.settings import assignment
 
         return self.given() | dict(assignment(text) for text in self.set)
+
+
+@Parameter(name="*")
+@dataclass
+class PlotOptions:
+    """A picture, and what of the table it shows."""
+
+    plot: str | None = None
+    "File for a picture, .png, .svg or .pdf."
+    series: Repeated = field(default_factory=list)
+    "With --plot: ids of the series in the picture, as A,B. (default: a choice; the picture says which)"
+    last: int | None = None
+    "With --plot: steps of the past in the picture. (default: as suits the forecast)"
+
+    def refuse(self) -> None:
+        """Raises ConfigError for what goes with a picture, where none is asked for."""
+        from tsforge.errors import ConfigError
+
+        if self.plot is None and (self.series or self.last is not None):
+            given = "--series" if self.series else "--last"
+            raise ConfigError(f"{given} is of a picture", "add --plot picture.png, or leave it out")
+
+    def view(self) -> View:
+        """What the picture shows. Raises ConfigError for less than one step."""
+        from tsforge.plotting.choosing import View
+
+        return View(tuple(self.series), self.last)
 
 
 @Parameter(name="*")

@@ -18,6 +18,7 @@ from tsforge.runtime import console, progress, tables, terminal, timing
 from tsforge.runtime.numbers import duration, plain
 
 if TYPE_CHECKING:
+    from tsforge.cli.options import PlotOptions
     from tsforge.evaluation.judgement import Judgement
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
@@ -34,11 +35,16 @@ class Written(NamedTuple):
     """Where results go. folder: of the model, where its name is that of a recorded one."""
 
     output: str | None
-    plot: str | None
+    picture: PlotOptions
     tracking_uri: str | None
     track: bool
     json: bool
     folder: str | None = None
+
+    @property
+    def plot(self) -> str | None:
+        """The file of the picture."""
+        return self.picture.plot
 
 
 def start(argv: Sequence[str], began: float) -> None:

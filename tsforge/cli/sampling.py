@@ -85,7 +85,7 @@ def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str
         tables.write(frame, Path(to.output))
     picture = recording.Picture(drawn, sums, asked.probability)
     if to.plot is not None:
-        recording.draw(picture, Path(to.plot))
+        recording.draw(picture, Path(to.plot), to.picture.view())
     with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
         run = recording.record(picture, frame, (model, data), tracker, command_line())
     S, n, H, C = drawn.values.shape

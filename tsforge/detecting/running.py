@@ -57,7 +57,7 @@ class Detection:
 
     rate: false alarms per value that were asked for. verdicts: of every row and target.
     judged, learned, skipped: values that were judged; that only the scale of errors was learned from; and that have too
-    little before them. state: to go on from with later rows.
+    little before them. state: to go on from with later rows. model: its kind.
     """
 
     panel: Panel
@@ -67,6 +67,7 @@ class Detection:
     learned: int
     skipped: int
     state: dict[str, Any]
+    model: str = ""
 
     @property
     def found(self) -> int:
@@ -175,7 +176,7 @@ def _judged(history: History, rate: float, state: dict[str, Any], *, everything:
     lanes.sort(key=lambda lane: lane.series)
     after = states.kept(lanes, panel, model)
     after["series"] = known | after["series"]  # of series that this table does not have, as it was
-    return Detection(panel, rate, verdicts, judged, learned, skipped, after)
+    return Detection(panel, rate, verdicts, judged, learned, skipped, after, model.experiment.model.kind)
 
 
 def _of_first_step(calibration: Calibration) -> Calibration:

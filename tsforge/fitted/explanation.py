@@ -41,7 +41,7 @@ class Explanation:
 
     panel: the series alone; its end is the forecast origin. point (H, C): the forecast, in data units.
     values (L, C): the context, NaN where nothing was observed. autocorrelation (L+H, C): by lag, of the series up to
-    the origin.
+    the origin. model: its kind.
 
     attention: empty for a network without; else, by what attends to what, the weights of every layer and head, of
     which those of a query sum to 1:
@@ -64,6 +64,7 @@ class Explanation:
     attention: dict[str, Floats]
     saliency: Floats
     autocorrelation: Floats
+    model: str = ""
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -182,7 +183,9 @@ def explain(
     weights = {kind: mean.numpy() for kind, mean in attribution.attention(model.network, context).items()}
     slopes = attribution.saliency(model.network, context).numpy()
     point[:, panel.never[0]], slopes[:, panel.never[0]] = np.nan, np.nan
-    return Explanation(panel, model.shape, point, values, weights, slopes, repeats)
+    return Explanation(
+        panel, model.shape, point, values, weights, slopes, repeats, model.experiment.model.kind
+    )  # fmt: skip
 
 
 def _alone(panel: Panel, i: int, origin: object) -> Panel:

@@ -41,7 +41,7 @@ Floats = NDArray[np.floating]
 class Prediction:
     """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`.
 
-    within: what they are kept within, (n, C).
+    within: what they are kept within, (n, C). model: the kind of the one that made them.
     """
 
     panel: Panel
@@ -49,6 +49,7 @@ class Prediction:
     quantiles: Floats
     levels: tuple[float, ...]
     within: Limits | None = None
+    model: str = ""
 
     @property
     def bounds(self) -> list[Bound]:
@@ -122,7 +123,8 @@ def of_panel(model: Model, panel: Panel, steps: int, levels: tuple[float, ...]) 
     never = np.broadcast_to(panel.never[:, None], point.shape)
     _check_finite(panel, never, point, ranges)
     point, ranges = np.where(never, np.nan, point), np.where(never[..., None], np.nan, ranges)
-    made = Prediction(panel, point[:, :steps], between.at(ranges[:, :steps], model.reach, levels), levels, within)
+    quantiles, kind = between.at(ranges[:, :steps], model.reach, levels), model.experiment.model.kind
+    made = Prediction(panel, point[:, :steps], quantiles, levels, within, kind)
     for bound in made.bounds:
         bound.tell()
     return made

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.fitted.explanation import Explanation, Floats, Method
+from tsforge.plotting.axes import Caption, crown
+from tsforge.plotting.captions import About
 from tsforge.plotting.style import BLUE, GREY, ORANGE, axis_times, canvas, heading, save
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ _WORDS = {"attention": "attention", "gradient": "|gradient × input|"}
 
 
 def draw(
-    explanation: Explanation, path: Path, *, method: Method | None = None, target: int = 0, step: int | None = None
-) -> None:
+    explanation: Explanation, path: Path, *, method: Method | None = None, target: int = 0, step: int | None = None,
+    about: About | None = None,
+) -> None:  # fmt: skip
     """One target of an explanation to a picture file.
 
     On top the past and, over it, how much it is looked at; below that the map of forecast steps (rows) by past steps,
@@ -45,6 +48,7 @@ def draw(
     if right is not None:
         _heads(right, explanation.heads(target))
     _lags(lower.subplots(), explanation, by_lag, target, f"{_WORDS[method]}, {whose}")
+    crown(figure, top, Caption((about or About()).title(explanation.panel.name, "what the forecast looks at")))
     save(figure, path)
 
 

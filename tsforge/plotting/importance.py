@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsforge.plotting.axes import Caption, crown
 from tsforge.plotting.style import BLUE, INK, ORANGE, PALE, canvas, clean, save, text_of
 from tsforge.runtime.timing import stage
 
@@ -26,7 +27,7 @@ class Bar(NamedTuple):
 
 
 @stage("pictures")
-def importance(bars: Sequence[Bar], metric: str, path: Path) -> None:
+def importance(bars: Sequence[Bar], metric: str, title: str, path: Path) -> None:
     """A bar for each covariate, with the range that chance has; below it the refit, where there is one."""
     shown = list(bars[:MOST])
     figure = canvas(1.6 + 0.5 * len(shown))
@@ -48,6 +49,5 @@ def importance(bars: Sequence[Bar], metric: str, path: Path) -> None:
     axis.invert_yaxis()
     words = f"what {metric} becomes more with the column moved in time (line: the least and the most)"
     axis.set_xlabel(f"{words}; orange: fitted without it" if any(refits) else words, fontsize=9)
-    if len(bars) > MOST:
-        axis.set_title(f"the first {MOST} of {len(bars)}", loc="left", fontsize=9)
+    crown(figure, axis, Caption(title, f"the first {MOST} of {len(bars)} covariates" if len(bars) > MOST else ""))
     save(figure, path)

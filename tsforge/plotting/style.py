@@ -17,21 +17,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-BLUE, GREY, ORANGE = "#1f5fa8", "#444444", "#d9822b"  # a forecast, what was observed, what it is held against
-RED = "#c0392b"  # what is unusual
+# Told apart by readers who see no red, no green or no blue too: Okabe & Ito 2008, "Color Universal Design", and three
+# more. tests/plotting/test_style.py simulates what they see.
+BLUE, GREY, ORANGE = "#0072b2", "#444444", "#d55e00"  # a forecast, what was observed, what it is held against
+RED, PURPLE = "#d55e00", "#cc79a7"  # a value that is unusual, and a level that is new
 LINES = (  # of several models, in their order
-    BLUE, ORANGE, GREY, "#7a9a3a", "#a05195", "#888888", "#17a2a8", "#c0392b", "#8c6d31", "#e377c2", "#393b79",
+    BLUE, ORANGE, GREY, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6a3d9a", "#8c8c8c", "#7a5c00", "#0b3d5c",
 )  # fmt: skip
+DASHES = ("solid", "dashed", "dashdot", "dotted")  # of several models, where colours alone would be too many
 PALE, RULE, GRID_PALE = "#c9c9c9", "#bbbbbb", "#eeeeee"
-INK, SOFT, GRID, PAPER = "#333333", "#8a8a8a", "#e9e9e9", "white"  # text, what stands back, grid lines, ground
+INK, SOFT, GRID, PAPER = "#333333", "#767676", "#e9e9e9", "#ffffff"  # text, what stands back, grid lines, ground
 AXIS = "#dddddd"
 COLOURS = {  # of the architectures, the same in every picture
-    "rnn": "#2ca02c", "lstm": "#1f77b4", "gru": "#ff7f0e", "transformer": "#d62728", "transformer-encoder": "#9467bd",
-    "transformer-decoder": "#8c564b",
+    "rnn": "#009e73", "lstm": "#0072b2", "gru": "#e69f00", "transformer": "#d55e00", "transformer-encoder": "#cc79a7",
+    "transformer-decoder": "#56b4e9",
 }  # fmt: skip
 _DATES = np.array(["0600-01-01", "9000-01-01"], dtype="M8[us]")  # between these, margins stay in years 1 to 9999
 PLAIN = "#7f7f7f"  # of baselines
-MORE_COLOURS = ("#17becf", "#bcbd22", "#e377c2", "#393b79")  # of architectures without their own
+MORE_COLOURS = ("#6a3d9a", "#7a5c00", "#aa3c96", "#0b3d5c")  # of architectures without their own
 
 
 def heading(panel: Panel, i: int, c: int) -> str:
@@ -59,6 +62,12 @@ def axis_times(panel: Panel, i: int, rows: NDArray[np.integer]) -> NDArray[Any]:
     return to_wall(stamps, panel.schema).astype("M8[us]") if near else rows - panel.offsets[i]
 
 
+def shade(colour: str, share: float) -> str:
+    """A colour thinned with paper, of which a share is left, 0 to 1: solid, so that a legend shows the same."""
+    parts = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 - share * (255 - part)):02x}" for part in parts)
+
+
 def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
     """An empty figure, so many inches large; 1,200 pixels wide where nothing else is said."""
     with garbage.paused():
@@ -67,7 +76,9 @@ def canvas(height: float, width: float = 12, dpi: int = 100) -> Figure:
         mpl.use("Agg")
         from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi)
+    figure.set_layout_engine("constrained", h_pad=0.07)
+    return figure
 
 
 def stacked(rows: int) -> tuple[Figure, list[Axes]]:

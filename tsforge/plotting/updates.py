@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tsforge.data.panel import Panel
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.scores import by_window
-from tsforge.plotting.style import BLUE, ORANGE, axis_times, save, stacked
+from tsforge.plotting.axes import Caption, finish, head
+from tsforge.plotting.choosing import Subject
+from tsforge.plotting.style import BLUE, ORANGE, axis_times, stacked
 from tsforge.runtime.numbers import figure as short
 from tsforge.runtime.timing import stage
 
 
 @stage("pictures")
-def errors(panel: Panel, new: Outcome, old: Outcome, metric: str, path: Path) -> None:
+def errors(subject: Subject, new: Outcome, old: Outcome, metric: str, path: Path) -> None:
     """A metric of each forecast origin, the mean over series, of forecasts of the same windows."""
+    panel = subject.panel
     picture, (axis,) = stacked(1)
     i = int((panel.first + panel.lengths).argmax())
     times, origin = np.unique(new.time, return_inverse=True)
@@ -28,8 +30,9 @@ def errors(panel: Panel, new: Outcome, old: Outcome, metric: str, path: Path) ->
         mean = np.bincount(origin, weights=np.where(seen, values, 0.0)) / np.where(count > 0, count, np.nan)
         label = f"{name}, mean {short(float(values[seen].mean()))}" if seen.any() else name
         marker = "o" if len(times) < 40 else None
-        axis.plot(at, mean, color=colour, linewidth=1.4, marker=marker, markersize=4, label=label)
-    axis.set_title(f"{metric} by forecast origin, on rows that neither has seen", loc="left", fontsize=10)
+        dash = "--" if name == "old" else "-"
+        axis.plot(at, mean, color=colour, linewidth=1.4, linestyle=dash, marker=marker, markersize=4, label=label)
     axis.set_ylim(bottom=0)
-    picture.legend(*axis.get_legend_handles_labels(), frameon=False, fontsize=8, ncols=2, loc="outside lower left")
-    save(picture, path)
+    head(axis, "", metric)
+    what = f"{metric.upper()} by forecast origin, on rows that neither model has seen"
+    finish(picture, [axis], Caption(subject.about.title(panel.name, what)), path)

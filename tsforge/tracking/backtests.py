@@ -13,6 +13,9 @@ from tsforge.backtesting.result import Backtest
 from tsforge.backtesting.scoreboard import Scoreboard, document
 from tsforge.experiment import Experiment
 from tsforge.plotting import forecasts
+from tsforge.plotting.captions import ERRORS, About
+from tsforge.plotting.choosing import ALL, View
+from tsforge.plotting.forecasts import Tested
 from tsforge.runtime.timing import stage
 from tsforge.tracking.journal import Run
 from tsforge.tracking.recording import RunOptions, described, note, scores, steps, tags
@@ -74,9 +77,7 @@ def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
     steps(run, board.by_step(["mae"])["mae"][board.models[0]])
     run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
     with TemporaryDirectory() as place:
-        if isinstance(test, Backtest):
-            forecasts.rolled(test.panel, test.forecasts.windows, test.outcomes, Path(place) / "forecasts.png")
-        forecasts.by_step(board.by_step([board.primary])[board.primary], board.primary, Path(place) / "by-step.png")
+        draw(board, Path(place) / "forecasts.png", Path(place) / "by-step.png")
         for picture in sorted(Path(place).iterdir()):
             run.file(picture, "plots")
     names = dict.fromkeys((board.primary, *board.shown))
@@ -88,6 +89,18 @@ def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
     windows = sum(t.windows for t in board.tests.values())
     groups = {"tsforge.groups": ", ".join(board.tests)} if len(board.tests) > 1 else {}
     run.tags({"mlflow.note.content": note(shown, board.primary, windows, options)} | groups)
+
+
+def draw(board: Scoreboard, path: Path, steps: Path, view: View = ALL) -> None:
+    """The last windows of a backtest, where they are kept, and its error by horizon step in a picture of its own."""
+    test, model = board.first, board.models[0]
+    about = About(model, {name: board.score(model, name) for name in (*ERRORS, "coverage_80")})
+    name = test.experiment.data.path or ""
+    if isinstance(test, Backtest):
+        name = test.panel.name
+        forecasts.rolled(Tested(test.panel, test.forecasts.windows, test.outcomes), about, path, view)
+    title = About(model).title(name, f"{board.primary.upper()} by horizon step")
+    forecasts.by_step(board.by_step([board.primary])[board.primary], board.primary, title, steps)
 
 
 def _partitioned(table: Files, series: int) -> dict[str, str]:

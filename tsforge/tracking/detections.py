@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tsforge.detecting.running import Detection
 from tsforge.plotting.anomalies import anomalies
+from tsforge.plotting.captions import About
 from tsforge.tracking import asked
 from tsforge.tracking.asked import Answer, Asked
 from tsforge.tracking.journal import Run
@@ -22,5 +23,5 @@ def answer(result: Detection) -> Answer:
         "anomalies/values": float(result.found), "anomalies/judged": float(result.judged),
         "anomalies/events": float(len(result.events)), "anomalies/level_shifts": float(shifts),
     }  # fmt: skip
-    draw = (lambda path: anomalies(result, path)) if result.judged else None
+    draw = (lambda path: anomalies(result, About(result.model), path)) if result.judged else None
     return Answer(result.panel, {"rate": result.rate}, figures, lambda: result.frame, draw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tsforge.backtesting.importance import Importances, Verdict
+from tsforge.plotting.captions import About
 from tsforge.plotting.importance import Bar, importance
 from tsforge.runtime import numbers
 from tsforge.tracking import asked
@@ -35,4 +36,5 @@ def draw(result: Importances, path: Path) -> None:
         own, refit = row.moved, row.ablated
         beside = None if refit is None else (refit.change, refit.low, refit.high)
         bars.append(Bar(row.name, row.verdict == Verdict.MATTERS, own.change, own.low, own.high, beside))
-    importance(bars, result.metric.upper(), path)
+    title = About(result.model).title(result.dataset.panel.name, "what covariates are worth")
+    importance(bars, result.metric.upper(), title, path)

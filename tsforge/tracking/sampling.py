@@ -11,6 +11,8 @@ from tsforge.data import tidy
 from tsforge.fitted.sampling import Samples
 from tsforge.fitted.totals import Totals, chances
 from tsforge.plotting import samples as pictures
+from tsforge.plotting.captions import About
+from tsforge.plotting.choosing import ALL, Subject, View
 from tsforge.runtime import numbers
 from tsforge.tracking import asked
 from tsforge.tracking.asked import Answer, Asked
@@ -40,14 +42,15 @@ def record(picture: Picture, frame: tidy.Frame, of: tuple[str, str | None], trac
     return asked.record(Asked("samples", "samples", *of, command), answer, tracker)
 
 
-def draw(picture: Picture, path: Path) -> None:
+def draw(picture: Picture, path: Path, view: View = ALL) -> None:
     """The picture of what was asked for: sums by period, the running total of the horizon, chances, or paths."""
     drawn, sums, level = picture
+    subject = Subject(drawn.panel, About(drawn.prediction.model), view)
     if sums is not None and any(sums.names):
         rows = pictures.Sums(sums.series, sums.names, sums.forecast, sums.values)
-        pictures.by_period(drawn.panel, rows, path)
+        pictures.by_period(subject, rows, path)
     elif sums is not None:
-        pictures.running(drawn.panel, np.cumsum(drawn.values, axis=2), path)
+        pictures.running(subject, np.cumsum(drawn.values, axis=2), path)
     else:
         chance = None if level is None else pictures.Chance(level, *chances(drawn.panel, drawn.values, level))
-        pictures.paths(drawn.panel, drawn.values, chance, path)
+        pictures.paths(subject, drawn.values, chance, path)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tsforge.fitted.scenarios import Scenarios
+from tsforge.plotting.captions import About
+from tsforge.plotting.choosing import ALL, Subject, View
 from tsforge.plotting.scenarios import Future, scenarios
 from tsforge.runtime import numbers
 from tsforge.tracking import asked
@@ -27,11 +29,11 @@ def record(result: Scenarios, model: str, data: str | None, tracker: Tracker, co
     return asked.record(Asked("scenarios", "scenarios", model, data, command), answer, tracker)
 
 
-def draw(result: Scenarios, path: Path) -> None:
+def draw(result: Scenarios, path: Path, view: View = ALL) -> None:
     """The picture of all futures."""
     planned = result.planned
     futures = {
         name: Future(made.point, made.point - planned.point, *result.spread(made))
         for name, made in result.others.items()
     }
-    scenarios(planned.panel, planned.point, futures, path)
+    scenarios(Subject(planned.panel, About(planned.model), view), planned.point, futures, path)

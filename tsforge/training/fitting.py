@@ -268,14 +268,17 @@ def save(fitted: Fit, folder: Path) -> None:
 def write_extras(fitted: Fit, folder: Path) -> None:
     """What people look at, into the draft of a model directory; nothing of it is read back."""
     from tsforge.plotting import forecasts
+    from tsforge.plotting.captions import About
     from tsforge.plotting.training import loss_curve
 
+    kind, panel = fitted.model.experiment.model.kind, fitted.dataset.panel
+    subject = About(kind).title(panel.name)
     (folder / "scores.json").write_text(json.dumps(fitted.metrics, indent=2) + "\n", encoding="utf-8")
     if fitted.rounds:
         (folder / "history.csv").write_text(rounds_csv(fitted.rounds), encoding="utf-8")
-        loss_curve(fitted.rounds, folder / "loss.png")
+        loss_curve(fitted.rounds, f"{subject}: loss by optimiser step", folder / "loss.png")
     if fitted.standings:
         (folder / "tournament.csv").write_text(standings_csv(fitted.standings), encoding="utf-8")
     if fitted.outcomes:
-        dataset = fitted.dataset
-        forecasts.held_out(dataset.panel, dataset.parts.test, fitted.outcomes, folder / "forecast.png")
+        tested = forecasts.Tested(panel, fitted.dataset.parts.test, fitted.outcomes)
+        forecasts.held_out(tested, About(kind, fitted.metrics[kind]), folder / "forecast.png")

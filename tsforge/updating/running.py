@@ -162,11 +162,14 @@ def _saved(result: Update) -> Update:
 def _write_extras(result: Update, draft: Path) -> None:
     assert result.fit is not None
     from tsforge.plotting import updates
+    from tsforge.plotting.captions import About
+    from tsforge.plotting.choosing import Subject
 
     fitting.write_extras(result.fit, draft)
     if result.old is not None and result.judgement is not None:
         new = result.fit.outcomes[result.fit.model.experiment.model.kind]
-        updates.errors(result.plan.panel, new, result.old, result.judgement.metric, draft / PICTURE)
+        subject = Subject(result.plan.panel, About(result.fit.model.experiment.model.kind))
+        updates.errors(subject, new, result.old, result.judgement.metric, draft / PICTURE)
     (draft / RECORD).write_text(json.dumps(record(result), indent=2) + "\n", encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from tsforge.cli import folders
 from tsforge.cli.folders import PartitionOptions
-from tsforge.cli.options import FitOptions, Flag, RollOptions, TrackOptions, model_folder
+from tsforge.cli.options import FitOptions, Flag, PlotOptions, RollOptions, TrackOptions, model_folder
 from tsforge.cli.output import (
     check_targets,
     command_line,
@@ -44,10 +44,12 @@ def backtest(
     options: FitOptions | None = None, record: TrackOptions | None = None,
     group: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     by: Literal["step", "series"] | None = None, coverage: Flag = False, output: str | None = None,
-    forecasts: str | None = None, plot: str | None = None, partitions: PartitionOptions | None = None,
+    forecasts: str | None = None, picture: PlotOptions | None = None, partitions: PartitionOptions | None = None,
     timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
     """Judge a model on data it never saw, beside baselines.
+
+    --plot draws the last windows; errors by step go beside that picture (NAME-by-step).
 
     MODEL [DATA] rolls a fitted model; DATA fits on the way; PROTOCOL.toml runs what it says.
 
@@ -70,8 +72,6 @@ def backtest(
     forecasts
         File for every forecast beside its truth, .parquet or .csv: model, ids, origin, time, step, forecast, quantiles.
         Of a folder the folder for these, in which what is there already is not done again.
-    plot
-        File for a picture of the last windows, .png, .svg or .pdf; errors by step go beside it (NAME-by-step).
     timings
         Print where the wall time went, stage by stage.
     quiet
@@ -85,11 +85,14 @@ def backtest(
         from tsforge.backtesting.hierarchies import by_level
         from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
         from tsforge.cli.tables import backtest as scores
-        from tsforge.tracking.backtests import Files, Recorder
+        from tsforge.tracking.backtests import Files, Recorder, draw
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
     roll.metrics = [name for words in roll.metrics or [] for name in words.split(",") if name]
     check_metrics(roll.metrics)
+    picture = picture or PlotOptions()
+    picture.refuse()
+    plot = picture.plot
     check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
     partitions = partitions or PartitionOptions()
     many = source is not None and data is not None and folders.wanted(data, forecasts, partitions)
@@ -123,7 +126,8 @@ def backtest(
         if forecasts is not None and report is None:
             board.write_forecasts(Path(forecasts))
         if plot is not None:
-            _draw(board, Path(plot))
+            path = Path(plot)
+            draw(board, path, path.with_stem(f"{path.stem}-by-step"), picture.view())
         if not json:
             _print_written(output, forecasts, plot)
         run = recorder.finish(board, forecasts, Files(str(data), report.digest) if report else None)
@@ -273,12 +277,3 @@ def _run(work: Work, group: str, recorder: Recorder, *, quiet: bool) -> Backtest
     with ExitStack() as lines:
         beside: dict[str, Any] = {"baselines": work.baselines, "reconcile": work.reconcile}
         return run(work.what, work.data, config=work.config, **beside, on_fit=on_fit)
-
-
-def _draw(board: Any, path: Path) -> None:
-    from tsforge.plotting import forecasts
-
-    test = board.first
-    forecasts.rolled(test.panel, test.forecasts.windows, test.outcomes, path)
-    steps = board.by_step([board.primary])[board.primary]
-    forecasts.by_step(steps, board.primary, path.with_stem(f"{path.stem}-by-step"))

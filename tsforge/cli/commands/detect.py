@@ -6,7 +6,7 @@ import json as jsons
 from pathlib import Path
 from typing import Any
 
-from tsforge.cli.options import Flag, model_folder
+from tsforge.cli.options import Flag, PlotOptions, model_folder
 from tsforge.cli.output import (
     check_targets,
     command_line,
@@ -22,7 +22,7 @@ from tsforge.runtime import files, garbage
 
 
 def detect(
-    model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
+    model: str, data: str | None = None, /, *, output: str | None = None, picture: PlotOptions | None = None,
     rate: float = 0.001, everything: Flag = False, state: str | None = None, track: Flag = False,
     tracking_uri: str | None = None, timings: Flag = False, quiet: Flag = False, json: Flag = False,
 ) -> int:  # fmt: skip
@@ -39,8 +39,6 @@ def detect(
         The table, with its history before the rows to judge. (default: the training data)
     output
         File for the unusual values, .csv or .parquet: what was expected, the interval, p-value, severity, kind.
-    plot
-        File for a picture, .png, .svg or .pdf.
     rate
         False alarms per value in normal times, at most 0.2. (default: 0.001)
     everything
@@ -71,16 +69,22 @@ def detect(
         from tsforge.errors import ConfigError
 
         raise ConfigError(f"{model}: knows of no table what is usual in it", f"tsforge fit DATA --model {model} first")
+    picture = picture or PlotOptions()
+    picture.refuse()
+    plot = picture.plot
     check_targets(output, tidy.ENDINGS, plot, [data])
-    result = find(model_folder(model, tracking_uri), data, rate=rate, everything=everything, state=_read(state))
+    folder = model_folder(model, tracking_uri)
+    result = find(folder, data, rate=rate, everything=everything, state=_read(state))
     if not json:
         echo("\n".join(tables.lines(result)))
     if output is not None:
         tidy.write(result.frame, Path(output))
     if plot is not None and result.judged:
+        from tsforge.fitted.scored import scores
         from tsforge.plotting.anomalies import anomalies
+        from tsforge.plotting.captions import About
 
-        anomalies(result, Path(plot))
+        anomalies(result, About(result.model, scores(folder, result.model)), Path(plot), picture.view())
     run, number = _record(result, model, data, tracking_uri) if track else (None, None)
     if state is not None:  # last: what could not be written is judged again
         files.write(Path(state), jsons.dumps(result.state))

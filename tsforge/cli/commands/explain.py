@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
-from tsforge.cli.options import Flag, fitted_folder
+from tsforge.cli.options import Flag, PlotOptions, fitted_folder
 from tsforge.cli.output import (
     Written,
     check_targets,
@@ -103,10 +103,13 @@ def explain(
     asked = asked or CovariateOptions()
     if asked.covariates:
         asked.check({"method": method, "series": series, "origin": origin, "target": target, "step": step})
-        return _covariates(model, data, asked, Written(output, plot, tracking_uri, track=asked.track, json=json))
+        return _covariates(
+            model, data, asked, Written(output, PlotOptions(plot), tracking_uri, track=asked.track, json=json)
+        )
     asked.refuse()
     from tsforge.fitted import explanation
     from tsforge.plotting import explanation as maps
+    from tsforge.plotting.captions import About
 
     check_targets(output, (".npz", ".csv", ".parquet"), plot, [data])
     result = explanation.explain(fitted_folder(model, tracking_uri), data, series=series, origin=origin)
@@ -115,7 +118,7 @@ def explain(
     if output is not None:
         _write(result, Path(output))
     if plot is not None:
-        maps.draw(result, Path(plot), method=way, target=c, step=step)
+        maps.draw(result, Path(plot), method=way, target=c, step=step, about=About(result.model))
     if json:
         print_json({"model": model, **summary, "output": output, "plot": plot})
     else:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsforge.api import surveys
 from tsforge.cli.hints import translated, words
-from tsforge.cli.options import Flag, TableOptions
-from tsforge.cli.output import echo, grid, print_error, print_json
+from tsforge.cli.options import Flag, PlotOptions, TableOptions
+from tsforge.cli.output import check_targets, echo, grid, print_error, print_json
 
 if TYPE_CHECKING:
     from tsforge.data.schema import DataConfig
 
 
-def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = False) -> int:
+def inspect(
+    data: str, /, *, options: TableOptions | None = None, picture: PlotOptions | None = None, json: Flag = False
+) -> int:
     """Show what tsforge sees in a table, and a command to start with.
+
+    --plot draws it: series over time with their gaps, the shape of a season, what is missing.
 
     Where columns or dates can be read in several ways, it shows a command for each of them.
 
@@ -29,18 +34,27 @@ def inspect(data: str, /, *, options: TableOptions | None = None, json: Flag = F
     from tsforge.data import survey
     from tsforge.data.catalog import find
 
-    options = options or TableOptions()
+    options, picture = options or TableOptions(), picture or PlotOptions()
+    picture.refuse()
+    check_targets(None, (), picture.plot, [data])
     config = _config(options)
-    facts = survey.survey(find(data), config)
+    source = surveys.source(find(data), config)
+    facts = survey.survey(source, config)
+    if picture.plot is not None and facts["problem"] is None:
+        surveys.draw(source, facts, config, Path(picture.plot), picture.view())
     facts["commands"] = _commands(data, facts, options, config)
     for name in ("problem", "hint"):
         facts[name] = translated(facts[name], "inspect") if facts[name] else None
     facts["notes"] = [translated(note, "inspect") for note in facts["notes"]]
     if json:
         facts["command"] = facts["commands"][0] if facts["problem"] is None else None
+        facts["plot"] = picture.plot if facts["problem"] is None else None
         print_json(facts)
     else:
         _print(facts)
+        if picture.plot is not None:
+            drawn = facts["problem"] is None
+            echo(f"picture in {picture.plot}" if drawn else f"no picture: {facts['problem']}")
     return 2 if facts["fault"] else 0
 
 

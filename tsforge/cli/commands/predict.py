@@ -11,7 +11,7 @@ from tsforge.cli import folders
 from tsforge.cli import sampling as paths
 from tsforge.cli.advice import after_predict, print_commands
 from tsforge.cli.folders import PartitionOptions
-from tsforge.cli.options import Flag, TableOptions, model_folder
+from tsforge.cli.options import Flag, PlotOptions, TableOptions, model_folder
 from tsforge.cli.output import (
     Written,
     check_targets,
@@ -30,8 +30,9 @@ from tsforge.runtime import garbage
 
 
 def predict(
-    model: str, data: str | None = None, /, *, output: str | None = None, plot: str | None = None,
-    horizon: int | None = None, quantiles: str | None = None, future_data: str | None = None,
+    model: str, data: str | None = None, /, *, output: str | None = None,
+    picture: PlotOptions | None = None, horizon: int | None = None, quantiles: str | None = None,
+    future_data: str | None = None,
     round_: Annotated[bool, Parameter(name="--round", negative="")] = False, sampling: SampleOptions | None = None,
     scenario: Annotated[list[str] | None, Parameter(negative="")] = None, track: Flag = False,
     options: TableOptions | None = None, partitions: PartitionOptions | None = None, tracking_uri: str | None = None,
@@ -50,8 +51,6 @@ def predict(
     output
         File for the forecast, .csv or .parquet; or of a folder the folder, in which what is there already is not done
         again. (default: the first rows are printed)
-    plot
-        File for a picture, .png, .svg or .pdf.
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
     quantiles
@@ -84,7 +83,9 @@ def predict(
         from tsforge.errors import ConfigError
         from tsforge.fitted import occasions, reconciled, zero_shot
 
-    partitions = partitions or PartitionOptions()
+    partitions, picture = partitions or PartitionOptions(), picture or PlotOptions()
+    plot = picture.plot
+    picture.refuse()
     wanted, settings = levels(quantiles), _settings(options or TableOptions())
     if data is not None and folders.wanted(data, output, partitions):
         if scenario or (sampling and sampling.given):
@@ -105,7 +106,7 @@ def predict(
         if sampling is not None and sampling.given:
             raise ConfigError("sample paths are of the planned future alone", "leave out --scenario")
         ahead: dict[str, Any] = {"horizon": horizon, "quantiles": wanted, "future_data": future_data}
-        to = Written(output, plot, tracking_uri, track=track, json=json)
+        to = Written(output, picture, tracking_uri, track=track, json=json)
         fitted = occasions.with_settings(model_folder(model, tracking_uri), settings)
         return _what_if((model, fitted), data, scenario, ahead, to)
     folder = None if zero_shot.place(model) is not None else model_folder(model, tracking_uri)
@@ -113,7 +114,7 @@ def predict(
     if sampling is not None and sampling.given:
         sampling.check(wanted)
         ahead = {"horizon": horizon, "quantiles": wanted, "future_data": future_data, "settings": settings}
-        to = Written(output, plot, tracking_uri, track=track, json=json, folder=folder)
+        to = Written(output, picture, tracking_uri, track=track, json=json, folder=folder)
         return paths.forecast(model, data, sampling, ahead | {"reconcile": reconcile, "rounded": round_}, to)
     if track:
         raise ConfigError("a forecast alone is not recorded", "--track goes with --scenario and --samples")
@@ -124,9 +125,12 @@ def predict(
     if output is not None:
         tables.write(frame, Path(output))
     if plot is not None:
+        from tsforge.fitted.scored import scores
         from tsforge.plotting import forecasts
+        from tsforge.plotting.captions import About
 
-        forecasts.forecast(result.panel, result.point, result.quantiles, result.levels, Path(plot))
+        about = About(result.model, scores(folder, result.model))
+        forecasts.forecast(result, about, Path(plot), picture.view())
     n, H, C = result.point.shape
     if json:
         print_json(
@@ -165,7 +169,7 @@ def _what_if(of: tuple[str, Any], data: str | None, scenario: list[str], ahead: 
     if to.output is not None:
         tables.write(frame, Path(to.output))
     if to.plot is not None:
-        recording.draw(result, Path(to.plot))
+        recording.draw(result, Path(to.plot), to.picture.view())
     with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
         run = recording.record(result, model, data, tracker, command_line())
     if to.json:
