@@ -15,7 +15,7 @@ HOMES = {
     "mlflow": ("tracking/",),
     "uvicorn": ("tracking/serving.py",),
     "matplotlib": ("plotting/", "comparison/plots.py", "comparison/subplots.py", "sweeping/plots.py"),
-    "jinja2": ("comparison/report.py", "api/reporting/page.py"),
+    "jinja2": ("plotting/pages.py",),
     "optuna": ("sweeping/",),
     "pyspark": ("partitions/spark.py",),
     "fsspec": ("partitions/places.py",),
@@ -52,6 +52,7 @@ FORBIDDEN = {
     "sweeping/workers/job.py": {"torch", "numpy", "optuna"},
     "training/auto/time_budget.py": {"torch", "numpy"},
     "comparison/report.py": {"torch", "numpy"},
+    "comparison/page.py": {"torch", "numpy"},
 }
 
 

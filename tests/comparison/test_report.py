@@ -14,11 +14,12 @@ from typing import IO, Any
 import pytest
 
 from tests.helpers import synthetic
-from tsforge.comparison import report, verdicts
+from tsforge.comparison import page, report, verdicts
 from tsforge.comparison.plots import Picture
 from tsforge.comparison.results import Measured
 from tsforge.comparison.rules import Aspect
 from tsforge.comparison.table import ComparisonTable
+from tsforge.errors import ConfigError
 
 # The smallest PNG: 1 × 1.
 PNG = bytes.fromhex(
@@ -231,7 +232,9 @@ def test_json_has_no_nan_and_all_that_was_measured(tmp_path: Path) -> None:
         raise AssertionError(word)
 
     document = json.loads(written(tmp_path, measured)[1][".json"], parse_constant=refuse)
-    assert document == report.document(measured, verdicts.build(measured))
+    named = {"pictures": document["pictures"]}
+    assert document == report.document(measured, verdicts.build(measured)) | named
+    assert [picture["file"] for picture in document["pictures"]] == ["one.png", "one.png"]
     losses = [point["loss"] for point in document["data"][0]["trainings"][0]["validation"]]
     assert losses == [None, None, 0.5]
     probed = measured.probed["lstm"]
@@ -259,3 +262,22 @@ def test_what_was_left_out_is_left_out(tmp_path: Path, case: str) -> None:
     assert len(texts) == 4
     assert ("Memory" in texts[".md"].replace("Memory: of", "")) == (case != "no probes")
     assert "1 seed each" in texts[".html"] or case != "one seed"
+
+
+def test_a_comparison_that_is_read_back_has_the_same_page(tmp_path: Path) -> None:
+    """Prevents: a report that says less, or something else, than what was measured."""
+    measured = synthetic.measured(data=("demand", HOSTILE))
+    _, texts = written(tmp_path, measured)
+    content = page.read(tmp_path)
+    assert page.text(replace(content, data=[])) == texts[".html"]
+    shown = Page(page.text(content)).texts
+    for data in measured.data:
+        for name in data.baselines:
+            assert name in shown
+        for fit in data.fits:
+            assert f"{data.mean(fit.model, 'mase'):.4g}" in shown
+    (tmp_path / "comparison.json").write_text("{}")
+    with pytest.raises(ConfigError, match="damaged"):
+        page.read(tmp_path)
+    with pytest.raises(ConfigError, match="holds no comparison"):
+        page.read(tmp_path / "none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -10,33 +9,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tsforge.comparison import page
 from tsforge.comparison.plots import Picture
 from tsforge.comparison.probes.cost import Curve
 from tsforge.comparison.results import Fitted, Measured, OnData, Probed, Tuned
-from tsforge.comparison.rules import Word
 from tsforge.comparison.table import ComparisonTable, Measure
 from tsforge.runtime import files, tables
 from tsforge.runtime.numbers import between, plain
 from tsforge.runtime.tables import escaped
 
 COLUMNS = ("aspect", "key", "model", "value", "text", "word")
-TEMPLATES = Path(__file__).parent / "templates"
-_OPEN = "comparison.html"
 
 
 def write(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture], folder: Path) -> list[Path]:
     """comparison.md, .csv, .json and .html in a folder; each is whole or as it was before."""
     folder.mkdir(parents=True, exist_ok=True)
+    values = document(measured, table, pictures)
+    content = page.Content(measured.name, measured.seeds, table, facts(measured), list(pictures))
     texts = {
         "comparison.md": _markdown(measured, table, pictures, folder),
         "comparison.csv": _csv(table),
-        "comparison.json": json.dumps(document(measured, table), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        _OPEN: _page(measured, table, pictures),
+        page.FILE: json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "comparison.html": page.text(content),
     }
     return [files.write(folder / name, text) for name, text in texts.items()]
 
 
-def document(measured: Measured, table: ComparisonTable) -> dict[str, Any]:
+def document(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture] = ()) -> dict[str, Any]:
     """Words, figures, curves, attempts and scores as plain values; what is no finite number is None."""
     values: dict[str, Any] = plain(
         {
@@ -46,7 +45,9 @@ def document(measured: Measured, table: ComparisonTable) -> dict[str, Any]:
                 aspect: {"words": words, "rule": table.rules[aspect], "textbook": table.agreement.get(aspect)}
                 for aspect, words in table.verdicts.items()
             },
-            "rows": [_row(row) for row in table.rows],
+            "columns": table.columns, "rows": [_row(row) for row in table.rows], "settings": table.settings,
+            "facts": facts(measured),
+            "pictures": [{"aspect": p.aspect, "caption": p.caption, "file": p.path.name} for p in pictures],
             "probes": {model: _probed(probes) for model, probes in measured.probed.items()},
             "reach_lag": measured.lag,
             "data": [_data(data) for data in measured.data],
@@ -203,31 +204,5 @@ def _training(fit: Fitted) -> dict[str, Any]:
     return {
         "model": fit.model, "seed": fit.seed, "width": fit.width, "parameters": fit.parameters, "scores": fit.scores,
         "seconds": fit.seconds, "windows": fit.windows, "windows_per_s": fit.pace, "stop": fit.stop,
-        "validation": [{"seconds": seconds, "loss": loss} for seconds, loss in fit.curve],
-    }  # fmt: skip
-
-
-# --- the page ---------------------------------------------------------------------------------------------------------
-
-
-def _page(measured: Measured, table: ComparisonTable, pictures: Sequence[Picture]) -> str:
-    """One file that opens offline: pictures inside, no script, everything escaped."""
-    import jinja2
-
-    files = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=files, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template(_OPEN).render(
-        name=measured.name, table=table, facts=facts(measured), pictures=[_picture(p) for p in pictures],
-        tones={word: word.tone for word in Word}, seeds=measured.seeds,
-    )  # fmt: skip
-
-
-def _picture(picture: Picture) -> dict[str, Any]:
-    content, caption = picture.path.read_bytes(), picture.caption
-    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of a PNG's header
-    return {
-        "title": picture.title, "caption": caption[:1].upper() + caption[1:], "aspect": picture.aspect,
-        "wide": picture.aspect is None or width > 1.8 * height, "data": base64.b64encode(content).decode(),
+        "validation": [{"seconds": seconds, "loss": loss} for seconds, loss in fit.curve], "folder": fit.folder,
     }  # fmt: skip

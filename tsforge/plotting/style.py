@@ -32,6 +32,20 @@ COLOURS = {  # of the architectures, the same in every picture
     "rnn": "#009e73", "lstm": "#0072b2", "gru": "#e69f00", "transformer": "#d55e00", "transformer-encoder": "#cc79a7",
     "transformer-decoder": "#56b4e9",
 }  # fmt: skip
+PAGE = {  # of pages: ground, what is raised, lines, edges, text, what stands back, forecast, rival, observed, verdicts
+    "light": {
+        "ground": "#ffffff", "raised": "#f5f7fa", "line": "#d9dee5", "edge": "#9aa5b3", "ink": "#1c2430",
+        "soft": "#5a6575", "own": BLUE, "rival": ORANGE, "seen": GREY, "third": "#8c8c8c",
+        "good": "#11663b", "good-ground": "#dcf3e4", "fair": "#7a4d00", "fair-ground": "#fdeecb", "poor": "#a02222",
+        "poor-ground": "#fbe1e0",
+    },
+    "dark": {
+        "ground": "#14181f", "raised": "#1d232c", "line": "#343d4a", "edge": "#66727f", "ink": "#e6eaf0",
+        "soft": "#9aa6b6", "own": "#6fb1e8", "rival": "#f0a35a", "seen": "#c8ced6", "third": "#8c8c8c",
+        "good": "#8be0ac", "good-ground": "#173c28", "fair": "#f3cf85", "fair-ground": "#43330f", "poor": "#f5a9a5",
+        "poor-ground": "#4a2120",
+    },
+}  # fmt: skip
 _DATES = np.array(["0600-01-01", "9000-01-01"], dtype="M8[us]")  # between these, margins stay in years 1 to 9999
 PLAIN = "#7f7f7f"  # of baselines
 MORE_COLOURS = ("#6a3d9a", "#7a5c00", "#aa3c96", "#0b3d5c")  # of architectures without their own
