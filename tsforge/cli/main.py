@@ -26,7 +26,7 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "explain": "Show which steps of the past a forecast looks at.",
     "export": "Write a model as one file that forecasts without tsforge: ONNX or torch.export.",
     "update": "Bring a model up to date with new rows, if that makes it no worse.",
-    "report": "Write a page on a model: forecast, scores, errors, calibration, data, experiment.",
+    "report": "Write a page on a model, a sweep or a comparison: one HTML file that opens offline.",
     "serve": "Answer forecasts over HTTP with MLflow's scoring server.",
     "backtest": "Judge a model on data it never saw, beside baselines.",
     "sweep": "Search settings and architectures, and fit a model with the best.",

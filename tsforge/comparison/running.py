@@ -93,6 +93,7 @@ def run(plan: Comparison, session: Session) -> Compared:
         table = verdicts.build(measured)
         files = write(measured, table, session.folder)
         _record(parent, table, files)
+        parent.tags({"tsforge.folder": str(session.folder.absolute())})
     return Compared(measured, table, files, parent)
 
 

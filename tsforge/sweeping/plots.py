@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.plotting.axes import Caption, crown
+from tsforge.plotting.captions import About
 from tsforge.plotting.style import AXIS, BLUE, GREY, ORANGE, PALE, canvas, clean, save, scale_log
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.leaderboard import Row
@@ -69,7 +71,9 @@ def _history(rows: Sequence[Row], plan: Plan, path: Path) -> None:
             axis.scatter(ended, [base] * len(ended), marker=marker, color=GREY, s=22, label=label)
     axis.set_xlabel("trial")
     axis.set_ylabel(plan.sweep.objectives[0])
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(frameon=False, fontsize=9)
+    crown(figure, axis, Caption(f"{_subject(plan)}: score by trial"))
     save(figure, path)
 
 
@@ -81,6 +85,8 @@ def _importance(shares: dict[str, float], plan: Plan, path: Path) -> None:
     axis.barh([name for name, _ in largest], [share for _, share in largest], color=BLUE)
     what = plan.sweep.objectives[0] if len(plan.sweep.objectives) == 1 else "the Pareto front"
     axis.set_xlabel(f"importance for {what} (PED-ANOVA)")
+    more = f"the first {MOST} of {len(shares)} settings" if len(shares) > MOST else ""
+    crown(figure, axis, Caption(f"{_subject(plan)}: what decides", more))
     save(figure, path)
 
 
@@ -104,6 +110,7 @@ def _slices(good: Sequence[Row], plan: Plan, path: Path) -> None:
             scale_log(axis, "x")
         axis.set_title(name, loc="left", fontsize=9)
     figure.supylabel(plan.sweep.objectives[0], fontsize=9)
+    crown(figure, axes[0, 0], Caption(f"{_subject(plan)}: score along each setting"))
     save(figure, path)
 
 
@@ -133,6 +140,7 @@ def _parallel(good: Sequence[Row], plan: Plan, path: Path) -> None:
         axis.plot(line, color=colour, linewidth=width, zorder=order)
     axis.set_xticks(range(len(columns)), list(columns), fontsize=8)
     axis.set_ylim(-0.05, 1.08)
+    crown(figure, axis, Caption(f"{_subject(plan)}: the best tenth of {len(good):,} trials in front"))
     save(figure, path)
 
 
@@ -151,7 +159,14 @@ def _pareto(good: Sequence[Row], plan: Plan, path: Path) -> None:
     axis.set_xlabel(plan.sweep.objectives[1] + (" (ms)" if plan.sweep.objectives[1] == "latency" else ""))
     axis.set_ylabel(plan.sweep.objectives[0])
     axis.legend(frameon=False, fontsize=9)
+    crown(figure, axis, Caption(f"{_subject(plan)}: Pareto front"))
     save(figure, path)
+
+
+def _subject(plan: Plan) -> str:
+    """The models and the table, for a title."""
+    models = ", ".join(plan.bases) if len(plan.bases) < 5 else f"{len(plan.bases)} models"
+    return About(models).title(plan.first.data.path or "")
 
 
 def _names(good: Sequence[Row]) -> list[str]:

@@ -101,6 +101,7 @@ def finished(run: journal.Run, folder: Path, rows: list[Row], plan: Plan) -> Non
             run.file(folder / name)
     for picture in sorted((folder / "plots").glob("*.png")):
         run.file(picture, "plots")
+    run.tags({"tsforge.folder": str(folder.absolute())})
     if (folder / "leaderboard.md").exists():
         run.tags({"mlflow.note.content": (folder / "leaderboard.md").read_text(encoding="utf-8")})
 

@@ -10,21 +10,27 @@ from tsforge.runtime.numbers import figure
 
 WIDTH, HEIGHT = 480, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
-COLOURS = ("var(--own)", "var(--rival)", "var(--soft)", "var(--edge)")
+COLOURS = ("var(--own)", "var(--rival)", "var(--seen)", "var(--third)")
+DASHES = ("", "6 3", "2 3", "8 3 2 3")
 
 
-def lines(title: str, values: Mapping[str, Sequence[float]], across: str) -> str:
-    """One line for each name over steps from 1."""
+def lines(
+    title: str, values: Mapping[str, Sequence[float]], across: str, ends: tuple[str, str] | None = None
+) -> str:  # fmt: skip
+    """One line for each name over steps from 1. ends: what the first and the last step are called."""
     finite = [v for line in values.values() for v in line if math.isfinite(v)]
     if not finite:
         return ""
     high, steps = max(finite) * 1.05 or 1.0, max(map(len, values.values()))
     x = _Scale(1, max(2, steps), LEFT, WIDTH - RIGHT)
     y = _Scale(0, high, HEIGHT - BOTTOM, TOP)
-    parts = [_axes(high, [(1, "1"), (steps, str(steps))], x, y, across)]
-    for colour, (_, line) in zip(COLOURS, values.items(), strict=False):
+    first, last = ends or ("1", str(steps))
+    parts = [_axes(high, [(1, first), (steps, last)], x, y, across)]
+    for colour, dash, line in zip(COLOURS, DASHES, values.values(), strict=False):
         points = " ".join(f"{x(k + 1):.1f},{y(v):.1f}" for k, v in enumerate(line) if math.isfinite(v))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+        )
     keys = "".join(
         f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
         for colour, name in zip(COLOURS, values, strict=False)
@@ -75,7 +81,8 @@ def _axes(high: float, marks: Sequence[tuple[float, str]], x: _Scale, y: _Scale,
         )
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(figure(value))}</text>')
     for at, label in marks:
-        parts.append(f'<text x="{x(at):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(label)}</text>')
+        anchor = "middle" if len(label) < 8 else "start" if at == marks[0][0] else "end"
+        parts.append(f'<text x="{x(at):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{escape(label)}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(across)}</text>')
     return "".join(parts)

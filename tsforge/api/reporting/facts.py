@@ -5,7 +5,7 @@ Axes: n series, H horizon, C targets, Q levels, W windows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from tsforge.api.results import Backtested, Predicted
 from tsforge.backtesting.scoreboard import Scoreboard
+from tsforge.data.occasions.occasion import Occasion
 from tsforge.data.panel import Panel
-from tsforge.data.table.times import format_times
+from tsforge.data.table.times import format_times, to_wall
+from tsforge.errors import listing
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import pairs_of
+from tsforge.evaluation.scores import by_window
+from tsforge.plotting.choosing import View, choose
 
 SERIES = 100  # that can be chosen, the worst first
 PAST = 240  # steps of each before its forecast, at least two horizons
@@ -46,13 +50,20 @@ class Facts:
         return self.made.panel
 
 
-def collect(made: Predicted, test: Backtested | None, most: int = SERIES) -> Facts:
-    """What a report of a forecast and of a backtest by the same model shows."""
-    if test is None:
-        return Facts(made, None, None, list(range(len(made.panel)))[:most], {})
-    board = Scoreboard({"": test})
+def collect(made: Predicted, test: Backtested | None, most: int = SERIES, names: Sequence[str] = ()) -> Facts:
+    """What a report of a forecast and of a backtest by the same model shows.
+
+    names: of the series that can be chosen; where there are none as many as `most`, the worst first. Raises DataError
+    for one that is not there.
+    """
+    panel = made.panel
+    named = [i for i, _ in choose(panel, View(tuple(names)), most).pairs] if names else []
+    board = Scoreboard({"": test}) if test is not None else None
+    if test is None or board is None:
+        return Facts(made, None, None, list(dict.fromkeys(named or range(len(panel))))[:most], {})
     tested = {test.panel.key(i): i for i in np.unique(test.forecasts.windows.series).tolist()}
-    return Facts(made, test, board, _worst_first(made.panel, board, list(tested))[:most], tested)
+    order = named or _worst_first(panel, board, list(tested))
+    return Facts(made, test, board, list(dict.fromkeys(order))[:most], tested)
 
 
 def _worst_first(panel: Panel, board: Scoreboard, keys: list[str]) -> list[int]:
@@ -85,8 +96,8 @@ def _series(facts: Facts, i: int, c: int) -> dict[str, Any]:
     label = panel.label(i)
     name = label if len(panel.schema.target) == 1 else f"{label} · {target}" if label else target
     return {
-        "name": name or target, "times": _times(panel, i, np.arange(start, end + H)), "values": rounded(values),
-        "point": rounded(made.point[i, :, c]),
+        "name": name or target, "target": target, "times": _times(panel, i, np.arange(start, end + H)),
+        "values": rounded(values), "point": rounded(made.point[i, :, c]),
         "quantiles": {f"{level:g}": rounded(made.quantiles[i, :, c, q]) for q, level in enumerate(made.levels)},
         "windows": list(_windows(facts, panel.key(i), c, end - start)),
     }  # fmt: skip
@@ -163,14 +174,37 @@ def errors(test: Backtested) -> tuple[list[int], tuple[float, float], float] | N
     return counts.tolist(), (-reach, reach), float(scaled.mean())
 
 
-def along_the_past(model: Any, data: Any) -> list[tuple[int, float]] | None:
-    """How much the forecast of the first series looks at each lag, None where the model cannot say."""
-    from tsforge.errors import TsforgeError
-    from tsforge.fitted.explanation import explain
+def by_origin(test: Backtested) -> tuple[list[str], dict[str, list[float]]]:
+    """The mean error of every forecast origin, over series, steps and targets, in seasonal changes as MASE counts them.
 
-    try:
-        found = explain(model, data)
-        _, by_lag = found.along("gradient", found.target(None))
-    except TsforgeError:
-        return None
-    return [(lag, float(weight)) for lag, weight in enumerate(by_lag.tolist()) if lag and np.isfinite(weight)]
+    Of the model and of the best of the others: (times of the origins; values by model).
+    """
+    names = list(test.models[:1])
+    first = test.outcomes[names[0]]
+    times, place = np.unique(first.time, return_inverse=True)
+    found = {}
+    for name in names:
+        errors = by_window(test.outcomes[name], "mase")
+        seen = np.isfinite(errors)
+        count = np.bincount(place, weights=seen, minlength=len(times))
+        total = np.bincount(place, weights=np.where(seen, errors, 0.0), minlength=len(times))
+        found[name] = [float(t / c) if c else float("nan") for t, c in zip(total, count, strict=True)]
+    return [test.panel.time(int(time)) for time in times[[0, -1]]] if len(times) > 1 else [], found
+
+
+def occasions(panel: Panel, known: Sequence[Occasion], steps: int) -> list[tuple[str, str]]:
+    """Holidays and events that a model knows: how many days of each lie in the table, and which in the steps ahead."""
+    if not known or panel.schema.time_kind != "datetime":
+        return []
+    i = int((panel.first + panel.lengths).argmax())
+    end = int(panel.first[i] + panel.lengths[i])
+    ordinals = np.array([int(panel.first.min()), end - 1, end, end + steps - 1])
+    begin, last, ahead, stop = to_wall(panel.stamps(i, ordinals), panel.schema).astype("M8[us]").astype("M8[D]")
+    found = []
+    for occasion in known:
+        days = np.array(sorted({day for several in occasion.days.values() for day in several}), dtype="M8[D]")
+        inside = int(((days >= begin) & (days <= last)).sum())
+        coming = days[(days >= ahead) & (days <= stop)].astype(str).tolist()
+        text = f"{inside:,} days in the table, " + (f"ahead: {listing(coming, 6)}" if coming else "none ahead")
+        found.append((occasion.name, text))
+    return found

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
 from tsforge.api.gaps import season, sentences
 from tsforge.api.reporting import drawing, facts
 from tsforge.api.reporting.facts import Facts
+from tsforge.api.reporting.gathering import Gathered, Request, gather
 from tsforge.api.summary import score_rows
 from tsforge.api.verdict import sentence
 from tsforge.backtesting.scoreboard import Scoreboard
-from tsforge.fitted.model import Model
-from tsforge.runtime import files
+from tsforge.plotting import pages
 from tsforge.runtime.numbers import figure
 from tsforge.version import __version__
 
@@ -22,53 +22,62 @@ TEMPLATES = Path(__file__).parent / "templates"
 ROWS = 20  # series in the table of errors
 
 
-def write(
-    found: Facts, model: Model, path: Path, command: str = "", lags: list[tuple[int, float]] | None = None
-) -> None:
-    """Write the report of a model. command: the line that makes it again. lags: what the forecast looks at."""
-    files.check_path(path, (".html", ".htm"))
-    files.write(path, page(found, model, command, lags))
+def text(what: Any, asked: Request) -> str:
+    """The page of a model, or of its directory. Raises what `tsforge.predict` raises."""
+    values = sections(gather(what, asked), asked)
+    return pages.render(TEMPLATES, "report.html", {**values, "command": asked.command, "version": __version__})
 
 
-def page(found: Facts, model: Model, command: str, lags: list[tuple[int, float]] | None) -> str:
-    """The HTML of a report."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+def sections(found: Gathered, asked: Request) -> dict[str, Any]:
+    """What stands on the page of a model, by the names that its template has for it."""
+    model, facts_ = found.model, found.facts
     kind, names = model.experiment.model.kind, model.facts.columns.target
-    series = facts.series(found)
-    return environment.get_template("report.html").render(
-        title=f"{', '.join(names)} by {kind}", kind=kind, data=_data(found, model), series=[s["name"] for s in series],
-        chart=_embedded({"series": series, "levels": [f"{level:g}" for level in found.made.levels]}),
-        left=len(found.panel) - len(found.shown), scores=_scores(found), pictures=_pictures(found, lags),
-        worst=_worst(found), experiment=model.experiment.toml(), command=command, version=__version__,
-    )  # fmt: skip
+    series = facts.series(facts_)
+    levels = facts_.made.levels
+    return {
+        "title": f"{', '.join(names)} by {kind}", "kind": kind, "data": _data(found, asked), "levels": _covers(levels),
+        "series": [s["name"] for s in series],
+        "chart": pages.embedded({"series": series, "levels": [f"{level:g}" for level in levels]}),
+        "left": len(facts_.panel) - len(facts_.shown), "scores": _scores(facts_), "pictures": _pictures(found),
+        "worst": _worst(facts_), "worth": _worth(found), "experiment": model.experiment.toml(), "again": _again(found),
+    }  # fmt: skip
 
 
-def _embedded(values: Any) -> str:
-    """Values as JSON that cannot end the script it stands in."""
-    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _covers(levels: tuple[float, ...]) -> str:
+    """How much the intervals hold, as "20 % to 90 %"; empty where there are none."""
+    shares = sorted(round(100 * (b - a)) for a, b in zip(levels, reversed(levels), strict=True) if b > a)
+    if not shares:
+        return ""
+    return f"{shares[-1]} %" if len(shares) == 1 else f"{shares[0]} % to {shares[-1]} %"
 
 
-def _data(found: Facts, model: Model) -> list[tuple[str, str]]:
-    """What the data are, a row each."""
-    panel, columns, shape = found.panel, model.facts.columns, model.shape
+def _again(found: Gathered) -> str:
+    """The command that fits such a model again; empty where it has no folder or its table no name."""
+    if not isinstance(found.place, str | Path) or not found.model.facts.source:
+        return ""
+    config = str(Path(found.place) / "experiment.toml")
+    return shlex.join(["tsforge", "fit", found.model.facts.source, "--config", config])
+
+
+def _data(found: Gathered, asked: Request) -> list[tuple[str, str]]:
+    """What the data are, a row each, and the run that remembers the model."""
+    model, made = found.model, found.facts.made
+    panel, columns, shape = made.panel, model.facts.columns, model.shape
     unseen = sum(int((~part.observed).sum()) for part, _ in panel.blocks())
     ahead = int(panel.offsets[-1] - panel.lengths.sum()) * len(columns.target)  # whose values are to come
     covariates = {"past": columns.past, "known in advance": columns.future, "static": columns.static}
     first, last = (panel.time(int(at)) for at in (panel.first.min(), (panel.first + panel.lengths).max() - 1))
-    steps = f"{found.made.point.shape[1]} steps from a context of {shape.context}"
+    steps = f"{made.point.shape[1]} steps from a context of {shape.context}"
     rows = [
         ("table", panel.name), ("series", f"{len(panel):,}"), ("rows", f"{int(panel.lengths.sum()):,}"),
         ("times", f"{first} to {last}, frequency {columns.frequency.name}"),
         ("forecast", f"{steps}, {season(shape.season, shape.fallback)}"), ("values missing", f"{unseen - ahead:,}"),
     ]  # fmt: skip
     rows += [(name, ", ".join(c.name for c in group)) for name, group in covariates.items() if group]
-    return rows
+    rows += facts.occasions(panel, model.facts.encodings.occasions, made.point.shape[1])
+    if asked.run is not None:
+        rows += [("run", f"{asked.run.name}, {asked.run.id}"), ("made by", asked.run.tags.get("tsforge.command", ""))]
+    return [row for row in rows if row[1]]
 
 
 def _scores(found: Facts) -> dict[str, Any] | None:
@@ -85,10 +94,10 @@ def _scores(found: Facts) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _pictures(found: Facts, lags: list[tuple[int, float]] | None) -> list[dict[str, str]]:
+def _pictures(found: Gathered) -> list[dict[str, str]]:
     """Title, drawing and caption of each."""
     made: list[dict[str, str]] = []
-    board, test = found.board, found.test
+    board, test, lags = found.facts.board, found.facts.test, found.lags
     if board is not None and test is not None:
         model, rival = board.models[0], board.judgement.rival if board.judgement else board.models[-1]
         curves = board.by_step([board.primary])[board.primary]
@@ -104,11 +113,28 @@ def _pictures(found: Facts, lags: list[tuple[int, float]] | None) -> list[dict[s
                 "errors", counts, (figure(low), figure(high)), "forecast less truth, in seasonal changes"
             )
             side = "too high" if mean > 0 else "too low"
-            made.append(_picture("Errors", drawn, f"Forecasts are {figure(abs(mean))} {side} on average."))
+            made.append(_picture("Residuals", drawn, f"Forecasts are {figure(abs(mean))} {side} on average."))
+        ends, values = facts.by_origin(test)
+        if ends:
+            drawn = drawing.lines("error by origin", values, "forecast origin", (ends[0], ends[1]))
+            made.append(_picture("Error by origin (mase)", drawn, "Whether it becomes worse with time since the fit."))
     if lags:
         drawn = drawing.bars("looks at", [weight for _, weight in lags], ("1", str(lags[-1][0])), "steps back")
         made.append(_picture("What the forecast looks at", drawn, "Gradient × input of the first series, by lag."))
     return [one for one in made if one["drawing"]]
+
+
+def _worth(found: Gathered) -> dict[str, Any] | None:
+    """What covariates are worth: by how much the error grows with each of them moved in time; None without any."""
+    worth = found.worth
+    if worth is None:
+        return None
+    rows = [
+        [row.name, row.role, figure(row.moved.change), f"{figure(row.moved.low)} to {figure(row.moved.high)}",
+         str(row.verdict)]
+        for row in worth.covariates
+    ]  # fmt: skip
+    return {"rows": rows, "metric": worth.metric.upper(), "error": figure(worth.error), "windows": worth.windows}
 
 
 def _picture(title: str, drawn: str, caption: str) -> dict[str, str]:
@@ -123,9 +149,15 @@ def _worst(found: Facts) -> dict[str, Any] | None:
     labels, values = board.by_series([board.primary])
     models = [name for name in (board.models[0], board.judgement.rival if board.judgement else None) if name]
     own = values[board.primary][board.models[0]]
+    targets = len(found.panel.schema.target)
     order = sorted(range(len(labels)), key=lambda k: -own[k] if math.isfinite(own[k]) else math.inf)
     rows = [
-        [" ".join(str(v) for v in labels[k].values() if v), *(figure(values[board.primary][m][k]) for m in models)]
+        [_named(labels[k], targets), *(figure(values[board.primary][m][k]) for m in models)]
         for k in order[:ROWS]
     ]  # fmt: skip
     return {"models": models, "rows": rows, "primary": board.primary, "more": len(labels) - len(rows)}
+
+
+def _named(label: dict[str, str], targets: int) -> str:
+    """A series, with its target where there are several."""
+    return " · ".join(filter(None, (label["series"], label["target"] if targets > 1 else "")))

@@ -83,9 +83,11 @@ def _board(plan: Plan, rows: Rows) -> dict[str, Any]:
     same = [f"{name} {_short(rows[0][name])}" for name in settings if name not in differ and rows[0][name]]
     several = len({row["model"] for row in rows}) > 1
     columns = ["rank", "trial", *(["model"] if several else []), *scores, *differ, "seconds", "state"]
-    reasons = any(row["reason"] for row in rows[:SHOWN])
-    columns += ["reason"] if reasons else []
-    shown = [[_short(row[name]) for name in columns] for row in rows[:SHOWN]]
+    columns += ["reason"] if any(row["state"] == "FAIL" for row in rows[:SHOWN]) else []
+    shown = [
+        ["" if name == "reason" and row["state"] != "FAIL" else _short(row[name]) for name in columns]
+        for row in rows[:SHOWN]
+    ]
     header = [name.removeprefix("model.") for name in columns]
     return {"header": header, "rows": shown, "same": ", ".join(same), "more": max(0, len(rows) - SHOWN)}
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tsforge.cli.options import Flag, fitted_folder
+from tsforge.cli.options import Flag, Repeated
 from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes
 
 
 def report(
-    model: str, data: str | None = None, /, *, output: str = "report.html", horizon: int | None = None,
-    series: int = 100, tracking_uri: str | None = None, quiet: Flag = False, json: Flag = False,
+    what: str, data: str | None = None, /, *, output: str = "report.html", horizon: int | None = None,
+    series: Repeated | None = None, most: int = 100, tracking_uri: str | None = None, quiet: Flag = False,
+    json: Flag = False,
 ) -> int:  # fmt: skip
-    """Write a page on a model: forecast, scores, errors by step and series, calibration, data, experiment.
+    """Write a page on a model, a sweep or a comparison: one HTML file that opens offline.
 
-    One HTML file that opens offline; series can be chosen and looked at closely.
+    Of a model: forecast, scores, errors by step and series, calibration, data, experiment; series can be chosen and
+    looked at closely. Of a sweep: leaderboard, what decided, the best model. Of a comparison: verdicts, figures,
+    scores.
 
     Parameters
     ----------
-    model
-        Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
+    what
+        Folder that fit, sweep or compare wrote; a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION;
+        or a recorded run by its id or name.
     data
         The table to forecast from, and to judge the model on where it has not seen it. (default: the training data)
     output
@@ -27,9 +31,11 @@ def report(
     horizon
         Steps to forecast. (default: as trained)
     series
-        Series that can be chosen in the page at most, the worst first.
+        Ids of the series that can be chosen in the page, as A,B. (default: as many as --most, the worst first)
+    most
+        Series that can be chosen at most.
     tracking_uri
-        MLflow store of a recorded model. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
+        MLflow store of recorded models and runs. (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)
     quiet
         Print no notes.
     json
@@ -40,10 +46,11 @@ def report(
     print_notes(quiet=quiet)
     check_targets(output, (".html", ".htm"), None, [data])
     place = Path(output)
-    folder = fitted_folder(model, tracking_uri)
-    reporting.report(folder, data, place, horizon=horizon, series=series, command=command_line())
+    reporting.report(
+        what, data, place, horizon=horizon, series=series, most=most, command=command_line(), tracking_uri=tracking_uri
+    )
     if json:
-        print_json({"model": model, "output": output, "bytes": place.stat().st_size})
+        print_json({"model": what, "output": output, "bytes": place.stat().st_size})
     else:
         echo(f"report in {output} ({place.stat().st_size / 1e6:.1f} MB); it opens in any browser")
     return 0

@@ -3,7 +3,7 @@
   const { series, levels } = JSON.parse(document.getElementById("data").textContent);
   const chart = document.getElementById("chart"), tip = document.getElementById("tip");
   const which = document.getElementById("which"), numbers = document.getElementById("numbers");
-  const space = "http://www.w3.org/2000/svg", pad = { left: 58, right: 14, top: 14, bottom: 26 };
+  const space = "http://www.w3.org/2000/svg", pad = { left: 62, right: 14, top: 20, bottom: 26 };
   let one = series[0], from = 0, to = one.times.length - 1, cursor = null, pressed = null;
 
   const show = (value) => value === null || value === undefined ? "–"
@@ -63,6 +63,7 @@
       const anchor = i === 0 ? "start" : i === count - 1 ? "end" : "middle";
       make("text", { x: x(k), y: height - 8, "text-anchor": anchor }, svg).textContent = one.times[k];
     }
+    make("text", { x: pad.left + 4, y: 12 }, svg).textContent = one.target;
     const path = (at, values, attributes) => {
       let d = "", pen = false;
       values.forEach((v, h) => {
@@ -80,14 +81,16 @@
       const down = inside.map((h) => `${x(at + h).toFixed(1)},${y(lows[h]).toFixed(1)}`).reverse();
       make("polygon", { points: [...up, ...down].join(" "), ...attributes }, svg);
     };
-    for (const [a, b] of pairs()) band(past(), one.quantiles[a], one.quantiles[b], { fill: "var(--own)", opacity: 0.16 });
+    const last = one.values[past() - 1], joint = last === null || last === undefined ? [] : [last];
+    for (const [a, b] of pairs()) {
+      band(past() - joint.length, [...joint, ...one.quantiles[a]], [...joint, ...one.quantiles[b]], { fill: "var(--own)", opacity: 0.16 });
+    }
     for (const w of one.windows) {
       if (w.low.length) band(w.at, w.low, w.high, { fill: "var(--rival)", opacity: 0.12 });
       path(w.at, w.point, { stroke: "var(--rival)", "stroke-width": 1.5 });
     }
     path(0, one.values, { stroke: "var(--seen)", "stroke-width": 1.4 });
-    const last = one.values[past() - 1];
-    path(past() - 1, [last, ...one.point], { stroke: "var(--own)", "stroke-width": 2 });
+    path(past() - joint.length, [...joint, ...one.point], { stroke: "var(--own)", "stroke-width": 2 });
     if (cursor !== null && cursor >= from && cursor <= to) {
       make("line", { x1: x(cursor), x2: x(cursor), y1: pad.top, y2: height - pad.bottom, stroke: "var(--edge)" }, svg);
       const v = value(cursor) ?? forecast(cursor);
@@ -108,7 +111,8 @@
     } else {
       lines.push(`forecast ${show(forecast(k))}`);
       const outer = pairs()[0];
-      if (outer) lines.push(`${outer[0]} to ${outer[1]}: ${show(one.quantiles[outer[0]][k - past()])} to ${show(one.quantiles[outer[1]][k - past()])}`);
+      const percent = (a, b) => `${Math.round(100 * (b - a))} %`;
+      if (outer) lines.push(`${percent(...outer)} interval: ${show(one.quantiles[outer[0]][k - past()])} to ${show(one.quantiles[outer[1]][k - past()])}`);
     }
     tip.textContent = lines.join("\n");
     tip.style.display = "block";
@@ -133,6 +137,11 @@
     return Math.max(from, Math.min(to, Math.round(from + share * (to - from))));
   };
   const whole = () => { from = 0; to = one.times.length - 1; };
+  const zoom = (by) => { // about the cursor, else about where the forecast begins
+    const middle = cursor ?? past(), end = one.times.length - 1, half = Math.max(2, (to - from) * by / 2);
+    from = Math.max(0, Math.round(middle - half));
+    to = Math.min(end, Math.round(middle + half));
+  };
   chart.addEventListener("pointermove", (event) => { cursor = place(event); draw(); });
   chart.addEventListener("pointerleave", () => { cursor = null; pressed = null; draw(); });
   chart.addEventListener("pointerdown", (event) => { pressed = place(event); });
@@ -144,6 +153,7 @@
   });
   chart.addEventListener("dblclick", () => { whole(); draw(); });
   chart.addEventListener("keydown", (event) => {
+    if (event.key === "+" || event.key === "-") { zoom(event.key === "+" ? 0.5 : 2); event.preventDefault(); draw(); return; }
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step === undefined) return;
     cursor = Math.max(from, Math.min(to, (cursor ?? past() - 1) + step));
