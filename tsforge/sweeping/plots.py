@@ -53,6 +53,8 @@ def importance(study: Study) -> dict[str, float]:
 
 def _history(rows: Sequence[Row], plan: Plan, path: Path) -> None:
     """The first objective by trial, and the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = canvas(4.2)
     axis = clean(figure.subplots())
     ordered = sorted((r for r in rows if r.state == "COMPLETE"), key=lambda r: r.number)
@@ -71,7 +73,7 @@ def _history(rows: Sequence[Row], plan: Plan, path: Path) -> None:
             axis.scatter(ended, [base] * len(ended), marker=marker, color=GREY, s=22, label=label)
     axis.set_xlabel("trial")
     axis.set_ylabel(plan.sweep.objectives[0])
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(frameon=False, fontsize=9)
     crown(figure, axis, Caption(f"{_subject(plan)}: score by trial"))
     save(figure, path)

@@ -29,6 +29,7 @@ def find(what: Any, uri: str | None = None) -> Found:
     Raises ConfigError and TrackingError for what is not there.
     """
     from tsforge.api import models
+    from tsforge.model.zoo import PRETRAINED
     from tsforge.tracking import registry
 
     if not isinstance(what, str | Path):
@@ -41,6 +42,9 @@ def find(what: Any, uri: str | None = None) -> Found:
         return Found("model", registry.local(what, uri))
     if Path(what).exists():
         return _of_folder(Path(what))
+    if str(what) in PRETRAINED:
+        hint = f"fit it to one, which trains nothing: tsforge fit DATA --model {what} --horizon STEPS"
+        raise ConfigError(f"{what}: is a pretrained model that belongs to no table", hint)
     return _of_run(str(what), uri)
 
 
