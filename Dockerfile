@@ -15,6 +15,7 @@ ARG PIP_EXTRA_INDEX_URL
 WORKDIR /build
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY datasets datasets
+COPY pipelines pipelines
 COPY tsforge tsforge
 RUN python -m venv /opt/tsforge && /opt/tsforge/bin/pip install --no-cache-dir --constraint constraints.txt .
 

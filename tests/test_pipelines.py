@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ import tsforge
 from tsforge.backtesting.scoreboard import Scoreboard
 from tsforge.batch import WindowShape
 from tsforge.cli.main import run
-from tsforge.data import catalog
+from tsforge.data import catalog, shipped
 from tsforge.data.schema import DataConfig
 from tsforge.model.ensemble import Blend
 from tsforge.model.network import parameters
-from tsforge.settings import groups
+from tsforge.settings import build, groups
 
 PIPELINES = sorted((Path(__file__).resolve().parents[1] / "pipelines").glob("*.toml"))
 GROUPED = [
@@ -34,9 +35,12 @@ COMPARED = [path for path in PIPELINES if "\n[compare" in path.read_text(encodin
 def test_pipeline_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Prevents: a file with a setting that no longer exists, or data that is found from one folder only."""
+    """By its name, from an empty folder.
+
+    Prevents: a file with a setting that no longer exists, or data that is found from one folder only.
+    """
     monkeypatch.chdir(tmp_path)
-    argv = ["fit", "--config", str(path), "--max-steps", "2", "--no-track", "--json", "--quiet"]
+    argv = ["fit", "--config", path.stem, "--max-steps", "2", "--no-track", "--json", "--quiet"]
     assert run(argv) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["steps"] == 2
@@ -100,7 +104,7 @@ def test_comparison_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TSFORGE_DATA", raising=False)
     monkeypatch.setattr("tsforge.data.catalog.cache", lambda: tmp_path / "cache")
-    assert run(["compare", str(path), "--quick", "--no-track", "--json", "--quiet"]) == 0
+    assert run(["compare", path.stem, "--quick", "--no-track", "--json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {row["aspect"] for row in document["rows"]} == set(document["verdicts"])
     assert len(document["verdicts"]) == 5
@@ -114,3 +118,45 @@ def test_there_are_pipelines_and_each_is_listed() -> None:
     assert PIPELINES
     for path in PIPELINES:
         assert path.name in readme
+    listed = {pipeline.name: pipeline for pipeline in shipped.pipelines()}
+    folder = PIPELINES[0].parent
+    assert {p.relative_to(folder).with_suffix("").as_posix() for p in folder.rglob("*.toml")} == listed.keys()
+    for pipeline in listed.values():
+        assert 10 < len(pipeline.text) < 100, pipeline.text
+        assert set(pipeline.data) <= catalog.cards().keys()
+        assert tomllib.loads(pipeline.path.read_text(encoding="utf-8"))
+    commands = {"zero": "pretrain", "m3": "backtest", "protocol/etth1": "backtest", "sweep-electricity": "sweep"}
+    commands |= {path.stem: "compare" for path in COMPARED} | {"electricity-demand": "fit"}
+    assert {name: listed[name].command for name in commands} == commands
+
+
+def test_a_name_means_a_pipeline_only_where_nothing_else_has_it(home: Path) -> None:
+    """Prevents: a file or a data set that cannot be reached any more, or a pipeline that hides a file of the user."""
+    assert shipped.is_experiment("m3")
+    assert shipped.is_experiment("protocol/m3")
+    assert not shipped.is_experiment("electricity-demand")  # a data set too
+    assert not shipped.is_experiment("etth1")
+    assert not shipped.is_experiment("nothing")
+    assert build({}, "electricity-demand") == build({}, PIPELINES[0].parent / "electricity-demand.toml")
+    assert build({}, "pipelines/electricity-demand.toml") == build({}, "electricity-demand")
+    (home / "m3").write_text("t,y\n")
+    assert not shipped.is_experiment("m3")
+    (home / "electricity-demand.toml").write_text("seed = 7\n")
+    assert build({}, "electricity-demand.toml").seed == 7
+
+
+def test_commands_say_which_pipelines_there_are(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prevents: a name that is not found without the one that was meant; a printed file that does not run."""
+    assert run(["compare", "rnn-vs-lstm", "--no-track"]) == 2
+    assert run(["fit", "--config", "sweep-electricty", "--no-track"]) == 2
+    said = capsys.readouterr().err
+    assert "did you mean 'sweep-electricity'?" in said
+    assert run(["pipelines"]) == 0
+    text = capsys.readouterr().out
+    assert "tsforge compare rnn-vs-lstm-vs-transformer\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert run(["pipelines", "sweep-electricity"]) == 0
+    (home / "mine.toml").write_text(capsys.readouterr().out)
+    assert build({}, "mine.toml") == build({}, "sweep-electricity")
+    assert run(["fit", "mine.toml", "--config", "m3", "--no-track"]) == 2
+    assert "two TOML files are named: mine.toml and m3" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.config import parse, paths
+from tsforge.data import shipped
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import SWEEP, Experiment, log
 from tsforge.model.zoo import NETWORK, merge
@@ -141,11 +142,20 @@ def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A file as nested plain values. Raises ConfigError where there is none, or no TOML in it."""
+    """A file as nested plain values: where there is none, the pipeline of that name.
+
+    Raises ConfigError where there is neither, or no TOML in it.
+    """
     if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path()
-        near = nearest(path.name, [p.name for p in folder.glob("*.toml")])
-        raise ConfigError(f"{path}: no such file", near or "check the path")
+        found = shipped.find(path)
+        if found is None:
+            folder = path.parent if path.parent.is_dir() else Path()
+            near = nearest(path.name, [*(p.name for p in folder.glob("*.toml")), *shipped.paths()])
+            hint = near or "name a file, or one of those that `tsforge pipelines` lists"
+            raise ConfigError(f"{path}: no such file, and no pipeline of that name", hint)
+        if path.suffix:
+            log.info("%s is not there: the pipeline of that name that tsforge brings along is read", path)
+        path = found
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:

@@ -12,6 +12,7 @@ from typing import Any
 from tsforge.api import progress as lines
 from tsforge.api.fitted import Fitted
 from tsforge.data.dataset import Dataset
+from tsforge.data.shipped import is_experiment
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory
@@ -93,7 +94,7 @@ def _asked(what: Any, data: Any, given: dict[str, Any]) -> tuple[Experiment, Any
     """The experiment that is asked for, and its table."""
     if isinstance(what, Experiment):
         return override(what, given) if given else what, data
-    if isinstance(what, str | Path) and Path(what).suffix == ".toml":
+    if is_experiment(what):
         return build(given, what), data
     if data is not None:
         raise ConfigError("two tables are given", "fit(table, horizon=12), or fit(experiment, table)")

@@ -39,6 +39,8 @@ COMMANDS = {  # each is the function NAME in commands/NAME.py
     "settings": "List the settings of an experiment: path, default, what each may be, and what it does.",
     "models": "List the models that --model takes, and what each is.",
     "metrics": "List the metrics that --metrics takes, and what each measures.",
+    "pipelines": "List the experiments that tsforge brings along, or print one.",
+    "clean": "Show what commands have left that can go, and how much it is; --yes removes it.",
     "doctor": "Say what is installed, what the machine is, and whether a small fit works.",
     "completion": "Print a script by which a shell completes commands, options and files.",
     "data": "List the catalogued data sets, fetch one, say where it lies; make synthetic series.",

@@ -74,6 +74,26 @@ def fitted_folder(word: str, uri: str | None) -> str:
     return model_folder(word, uri)
 
 
+def table_or_file(data: str | None, options: FitOptions) -> str | None:
+    """The table that is named; of a TOML file, or the name of a pipeline, None, and `options.config` is that.
+
+    Raises ConfigError where two TOML files are named.
+    """
+    from pathlib import Path
+
+    if data is None or (not data.endswith(".toml") and Path(data).exists()):
+        return data
+    from tsforge.data.shipped import is_experiment
+    from tsforge.errors import ConfigError
+
+    if not is_experiment(data):
+        return data
+    if options.config is not None:
+        raise ConfigError(f"two TOML files are named: {data} and {options.config}", "leave out one of them")
+    options.config = data
+    return None
+
+
 @Parameter(name="*")
 @dataclass
 class TableOptions:
@@ -124,9 +144,9 @@ class TableOptions:
     mapped: bool | None = None
     "Whether Parquet is brought to disk as a panel once, for data larger than memory. (default: by size)"
     cache: str | None = None
-    "Folder for such panels. (default: beside the data, as sales.tsforge)"
+    "Folder for such panels. (default: .tsforge/panels)"
     config: str | None = None
-    "A TOML file with a whole experiment."
+    "A TOML file with a whole experiment, or the name of a pipeline (tsforge pipelines)."
     set: Repeated = field(default_factory=list)
     "Any setting, as train.lr=0.01; may be repeated."
 

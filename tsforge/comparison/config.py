@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from tsforge.comparison.probes.memory_tasks import Budget
 from tsforge.config import Config, parse
+from tsforge.data import shipped
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
@@ -122,7 +123,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Com
     Raises ConfigError naming the setting.
     """
     source = str(source) if isinstance(source, Path) else source
-    file = source if isinstance(source, str) and source.endswith(".toml") else None
+    file = source if shipped.is_experiment(source) else None
     values = read_toml(Path(file)) if file else {}
     asked = merge(values.pop("compare", {}), compare)
     own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsforge.config import parse
 from tsforge.data import dataset as datasets
+from tsforge.data.shipped import is_experiment
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.runtime import files, stopping
@@ -97,7 +98,7 @@ def sweep(
     workspace = Workspace.at(out)
     if isinstance(experiment, Experiment):
         search = of_experiment(experiment, parse(SweepConfig, settings, "settings"), space)
-    elif Path(experiment).suffix == ".toml":
+    elif is_experiment(experiment):
         search = plan({}, experiment, settings, list(space.items()))
     else:
         hint = 'tsforge.sweep(tsforge.build({...}), "data.csv", out="sweeps/a")'

@@ -57,7 +57,7 @@ def backtest(
     ----------
     source
         Folder that `tsforge fit` wrote or a recorded model (runs:/RUN, models:/NAME@ALIAS), a table or the name of a
-        data set, or a TOML file with an experiment.
+        data set, or a TOML file with an experiment, or the name of a pipeline.
     data
         The table for a model or a TOML file; for a model also a folder of Parquet or CSV files with whole series in
         each, on a disk or in a store (s3://...). (default: its own)
@@ -202,6 +202,7 @@ class Work(NamedTuple):
 
 def _work(source: str | None, data: str | None, roll: RollOptions, options: FitOptions) -> dict[str, Work]:
     """What to backtest, by group: an experiment or a model's folder, its data, and how."""
+    from tsforge.data.shipped import is_experiment
     from tsforge.errors import ConfigError
     from tsforge.model.zoo import PRETRAINED
     from tsforge.settings import build, groups
@@ -209,7 +210,7 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
     given = options.overrides() | roll.overrides()
     if source is not None and Path(source).is_dir():
         return {"": _for_model(source, data, given)}
-    if source is not None and Path(source).suffix == ".toml":
+    if source is not None and is_experiment(source):
         if options.config is not None:
             raise ConfigError("two TOML files are named", "leave out --config")
         work = {name: Work(e, data) for name, e in groups(given, source).items()}

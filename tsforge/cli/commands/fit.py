@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tsforge.api.progress import training_progress
 from tsforge.cli.advice import after_fit, print_commands
-from tsforge.cli.options import FitOptions, Flag, LaunchOptions, TrackOptions
+from tsforge.cli.options import FitOptions, Flag, LaunchOptions, TrackOptions, table_or_file
 from tsforge.cli.output import (
     echo,
     measure,
@@ -56,7 +56,7 @@ def fit(
     ----------
     data
         CSV (comma, semicolon, tab; may be gzipped), Parquet (a file, or a folder of files), or the name of a catalogued
-        data set.
+        data set; or a TOML file with an experiment, or the name of a pipeline.
     out
         Folder for the model; that of the same table is replaced. (default: models/DATA-MODEL-hHORIZON, then -2)
     overwrite
@@ -74,9 +74,9 @@ def fit(
     json
         Print one JSON document instead of tables.
     """
-    asked = Asked(
-        data, options or FitOptions(), record or TrackOptions(), register, alias, launch=launch or LaunchOptions()
-    )
+    options = options or FitOptions()
+    data = table_or_file(data, options)
+    asked = Asked(data, options, record or TrackOptions(), register, alias, launch=launch or LaunchOptions())
     if processes.rank() > 0:
         return _follow(asked, resume)
     measure(on=timings)

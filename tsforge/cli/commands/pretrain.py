@@ -31,7 +31,7 @@ def pretrain(
     Parameters
     ----------
     config
-        A TOML file with [model], [mixture] and [train], as pipelines/zero.toml. (default: its defaults)
+        A TOML file with [model], [mixture] and [train], or the pipeline zero. (default: its defaults)
     out
         Folder for the model.
     hours

@@ -22,6 +22,7 @@ from tsforge.cli.output import (
 )
 from tsforge.cli.progress import SweepProgress
 from tsforge.cli.searching import SweepOptions
+from tsforge.data.shipped import is_experiment
 from tsforge.runtime import stopping
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def sweep(
     Parameters
     ----------
     source
-        A table, the name of a data set, or a TOML file with an experiment, [sweep] and [space].
+        A table, the name of a data set, a TOML file with an experiment, [sweep] and [space], or the name of a pipeline.
     data
         The table for a TOML file. (default: its own)
     out
@@ -60,7 +61,7 @@ def sweep(
     """
     print_notes(quiet=quiet)
     search, options, record = search or SweepOptions(), options or FitOptions(), record or TrackOptions()
-    if source is not None and source.endswith(".toml"):
+    if is_experiment(source):
         options = replace(options, config=source)
     else:
         source, data = None, source
