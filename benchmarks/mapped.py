@@ -30,6 +30,7 @@ import numpy as np
 
 FILES = 30
 BATCH, BATCHES = 64, 400
+CACHE = "table.tsforge"  # beside the table, whose panel lies there
 GROUPS = Path("/sys/fs/cgroup/memory")
 
 
@@ -97,6 +98,7 @@ def measure(source: str, *, mapped: bool, steps: int) -> dict[str, Any]:
     seeded(0)
     logging.getLogger("tsforge").addHandler(logging.NullHandler())
     given = {"data.horizon": 28, "data.context": 128, "data.mapped": mapped, "model.kind": "nlinear", "data.season": 7}
+    given |= {"data.cache": str(Path(source).with_name(CACHE))}
     experiment = build(given | {"train.max_steps": max(steps, 1), "train.batch_size": BATCH})
     watch, found = Watch(), {}
     start, cpu = time.perf_counter(), time.process_time()
@@ -180,7 +182,7 @@ def main() -> None:
         print("built", json.dumps(found["built"]), flush=True)
         found["found"] = run(table, mapped=True, steps=options.steps, gib=options.limit)
         print("found", json.dumps(found["found"]), flush=True)
-        cache = table.with_name("table.tsforge")
+        cache = table.with_name(CACHE)
         print(f"on disk: {sum(p.stat().st_size for p in cache.rglob('*')) / 2**20:,.0f} MiB", flush=True)
         if options.memory:
             found["memory"] = run(table, mapped=False, steps=options.steps, gib=None)

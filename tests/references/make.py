@@ -180,6 +180,7 @@ def study() -> None:
 
 def store() -> None:
     """Two fits, a backtest, a comparison and a sweep, and what is said of them."""
+    Path("mlartifacts").mkdir()  # where artifacts are kept that an earlier version began there
     for words in RECORDED:
         say(*words)
     with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:

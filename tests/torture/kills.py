@@ -51,7 +51,7 @@ AFTERWARDS = {
     "resume": ["fit", "--resume", "model"],
     "whole": [*(word if word != "model" else "whole" for word in COMMANDS["fit"]), "--no-track"],
 }
-OURS = (".tsforge", ".mlflow.db.lock")  # the journal of runs, and the lock of their store
+OURS = (".tsforge",)  # journals and artifacts of runs, and the lock of their store
 SHARES = ("fit",) * 3 + ("fit without a model",) * 2 + ("predict",) * 2 + ("sweep",) * 2 + ("compare",)
 
 

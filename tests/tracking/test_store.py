@@ -78,7 +78,7 @@ def test_ten_processes_that_open_a_new_store_at_once(tmp_path: Path) -> None:
     assert query(database, "select count(*) from experiments where name = 'tsforge'") == [(1,)]
     assert query(database, "pragma journal_mode") == [("wal",)]
     assert query(database, "pragma integrity_check") == [("ok",)]
-    left = {p.name for p in tmp_path.iterdir()} - {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", ".mlflow.db.lock"}
+    left = {p.name for p in tmp_path.iterdir()} - {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm", ".tsforge"}
     assert left == set()
 
 
@@ -153,10 +153,16 @@ def test_hints(text: str, hint: str) -> None:
     assert hint in store.hint(RuntimeError(text))
 
 
-def test_artifacts_lie_beside_the_database(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents: artifacts that go where the first command happened to run, and are lost from everywhere else."""
+@pytest.mark.parametrize("begun", [False, True])
+def test_artifacts_lie_beside_the_database(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, begun: bool
+) -> None:
+    """In .tsforge/, or where an earlier version began a folder.
+
+    Prevents: artifacts that go where the first command happened to run, and are lost from everywhere else.
+    """
     home, elsewhere = tmp_path / "home of runs", tmp_path / "elsewhere"
-    home.mkdir()
+    (home / "mlartifacts" if begun else home).mkdir(parents=True)
     elsewhere.mkdir()
     shutil.copyfile(empty_store, home / "mlflow.db")
     monkeypatch.chdir(elsewhere)
@@ -169,7 +175,8 @@ def test_artifacts_lie_beside_the_database(empty_store: Path, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     place = query(home / "mlflow.db", "select artifact_location from experiments where experiment_id = ?", number)[0][0]
     assert urlparse(place).scheme == "file"
-    assert [p.relative_to(home).parts[0] for p in home.rglob("a.txt")] == ["mlartifacts"]
+    assert [p.relative_to(home).parts[0] for p in home.rglob("a.txt")] == ["mlartifacts" if begun else ".tsforge"]
+    assert begun or (home / ".tsforge" / ".gitignore").read_text() == "*\n"
     assert Path(client.download_artifacts(run, "a.txt")).read_text() == "a"
     assert sorted(p.name for p in elsewhere.iterdir()) == ["a.txt"]
 

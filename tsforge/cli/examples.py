@@ -99,6 +99,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "settings": ("tsforge settings", "tsforge settings lr", "tsforge settings 'model.*' --model transformer"),
     "models": ("tsforge models", "tsforge models --json"),
     "metrics": ("tsforge metrics", "tsforge metrics --json"),
+    "pipelines": (
+        "tsforge pipelines",
+        "tsforge pipelines sweep-electricity > mine.toml",
+    ),
+    "clean": ("tsforge clean", "tsforge clean --all --yes"),
     "doctor": ("tsforge doctor", "tsforge doctor --json"),
     "completion": (
         "tsforge completion bash > ~/.local/share/bash-completion/completions/tsforge",

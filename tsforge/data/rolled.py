@@ -5,7 +5,6 @@ Axes: W windows, H horizon, C targets.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +18,7 @@ from tsforge.data import tidy
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import format_times
 from tsforge.errors import DataError
-from tsforge.runtime import files
+from tsforge.runtime import drafts, files
 from tsforge.runtime.timing import stage
 
 Ints = NDArray[np.int64]
@@ -103,11 +102,8 @@ def write(parts: Iterator[pd.DataFrame], path: Path) -> int:
         whole = joined(parts)
         tidy.write(whole, path)
         return len(whole)
-    with (
-        files.replacing(path) as draft,
-        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=draft.parent) as folder,
-    ):
-        alike, rows = _stretches(parts, Path(folder))
+    with files.replacing(path) as draft, drafts.beside(path) as folder:
+        alike, rows = _stretches(parts, folder)
         schema = _common([parquet.read_schema(file) for file in alike])
         if len(alike) == 1:
             alike[0].replace(draft)

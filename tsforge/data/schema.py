@@ -46,7 +46,7 @@ class DataConfig(Config):
     path: str | None = None  # the table: a file, a folder of files, or the name of a data set
     rows: AtLeastOne | None = None  # only the first steps of each series
     mapped: bool | None = None  # whether the panel lies on disk; None where it takes a quarter of the free memory
-    cache: str | None = None  # the folder for such panels; beside the table where None
+    cache: str | None = None  # the folder for such panels; .tsforge/panels where None
     time: Annotated[Columns, PlainSerializer(_plain)] = ()  # several are the parts of one time: year, month, day, hour
     time_format: str | None = None  # how text times are written, as %d/%m/%Y %H:%M
     dayfirst: bool | None = None  # whether 01/02/2024 is the first of February

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from tsforge.fitted import directory, prediction
 from tsforge.fitted.model import Model
 from tsforge.model.baselines.closed_form import STEADY, searching
 from tsforge.model.heads import NegativeBinomialProjection
-from tsforge.runtime import files, logs
+from tsforge.runtime import drafts, files, logs
 from tsforge.runtime.timing import stage
 
 Format = Literal["onnx", "pt2"]
@@ -125,8 +124,8 @@ def _installed(form: Format) -> None:
 def _beside(path: Path) -> Iterator[Path]:
     """A folder beside a file. Raises ConfigError where neither can be written."""
     try:
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=f".{path.name}.") as folder:
-            yield Path(folder)
+        with drafts.beside(path) as folder:
+            yield folder
     except OSError as problem:
         text = f"{path}: cannot be written: {problem.strerror or problem}"
         raise ConfigError(text, "make room, or name another file") from None

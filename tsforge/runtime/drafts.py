@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 
 MARK = "tsforge-"
 _NEW, _OLD = "new", "old"
+_HIDDEN = re.compile(rf"\.(.+)\.{MARK}[a-z0-9_]{{8}}")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
@@ -108,6 +110,52 @@ def lock(place: Path) -> int | None:
             raise
         return None
     return handle
+
+
+def share(place: Path) -> int | None:
+    """A lock of a folder that several processes may have, and none beside it who has `lock`: those are waited for.
+
+    None where there are no locks, or no such folder. It ends with the process, or as what is returned is closed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    with suppress(OSError):
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        except OSError:
+            os.close(handle)
+            raise
+        return handle
+    return None
+
+
+def left(parent: Path) -> list[Path]:
+    """The hidden folders in a folder that killed processes left."""
+    found = []
+    with suppress(OSError):
+        for place in parent.iterdir():
+            if _HIDDEN.fullmatch(place.name) and place.is_dir() and not place.is_symlink() and is_free(place):
+                found.append(place)
+    return sorted(found)
+
+
+def is_free(place: Path) -> bool:
+    """Whether a folder is there and nobody has a lock of it; False where that cannot be asked."""
+    try:
+        held = lock(place)
+    except BlockingIOError:
+        return False
+    if held is not None:
+        os.close(held)
+    return held is not None
+
+
+def owner(place: Path) -> Path:
+    """The folder that a hidden one was a draft of."""
+    return place.with_name(place.name[1:].rpartition(f".{MARK}")[0])
 
 
 def _exchange(one: Path, other: Path) -> bool:

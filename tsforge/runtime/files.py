@@ -43,11 +43,12 @@ def _clear(path: Path) -> None:
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
             start, _, owner = entry.name.rpartition(".")
-            if start == f".{path.name}" and owner.isdecimal() and _gone(int(owner)) and entry.is_file():
+            if start == f".{path.name}" and owner.isdecimal() and is_gone(int(owner)) and entry.is_file():
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _gone(process: int) -> bool:
+def is_gone(process: int) -> bool:
+    """Whether no process has this number."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

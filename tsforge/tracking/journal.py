@@ -26,11 +26,13 @@ from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from tsforge.runtime import home
+
 log = logging.getLogger("tsforge")
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-ROOT = Path(".tsforge") / "runs"  # in the folder where a command runs
+ROOT = home.place() / "runs"  # in the folder where a command runs
 LINES = "journal.jsonl"
 STATE = "delivered.json"
 DIED = "the process ended without a word"
@@ -169,10 +171,8 @@ def begin(root: Path, name: str, start: dict[str, Any], earlier: Earlier | None 
 
     earlier: with its key, and where it is delivered already with its name.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    note = root.parent / ".gitignore"
-    if not note.exists():
-        note.write_text("*\n", encoding="utf-8")
+    home.ready(root.parent)
+    root.mkdir(exist_ok=True)
     names = [Path(earlier.folder).name] if earlier is not None else []
     while True:
         folder = root / (names.pop() if names else f"{name}-{secrets.token_hex(2)}")
@@ -203,6 +203,14 @@ def _start(folder: Path) -> dict[str, Any]:
         line = file.readline()
     start: dict[str, Any] = json.loads(line)["start"] if line.endswith("\n") else {}
     return start
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether there is something to deliver in a folder of a run."""
+    try:
+        return bool(_start(folder))
+    except FileNotFoundError:
+        return False
 
 
 def abandoned(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.errors import TrackingError, listing, nearest
+from tsforge.runtime import home
 
 EXPERIMENT = "tsforge"
 _LOCAL = "sqlite:///"
@@ -20,12 +21,13 @@ _SETTINGS = {  # unless the user has set them: no telemetry, no chatter, seconds
 }  # fmt: skip
 
 
-def address(given: str | None = None) -> str:
-    """As given, else MLFLOW_TRACKING_URI, else mlflow.db in this folder, which plain `mlflow ui` opens.
+def address(given: str | None = None, folder: Path = Path()) -> str:
+    """As given, else MLFLOW_TRACKING_URI, else mlflow.db in a folder, which plain `mlflow ui` opens.
 
-    A path of a SQLite file in it is made absolute, so that it means the same from everywhere.
+    folder: the current one where none is named. A path of a SQLite file in it is made absolute, so that it means the
+    same from everywhere.
     """
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or f"{_LOCAL}mlflow.db"
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or f"{_LOCAL}{folder / 'mlflow.db'}"
     file = database(uri)
     return uri if file is None else f"{_LOCAL}{file}"
 
@@ -34,6 +36,15 @@ def database(uri: str) -> Path | None:
     """The SQLite file behind an address; None for a server or another database."""
     name = uri.removeprefix(_LOCAL)
     return Path(name).absolute() if uri.startswith(_LOCAL) and name else None
+
+
+def artifacts(file: Path) -> Path:
+    """The folder for what belongs to the runs of a local database: in the one folder that tsforge keeps beside it.
+
+    A database that an earlier version began has mlartifacts beside it, and keeps it.
+    """
+    before = file.parent / "mlartifacts"
+    return before if before.is_dir() else home.place(file.parent) / "artifacts"
 
 
 def connect(uri: str) -> Any:
@@ -67,7 +78,9 @@ def experiment(client: Any, uri: str, name: str) -> str:
     recorded = client.get_experiment_by_name(name)
     if recorded is None:
         file = database(uri)
-        place = file.parent / "mlartifacts" / re.sub(r"[^\w.-]+", "_", name) if file else None
+        place = artifacts(file) / re.sub(r"[^\w.-]+", "_", name) if file else None
+        if file is not None:
+            home.ready(home.place(file.parent))
         try:
             return str(client.create_experiment(name, artifact_location=place.as_uri() if place else None))
         except MlflowException:  # another process was first
@@ -145,13 +158,13 @@ def _make(file: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_name(f".{file.name}.lock"), timeout=300):
+    with FileLock(home.ready(home.place(file.parent)) / f"{file.name}.lock", timeout=300):
         if file.exists():
             return
         for left in file.parent.glob(f".{glob.escape(file.name)}.[0-9]*"):  # by one who was killed at this
             left.unlink()
         draft = file.with_name(f".{file.name}.{os.getpid()}")
-        store = SqlAlchemyStore(f"{_LOCAL}{draft}", (file.parent / "mlartifacts").as_uri())
+        store = SqlAlchemyStore(f"{_LOCAL}{draft}", artifacts(file).as_uri())
         store.engine.dispose()
         connection = sqlite3.connect(draft)
         connection.execute("pragma journal_mode=WAL")

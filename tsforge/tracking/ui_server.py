@@ -34,7 +34,7 @@ def serving(uri: str, port: int | None = None) -> Iterator[str]:
     """
     port = _free(port)
     file = store.database(uri)
-    place = [] if file is None else ["--default-artifact-root", (file.parent / "mlartifacts").as_uri()]
+    place = [] if file is None else ["--default-artifact-root", store.artifacts(file).as_uri()]
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", str(port),
         "--workers", "1", *place,

@@ -68,7 +68,7 @@ def one_file(data: pd.DataFrame, folder: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_pieces(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 (for the panels of these tests)
     """Pieces of one or two files, settled by two of them; files above 400 rows brought together by series."""
     monkeypatch.setattr(settling, "SAMPLES", (180, 2000))
     monkeypatch.setattr(pieces, "ROWS", 200)
@@ -93,7 +93,8 @@ def assert_same(one: Panel, other: Panel) -> None:
 
 def said(caplog: pytest.LogCaptureFixture) -> set[str]:
     """What was said of the rows, without what is of panels on disk."""
-    notes = {m for m in caplog.messages if " panel" not in m and "brought together" not in m}
+    apart = (" panel", "brought together", "keeps its own files")
+    notes = {m for m in caplog.messages if not any(words in m for words in apart)}
     caplog.clear()
     return notes
 
@@ -242,7 +243,7 @@ def test_a_damaged_panel_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
     source = by_series(shops(), tmp_path / "data")
     expected = panel(source, mapped=True)
     values = np.array(expected.values)
-    path = next((tmp_path / "data.tsforge").rglob("panel.json" if harm == "json" else "values.bin"))
+    path = next((tmp_path / ".tsforge" / "panels").rglob("panel.json" if harm == "json" else "values.bin"))
     whole = path.read_bytes()
     if harm == "gone":
         path.unlink()
@@ -255,6 +256,15 @@ def test_a_damaged_panel_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "is damaged and is made anew" in caplog.text
     np.testing.assert_array_equal(again.values, values)
     assert path.read_bytes() == whole
+
+
+def test_a_panel_beside_the_table_stays_in_use(tmp_path: Path) -> None:
+    """Prevents: one that an earlier version made, of hours perhaps, made again where the new ones lie."""
+    source = by_series(shops(), tmp_path / "data")
+    (tmp_path / "data.tsforge").mkdir()
+    panel(source, mapped=True)
+    assert list((tmp_path / "data.tsforge").glob("panel-*/values.bin"))
+    assert not (tmp_path / ".tsforge").exists()
 
 
 @pytest.mark.parametrize("case", ["number", "twice", "grid", "frequency", "static"])

@@ -19,9 +19,10 @@ from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.table import spreading
 from tsforge.data.table.folder import Part
 from tsforge.errors import DataError
-from tsforge.runtime import drafts, files, progress
+from tsforge.runtime import drafts, files, home, progress
 
 log = logging.getLogger("tsforge")
+_HELD: list[int | None] = []  # locks of the panels that this process has mapped, by which nobody removes them
 
 
 def wanted(source: Any, config: DataConfig) -> bool:
@@ -63,8 +64,8 @@ def first_rows(source: Any, config: DataConfig) -> Any:
 def panel(source: Path, config: DataConfig, schema: Schema | None = None) -> Panel:
     """The panel of a Parquet file or a folder of such files, mapped into memory.
 
-    It is made once and kept beside the table, or where `config.cache` says; a table that has changed, or a panel that
-    is damaged, makes it anew. What a killed process finished of it is not made again.
+    It is made once and kept in .tsforge/, or where `config.cache` says; a table that has changed, or a panel that is
+    damaged, makes it anew. What a killed process finished of it is not made again.
     schema: of a model, as which the table is read; as its first rows show where None.
     Raises DataError as `table.load` does.
     """
@@ -78,11 +79,13 @@ def of_table(table: Input, settled: Settled, config: DataConfig) -> tuple[Panel,
     place = inputs.place(table.source, config)
     folder = place / inputs.key(table.source, settled.schema, config)
     try:
+        home.around(place)
         place.mkdir(parents=True, exist_ok=True)
         with _alone(place / f".{folder.name}.lock"):
             found = _found(table, folder)
             if found is None:
                 _build(table, settled, config, folder)
+                _HELD.append(drafts.share(folder))
                 found = store.read(folder)
     except OSError as problem:
         text = f"{place}: no panel can be written there: {problem.strerror or problem}"
@@ -97,6 +100,7 @@ def _found(table: Input, folder: Path) -> Panel | None:
     """The panel that was made before; None where there is none, or not of these files."""
     if not folder.is_dir():
         return None
+    _HELD.append(drafts.share(folder))
     try:
         about = store.about(folder)
         now = table.files(about["files"])

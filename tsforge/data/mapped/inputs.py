@@ -13,11 +13,13 @@ from typing import Any
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.table import folder, parquet
 from tsforge.data.table.folder import Part
+from tsforge.runtime import home
 from tsforge.runtime.memory import free
 from tsforge.version import __version__
 
 ROW, CELL = 24, 12  # bytes that a row takes while a table is read into memory, and each of its cells
 SHARE = 4  # of the memory that is free, a table may take one part in so many
+PANELS = "panels"  # the folder in what tsforge keeps
 SMALLEST = 400  # bytes in memory of one in a file, at most: texts and numbers that repeat
 
 
@@ -98,16 +100,22 @@ def is_parquet(source: Path) -> bool:
 
 
 def place(source: Path, config: DataConfig) -> Path:
-    """The folder for what is made of a table: the one named, or beside it, or the user's where that is protected."""
+    """The folder for what is made of a table: the one named, or one in what tsforge keeps where it runs, or the user's.
+
+    One that an earlier version began beside the table, as sales.tsforge, stays in use.
+    """
     if config.cache is not None:
         return Path(config.cache).absolute()
     beside = source.absolute().with_name(f"{source.name}{folder.CACHE}")
-    if os.access(beside if beside.is_dir() else beside.parent, os.W_OK):
+    if beside.is_dir() and os.access(beside, os.W_OK):
         return beside
+    name = f"{source.name}-{hashlib.sha256(str(source.absolute()).encode()).hexdigest()[:8]}"
+    here = home.place().absolute()
+    if os.access(here if here.is_dir() else here.parent, os.W_OK):
+        return here / PANELS / name
     import platformdirs
 
-    name = hashlib.sha256(str(source.absolute()).encode()).hexdigest()[:8]
-    return Path(platformdirs.user_cache_dir("tsforge")) / "panels" / f"{source.name}-{name}{folder.CACHE}"
+    return Path(platformdirs.user_cache_dir("tsforge")) / PANELS / f"{name}{folder.CACHE}"
 
 
 def key(source: Path, schema: Schema, config: DataConfig) -> str:
