@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tsforge.version import __version__
 
 if TYPE_CHECKING:
+    from tsforge.api.answers import Detected, Foreseen, Sampled
     from tsforge.api.fitted import Fitted
     from tsforge.api.fitting import fit, resume
     from tsforge.api.reporting import report
@@ -91,7 +92,7 @@ def load(model: str | Path) -> Model:
 def sample(
     model: Fit | Model | str | Path, data: Any = None, samples: int = 1000, *, horizon: int | None = None,
     future_data: Any = None, settings: dict[str, Any] | None = None, seed: int = 1, reconcile: str | None = None,
-) -> Samples:  # fmt: skip
+) -> Sampled:  # fmt: skip
     """Draw sample paths of what comes next: of all steps, series and targets together, each as likely as any other.
 
     model, data, horizon, future_data, settings, reconcile: as for `predict`; paths of a hierarchy add up, each of them.
@@ -103,17 +104,18 @@ def sample(
     DataError where a model does not say how errors hang together and the table is too short to see it, ConfigError for
     more paths than memory holds; else as `predict`.
     """
-    from tsforge.api import models
+    from tsforge.api import answers, models
     from tsforge.fitted import reconciled
 
     ahead: dict[str, Any] = {"horizon": horizon, "future_data": future_data, "settings": settings}
-    return reconciled.sample(*models.beside(model, data), samples, **ahead, seed=seed, reconcile=reconcile)
+    made = reconciled.sample(*models.beside(model, data), samples, **ahead, seed=seed, reconcile=reconcile)
+    return answers.Sampled(**answers.own(made))
 
 
 def what_if(
     model: Fit | Model | str | Path, data: Any = None, scenarios: Sequence[str] = (), *, horizon: int | None = None,
     quantiles: Sequence[float] | None = None, future_data: Any = None,
-) -> Scenarios:  # fmt: skip
+) -> Foreseen:  # fmt: skip
     """Forecast several futures of the covariates known in advance, and how they differ from the one that is planned.
 
     model, data, horizon, quantiles, future_data: as for `predict`.
@@ -121,12 +123,13 @@ def what_if(
     What comes out is what the model has learned of these columns, which need not be a cause. Raises ConfigError for a
     column that the model does not know in advance or a value that it cannot have; else as `predict`.
     """
-    from tsforge.api import models
+    from tsforge.api import answers, models
     from tsforge.fitted import scenarios as futures
 
-    return futures.what_if(
+    made = futures.what_if(
         *models.beside(model, data), scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
     )
+    return answers.Foreseen(**answers.own(made))
 
 
 def with_events(model: Fit | Model | str | Path, events: Any) -> Model:
@@ -247,7 +250,7 @@ def update(
 def detect(
     model: Fit | Model | str | Path, data: Any = None, *, rate: float = 0.001, everything: bool = False,
     state: dict[str, Any] | None = None,
-) -> Detection:  # fmt: skip
+) -> Detected:  # fmt: skip
     """Find the values of a table that a model did not expect, one step ahead.
 
     model: a fit, a model, its directory or its address.
@@ -260,7 +263,8 @@ def detect(
     those that belong together. Raises DataError where there is nothing to judge, ModelError for a model without
     intervals, ConfigError for a state of another model.
     """
-    from tsforge.api import models
+    from tsforge.api import answers, models
     from tsforge.detecting import running
 
-    return running.detect(*models.beside(model, data), rate=rate, everything=everything, state=state)
+    made = running.detect(*models.beside(model, data), rate=rate, everything=everything, state=state)
+    return answers.Detected(**answers.own(made))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.api import cards, reporting, summary, using
-from tsforge.api.results import Backtested, Picture, Predicted
+from tsforge.api.results import Backtested, Picture, Predicted, drawn
 from tsforge.data import frames
 from tsforge.errors import ConfigError
 from tsforge.experiment import BacktestConfig
@@ -84,16 +84,13 @@ class Fitted(Fit):
         """
         from tsforge.plotting import forecasts
         from tsforge.plotting.captions import About
-        from tsforge.plotting.choosing import View
 
         if not self.outcomes:
             return self.predict().plot(path, series=series, last=last)
-        kind, view = self.model.experiment.model.kind, View.of(series, last)
+        kind = self.model.experiment.model.kind
         tested = forecasts.Tested(self.dataset.panel, self.dataset.parts.test, self.outcomes)
-        picture = Picture(lambda to: forecasts.held_out(tested, About(kind, self.metrics[kind]), to, view))
-        if path is not None:
-            picture.save(path)
-        return picture
+        about = About(kind, self.metrics[kind])
+        return drawn(lambda to, view: forecasts.held_out(tested, about, to, view), path, series, last)
 
     def summary(self) -> str:
         """The scores beside those of the baselines, what they leave out, and the verdict, as text."""

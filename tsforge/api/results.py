@@ -6,10 +6,10 @@ A frame has the kind of the table that it came from: Polars for Polars, else pan
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tsforge.api import cards
 from tsforge.backtesting.result import Backtest
@@ -18,6 +18,9 @@ from tsforge.evaluation.metrics import METRICS, SHOWN
 from tsforge.evaluation.scores import primary, scores
 from tsforge.fitted.prediction import Prediction
 from tsforge.runtime.numbers import figure
+
+if TYPE_CHECKING:
+    from tsforge.plotting.choosing import View
 
 
 class Picture:
@@ -74,10 +77,9 @@ class Predicted(Prediction):
         """
         from tsforge.plotting import forecasts
         from tsforge.plotting.captions import About
-        from tsforge.plotting.choosing import View
 
-        about, view = About(self.model, self.known), View.of(series, last)
-        return _picture(lambda to: forecasts.forecast(self, about, to, view), path)
+        about = About(self.model, self.known)
+        return drawn(lambda to, view: forecasts.forecast(self, about, to, view), path, series, last)
 
     def __repr__(self) -> str:
         n, H, C = self.point.shape
@@ -134,12 +136,11 @@ class Backtested(Backtest):
         """
         from tsforge.plotting import forecasts
         from tsforge.plotting.captions import ERRORS, About
-        from tsforge.plotting.choosing import View
 
         model, *_ = self.models
         known = scores(self.outcomes[model], (*ERRORS, "coverage_80"), self.config.average)
         tested = forecasts.Tested(self.panel, self.forecasts.windows, self.outcomes)
-        return _picture(lambda to: forecasts.rolled(tested, About(model, known), to, View.of(series, last)), path)
+        return drawn(lambda to, view: forecasts.rolled(tested, About(model, known), to, view), path, series, last)
 
     def __repr__(self) -> str:
         model, *_ = self.models
@@ -154,8 +155,12 @@ class Backtested(Backtest):
         return cards.card(repr(self)[1:-1], shown, [], self.plot()._repr_png_())
 
 
-def _picture(draw: Any, path: str | Path | None) -> Picture:
-    picture = Picture(draw)
+def drawn(draw: Callable[[Path, View], None], path: str | Path | None, series: object, last: int | None) -> Picture:
+    """The picture of a result, and its file where one is wanted. draw: writes what a view shows to a path."""
+    from tsforge.plotting.choosing import View
+
+    view = View.of(series, last)
+    picture = Picture(lambda to: draw(to, view))
     if path is not None:
         picture.save(path)
     return picture

@@ -46,16 +46,12 @@ class Survey:
         last: steps that it shows; 20,000 at most where None.
         Raises DataError where something is in the way of a fit (`facts`), or for a series that is not there.
         """
-        from tsforge.api.results import Picture
-        from tsforge.plotting.choosing import View
+        from tsforge.api.results import drawn
 
         if self.facts["problem"] is not None:
             raise DataError(self.facts["problem"], self.facts["hint"])
-        config, view = self.config or parse(DataConfig, {}, "settings"), View.of(series, last)
-        picture = Picture(lambda to: draw(self.table, self.facts, config, to, view))
-        if path is not None:
-            picture.save(path)
-        return picture
+        config = self.config or parse(DataConfig, {}, "settings")
+        return drawn(lambda to, view: draw(self.table, self.facts, config, to, view), path, series, last)
 
     def __repr__(self) -> str:
         fault = (

@@ -165,6 +165,20 @@ def test_irregular_times_are_named(write_csv) -> None:
     assert f"{row} is not on the grid of frequency h" in named.message
 
 
+def test_another_frequency_than_that_of_the_rows_is_named(write_csv) -> None:
+    """Prevents: "pass another frequency", which sends a user guessing, and a grid of days that times are moved to."""
+    path = write_csv(text("date,y", [f"{day},{k}" for k, day in enumerate(days(40))]))
+    for freq in ("W", "MS"):
+        error = message(path, freq=freq)
+        longer = f"or bring them to longer steps: data.freq=D data.resample={freq}"
+        assert error.hint == f"the rows are steps of D: leave out data.freq, {longer}"
+        assert error.choices == (
+            {"data.freq": "D"}, {"data.freq": "D", "data.resample": freq, "data.aggregate": "mean"},
+        )  # fmt: skip
+        assert len(load(path, freq="D", resample=freq, aggregate="mean").target) < 12
+    assert message(path, freq="B").hint == "the rows are steps of D: leave out data.freq"
+
+
 def test_a_time_far_away(write_csv) -> None:
     """2924 for 2024 would ask for a grid of 28 billion seconds."""
     times = [*pd.date_range("2024-01-01", periods=9, freq="s").strftime("%Y-%m-%d %H:%M:%S"), "2924-01-01 00:00:09"]

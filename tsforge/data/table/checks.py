@@ -140,23 +140,37 @@ class Rows(SortedRows):
             f"bring the table to {fitted.name}, or fit a model on {inferred.name} data",
         )
 
-    def check_grid(self, on_grid: NDArray[np.bool_], frequency: Frequency) -> None:
+    def check_grid(self, on_grid: NDArray[np.bool_], named: Frequency) -> None:
         """Raises DataError at the first row that lies between the steps."""
         off = np.flatnonzero(~on_grid)
         if len(off):
             self.check_phases()
             row = f"{self.frame.name}: {self.where(int(off[0]))}"
             more = f" ({len(off)} such rows)" if len(off) > 1 else ""
-            hint, ways = "pass another data.freq", []
+            hint, ways = self._own_grid(named)
             # Off the months by a little, the first stamp does not tell their starts from their ends.
-            name = None if frequency.unit == "month" else frequency.name
+            name = None if named.unit == "month" else named.name
             dates = self.schema.time_kind == "datetime"
-            if dates and (near := snapping.jitter(self.stamps, self.new_series, name)):
+            if not ways and dates and (near := snapping.jitter(self.stamps, self.new_series, name)):
                 hint = (
                     f"data.snap=true moves the times to the grid of {near[0].name}, by {snapping.span(near[1])} at most"
                 )
                 ways = [{"data.snap": True}]
-            raise DataError(f"{row} is not on the grid of frequency {frequency.name}{more}", hint, ways)
+            raise DataError(f"{row} is not on the grid of frequency {named.name}{more}", hint, ways)
+
+    def _own_grid(self, named: Frequency) -> tuple[str, list[dict[str, Any]]]:
+        """A hint at the grid that the rows have where another one was named, and the settings that it names."""
+        own, _ = frequency.infer(self.stamps, self.new_series, self.schema.time_kind)
+        if own is None or (own.unit, own.step) == (named.unit, named.step):
+            return "pass another data.freq", []
+        ways: list[dict[str, Any]] = [{"data.freq": own.name}]
+        hint = f"the rows are steps of {own.name}: leave out data.freq"
+        if named.unit in ("us", "month") and np.ptp(named.ordinals(self.stamps)[0]) < np.ptp(
+            own.ordinals(self.stamps)[0]
+        ):
+            hint += f", or bring them to longer steps: data.freq={own.name} data.resample={named.name}"
+            ways.append({"data.freq": own.name, "data.resample": named.name, "data.aggregate": "mean"})
+        return hint, ways
 
     def check_phases(self) -> None:
         """Raises DataError where series have the same step and begin at different places in it."""
