@@ -7,12 +7,13 @@ fitted.predict().frame
 
 Whatever takes a model here takes a fit, a model, its directory, or the address of a recorded one in MLflow: runs:/RUN,
 models:/NAME@ALIAS or models:/NAME/VERSION. Tables are paths, names of data sets, or frames of pandas or Polars;
-forecasts and backtests come back as frames of the same kind, anything else as pandas.
+whatever comes back as a frame has the same kind, for paths and names that of pandas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,15 +22,16 @@ from tsforge.version import __version__
 
 if TYPE_CHECKING:
     from tsforge.api.answers import Detected, Foreseen, Sampled
+    from tsforge.api.extending import register
     from tsforge.api.fitted import Fitted
     from tsforge.api.fitting import fit, resume
     from tsforge.api.reporting import report
     from tsforge.api.results import Backtested, Predicted
+    from tsforge.api.searching import compare, sweep
     from tsforge.api.surveys import Survey, inspect
     from tsforge.api.using import backtest, predict
     from tsforge.backtesting.importance import Importances
-    from tsforge.comparison.running import Compared, compare
-    from tsforge.data.tidy import Frame
+    from tsforge.comparison.running import Compared
     from tsforge.detecting.running import Detection
     from tsforge.errors import TsforgeError
     from tsforge.experiment import BacktestConfig, Experiment
@@ -40,20 +42,21 @@ if TYPE_CHECKING:
     from tsforge.fitted.scenarios import Scenarios
     from tsforge.fitted.totals import Totals
     from tsforge.settings import build
-    from tsforge.sweeping.running import Sweep, sweep
+    from tsforge.sweeping.running import Sweep
     from tsforge.training.fitting import Fit
     from tsforge.updating.running import Update
 
 # Resolved on first use: `import tsforge` loads neither torch nor pandas.
 _HOMES = {
-    "Experiment": "experiment", "build": "settings", "fit": "api.fitting", "resume": "api.fitting",
-    "Fitted": "api.fitted", "predict": "api.using", "Predicted": "api.results", "backtest": "api.using",
+    "register": "api.extending", "Experiment": "experiment", "build": "settings", "fit": "api.fitting",
+    "resume": "api.fitting", "Fitted": "api.fitted",
+    "predict": "api.using", "Predicted": "api.results", "backtest": "api.using",
     "Backtested": "api.results", "report": "api.reporting", "inspect": "api.surveys", "Survey": "api.surveys",
     "BacktestConfig": "experiment",
     "Model": "fitted.model", "Scenarios": "fitted.scenarios", "Explanation": "fitted.explanation",
     "Samples": "fitted.sampling", "Totals": "fitted.totals",
-    "TsforgeError": "errors", "compare": "comparison.running", "Importances": "backtesting.importance",
-    "Compared": "comparison.running", "sweep": "sweeping.running", "Sweep": "sweeping.running",
+    "TsforgeError": "errors", "compare": "api.searching", "Importances": "backtesting.importance",
+    "Compared": "comparison.running", "sweep": "api.searching", "Sweep": "sweeping.running",
     "Update": "updating.running", "Detection": "detecting.running",
 }  # fmt: skip
 
@@ -61,7 +64,7 @@ __all__ = [
     "BacktestConfig", "Backtested", "Compared", "Detection", "Experiment", "Explanation", "Fitted", "Importances",
     "Model", "Predicted", "Samples", "Scenarios", "Survey", "Sweep", "Totals", "TsforgeError", "Update", "__version__",
     "backtest", "build", "compare", "covariates", "datasets", "detect", "explain", "export", "fit", "future", "inspect",
-    "load", "predict", "report", "resume", "sample", "sweep", "update", "what_if", "with_events",
+    "load", "predict", "register", "report", "resume", "sample", "sweep", "update", "what_if", "with_events",
 ]  # fmt: skip
 
 
@@ -108,8 +111,9 @@ def sample(
     from tsforge.fitted import reconciled
 
     ahead: dict[str, Any] = {"horizon": horizon, "future_data": future_data, "settings": settings}
-    made = reconciled.sample(*models.beside(model, data), samples, **ahead, seed=seed, reconcile=reconcile)
-    return answers.Sampled(**answers.own(made))
+    own, data = models.beside(model, data)
+    made = reconciled.sample(own, data, samples, **ahead, seed=seed, reconcile=reconcile)
+    return answers.Sampled(**answers.own(made, data))
 
 
 def what_if(
@@ -126,10 +130,9 @@ def what_if(
     from tsforge.api import answers, models
     from tsforge.fitted import scenarios as futures
 
-    made = futures.what_if(
-        *models.beside(model, data), scenarios, horizon=horizon, quantiles=quantiles, future_data=future_data
-    )
-    return answers.Foreseen(**answers.own(made))
+    own, data = models.beside(model, data)
+    asked: dict[str, Any] = {"horizon": horizon, "quantiles": quantiles, "future_data": future_data}
+    return answers.Foreseen(**answers.own(futures.what_if(own, data, scenarios, **asked), data))
 
 
 def with_events(model: Fit | Model | str | Path, events: Any) -> Model:
@@ -146,17 +149,19 @@ def with_events(model: Fit | Model | str | Path, events: Any) -> Model:
     return occasions.with_events(models.of(model), events)
 
 
-def future(model: Fit | Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Frame:
-    """The rows ahead of a table as a pandas frame, in which what is known in advance is to be filled in for `predict`.
+def future(model: Fit | Model | str | Path, data: Any = None, *, horizon: int | None = None) -> Any:
+    """The rows ahead of a table as a frame, in which what is known in advance is to be filled in for `predict`.
 
     model, data, horizon: as for `predict`.
     Values that the calendar decides, and those that the table has, are there. Raises ConfigError for a model that knows
     nothing in advance, ModelError and DataError for what does not fit together.
     """
     from tsforge.api import models
+    from tsforge.data import frames
     from tsforge.fitted import ahead
 
-    return ahead.rows_ahead(*models.beside(model, data), horizon)
+    own, data = models.beside(model, data)
+    return frames.like(ahead.rows_ahead(own, data, horizon), polars=frames.is_polars(data))
 
 
 def explain(
@@ -173,7 +178,8 @@ def explain(
     from tsforge.api import models
     from tsforge.fitted import explanation
 
-    return explanation.explain(*models.beside(model, data), series=series, origin=origin)
+    own, data = models.beside(model, data)
+    return models.as_given(explanation.explain(own, data, series=series, origin=origin), data)
 
 
 def covariates(
@@ -198,7 +204,7 @@ def covariates(
     importance.refuse_pretrained(model)
     own, data = models.beside(model, data)
     result = importance.covariates(own, data, metric=metric, windows=windows, seed=seed)
-    return ablation.ablate(result, own, data) if ablate else result
+    return models.as_given(ablation.ablate(result, own, data) if ablate else result, data)
 
 
 def export(
@@ -222,14 +228,15 @@ def export(
 
 
 def update(
-    model: Fitted | str | Path, data: Any, *, out: str | Path | None = None,
+    model: Fit | Model | str | Path, data: Any, *, out: str | Path | None = None,
     when: Literal["always", "drift"] = "always", test: int | None = None, settings: dict[str, Any] | None = None,
 ) -> Update:  # fmt: skip
     """Bring a model up to date with new rows: train on from its weights, and keep what comes out if it is not worse.
 
-    model: a model directory, a fit that was written to one, or the address of a recorded one.
+    model: a model directory, a fit, a model, or the address of a recorded one.
     data: path, pandas or Polars frame: the table as it is now, with its history.
-    out: folder for the new model; that of the old one where None, which it replaces in one move. Needed for an address.
+    out: folder for the new model; that of the old one where None, which it replaces in one move. Needed for an address,
+    and for a fit or a model that lies in no folder: these are written there first, and replaced there.
     when: "drift" trains only if the intervals miss the new rows otherwise than the rows they were calibrated by.
     test: newest rows of each series that are held out, and both models forecast; half of the new ones where None.
     settings: of the training, as {"train.max_steps": 200}; else as the model was trained.
@@ -237,14 +244,12 @@ def update(
     one is written to OUT.candidate. With too few new rows, or no drift, nothing is trained: `Update.decision` says it.
     Raises ConfigError, DataError and ModelError for what does not fit together.
     """
-    from tsforge.errors import ConfigError
-    from tsforge.tracking import registry
+    from tsforge.api import models
+    from tsforge.api.fitted import Fitted
     from tsforge.updating import running
 
-    model = model if isinstance(model, str | Path) else model.written()
-    if out is None and registry.is_recorded(model):
-        raise ConfigError(f"{model}: is in the registry, whose versions stay as they are", "name a folder as `out`")
-    return running.update(Path(registry.local(model)), data, out=out, when=when, test=test, settings=settings)
+    done = running.update(models.folder_of(model, out), data, out=out, when=when, test=test, settings=settings)
+    return done if done.fit is None else replace(done, fit=Fitted.of(done.fit, data, done.written))
 
 
 def detect(
@@ -256,7 +261,8 @@ def detect(
     model: a fit, a model, its directory or its address.
     data: path, pandas or Polars frame, with its history before the rows to judge; the training data where None.
     rate: false alarms per value in normal times, above 0 and at most 0.2.
-    everything: judge all rows that have enough before them, not only those after what the model has seen.
+    everything: judge all rows that have enough before them, not only those after what the model has seen; not with a
+    state.
     state: `Detection.state` of an earlier detection by the same model, which this one goes on from: rows one by one get
     the verdicts that they get at once.
     `Detection.frame` has the unusual values with what was expected, the interval, p-value, severity and kind; `events`
@@ -266,5 +272,6 @@ def detect(
     from tsforge.api import answers, models
     from tsforge.detecting import running
 
-    made = running.detect(*models.beside(model, data), rate=rate, everything=everything, state=state)
-    return answers.Detected(**answers.own(made))
+    own, data = models.beside(model, data)
+    made = running.detect(own, data, rate=rate, everything=everything, state=state)
+    return answers.Detected(**answers.own(made, data))

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SerializationInfo,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tsforge.errors import ConfigError, listing, nearest
+from tsforge.runtime import plugins
 
 
 class Config(BaseModel):
     """A frozen, typed value; unknown keys are errors, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, values: Any) -> Any:
+        for name, value in values.items() if isinstance(values, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and not _may_be_bool(field.annotation):
+                raise PydanticCustomError("no_bool", "cannot be true or false", {"name": name})
+        return values
+
+
+def _may_be_bool(annotation: Any) -> bool:
+    """Whether true or false may stand in a field."""
+    if annotation in (bool, Any, object):
+        return True
+    parts = get_args(annotation)
+    return any(part is True or part is False or _may_be_bool(part) for part in parts)
 
 
 C = TypeVar("C", bound=Config)
@@ -42,6 +68,69 @@ class Choice:
     values: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Stands with a union of configurations, told apart by `type`, to which users add theirs: `tsforge.register`.
+
+    own: the words of the union. check: as `plugins.find` takes it; gives a configuration's class.
+    """
+
+    kind: plugins.Kind
+    own: tuple[str, ...]
+    check: plugins.Check
+
+    @property
+    def types(self) -> tuple[type[Config], ...]:
+        """What users have added."""
+        return tuple(plugins.every(self.kind, self.check).values())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every `type` that there is."""
+        return *self.own, *plugins.names(self.kind)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        own = handler(source)
+        plain = core_schema.wrap_serializer_function_ser_schema(self._plain, schema=own, info_arg=True)
+        return core_schema.no_info_wrap_validator_function(self._validated, own, serialization=plain)
+
+    def _validated(self, value: Any, own: Callable[[Any], Any]) -> Any:
+        word = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        if not isinstance(word, str) or word in self.own:
+            return own(value)
+        cls = plugins.find(self.kind, word, self.check)
+        if cls is None:
+            raise plugins.unknown(self.kind, word, self.own)
+        return cls.model_validate(value)
+
+    def _plain(self, value: Any, own: Callable[[Any], Any], info: SerializationInfo) -> Any:
+        if value.type in self.own:
+            return own(value)
+        return value.model_dump(mode=info.mode, exclude_none=info.exclude_none, exclude_unset=info.exclude_unset)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Stands with a text that is one of some words, to which users add theirs: `tsforge.register`."""
+
+    kind: plugins.Kind
+    own: tuple[str, ...]
+    check: plugins.Check
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every word that there is."""
+        return *self.own, *plugins.names(self.kind)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._validated, handler(source))
+
+    def _validated(self, word: str) -> str:
+        if word not in self.own and plugins.find(self.kind, word, self.check) is None:
+            raise plugins.unknown(self.kind, word, self.own)
+        return word
+
+
 def parse(cls: type[C], values: dict[str, Any], source: str) -> C:
     """Validate nested plain values as `cls`.
 
@@ -57,7 +146,8 @@ def paths(cls: type[Config], prefix: str = "") -> Iterator[str]:
     """Every dotted path of a configuration, through nested configurations and their unions."""
     for name, field in cls.model_fields.items():
         yield prefix + name
-        for part in _configs(field.annotation):
+        added = (cls for note in field.metadata if isinstance(note, Parts) for cls in note.types)
+        for part in (*_configs(field.annotation), *added):
             yield from paths(part, f"{prefix}{name}.")
 
 
@@ -103,6 +193,8 @@ def _readable(cls: type[Config], problem: ValidationError, source: str) -> Confi
         return ConfigError(f"{source}: there is no setting '{path}'", hint)
     if first["type"] == "union_tag_invalid":
         path += "." + first["ctx"]["discriminator"].strip("'")
+    if first["type"] == "no_bool":
+        path = f"{path}.{first['ctx']['name']}".removeprefix(".")
     template = _MESSAGES.get(first["type"])
     text = template.format(**first.get("ctx", {})) if template else first["msg"].removeprefix("Value error, ")
     given = first.get("input")

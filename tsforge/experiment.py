@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from torch import nn
 
 from tsforge.batch import WindowShape
@@ -21,9 +21,13 @@ from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.ensemble import Blend, Ensemble
 from tsforge.model.network import Neural
 from tsforge.model.zero.network import Zero
-from tsforge.model.zoo import DEFAULT, NETWORK, PRETRAINED, complete
+from tsforge.model.zoo import DEFAULT, NETWORK, PRETRAINED, complete, family
 
-AnyModel = Annotated[Neural | Baseline | Zero | Blend | Auto, Field(discriminator="kind"), BeforeValidator(complete)]
+AnyModel = Annotated[
+    Annotated[Neural, Tag("network")] | Annotated[Baseline, Tag("baseline")] | Annotated[Zero, Tag("zero")]
+    | Annotated[Blend, Tag("blend")] | Annotated[Auto, Tag("auto")],
+    Discriminator(family), BeforeValidator(complete),
+]  # fmt: skip
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)")
 log = logging.getLogger("tsforge")
 

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tsforge.batch import Truth
+from tsforge.errors import ConfigError
+from tsforge.runtime import plugins
 
 
 class Scaling(NamedTuple):
@@ -41,7 +43,28 @@ def huber(gap: Tensor) -> Tensor:
 
 
 PointLoss = Literal["mse", "mae", "huber"]
-POINT_LOSSES: dict[PointLoss, Callable[[Tensor], Tensor]] = {"mse": torch.square, "mae": torch.abs, "huber": huber}
+Loss = Callable[[Tensor], Tensor]  # of forecast less truth in normalised units (B, H, C), step by step
+POINT_LOSSES: dict[str, Loss] = {"mse": torch.square, "mae": torch.abs, "huber": huber}
+
+
+def point_loss(name: str) -> Loss:
+    """A loss of point forecasts, ours or one that is registered."""
+    return POINT_LOSSES.get(name) or plugins.find("loss", name, check_loss)
+
+
+def check_loss(name: str, thing: Any) -> Loss:
+    """A loss that a user has registered. Raises ConfigError where it is none."""
+    gap = torch.tensor([[[-1.5]], [[0.0]], [[0.5]]], requires_grad=True)  # 0 too: a forecast may be right
+    loss = thing(gap) if callable(thing) else None
+    if not isinstance(loss, Tensor) or loss.shape != gap.shape:
+        what = f"the loss '{name}' gives no tensor as large as what it is given"
+        raise ConfigError(what, "a function of forecast less truth, (B, H, C), to the loss of each step, (B, H, C)")
+    slope = torch.autograd.grad(loss.sum(), gap)[0] if loss.requires_grad else None
+    if slope is None or not (loss.isfinite() & slope.isfinite()).all():
+        what = f"the loss '{name}' has no finite value and gradient everywhere"
+        raise ConfigError(what, "compute it with torch alone, and see that it is smooth enough where the gap is 0")
+    found: Loss = thing
+    return found
 
 
 class Forecast(Protocol):
@@ -82,7 +105,7 @@ class Point:
 
     normalised: Tensor  # (B, H, C)
     scaling: Scaling
-    kind: PointLoss = "mse"
+    kind: str = "mse"  # of POINT_LOSSES, or registered
     weight: Tensor | None = None  # (B, 1, C), of each window in the loss; 1 where None
     levels: ClassVar[tuple[float, ...]] = ()
 
@@ -95,7 +118,7 @@ class Point:
 
     def loss(self, truth: Truth) -> Tensor:
         gap = self.normalised - self.scaling.normalise(truth.target)
-        return masked_mean(POINT_LOSSES[self.kind](gap), truth.observed, self.weight)
+        return masked_mean(point_loss(self.kind)(gap), truth.observed, self.weight)
 
     def part(self, here: slice) -> Point:
         return replace(self, normalised=self.normalised[here], scaling=self.scaling.part(here), weight=None)

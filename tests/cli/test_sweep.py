@@ -125,7 +125,7 @@ def test_ctrl_c_hands_over_and_the_next_start_finishes(folder: Path, capsys: pyt
     ("--sampler gp --models lstm,gru", "knows no conditional settings", "--sampler tpe"),
     ("--pruner wilcoxon", "compares one objective over folds", "--folds"),
     ("--space model.scaling=choice(last,standard)", "changes the units of the loss", "--pruner none"),
-    ("--models lstm,gruu", "unknown model 'gruu'", "did you mean 'gru'?"),
+    ("--models lstm,gruu", "there is no model 'gruu'", "did you mean 'gru'?"),
     ("--space train.lr", "--space train.lr: not of the form", "--space"),
     ("--space train.lrr=1", "'train.lrr' is no setting", "did you mean 'train.lr'?"),
     ("--model linear --set train.lr=1 --set train.batch_size=8 --set train.weight_decay=0", "nothing to vary", ""),

@@ -57,9 +57,8 @@ def test_a_file_and_what_is_none(tmp_path: Path) -> None:
     text += '[train]\nmax_steps = 6\n[sweep]\ntrials = 2\nrefit = 0\n[space]\n"model.width" = [8, 16]\n'
     (tmp_path / "a.toml").write_text(text)
     assert len(tsforge.sweep(tmp_path / "a.toml", out=tmp_path / "s").rows) == 2
-    with pytest.raises(ConfigError, match="no experiment") as caught:
-        tsforge.sweep(tmp_path / "data.csv", out=tmp_path / "t")
-    assert "tsforge.sweep(" in caught.value.hint
+    with pytest.raises(ConfigError, match="two tables are given"):
+        tsforge.sweep(tmp_path / "data.csv", hourly(), out=tmp_path / "t")
     with pytest.raises(ConfigError, match="no sweep"):
         tsforge.sweep(tmp_path / "a.toml", out=tmp_path)
     fixed = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tsforge.api.results import Picture, drawn
+from tsforge.data import frames
 from tsforge.detecting.running import Detection
 from tsforge.fitted.sampling import Samples
 from tsforge.fitted.scenarios import Scenarios
@@ -67,6 +68,6 @@ class Foreseen(Scenarios):
         return drawn(lambda to, view: scenarios.draw(self, to, view), path, series, last)
 
 
-def own(made: Any) -> dict[str, Any]:
-    """The fields of a result, of which one with a picture is made."""
-    return {part.name: getattr(made, part.name) for part in fields(made)}
+def own(made: Any, data: Any) -> dict[str, Any]:
+    """The fields of a result, of which one with a picture is made, and with frames of the kind that the table is."""
+    return {part.name: getattr(made, part.name) for part in fields(made)} | {"polars": frames.is_polars(data)}

@@ -37,15 +37,15 @@ class Fitted(Fit):
 
     @property
     def scores(self) -> Any:
-        """Every metric of every model on the held-out end, as a pandas frame: rows are metrics, columns models, the
-        fitted one first; empty without a test part."""
-        return frames.of_columns(self.metrics)
+        """Every metric of every model on the held-out end, as a frame: rows are metrics, columns models, the fitted one
+        first; empty without a test part. Of Polars metrics stand in a column `metric`."""
+        return frames.scores(self.metrics, polars=frames.is_polars(self.table))
 
     @property
     def history(self) -> Any:
-        """The validations, as a pandas frame with the columns of `Round`: step, train and validation loss, seconds,
-        ...; empty for what was not trained in steps."""
-        return frames.of_rows(self.rounds)
+        """The validations, as a frame with the columns of `Round`: step, train and validation loss, seconds, ...; empty
+        for what was not trained in steps."""
+        return frames.like(frames.of_rows(self.rounds), polars=frames.is_polars(self.table))
 
     def predict(
         self, data: Any = None, *, horizon: int | None = None, quantiles: Sequence[float] | None = None,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tsforge.data import frames
 from tsforge.errors import ConfigError
 from tsforge.tracking import registry
 
@@ -43,3 +45,37 @@ def scores(what: Fit | Model | str | Path, own: Model | str | Path, kind: str) -
 def beside(what: Fit | Model | str | Path, data: Any) -> tuple[Model | str | Path, Any]:
     """A model and the table that it is used on: as given, else that of a fit, else None. Raises as `of`."""
     return of(what), getattr(what, "table", None) if data is None else data
+
+
+def folder_of(what: Fit | Model | str | Path, out: str | Path | None) -> Path:
+    """The folder of a model that is to be updated; a fit or a model that lies in none is written to `out` first.
+
+    Raises ConfigError where `out` is needed and not given, ModelError where something else lies there.
+    """
+    if isinstance(what, str | Path):
+        if out is None and registry.is_recorded(what):
+            raise ConfigError(f"{what}: is in the registry, whose versions stay as they are", "name a folder as `out`")
+        return Path(registry.local(what))
+    own, place = of(what), getattr(what, "folder", None)
+    if place is not None:
+        return Path(place)
+    if out is None:
+        problem = "the model lies in no folder, where the newer of two would take the place of the other"
+        raise ConfigError(problem, 'name one: update(fitted, table, out="models/a"), or fit with `out`')
+    from tsforge.fitted import directory
+
+    if hasattr(what, "save"):
+        what.save(out)
+    else:
+        directory.save(own, Path(out), lambda _: None)  # type: ignore[arg-type]  # as it is no path
+    return Path(out)
+
+
+R = TypeVar("R")
+
+
+def as_given(result: R, data: Any) -> R:
+    """A result whose frames are of Polars where the table was one."""
+    made: Any = result
+    kept: R = replace(made, polars=frames.is_polars(data))
+    return kept

@@ -9,16 +9,16 @@ import inspect
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
-from tsforge.config import Choice, Config, Range
+from tsforge.config import Choice, Config, Parts, Range, Words
 from tsforge.errors import ConfigError, nearest
-from tsforge.evaluation.metrics import METRICS
+from tsforge.evaluation.metrics import every as every_metric
 from tsforge.experiment import BacktestConfig
-from tsforge.model.zoo import SENTENCES
+from tsforge.model.zoo import SENTENCES, registered
 from tsforge.settings import build
 
 _COMMON = {  # of settings that many parts have
@@ -72,7 +72,8 @@ def settings(pattern: str | None = None, model: str = "gru") -> list[Setting]:
 
 def models() -> list[Described]:
     """Every model that `model.kind` may name."""
-    return [Described(*line) for line in SENTENCES.items()]
+    own = {name: _first_line(cls) for name, cls in registered().items()}
+    return [Described(*line) for line in (SENTENCES | own).items()]
 
 
 def metrics() -> list[Described]:
@@ -83,22 +84,29 @@ def metrics() -> list[Described]:
         "winkler": "Width plus what truths outside cost (Winkler 1972)",
     }
     lines = []
-    for name, metric in METRICS.items():
+    for name, metric in every_metric().items():
         family = families.get(name.rpartition("_")[0])
-        lines.append(Described(name, family or (metric.function.__doc__ or "").strip().splitlines()[0].rstrip(".")))
+        lines.append(Described(name, family or _first_line(metric.function).rstrip(".")))
     owa = "Mean of the ratios of sMAPE and MASE to those of Naive2 (Makridakis et al. 2020)"
     return [*lines, Described("pinball_0.9", "Pinball loss of a quantile, of any level"), Described("owa", owa)]
 
 
-def _walk(config: Config, prefix: str = "") -> Iterator[Setting]:
+def _first_line(thing: Any) -> str:
+    """Of a docstring; nothing where there is none."""
+    return next(iter((inspect.getdoc(thing) or "").splitlines()), "") if thing.__doc__ else ""
+
+
+def _walk(config: Config, prefix: str = "", types: str = "") -> Iterator[Setting]:
+    """types: what a part may be, by its `type`."""
     texts = _sentences(type(config))
     for name, field in type(config).model_fields.items():
         value, path = getattr(config, name), prefix + name
+        words = next((", ".join(note.words) for note in field.metadata if isinstance(note, Parts | Words)), "")
         if isinstance(value, Config):
-            yield from _walk(value, f"{path}.")
+            yield from _walk(value, f"{path}.", words)
         else:
-            kinds = ", ".join(SENTENCES) if path == "model.kind" else ""
-            values = kinds or _values(field.annotation, list(field.metadata))
+            kinds = ", ".join(model.name for model in models()) if path == "model.kind" else ""
+            values = kinds or words or (types if name == "type" else "") or _values(field.annotation, field.metadata)
             yield Setting(path, value, values, texts.get(name, ""))
 
 
@@ -124,7 +132,11 @@ def _of_comments(cls: type[Config]) -> dict[str, str]:
     """A comment on the line of a field, and those alone on the lines below it."""
     found: dict[str, str] = {}
     name, alone = "", True
-    for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(cls)).readline):
+    try:
+        source = inspect.getsource(cls)
+    except (OSError, TypeError):  # of a class that somebody has typed
+        return {}
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.NAME and token.start[1] == 4:
             name = token.string
         elif token.type == tokenize.COMMENT and name in cls.model_fields and not token.string.startswith("# fmt"):
@@ -134,7 +146,7 @@ def _of_comments(cls: type[Config]) -> dict[str, str]:
     return found
 
 
-def _values(annotation: Any, metadata: list[Any]) -> str:
+def _values(annotation: Any, metadata: Sequence[Any]) -> str:
     """What a setting may be, in words: its choices, or the range of a number."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
@@ -151,7 +163,7 @@ def _values(annotation: Any, metadata: list[Any]) -> str:
     return f"{kind}{_range(metadata)}" if kind in ("whole number", "number") else kind
 
 
-def _range(metadata: list[Any]) -> str:
+def _range(metadata: Sequence[Any]) -> str:
     """As " from 1 to 1024; swept from 16 to 128"."""
     limits: dict[str, Any] = {}
     swept = ""
@@ -169,7 +181,7 @@ def _range(metadata: list[Any]) -> str:
     return f"{low}{high}{swept}"
 
 
-def _flat(metadata: list[Any]) -> Iterator[Any]:
+def _flat(metadata: Sequence[Any]) -> Iterator[Any]:
     """The parts of pydantic's fields too."""
     for item in metadata:
         yield item

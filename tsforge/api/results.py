@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tsforge.api import cards
 from tsforge.backtesting.result import Backtest
 from tsforge.data import frames, tidy
-from tsforge.evaluation.metrics import METRICS, SHOWN
+from tsforge.evaluation.metrics import SHOWN
 from tsforge.evaluation.scores import primary, scores
 from tsforge.fitted.prediction import Prediction
 from tsforge.runtime.numbers import figure
@@ -65,8 +65,7 @@ class Predicted(Prediction):
     @property
     def frame(self) -> Any:
         """The tidy table: ids, time, `target` where there are several, `forecast`, `q0.1`, ..."""
-        frame = super().frame
-        return frames.as_polars(frame) if self.polars else frame
+        return frames.like(super().frame, polars=self.polars)
 
     def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
         """The forecasts behind the last values of their series.
@@ -113,19 +112,18 @@ class Backtested(Backtest):
     def metrics(self) -> dict[str, dict[str, float]]:
         """Every metric by model, averaged as `config.average` says."""
         average = self.config.average
-        return {name: scores(outcome, tuple(METRICS), average) for name, outcome in self.outcomes.items()}
+        return {name: scores(outcome, None, average) for name, outcome in self.outcomes.items()}
 
     @property
     def scores(self) -> Any:
-        """Every metric of every model, as a pandas frame: a row for each metric, a column for each model."""
-        return frames.of_columns(self.metrics)
+        """Every metric of every model, as `Fitted.scores`: a row for each metric, a column for each model."""
+        return frames.scores(self.metrics, polars=self.polars)
 
     @property
     def frame(self) -> Any:
         """Every forecast beside its truth, a row for each model, series, origin, step and target, as
         `Backtest.frame`."""
-        frame = super().frame
-        return frames.as_polars(frame) if self.polars else frame
+        return frames.like(super().frame, polars=self.polars)
 
     def plot(self, path: str | Path | None = None, *, series: object = None, last: int | None = None) -> Picture:
         """The last windows of series that do not overlap: truth, the model, seasonal naive.

@@ -31,7 +31,7 @@ def predict(
     future_data: path or frame with ids, times and the covariates known in advance, as `future` gives it with the values
     filled in; where None, such rows stand at the end of `data`, with the target empty.
     settings: how a pretrained model reads the table, as {"data.id": "store"}; what is left out is detected. Of a
-    fitted one {"data.events": "plan.csv"} alone, as for `with_events`.
+    fitted one "data.events" alone, as for `with_events`, and "model.bounds", what forecasts are kept within.
     reconcile: how forecasts of a hierarchy (data.hierarchy) are made to add up: "bottom-up", "ols", "wls", "mint" or
     "none"; as the model was fitted with where None. The forecasts of all levels come out, sums before their series.
     Raises ModelError and DataError for what does not fit together, ConfigError for a level the model does not have.

@@ -21,7 +21,7 @@ import numpy as np
 
 from tsforge.backtesting import rolling, shifting
 from tsforge.backtesting.shifting import Column
-from tsforge.data import tidy
+from tsforge.data import frames, tidy
 from tsforge.data.dataset import Dataset
 from tsforge.errors import ConfigError, ModelError
 from tsforge.evaluation import forecasting
@@ -91,13 +91,14 @@ class Importance:
         return row | {"refit": own.change, "refit_low": own.low, "refit_high": own.high, "refits": own.count}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Importances:
     """What all covariates of a model are worth, the most important first.
 
     dataset: the table, with the windows that were forecast. metric, error: what is taken, and what it is as things are.
     refit: the mean error of models fitted anew with all columns; NaN where none were.
     model: its kind.
+    polars: whether the frame is one of Polars, as the table was.
     """
 
     dataset: Dataset
@@ -106,6 +107,11 @@ class Importances:
     covariates: tuple[Importance, ...]
     refit: float = math.nan
     model: str = ""
+    polars: bool = False
+
+    def __repr__(self) -> str:
+        first = f", the first {self.covariates[0].name}" if self.covariates else ""
+        return f"<what {len(self.covariates):,} covariates are worth{first}: {self.windows:,} windows: .frame>"
 
     @property
     def windows(self) -> int:
@@ -113,9 +119,9 @@ class Importances:
         return len(self.dataset.parts.test)
 
     @property
-    def frame(self) -> tidy.Frame:
+    def frame(self) -> Any:
         """The table, a row for each covariate: name, role, gradient, error, change with its range, verdict."""
-        return tidy.table([covariate.plain() for covariate in self.covariates])
+        return frames.like(tidy.table([covariate.plain() for covariate in self.covariates]), polars=self.polars)
 
 
 @sparing()

@@ -17,7 +17,7 @@ from tsforge.errors import ConfigError, listing, nearest
 from tsforge.evaluation import judgement, metrics
 from tsforge.evaluation.gaps import Gap, of_sums
 from tsforge.evaluation.judgement import Judgement
-from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio
+from tsforge.evaluation.metrics import SHOWN, Ratio
 from tsforge.evaluation.quantiles import Floats
 from tsforge.evaluation.scores import BY, Average, By, averaged, best_simple, distinct, owa, primary, skill, stepwise
 from tsforge.evaluation.significance import Paired, compared
@@ -95,7 +95,7 @@ class Scoreboard:
     @property
     def names(self) -> tuple[str, ...]:
         """Every metric, those shown first."""
-        return tuple(dict.fromkeys((*self.shown, *METRICS)))
+        return tuple(dict.fromkeys((*self.shown, *metrics.every())))
 
     @cached_property
     def primary(self) -> str:
@@ -241,7 +241,7 @@ class Scoreboard:
 
 def check_metrics(names: Sequence[str]) -> None:
     """Raises ConfigError for a name that is no metric."""
-    usual = (*METRICS, "owa")
+    usual = (*metrics.every(), "owa")
     for name in names:
         if name != "owa" and metrics.find(name) is None:
             others = f"known: {listing(usual, 99)}; also coverage_95, width_95, winkler_95, pinball_0.25 and the like"

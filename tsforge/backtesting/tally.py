@@ -17,7 +17,7 @@ from tsforge.backtesting.result import Backtest
 from tsforge.data.traits import Bound
 from tsforge.errors import DataError
 from tsforge.evaluation.gaps import Points
-from tsforge.evaluation.metrics import METRICS, SHOWN, Ratio, lower_is_better, metric
+from tsforge.evaluation.metrics import SHOWN, Ratio, every, lower_is_better, metric
 from tsforge.evaluation.scores import BY, By, averaged
 from tsforge.evaluation.significance import Differences
 from tsforge.experiment import BacktestConfig, Experiment
@@ -151,6 +151,20 @@ def restored(values: dict[str, Any], experiment: Experiment) -> Tally:
     )
 
 
+def covers(values: dict[str, Any], config: BacktestConfig) -> bool:
+    """Whether a tally, by its plain values, has what other metrics or another average are made of."""
+    if not values:
+        return False
+    tried = dict.fromkeys((*(config.metrics or SHOWN), "mae"))
+    there = {(of, name) for of, _, name, by, *_ in values["sums"] if by == BY[config.average]}
+    model, *others = values["models"]
+    if any((model, name) not in there for name in tried if name != "owa"):
+        return False
+    judged = {(other, name) for other, name, *_ in values["differences"]}
+    first = next(name for name in tried if name != "owa" and lower_is_better(name))
+    return all((other, first) in judged for other in others)
+
+
 def _together(one: list[Bound], other: list[Bound]) -> list[Bound]:
     """Bounds of the windows of both, by target."""
     found = {bound.target: bound for bound in one}
@@ -167,7 +181,7 @@ def total(tallies: Sequence[Tally]) -> Tally:
 
 def tally(test: Backtest) -> Tally:
     """That of a backtest of a fitted model."""
-    names = tuple(dict.fromkeys((*(test.config.metrics or SHOWN), *METRICS)))
+    names = tuple(dict.fromkeys((*(test.config.metrics or SHOWN), *every())))
     sums = dict(_sums(test, [name for name in names if name != "owa"] + ["smape", "mase"]))
     return Tally(
         test.experiment, test.models, test.windows, test.series, test.read, test.origins, test.stride, test.fallback,

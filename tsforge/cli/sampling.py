@@ -108,7 +108,7 @@ def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str
     return 0
 
 
-def _frame(drawn: Samples, sums: Totals | None, level: str | None) -> Frame:
+def _frame(drawn: Samples, sums: Totals | None, level: str | None) -> Any:
     """The table that was asked for."""
     if sums is not None:
         return sums.table(level)

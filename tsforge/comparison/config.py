@@ -18,7 +18,7 @@ from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
 from tsforge.model.network import Neural
-from tsforge.model.zoo import ZOO, complete, merge
+from tsforge.model.zoo import ZOO, complete, merge, networks
 from tsforge.settings import grouped, nest, override, read_toml
 
 DEFAULTS = ("rnn", "lstm", "gru", "transformer")
@@ -79,12 +79,11 @@ class CompareConfig(Config):
 
     @model_validator(mode="after")
     def _check_models(self) -> CompareConfig:
-        networks = [name for name, row in ZOO.items() if row]
         for name in self.models:
-            if name in ZOO and name not in networks:
+            if name in ZOO and not ZOO[name]:
                 raise ConfigError(f"'{name}' is no network to be trained", "the baselines are in every comparison")
-            if name not in networks:
-                near = nearest(name, networks) or f"known: {listing(networks, 20)}"
+            if name not in ZOO and name not in networks():
+                near = nearest(name, networks()) or f"known: {listing(networks(), 20)}"
                 raise ConfigError(f"there is no model '{name}' to compare", near)
         if len(set(self.models)) < max(len(self.models), 1):
             raise ConfigError("a model is named twice, or none is", f"for example compare.models={','.join(DEFAULTS)}")

@@ -19,6 +19,7 @@ from tsforge.comparison.probes import cost, memory_tasks
 from tsforge.comparison.probes.memory_tasks import TASKS, Attempt
 from tsforge.comparison.results import Probed
 from tsforge.model.network import Neural
+from tsforge.runtime import plugins
 from tsforge.runtime.seeds import seeded
 from tsforge.runtime.threads import threads
 
@@ -108,6 +109,7 @@ def _begin(parent: int) -> None:
         os._exit(1)
 
     torch.set_num_threads(1)
+    plugins.ready()
     threading.Thread(target=watch, daemon=True).start()
 
 

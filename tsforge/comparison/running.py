@@ -16,6 +16,7 @@ from tsforge.comparison.results import Measured, OnData
 from tsforge.comparison.table import ComparisonTable
 from tsforge.comparison.trainings import Setup, Stage
 from tsforge.comparison.tuning import Bench
+from tsforge.data import tidy
 from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
 from tsforge.experiment import Experiment
@@ -50,7 +51,7 @@ class Session:
     follow: Callable[[str], Progress | None] = lambda _: None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compared:
     """A comparison that was run, what was written, and what remembers it."""
 
@@ -58,6 +59,18 @@ class Compared:
     table: ComparisonTable
     files: list[Path]
     run: Run
+
+    def __repr__(self) -> str:
+        data = ", ".join(found.name for found in self.measured.data)
+        return f"<comparison of {', '.join(self.measured.models)} on {data}: .frame, .table, .files>"
+
+    @property
+    def frame(self) -> Any:
+        """The figures as a pandas frame: a row for each, by aspect and name, a column for each model."""
+        return tidy.table([
+            {"aspect": str(row.aspect), "figure": row.title} | {name: cell.value for name, cell in row.cells.items()}
+            for row in self.table.rows
+        ])  # fmt: skip
 
 
 def compare(

@@ -9,11 +9,6 @@ from typing import Any
 import pandas as pd
 
 
-def of_columns(columns: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """Values by column and row: scores by model and metric."""
-    return pd.DataFrame(columns)
-
-
 def of_rows(rows: Sequence[Any]) -> pd.DataFrame:
     """Named tuples of one kind, a row each."""
     return pd.DataFrame(rows, columns=rows[0]._fields if rows else None)
@@ -29,8 +24,16 @@ def is_polars(table: Any) -> bool:
     return type(table).__module__.partition(".")[0] == "polars"
 
 
-def as_polars(frame: pd.DataFrame) -> Any:
-    """The frame as one of Polars, with the same columns and types."""
-    import polars
+def like(frame: pd.DataFrame, *, polars: bool) -> Any:
+    """The frame as it is, or as one of Polars with the same columns and types."""
+    if not polars:
+        return frame
+    from polars import from_pandas
 
-    return polars.from_pandas(frame)
+    return from_pandas(frame)
+
+
+def scores(values: Mapping[str, Mapping[str, float]], *, polars: bool) -> Any:
+    """By metric and model: of pandas with the metrics as its index, of Polars as a first column `metric`."""
+    frame = pd.DataFrame(values)
+    return like(frame.rename_axis("metric").reset_index(), polars=True) if polars else frame

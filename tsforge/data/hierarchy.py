@@ -8,6 +8,7 @@ region, each store; of those that cross, all pairs of their levels. An id that a
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from tsforge.data import panel as panels
 from tsforge.data.panel import Floats, Ints, Panel
 from tsforge.data.table.table import Table
 from tsforge.errors import ConfigError, DataError, listing
+
+log = logging.getLogger("tsforge")
 
 ALL = "(all)"
 TOTAL = "total"  # the level of everything together
@@ -53,6 +56,7 @@ def with_sums(panel: Panel) -> Panel:
     """
     _check(panel)
     names = np.stack([np.array([str(value) for value in ids], dtype=object) for ids in panel.ids], axis=1)  # (m, ids)
+    _tell_levels_alike(panel, names)
     parts, above = [], []
     for level in levels(panel.schema.hierarchy)[:-1]:
         known = np.array([name in level for name in panel.schema.id])
@@ -120,6 +124,22 @@ def _check(panel: Panel) -> None:
         i, c = (int(v) for v in np.argwhere(panel.never)[0])
         words = f"'{panel.schema.target[c]}' of {panel.label(i)} has no value"
         raise DataError(f"{panel.name}: {words}: nothing adds up with it", "leave the series out")
+
+
+def _tell_levels_alike(panel: Panel, names: NDArray[np.object_]) -> None:
+    """Warn of a path whose level has as many series as the one below it, as where it is written from the bottom up."""
+    for path in panel.schema.hierarchy:
+        own = [panel.schema.id.index(name) for name in columns([path])]
+        counts = [len({tuple(row) for row in names[:, own[: k + 1]].tolist()}) for k in range(len(own))]
+        for k in range(len(own) - 1):
+            if counts[k] == counts[k + 1] > 1:
+                above, below = (panel.schema.id[i] for i in own[k : k + 2])
+                log.warning(
+                    "data.hierarchy %s: each '%s' has one '%s' alone, and both levels are the same series; it is "
+                    "written from the top down, as %s",
+                    path, above, below, "/".join(reversed(columns([path]))),
+                )  # fmt: skip
+                return
 
 
 def _sum(panel: Panel, members: Ints) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data import rolled
+from tsforge.data import frames, rolled
 from tsforge.data.panel import Ints, Panel
-from tsforge.data.tidy import Frame
 from tsforge.detecting import state as states
 from tsforge.detecting.history import History
 from tsforge.detecting.lane import LEVEL_SHIFT, OUTLIER, Lane, Run, Verdicts
@@ -51,13 +50,14 @@ class Event(NamedTuple):
     p: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Detection:
     """What a model did not expect in a table.
 
     rate: false alarms per value that were asked for. verdicts: of every row and target.
     judged, learned, skipped: values that were judged; that only the scale of errors was learned from; and that have too
     little before them. state: to go on from with later rows. model: its kind.
+    polars: whether frames are of Polars, as the table was.
     """
 
     panel: Panel
@@ -68,6 +68,10 @@ class Detection:
     skipped: int
     state: dict[str, Any]
     model: str = ""
+    polars: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.found:,} unusual values of {self.judged:,} judged: .frame, .events, .every>"
 
     @property
     def found(self) -> int:
@@ -75,7 +79,7 @@ class Detection:
         return int((self.verdicts.kind > 0).sum())
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> Any:
         """The unusual values: ids, time, `target` where there are several, and what is said of them.
 
         Columns: `value`, `expected`, `low` and `high` of the interval, `p`, `severity` (its distance from what was
@@ -85,11 +89,11 @@ class Detection:
         return self._frame(self.verdicts.kind > 0)
 
     @property
-    def every(self) -> Frame:
+    def every(self) -> Any:
         """All values that were judged, as in `frame`; the kind of usual ones is empty."""
         return self._frame(~np.isnan(self.verdicts.p))
 
-    def _frame(self, chosen: NDArray[np.bool_]) -> Frame:
+    def _frame(self, chosen: NDArray[np.bool_]) -> Any:
         rows, targets = np.nonzero(chosen)
         v, panel = self.verdicts, self.panel
         series = np.searchsorted(panel.offsets, rows, side="right") - 1
@@ -103,7 +107,7 @@ class Detection:
         columns: dict[str, Any] = {name: part.astype(panel.values.dtype) for name, part in sizes.items()}
         columns |= {name: part.astype(np.float32) for name, part in rare.items()} | {"kind": kinds}
         since = np.where(v.kind > 0, v.since, np.arange(len(v.kind))[:, None])[rows, targets]
-        return rolled.cells(panel, (series, rows, targets), columns, {"since": since})
+        return frames.like(rolled.cells(panel, (series, rows, targets), columns, {"since": since}), polars=self.polars)
 
     @cached_property
     def events(self) -> list[Event]:
@@ -131,6 +135,9 @@ def detect(
     model = model if isinstance(model, Model) else directory.load(model)
     if model.calibration is None:
         raise ModelError("the model has no intervals, which tell what is usual", "fit one that forecasts quantiles")
+    if state is not None and everything:
+        problem = "a state goes on where it ended, and `everything` begins at the first row"
+        raise ConfigError(problem, "leave one of them out; or remove the file of the state, and begin anew")
     if state is not None:
         states.check(state, model)
     panel = prediction.read(model, data, model.shape.horizon)

@@ -1,6 +1,6 @@
 """Metrics: what each one measures, as a pure function of an `Outcome`; `scores.py` averages them.
 
-A new metric is one function that returns a `Ratio`, and one line of METRICS.
+A new metric is one function that returns a `Ratio`, and one line of METRICS; one of a user's is registered.
 
 Axes: W windows, H horizon, C targets, Q quantile levels.
 """
@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tsforge.errors import ConfigError
 from tsforge.evaluation.outcome import Outcome
-from tsforge.evaluation.quantiles import Floats
+from tsforge.evaluation.quantiles import Distribution, Floats
+from tsforge.runtime import plugins
 
 SIMPLE = ("naive", "seasonal-naive")  # the simple forecasters: a skill is measured against the better of them
 
@@ -194,7 +196,35 @@ def find(name: str) -> Metric | None:
         return _FAMILIES[match[1]](nominal) if 0 < nominal < 1 else None
     if match := re.fullmatch(r"pinball_(0?\.\d+)", name):
         return _FAMILIES["pinball"](float(match[1])) if float(match[1]) > 0 else None
-    return None
+    found: Metric | None = plugins.find("metric", name, check_metric)
+    return found
+
+
+def every() -> dict[str, Metric]:
+    """All metrics by name: ours, and those that users have added."""
+    return METRICS | plugins.every("metric", check_metric)
+
+
+def check_metric(name: str, thing: Any) -> Metric:
+    """A metric that a user has registered, a function or a `Metric` of one. Raises ConfigError where it is none."""
+    made = thing if isinstance(thing, Metric) else Metric(thing)
+    if not callable(made.function):
+        raise ConfigError(f"the metric '{name}' is no function", "a function of an Outcome that returns a Ratio")
+    shape = (2, 3, 1)
+    truth, observed = np.arange(6.0).reshape(shape), np.ones(shape, dtype=np.bool_)
+    observed[0, 1] = False
+    truth[0, 1] = np.nan  # as where nothing was observed
+    point, size = np.full(shape, 2.0), np.ones((2, 1))
+    values = np.stack([point - 1, point, point + 1], axis=-1)
+    spread = Distribution.of_values(values, (0.1, 0.5, 0.9), point, size)
+    series, time = np.arange(2), np.zeros(2, dtype=np.int64)
+    ratio = made.function(Outcome(truth, observed, point, spread, size, size, series, time))
+    for part in ("numerator", "denominator"):
+        array = np.asarray(getattr(ratio, part, np.nan), dtype=np.float64)
+        if array.shape != shape or not np.isfinite(array).all() or array[0, 1].any():
+            what = f"the {part} of the metric '{name}' is not a number at each of (windows, steps, targets), 0 where "
+            raise ConfigError(f"{what}nothing was observed", "as Ratio(outcome.error**2, outcome.weight)")
+    return made
 
 
 def metric(name: str) -> Metric:

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.evaluation.metrics import METRICS, SHOWN, SIMPLE, Ratio, lower_is_better, metric
+from tsforge.evaluation import metrics
+from tsforge.evaluation.metrics import SHOWN, SIMPLE, Ratio, lower_is_better, metric
 from tsforge.evaluation.outcome import Outcome
 from tsforge.evaluation.quantiles import Floats, Ints
 
@@ -22,8 +23,9 @@ def score(o: Outcome, name: str, average: Average = "points") -> float:
     return scores(o, [name], average)[name]
 
 
-def scores(o: Outcome, names: Iterable[str] = tuple(METRICS), average: Average = "points") -> dict[str, float]:
-    """Metrics of an outcome by name."""
+def scores(o: Outcome, names: Iterable[str] | None = None, average: Average = "points") -> dict[str, float]:
+    """Metrics of an outcome by name; all where None."""
+    names = metrics.every() if names is None else names
     return {name: averaged([ratio]) for name, ratio in sums(o, names, BY[average]).items()}
 
 

@@ -21,7 +21,7 @@ from tsforge.evaluation.forecasting import Baselines
 from tsforge.experiment import Experiment
 from tsforge.fitted import correlations, manifest, weights
 from tsforge.fitted.model import DataFacts, Model
-from tsforge.runtime import drafts
+from tsforge.runtime import drafts, plugins
 from tsforge.runtime.timing import stage
 
 
@@ -96,6 +96,9 @@ def load(folder: str | Path) -> Model:
         dependence = None
         if manifest.DEPENDENCE in files:
             dependence = correlations.load(folder / manifest.DEPENDENCE, shape, digest)
+    except plugins.UnknownError as problem:
+        what = f"{folder}: needs the {problem.kind} '{problem.name}', which is not registered here"
+        raise ModelError(what, f"register it before, by {plugins.HOW}") from None
     except ConfigError as problem:
         raise ModelError(f"{folder}: cannot be loaded: {problem}", "fit again, or restore the folder") from None
     return Model(experiment, facts, network, calibration, baselines, dependence)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tsforge.batch import WindowShape
-from tsforge.data import covariates, lookup, tidy
+from tsforge.data import covariates, frames, lookup, tidy
 from tsforge.data.loader import WindowSource
 from tsforge.data.panel import Panel
 from tsforge.data.season import autocorrelation
@@ -35,7 +35,7 @@ Floats = NDArray[np.floating]
 Method = Literal["attention", "gradient"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What the forecast of one window looks at.
 
@@ -65,6 +65,7 @@ class Explanation:
     saliency: Floats
     autocorrelation: Floats
     model: str = ""
+    polars: bool = False
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -133,7 +134,7 @@ class Explanation:
         return weights[steps].mean(axis=0), by_lag(weights, steps)
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> Any:
         """The tidy table: a row for each forecast step, target and past step.
 
         Columns: ids, time (of the forecast), `target` where there are several, `step` from 1, `past_` time, `lag`
@@ -149,7 +150,11 @@ class Explanation:
             "saliency": self.saliency.sum(axis=-1),
             "autocorrelation": self.autocorrelation[lag].swapaxes(1, 2),
         }
-        return tidy.pairs(self.panel, *self.times, lag, columns)
+        return frames.like(tidy.pairs(self.panel, *self.times, lag, columns), polars=self.polars)
+
+    def __repr__(self) -> str:
+        what, (L, H, *_) = f" of series {self.panel.label(0)}" if self.panel.ids else "", self.shape
+        return f"<what {H} steps{what} look at in the {L} before: {listing(self.methods)}: .frame, .map()>"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything by name, as `numpy.savez` takes it: no objects among it; times are text."""

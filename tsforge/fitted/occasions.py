@@ -13,6 +13,7 @@ from tsforge.data.table.event_file import Event, events
 from tsforge.errors import ConfigError, DataError, listing, nearest
 from tsforge.fitted import directory, zero_shot
 from tsforge.fitted.model import Model
+from tsforge.settings import override
 
 log = logging.getLogger("tsforge")
 
@@ -20,13 +21,16 @@ EVENT = "event "  # begins the names of those that come from a file
 
 
 def with_settings(model: Model | str | Path, settings: dict[str, Any] | None) -> Model | str | Path:
-    """A fitted model with the events of `data.events`, where it is given.
+    """A fitted model with the events of `data.events`, and kept within `model.bounds`, where these are given.
 
     Raises ConfigError for any other setting, as a fitted model keeps its own.
     """
-    others = {path: value for path, value in (settings or {}).items() if path != "data.events"}
-    zero_shot.refuse(others)
-    source = (settings or {}).get("data.events")
+    given = settings or {}
+    zero_shot.refuse({path: value for path, value in given.items() if path not in ("data.events", *zero_shot.KEPT)})
+    if bounds := {path: value for path, value in given.items() if path in zero_shot.KEPT}:
+        model = model if isinstance(model, Model) else directory.load(model)
+        model = replace(model, experiment=override(model.experiment, bounds))
+    source = given.get("data.events")
     return model if source is None else with_events(model, source)
 
 

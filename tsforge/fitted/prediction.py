@@ -42,6 +42,7 @@ class Prediction:
     """Forecasts from the end of every series: point (n, H, C), quantiles (n, H, C, Q) at `levels`.
 
     within: what they are kept within, (n, C). model: the kind of the one that made them.
+    reconcile: how those of a hierarchy were made to add up; None where there is none, or they were not.
     """
 
     panel: Panel
@@ -50,6 +51,7 @@ class Prediction:
     levels: tuple[float, ...]
     within: Limits | None = None
     model: str = ""
+    reconcile: str | None = None
 
     @property
     def bounds(self) -> list[Bound]:

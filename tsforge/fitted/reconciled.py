@@ -43,7 +43,8 @@ def predict(
     if not levels:
         how = _learn(work, method)
         base = prediction.of_panel(work.model, work.panel, work.steps, ())
-        return replace(base, point=how.apply(base.point), quantiles=base.quantiles.astype(np.float64))
+        base = replace(base, point=how.apply(base.point), quantiles=base.quantiles.astype(np.float64))
+        return replace(base, reconcile=method)
     drawn = _drawn(work, method, (sampling.USUAL, 1))
     ranges = np.moveaxis(np.quantile(drawn.values, levels, axis=0), 0, -1)
     return replace(drawn.prediction, quantiles=ranges, levels=levels)
@@ -105,4 +106,5 @@ def _drawn(work: Work, method: Reconcile, draw: tuple[int, int]) -> Samples:
     base = sampling.of_panel(*work, draw, how.how)
     with stage("sampling"):
         point = how.apply(base.prediction.point)
-        return replace(base, values=how.apply(base.values), prediction=replace(base.prediction, point=point))
+        made = replace(base.prediction, point=point, reconcile=method)
+        return replace(base, values=how.apply(base.values), prediction=made)

@@ -22,10 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsforge.data import dataset as datasets
-from tsforge.data import sampled, split
+from tsforge.data import frames, sampled, split
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
-from tsforge.data.tidy import Frame
 from tsforge.data.traits import limits
 from tsforge.data.windows import Windows
 from tsforge.errors import ConfigError, DataError, ModelError
@@ -53,11 +52,13 @@ class Samples:
     prediction: the forecast whose quantiles they have.
     values: (S, n, H, C), NaN where there is nothing to forecast from.
     seed: by which they come again.
+    polars: whether frames are of Polars, as the table was.
     """
 
     prediction: Prediction
     values: Floats
     seed: int
+    polars: bool = False
 
     @property
     def panel(self) -> Panel:
@@ -65,9 +66,9 @@ class Samples:
         return self.prediction.panel
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> Any:
         """The tidy table: ids, `sample` (from 1), time, `target` where there are several, and `value`."""
-        return sampled.paths(self.panel, self.values)
+        return frames.like(sampled.paths(self.panel, self.values), polars=self.polars)
 
     def rounded(self) -> Samples:
         """Paths of whole numbers, of series whose values always were; with a note of those that had fractions.
@@ -86,9 +87,9 @@ class Samples:
         quantiles: levels of `Totals.frame`; 0.05, 0.1, 0.5, 0.9 and 0.95 where None.
         Raises ConfigError for a period that there is none of, DataError for one of times that are numbers.
         """
-        return totals.total(self.panel, self.values, period, quantiles)
+        return replace(totals.total(self.panel, self.values, period, quantiles), polars=self.polars)
 
-    def probability(self, level: str) -> Frame:
+    def probability(self, level: str) -> Any:
         """The chance of every step to pass a level, as "> 1000", ">= 0.5", "< 0" or "<= 12".
 
         Columns: ids, time, `target` where there are several, `probability`, and `ever`: the chance that this step or
@@ -97,7 +98,7 @@ class Samples:
         for no level.
         """
         each, ever = totals.chances(self.panel, self.values, level)
-        return sampled.steps(self.panel, {"probability": each, "ever": ever})
+        return frames.like(sampled.steps(self.panel, {"probability": each, "ever": ever}), polars=self.polars)
 
     def __repr__(self) -> str:
         S, n, H, C = self.values.shape

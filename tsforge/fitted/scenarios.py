@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tsforge.data import tidy
+from tsforge.data import frames, tidy
 from tsforge.data.panel import Panel
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.fitted import directory, prediction
@@ -47,31 +47,37 @@ class Scenario(NamedTuple):
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scenarios:
     """Forecasts of the same steps in several futures.
 
     planned: of the future as it stands in the table.
     others: of each scenario, by its name.
+    polars: whether the frame is one of Polars, as the table was.
     """
 
     planned: Prediction
     others: dict[str, Prediction]
+    polars: bool = False
+
+    def __repr__(self) -> str:
+        n, H, _ = self.planned.point.shape
+        return f"<{len(self.others):,} scenarios of {n:,} series x {H} steps: {listing(self.others)}: .frame>"
 
     @property
-    def frame(self) -> tidy.Frame:
+    def frame(self) -> Any:
         """The tidy table of all futures, one behind the other.
 
         Columns: `scenario`, those of `Prediction.frame`, and `difference`, `difference_low`, `difference_high`: the
         forecast less the planned one, and the least and the most of that over the levels, quantile by quantile (the
         same luck in both futures); 0 in the rows of the planned future.
         """
-        frames = {}
+        made_of = {}
         for name, made in {PLANNED: self.planned, **self.others}.items():
             low, high = self.spread(made)
             own = {"difference": made.point - self.planned.point, "difference_low": low, "difference_high": high}
-            frames[name] = made.frame.assign(**{column: values.reshape(-1) for column, values in own.items()})
-        return tidy.beside(frames, "scenario")
+            made_of[name] = made.frame.assign(**{column: values.reshape(-1) for column, values in own.items()})
+        return frames.like(tidy.beside(made_of, "scenario"), polars=self.polars)
 
     def spread(self, made: Prediction) -> tuple[Floats, Floats]:
         """Least and most of the differences of a future to the planned one over the levels, (n, H, C) each."""

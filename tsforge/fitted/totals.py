@@ -13,15 +13,14 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsforge.data import sampled
+from tsforge.data import frames, sampled
 from tsforge.data.panel import Panel
 from tsforge.data.table.times import labels
-from tsforge.data.tidy import Frame
 from tsforge.errors import ConfigError, DataError, listing, nearest
 from tsforge.evaluation.quantiles import Floats, Ints
 from tsforge.fitted.rounding import whole
@@ -54,7 +53,7 @@ class Totals:
     series, start, stop: (R,), which steps of which series are summed.
     names: (R,), of the periods, as 2024-03; empty texts for the whole horizon.
     values: (S, R, C), the sum on every path.
-    levels: of the quantiles in `frame`.
+    levels: of the quantiles in `frame`. polars: whether frames are of Polars, as the table was.
     """
 
     panel: Panel
@@ -64,6 +63,7 @@ class Totals:
     names: tuple[str, ...]
     values: Floats
     levels: tuple[float, ...] = LEVELS
+    polars: bool = False
 
     @property
     def forecast(self) -> Floats:
@@ -81,7 +81,7 @@ class Totals:
         """
         return _chance(_countable(self.values, whole(self.panel)[self.series]), parse(level))
 
-    def table(self, level: str | None = None) -> Frame:
+    def table(self, level: str | None = None) -> Any:
         """The tidy table, a row for each sum and target.
 
         Columns: ids, `target` where there are several, `period` (as 2024-03) where there are any, `from` and `to`
@@ -94,10 +94,10 @@ class Totals:
         rows = sampled.Rows(self.series, self.start, self.stop, self.names)
         exact = self.panel.values.dtype
         sums = {name: column.astype(exact) for name, column in {"forecast": self.forecast, **quantiles}.items()}
-        return sampled.totals(self.panel, rows, sums | own)
+        return frames.like(sampled.totals(self.panel, rows, sums | own), polars=self.polars)
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> Any:
         """`table`, without a level."""
         return self.table()
 

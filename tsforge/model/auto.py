@@ -13,7 +13,7 @@ from tsforge.model.baselines.forecaster import WHOLE, Baseline
 from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import LEVELS, Bounds
 from tsforge.model.zero.network import Zero
-from tsforge.model.zoo import PRETRAINED, ZOO
+from tsforge.model.zoo import PRETRAINED, ZOO, networks
 
 # In the order in which they are given up where time is short, the last ones first.
 NETWORKS = ("patch-gru", "gru", "nlinear", "patch-transformer", "lstm", "transformer-encoder")
@@ -43,8 +43,9 @@ class Auto(Config):
     @classmethod
     def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in names or ():
-            if name not in POOL:
-                hint = nearest(name, POOL) or f"candidates: {listing(POOL, 99)}"
+            if name not in POOL and name not in networks():
+                pool = (*networks(), *WHOLE, *PRETRAINED)
+                hint = nearest(name, pool) or f"candidates: {listing(pool, 99)}"
                 raise ValueError(f"'{name}' is no model that can be a candidate; {hint}")
         return None if names is None else tuple(dict.fromkeys(names))
 

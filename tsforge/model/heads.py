@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
-from tsforge.config import Config
-from tsforge.forecast import Point, PointLoss, Quantiles, Scaling, ascending, middle
+from tsforge.batch import Truth
+from tsforge.config import Config, Parts, Words
+from tsforge.errors import ConfigError
+from tsforge.forecast import POINT_LOSSES, Point, Quantiles, Scaling, ascending, check_loss, middle
 from tsforge.model.counts import NegativeBinomial, Tweedie
+from tsforge.runtime import plugins
+from tsforge.runtime.seeds import seeded
 
 
 def _levels(levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -33,6 +38,8 @@ def _bounds(bounds: Literal["auto", "none"] | tuple[float, float]) -> Literal["a
 Bounds = Annotated[Literal["auto", "none"] | tuple[float, float], AfterValidator(_bounds)]
 RELATIVE = ("scaled-pinball", "scaled-mae")  # losses relative to the level of each window
 Support = Literal["real", "positive", "whole"]  # what a head can be trained on: all numbers, those from 0 on, counts
+QUANTILE_LOSSES = ("pinball", "scaled-pinball")
+OF_POINTS = Words("loss", (*POINT_LOSSES, "scaled-mae"), check_loss)  # the losses of a point head
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # deciles, and the bounds of 90 %
 
 
@@ -80,12 +87,12 @@ class PointHead(Config):
 
     loss: in normalised units "mse" (a mean), "mae" (a median) or "huber" (squared up to 1, absolute beyond: a mean that
         outliers do not move); "scaled-mae" is the absolute error relative to the level of each window
-        (`WindowScaler.weight`), as sMAPE, MAPE and WAPE have it: a median.
+        (`WindowScaler.weight`), as sMAPE, MAPE and WAPE have it: a median. Or one that is registered.
     """
 
     type: Literal["point"] = "point"
     support: ClassVar[Support] = "real"
-    loss: Literal["mse", "mae", "huber", "scaled-mae"] = "mse"
+    loss: Annotated[str, OF_POINTS] = "mse"
     levels: ClassVar[tuple[float, ...]] = ()
 
     def build(self, features: int) -> PointProjection:
@@ -97,7 +104,7 @@ class PointProjection(nn.Module):
 
     def __init__(self, config: PointHead, features: int) -> None:
         super().__init__()
-        self.loss: PointLoss = "mae" if config.loss == "scaled-mae" else config.loss
+        self.loss = "mae" if config.loss == "scaled-mae" else config.loss
         self.out = nn.Linear(features, 1)
 
     def begin_at_base(self) -> None:
@@ -191,19 +198,59 @@ class TweedieProjection(nn.Module):
 def _typed(value: Any) -> Any:
     """A head's settings without its type are those of a quantile head, but for a loss that only a point head has.
 
-    A word alone is the type.
+    A word alone is the type. Raises ConfigError for a loss that no head has.
     """
     if isinstance(value, str):
         return {"type": value}
     if not isinstance(value, dict):
         return value
-    point = value.get("loss") in get_args(PointHead.model_fields["loss"].annotation)
-    return {"type": "point" if point else "quantile"} | value
+    loss = value.get("loss", "pinball")
+    if "type" in value or loss in QUANTILE_LOSSES or not isinstance(loss, str):
+        return {"type": "quantile"} | value
+    if loss not in OF_POINTS.own and loss not in plugins.names("loss"):
+        raise plugins.unknown("loss", loss, (*QUANTILE_LOSSES, *OF_POINTS.own))
+    return {"type": "point"} | value
 
 
+def check_head(name: str, thing: Any) -> type[Config]:
+    """A head that a user has registered, tried on numbers. Raises ConfigError where it is none."""
+    cls = of_type("head", name, thing)
+    config: Any = cls()
+    if lacks := [field for field in ("levels", "loss", "support") if not hasattr(config, field)]:
+        what = f"the head '{name}' does not say its {lacks[0]}"
+        raise ConfigError(what, f"add a field or a ClassVar {lacks[0]}, as the heads of tsforge/model/heads.py have it")
+    with seeded(0):
+        units = Scaling(torch.zeros(2, 1, 1), torch.ones(2, 1, 1))
+        forecast = config.build(8)(torch.randn(2, 3, 1, 8), torch.ones(2, 3, 1), units)
+        truth = Truth(torch.ones(2, 3, 1), torch.ones(2, 3, 1, dtype=torch.bool))
+        shapes = {
+            "point": (forecast.point, (2, 3, 1)), "quantiles()": (forecast.quantiles(), (2, 3, 1, len(config.levels))),
+            "loss(truth)": (forecast.loss(truth), ()),
+        }  # fmt: skip
+    for what, (value, shape) in shapes.items():
+        if tuple(value.shape) != shape:
+            problem = f"the forecast of the head '{name}' has a {what} of shape {tuple(value.shape)}, not {shape}"
+            raise ConfigError(problem, "see tsforge.forecast.Forecast; axes are windows, steps, targets, levels")
+    return cls
+
+
+def of_type(kind: plugins.Kind, name: str, thing: Any) -> type[Config]:
+    """A class of settings that says its name and builds a part of a network. Raises ConfigError for anything else."""
+    if not (isinstance(thing, type) and issubclass(thing, Config) and callable(getattr(thing, "build", None))):
+        what = f"the {kind} '{name}' is no class of settings with a method `build`"
+        raise ConfigError(what, f"class Mine(Config): type: Literal['{name}'] = '{name}'; def build(self, ...)")
+    field = thing.model_fields.get("type")
+    if field is None or field.default != name:
+        what = f"the {kind} '{name}' does not say its name"
+        raise ConfigError(what, f"add the line type: Literal['{name}'] = '{name}'")
+    return thing
+
+
+HEADS = Parts("head", ("quantile", "point", "negative-binomial", "tweedie"), check_head)
 HeadConfig = Annotated[
-    QuantileHead | PointHead | NegativeBinomialHead | TweedieHead, Field(discriminator="type"), BeforeValidator(_typed)
-]
+    QuantileHead | PointHead | NegativeBinomialHead | TweedieHead, Field(discriminator="type"), HEADS,
+    BeforeValidator(_typed),
+]  # fmt: skip
 
 
 def of_counts(head: object) -> bool:

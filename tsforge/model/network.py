@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from tsforge.batch import Context, WindowShape
-from tsforge.config import Config, Range
-from tsforge.errors import listing
+from tsforge.config import Config, Parts, Range
+from tsforge.errors import ConfigError, listing
 from tsforge.forecast import Forecast, Point, Quantiles
 from tsforge.model.backbones.linear import Matrix
 from tsforge.model.backbones.minimal import Minimal
@@ -25,9 +25,9 @@ from tsforge.model.baselines.closed_form import ClosedForm
 from tsforge.model.baselines.forecaster import Baseline
 from tsforge.model.baselines.naive import ClosedKind
 from tsforge.model.counts import NegativeBinomial, Tweedie
-from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead
+from tsforge.model.heads import RELATIVE, Bounds, HeadConfig, QuantileHead, of_type
 from tsforge.model.tokens.patch import PatchTokens
-from tsforge.model.tokens.point import PointTokens, cycle_before, lagged
+from tsforge.model.tokens.point import PointTokens, TokenShape, cycle_before, lagged
 from tsforge.model.tokens.variate import VariateTokens
 from tsforge.model.transforms.affine import Affine
 from tsforge.model.transforms.cycle import Cycle
@@ -36,6 +36,8 @@ from tsforge.model.transforms.recent import Recent
 from tsforge.model.transforms.scaling import ScalingKind, WindowScaler, any_observed
 from tsforge.model.transforms.season import Season
 from tsforge.model.transforms.window import Transform, Window
+from tsforge.runtime import plugins
+from tsforge.runtime.seeds import seeded
 
 
 def _typed(value: Any) -> Any:
@@ -44,7 +46,35 @@ def _typed(value: Any) -> Any:
 
 
 TokenConfig = Annotated[PointTokens | PatchTokens | VariateTokens, Field(discriminator="type"), BeforeValidator(_typed)]
-BackboneConfig = Annotated[Recurrent | Minimal | Transformer | Matrix, Field(discriminator="type")]
+
+
+def check_backbone(name: str, thing: Any) -> type[Config]:
+    """A backbone that a user has registered, tried on noise. Raises ConfigError where it is none."""
+    cls, shape = of_type("backbone", name, thing), TokenShape(5, 3, 64)
+    with seeded(0):
+        backbone = cls().build(shape)  # type: ignore[attr-defined]
+        answer = backbone(torch.randn(2, 5, 64), torch.randn(2, 3, 64))
+    if getattr(answer, "shape", None) != (2, 3, 64):
+        given = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        what = f"the backbone '{name}' answers past tokens (2, 5, 64) and future ones (2, 3, 64) with {given}"
+        raise ConfigError(what, "the answer to each future token is as wide as the token: (S, M, D)")
+    return cls
+
+
+BACKBONES = Parts("backbone", ("recurrent", "minimal", "transformer", "matrix"), check_backbone)
+BackboneConfig = Annotated[Recurrent | Minimal | Transformer | Matrix, Field(discriminator="type"), BACKBONES]
+KINDS = (
+    "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder",
+    "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
+    "cyclenet",
+)  # fmt: skip
+
+
+def _kind(name: str) -> str:
+    """A name of a network: a row of the zoo, or a backbone that is registered."""
+    if name not in KINDS and plugins.find("backbone", name, check_backbone) is None:
+        raise plugins.unknown("backbone", name, KINDS)
+    return name
 
 
 def _cycle(value: Any) -> Any:
@@ -65,11 +95,7 @@ class Neural(Config):
         method of exponential smoothing and recurrent neural networks for time series forecasting").
     """
 
-    kind: Literal[
-        "rnn", "lstm", "gru", "min-gru", "min-lstm", "transformer", "transformer-encoder", "transformer-decoder",
-        "patch-rnn", "patch-lstm", "patch-gru", "growth-gru", "patch-transformer", "inverted-transformer", "nlinear",
-        "cyclenet",
-    ]  # fmt: skip
+    kind: Annotated[str, AfterValidator(_kind)]
     width: Annotated[int, Field(ge=2, le=16_384), Range(16, 128, step=16)] = (
         64  # D, in multiples of every number of heads
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Tag
 
-from tsforge.errors import ConfigError, listing, nearest
+from tsforge.config import Config
 from tsforge.model.baselines.forecaster import Baseline
+from tsforge.model.baselines.naive import BaselineKind
 from tsforge.model.heads import of_counts
-from tsforge.model.network import Neural
+from tsforge.model.network import BACKBONES, Neural, check_backbone
 from tsforge.model.zero.network import Zero
+from tsforge.runtime import plugins
 
 DEFAULT = "auto"  # where nothing is said of the model
 NETWORK = "gru"  # where its settings are given without a name, and where networks alone can be: in a sweep, an ensemble
@@ -126,16 +128,53 @@ def complete(value: Any) -> Any:
     if not isinstance(value, dict) or value.get("kind") in (*MADE_OF_MODELS, *PRETRAINED):
         return value
     kind = value.get("kind", NETWORK)
-    if not isinstance(kind, str) or kind not in ZOO:
-        known = (*ZOO, *PRETRAINED, *MADE_OF_MODELS)
-        raise ConfigError(f"model: unknown model '{kind}'", nearest(str(kind), known) or f"known: {listing(known, 99)}")
-    row, head = ZOO[kind], value.get("head")
+    row, head = _without_other_backbone(_row(kind), value), value.get("head")
     if isinstance(head, dict) and head.get("type", "quantile") != "quantile":  # the type of all heads in rows
         row = {name: setting for name, setting in row.items() if name != "head"}
     merged = merge({"kind": kind} | row, value)
     if "scaling" not in value and of_counts(merged.get("head")):
         merged["scaling"] = "level"  # whatever the row says of other heads
     return merged
+
+
+def _row(kind: Any) -> dict[str, Any]:
+    """The settings of a named model, or of a backbone that is registered. Raises ConfigError for an unknown one."""
+    if kind in ZOO:
+        return ZOO[kind]
+    backbone = plugins.find("backbone", str(kind), check_backbone)
+    if backbone is None:
+        raise plugins.unknown("model", str(kind), (*ZOO, *PRETRAINED, *MADE_OF_MODELS))
+    return merge({"backbone": {"type": kind}}, getattr(backbone, "settings", {}))
+
+
+def _without_other_backbone(row: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """A row, less what it says of its backbone, and of tokens for it alone, where settings name another one."""
+    given = value.get("backbone")
+    word = given.get("type") if isinstance(given, dict) else getattr(given, "type", None)
+    if word in (None, row.get("backbone", {}).get("type")):
+        return row
+    alone = {"backbone"} | ({"tokens"} if row.get("tokens") == {"type": "step"} else set())
+    return {name: setting for name, setting in row.items() if name not in alone}
+
+
+def registered() -> dict[str, type[Config]]:
+    """By name of a model, the backbones that users have added."""
+    return {cls.model_fields["type"].default: cls for cls in BACKBONES.types}
+
+
+def networks() -> tuple[str, ...]:
+    """The names of all models that are trained."""
+    return *(name for name, row in ZOO.items() if row), *plugins.names("backbone")
+
+
+def own_parts(model: Any) -> list[tuple[plugins.Kind, str]]:
+    """What users have added that a model, or a member of it, is made of: kinds and names."""
+    if not isinstance(model, Neural):
+        return [part for member in getattr(model, "members", ()) for part in own_parts(member.model)]
+    used: list[tuple[plugins.Kind, str]] = [
+        ("backbone", model.backbone.type), ("head", model.head.type), ("loss", model.head.loss),
+    ]  # fmt: skip
+    return [(kind, name) for kind, name in used if name in plugins.names(kind)]
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -147,4 +186,15 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-ModelConfig = Annotated[Neural | Baseline | Zero, Field(discriminator="kind"), BeforeValidator(complete)]
+def family(value: Any) -> str:
+    """Which class of models settings or a model are of, by their kind."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    if kind in get_args(BaselineKind):
+        return "baseline"
+    return str(kind) if kind in (*PRETRAINED, *MADE_OF_MODELS) else "network"
+
+
+ModelConfig = Annotated[
+    Annotated[Neural, Tag("network")] | Annotated[Baseline, Tag("baseline")] | Annotated[Zero, Tag("zero")],
+    Discriminator(family), BeforeValidator(complete),
+]  # fmt: skip

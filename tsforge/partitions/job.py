@@ -8,6 +8,8 @@ from typing import Any
 
 from tsforge.partitions.listing import Part
 
+SHOWN = ("metrics", "average")  # of what a backtest is asked for, that only changes what is made of its sums
+
 
 @dataclass(frozen=True)
 class Job:
@@ -42,7 +44,15 @@ class Job:
         """What the forecasts of a partition depend on: kept with them, so that a change is seen."""
         asked: list[object] = [self.horizon, list(self.quantiles) if self.quantiles is not None else None]
         asked += ["rounded"] * self.rounded
-        return {"model": self.digest, "input": part.state, "settings": self.rolled or asked}
+        rolled = {name: value for name, value in (self.rolled or {}).items() if name not in SHOWN}
+        return {"model": self.digest, "input": part.state, "settings": rolled or asked}
+
+    @property
+    def scored(self) -> dict[str, Any] | None:
+        """What is asked of the scores of a backtest, as plain values of a `BacktestConfig`."""
+        if self.rolled is None:
+            return None
+        return {name: value for name, value in self.rolled.items() if name != "baselines"}
 
 
 def read_job(text: str) -> Job:

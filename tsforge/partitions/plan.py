@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tsforge.backtesting.tally import covers
 from tsforge.config import parse
 from tsforge.data.table import parts as tables
 from tsforge.errors import ConfigError, DataError, nearest
+from tsforge.experiment import BacktestConfig
 from tsforge.fitted import directory, manifest, zero_shot
 from tsforge.fitted.model import DataFacts
 from tsforge.partitions import listing, places, work
@@ -32,7 +34,7 @@ class Request:
 
     model: a model directory, or a pretrained model by its name or folder. data, output: paths or addresses; a backtest
     without an output keeps no forecasts.
-    settings: how a pretrained model reads the table.
+    settings: how a pretrained model reads the table; events and bounds of a fitted one.
     workers: processes; 1 for this one, None for one on each core.
     engine: processes of this machine, or tasks of a Ray cluster at `address` (None: one of this machine).
     shard: the share of the partitions that is forecast, as 1/8; all where None.
@@ -196,13 +198,18 @@ def todo(job: Job, every: list[Part], shard: listing.Shard) -> Todo:
     ]  # fmt: skip
     mine = shard.take(every)
     has = [part for part in mine if part.target in there]
-    found = each(lambda part: work.made_of(output, part.target), has, LOOKS)
     missing = [part for part in mine if part.target not in there]
     stale: dict[str, list[Part]] = {}
-    for part, made in zip(has, found, strict=True):
-        if reason := _changed(
-            made, job.made_of(part), "rolled otherwise" if job.rolled else "of another horizon or levels"
-        ):
+    asked = "rolled otherwise" if job.rolled else "of another horizon or levels"
+    scored = BacktestConfig.model_validate(job.scored) if job.scored is not None else None
+
+    def look(part: Part) -> str:
+        made, text = work.kept_of(output, part.target)
+        reason = _changed(made, job.made_of(part), asked)
+        return reason or ("scored by other metrics" if scored and not covers(json.loads(text or "{}"), scored) else "")
+
+    for part, reason in zip(has, each(look, has, LOOKS), strict=True):
+        if reason:
             stale.setdefault(reason, []).append(part)
     return Todo(every, mine, missing, stale, strange)
 

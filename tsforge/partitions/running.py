@@ -17,7 +17,8 @@ from pathlib import Path
 from tsforge.backtesting.tally import Tally, restored, total
 from tsforge.errors import ConfigError, DataError, listing
 from tsforge.experiment import BacktestConfig
-from tsforge.fitted import directory, prediction, zero_shot
+from tsforge.fitted import directory, occasions, prediction, zero_shot
+from tsforge.fitted.model import Model
 from tsforge.partitions import listing as partitions
 from tsforge.partitions import places, plan, pool, series, work
 from tsforge.partitions.job import Answer, Job, Task
@@ -162,11 +163,15 @@ def _parts(request: Request, source: places.Place) -> list[Part]:
 
 
 def _model(request: Request, every: list[Part], source: places.Place, scratch: Path) -> Path:
-    """The folder of the model: that of the request, or of a pretrained one for the table."""
+    """The folder of the model: that of the request, or of one with other events or bounds, or of a pretrained one for
+    the table."""
     place = zero_shot.place(request.model)
     if place is None:
-        zero_shot.refuse(request.settings)
-        return Path(request.model)
+        changed = occasions.with_settings(request.model, request.settings)
+        if not isinstance(changed, Model):
+            return Path(changed)
+        directory.save(changed, scratch / "model", lambda _: None)
+        return scratch / "model"
     plan.settle(request, every[0], source, place, scratch / "model")
     log.warning("columns, frequency, season and context are those that the first partition shows: %s", every[0].name)
     return scratch / "model"

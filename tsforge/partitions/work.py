@@ -158,13 +158,14 @@ def as_arrow(frame: tidy.Frame, without: Collection[str] = ()) -> pa.Table:
     return pa.Table.from_pandas(kept.astype(numbers), preserve_index=False)
 
 
-def made_of(place: places.Place, target: str) -> dict[str, Any]:
-    """What the forecasts in a file are made of; nothing where it is none of ours, or damaged."""
+def kept_of(place: places.Place, target: str) -> tuple[dict[str, Any], str]:
+    """What the forecasts in a file are made of, nothing where it is none of ours, or damaged; and their tally."""
+    found = _metadata(place, target)
     try:
-        values = json.loads(_metadata(place, target).get(KEY, b"{}"))
+        values = json.loads(found.get(KEY, b"{}"))
     except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
+        return {}, ""
+    return values if isinstance(values, dict) else {}, found.get(TALLY, b"").decode()
 
 
 def tally_of(place: places.Place, target: str) -> str:

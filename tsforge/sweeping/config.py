@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from tsforge.config import Config, flattened, parse
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
 from tsforge.errors import ConfigError, listing, nearest
-from tsforge.evaluation.metrics import METRICS, find, lower_is_better
+from tsforge.evaluation.metrics import every, find, lower_is_better
 from tsforge.experiment import Duration, Experiment, single
 from tsforge.model.zoo import MADE_OF_MODELS, NETWORK
 from tsforge.runtime import files
@@ -97,7 +97,7 @@ def check_objective(name: str) -> None:
     if name in (LATENCY, PARAMETERS, "val/loss"):
         return
     if not name.startswith("val/") or find(metric) is None:
-        names = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in METRICS if lower_is_better(m))]
+        names = ["val/loss", LATENCY, PARAMETERS, *(f"val/{m}" for m in every() if lower_is_better(m))]
         raise ConfigError(f"there is no objective '{name}'", nearest(name, names) or f"known: {listing(names, 99)}")
     if not lower_is_better(metric):
         raise ConfigError(f"{name} is no objective: lower is not better", "take an error, as val/mase or val/wql")

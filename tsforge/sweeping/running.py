@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from tsforge.config import parse
 from tsforge.data import dataset as datasets
 from tsforge.data.shipped import is_experiment
+from tsforge.data import tidy
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.runtime import files, stopping
+from tsforge.runtime.numbers import figure
 from tsforge.settings import override
 from tsforge.sweeping import leaderboard, plots, recording, refit, report, trials
 from tsforge.sweeping.config import Plan, SweepConfig, of_experiment, plan
@@ -37,7 +39,7 @@ FAILURES = 5  # in a row at the beginning, after which it makes no sense to go o
 Progress = Callable[[str, Tally, int], None]  # (phase, how far it is, of how many)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The results of a sweep.
 
@@ -55,6 +57,24 @@ class Sweep:
     stopped: bool = False
     candidates: list[Candidate] = field(default_factory=list)
     fit: fitting.Fit | None = None
+
+    def __repr__(self) -> str:
+        good = [row for row in self.rows if row.good]
+        goal = self.plan.sweep.objectives[0]
+        best = f", best {goal} {figure(min(row.values[0] for row in good))}" if good else ""
+        return f"<sweep of {', '.join(self.plan.bases)}: {len(self.rows):,} trials{best}: .frame, .best, .fit>"
+
+    @property
+    def frame(self) -> Any:
+        """The leaderboard as a pandas frame: a row for each trial, the best first: its objectives, what it was scored
+        and its settings by their names."""
+        goals = self.plan.sweep.objectives
+        return tidy.table([
+            {"trial": row.number, "model": row.model, "state": row.state, "default": row.default}
+            | dict(zip(goals, row.values, strict=False)) | row.params
+            | {name: value for name, value in row.scores.items() if name not in goals} | {"seconds": row.seconds}
+            for row in self.rows
+        ])  # fmt: skip
 
     @property
     def winner(self) -> Candidate | None:
@@ -101,7 +121,7 @@ def sweep(
     elif is_experiment(experiment):
         search = plan({}, experiment, settings, list(space.items()))
     else:
-        hint = 'tsforge.sweep(tsforge.build({...}), "data.csv", out="sweeps/a")'
+        hint = 'sweep(build({...}), "data.csv", out="sweeps/a")'
         raise ConfigError(f"{experiment}: no experiment, and no TOML file", hint)
     results, _ = run(settle(search, data, workspace.folder), workspace, Tracker(on=False))
     return results

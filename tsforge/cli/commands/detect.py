@@ -42,7 +42,8 @@ def detect(
     rate
         False alarms per value in normal times, at most 0.2. (default: 0.001)
     everything
-        Judge all rows that have enough before them, also those that the model has learned from.
+        Judge all rows that have enough before them, also those that the model has learned from. Not with a state that
+        is gone on from.
     state
         File that remembers where the detection ended: the next command with it judges the rows since then, as if all
         had come at once. Made where there is none.

@@ -135,7 +135,8 @@ def predict(
     if json:
         print_json(
             {"model": model, "series": n, "horizon": H, "output": output, "plot": plot,
-             "rows": len(frame), "rounded": round_, "bounds": [bound._asdict() for bound in result.bounds],
+             "rows": len(frame), "rounded": round_, "reconcile": result.reconcile,
+             "bounds": [bound._asdict() for bound in result.bounds],
              "forecast": tables.records(frame)} | measured()
         )  # fmt: skip
         return 0

@@ -65,10 +65,21 @@ class Fence:
             kept = json.loads((path / "experiment.json").read_text(encoding="utf-8"))
         except ValueError:
             return str(path)  # that it is damaged is told by whoever loads it
-        data = kept.get("data") if isinstance(kept, dict) else None
-        if isinstance(data, dict) and isinstance(data.get("cache"), str):  # panels are written there
-            self.inside(data["cache"])
+        self._check_experiment(word, kept)
         return str(path)
+
+    def _check_experiment(self, word: str, kept: object) -> None:
+        """Raises ConfigError where the experiment of a model, which may be a stranger's, names files outside."""
+        for name in PATHS:
+            section, _, field = name.partition(".")
+            values = kept.get(section) if isinstance(kept, dict) else None
+            value = values.get(field) if isinstance(values, dict) else None
+            if isinstance(value, str):
+                try:
+                    self.inside(value)
+                except ConfigError as problem:
+                    hint = f"take {name} out of its experiment.json, or use the model in a shell"
+                    raise ConfigError(f"{word}: its {name} is {problem.message}", hint) from None
 
     def target(self, word: str, endings: tuple[str, ...] = (), *, overwrite: bool = False) -> str:
         """A file or a folder to write; ConfigError where one lies there, unless it may be overwritten."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tsforge.errors import ConfigError, listing
-from tsforge.runtime import cluster
+from tsforge.model.zoo import own_parts
+from tsforge.runtime import cluster, plugins
 from tsforge.sweeping.config import Plan
 from tsforge.sweeping.workers import gpus, ray
 from tsforge.sweeping.workers.job import Job
@@ -16,7 +17,11 @@ from tsforge.sweeping.workers.pool import WorkerPool, share
 
 
 def check(plan: Plan) -> None:
-    """Raises ConfigError, before anything is begun, where the engine is not installed."""
+    """Raises ConfigError, before anything is begun, where the engine is not installed, or workers could not import what
+    users have added."""
+    for base in plan.bases.values():
+        plugins.check_shared(own_parts(base.model))
+    plugins.check_shared(("metric", name.removeprefix("val/")) for name in plan.sweep.objectives)
     if plan.sweep.engine == "ray":
         cluster.package()
 

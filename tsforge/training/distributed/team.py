@@ -25,7 +25,8 @@ from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment, TrainConfig
-from tsforge.runtime import stopping
+from tsforge.model.zoo import own_parts
+from tsforge.runtime import plugins, stopping
 from tsforge.training.checkpoint import Checkpoint
 from tsforge.training.distributed import ranks, ray, shipping, torchrun
 from tsforge.training.distributed.job import Job, Result
@@ -71,6 +72,7 @@ class Team:
         The first Ctrl-C ends it after its next steps, the second at once.
         """
         experiment, dataset, checkpoint = job
+        plugins.check_shared(own_parts(experiment.model))
         state = checkpoint.read() if checkpoint is not None else None
         self._join()
         self._jobs += 1

@@ -100,7 +100,10 @@ def main() -> int:
 
 def _work(inbox: Inbox, say: Callable[..., None]) -> None:
     import tsforge.training.learner  # noqa: F401  (takes seconds, while the one who asks still reads its table)
+    from tsforge.runtime import plugins
     from tsforge.training.distributed import ranks, shipping
+
+    plugins.ready()
 
     order = inbox.orders.get()
     place, device = ranks.Place(**order["join"]), order["device"]
