@@ -79,7 +79,8 @@ def _build(values: dict[str, Any], overrides: dict[str, Any], source: str) -> Ex
             names = listing(sorted(dropped))
             log.warning("model settings of %s belong to another model and are left out: %s", source, names)
     made = parse(Experiment, _started(merge(values, given)), source=source)
-    if "reconcile" in given.get("data", {}) and not made.data.hierarchy:
+    told = given.get("data", {})  # an experiment written out tells both
+    if "reconcile" in told and "hierarchy" not in told and not made.data.hierarchy:
         hint = "name its columns from the top down, as data.hierarchy=region/store; or leave data.reconcile out"
         raise ConfigError("there is no hierarchy to reconcile", hint)
     return made

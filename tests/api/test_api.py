@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import re
@@ -15,6 +16,7 @@ import pytest
 
 import tsforge
 from tests.helpers.stores import content, runs
+from tsforge.api import searching
 from tsforge.errors import ConfigError
 from tsforge.runtime import logs
 
@@ -45,6 +47,10 @@ def test_words_are_an_experiment(table: pd.DataFrame, fitted: tsforge.Fitted, tm
     assert tsforge.fit(tmp_path / "e.toml", table).metrics == fitted.metrics
     with pytest.raises(ConfigError, match="two tables"):
         tsforge.fit(table, table)
+    with pytest.raises(ConfigError, match=r"data.horizon: cannot be true or false"):
+        tsforge.fit(table, horizon=True)
+    with pytest.raises(ConfigError, match="no hierarchy to reconcile"):
+        tsforge.fit(table, settings={"reconcile": "mint"})
     with pytest.raises(ConfigError, match="list is no mapping"):
         tsforge.fit(table, settings=["train.lr"])  # type: ignore[arg-type]
 
@@ -100,6 +106,73 @@ def test_frames_are_of_the_kind_that_came(table: pd.DataFrame, fitted: tsforge.F
     rolled = tsforge.backtest(fitted, given)
     assert isinstance(rolled.frame, pl.DataFrame)
     assert rolled.frame.columns == list(fitted.backtest().frame)
+    assert rolled.scores.columns == ["metric", *fitted.backtest().scores]
+
+
+def test_whatever_comes_back_is_of_the_kind_that_came() -> None:
+    """Prevents: results other than forecasts that are of pandas for users of Polars, or have other values."""
+    random, days = np.random.default_rng(1), pd.date_range("2024-01-01", periods=176)
+    later = pd.DataFrame({"day": days, "price": random.normal(size=176).round(2)})
+    later["sold"] = 20 - later["price"] + random.normal(size=176)
+    later.loc[170:, "sold"] = np.nan
+    table = later[:170]
+    words: dict[str, Any] = {"horizon": 6, "model": "linear", "future": "price", "settings": {"test": 20}}
+    own = [tsforge.fit(kind(table), **words) for kind in (pd.DataFrame, pl.from_pandas)]
+
+    def made(fitted: tsforge.Fitted, data: Any) -> list[Any]:
+        paths = tsforge.sample(fitted, data, 20)
+        return [
+            paths.frame, paths.total().frame, paths.probability("> 20"), tsforge.explain(fitted, data).frame,
+            tsforge.what_if(fitted, data, ["price+1"]).frame, tsforge.future(fitted, data), fitted.history,
+            tsforge.detect(fitted, data, everything=True, rate=0.2).every,
+            tsforge.covariates(fitted, windows=20).frame,
+        ]  # fmt: skip
+
+    for one, other in zip(made(own[0], later), made(own[1], pl.from_pandas(later)), strict=True):
+        assert isinstance(one, pd.DataFrame)
+        assert isinstance(other, pl.DataFrame)
+        pd.testing.assert_frame_equal(other.to_pandas(), one.reset_index(drop=True), check_dtype=False)
+
+
+def test_what_is_learned_from_is_a_table_a_fit_or_a_folder(table: pd.DataFrame, tmp_path: Path) -> None:
+    """Prevents: a sweep, a comparison or an update that wants another of them than all others do."""
+    settings = {"train.max_steps": 2, "model.width": 8, "data.context": 14}
+    early = table[table["day"] < "2024-03-10"]
+    fitted = tsforge.fit(early, horizon=3, model="gru", settings=settings)
+    with pytest.raises(ConfigError, match="lies in no folder"):
+        tsforge.update(fitted, table)
+    done = tsforge.update(fitted, table, out=tmp_path / "u")
+    assert (tmp_path / "u" / "manifest.json").is_file()
+    assert isinstance(done.fit, tsforge.Fitted)
+    folder = fitted.save(tmp_path / "m")
+    taken: dict[str, Any] = {}
+
+    def take(name: str) -> Any:
+        def put(*given: Any, **_: Any) -> None:
+            taken[name] = given
+
+        return put
+
+    with pytest.MonkeyPatch.context() as patch:  # what they do then has tests of its own
+        patch.setattr(searching.sweeping, "sweep", take("sweep"))
+        patch.setattr(searching.comparing, "compare", take("compare"))
+        patch.setattr(searching, "replace", lambda *_, **__: None)
+        for what, data in ((fitted, None), (fitted.model, early), (folder, early)):
+            with contextlib.suppress(AttributeError):  # as nothing comes back
+                tsforge.sweep(what, data, {"trials": 1, "train.lr": 0.5}, out=tmp_path / "s")
+            experiment, given, asked, _ = taken["sweep"]
+            assert (experiment.model, experiment.train.lr) == (fitted.model.experiment.model, 0.5)
+            assert given is early
+            assert asked == {"trials": 1}
+            tsforge.compare(what, {"lr": 0.5}, data=data, out=tmp_path / "c")
+            given, overrides, asked = taken["compare"]
+            assert given is early
+            assert (overrides["train.lr"], overrides["data.horizon"], asked["models"][0]) == (0.5, 3, "gru")
+            assert asked["settings"]["gru"]["width"] == 8
+        with contextlib.suppress(AttributeError):
+            tsforge.sweep(table, horizon=4, settings={"models": ("lstm",)}, out=tmp_path / "s")
+        assert (taken["sweep"][0].model.kind, taken["sweep"][0].data.horizon) == ("lstm", 4)
+        assert taken["sweep"][1] is table
 
 
 def test_what_a_notebook_shows(fitted: tsforge.Fitted) -> None:

@@ -70,7 +70,7 @@ def test_levels_cross() -> None:
     assert parts.summing[np.array(parts.level) == "store"].sum(axis=1).tolist() == [2, 1, 1]
 
 
-def test_what_does_not_add_up_is_said() -> None:
+def test_what_does_not_add_up_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """Prevents: sums of series that have ended, of columns that are no ids, or that are in the table already."""
     frame = sales().drop(columns=["price", "kind"])
     closed = frame[~((frame["store"] == 3) & (frame["day"] > "2024-01-20"))]
@@ -80,6 +80,12 @@ def test_what_does_not_add_up_is_said() -> None:
         read(DataConfig(hierarchy=("region/shop",), id=("region", "store"), target=("sold",)), frame)
     with pytest.raises(DataError, match="as sums do"):
         panel(frame.assign(region=frame["region"].replace("south", ALL)))
+    with caplog.at_level("WARNING", "tsforge"):
+        panel(frame[frame["store"] != 1])
+        assert "top down" not in caplog.text  # of one store in each region nothing is the other way round
+        panel(frame.assign(store=frame["region"] + frame["store"].astype(str)), "store/region")
+    assert "each 'store' has one 'region' alone" in caplog.text
+    assert "written from the top down, as region/store" in caplog.text
     other = frame.assign(visits=frame["sold"].where(frame["store"] != 3))
     with pytest.raises(DataError, match="'visits' of south 3 has no value"):
         read(DataConfig(hierarchy=("region/store",), target=("sold", "visits")), other)

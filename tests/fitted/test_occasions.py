@@ -196,5 +196,13 @@ def test_events_that_are_planned_later(fitted: Path, tmp_path: Path, capsys: pyt
     assert not np.allclose(moved["b"], same["b"])
     with pytest.raises(DataError, match="fitted without event 'fair'"):
         tsforge.with_events(fitted / "model", pd.DataFrame({"date": ["2023-12-29"], "name": "fair", "store": "b"}))
+    (tmp_path / "d").mkdir()
+    shutil.copy(fitted / "sales.csv", tmp_path / "d")
+    words[2:] = [str(tmp_path / "d"), "--output", str(tmp_path / "parts")]  # file by file
+    plan = tmp_path / "plan.csv"
+    assert run([*words, "--events", str(plan), "--workers", "1"]) == 0
+    parts = pd.read_parquet(tmp_path / "parts").astype({"ds": str}).set_index(["store", "ds"])["forecast"]
+    assert np.allclose(parts.loc[moved.index], moved)
+    words[2:] = [str(fitted / "sales.csv"), "--output", str(tmp_path / "out.csv")]
     forecast("2023-12-29,sale,c")
     assert "events of store c: the training data had no such series" in capsys.readouterr().err

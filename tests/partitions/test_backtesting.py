@@ -78,6 +78,12 @@ def test_what_is_there_is_not_scored_again(theta: Path, tmp_path: Path) -> None:
     assert (report.done, report.there) == (0, 3)
     _, fresh = run(theta, data, None)
     alike(document(Scoreboard({"": tally})) | {"seconds": 0}, document(Scoreboard({"": fresh})) | {"seconds": 0})
+    other = {"metrics": ("wql", "mase"), "average": "series"}
+    again = run(theta, data, out, rolled=other)[0].again  # of wql, by which they are judged now, nothing is known yet
+    assert again == {"scored by other metrics": 3}
+    report, tally = run(theta, data, out, rolled=other | {"average": "points", "metrics": ("wql", "mae")})
+    assert (report.done, report.there) == (0, 3)
+    assert document(Scoreboard({"": tally}))["primary"] == "wql"
     assert run(theta, data, out, rolled={"windows": 1})[0].again == {"rolled otherwise": 3}
 
 

@@ -130,9 +130,10 @@ def _tell_levels_alike(panel: Panel, names: NDArray[np.object_]) -> None:
     """Warn of a path whose level has as many series as the one below it, as where it is written from the bottom up."""
     for path in panel.schema.hierarchy:
         own = [panel.schema.id.index(name) for name in columns([path])]
-        counts = [len({tuple(row) for row in names[:, own[: k + 1]].tolist()}) for k in range(len(own))]
+        alone = [len(set(names[:, i].tolist())) for i in own]
+        known = [len({tuple(row) for row in names[:, own[: k + 1]].tolist()}) for k in range(len(own))]
         for k in range(len(own) - 1):
-            if counts[k] == counts[k + 1] > 1:
+            if known[k] == known[k + 1] and alone[k] > alone[k + 1]:
                 above, below = (panel.schema.id[i] for i in own[k : k + 2])
                 log.warning(
                     "data.hierarchy %s: each '%s' has one '%s' alone, and both levels are the same series; it is "

@@ -72,7 +72,10 @@ def test_models_are_folders_of_models(fence: Fence) -> None:
     folder = fence.root / "model"
     folder.mkdir()
     (folder / "experiment.json").write_text(json.dumps({"data": {"cache": "/tmp"}}))
-    with pytest.raises(ConfigError, match="/tmp: lies outside"):
+    with pytest.raises(ConfigError, match=r"model: its data.cache is /tmp: lies outside"):
+        fence.model("model")
+    (folder / "experiment.json").write_text(json.dumps({"data": {"events": "../plan.csv"}, "train": {"start": "m"}}))
+    with pytest.raises(ConfigError, match=r"model: its data.events is ../plan.csv: lies outside"):
         fence.model("model")
     (folder / "experiment.json").write_text("{}")
     assert fence.model("model") == str(folder)
