@@ -13,6 +13,7 @@ from tsforge.comparison import running as comparing
 from tsforge.comparison.config import DEFAULTS
 from tsforge.comparison.running import Compared
 from tsforge.config import flattened
+from tsforge.data.shipped import is_experiment
 from tsforge.errors import ConfigError
 from tsforge.experiment import Experiment
 from tsforge.fitted import directory, manifest
@@ -103,7 +104,7 @@ def _start(what: Any, data: Any) -> tuple[Experiment | str | Path | None, Any]:
     if isinstance(what, Experiment):
         return what, data
     if isinstance(what, str | Path):
-        if Path(what).suffix == ".toml":
+        if is_experiment(what):
             return what, data
         if registry.is_recorded(what) or (Path(what) / manifest.NAME).is_file():
             return directory.load(registry.local(what)).experiment, data

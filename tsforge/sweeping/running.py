@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tsforge.config import parse
 from tsforge.data import dataset as datasets
-from tsforge.data.shipped import is_experiment
 from tsforge.data import tidy
+from tsforge.data.shipped import is_experiment
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.runtime import files, stopping
