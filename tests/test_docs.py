@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -18,14 +20,15 @@ MORE = [*sorted(ROOT.glob("*.md")), *(ROOT / f"{folder}/README.md" for folder in
 ROWS = 35 * 48  # of the table that commands are run on, its last ones: enough for all of them, and quick
 QUICK = ["--max-steps", "3"]  # what a fit needs to be quick enough for a test
 FEW = ["--trials", "2", "--refit", "1", "--seeds", "1", "--context", "48", "--space", "model.width=8"]  # and a sweep
+PIPED = re.compile(r"cat (\S+) \| (tsforge [^|>]+?)(?: [|>] .*)?")
 SLOW = ("sweep", "compare", "runs")  # README's are run on the page that shows them again
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of a page's sh blocks that call tsforge."""
+    """The lines of a page's sh blocks that call tsforge, some with a file in a pipe before it."""
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("tsforge ")]
+    return [line for line in lines if line.startswith("tsforge ") or PIPED.fullmatch(line)]
 
 
 def prose(page: Path) -> str:
@@ -99,13 +102,15 @@ def test_pages_are_listed() -> None:
 
 @pytest.mark.usefixtures("home", "forked")
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
-def test_commands_run(page: Path) -> None:
+def test_commands_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other in a fresh folder, as a reader would."""
     header, *rows = (ROOT / "datasets" / "electricity-demand.csv").read_text(encoding="utf-8").splitlines()
     Path("data.csv").write_text("\n".join([header, *rows[-ROWS:]]), encoding="utf-8")
     elsewhere = [command for other in PAGES if other != README for command in commands(other)]
     for command in commands(page):
-        argv = shlex.split(command)[1:]
+        if piped := PIPED.fullmatch(command):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(piped[1]).read_bytes())))
+        argv = shlex.split(piped[2] if piped else command)[1:]
         if any("etth1" in word for word in argv):  # not shipped
             continue
         if argv[0] in ("serve", "ui", "export"):  # until they are stopped, or slowly; tests of their own do that

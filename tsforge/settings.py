@@ -9,6 +9,7 @@ from typing import Any
 
 from tsforge.config import parse, paths
 from tsforge.data import shipped
+from tsforge.data.table import piped
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import SWEEP, Experiment, log
 from tsforge.model.zoo import NETWORK, merge
@@ -147,10 +148,12 @@ def assignment(text: str, flag: str = "--set") -> tuple[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A file as nested plain values: where there is none, the pipeline of that name.
+    """A file as nested plain values: where there is none, the pipeline of that name; of -, standard input.
 
     Raises ConfigError where there is neither, or no TOML in it.
     """
+    if str(path) == piped.NAME:
+        return _parsed(piped.text("the experiment"), piped.TITLE)
     if not path.is_file():
         found = shipped.find(path)
         if found is None:
@@ -162,9 +165,16 @@ def read_toml(path: Path) -> dict[str, Any]:
             log.info("%s is not there: the pipeline of that name that tsforge brings along is read", path)
         path = found
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        return _parsed(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as problem:
         raise ConfigError(f"{path}: not valid TOML: {problem}", "fix the line it names") from None
+
+
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{name}: not valid TOML: {problem}", "fix the line it names") from None
 
 
 def _experiments(file: str | Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tsforge.api import reference, surveys
 from tsforge.api.reference import Setting
+from tsforge.data.table import piped
 from tsforge.errors import DataError
 
 WIDTH = 96
@@ -32,11 +33,15 @@ def outline(path: str, settings: Mapping[str, Any] | None = None, model: str = "
             roles[column["role"]].append(column["name"])
     target = facts["target"] or facts["could_be_target"][-1:]
     found = {f"data.{role}": names for role, names in (roles | {"target": target}).items() if names}
-    found |= {"data.path": path, "data.horizon": facts["horizon"]} | given | {"model.kind": model}
+    found |= {"data.horizon": facts["horizon"]} | given | {"model.kind": model}
+    found |= {"data.path": path} if path != piped.NAME else {}
     seen = {"data.freq": facts["frequency"], "data.season": facts["season"]}
     every = reference.settings(None, model)
     heads = [s for s in every if "." not in s.path]
-    blocks = [[f"# An experiment on {path}: tsforge fit --config THIS.toml", "", *_lines(heads, found, seen)]]
+    head = f"# An experiment on {path}: tsforge fit --config THIS.toml"
+    if path == piped.NAME:
+        head = f"# An experiment on {piped.TITLE}: tsforge fit DATA --config THIS.toml"
+    blocks = [[head, "", *_lines(heads, found, seen)]]
     for section in SECTIONS:
         own = [s for s in every if s.path.startswith(f"{section}.")]
         blocks.append([f"[{section}]", *_lines(own, found, seen, f"{section}.")])

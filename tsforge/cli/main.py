@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from cyclopts import App
 
+DASH = "standard-stream"  # stands for - while cyclopts reads the words: it takes that for an option
 STARTED = time.perf_counter() - 0.03  # when the process began: Python takes some 30 ms until it is here
 COMMANDS = {  # each is the function NAME in commands/NAME.py
     "inspect": "Show what tsforge sees in a table, and a command to start with.",
@@ -112,11 +114,12 @@ def _command(argv: list[str], started: float) -> int:
         return _fail(f"there is no command '{name}'", nearest(name, COMMANDS) or "see tsforge --help")
     try:
         with stopping.terminable():
-            code = application(name)(argv[1:], exit_on_error=False, print_error=False)
+            code = _call(application(name), argv[1:])
     except CycloptsError as problem:
         from tsforge.cli.mistakes import explained
 
-        return _fail(*explained(problem, name))
+        message, hint = explained(problem, name)
+        return _fail(message.replace(DASH, "-"), hint.replace(DASH, "-"))
     except TsforgeError as problem:
         return _fail(problem.message, translated(problem.hint, name))
     except (KeyboardInterrupt, ImportError) as problem:
@@ -149,6 +152,27 @@ def _print_help(text: str) -> None:
 
     for line in text.splitlines():
         print(terminal.styled(line, terminal.BOLD) if line[:1].strip() and line.endswith(":") else line)
+
+
+def _call(app: App, argv: list[str]) -> object:
+    """Run a command with the words that follow its name; what it returns."""
+    words = [DASH if word == "-" else word for word in argv]
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    for name, value in bound.arguments.items():
+        bound.arguments[name] = _with_dashes(value)
+    return command(*bound.args, **bound.kwargs)
+
+
+def _with_dashes(value: Any) -> Any:
+    """A value of a parameter with - where it was; of options that stand together, each."""
+    if isinstance(value, str):
+        return "-" if value == DASH else value
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_dashes, value))
+    if is_dataclass(value):
+        for name, part in vars(value).items():
+            setattr(value, name, _with_dashes(part))
+    return value
 
 
 def application(name: str) -> App:

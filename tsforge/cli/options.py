@@ -158,7 +158,7 @@ class TableOptions:
 
         for name in ("target", "id", "past", "future", "static", "category"):
             values = getattr(self, name)
-            if values and Path(values[-1]).is_file():
+            if values and (values[-1] == "-" or Path(values[-1]).is_file()):
                 words = shlex.join(["tsforge", command, values[-1], f"--{name}", *values[:-1]])
                 problem = f"--{name} takes all the names that follow it, the table '{values[-1]}' too"
                 raise ConfigError(problem, f"put the table first: {words}")

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from tsforge.tracking.journal import Run
     from tsforge.tracking.tracker import Tracker
 
+STANDARD = "-"  # standard output, where a file could be named
 _LINE: list[str] = []
 _BEGAN: list[float] = []
 _COMMAND = re.compile(r"\s*(?:[a-z]+ +)?tsforge [a-z]+( |$)")
 _LABELS = {  # the label of a line on stderr, and its styles
     "error": (terminal.BOLD, terminal.RED), "hint": (terminal.CYAN,), "note": (terminal.YELLOW,),
 }  # fmt: skip
+_APART: list[bool] = [False]
 
 
 class Written(NamedTuple):
@@ -51,6 +53,7 @@ def start(argv: Sequence[str], began: float) -> None:
     """Remember the command line and the moment at which it began, on the clock of `time.perf_counter`."""
     _LINE[:] = ["tsforge", *argv]
     _BEGAN[:] = [began]
+    _APART[:] = [False]
 
 
 def started() -> float:
@@ -142,8 +145,11 @@ class _Work:
 def echo(text: str = "", *styles: int) -> None:
     """Print a line of results on stdout; on a terminal over as many lines as it has columns for.
 
-    styles: of its first word.
+    On stderr where a table, or a page, goes to stdout alone. styles: of its first word.
     """
+    if _APART[0]:
+        status(text)
+        return
     console.clear()
     width = terminal.columns(sys.stdout)
     lines = [part for line in text.split("\n") for part in _screened(line, width)]
@@ -222,20 +228,27 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: tupl
     """Print a table of columns, those in `left` aligned on the left, the others on the right."""
     console.clear()
     for line in grid(header, rows, left):
-        print(line, flush=True)
+        print(line, file=sys.stderr if _APART[0] else sys.stdout, flush=True)
 
 
 def check_targets(output: str | None, endings: tuple[str, ...], plot: str | None, read: Sequence[str | None]) -> None:
-    """Raises ConfigError where a file to write has an impossible ending or is one to read: results spare the data."""
+    """Raises ConfigError where a file to write has an impossible ending or is one to read: results spare the data.
+
+    Where the output is standard output, all else is said on stderr from now on.
+    """
     from tsforge.errors import ConfigError
     from tsforge.plotting.style import check_path
     from tsforge.runtime import files
 
-    if output is not None:
+    if output == STANDARD:
+        if "--json" in _LINE:
+            raise ConfigError("--json and --output - would both go to standard output", "leave out one of them")
+        _APART[:] = [True]
+    elif output is not None:
         files.check_path(Path(output), endings)
     if plot is not None:
         check_path(Path(plot))
     sources = {Path(name).resolve() for name in read if name is not None}
     for name in (output, plot):
-        if name is not None and Path(name).resolve() in sources:
+        if name not in (None, STANDARD) and Path(str(name)).resolve() in sources:
             raise ConfigError(f"{name} is the file that is read", "name another file for the output")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tsforge.cli.output import Written, command_line, echo, measured, print_json, print_run, print_timings
+from tsforge.cli.standard import print_written, write_frame
 from tsforge.cli.tables.forecast import print_frame
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str
     sums = None if asked.total is None else drawn.total(asked.period, quantiles)
     frame = _frame(drawn, sums, asked.probability)
     if to.output is not None:
-        tables.write(frame, Path(to.output))
+        write_frame(frame, to.output)
     picture = recording.Picture(drawn, sums, asked.probability)
     if to.plot is not None:
         recording.draw(picture, Path(to.plot), to.picture.view())
@@ -102,7 +103,7 @@ def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str
     echo(f"{S:,} paths of {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else "") + f", seed {seed}")
     for name in (to.output, to.plot):
         if name is not None:
-            echo(f"written {name}")
+            print_written(name)
     print_run(tracker, run)
     print_timings()
     return 0

@@ -15,6 +15,7 @@ from tsforge.comparison.probes.memory_tasks import Budget
 from tsforge.config import Config, parse
 from tsforge.data import shipped
 from tsforge.data.schema import AtLeastOne, Names, NotNegative
+from tsforge.data.table import piped
 from tsforge.errors import ConfigError, listing, nearest
 from tsforge.experiment import Experiment
 from tsforge.model.network import Neural
@@ -128,6 +129,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Com
     own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}
     shared = _models(values.pop("model", {}), overrides)
     asked = merge(asked, {"settings": {ALL: shared}}) if shared else asked
+    source = piped.standard_input() if source == piped.NAME else source
     if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")

@@ -7,12 +7,13 @@ import os
 import tomllib
 from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.request import urlopen
 
 from pydantic import Field
 
 from tsforge.config import Config, parse
+from tsforge.data.table import piped
 from tsforge.errors import DataError, listing, nearest
 from tsforge.runtime import files
 
@@ -58,11 +59,13 @@ def cache() -> Path:
     return Path(platformdirs.user_cache_dir("tsforge")) / "datasets"
 
 
-def find(data: str) -> str:
-    """The path of a table: of the file that is named, or of a data set by name.
+def find(data: str) -> Any:
+    """The path of a table: of the file that is named, or of a data set by name; of -, standard input.
 
     Raises DataError for a data set whose file has to be fetched first.
     """
+    if data == piped.NAME:
+        return piped.standard_input()
     if Path(data).exists() or Path(data).suffix:
         return data
     sets = cards()

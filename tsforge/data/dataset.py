@@ -26,6 +26,7 @@ from tsforge.data.room import pieces
 from tsforge.data.schema import DataConfig, Schema
 from tsforge.data.season import detect_season, fallback
 from tsforge.data.table import ahead, table
+from tsforge.data.table.piped import path_of
 from tsforge.data.table.reading import give_back
 from tsforge.data.traits import Bounds, Limits, Traits
 from tsforge.data.windows import cut
@@ -158,8 +159,7 @@ def read(config: DataConfig, data: Any, future_data: Any = None) -> tuple[DataCo
         panel = build(ahead.with_rows_ahead(table.load(source, config), future_data))
     give_back()  # what the table held
     magnitude.check(panel)
-    path = str(Path(source).resolve()) if isinstance(source, str | Path) else None
-    return located(config.model_copy(update={"path": path})), panel
+    return located(config.model_copy(update={"path": path_of(source)})), panel
 
 
 @stage("reading")

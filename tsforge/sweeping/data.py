@@ -11,8 +11,10 @@ from tsforge.data import split
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.panel import Panel
+from tsforge.data.table.piped import Piped
 from tsforge.errors import ConfigError, DataError
 from tsforge.experiment import Experiment
+from tsforge.runtime import files
 from tsforge.sweeping.config import Plan
 
 CUTS = 4  # that are held: one for each context that is tried
@@ -68,13 +70,17 @@ class SweepData:
 def write_frame(frame: Any, folder: Path, digest: str) -> Path:
     """Write a pandas or Polars frame as Parquet, where the workers of a sweep can read it; its path.
 
+    What came from standard input is kept as it is.
+
     digest: of its content, which the file is named by, so that another start finds it and other data never replace it.
     Raises DataError where the frame cannot be written.
     """
-    path = folder / f"{FRAME}{digest[:12]}.parquet"
+    path = folder / f"{FRAME}{digest[:12]}{'.table' if isinstance(frame, Piped) else '.parquet'}"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(frame, Piped):
+        return files.write(path, frame.path.read_bytes())
     draft = path.with_suffix(".part")
     try:
         if hasattr(frame, "collect"):  # Polars' lazy one

@@ -12,6 +12,7 @@ from tsforge.config import parse
 from tsforge.data import dataset as datasets
 from tsforge.data import tidy
 from tsforge.data.shipped import is_experiment
+from tsforge.data.table import piped
 from tsforge.errors import ConfigError, TrainingError
 from tsforge.experiment import Experiment
 from tsforge.runtime import files, stopping
@@ -134,6 +135,7 @@ def settle(plan: Plan, data: Any = None, folder: Path | None = None) -> Plan:
     folder: where a frame is kept as a file.
     """
     bases, digest = {}, ""
+    data = piped.standard_input() if isinstance(data, str) and data == piped.NAME else data
     for kind, base in plan.bases.items():
         config, panel = datasets.read(base.data, data)
         if config.path is None:

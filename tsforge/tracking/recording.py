@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
+from tsforge.data.table import piped
 from tsforge.evaluation.scores import best_simple, by_step, primary, skill
 from tsforge.experiment import Experiment
 from tsforge.fitted.model import Model
@@ -132,7 +133,8 @@ def tags(kind: str, options: RunOptions, model: str = "") -> dict[str, str]:
 
 
 def described(panel: Panel, path: str | None) -> dict[str, str]:
-    """A panel as MLflow describes data; the source is where it lay, or that it lay in memory."""
+    """A panel as MLflow describes data; the source is where it lay, or that it lay in memory or came through a pipe."""
+    path = piped.TITLE if panel.name == piped.TITLE else path
     place = Path(path).absolute() if path and Path(path).exists() else None
     columns = [{"name": name, "type": "double", "required": True} for name in panel.schema.target]
     return {

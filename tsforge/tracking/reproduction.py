@@ -19,6 +19,7 @@ from tsforge.config import parse
 from tsforge.data.catalog import cards
 from tsforge.data.dataset import Dataset
 from tsforge.data.panel import Panel
+from tsforge.data.table import piped
 from tsforge.errors import DataError, TrackingError
 from tsforge.experiment import Experiment
 from tsforge.runtime.threads import threads
@@ -123,6 +124,7 @@ def _source(run: Recorded, recorded: dict[str, str]) -> str:
     place = recorded.get("source", recording.MEMORY)
     if place == recording.MEMORY or not Path(place).exists():
         where = "it was in memory" if place == recording.MEMORY else place
+        where = "it came from standard input, which cannot be read again" if place == piped.TITLE else where
         text = f"run {run.name}: its data is not at hand ({where})"
         raise DataError(text, "name it: tsforge runs reproduce RUN DATA")
     return place

@@ -11,6 +11,7 @@ from typing import Any
 
 from tsforge.config import parse
 from tsforge.data.dataset import Dataset
+from tsforge.data.table import piped
 from tsforge.errors import DataError
 from tsforge.fitted import directory, naming
 from tsforge.training import checkpointer, fitting
@@ -58,6 +59,9 @@ def prepare(keeper: Checkpointer, data: Any = None, began: float | None = None) 
     directory.check_target(keeper.folder)
     source = data if data is not None else keeper.source
     if source is None:
+        if keeper.record.get("data") == piped.NAME:
+            text = f"the fit of {keeper.folder} began with a table from standard input, which cannot be read again"
+            raise DataError(text, f"pipe it in again: tsforge fit - --resume {keeper.folder}")
         text = f"the fit of {keeper.folder} began with a table in memory"
         raise DataError(text, "give it again: tsforge.resume(folder, table)")
     if isinstance(source, str) and data is None and not Path(source).exists():

@@ -20,6 +20,7 @@ from tsforge.data import split, statistics, traits
 from tsforge.data.dataset import Dataset
 from tsforge.data.loader import pick_device
 from tsforge.data.panel import Ints, Panel
+from tsforge.data.table.piped import path_of
 from tsforge.data.windows import Windows, cut
 from tsforge.errors import ConfigError, ModelError, listing
 from tsforge.evaluation.significance import LEAST, tellable
@@ -121,8 +122,7 @@ def prepare(folder: Path, data: Any, test: int | None = None, settings: Mapping[
     for length in [test] if test is not None else _lengths(new, H, rich=rich):
         windows, stride = tested(panel, np.maximum(seen, panel.ends - length), old)
         if tellable(windows.series, _time(panel, windows), H):
-            path = str(Path(data).resolve()) if isinstance(data, str | Path) else None
-            return _planned(plan, config.model_copy(update={"path": path, "test": length}), stride)
+            return _planned(plan, config.model_copy(update={"path": path_of(data), "test": length}), stride)
     return plan
 
 

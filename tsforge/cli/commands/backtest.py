@@ -13,6 +13,7 @@ from tsforge.cli import folders
 from tsforge.cli.folders import PartitionOptions
 from tsforge.cli.options import FitOptions, Flag, PlotOptions, RollOptions, TrackOptions, model_folder
 from tsforge.cli.output import (
+    STANDARD,
     check_targets,
     command_line,
     echo,
@@ -24,6 +25,7 @@ from tsforge.cli.output import (
     print_timings,
     status,
 )
+from tsforge.cli.standard import print_written
 from tsforge.runtime import garbage
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def backtest(
     coverage
         Show how much the intervals cover, by horizon step.
     output
-        File for the scores, .csv or .md.
+        File for the scores, .csv or .md, or - for standard output as CSV.
     forecasts
         File for every forecast beside its truth, .parquet or .csv: model, ids, origin, time, step, forecast, quantiles.
         Of a folder the folder for these, in which what is there already is not done again.
@@ -85,6 +87,7 @@ def backtest(
         from tsforge.backtesting.hierarchies import by_level
         from tsforge.backtesting.scoreboard import Scoreboard, check_metrics, document
         from tsforge.cli.tables import backtest as scores
+        from tsforge.errors import ConfigError
         from tsforge.tracking.backtests import Files, Recorder, draw
 
     roll, options, record = roll or RollOptions(), options or FitOptions(), record or TrackOptions()
@@ -98,6 +101,8 @@ def backtest(
     many = source is not None and data is not None and folders.wanted(data, forecasts, partitions)
     if many:
         _refuse_for_many(group, by, plot)
+    elif forecasts == STANDARD:
+        raise ConfigError("forecasts go to a file", "name one that ends in .csv or .parquet")
     else:
         check_targets(forecasts, (".csv", ".parquet"), None, [source, data, options.config])
     report: Partitions | None = None
@@ -122,7 +127,7 @@ def backtest(
         for bound in () if report else board.whole[next(iter(board.tests))].bounds:
             bound.tell()
         if output is not None:
-            scores.write(board, texts, by, Path(output))
+            scores.write(board, texts, by, output)
         if forecasts is not None and report is None:
             board.write_forecasts(Path(forecasts))
         if plot is not None:
@@ -156,7 +161,7 @@ def _print_written(*written: str | None) -> None:
     echo()
     for name in written:
         if name is not None:
-            echo(f"written {name}")
+            print_written(name)
 
 
 def _refuse_for_many(group: list[str] | None, by: str | None, plot: str | None) -> None:

@@ -34,7 +34,7 @@ def compare(
     Parameters
     ----------
     source
-        A table, the name of a data set, a TOML file with a comparison, or the name of a pipeline.
+        A table, - for standard input, the name of a data set, a TOML file with a comparison, or the name of a pipeline.
     quick
         The same rows in about a minute, to see that everything works; its figures mean nothing.
     out

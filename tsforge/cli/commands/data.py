@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Literal
 
 from tsforge.cli.options import Flag
-from tsforge.cli.output import check_targets, echo, print_json, print_table
+from tsforge.cli.output import STANDARD, check_targets, echo, print_json, print_table
+from tsforge.cli.standard import place, write_frame
 
 
 def data(action: Literal["list", "get", "path"] = "list", name: str | None = None, /, *, json: Flag = False) -> int:
@@ -79,7 +79,7 @@ def make(
     kind
         One of these.
     output
-        File for the table, .csv or .parquet.
+        File for the table, .csv or .parquet, or - for standard output.
     series
         How many series. (default: 100)
     length
@@ -98,14 +98,16 @@ def make(
 
     check_targets(output, tidy.ENDINGS, None, [])
     frame = tables.make(kind, series=series, length=length, seed=seed, season=season, frequency=freq)
-    tidy.write(frame, Path(output))
+    write_frame(frame, output)
     missing = int(frame["value"].isna().sum())
     if json:
         print_json({"kind": kind, "output": output, "series": series, "rows": len(frame), "missing": missing})
         return 0
     first, last = (str(time).removesuffix(" 00:00:00") for time in frame["time"].iloc[[0, -1]])
     gaps = f", {missing:,} values missing" if missing else ""
-    echo(f"{series:,} series of {length} steps in {output}: {kind}, {first} to {last}{gaps}")
+    echo(f"{series:,} series of {length} steps in {place(output)}: {kind}, {first} to {last}{gaps}")
+    if output == STANDARD:
+        return 0
     words = ["tsforge", "fit", output, "--target", "value", "--time", "time", "--id", "id"]
     echo(f"next    {shlex.join(words)} --horizon {max(1, min(length // 5, 24))}")
     return 0

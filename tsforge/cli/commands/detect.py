@@ -18,6 +18,7 @@ from tsforge.cli.output import (
     print_run,
     print_timings,
 )
+from tsforge.cli.standard import print_written, write_frame
 from tsforge.runtime import files, garbage
 
 
@@ -36,9 +37,10 @@ def detect(
     model
         Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
     data
-        The table, with its history before the rows to judge. (default: the training data)
+        The table, with its history before the rows to judge; - for standard input. (default: the training data)
     output
-        File for the unusual values, .csv or .parquet: what was expected, the interval, p-value, severity, kind.
+        File for the unusual values, .csv or .parquet, or - for standard output: what was expected, the interval,
+        p-value, severity, kind.
     rate
         False alarms per value in normal times, at most 0.2. (default: 0.001)
     everything
@@ -79,7 +81,7 @@ def detect(
     if not json:
         echo("\n".join(tables.lines(result)))
     if output is not None:
-        tidy.write(result.frame, Path(output))
+        write_frame(result.frame, output)
     if plot is not None and result.judged:
         from tsforge.fitted.scored import scores
         from tsforge.plotting.anomalies import anomalies
@@ -95,7 +97,7 @@ def detect(
         return 0
     for name in (output, plot if result.judged else None):
         if name is not None:
-            echo(f"written {name}")
+            print_written(name)
     if run is not None:
         run()
     print_timings()

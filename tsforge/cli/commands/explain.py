@@ -19,6 +19,7 @@ from tsforge.cli.output import (
     print_run,
     print_table,
 )
+from tsforge.cli.standard import print_written, write_frame
 from tsforge.runtime import files
 from tsforge.runtime.numbers import figure
 
@@ -76,12 +77,13 @@ def explain(
     model
         Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION.
     data
-        The table to forecast from, with the columns of the training data. (default: the training data)
+        The table to forecast from, with the columns of the training data; - for standard input. (default: the training
+        data)
     plot
         File for a picture, .png, .svg or .pdf: forecast steps by past steps, and by lag.
     output
         File for the numbers: .npz (every layer and head), .csv or .parquet (a row per forecast step and past step; with
-        --covariates a row per covariate).
+        --covariates a row per covariate); - for standard output as CSV.
     method
         What is shown: attention (of a Transformer), or gradient x input. (default: attention where there is some)
     series
@@ -116,7 +118,7 @@ def explain(
     c, way = result.target(target), method or result.methods[0]
     summary = _summary(result, way, c, step)
     if output is not None:
-        _write(result, Path(output))
+        _write(result, output)
     if plot is not None:
         maps.draw(result, Path(plot), method=way, target=c, step=step, about=About(result.model))
     if json:
@@ -131,7 +133,6 @@ def _covariates(model: str, data: str | None, asked: CovariateOptions, to: Writt
     check_targets(to.output, (".csv", ".parquet"), to.plot, [data])
     from tsforge.backtesting import ablation, importance
     from tsforge.cli.tables import importance as shown
-    from tsforge.data import tidy as tables
     from tsforge.tracking import importance as recording
     from tsforge.tracking.tracker import BUSY, Tracker
 
@@ -143,7 +144,7 @@ def _covariates(model: str, data: str | None, asked: CovariateOptions, to: Writt
         for line in shown.lines(result):
             echo(line)
     if to.output is not None:
-        tables.write(result.frame, Path(to.output))
+        write_frame(result.frame, to.output)
     if to.plot is not None:
         recording.draw(result, Path(to.plot))
     with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
@@ -154,22 +155,21 @@ def _covariates(model: str, data: str | None, asked: CovariateOptions, to: Writt
         return 0
     for name in (to.output, to.plot):
         if name is not None:
-            echo(f"written {name}")
+            print_written(name)
     print_run(tracker, run)
     return 0
 
 
-def _write(result: Explanation, path: Path) -> None:
+def _write(result: Explanation, output: str) -> None:
     import numpy as np
 
-    from tsforge.data import tidy as tables
-
+    path = Path(output)
     if path.suffix == ".npz":
         arrays: dict[str, Any] = result.arrays()
         with files.replacing(path) as draft, draft.open("wb") as file:
             np.savez_compressed(file, **arrays)
     else:
-        tables.write(result.frame, path)
+        write_frame(result.frame, output)
 
 
 def _summary(result: Explanation, method: Method, target: int, step: int | None) -> dict[str, Any]:
@@ -212,4 +212,4 @@ def _print(result: Explanation, summary: dict[str, Any], files: list[str]) -> No
     rows = [[str(lag["lag"]), figure(lag["mean"]), figure(lag["autocorrelation"])] for lag in lags]
     print_table(["lag", "mean", "autocorrelation"], rows, left=())
     for name in files:
-        echo(f"written to {name}")
+        print_written(name)

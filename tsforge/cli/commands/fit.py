@@ -56,7 +56,7 @@ def fit(
     ----------
     data
         CSV (comma, semicolon, tab; may be gzipped), Parquet (a file, or a folder of files), or the name of a catalogued
-        data set; or a TOML file with an experiment, or the name of a pipeline.
+        data set, or - for standard input; or a TOML file with an experiment, or the name of a pipeline.
     out
         Folder for the model; that of the same table is replaced. (default: models/DATA-MODEL-hHORIZON, then -2)
     overwrite

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tsforge.cli.options import Flag, TableOptions
-from tsforge.cli.output import check_targets, echo, status
+from tsforge.cli.output import STANDARD, check_targets, echo, status
 
 
 def init(
@@ -19,7 +19,7 @@ def init(
     Parameters
     ----------
     data
-        CSV, Parquet (a file, or a folder of files), or the name of a catalogued data set.
+        CSV, Parquet (a file, or a folder of files), the name of a catalogued data set, or - for standard input.
     model
         Kind of the model, whose settings stand in it.
     output
@@ -33,6 +33,7 @@ def init(
 
     if options is not None and options.config is not None:
         raise ConfigError("init writes a TOML file and reads none", "leave out --config; --set takes single settings")
+    output = None if output == STANDARD else output
     check_targets(output, (".toml",), None, [data])
     if output is not None and Path(output).exists() and not overwrite:
         raise ConfigError(f"{output}: is there already, and may hold your changes", "`overwrite` replaces it")

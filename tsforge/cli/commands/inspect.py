@@ -27,7 +27,7 @@ def inspect(
     Parameters
     ----------
     data
-        CSV, Parquet (a file, or a folder of files), or the name of a catalogued data set.
+        CSV, Parquet (a file, or a folder of files), the name of a catalogued data set, or - for standard input.
     json
         Print one JSON document.
     """

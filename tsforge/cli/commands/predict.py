@@ -25,6 +25,7 @@ from tsforge.cli.output import (
     print_timings,
 )
 from tsforge.cli.sampling import SampleOptions
+from tsforge.cli.standard import place, print_written, write_frame
 from tsforge.cli.tables.forecast import print_forecast
 from tsforge.runtime import garbage
 
@@ -46,11 +47,12 @@ def predict(
         Folder that `tsforge fit` wrote, or a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION. Or
         zero, a pretrained model that forecasts any table without a fit, read as the options below say.
     data
-        The table to forecast from, with the columns of the training data; or a folder of Parquet or CSV files with
-        whole series in each, region=EU/part-0.parquet, on a disk or in a store (s3://...). (default: the training data)
+        The table to forecast from, with the columns of the training data, - for standard input; or a folder of Parquet
+        or CSV files with whole series in each, region=EU/part-0.parquet, on a disk or in a store (s3://...). (default:
+        the training data)
     output
-        File for the forecast, .csv or .parquet; or of a folder the folder, in which what is there already is not done
-        again. (default: the first rows are printed)
+        File for the forecast, .csv or .parquet, or - for standard output as CSV; or of a folder the folder, in which
+        what is there already is not done again. (default: the first rows are printed)
     horizon
         Steps to forecast; more than the model was trained for are rolled out. (default: as trained)
     quantiles
@@ -123,7 +125,7 @@ def predict(
     result = result.rounded() if round_ else result
     frame = result.frame
     if output is not None:
-        tables.write(frame, Path(output))
+        write_frame(frame, output)
     if plot is not None:
         from tsforge.fitted.scored import scores
         from tsforge.plotting import forecasts
@@ -143,7 +145,7 @@ def predict(
     if output is None:
         print_forecast(result, frame, every=wanted is not None)
     else:
-        echo(f"{len(frame):,} rows in {output}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
+        echo(f"{len(frame):,} rows in {place(output)}: {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else ""))
     if plot is not None:
         echo(f"picture in {plot}")
     if not quiet:
@@ -168,7 +170,7 @@ def _what_if(of: tuple[str, Any], data: str | None, scenario: list[str], ahead: 
         for line in shown.lines(result):
             echo(line)
     if to.output is not None:
-        tables.write(frame, Path(to.output))
+        write_frame(frame, to.output)
     if to.plot is not None:
         recording.draw(result, Path(to.plot), to.picture.view())
     with Tracker(to.tracking_uri, None, on=to.track, limit=BUSY) as tracker:
@@ -182,7 +184,7 @@ def _what_if(of: tuple[str, Any], data: str | None, scenario: list[str], ahead: 
         return 0
     for name in (to.output, to.plot):
         if name is not None:
-            echo(f"written {name}")
+            print_written(name)
     print_run(tracker, run)
     print_timings()
     return 0

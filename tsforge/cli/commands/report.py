@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from tsforge.cli.options import Flag, Repeated
-from tsforge.cli.output import check_targets, command_line, echo, print_json, print_notes
+from tsforge.cli.output import STANDARD, check_targets, command_line, echo, print_json, print_notes
 
 
 def report(
@@ -25,9 +27,10 @@ def report(
         Folder that fit, sweep or compare wrote; a recorded model: runs:/RUN, models:/NAME@ALIAS, models:/NAME/VERSION;
         or a recorded run by its id or name.
     data
-        The table to forecast from, and to judge the model on where it has not seen it. (default: the training data)
+        The table to forecast from, and to judge the model on where it has not seen it; - for standard input. (default:
+        the training data)
     output
-        File for the page, .html.
+        File for the page, .html, or - for standard output.
     horizon
         Steps to forecast. (default: as trained)
     series
@@ -46,9 +49,14 @@ def report(
     print_notes(quiet=quiet)
     check_targets(output, (".html", ".htm"), None, [data])
     place = Path(output)
-    reporting.report(
-        what, data, place, horizon=horizon, series=series, most=most, command=command_line(), tracking_uri=tracking_uri
-    )
+    asked: dict[str, Any] = {"horizon": horizon, "series": series, "most": most, "tracking_uri": tracking_uri}
+    if output == STANDARD:
+        with tempfile.TemporaryDirectory() as draft:
+            place = Path(draft) / "report.html"
+            reporting.report(what, data, place, command=command_line(), **asked)
+            print(place.read_text(encoding="utf-8"), flush=True)
+        return 0
+    reporting.report(what, data, place, command=command_line(), **asked)
     if json:
         print_json({"model": what, "output": output, "bytes": place.stat().st_size})
     else:

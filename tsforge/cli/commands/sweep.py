@@ -45,7 +45,8 @@ def sweep(
     Parameters
     ----------
     source
-        A table, the name of a data set, a TOML file with an experiment, [sweep] and [space], or the name of a pipeline.
+        A table, - for standard input, the name of a data set, a TOML file with an experiment, [sweep] and [space], or
+        the name of a pipeline.
     data
         The table for a TOML file. (default: its own)
     out

@@ -71,7 +71,7 @@ def update(
     model
         Folder that `tsforge fit` wrote, or a recorded model: models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN.
     data
-        The table as it is now, with its history and the new rows.
+        The table as it is now, with its history and the new rows; - for standard input.
     when
         Train always, or only on drift: where the intervals miss the new rows otherwise than the rows they were
         calibrated by.

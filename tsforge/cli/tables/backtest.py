@@ -11,7 +11,7 @@ from tsforge.api.gaps import season, sentences, skill_of
 from tsforge.api.summary import best_marked, score_rows
 from tsforge.api.verdict import sentence
 from tsforge.backtesting.scoreboard import NOMINAL, Scoreboard
-from tsforge.cli.output import colour, echo, print_table
+from tsforge.cli.output import STANDARD, colour, echo, print_table
 from tsforge.evaluation.judgement import Judgement
 from tsforge.evaluation.metrics import lower_is_better
 from tsforge.runtime import files
@@ -85,8 +85,9 @@ def coverage_by_step(board: Scoreboard) -> dict[str, dict[str, list[float]]]:
     return {kind: {str(n): board.coverage_by_step(model, kind, n) for n in NOMINAL} for kind in board.kinds}
 
 
-def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> None:
+def write(board: Scoreboard, texts: list[Text], by: str | None, output: str) -> None:
     """The tables as Markdown; or all scores as CSV, one row per model (and group, step or series)."""
+    path = Path(output)
     if path.suffix == ".md":
         files.write(path, "\n".join(text.markdown() for text in texts) + "\n")
         return
@@ -97,7 +98,11 @@ def write(board: Scoreboard, texts: list[Text], by: str | None, path: Path) -> N
         if len(board.tests) > 1:
             for group in board.tests:
                 lines += [{"group": group, "model": m, **s} for m, s in board.table(board.names, group).items()]
-    files.write(path, csv(list(lines[0]), [list(line.values()) for line in lines]))
+    text = csv(list(lines[0]), [list(line.values()) for line in lines])
+    if output == STANDARD:
+        print(text, end="", flush=True)
+    else:
+        files.write(path, text)
 
 
 def _main(board: Scoreboard) -> Text:

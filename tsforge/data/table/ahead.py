@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsforge.data.table import piped
 from tsforge.data.table.reading import read
 from tsforge.data.table.table import Table, load_like
 from tsforge.data.table.values import Column
@@ -33,6 +34,7 @@ def with_rows_ahead(table: Table, source: Any) -> Table:
         return table
     if not schema.future:
         raise DataError("the model knows no covariate in advance", "leave out `future_data`")
+    source = piped.standard_input("what is known in advance") if source == piped.NAME else source
     frame = read(source, usual=schema.decimal)
     alone = schema.model_copy(update={"target": (), "past": (), "static": (), "resampling": None})
     later = load_like(frame, alone)

@@ -7,7 +7,7 @@ the role of a column, not from what else happens to stand in it.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tsforge.data.table import parquet, textfile
+from tsforge.data.table import parquet, piped, textfile
 from tsforge.data.table.cells import Cells, holds_numbers, numbered, read_text, read_typed
 from tsforge.data.table.dialect import MISSING, Dialect, records, sniff
 from tsforge.data.table.folder import Places
+from tsforge.data.table.piped import Piped
 from tsforge.data.table.signs import Sign, Style, Votes, choose_style, votes
 from tsforge.errors import DataError, LineError, nearest
 
@@ -41,6 +42,7 @@ class Frame:
     parts: columns that make up the times, which then stand in one column more.
     places: where its rows stand, where it was read of several files.
     part: whether it is a part of a table whose columns and grid are settled, and not a table like another.
+    file: in which a text table lies, where that is not its name.
     """
 
     data: pd.DataFrame
@@ -52,6 +54,7 @@ class Frame:
     parts: tuple[str, ...] = ()
     places: Places | None = None
     part: bool = False
+    file: Path | None = None
     _cells: dict[str, Cells] = field(default_factory=dict, compare=False, repr=False)
     _codes: dict[str, tuple[NDArray[np.integer], pd.Index]] = field(default_factory=dict, compare=False, repr=False)
     _votes: dict[str, Votes] = field(default_factory=dict, compare=False, repr=False)
@@ -170,7 +173,7 @@ class Frame:
     def _as_written(self) -> pd.DataFrame:
         """The texts of a text file, read again."""
         assert self.dialect is not None
-        return textfile.read_text(Path(self.name), self.dialect, plain=False)[0]
+        return textfile.read_text(self.file or Path(self.name), self.dialect, plain=False)[0]
 
     def row(self, i: int) -> str:
         """Row i (from 0) in words: "row 3", with the line of a text file, or the file of a folder."""
@@ -182,12 +185,12 @@ class Frame:
     def _lines(self) -> list[int]:
         """The line at which each row of a text file begins, the header first; looked up for messages only."""
         assert self.dialect is not None
-        return [line for line, _ in records(Path(self.name), self.dialect)]
+        return [line for line, _ in records(self.file or Path(self.name), self.dialect)]
 
 
 def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) -> Frame:
-    """Read CSV (comma, semicolon, tab or bar; BOM; gzip), Parquet (a file, or a folder of files), or take a frame of
-    pandas or Polars, or what was read.
+    """Read CSV (comma, semicolon, tab or bar; BOM; gzip), Parquet (a file, or a folder of files), either of them from
+    standard input (-), or take a frame of pandas or Polars, or what was read.
 
     decimal, usual: as in `Frame`.
     Raises DataError for what is missing, empty, binary or ragged.
@@ -200,6 +203,10 @@ def read(source: Any, decimal: Sign | None = None, usual: Sign | None = None) ->
     elif library == "polars":
         whole = source.collect() if hasattr(source, "collect") else source
         frame = Frame(pd.DataFrame(whole.to_pandas()), "the data frame")
+    elif isinstance(source, Piped):
+        with piped.named(source):
+            frame = _read_file(source.path, decimal, usual)
+        frame = replace(frame, name=str(source), file=source.path)
     elif isinstance(source, str | Path):
         frame = _read_file(Path(source), decimal, usual)
     else:
@@ -217,9 +224,10 @@ def framed(data: pd.DataFrame, name: str, places: Places, *, part: bool) -> Fram
     return Frame(_with_index(data), name, places=places, part=part)
 
 
-def read_above(path: str | Path, problem: LineError, decimal: Sign | None = None) -> Frame:
+def read_above(source: str | Path | Piped, problem: LineError, decimal: Sign | None = None) -> Frame:
     """The rows above a line that has too few columns or too many, to look at."""
-    return Frame(problem.before, str(path), sniff(Path(path)), None, decimal)
+    path = source.path if isinstance(source, Piped) else Path(source)
+    return Frame(problem.before, str(source), sniff(path), None, decimal, file=path)
 
 
 def _with_index(data: pd.DataFrame) -> pd.DataFrame:
