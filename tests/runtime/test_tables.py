@@ -41,6 +41,8 @@ def test_aligned_columns_end_below_each_other() -> None:
         (numbers.grouped(1.23456), "1.235"), (numbers.grouped(None), ""), (numbers.between([]), "–"),
         (numbers.between([1000, 1000]), "1,000"), (numbers.between([2000, 900]), "900 to 2,000"),
         (numbers.spread(0.5123, 0.0219), "0.5123 ± 0.022"), (numbers.spread(0.5123, None), "0.5123"),
+        (numbers.spread(8281234.0, 12345.6), "8,281,234 ± 12,000"),
+        (numbers.spread(2426.4, 0.00012), "2,426 ± 0.00012"), (numbers.percent(-23258.6), "-23,258.6 %"),
         (numbers.four_digits(12.3456), "{:,.2f}"), (numbers.four_digits(0.0), "{:,.3f}"),
         (numbers.four_digits(1e-7), "{:.3g}"), (numbers.percent(12.345), "+12.3 %"), (numbers.percent(math.inf), ""),
         (numbers.duration(99.4), "99 s"), (numbers.duration(185), "3:05 min"), (numbers.duration(5520), "1:32 h"),

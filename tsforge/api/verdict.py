@@ -31,7 +31,7 @@ def _above(j: Judgement) -> str:
 def _share(j: Judgement) -> str:
     """The difference in per cent of the rival's error."""
     share = abs(j.gain)
-    return f"{share:.0f} %" if share >= 1000 else f"{share:.1f} %" if share >= 0.05 else "less than 0.1 %"
+    return f"{share:,.0f} %" if share >= 1000 else f"{share:.1f} %" if share >= 0.05 else "less than 0.1 %"
 
 
 def _sure(j: Judgement) -> str:

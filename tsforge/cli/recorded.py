@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from tsforge.cli.options import Flag
 from tsforge.cli.output import echo, print_json, print_table
 from tsforge.errors import TrackingError, listing
-from tsforge.runtime.numbers import duration, figure
+from tsforge.runtime.numbers import duration, figure, figures
 
 if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded
@@ -73,7 +73,7 @@ def show(run: str, /, *, tracking_uri: str | None = None, json: Flag = False) ->
     if scores:
         echo()
         rows = [
-            [name, figure(value), *(figure(found.metrics.get(f"baseline/{b}_{name}")) for b in beside)]
+            [name, *figures([value, *(found.metrics.get(f"baseline/{b}_{name}") for b in beside)])]
             for name, value in scores.items()
         ]  # fmt: skip
         print_table(["", found.params.get("model.kind", "run"), *beside], rows)

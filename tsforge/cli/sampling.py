@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tsforge.fitted.totals import Totals
 
 SHOWN = 24  # rows on the screen
+CHANCES = ("probability", "ever")  # columns
 MIDDLE = ("q0.1", "q0.5", "q0.9")  # of the usual quantiles of totals, those on the screen
 
 
@@ -99,7 +100,7 @@ def forecast(model: str, data: str | None, asked: SampleOptions, ahead: dict[str
         )  # fmt: skip
         return 0
     if to.output is None:
-        _print(frame, usual=quantiles is None)
+        _print(drawn, frame, usual=quantiles is None)
     echo(f"{S:,} paths of {n:,} series x {H} steps" + (f" x {C} targets" if C > 1 else "") + f", seed {seed}")
     for name in (to.output, to.plot):
         if name is not None:
@@ -116,12 +117,18 @@ def _frame(drawn: Samples, sums: Totals | None, level: str | None) -> Any:
     return drawn.frame if level is None else drawn.probability(level)
 
 
-def _print(frame: Frame, *, usual: bool) -> None:
+def _print(drawn: Samples, frame: Frame, *, usual: bool) -> None:
     """The first rows; of the usual quantiles of totals the middle ones, and their times where they have no name."""
     shown = frame.head(SHOWN)
     if "steps" in shown and "forecast" in shown:
         hidden = [name for name in shown if usual and str(name).startswith("q0.") and name not in MIDDLE]
         shown = shown.drop(columns=[*hidden, *(["from", "to"] if "period" in shown else [])])
-    print_frame(shown)
+    places = dict.fromkeys(CHANCES, 3)
+    if "forecast" in shown:
+        from tsforge.data.tidy import places_of
+
+        numbers = [name for name in map(str, shown) if name.startswith(("forecast", "q0."))]
+        places |= dict.fromkeys(numbers, places_of(drawn.panel.values, shown["forecast"].to_numpy()))
+    print_frame(shown, places)
     if len(frame) > SHOWN:
         echo(f"... {len(frame) - SHOWN:,} more rows; --output paths.csv writes them all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -174,16 +175,17 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown, index=frame.index)
 
 
-def texts(frame: pd.DataFrame, places: int | None = None) -> list[list[str]]:
+def texts(frame: pd.DataFrame, places: Mapping[str, int]) -> list[list[str]]:
     """The rows as people read them, thousands grouped; missing values are empty.
 
-    places: of every number that is not whole; None for seven digits of the largest value of each column.
+    places: of numbers that are not whole, by column; of others seven digits of the largest value are shown.
     """
     columns = []
     for i in range(frame.shape[1]):
         column = frame.iloc[:, i]
         if pd.api.types.is_float_dtype(column.dtype):
-            columns.append(_numbers(column.to_numpy(dtype=np.float64, na_value=np.nan), places))
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            columns.append(_numbers(values, places.get(str(frame.columns[i]))))
         else:
             columns.append(["" if pd.isna(value) else str(value) for value in column])
     return [list(row) for row in zip(*columns, strict=True)]

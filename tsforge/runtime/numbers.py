@@ -67,9 +67,20 @@ def between(counts: Sequence[int], missing: str = "–") -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def spread(mean: float, deviation: float | None, form: str = "{:.4g}", deviation_form: str = "{:.2g}") -> str:
-    """Mean and standard deviation, as "0.51 ± 0.02"; the mean alone where the deviation is None."""
-    return form.format(mean) + ("" if deviation is None else f" ± {deviation_form.format(deviation)}")
+def spread(mean: float, deviation: float | None, form: str = "", deviation_form: str = "") -> str:
+    """Mean and standard deviation, as "0.51 ± 0.02"; the mean alone where the deviation is None.
+
+    form, deviation_form: of the two; without them the mean has four digits and the deviation two.
+    """
+    text = form.format(mean) if form else figure(mean, str(mean))
+    if deviation is None:
+        return text
+    short = deviation_form.format(deviation) if deviation_form else _two_digits(deviation)
+    return f"{text} ± {short}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):,.0f}" if abs(value) >= 99.5 else amount(value, 2)
 
 
 def four_digits(value: float) -> str:
@@ -80,7 +91,7 @@ def four_digits(value: float) -> str:
 
 def percent(value: float, missing: str = "") -> str:
     """A gain or a loss in per cent, as "+12.3 %"; `missing` where it is not finite."""
-    return f"{value:+.1f} %" if math.isfinite(value) else missing
+    return f"{value:+,.1f} %" if math.isfinite(value) else missing
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import csv as writing
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
@@ -37,7 +38,7 @@ class Best(str):
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> list[str]:
     """Lines of any length: columns in `left` stand on the left, the others on the right."""
-    return _lines(header, rows, left, _widths([header, *rows]), None)
+    return _lines(header, rows, _Look(_widths([header, *rows]), left))
 
 
 def fitted(
@@ -46,50 +47,63 @@ def fitted(
 ) -> list[str]:  # fmt: skip
     """Lines of at most `width` columns, as far as single cells allow it; nothing is cut off.
 
-    Where there is too little room, first headers are broken at their blanks, hyphens and strokes, then texts in the
-    columns of `left`, then what is long elsewhere, at its blanks; what is still too wide becomes several tables below
-    each other, each with the first column.
+    Where there is too little room, first long texts are broken at their blanks, then headers at hyphens and strokes
+    too, then names in the columns of `left`, and one blank stands between columns instead of two; what is still too
+    wide becomes several tables below each other, each with the first column.
 
     style: what a cell looks like: its text with blanks around it, given the cell and these.
     """
     widths = _widths([header, *rows])
     if width is None or _total(widths) <= width:
-        return _lines(header, rows, left, widths, style)
+        return _lines(header, rows, _Look(widths, left, style))
+    columns = zip(header, *rows, strict=True)
+    words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    texts = [max(word, _WORD) if w > _LONG else w for word, w in zip(words, widths, strict=True)]
+    widths = _shrunk(widths, texts, width)
     bodies = _widths([[""] * len(header), *rows])
-    least = [max(body, max(map(len, _pieces(name)), default=0)) for body, name in zip(bodies, header, strict=True)]
-    widths = _shrunk(widths, least, range(len(header)), width)
-    least = [min(w, max(_WORD, len(header[j]) if j else 0)) if j in left else w for j, w in enumerate(widths)]
-    widths = _shrunk(widths, least, left, width)
-    words = [max((len(word) for row in rows for word in row[j].split()), default=0) for j in range(len(header))]
-    least = [max(w, _WORD) if widths[j] > _LONG else widths[j] for j, w in enumerate(words)]
-    widths = _shrunk(widths, least, range(len(header)), width)
+    titles = [max(map(len, _pieces(name)), default=0) for name in header]
+    widths = _shrunk(widths, [min(w, max(b, t)) for w, b, t in zip(widths, bodies, titles, strict=True)], width)
+    names = [min(w, _WORD) if j in left else w for j, w in enumerate(widths)]
+    widths = _shrunk(widths, names, width)
+    if _total(widths, 1) <= width:
+        return _lines(header, rows, _Look(widths, left, style, 1))
     lines: list[str] = []
     for part in _parts(widths, width):
-        of = {j: place for place, j in enumerate(part)}
-        here = tuple(of[j] for j in left if j in of)
-        picked = [[row[j] for j in part] for row in rows]
-        shown = _lines([header[j] for j in part], picked, here, [widths[j] for j in part], style)
+        here = tuple(place for place, j in enumerate(part) if j in left)
+        look = _Look([widths[j] for j in part], here, style)
+        shown = _lines([header[j] for j in part], [[row[j] for j in part] for row in rows], look)
         lines += ["", *shown] if lines else shown
     return lines
 
 
 Style = Callable[[str, str], str]
+
+
+class _Look(NamedTuple):
+    """Columns of each cell, which cells stand on the left, what cells look like, and blanks between two."""
+
+    widths: Sequence[int]
+    left: tuple[int, ...]
+    style: Style | None = None
+    gap: int = 2
+
+
 _WORD, _LONG = 16, 24  # columns that a text has at least, and from which on it is broken wherever it stands
-_GAP = "  "
+_GAP = 2  # blanks in front of a line, and between columns
 
 
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + len(_GAP) * len(widths)
+def _total(widths: Sequence[int], gap: int = _GAP) -> int:
+    return _GAP + sum(widths) + gap * (len(widths) - 1)
 
 
-def _shrunk(widths: Sequence[int], least: Sequence[int], which: Iterable[int], most: int) -> list[int]:
+def _shrunk(widths: Sequence[int], least: Sequence[int], most: int) -> list[int]:
     """Widths of which the widest are made narrower, a column at a time, until all have room or none can be."""
     now = list(widths)
-    while _total(now) > most and (can := [j for j in which if now[j] > least[j]]):
+    while _total(now) > most and (can := [j for j, w in enumerate(now) if w > least[j]]):
         now[max(can, key=lambda j: now[j])] -= 1
     return now
 
@@ -104,23 +118,20 @@ def _parts(widths: Sequence[int], most: int) -> list[list[int]]:
     return parts
 
 
-def _lines(
-    header: Sequence[str], rows: Sequence[Sequence[str]], left: tuple[int, ...], widths: Sequence[int],
-    style: Style | None,
-) -> list[str]:  # fmt: skip
+def _lines(header: Sequence[str], rows: Sequence[Sequence[str]], look: _Look) -> list[str]:
     """Each row over as many lines as its cells need; titles stand right above the first row."""
     lines = []
     for i, row in enumerate([header, *rows]):
-        cells = [_broken(cell, w) for cell, w in zip(row, widths, strict=True)]
+        cells = [_broken(cell, w) for cell, w in zip(row, look.widths, strict=True)]
         height = max(map(len, cells), default=1)
         for k in range(height):
             parts = []
-            for j, (cell, w) in enumerate(zip(cells, widths, strict=True)):
+            for j, (cell, w) in enumerate(zip(cells, look.widths, strict=True)):
                 at = k - (height - len(cell) if i == 0 else 0)
                 text = cell[at] if 0 <= at < len(cell) else ""
-                text = text.ljust(w) if j in left else text.rjust(w)
-                parts.append(style(row[j], text) if style is not None and i else text)
-            lines.append((_GAP + _GAP.join(parts)).rstrip())
+                text = text.ljust(w) if j in look.left else text.rjust(w)
+                parts.append(look.style(row[j], text) if look.style is not None and i else text)
+            lines.append((" " * _GAP + (" " * look.gap).join(parts)).rstrip())
     return lines
 
 
@@ -130,14 +141,14 @@ def _pieces(text: str) -> list[str]:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    """Lines of a text, each as long as there is room for."""
+    """Lines of a text, each as long as there is room for: broken at blanks, and elsewhere only within a long word."""
     if len(text) <= width:
         return [text]
     lines = [""]
-    for piece in re.findall(r"[^ \-_/.]*[ \-_/.]?", text):
-        if len((lines[-1] + piece).rstrip(" ")) > width and lines[-1]:
-            lines[-1] = lines[-1].rstrip(" ")
-            lines.append("")
-        lines[-1] += piece
-    whole = [line for line in lines if line]
-    return [line[k : k + width].rstrip(" ") for line in whole for k in range(0, len(line.rstrip(" ")), width)]
+    for word in re.findall(r"[^ ]* *", text):
+        for piece in [word] if len(word.rstrip(" ")) <= width else re.findall(r"[^-_/.]*[-_/.]?", word):
+            if len((lines[-1] + piece).rstrip(" ")) > width and lines[-1]:
+                lines.append("")
+            lines[-1] += piece
+    whole = [line.rstrip(" ") for line in lines if line.strip(" ")]
+    return [line[k : k + width] for line in whole for k in range(0, len(line), width)]

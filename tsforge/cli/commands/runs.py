@@ -12,7 +12,7 @@ from tsforge.cli.options import Flag, TrackOptions
 from tsforge.cli.output import echo, print_json, print_notes, print_table, status
 from tsforge.cli.recorded import ListOptions, awaited, delete, on_the_way, plain, print_link, print_tree, show
 from tsforge.runtime import tables, terminal
-from tsforge.runtime.numbers import duration, figure, figures
+from tsforge.runtime.numbers import amount, duration, figure, figures
 
 if TYPE_CHECKING:
     from tsforge.tracking.runs import Recorded
@@ -108,7 +108,8 @@ def compare(*names: str, tracking_uri: str | None = None, json: Flag = False) ->
         return 0
     rows = [[name, *(value or "-" for value in values)] for name, values in params.items()]
     rows += [["", *[""] * len(records)]] if rows else []
-    rows += [_compared(name, values) for name, values in metrics.items() if not name.startswith("baseline/")]
+    hidden = ("baseline/", "test/mae_by_step")  # a curve, of which the list has the last point
+    rows += [_compared(name, values) for name, values in metrics.items() if not name.startswith(hidden)]
     print_table(["", *(run.name for run in records)], rows)
     echo()
     echo("* is best, where one direction is better; settings that are the same are left out")
@@ -145,7 +146,7 @@ def reproduce(
              "largest_difference": result.largest, "scores": scores}
         )  # fmt: skip
         return 0 if result.agrees else 3
-    rows = [[name, f"{a:.6g}", f"{b:.6g}", f"{abs(a - b):.1g}"] for name, (a, b) in result.scores.items()]
+    rows = [[name, amount(a, 6), amount(b, 6), f"{abs(a - b):.1g}"] for name, (a, b) in result.scores.items()]
     print_table([result.recorded.name, "recorded", "again", "apart"], rows)
     echo()
     if not result.scores:
@@ -243,7 +244,7 @@ def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
         column = [run.params.get(name, "-") for run in records]
         wide = [[row[0], *row[1:place], value, *row[place:]] for row, value in zip(rows, column, strict=True)]
         head = [*header[:place], name, *header[place:]]
-        if len(tables.aligned(head, wide)[0]) > room and place > 1:
+        if len(tables.aligned(head, wide)[0]) > room:
             break
         header, rows = head, wide
     return header, rows
@@ -251,10 +252,9 @@ def _columns(records: list[Recorded]) -> tuple[list[str], list[list[str]]]:
 
 def _compared(name: str, values: list[float | None]) -> list[str]:
     """A metric of all runs, the best with a star, which pipes show too."""
-    return [
-        name,
-        *(tables.Best(f"{cell} *") if isinstance(cell, tables.Best) else cell for cell in _marked(name, values)),
-    ]
+    cells = _marked(name, values)
+    plain = "  " if any(isinstance(cell, tables.Best) for cell in cells) else ""  # so that points stay below each other
+    return [name, *(tables.Best(f"{cell} *") if isinstance(cell, tables.Best) else cell + plain for cell in cells)]
 
 
 def _marked(name: str, values: list[float | None]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tsforge.cli.output import echo, print_table
@@ -29,7 +30,7 @@ def print_forecast(result: Prediction, frame: Frame, *, every: bool) -> None:
     pair = interval(result.levels)
     hidden = {quantile_name(level) for level in result.levels if not every and level not in (pair or ())}
     shown = frame.head(ROWS).drop(columns=sorted(hidden))
-    print_frame(shown, places_of(result.panel.values, result.point))
+    print_frame(shown, dict.fromkeys(map(str, shown.columns), places_of(result.panel.values, result.point)))
     if pair is not None and not every:
         low, high = map(quantile_name, pair)
         echo(f"  {low} to {high}: the interval of {100 * (pair[1] - pair[0]):.0f} %")
@@ -39,9 +40,9 @@ def print_forecast(result: Prediction, frame: Frame, *, every: bool) -> None:
         echo(f"... {' and '.join(filter(None, (rows, more)))}; --output forecast.csv writes them all")
 
 
-def print_frame(frame: Frame, places: int | None = None) -> None:
-    """Print a frame: numbers on the right, all else on the left."""
+def print_frame(frame: Frame, places: Mapping[str, int] | None = None) -> None:
+    """Print a frame: numbers on the right, all else on the left. places: of numbers, by column, where known."""
     from tsforge.data.tidy import texts
 
     left = [j for j, kind in enumerate(frame.dtypes) if kind.kind not in "fiu"]
-    print_table([str(name) for name in frame.columns], texts(frame, places), tuple(left))
+    print_table([str(name) for name in frame.columns], texts(frame, places or {}), tuple(left))

@@ -53,5 +53,5 @@ def _cells(effect: Effect) -> list[str]:
     """The change with a sign, and its range."""
     if not effect.count:
         return ["", ""]
-    signed = [f"{value:+.3g}" for value in (effect.change, effect.low, effect.high)]
+    signed = [f"{'+' if value > 0 else ''}{figure(value)}" for value in (effect.change, effect.low, effect.high)]
     return [signed[0], "" if math.isnan(effect.low) else f"{signed[1]} to {signed[2]}"]
