@@ -12,7 +12,7 @@ from tsforge.api.reference import Setting
 from tsforge.data.table import piped
 from tsforge.errors import DataError
 
-WIDTH = 96
+WIDTH = 80
 ROLES = ("time", "id", "target", "past", "future", "static")
 SECTIONS = ("data", "model", "train", "backtest")
 
@@ -63,7 +63,7 @@ def _lines(settings: list[Setting], found: dict[str, Any], seen: dict[str, Any],
         text = f"{setting.text} (detected)" if detected is not None else setting.text or setting.values
         first, *rest = textwrap.wrap(text, WIDTH - 6) or [""]
         line = f"# {name}{shown}"
-        if rest or len(line) + len(first) > WIDTH:
+        if rest or len(f"{line}  # {first}") > WIDTH:
             yield from (f"#   {part}" for part in textwrap.wrap(text, WIDTH - 4))
             yield line
         else:

@@ -160,6 +160,12 @@ def echo(text: str = "", *styles: int) -> None:
         print(line, flush=True)
 
 
+def print_text(text: str) -> None:
+    """Print a file or a script as it stands, whatever the width."""
+    console.clear()
+    print(text.rstrip("\n"), flush=True)
+
+
 def _screened(line: str, width: int | None) -> list[str]:
     """Lines that hold a line: a command is broken so that it can be pasted."""
     return (terminal.continued if _COMMAND.match(line) else terminal.wrapped)(line, width)

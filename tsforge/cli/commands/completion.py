@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tsforge.cli.output import echo
+from tsforge.cli.output import print_text
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
@@ -26,5 +26,5 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
         command = application(name)
         command.help = text
         root.command(command, name=name)
-    echo(root.generate_completion(shell=shell))
+    print_text(root.generate_completion(shell=shell))
     return 0

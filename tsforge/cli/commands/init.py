@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tsforge.cli.options import Flag, TableOptions
-from tsforge.cli.output import STANDARD, check_targets, echo, status
+from tsforge.cli.output import STANDARD, check_targets, print_text, status
 
 
 def init(
@@ -39,7 +39,7 @@ def init(
         raise ConfigError(f"{output}: is there already, and may hold your changes", "`overwrite` replaces it")
     text = outlines.outline(data, (options or TableOptions()).overrides(), model)
     if output is None:
-        echo(text.rstrip())
+        print_text(text)
     else:
         files.write(Path(output), text)
         status(f"next    tsforge fit --config {output}")
