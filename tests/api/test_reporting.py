@@ -166,13 +166,14 @@ def test_series_by_name_and_the_table_read_once(
 
 def test_error_by_origin_is_the_mean_of_its_windows(model: Path, table: pd.DataFrame) -> None:
     test = tsforge.backtest(model, table)
-    ends, values = facts.by_origin(test)
+    ends, values = facts.by_origin(test, ["theta", "naive"])
     outcome, by_time = test.outcomes["theta"], {}
     for w, time in enumerate(outcome.time.tolist()):
         error = np.abs(outcome.point[w] - outcome.truth[w])[outcome.observed[w]]
         if outcome.scale[w, 0] > 0 and len(error):
             by_time.setdefault(time, []).append(float(error.mean() / outcome.scale[w, 0]))
     np.testing.assert_allclose(values["theta"], [np.mean(by_time[time]) for time in sorted(by_time)], rtol=1e-5)
+    assert set(values) == {"theta", "naive"}
     assert ends == [test.panel.time(min(by_time)), test.panel.time(max(by_time))]
 
 

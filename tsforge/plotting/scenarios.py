@@ -53,9 +53,10 @@ def scenarios(drawn: Subject, planned: Floats, futures: Mapping[str, Future], pa
             above.plot(*joint(future.point[i, :, c]), **look, label=text_of(name), zorder=3)
             below.plot(ahead, future.difference[i, :, c], **look)
             below.fill_between(ahead, future.low[i, :, c], future.high[i, :, c], color=colour, alpha=0.2, linewidth=0)
-        above.axvline(ahead[0], color=RULE, linewidth=0.8)
+        above.axvline(joint(planned[i, :, c])[0][0], color=RULE, linewidth=0.8)
         below.axhline(0, color=RULE, linewidth=0.8)
         head(above, panel.label(i), panel.schema.target[c])
-        head(below, f"{panel.label(i)} difference to the plan, least and most over the quantiles".strip(), "difference")
+        words = "difference to the plan, least and most over the quantiles"
+        head(below, ": ".join(filter(None, (panel.label(i), words))), "difference")
     steps = "1 step" if H == 1 else f"{H:,} steps"
     finish(figure, axes, Caption(drawn.about.title(panel.name, f"what if, {steps} ahead"), chosen.note), path)

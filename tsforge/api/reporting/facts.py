@@ -5,7 +5,7 @@ Axes: n series, H horizon, C targets, Q levels, W windows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,14 +174,12 @@ def errors(test: Backtested) -> tuple[list[int], tuple[float, float], float] | N
     return counts.tolist(), (-reach, reach), float(scaled.mean())
 
 
-def by_origin(test: Backtested) -> tuple[list[str], dict[str, list[float]]]:
+def by_origin(test: Backtested, names: Iterable[str]) -> tuple[list[str], dict[str, list[float]]]:
     """The mean error of every forecast origin, over series, steps and targets, in seasonal changes as MASE counts them.
 
-    Of the model and of the best of the others: (times of the origins; values by model).
+    Of models by their names: (times of the first and the last origin, nothing where there is one; values by model).
     """
-    names = list(test.models[:1])
-    first = test.outcomes[names[0]]
-    times, place = np.unique(first.time, return_inverse=True)
+    times, place = np.unique(test.outcomes[test.models[0]].time, return_inverse=True)
     found = {}
     for name in names:
         errors = by_window(test.outcomes[name], "mase")

@@ -114,7 +114,7 @@ def _pictures(found: Gathered) -> list[dict[str, str]]:
             )
             side = "too high" if mean > 0 else "too low"
             made.append(_picture("Residuals", drawn, f"Forecasts are {figure(abs(mean))} {side} on average."))
-        ends, values = facts.by_origin(test)
+        ends, values = facts.by_origin(test, dict.fromkeys((model, rival)))
         if ends:
             drawn = drawing.lines("error by origin", values, "forecast origin", (ends[0], ends[1]))
             made.append(_picture("Error by origin (mase)", drawn, "Whether it becomes worse with time since the fit."))
