@@ -77,7 +77,7 @@ def label_dates(axis: Axes) -> None:
     from matplotlib import dates, ticker
 
     axis.tick_params(labelsize=9)
-    if not isinstance(axis.xaxis.get_converter(), dates.DateConverter | dates._SwitchableDateConverter):
+    if not isinstance(axis.xaxis.get_major_formatter(), dates.AutoDateFormatter):  # which dates bring with them
         axis.xaxis.set_major_locator(ticker.MaxNLocator(TICKS[1], integer=True))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:.{DIGITS}g}")
         return
