@@ -63,7 +63,8 @@ def test_cut_is_the_loop(
     expected = by_hand(panel, begin, end, context, horizon, stride, history)
     assert list(zip(windows.origins.tolist(), windows.series.tolist(), strict=True)) == expected
     assert len(windows) == len(expected)
-    assert padded(panel, windows, context) == len({i for o, i in expected if o - context < panel.offsets[i]})
+    short = {i for _, i in expected if panel.offsets[i + 1] - panel.offsets[i] < context + horizon}
+    assert padded(panel, windows, context, horizon) == len(short)
 
 
 @pytest.mark.parametrize("stride", [11, 40, 2**31 - 1, 10**12])

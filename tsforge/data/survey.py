@@ -119,10 +119,11 @@ def _of_columns(frame: Frame, config: DataConfig) -> dict[str, Any]:
     named["time"] = parts if len(parts) > 1 else named["time"]
     written = frame.data.columns[: -1 if frame.parts else None]  # a composed time stands last
     columns = [_column(frame, named, candidates, str(name)) for name in written]
-    targets = [c["name"] for c in columns if "target" in c["could_be"]]
+    targets = [c for c in columns if "target" in c["could_be"]]
+    targets.sort(key=lambda c: bool(c["values"] != "0 to 1"))  # a switch is seldom forecast: the last is suggested
     return facts | {
         "roles": roles, "columns": columns, "time": list(named["time"]), "id": list(named["id"]),
-        "target": list(asked), "could_be_target": targets,
+        "target": list(asked), "could_be_target": [c["name"] for c in targets],
     }  # fmt: skip
 
 

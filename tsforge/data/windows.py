@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from tsforge.data.blocks import blocks
 from tsforge.data.panel import Ints, Panel
-from tsforge.data.room import pieces
 
 Integers = NDArray[np.integer]
 
@@ -116,13 +115,12 @@ def last(panel: Panel) -> Windows:
     return Windows(panel.ends.copy(), np.arange(len(panel)))
 
 
-def padded(panel: Panel, windows: Windows, context: int) -> int:
-    """The number of series with windows that reach before their first row."""
-    early = [
-        np.unique(windows.series[part][windows.origins[part] - context < panel.offsets[windows.series[part]]])
-        for part in pieces(len(windows))
-    ]
-    return len(np.unique(np.concatenate(early))) if early else 0
+def padded(panel: Panel, windows: Windows, context: int, horizon: int) -> int:
+    """The number of series whose windows all reach before their first row, as they are shorter than one.
+
+    Early windows of longer ones do so too, where a model reads whatever history there is.
+    """
+    return int((panel.lengths[np.unique(windows.series)] < context + horizon).sum())
 
 
 def per_series(windows: Windows, n: int) -> Ints:

@@ -126,7 +126,7 @@ def as_pretrained(experiment: Experiment, dataset: Dataset) -> Trained:
 
 def warn_padding(dataset: Dataset, context: int) -> None:
     """Warn of series that are too short for a full context of so many steps."""
-    count = padded(dataset.panel, dataset.parts.train, context)
+    count = padded(dataset.panel, dataset.parts.train, context, dataset.sizes.horizon)
     if count:
         log.warning(
             "%d of %d series are shorter than context and horizon; their contexts are padded and masked",

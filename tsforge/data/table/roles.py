@@ -246,7 +246,9 @@ def _target(frame: Frame, free: list[str], *, lenient: bool) -> tuple[str, ...]:
         raise DataError(f"{frame.name}: no numeric column is left to forecast", "pass data.target=COLUMN")
     if lenient:
         return tuple(c for c in numbers if frame.cells(c).number) or (numbers[0],)  # the reader names its bad cell
-    hint = f"pass data.target={shlex.quote(numbers[-1])}, or several: data.target={shlex.quote(','.join(numbers[:2]))}"
+    likely = [c for c in numbers if frame.sample(c, _SAMPLE).nunique() > 2] or numbers  # a switch is seldom forecast
+    pair = ",".join((likely if len(likely) > 1 else numbers)[:2])
+    hint = f"pass data.target={shlex.quote(likely[-1])}, or several: data.target={shlex.quote(pair)}"
     several = f"{frame.name}: {len(numbers)} columns could be the target: {listing(numbers, 12)}"
     raise ChoiceError(several, hint, [{"data.target": c} for c in numbers])
 
