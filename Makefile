@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test test-sktime setup check help torture bench bench-peers bench-gpu test-gpu wheels carried clean
+.PHONY: demo test test-sktime setup check help installed torture bench bench-peers bench-gpu test-gpu wheels carried clean
 
 setup: .venv/ready
 
@@ -33,6 +33,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+INSTALLED := .installed
+installed: setup  # the wheel in an environment with nothing else, which does what README and the tutorial say
+	rm -rf $(INSTALLED)
+	$(BIN)/python -m hatchling build --target wheel --directory $(INSTALLED)/wheel
+	$(PYTHON) -m venv $(INSTALLED)/venv
+	$(INSTALLED)/venv/bin/python -m pip install --quiet -c constraints.txt $(INSTALLED)/wheel/*.whl
+	$(BIN)/python -m tests.helpers.installed $(INSTALLED)/venv/bin
 
 torture: setup  # an hour or so: mutated tables and models, and killed commands
 	$(BIN)/python -m tests.torture --mutations 200000 --kills 100
@@ -69,4 +77,4 @@ help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render
 
 clean:
-	rm -rf .venv .peers $(CARRIED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .peers $(CARRIED) $(INSTALLED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
