@@ -129,7 +129,7 @@ def read(source: Any, overrides: dict[str, Any], compare: dict[str, Any]) -> Com
     own = {path: value for path, value in overrides.items() if path.partition(".")[0] != "model"}
     shared = _models(values.pop("model", {}), overrides)
     asked = merge(asked, {"settings": {ALL: shared}}) if shared else asked
-    source = piped.standard_input() if source == piped.NAME else source
+    source = piped.standard_input() if isinstance(source, str) and source == piped.NAME else source
     if file is None and isinstance(source, str):
         own["data.path"] = source
     config = parse(CompareConfig, asked, file or "settings")

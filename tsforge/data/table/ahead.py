@@ -34,7 +34,8 @@ def with_rows_ahead(table: Table, source: Any) -> Table:
         return table
     if not schema.future:
         raise DataError("the model knows no covariate in advance", "leave out `future_data`")
-    source = piped.standard_input("what is known in advance") if source == piped.NAME else source
+    if isinstance(source, str) and source == piped.NAME:
+        source = piped.standard_input("what is known in advance")
     frame = read(source, usual=schema.decimal)
     alone = schema.model_copy(update={"target": (), "past": (), "static": (), "resampling": None})
     later = load_like(frame, alone)
