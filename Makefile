@@ -1,11 +1,12 @@
-# make demo | test | setup on a fresh machine; make check before a commit; make torture before a release;
+# make demo | test | setup on a fresh machine; make check before a commit; make docs for the site of the documentation;
+# make torture before a release;
 # make test-sktime: the adapter for sktime, beside the pandas that sktime takes;
 # make bench | bench-peers | bench-gpu | test-gpu: how fast it is, and what needs a GPU.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test test-sktime setup check help installed torture bench bench-peers bench-gpu test-gpu wheels carried clean
+.PHONY: demo test test-sktime setup check docs help installed torture bench bench-peers bench-gpu test-gpu wheels carried clean
 
 setup: .venv/ready
 
@@ -28,7 +29,7 @@ test-sktime: setup  # needs a network
 		'pandas>=3.0,<3.1'
 	PYTHONPATH=$(SKTIME) $(BIN)/python -m pytest -m sktime tests/adapters/test_sktime.py
 
-check: setup
+check: setup  # with a build of the site (tests/test_site.py)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,6 +42,9 @@ installed: setup  # the wheel in an environment with nothing else, which does wh
 	$(PYTHON) -m venv $(INSTALLED)/venv
 	$(INSTALLED)/venv/bin/python -m pip install --quiet -c constraints.txt $(INSTALLED)/wheel/*.whl
 	$(BIN)/python -m tests.helpers.installed $(INSTALLED)/venv/bin
+
+docs: setup  # site/index.html, which opens without a network; a warning is an error, a broken link or anchor too
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 torture: setup  # an hour or so: mutated tables and models, and killed commands
 	$(BIN)/python -m tests.torture --mutations 200000 --kills 100
@@ -77,4 +81,4 @@ help: setup  # after a change of a command's options
 	$(BIN)/python -m tsforge.cli.render
 
 clean:
-	rm -rf .venv .peers $(CARRIED) $(INSTALLED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .peers site $(CARRIED) $(INSTALLED) $(DEMO) models .pytest_cache .mypy_cache .ruff_cache

@@ -5,23 +5,32 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
+import pandas as pd
 import pytest
 
+import tsforge
+from tests.helpers import pages
+from tests.helpers.pages import ROOT
 from tsforge.cli.main import run
 
-ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *pages.pages()]
 MORE = [*sorted(ROOT.glob("*.md")), *(ROOT / f"{folder}/README.md" for folder in ("datasets", "mlflow", "pipelines"))]
-ROWS = 35 * 48  # of the table that commands are run on, its last ones: enough for all of them, and quick
-QUICK = ["--max-steps", "3"]  # what a fit needs to be quick enough for a test
-FEW = ["--trials", "2", "--refit", "1", "--seeds", "1", "--context", "48", "--space", "model.width=8"]  # and a sweep
 PIPED = re.compile(r"cat (\S+) \| (tsforge [^|>]+?)(?: [|>] .*)?")
 SLOW = ("sweep", "compare", "runs")  # README's are run on the page that shows them again
+NEWER = [page for page in PAGES if pages.shows_output(page)]  # tutorial and how-to: as a reader follows them
+ELSEWHERE = {  # where the Python of a page is run, if not here
+    "export.md": "tests/exporting/test_docs.py",
+    "mcp.md": "tests/cli/protocol",
+    "other-libraries.md": "tests/adapters/test_sktime.py",
+    "python.md": "tests/api/test_docs.py",
+    "scale.md": "tests/partitions/test_engines.py",
+}
 
 
 def commands(page: Path) -> list[str]:
@@ -96,44 +105,80 @@ def test_trees_have_every_folder(name: str) -> None:
 
 
 def test_pages_are_listed() -> None:
+    """Prevents: a page that nobody finds."""
+    listed = (pages.DOCS / "index.md").read_text(encoding="utf-8")
     for page in PAGES[1:]:
-        assert page.name == "index.md" or f"({page.name})" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+        path = page.relative_to(pages.DOCS).as_posix()
+        assert path == "index.md" or f"({path})" in listed, path
 
 
 @pytest.mark.usefixtures("home", "forked")
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page) and page not in NEWER], ids=lambda page: page.name
+)
 def test_commands_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other in a fresh folder, as a reader would."""
-    header, *rows = (ROOT / "datasets" / "electricity-demand.csv").read_text(encoding="utf-8").splitlines()
-    Path("data.csv").write_text("\n".join([header, *rows[-ROWS:]]), encoding="utf-8")
+    pages.table()
     elsewhere = [command for other in PAGES if other != README for command in commands(other)]
     for command in commands(page):
         if piped := PIPED.fullmatch(command):
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(piped[1]).read_bytes())))
         argv = shlex.split(piped[2] if piped else command)[1:]
-        if any("etth1" in word for word in argv):  # not shipped
-            continue
-        if argv[0] in ("serve", "ui", "export"):  # until they are stopped, or slowly; tests of their own do that
-            continue
-        if "--resume" in argv:  # what was killed; the same
-            continue
         if page == README and argv[0] in SLOW:
             assert command in elsewhere
-            continue
-        if argv[0] == "sweep":
-            argv += FEW
-        if argv[0] == "pretrain":  # in hours
-            hours = argv.index("--hours")
-            argv[hours : hours + 2] = ["--steps", "2", "--set", "train.series=8"]
-            argv = [str(ROOT / word) if word.startswith("pipelines/") else word for word in argv]
-        if "--max-steps" in argv:
-            argv[argv.index("--max-steps") + 1] = QUICK[1]
-        elif argv[0] in ("fit", "sweep") or (argv[0] == "backtest" and "--model" in argv):
-            argv += QUICK
-        if argv[0] == "compare":
-            if argv[1].startswith("pipelines/"):  # a test of its own does that
-                continue
-            argv += ["--quick", "--no-probes", *QUICK]
-        if argv[0] in ("fit", "backtest", "compare", "sweep") and "--register" not in argv:
-            argv.append("--no-track")
-        assert run(argv) in ((0, 3) if argv[0] == "update" else (0,)), command  # of few steps, the old model may stay
+        elif (asked := pages.shortened(argv)) is not None:
+            expected = (0, 3) if argv[0] == "update" else (0,)  # of few steps, the old model may stay
+            assert run(asked) in expected, command
+
+
+@pytest.mark.usefixtures("store_at_home", "forked")
+@pytest.mark.parametrize("page", NEWER, ids=lambda page: page.name)
+def test_pages_can_be_followed(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and Python in their order, and what is printed is what stands there (mend with
+    python -m tests.helpers.pages)."""
+    monkeypatch.setenv("COLUMNS", "80")
+    pages.table()
+    for block, came in pages.follow(page, {}):
+        assert not (found := pages.differences(block.printed or "", came)), "\n".join(found)
+
+
+@pytest.mark.usefixtures("home", "forked")
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES[1:] if pages.snippets(page) and page not in NEWER and page.name not in ELSEWHERE],
+    ids=lambda page: page.name,
+)
+def test_python_of_pages_runs(page: Path) -> None:
+    """Behind the fits that stand above it, with few steps."""
+    pages.table(None)
+    tables()
+    names = {"tsforge": tsforge, "frame_or_path": pd.read_csv("data.csv").tail(900), "longer": "meter.csv"}
+    names["frame"] = pd.read_csv("stores.csv")
+    for block in pages.blocks(page):
+        if block.kind == "python":
+            exec(compile(pages.quicker(block.text), page.name, "exec"), names)
+        for command in pages.called(block.kind, block.text) if block.kind in ("sh", "console") else ():
+            argv = shlex.split(command)[1:]
+            if argv[0] == "fit" and any(f'"{name}"' in "".join(pages.snippets(page)) for name in argv):
+                assert run([*(pages.shortened(argv) or ()), "--overwrite"]) == 0, command
+
+
+def test_python_that_runs_elsewhere_does() -> None:
+    assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
+
+
+def tables() -> None:
+    """Files that pages take for granted, beside data.csv."""
+    shutil.copy(ROOT / "datasets" / "air-passengers.csv", "air-passengers.csv")
+    days = pd.date_range("2024-01-01", periods=90).astype(str)
+    stores = [pd.DataFrame({"store": store, "day": days, "sold": range(90)}) for store in ("a", "b")]
+    pd.concat(stores).to_csv("stores.csv", index=False)
+    quarters = pd.date_range("2000-01-01", periods=40, freq="QS").astype(str)
+    regions = (("South", "coast", 5), ("South", "hills", 7), ("North", "city", 3))
+    trips = [
+        pd.DataFrame({"Quarter": quarters, "State": state, "Region": region}).assign(
+            Trips=[size + t % 4 for t in range(40)]
+        )
+        for state, region, size in regions
+    ]
+    pd.concat(trips).to_csv("tourism.csv", index=False)
