@@ -183,7 +183,7 @@ def _done(line: str, as_shown: bool, tracked: bool) -> str:
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
         code = run(asked)
     expected = (
-        (2,) if "an error" in comment else (0, 3) if argv[0] == "update" else (0,)
+        (2,) if "an error" in comment else (0, 3, 4) if argv[0] == "update" else (0,)
     )  # of few steps, the old one may stay
     assert code in expected, f"{command}\n{out.getvalue()}"
     return out.getvalue().replace(" --no-track", "")  # in what is suggested next
