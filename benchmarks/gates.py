@@ -168,9 +168,9 @@ def draw_reach(reach: dict[str, Floats], path: Path) -> None:
     figure, axes = plt.subplots(len(reach), 1, figsize=(9, 8), sharex=True, sharey=True, layout="constrained")
     for axis, (name, along) in zip(axes, reach.items(), strict=True):
         share = 100 * along / along.sum()
-        axis.fill_between(np.arange(len(share)) / DAY, share, color=(COLOURS | MORE).get(name, BLUE), linewidth=0)
+        axis.fill_between(np.arange(len(share)) / DAY, share, color=(COLOURS | MORE).get(name, BLUE), linewidth=0.8)
         axis.set_yscale("log")
-        axis.set_ylim(0.01, 60)
+        axis.set_ylim(0.01, 100)
         axis.set_title(name, loc="left", fontsize=10, color=INK)
     axes[len(axes) // 2].set_ylabel("share of |gradient × input|, %")
     axes[-1].set_xlabel("days before the step that is forecast")
