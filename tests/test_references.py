@@ -44,7 +44,7 @@ SINCE: tuple[str, ...] = (  # settings, tags and metrics that later versions hav
     "holidays", "holiday_window", "events", "data.holidays", "data.holiday_window", "occasions", "decided",
     "hierarchy", "reconcile", "data.hierarchy", "data.reconcile",
     "devices", "nodes", "engine", "train.devices", "train.nodes", "train.engine", "covariates",
-    "held_out",
+    "held_out", "mlflow.loggedArtifacts",
 )  # fmt: skip
 # Models that forecast otherwise since, by table: where a window ends in missing values, drift and linear forgot them;
 # where it hardly varies beside its series, it counts as varying by half of what the series does. Beside a model that
@@ -339,15 +339,30 @@ def test_a_run_that_waited_is_delivered(store: Path, empty_store: Path) -> None:
 
 
 def _recorded(database: Path) -> list[tuple[str, dict[str, Any]]]:
-    """By what it is, every name that a run has a tag, a parameter or a metric under; in order."""
+    """By what it is, every name that a run has a tag, a parameter or a metric under; in order.
+
+    Three scores of each baseline were metrics then; since, the table baselines.json has all of them.
+    """
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        runs = connection.execute("select run_uuid, name from runs order by start_time").fetchall()
+        runs = connection.execute("select run_uuid, name, artifact_uri from runs order by start_time").fetchall()
         rows = [
             {
                 name: value
                 for table in ("tags", "params", "latest_metrics")
                 for name, value in connection.execute(f"select key, value from {table} where run_uuid = ?", [run])
             }
-            for run, _ in runs
+            | _beside(Path(place.removeprefix("file://")) / "baselines.json")
+            for run, _, place in runs
         ]
-    return [(name.rpartition("-")[0], row) for (_, name), row in zip(runs, rows, strict=True)]
+    return [(name.rpartition("-")[0], row) for (_, name, _), row in zip(runs, rows, strict=True)]
+
+
+def _beside(path: Path) -> dict[str, float]:
+    """Scores of baselines in a table, under the names that they had as metrics."""
+    table = json.loads(path.read_text()) if path.exists() else {"columns": [], "data": []}
+    return {
+        f"baseline/{model}_{name}": value
+        for model, *values in table["data"][1:]
+        for name, value in zip(table["columns"][1:], values, strict=True)
+        if name in ("mase", "mae", "wql") and value is not None
+    }

@@ -158,7 +158,10 @@ def test_a_backtest_is_recorded_with_its_scores(recorded: Recorded) -> None:
     found = content(recorded.database, recorded.backtest["run"])
     metrics = {key: value for key, value, *_ in found["latest"]}
     assert metrics["test/mae"] == pytest.approx(recorded.backtest["scores"]["linear"]["mae"], rel=1e-5)
-    assert metrics["baseline/naive_mae"] == pytest.approx(recorded.backtest["scores"]["naive"]["mae"], rel=1e-5)
+    table = json.loads(found["files"]["baselines.json"])
+    beside = {model: dict(zip(table["columns"][1:], row, strict=True)) for model, *row in table["data"]}
+    assert beside["naive"]["mae"] == pytest.approx(recorded.backtest["scores"]["naive"]["mae"], rel=1e-5)
+    assert not [key for key in metrics if key.startswith("baseline/")]
     assert dict(found["tags"])["tsforge.kind"] == "backtest"
     assert {"plots/forecasts.png", "plots/by-step.png", "scores.json", "experiment.toml"} <= set(found["files"])
     assert found["run"][0][1] == "FINISHED"

@@ -46,8 +46,7 @@ def held(table: str, folder: Path, overrides: dict[str, Any], seen: list[Seen]) 
     plan = config.read(table, QUICK | overrides, COMPARE)
     ((name, experiment),) = plan.experiments.items()
     ready = trainings.prepare(name, experiment, plan.compare)
-    options = {model: RunOptions() for model in plan.compare.models}
-    stage = Stage(folder, Tracker(on=False), options, lambda _title, *what: seen.append(what))
+    stage = Stage(folder, Tracker(on=False), RunOptions(), lambda _title, *what: seen.append(what))
     return trainings.train(ready, plan.compare, stage)
 
 

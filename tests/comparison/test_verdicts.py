@@ -110,18 +110,15 @@ def test_what_has_no_figure_is_a_dash_and_leaves_all_others_their_words() -> Non
         assert "lstm" not in table.agreement[aspect]
     texts = [cell.full + row.title for row in table.rows for cell in row.cells.values()]
     assert not [text for text in texts if "nan" in text or "inf" in text]
-    assert "reach/half_life_initial" not in table.figures("lstm")
     assert Cell(math.nan, UNKNOWN, UNKNOWN).shown == UNKNOWN
 
 
-def test_figures_are_finite() -> None:
-    """Prevents: metrics that a store refuses."""
-    table = verdicts.build(synthetic.measured())
-    figures = table.figures("transformer")
-    assert "reach/half_life_initial" not in figures  # infinite: it does not fall
-    assert figures["parallel/chain"] == 60.0
-    assert all(math.isfinite(value) for model in table.columns for value in table.figures(model).values())
-    assert set(table.figures("naive")) == {"demand/mase", "demand/mse", "demand/wql", "demand/skill"}
+def test_baselines_have_scores_alone() -> None:
+    """Prevents: a figure of a network's cost beside a model that has none."""
+    cells = {row.key: row.cells for row in verdicts.build(synthetic.measured()).rows}
+    assert cells["parallel/chain"]["transformer"].value == 60.0
+    beside = {key for key, row in cells.items() if "naive" in row}
+    assert beside == {"demand/mase", "demand/mse", "demand/wql", "demand/skill"}
 
 
 def test_accuracy_over_several_data_sets_is_counted() -> None:

@@ -56,8 +56,9 @@ def show(run: str, /, *, tracking_uri: str | None = None, json: Flag = False) ->
         client = store.reading(uri)
         found = recorded.get(client, run)
     data, link = recorded.dataset(client, found), view.run_link(view.base(uri), found.experiment, found.id)
+    beside = recorded.baselines(client, found)
     if json:
-        print_json(plain(found) | {"tags": found.tags, "data": data, "url": link})
+        print_json(plain(found) | {"baselines": beside, "tags": found.tags, "data": data, "url": link})
         return 0
     for name, value in _facts(found, data).items():
         if value:
@@ -67,13 +68,10 @@ def show(run: str, /, *, tracking_uri: str | None = None, json: Flag = False) ->
         for n, v in sorted(found.metrics.items())
         if n.startswith("test/") and n != "test/mae_by_step"
     }
-    beside = sorted(
-        {n.removeprefix("baseline/").rpartition("_")[0] for n in found.metrics if n.startswith("baseline/")}
-    )
     if scores:
         echo()
         rows = [
-            [name, *figures([value, *(found.metrics.get(f"baseline/{b}_{name}") for b in beside)])]
+            [name, *figures([value, *(of.get(name) for of in beside.values())])]
             for name, value in scores.items()
         ]  # fmt: skip
         print_table(["", found.params.get("model.kind", "run"), *beside], rows)

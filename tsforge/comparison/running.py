@@ -20,7 +20,6 @@ from tsforge.data import tidy
 from tsforge.data.dataset import Dataset
 from tsforge.errors import DataError
 from tsforge.experiment import Experiment
-from tsforge.runtime.numbers import rounded
 from tsforge.runtime.threads import threads
 from tsforge.sweeping.running import Progress
 from tsforge.tracking import provenance, recording
@@ -93,11 +92,7 @@ def run(plan: Comparison, session: Session) -> Compared:
         plan.name, _params(plan), recording.tags("comparison", RunOptions(session.command))
     ) as parent:
         probed = probing.probe(plan.compare, session.say, session.workers)
-        early = verdicts.build(_measured(plan, probed, [], start))
-        options = {
-            model: RunOptions(session.command, parent=parent, figures=tuple(early.figures(model).items()))
-            for model in plan.compare.models
-        }
+        options = RunOptions(session.command, parent=parent)
         watch = _counted(session, len(setups) * len(plan.compare.models) * plan.compare.seeds)
         stage = Stage(session.folder / "models", session.tracker, options, watch)
         with threads(plan.compare.threads):
@@ -163,9 +158,12 @@ def _params(plan: Comparison) -> dict[str, object]:
 
 
 def _record(parent: Run, table: ComparisonTable, files: list[Path]) -> None:
-    """Every figure as KEY/MODEL; the table and the pictures as artifacts, and the verdicts as the run's note."""
-    figures = {f"{key}/{model}": value for model in table.columns for key, value in table.figures(model).items()}
-    parent.metrics(rounded(figures))
+    """The table, the page and the pictures as files, and the verdicts as the run's note; no metric for each figure."""
+    rows = [
+        [row.aspect, row.title, *(row.cells[c].shown if c in row.cells else "" for c in table.columns)]
+        for row in table.rows
+    ]
+    parent.table("figures.json", ["aspect", "figure", *table.columns], rows)
     for path in files:
         parent.file(path, "plots" if path.suffix == ".png" else "")
     parent.tags({"mlflow.note.content": report.verdicts(table)})

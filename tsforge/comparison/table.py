@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from tsforge.comparison.rules import Aspect, Word
@@ -84,8 +83,3 @@ class ComparisonTable:
                 text = f"{row.definition}. Words: {row.rule}." if row.rule else f"{row.definition}."
                 titles.setdefault(text, []).append(row.title)
         return [("; ".join(names), text) for text, names in titles.items()]
-
-    def figures(self, model: str) -> dict[str, float]:
-        """Key to figure, of one model; without those that have no value."""
-        values = {row.key: float(row.cells[model].value) for row in self.rows if model in row.cells}
-        return {key: value for key, value in values.items() if math.isfinite(value)}

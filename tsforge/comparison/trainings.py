@@ -39,13 +39,13 @@ class Stage:
     """Where trainings are kept and recorded.
 
     folder: for the models.
-    options: of every model, what is recorded of its runs beside their results.
+    options: what is recorded of their runs beside the results.
     watch: called before a training begins, with its title, experiment and windows; gives its report.
     """
 
     folder: Path
     tracker: Tracker
-    options: dict[str, RunOptions]
+    options: RunOptions
     watch: Callable[[str, Experiment, Dataset], Report | None]
 
 
@@ -98,7 +98,7 @@ def train(setup: Setup, config: CompareConfig, stage: Stage) -> OnData:
             experiment = override(own, {"seed": seed, "name": title})
             folder = stage.folder / name / f"{model}-seed{seed}"
             fit, _ = recording.fit(
-                experiment, dataset, folder, stage.tracker, options=stage.options[model],
+                experiment, dataset, folder, stage.tracker, options=stage.options,
                 report=stage.watch(title, experiment, dataset),
             )  # fmt: skip
             if fit.stop == Stop.INTERRUPT:

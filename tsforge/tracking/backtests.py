@@ -18,7 +18,7 @@ from tsforge.plotting.choosing import ALL, View
 from tsforge.plotting.forecasts import Tested
 from tsforge.runtime.timing import stage
 from tsforge.tracking.journal import Run
-from tsforge.tracking.recording import RunOptions, described, note, scores, steps, tags
+from tsforge.tracking.recording import RunOptions, beside, described, note, scores, steps, tags
 from tsforge.tracking.tracker import Tracker
 
 
@@ -74,6 +74,7 @@ def _backtested(run: Run, board: Scoreboard, options: RunOptions) -> None:
         run.dataset(described(test.panel, test.experiment.data.path))
     seconds = sum(t.seconds for t in board.tests.values())
     run.metrics(scores(board.scores) | {"speed/backtest_s": seconds})
+    beside(run, board.scores)
     steps(run, board.by_step(["mae"])["mae"][board.models[0]])
     run.text("scores.json", json.dumps(document(board), indent=2) + "\n")
     with TemporaryDirectory() as place:

@@ -20,13 +20,14 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from tsforge.runtime import home
+from tsforge.runtime.numbers import plain
 
 log = logging.getLogger("tsforge")
 
@@ -35,6 +36,8 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 ROOT = home.place() / "runs"  # in the folder where a command runs
 LINES = "journal.jsonl"
 STATE = "delivered.json"
+BASELINES = "baselines.json"  # the table of a model's scores and those of the baselines beside it
+TABLES = "mlflow.loggedArtifacts"  # the tag that names the tables of a run
 DIED = "the process ended without a word"
 
 
@@ -49,6 +52,7 @@ class Run:
         self.key = key
         self.ended = False
         self._copies = 0
+        self._tables: list[dict[str, str]] = []
         self._warned = False
         self._file = None if folder is None else (folder / LINES).open("ab", buffering=0)
         self._writing = None if folder is None else FileLock(folder / "writing")
@@ -94,6 +98,15 @@ class Run:
             path = self._place(name)
             path.write_text(text, encoding="utf-8")
             self._write({"file": self._relative(path), "to": ""})
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """A table that the UI shows as one, beside those of other runs; a figure that is not finite is empty.
+
+        name: of a .json file.
+        """
+        self.text(name, json.dumps(plain({"columns": columns, "data": rows}), ensure_ascii=False, indent=1) + "\n")
+        self._tables.append({"path": name, "type": "table"})
+        self.tags({TABLES: json.dumps(self._tables)})
 
     def model(self, folder: Path, register: str | None = None, alias: str | None = None) -> None:
         """A model directory, copied now; with a name in the registry, and an alias, where they are given."""

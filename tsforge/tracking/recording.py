@@ -19,7 +19,7 @@ from tsforge.plotting.style import COLOURS, PLAIN
 from tsforge.runtime import numbers, stopping, tables
 from tsforge.runtime.timing import stage
 from tsforge.tracking import provenance
-from tsforge.tracking.journal import Earlier, Run
+from tsforge.tracking.journal import BASELINES, Earlier, Run
 from tsforge.tracking.tracker import Tracker
 from tsforge.training import fitting
 from tsforge.training.checkpointer import Checkpointer
@@ -28,7 +28,6 @@ from tsforge.training.loop import Trained
 
 Scores = dict[str, dict[str, float]]
 
-BESIDE = ("mase", "mae", "wql")  # scores of the baselines; scores.json has all
 MEMORY = "memory"  # the source of data that was in no file
 
 
@@ -42,7 +41,6 @@ class RunOptions:
     tags: tuple[tuple[str, str], ...] = ()
     parent: Run | None = None  # the run that it is shown under
     earlier: Earlier | None = None  # journal of a process that was stopped, whose run goes on
-    figures: tuple[tuple[str, float], ...] = ()  # of its architecture, beside what is measured
 
 
 def fit(
@@ -145,15 +143,22 @@ def described(panel: Panel, path: str | None) -> dict[str, str]:
 
 
 def scores(by_model: Scores) -> dict[str, float]:
-    """test/METRIC of the first model, baseline/NAME_METRIC of those beside it, and the skill, where they are finite."""
-    model, *others = by_model
+    """test/METRIC of the first model, and its skill, where they are finite."""
+    model = next(iter(by_model))
     values = {f"test/{name}": value for name, value in by_model[model].items()}
-    for other in others:
-        values |= {f"baseline/{other}_{name}": by_model[other][name] for name in BESIDE}
     judge = primary(by_model[model])
     if simple := best_simple({name: scored[judge] for name, scored in by_model.items()}):
         values["test/skill"] = skill(by_model[model][judge], by_model[simple][judge])
     return numbers.rounded(values)
+
+
+def beside(run: Run, by_model: Scores) -> None:
+    """Record the scores of a model and of the baselines beside it, as a table with a row for each."""
+    if len(by_model) > 1:
+        names = list(next(iter(by_model.values())))
+        rounded = {model: numbers.rounded(own) for model, own in by_model.items()}
+        rows = [[model, *(own.get(name) for name in names)] for model, own in rounded.items()]
+        run.table(BASELINES, ["model", *names], rows)
 
 
 def note(shown: Scores, judge: str, windows: int, options: RunOptions) -> str:
@@ -199,13 +204,21 @@ def _record(run: Run, event: Event) -> None:
 @stage("delivery")
 def fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> None:
     """Record a model directory with the scores, curves and pictures of its fit."""
-    run.model(folder, options.register, options.alias)
-    run.metrics(scores(result.metrics) if result.outcomes else {}, of_model=True)
+    text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
+    labels = {"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())}
+    train = result.model.experiment.train
+    if train.devices * train.nodes > 1:
+        labels |= {"tsforge.devices": str(train.devices), "tsforge.nodes": str(train.nodes)}
+    run.tags(labels | ({"tsforge.threads": ", ".join(map(str, result.threads))} if result.threads else {}))
+    run.model(folder, options.register, options.alias)  # after the note, which describes its version
+    if result.outcomes:
+        run.metrics(scores(result.metrics), of_model=True)
+        beside(run, result.metrics)
     figures = {"speed/fit_s": result.seconds, "model/parameters": float(result.parameters)}
     if result.rounds and result.seconds > 0:
         figures["speed/windows_per_s"] = result.windows / result.seconds
     figures |= {f"memory/{name}": value for name, value in provenance.peak_memory().items()}
-    run.metrics(numbers.rounded(figures | dict(options.figures)))
+    run.metrics(numbers.rounded(figures))
     if result.outcomes:
         steps(run, by_step(next(iter(result.outcomes.values())), "mae").tolist())
     for name in ("scores.json", "history.csv", "tournament.csv"):
@@ -213,12 +226,6 @@ def fitted(run: Run, result: fitting.Fit, folder: Path, options: RunOptions) -> 
             run.file(folder / name)
     for picture in sorted(folder.glob("*.png")):
         run.file(picture, "plots")
-    text = note(result.shown, result.primary, len(result.dataset.parts.test), options)
-    labels = {"mlflow.note.content": text, "tsforge.stop": result.stop, "tsforge.folder": str(folder.absolute())}
-    train = result.model.experiment.train
-    if train.devices * train.nodes > 1:
-        labels |= {"tsforge.devices": str(train.devices), "tsforge.nodes": str(train.nodes)}
-    run.tags(labels | ({"tsforge.threads": ", ".join(map(str, result.threads))} if result.threads else {}))
 
 
 def steps(run: Run, values: list[float]) -> None:

@@ -19,7 +19,13 @@ from tsforge.tracking import runs, store
 
 NAME = "model"
 FOLDER = "artifacts/model"  # of the model directory within what MLflow keeps
+LONGEST = 5000  # characters of a description that a registry in a database takes
 T = TypeVar("T")
+_FORBIDDEN = re.compile(r"[/:.%\"']")  # in the name of a recorded model
+_ROLES = ("time", "id", "target", "past", "future", "static")  # of columns, which MLflow's schema does not check
+_USE = (
+    "Forecasts by tsforge. The newest version is used by\n\n    tsforge predict models:/{name} DATA --output out.csv\n"
+)
 _PLACE = re.compile(r"(runs|models):/+(.+)")
 _ID = re.compile(r"m-[0-9a-f]{32}")  # of a recorded model
 
@@ -48,7 +54,10 @@ def local(model: T, uri: str | None = None) -> T | Path:
 
 
 def record(client: Any, experiment: str, run: str, export: Callable[[Path], None]) -> str:
-    """Record what `export` writes into a folder as the model of a run; its id. One left unfinished is completed."""
+    """Record what `export` writes into a folder as the model of a run, under the run's name; its id.
+
+    One left unfinished is completed.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     models = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run}'", max_results=1)
@@ -56,7 +65,8 @@ def record(client: Any, experiment: str, run: str, export: Callable[[Path], None
     if model is None or model.status != LoggedModelStatus.READY:
         with tempfile.TemporaryDirectory() as place:
             export(Path(place) / "model")  # first: a damaged one leaves nothing behind
-            model = model or client.create_logged_model(experiment, name=NAME, source_run_id=run)
+            name = _FORBIDDEN.sub("-", client.get_run(run).info.run_name or NAME)
+            model = model or client.create_logged_model(experiment, name=name, source_run_id=run)
             client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     outputs = client.get_run(run).outputs
@@ -66,20 +76,40 @@ def record(client: Any, experiment: str, run: str, export: Callable[[Path], None
 
 
 def register(client: Any, name: str, model: str, run: str, alias: str | None = None) -> str:
-    """A new version of a registered model from a recorded one, unless it is one already; the version."""
+    """A new version of a registered model from a recorded one, unless it is one already; the version.
+
+    It is described by what its run says of it, and the model by how it is used.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=_USE.format(name=name))
     except MlflowException as problem:
         if problem.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     earlier = [v for v in client.search_model_versions(f"name = {store.quoted(name)}") if v.run_id == run]
-    with _recording_to(client.tracking_uri):
-        version = earlier[0] if earlier else client.create_model_version(name, f"models:/{model}", run, model_id=model)
+    if earlier:
+        version = earlier[0]
+    else:
+        with _recording_to(client.tracking_uri):
+            version = client.create_model_version(
+                name, f"models:/{model}", run, description=_description(client.get_run(run)), model_id=model
+            )
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
     return str(version.version)
+
+
+def _description(run: Any) -> str:
+    """What a version is, in Markdown: model, data and horizon, the columns that it reads, and the note of its run."""
+    params, inputs = run.data.params, run.inputs.dataset_inputs if run.inputs else []
+    data = f" on `{inputs[0].dataset.name}`" if inputs else ""
+    ahead = f", {params['data.horizon']} steps ahead" if "data.horizon" in params else ""
+    head = f"`{params.get('model.kind', 'model')}`{data}{ahead}, from run `{run.info.run_name}`."
+    named = [f"{role} `{params[key]}`" for role in _ROLES if (key := f"data.{role}") in params]
+    head += f" Columns: {', '.join(named)}." if named else ""
+    whole = "\n\n".join(filter(None, (head, run.data.tags.get("mlflow.note.content"))))
+    return whole if len(whole) <= LONGEST else head
 
 
 @contextlib.contextmanager

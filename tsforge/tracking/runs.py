@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tsforge.errors import TrackingError, nearest
-from tsforge.tracking import store, view
+from tsforge.tracking import journal, preset, store
+from tsforge.tracking.journal import BASELINES
+
+log = logging.getLogger("tsforge")
 
 MOST = 1000  # runs of one listing
 
@@ -36,7 +41,7 @@ class Recorded:
 def listing(client: Any, experiment: str) -> list[Recorded]:
     """The runs of an experiment, by name; those with the best primary metric first, then those without."""
     runs = [_plain(run) for run in client.search_runs([store.existing(client, experiment)], max_results=MOST)]
-    return sorted(runs, key=lambda run: run.metrics.get(view.PRIMARY, float("inf")))
+    return sorted(runs, key=lambda run: run.metrics.get(preset.PRIMARY, float("inf")))
 
 
 def chosen(
@@ -102,10 +107,27 @@ def text(client: Any, run: Recorded, name: str) -> str:
         return path.read_text(encoding="utf-8")
 
 
+def baselines(client: Any, run: Recorded) -> dict[str, dict[str, float]]:
+    """Scores of the baselines beside a run's own, by name; earlier versions recorded three of them as metrics."""
+    found: dict[str, dict[str, float]] = {}
+    if BASELINES in run.tags.get(journal.TABLES, ""):
+        try:
+            table = json.loads(text(client, run, BASELINES))
+        except TrackingError as problem:  # of a store of files that is away or was emptied
+            log.warning(problem.message)
+            return found
+        _, *names = table["columns"]
+        for model, *values in table["data"][1:]:
+            found[model] = {n: value for n, value in zip(names, values, strict=True) if value is not None}
+    for key, value in run.metrics.items():
+        if key.startswith("baseline/"):
+            model, _, name = key.removeprefix("baseline/").rpartition("_")
+            found.setdefault(model, {})[name] = value
+    return found
+
+
 def dataset(client: Any, run: Recorded) -> dict[str, str]:
     """What a run learned from: name, digest, source; empty where it is not recorded."""
-    import json
-
     inputs = client.get_run(run.id).inputs.dataset_inputs
     if not inputs:
         return {}

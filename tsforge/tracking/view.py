@@ -1,41 +1,63 @@
-"""What makes runs comparable in the UI: columns and their order, colours, and links that open the right page."""
+"""What makes runs comparable in the UI: the view that it opens with, colours, and links that open the right page."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from tsforge.tracking import store
+from tsforge.tracking import preset, store
+from tsforge.tracking.preset import PRIMARY
 
 PORT = 5000  # of the UI on this machine
 LOOK = 1.0  # seconds that it may take to see whether somebody serves a page
-PRIMARY = "test/mase"
-PARAMS = ("model.kind", "data.horizon", "data.context", "train.lr", "seed")
-METRICS = ("test/mase", "test/mae", "test/wql", "test/skill", "speed/fit_s")
-_SHARED = "tsforge"  # the name of the prepared view
-_ABOUT = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than the best simple forecaster."  # noqa: E501
+_SHARED = "tsforge"  # the view that opens
+_VIEW = "mlflow.sharedViewState."
+_NOTE = "Forecasts by tsforge: `test/...` are scores on the held-out end, `test/skill` is per cent better than {}."
 
 
 def prepare(client: Any, experiment: str) -> None:
-    """Columns, order and primary metric of an experiment; tags that somebody has set stay as they are."""
+    """The views of an experiment, its primary metric and its note.
+
+    A tag that somebody has set or changed stays as it is; one that an earlier version has set becomes today's. Views
+    come with the one that opens, so that those that somebody has deleted do not come back.
+    """
     tags = client.get_experiment(experiment).tags
-    shared = {
-        "orderByKey": f"metrics.`{PRIMARY}`", "orderByAsc": True, "searchFilter": "", "startTime": "ALL",
-        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{p}`" for p in PARAMS), *(f"metrics.`{m}`" for m in METRICS)],
-    }  # fmt: skip
+    earlier = {_VIEW + _SHARED: preset.former(), "mlflow.note.content": [_NOTE.format("seasonal naive")]}
     defaults = {
-        f"mlflow.sharedViewState.{_SHARED}": json.dumps(shared),
         "mlflow.experiment.primaryMetric.name": PRIMARY,
         "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
-        "mlflow.note.content": _ABOUT,
+        "mlflow.note.content": _NOTE.format("the best simple forecaster"),
     }
+    if tags.get(_VIEW + _SHARED) in (None, *preset.former()):
+        defaults |= {_VIEW + key: value for key, value in preset.views(_fits(client, experiment)).items()}
     for name, value in defaults.items():
-        if name not in tags:
+        if tags.get(name) in (None, *earlier.get(name, ())):
             client.set_experiment_tag(experiment, name, value)
+
+
+def renew(client: Any, experiment: str) -> None:
+    """Prepare an experiment that was recorded before; as it is where somebody may only read it."""
+    from mlflow.exceptions import MlflowException
+
+    with contextlib.suppress(MlflowException):
+        prepare(client, experiment)
+
+
+def _fits(client: Any, experiment: str) -> str:
+    """The filter of fits that the server of an experiment understands, which may be older than the client."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.search_runs([experiment], preset.FITS, max_results=1)
+    except MlflowException as problem:
+        if problem.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        return preset.ANY_FITS
+    return preset.FITS
 
 
 def direction(name: str) -> int | None:

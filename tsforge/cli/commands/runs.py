@@ -31,8 +31,8 @@ def runs(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, 
     json
         Print one JSON document.
     """
+    from tsforge.tracking import preset, store, view
     from tsforge.tracking import runs as recorded
-    from tsforge.tracking import store, view
 
     chosen = chosen or ListOptions()
     uri = store.address(tracking_uri)
@@ -54,7 +54,7 @@ def runs(*, chosen: ListOptions | None = None, tracking_uri: str | None = None, 
         print_table(*_columns(records))
     echo()
     of = f" of {len(every)}" if len(records) < len(every) else ""
-    order = "as they began" if chosen.tree or chosen.last else f"by {view.PRIMARY}"
+    order = "as they began" if chosen.tree or chosen.last else f"by {preset.PRIMARY}"
     count = f"{len(records):,}{of} run{'s' if len(every) > 1 else ''}"
     echo(f"{count} of '{name}', {order}")
     print_link(uri, link, records[0].id)

@@ -14,7 +14,9 @@ def ui(
     *, experiment: str | None = None, tracking_uri: str | None = None, port: int | None = None,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
 ) -> int:  # fmt: skip
-    """Open the MLflow UI on an experiment, with the columns that matter, the best run first.
+    """Open the MLflow UI on the fits of an experiment, with the columns that matter, the best first.
+
+    Trials, trainings of comparisons and other runs are behind a filter that stands in its search box: clear it there.
 
     It answers on this machine alone (127.0.0.1). Ctrl-C ends it.
 
@@ -33,7 +35,9 @@ def ui(
     from tsforge.tracking import store, ui_server, view
 
     uri = store.address(tracking_uri)
-    number = store.existing(store.reading(uri), experiment or store.EXPERIMENT)
+    client = store.reading(uri)
+    number = store.existing(client, experiment or store.EXPERIMENT)
+    view.renew(client, number)
     if store.is_server(uri):
         _open(view.experiment_link(view.base(uri), number), browser=browser)
         return 0
