@@ -59,12 +59,49 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class Command:
+    """`tsforge WORDS` in a folder, forked as are its workers, with what it prints. A command is not a daemon: it has
+    children."""
+
+    def __init__(self, words: list[str], folder: Path, env: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(IMPORTED)
+        self._log = folder / "printed.txt"
+        self._process = context.Process(target=_command, args=(words, folder, dict(env), self._log))
+        self._process.start()
+
+    def ended(self, limit: float) -> tuple[int | None, str]:
+        """Its exit code and what it printed; killed after `limit` seconds, with None."""
+        self._process.join(limit)
+        code = self._process.exitcode
+        if code is None:
+            self._process.kill()
+        return code, self._log.read_text(encoding="utf-8")
+
+
 def start(
     module: str, *, out: int = subprocess.DEVNULL, err: int | IO[Any] = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
 ) -> Forked:  # fmt: skip
     """In place of `processes.start`."""
     return Forked(module, out, err, {**os.environ, **(env or {})})
+
+
+def _command(words: list[str], folder: Path, env: dict[str, str], log: Path) -> None:
+    """In a forked process: the command, whose workers are forked too."""
+    from tsforge.cli.main import run
+    from tsforge.runtime import processes
+
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    sys.argv = ["tsforge", *words]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in (1, 2):
+        os.dup2(file, number)
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, encoding="utf-8", closefd=False) for n in (1, 2))
+    processes.start = start  # type: ignore[assignment]
+    sys.exit(run(words))
 
 
 def _run(module: str, reader: Connection, writer: Connection, log: str, env: dict[str, str]) -> None:

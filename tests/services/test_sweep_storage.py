@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +12,10 @@ import optuna
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.helpers.forked import Command
 from tests.helpers.plans import SMALL, resolved
 from tests.helpers.server import Postgres
-from tests.helpers.stores import ROOT, wait_for
+from tests.helpers.stores import wait_for
 from tests.helpers.tables import hourly
 from tests.helpers.team import Team
 from tsforge.settings import build
@@ -28,6 +27,7 @@ from tsforge.sweeping.workers.job import Job
 from tsforge.sweeping.workers.pool import WorkerPool
 
 TOTAL = 5
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 @pytest.fixture
@@ -98,16 +98,9 @@ def test_two_machines_record_each_trial_once(
     for name, refit in {"one": "1", "two": "0"}.items():
         (tmp_path / name).mkdir()
         hourly().to_csv(tmp_path / name / "data.csv", index=False)
-        command = [sys.executable, "-m", "tsforge", *words, "--refit", refit, "--out", "s"]
-        environment = team.client() | {"PYTHONPATH": str(ROOT)}
-        machines.append(
-            subprocess.Popen(
-                command, cwd=tmp_path / name, env=environment, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )  # fmt: skip
-    said = [machine.communicate(timeout=200)[0] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], said
+        machines.append(Command([*words, "--refit", refit, "--out", "s"], tmp_path / name, team.client()))
+    ended = [machine.ended(200) for machine in machines]
+    assert [code for code, _ in ended] == [0, 0], ended
     study = optuna.load_study(study_name="demand", storage=url)
     assert len(study.trials) == 4
     assert {t.state.name for t in study.trials} <= {"COMPLETE", "PRUNED"}

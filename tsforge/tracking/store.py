@@ -62,7 +62,8 @@ def reading(uri: str) -> Any:
     """An MlflowClient for a store that must exist: raises TrackingError where it does not, or cannot be reached."""
     file = database(uri)
     if file is not None and not file.exists():
-        raise TrackingError(f"{file}: no runs are recorded there", "name the store with `tracking_uri`")
+        hint = "fit something first, or name the store with `tracking_uri`"
+        raise TrackingError(f"{file}: no runs are recorded there", hint)
     try:
         client = connect(uri)
         client.search_experiments(max_results=1)
