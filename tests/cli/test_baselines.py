@@ -37,7 +37,7 @@ def test_a_fit_shows_records_and_keeps_them(store_at_home: Path, capsys: Capsys)
     recorded = document(capsys, "runs", "show", printed["run"])["baselines"]
     assert {"theta", "ets"} <= set(recorded)
     for name, values in recorded.items():
-        assert values == pytest.approx({key: value for key, value in scores[name].items() if key in values})
+        assert values == pytest.approx({key: value for key, value in scores[name].items() if key in values}, rel=1e-5)
     params = dict(query(store_at_home, "select key, value from params"))
     assert params["baselines"] == "theta, ets"
     assert run(["fit", "data.csv", "--config", "m/experiment.toml", "--out", "n", "--quiet", "--no-track"]) == 0
