@@ -62,8 +62,8 @@ def reading(uri: str) -> Any:
     """An MlflowClient for a store that must exist: raises TrackingError where it does not, or cannot be reached."""
     file = database(uri)
     if file is not None and not file.exists():
-        hint = "fit something first, or name the store with `tracking_uri`"
-        raise TrackingError(f"{file}: no runs are recorded there", hint)
+        first = "fit something first, or name the store with `tracking_uri`"
+        raise TrackingError(f"{file}: no runs are recorded there", first)
     try:
         client = connect(uri)
         client.search_experiments(max_results=1)
