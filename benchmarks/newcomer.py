@@ -61,7 +61,7 @@ def in_the_shell(table: Path) -> Walk:
         kept.append(f"$ {command}\n{answer.stdout}{answer.stderr}")
         (table.parent / "shell.txt").write_text("\n".join(kept), encoding="utf-8")
         scores |= scored(answer.stdout)
-        suggested = [line for _, line in SUGGESTED.findall(answer.stdout)]
+        suggested = [line for _, line in SUGGESTED.findall(re.sub(r"\\\n\s+", "", answer.stdout))]
         pending = suggested or pending
         if answer.returncode and not suggested:
             return Walk(typed, time.perf_counter() - began, scores, answer.stderr.strip())
