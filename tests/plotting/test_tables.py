@@ -11,6 +11,7 @@ import pytest
 
 from tests.helpers import tables
 from tests.helpers.commands import Capsys, document, fails
+from tsforge.cli.main import run
 from tsforge.plotting import tables as pictures
 
 
@@ -37,7 +38,7 @@ def test_profile_is_the_median_difference_from_the_mean_of_a_season(season: int)
 
 
 def test_inspect_draws_a_table(tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents: an option that goes nowhere; a picture of one series that shows another."""
+    """Prevents: an option that goes nowhere; a picture of one series that shows another; notes that come twice."""
     figures: list[Any] = []
     monkeypatch.setattr(pictures, "save", lambda figure, _path: figures.append(figure))
     frame = tables.daily(("north", "south", "west"))
@@ -51,5 +52,9 @@ def test_inspect_draws_a_table(tmp_path: Path, capsys: Capsys, monkeypatch: pyte
     assert first.get_title("left") == "south: 3 of 90 values missing, shaded"
     assert (second.get_title("left"), first.get_ylabel()) == ("west", "sold")
     assert figures[0].get_suptitle() == "t.csv: 3 series, 270 steps of D, season of 7 steps"
+    assert run(["inspect", str(tmp_path / "t.csv"), "--plot", plot]) == 0
+    said = capsys.readouterr()
+    assert "steps of 'sold' are missing" in said.out
+    assert "missing" not in said.err
     assert "--series is of a picture" in fails(capsys, "inspect", str(tmp_path / "t.csv"), "--series", "south")
     assert "no series 'east'" in fails(capsys, "inspect", str(tmp_path / "t.csv"), "--plot", plot, "--series", "east")

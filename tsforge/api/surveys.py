@@ -131,9 +131,11 @@ def draw(table: Any, facts: Mapping[str, Any], config: DataConfig, path: Path, v
     """The picture of a table that a survey found nothing wrong with; of several possible targets all are shown."""
     from tsforge.data import dataset
     from tsforge.plotting import tables
+    from tsforge.runtime import logs
 
     target = tuple(facts["target"] or facts["could_be_target"])
-    _, panel = dataset.read(config.model_copy(update={"target": target}), table)
+    with logs.errors_alone():  # the survey has its notes
+        _, panel = dataset.read(config.model_copy(update={"target": target}), table)
     tables.overview(panel, facts["season"], path, view)
 
 
