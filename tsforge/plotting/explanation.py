@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsforge.fitted.explanation import Explanation, Floats, Method
-from tsforge.plotting.axes import Caption, crown
+from tsforge.plotting.axes import Caption, crown, label_dates
 from tsforge.plotting.captions import About
 from tsforge.plotting.style import BLUE, GREY, ORANGE, axis_times, canvas, heading, save
 
@@ -48,6 +48,7 @@ def draw(
     if right is not None:
         _heads(right, explanation.heads(target))
     _lags(lower.subplots(), explanation, by_lag, target, f"{_WORDS[method]}, {whose}")
+    label_dates(middle)
     crown(figure, top, Caption((about or About()).title(explanation.panel.name, "what the forecast looks at")))
     save(figure, path)
 
