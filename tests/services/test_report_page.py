@@ -44,6 +44,11 @@ def test_series_are_chosen_and_looked_at_closely(browser: Any, page: str) -> Non
     assert "observed" in browser.find_element("id", "tip").text or "forecast" in browser.find_element("id", "tip").text
     browser.find_element("id", "all").click()
     assert "2024-01-01" in browser.execute_script(LABELS)
+    chart.send_keys("+")
+    assert "2024-01-01" not in browser.execute_script(LABELS)
+    chart.send_keys("--")
+    assert "2024-01-01" in browser.execute_script(LABELS)
+    assert "sold" in browser.execute_script(LABELS)
     browser.find_element("css selector", "summary").click()
     rows = browser.find_elements("css selector", "#numbers tbody tr")
     assert [row.text.split()[0] for row in rows] == [f"2024-03-0{k}" for k in range(1, 8)]

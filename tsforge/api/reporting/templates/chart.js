@@ -138,9 +138,9 @@
   };
   const whole = () => { from = 0; to = one.times.length - 1; };
   const zoom = (by) => { // about the cursor, else about where the forecast begins
-    const middle = cursor ?? past(), end = one.times.length - 1, half = Math.max(2, (to - from) * by / 2);
-    from = Math.max(0, Math.round(middle - half));
-    to = Math.min(end, Math.round(middle + half));
+    const end = one.times.length - 1, span = Math.min(end, Math.max(4, Math.round((to - from) * by)));
+    from = Math.max(0, Math.min(end - span, Math.round((cursor ?? past()) - span / 2)));
+    to = from + span;
   };
   chart.addEventListener("pointermove", (event) => { cursor = place(event); draw(); });
   chart.addEventListener("pointerleave", () => { cursor = null; pressed = null; draw(); });
