@@ -276,7 +276,8 @@ def test_runs_of_then_are_listed_compared_and_reproduced() -> None:
     listed, compared = (HERE / "runs.txt").read_text(), (HERE / "compared.txt").read_text()
     _agree_cells(_cells(_said("runs")), _cells(listed))
     names = compared.partition("\n")[0].split()
-    _agree_cells(_cells(_said("runs", "compare", *names)), _cells(compared))
+    then = [line for line in _cells(compared) if line[0] != "test/mae_by_step"]  # the last point of a curve
+    _agree_cells(_cells(_said("runs", "compare", *names)), then)
     same = [name for name in names if not name.startswith(OTHERWISE["single.csv"])]
     assert same
     for name in same:

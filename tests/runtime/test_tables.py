@@ -46,7 +46,7 @@ def test_aligned_columns_end_below_each_other() -> None:
         (numbers.four_digits(12.3456), "{:,.2f}"), (numbers.four_digits(0.0), "{:,.3f}"),
         (numbers.four_digits(1e-7), "{:.3g}"), (numbers.percent(12.345), "+12.3 %"), (numbers.percent(math.inf), ""),
         (numbers.duration(99.4), "99 s"), (numbers.duration(185), "3:05 min"), (numbers.duration(5520), "1:32 h"),
-        (numbers.size(512), "512 B"), (numbers.size(5e12), "5.00e+03 GB"), (numbers.size(1250), "1.25 kB"),
+        (numbers.size(512), "512 B"), (numbers.size(5e12), "5.00 TB"), (numbers.size(1250), "1.25 kB"),
         (numbers.size(math.nan), "–"),
     ],
 )  # fmt: skip

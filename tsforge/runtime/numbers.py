@@ -106,7 +106,7 @@ def size(count: float, missing: str = "–") -> str:
     """Bytes with three digits in the unit that fits, as "1.25 MB"; `missing` where the count is not finite."""
     if not math.isfinite(count):
         return missing
-    *larger, unit = "GB", "MB", "kB", "B"
+    *larger, unit = "PB", "TB", "GB", "MB", "kB", "B"
     while count >= 1000 and larger:
         count, unit = count / 1000, larger.pop()
     return f"{count:#.3g}".rstrip(".") + f" {unit}"
