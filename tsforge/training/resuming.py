@@ -61,7 +61,7 @@ def prepare(keeper: Checkpointer, data: Any = None, began: float | None = None) 
     if source is None:
         if keeper.record.get("data") == piped.NAME:
             text = f"the fit of {keeper.folder} began with a table from standard input, which cannot be read again"
-            raise DataError(text, f"pipe it in again: tsforge fit - --resume {keeper.folder}")
+            raise DataError(text, f"pipe it in again: tsforge fit - `resume` {keeper.folder}")
         text = f"the fit of {keeper.folder} began with a table in memory"
         raise DataError(text, "give it again: tsforge.resume(folder, table)")
     if isinstance(source, str) and data is None and not Path(source).exists():

@@ -215,7 +215,7 @@ def _work(source: str | None, data: str | None, roll: RollOptions, options: FitO
     given = options.overrides() | roll.overrides()
     if source is not None and Path(source).is_dir():
         return {"": _for_model(source, data, given)}
-    if source is not None and is_experiment(source):
+    if source is not None and source not in PRETRAINED and is_experiment(source):
         if options.config is not None:
             raise ConfigError("two TOML files are named", "leave out --config")
         work = {name: Work(e, data) for name, e in groups(given, source).items()}
