@@ -44,12 +44,16 @@ def find(file: str | Path) -> Path | None:
 
 
 def is_experiment(word: Any) -> bool:
-    """Whether a word names a TOML file: it ends so, or it is the name of a pipeline, and of no file and no data set."""
+    """Whether a word names the TOML file of an experiment: it ends so, or it is the name of a pipeline, and of no file,
+    no data set and no pretrained model."""
     if not isinstance(word, str | Path):
         return False
     if Path(word).suffix == ".toml":
         return True
-    return str(word) in paths() and not Path(word).exists() and str(word) not in catalog.cards()
+    path = paths().get(str(word))
+    if path is None or Path(word).exists() or str(word) in catalog.cards():
+        return False
+    return "mixture" not in tomllib.loads(path.read_text(encoding="utf-8"))  # of `pretrain`: zero is a model elsewhere
 
 
 def pipelines() -> list[Pipeline]:
