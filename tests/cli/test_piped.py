@@ -150,6 +150,12 @@ def test_what_cannot_be_done_is_said(
     pipe("seed = 3")
     assert "it is the experiment already" in refused("fit", "-", "--config", "-")
     pipe(PLAIN)
+    piped.take("what the client says")  # as the server for assistants does
+    assert "standard input cannot be the table: it is what the client says already" in refused("inspect", "-")
+    pipe(PLAIN)
+    with monkeypatch.context() as several:
+        several.setenv("WORLD_SIZE", "2")
+        assert "standard input cannot be the table of several processes" in refused("inspect", "-")
     assert "put the table first: tsforge fit - --target y" in refused("fit", "--target", "y", "-")
     assert "there is no column 'nothing'" in refused("fit", "-", "--target", "nothing")
 

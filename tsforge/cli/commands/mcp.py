@@ -17,6 +17,7 @@ def mcp(folder: str | None = None, /) -> int:
     folder
         Where tables lie, and models and forecasts are written. (default: this folder)
     """
+    from tsforge.data.table import piped
     from tsforge.errors import ConfigError
 
     root = Path(folder or ".")
@@ -29,6 +30,7 @@ def mcp(folder: str | None = None, /) -> int:
             raise
         hint = "pip install 'tsforge-toolkit[mcp]'"
         raise ConfigError("tsforge mcp needs the package mcp", hint) from None
+    piped.take("what the client says")
     os.chdir(root)
     server.serve(Path())
     return 0

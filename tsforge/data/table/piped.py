@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -39,12 +40,19 @@ def standard_input(use: str = "the table") -> Piped:
     """All of standard input.
 
     use: what it is taken for, in words. Raises DataError where it is a terminal or empty, ConfigError where it was
-    taken for something else before.
+    taken for something else before, and where several processes of torchrun would each read a part of it.
     """
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise ConfigError(f"standard input cannot be {use} of several processes", "write it to a file that all see")
     before = _USES.setdefault(sys.stdin, use)
     if before != use:
         raise ConfigError(f"standard input cannot be {use}: it is {before} already", "write one of them to a file")
     return _kept(sys.stdin)
+
+
+def take(use: str) -> None:
+    """From now on standard input is read by somebody else, and no table."""
+    _USES[sys.stdin] = use
 
 
 @cache
