@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.commands import Capsys
 from tests.helpers.screen import STYLE, on_terminal
 from tests.helpers.tables import hourly
+from tsforge.cli import pulse
 from tsforge.cli.main import run
 from tsforge.runtime import console
 
@@ -127,3 +128,12 @@ def test_a_line_that_is_written_over_keeps_its_text(monkeypatch: pytest.MonkeyPa
     console.show("x" * 200)
     assert "x" * 80 not in stream.getvalue()
     console.keep()
+
+
+def test_one_of_several_processes_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a sign from each process of torchrun, over each other."""
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "1")
+    before = threading.active_count()
+    pulse.start(["fit", "data.csv"])
+    assert threading.active_count() == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tsforge.runtime import console, progress, terminal
+from tsforge.runtime import console, processes, progress, terminal
 
 FIRST = {  # what commands that may take long begin with
     "inspect": "reading {}", "fit": "reading {}", "predict": "loading {}", "future": "loading {}",
@@ -28,9 +28,9 @@ _running: list[console.Pulse] = []
 
 
 def start(argv: Sequence[str]) -> None:
-    """Begin for a command that may take long; one that is to be quiet, or has a whole screen of its own, gets none."""
+    """Begin for a command that may take long; one that is to be quiet gets none, nor do processes beside the first."""
     stop()
-    if argv[0] not in FIRST or "--quiet" in argv or "-h" in argv or "--help" in argv:
+    if argv[0] not in FIRST or processes.rank() > 0 or "--quiet" in argv or "-h" in argv or "--help" in argv:
         return
     progress.restart(_first(argv))
     pulse = console.Pulse(_phase, None if terminal.is_terminal(sys.stderr) else _say)
