@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def write_frame(frame: Frame, output: str, decimal: str | None = None) -> None:
     from tsforge.data import tidy
 
     if output == STANDARD:
-        print(tidy.csv(frame, decimal), end="", flush=True)
+        tidy.write_csv(frame, sys.stdout, decimal)
+        sys.stdout.flush()
     else:
         tidy.write(frame, Path(output), decimal)

@@ -247,13 +247,13 @@ def write(frame: pd.DataFrame, path: Path, decimal: str | None = None) -> None:
         if path.suffix != ".csv":
             frame.to_parquet(draft, index=False)
         elif decimal == "," or not _write_fast(_without_exponents(frame), draft):
-            draft.write_text(csv(frame, decimal), encoding="utf-8", newline="")
+            write_csv(frame, draft, decimal)
 
 
-def csv(frame: pd.DataFrame, decimal: str | None = None) -> str:
-    """The frame as the text of a CSV. decimal: as in `write`."""
+def write_csv(frame: pd.DataFrame, to: Any, decimal: str | None = None) -> None:
+    """Write a frame as CSV to a path or an open file. decimal: as in `write`."""
     separator, point = (";", ",") if decimal == "," else (",", ".")
-    return _without_exponents(frame).to_csv(index=False, sep=separator, decimal=point)
+    _without_exponents(frame).to_csv(to, index=False, sep=separator, decimal=point)
 
 
 def _write_fast(frame: pd.DataFrame, path: Path) -> bool:
