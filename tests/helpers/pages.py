@@ -32,7 +32,7 @@ UNSTARTED = ("serve", "ui", "export", "mcp")  # until they are stopped, or slowl
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?")
 UNSTEADY = re.compile(r"\d\d:\d\d|\bs\b")  # lines with seconds or clocks
 RUN = re.compile(r"^run +\S+-[0-9a-f]{4} .*(?:\n {8}\S.*)*", re.MULTILINE)  # and whether it has arrived
-MOVING = ("step ", "... ")  # lines of progress
+MOVING = ("step ", "... ", "note: tsforge keeps its own files")  # lines of progress, and one that is said once
 NEAR = 0.05  # relative: by how much a printed number may differ from machine to machine
 
 
