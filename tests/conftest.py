@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 
@@ -12,6 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tsforge.runtime import console
+
+# What a command says of its work in a pipe comes after a time, which would make what tests read depend on the machine.
+console.Pulse.FIRST = math.inf
 
 Write = Callable[..., Path]
 

@@ -52,7 +52,7 @@ def test_a_table_with_several_readings_is_shown_with_a_command_for_each(
     frame.to_csv("table.csv", index=False)
     assert run(["inspect", "table.csv"]) == 0
     out, err = capsys.readouterr()
-    assert [line for line in err.splitlines() if not line.startswith("... ")] == []  # which says that it works
+    assert err == ""
     assert sorted(commands(out)) == [["inspect", "table.csv", "--time", name] for name in names]
     assert all(roles(out)[name] == "time?" for name in names)
     for command in commands(out):
