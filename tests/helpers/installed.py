@@ -38,8 +38,12 @@ def lines(page: Path) -> list[str]:
 
 def quick(line: str) -> str:
     """A line with few steps; where it says how many, those."""
+    if line.startswith("tsforge runs"):  # what is on its way arrives first
+        return f"tsforge runs sync; {line}"
+    if line.startswith("tsforge fit") and "--model" not in line:  # which trains nothing
+        return line
     for start, more in QUICK.items():
-        if line.startswith(start) and "--max-steps" not in line and "--model ets" not in line:
+        if line.startswith(start) and "--max-steps" not in line:
             return f"{line} {more}"
     return line
 
