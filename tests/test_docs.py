@@ -96,7 +96,7 @@ def test_named_files_and_functions_exist(page: Path) -> None:
         assert resolve_name(name), name
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_trees_have_every_folder(name: str) -> None:
     """Prevents: a map of the code on which a new folder is missing, or one that is gone still stands."""
     (tree,) = re.findall(r"^tsforge/.*?^```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
