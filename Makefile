@@ -5,6 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
+WORKERS ?= auto  # processes that tests run in
 
 .PHONY: demo test test-sktime setup check docs help installed torture bench bench-peers bench-gpu test-gpu wheels carried clean
 
@@ -21,7 +22,7 @@ demo: setup
 	$(BIN)/tsforge predict $(DEMO)/model datasets/electricity-demand.csv --output $(DEMO)/forecast.csv --plot $(DEMO)/forecast.png
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 SKTIME := .sktime
 test-sktime: setup  # needs a network
@@ -33,7 +34,7 @@ check: setup  # with a build of the site (tests/test_site.py)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 INSTALLED := .installed
 installed: setup  # the wheel in an environment with nothing else, which does what README and the tutorial say

@@ -8,6 +8,7 @@ import shutil
 
 # Before torch is imported: waiting threads spin, so two test processes on two cores would slow each other twentyfold.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("COLUMNS", None)  # which pytest-xdist gives its workers, and by which lines would be broken
 
 from collections.abc import Callable
 from pathlib import Path

@@ -26,6 +26,7 @@ SLOW = ("sweep", "compare", "runs")  # README's are run on the page that shows t
 NEWER = [page for page in PAGES if pages.shows_output(page)]  # tutorial and how-to: as a reader follows them
 ELSEWHERE = {  # where the Python of a page is run, if not here
     "export.md": "tests/exporting/test_docs.py",
+    "extending.md": "tests/api/test_docs.py",
     "mcp.md": "tests/cli/protocol",
     "other-libraries.md": "tests/adapters/test_sktime.py",
     "python.md": "tests/api/test_docs.py",
@@ -156,7 +157,7 @@ def test_python_of_pages_runs(page: Path) -> None:
     names["frame"] = pd.read_csv("stores.csv")
     for block in pages.blocks(page):
         if block.kind == "python":
-            exec(compile(pages.quicker(block.text), page.name, "exec"), names)
+            exec(compile(pages.quicker(block.text), page.name, "exec", dont_inherit=True), names)
         for command in pages.called(block.kind, block.text) if block.kind in ("sh", "console") else ():
             argv = shlex.split(command)[1:]
             folder = argv[argv.index("--out") + 1] if argv[0] == "fit" and "--out" in argv else ""

@@ -104,7 +104,7 @@ def test_comparison_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TSFORGE_DATA", raising=False)
     monkeypatch.setattr("tsforge.data.catalog.cache", lambda: tmp_path / "cache")
-    assert run(["compare", path.stem, "--quick", "--no-track", "--json", "--quiet"]) == 0
+    assert run(["compare", path.stem, "--quick", "--max-steps", "3", "--no-track", "--json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {row["aspect"] for row in document["rows"]} == set(document["verdicts"])
     assert len(document["verdicts"]) == 5

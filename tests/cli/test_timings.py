@@ -40,7 +40,7 @@ def test_a_forecast_says_it_too(capsys: Capsys) -> None:
     assert run(["fit", "data.csv", "--horizon", "6", "--model", "naive", "--out", "m", "--no-track"]) == 0
     assert "seconds  share" not in capsys.readouterr().out
     assert run(["predict", "m", "--output", "f.csv", "--timings"]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
     assert rows[0] == ["time", "seconds", "share"]
     assert [row[0] for row in rows[1:]] == ["imports", "loading", "reading", "forecasting", "saving", "other", "whole"]
     parts, whole = sum(float(row[1]) for row in rows[1:-1]), float(rows[-1][2])

@@ -103,7 +103,7 @@ def test_nothing_to_judge(errors: dict[str, float]) -> None:
         (0.93, 0.0004, 24, "gru is best: its mase is 7.0 % below that of linear, the next; that is hardly chance (p < 0.001 over 24 origins)"),  # noqa: E501
         (1.02, 0.31, 12, "linear is best; the mase of gru is 2.0 % above; that may be chance (p = 0.31 over 12 origins)"),  # noqa: E501
         (1.2, math.nan, 3, "gru loses to linear, the best here: its mase is 20.0 % above; 3 origins are too few to tell whether by chance"),  # noqa: E501
-        (30.0, math.nan, 1, "gru loses to linear, the best here: its mase is 2900 % above; nothing can be told from one window"),  # noqa: E501
+        (30.0, math.nan, 1, "gru loses to linear, the best here: its mase is 2,900 % above; nothing can be told from one window"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_sentences(own: float, p: float, count: int, words: str) -> None:

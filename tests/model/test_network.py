@@ -426,7 +426,9 @@ def test_the_cycle_is_the_season_or_a_number() -> None:
     assert len(network("lstm", cycle=7).cycle.table) == 7
     assert "cycle" not in network("lstm").transforms
     assert "cycle" not in network("cyclenet", cycle="none").transforms
-    for wrong in (1, 0, -3, 2.5, True, "year"):
+    with pytest.raises(ConfigError, match=r"model\.cycle: cannot be true or false"):
+        network("lstm", cycle=True)
+    for wrong in (1, 0, -3, 2.5, "year"):
         with pytest.raises(ConfigError, match=r"model\.cycle.*\"none\", \"season\" or a number"):
             network("lstm", cycle=wrong)
 

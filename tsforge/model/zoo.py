@@ -139,7 +139,7 @@ def complete(value: Any) -> Any:
 
 def _row(kind: Any) -> dict[str, Any]:
     """The settings of a named model, or of a backbone that is registered. Raises ConfigError for an unknown one."""
-    if kind in ZOO:
+    if isinstance(kind, str) and kind in ZOO:
         return ZOO[kind]
     backbone = plugins.find("backbone", str(kind), check_backbone)
     if backbone is None:

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from tsforge.cli.options import Flag
-from tsforge.cli.output import echo, print_json
+from tsforge.cli.output import echo, print_json, print_text
 
 if TYPE_CHECKING:
     from tsforge.data.shipped import Pipeline
@@ -45,7 +45,7 @@ def pipelines(name: str | None = None, /, *, json: Flag = False) -> int:
     if json:
         print_json(names[name]._asdict() | {"path": str(names[name].path), "run": names[name].line, "toml": text})
     else:
-        echo(text.rstrip())
+        print_text(text)
     return 0
 
 
