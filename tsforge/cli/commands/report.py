@@ -8,6 +8,7 @@ from typing import Any
 
 from tsforge.cli.options import Flag, Repeated
 from tsforge.cli.output import STANDARD, check_targets, command_line, echo, print_json, print_notes
+from tsforge.runtime.numbers import size
 
 
 def report(
@@ -60,5 +61,5 @@ def report(
     if json:
         print_json({"model": what, "output": output, "bytes": place.stat().st_size})
     else:
-        echo(f"report in {output} ({place.stat().st_size / 1e6:.1f} MB); it opens in any browser")
+        echo(f"report in {output} ({size(place.stat().st_size)}); it opens in any browser")
     return 0
