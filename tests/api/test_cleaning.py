@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.helpers.stores import query
 from tsforge.api import cleaning
@@ -106,6 +107,53 @@ def test_what_goes_unasked_can_be_made_again(littered: Path) -> None:
     assert cleaning.leftovers() == []
     assert (littered / "models" / "reserved-mine" / "a.txt").exists()
     assert (littered / "mine.tsforge" / "notes" / "x.bin").exists()
+
+
+def test_what_only_looks_like_ours_is_nobodys_leftover(home: Path) -> None:
+    """Prevents: somebody's folder removed for its name, or for a link that leads to it."""
+    mine = folder(home / "resnet.checkpoint", "model.pt")
+    thesis = folder(home / "scratch" / "projects" / "thesis", "t.tex")
+    (home / ".tsforge").mkdir()
+    (home / ".tsforge" / "panels").symlink_to(home / "scratch")
+    (home / journal.ROOT).symlink_to(home / "scratch")
+    os.utime(home / "scratch" / "projects", (0, 0))
+    assert cleaning.leftovers() == []
+    assert cleaning.clean(kinds=tuple(cleaning.TEXTS)) == []
+    assert (mine / "model.pt").exists()
+    assert (thesis / "t.tex").exists()
+    (home / ".tsforge" / "panels").unlink()
+    folder(home / ".tsforge" / "panels" / "panel-0123456789ab", "values.bin")  # of a cache that was named
+    assert cleaning.leftovers() == []
+
+
+def test_what_has_come_to_be_used_since_it_was_listed_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a model removed that was saved between the look and the removal; a fit whose plan has come."""
+    (home / "models" / "m").mkdir(parents=True)
+    state = folder(home / "models" / f"half{naming.CHECKPOINT}", "training.safetensors")
+    table = folder(home / ".tsforge" / "panels" / "t-1a2b3c4d" / "panel-0123456789ab").parent
+    listed = cleaning.leftovers()
+    assert len(listed) == 3
+    monkeypatch.setattr(cleaning, "leftovers", lambda *_: listed)
+    (home / "models" / "m" / "manifest.json").write_text("{}")
+    (state / naming.PLAN).write_text("{}")
+    with FileLock(table / ".panel-ba9876543210.lock"):
+        assert cleaning.clean() == []
+    assert (home / "models" / "m" / "manifest.json").exists()
+    assert (state / naming.PLAN).exists()
+    assert (table / "panel-0123456789ab" / "x.bin").exists()
+
+
+def test_a_damaged_journal_is_told_and_kept(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Prevents: every run unlisted, undelivered and not to be cleaned for one that a power cut has damaged."""
+    good, bad = waiting("good"), waiting("bad")
+    for run_ in (good, bad):
+        run_.end("FINISHED")
+    assert bad.folder is not None
+    (bad.folder / journal.LINES).write_bytes(b"\0\0\0\n")
+    assert journal.waiting(home / journal.ROOT) == [home / journal.ROOT / good.name]
+    assert f"{bad.name} cannot be read" in caplog.text
+    assert {item.kind for item in cleaning.leftovers()} == {"undelivered"}
+    assert cleaning.clean() == []
 
 
 HOLD = """

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,7 +18,7 @@ from tsforge.data.table.folder import CACHE
 from tsforge.errors import ConfigError
 from tsforge.fitted import naming
 from tsforge.runtime import drafts, files, home
-from tsforge.tracking import deleted, journal, store
+from tsforge.tracking import deleted, delivery, journal, store
 
 Kind = Literal["panels", "drafts", "journals", "checkpoints", "undelivered", "deleted"]
 ALWAYS: tuple[Kind, ...] = ("panels", "drafts", "journals")
@@ -32,6 +32,7 @@ TEXTS: dict[Kind, str] = {
 }
 OUTPUTS = ("models", "sweeps", "comparisons")  # where commands write what nobody has named a folder for
 DEPTH = 3  # folders below these that are looked into
+OF_JOURNALS = {journal.LINES, journal.STATE, "files", "writing", "delivering"}
 YOUNG = 60.0  # seconds after which a journal without a line is nobody's who just begins it
 
 
@@ -58,7 +59,7 @@ def leftovers(folder: str | Path = ".", tracking_uri: str | None = None) -> list
     if not root.is_dir():
         raise ConfigError(f"{root}: there is no such folder", "name the folder in which tsforge ran")
     uri = store.address(tracking_uri, root)
-    return [*_panels(root), *_drafts(root, uri), *_journals(root), *_checkpoints(root), *_deleted(uri)]
+    return [*_panels(root), *_drafts(root, uri), *_journals(root), *_checkpoints(root), *_deleted(uri, root)]
 
 
 def clean(
@@ -76,25 +77,36 @@ def clean(
             raise ConfigError(f"there is no kind of leftovers '{kind}'", f"they are {', '.join(TEXTS)}")
     wanted = [item for item in leftovers(folder, tracking_uri) if item.kind in kinds and not item.used]
     gone = [item for item in wanted if item.kind != "deleted" and _remove(item)]
-    runs = [item for item in wanted if item.run is not None]
-    deleted.remove(store.address(tracking_uri, Path(folder)), [item.run for item in runs if item.run is not None])
-    return gone + runs
+    runs = [item.run for item in wanted if item.run is not None]
+    removed = deleted.remove(store.address(tracking_uri, Path(folder)), runs)
+    return gone + [item for item in wanted if item.run is not None and item.run.id in removed]
 
 
 def _panels(root: Path) -> Iterator[Leftover]:
     """Folders of panels; those beside tables, which earlier versions made, hold nothing else."""
-    within = home.place(root) / PANELS
-    places = sorted(within.iterdir()) if within.is_dir() else []
-    old = [p for p in sorted(root.glob(f"*{CACHE}")) if p.is_dir() and p.name != home.NAME and _are_panels(p)]
+    places = _below(home.place(root) / PANELS) if _is_ours(home.place(root)) else []
+    old = [p for p in sorted(root.glob(f"*{CACHE}")) if p.name != home.NAME]
     for place in (*places, *old):
-        if place.is_dir() and not place.is_symlink():
+        if _is_ours(place) and _are_panels(place):
             used = any(not drafts.is_free(panel) for panel in place.glob("panel-*") if panel.is_dir())
-            used |= any(not _is_free(lock) for lock in place.glob(".panel-*.lock"))
-            yield Leftover("panels", place, _size(place), used)
+            yield Leftover("panels", place, _size(place), used or not _are_free(place))
 
 
 def _are_panels(place: Path) -> bool:
-    return all(path.name.lstrip(".").startswith("panel-") for path in place.iterdir())
+    """Whether a folder holds panels and nothing else; False where it cannot be looked into."""
+    try:
+        return all(path.name.lstrip(".").startswith("panel-") for path in place.iterdir())
+    except OSError:
+        return False
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a folder is where we make it: what a link leads to is somebody's choice, and may be anything."""
+    return place.is_dir() and not place.is_symlink()
+
+
+def _below(place: Path) -> list[Path]:
+    return sorted(place.iterdir()) if _is_ours(place) else []
 
 
 def _drafts(root: Path, uri: str) -> Iterator[Leftover]:
@@ -126,12 +138,12 @@ def _folders(root: Path) -> Iterator[Path]:
 
 def _journals(root: Path) -> Iterator[Leftover]:
     """Folders of runs: what is left of delivered ones, and those that wait."""
-    runs = root / journal.ROOT
-    for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
-        if not folder.is_dir() or folder.is_symlink():
+    for folder in _below(root / journal.ROOT) if _is_ours(home.place(root)) else []:
+        if not _is_ours(folder):
             continue
         if not journal.has_begun(folder):
-            if time.time() - folder.stat().st_mtime > YOUNG:
+            rest = {path.name for path in folder.iterdir()} <= OF_JOURNALS
+            if rest and time.time() - folder.stat().st_mtime > YOUNG:
                 yield Leftover("journals", folder, _size(folder))
             continue
         used = not (_is_free(folder / "writing") and _is_free(folder / "delivering"))
@@ -142,15 +154,26 @@ def _checkpoints(root: Path) -> Iterator[Leftover]:
     """States of fits; a folder without a plan holds nothing that could be gone on with."""
     for parent in _folders(root):
         for place in sorted(parent.glob(f"*{naming.CHECKPOINT}")):
-            if place.is_dir() and not place.is_symlink():
+            if _is_ours(place) and _is_state(place):
                 kind: Kind = "checkpoints" if (place / naming.PLAN).is_file() else "drafts"
                 yield Leftover(kind, place, _size(place), not drafts.is_free(place))
 
 
-def _deleted(uri: str) -> Iterator[Leftover]:
-    for run in deleted.find(uri):
+def _is_state(place: Path) -> bool:
+    """Whether a folder holds states of training and their plan, and nothing else."""
+    try:
+        return all(p.is_file() and p.name.lstrip(".").startswith(("training.", naming.PLAN)) for p in place.iterdir())
+    except OSError:
+        return False
+
+
+def _deleted(uri: str, root: Path) -> Iterator[Leftover]:
+    """Runs that were deleted; one whose journal waits or is written may still be restored, and counts as used."""
+    runs = deleted.find(uri)
+    waits = {delivery.state(folder).run for folder in journal.waiting(root / journal.ROOT)} if runs else set()
+    for run in runs:
         folder = run.folders[0] if run.folders else Path(run.id)
-        yield Leftover("deleted", folder, sum(map(_size, run.folders)), run=run)
+        yield Leftover("deleted", folder, sum(map(_size, run.folders)), run.id in waits, run)
 
 
 def _remove(item: Leftover) -> bool:
@@ -165,25 +188,35 @@ def _remove(item: Leftover) -> bool:
         return _forget(item.path)
     if item.kind == "panels":
         return _without_panels(item.path)
+    if item.kind == "drafts" and not item.path.name.endswith(
+        naming.CHECKPOINT
+    ):  # reserved; a model may be there by now
+        return _without(item.path, Path.rmdir)
+    if item.kind == "drafts" and (item.path / naming.PLAN).exists():
+        return False
     return _without(item.path)
 
 
 def _without_panels(place: Path) -> bool:
     """Remove the panels of a table, each under its lock."""
-    if not all(_without(panel) for panel in place.iterdir() if panel.is_dir()):
+    if not _are_free(place) or not all(_without(panel) for panel in place.iterdir() if panel.is_dir()):
         return False
     shutil.rmtree(place, ignore_errors=True)
     return not place.exists()
 
 
-def _without(folder: Path) -> bool:
+def _without(folder: Path, remove: Callable[[Path], None] = shutil.rmtree) -> bool:
     """Remove a folder that nobody has locked; whether it is gone."""
     try:
         held = drafts.lock(folder)
     except BlockingIOError:
         return False
-    shutil.rmtree(folder, ignore_errors=True)
-    if held is not None:
+    if held is None:  # gone, or where locks are not to be had
+        return not folder.exists()
+    try:
+        with contextlib.suppress(OSError):
+            remove(folder)
+    finally:
         os.close(held)
     return not folder.exists()
 
@@ -197,6 +230,11 @@ def _forget(folder: Path) -> bool:
         return False
     shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()
+
+
+def _are_free(place: Path) -> bool:
+    """Whether nobody builds a panel there."""
+    return all(_is_free(lock) for lock in place.glob(".panel-*.lock"))
 
 
 def _is_free(lock: Path) -> bool:

@@ -75,20 +75,24 @@ def _folder(uri: str, key: str) -> Path | None:
     return folder if key in folder.parts and folder.is_dir() else None
 
 
-def remove(uri: str, runs: list[Deleted]) -> None:
-    """Remove deleted runs for good, as `mlflow gc` does, with their files and what was logged of them.
+def remove(uri: str, runs: list[Deleted]) -> set[str]:
+    """Remove deleted runs for good, as `mlflow gc` does, with their files and what was logged of them; their ids.
 
+    One that was restored meanwhile stays.
     Raises TrackingError where the store refuses.
     """
     store.prepare()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     file = store.database(uri)
+    removed: set[str] = set()
     if file is None or not runs:
-        return
+        return removed
     backend = SqlAlchemyStore(uri, store.artifacts(file).as_uri())
     try:
         for run in runs:
+            if backend.get_run(run.id).info.lifecycle_stage != "deleted":
+                continue
             for model in run.models:
                 backend.delete_logged_model(model)
                 backend._hard_delete_logged_model(model)
@@ -97,7 +101,9 @@ def remove(uri: str, runs: list[Deleted]) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
                 with contextlib.suppress(OSError):  # of a run, artifacts/ lies in a folder of its own
                     folder.parent.rmdir()
+            removed.add(run.id)
     except Exception as problem:
         raise TrackingError(f"{store.shown(uri)}: {store.reason(problem)}", store.hint(problem)) from None
     finally:
         backend.engine.dispose()
+    return removed

@@ -200,9 +200,19 @@ def begin(root: Path, name: str, start: dict[str, Any], earlier: Earlier | None 
 
 
 def waiting(root: Path) -> list[Path]:
-    """Journals under `root` that are not delivered, in the order in which they were begun: parents first."""
-    folders = [path.parent for path in root.glob(f"*/{LINES}")]
-    return sorted(folders, key=lambda folder: int(_start(folder).get("begun", 0)))
+    """Journals under `root` that are not delivered, in the order in which they were begun: parents first.
+
+    One that is damaged, or that nobody but its owner may read, is left out with a warning.
+    """
+    begun: dict[Path, int] = {}
+    for path in root.glob(f"*/{LINES}"):
+        try:
+            begun[path.parent] = int(_start(path.parent).get("begun", 0))
+        except FileNotFoundError:  # delivered meanwhile
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            log.warning("the run in %s cannot be read, and is not delivered: %s", path.parent, problem)
+    return sorted(begun, key=lambda folder: begun[folder])
 
 
 def address(folder: Path) -> str:
@@ -219,11 +229,13 @@ def _start(folder: Path) -> dict[str, Any]:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether there is something to deliver in a folder of a run."""
+    """Whether there is something to deliver in a folder of a run; True where that cannot be told."""
     try:
         return bool(_start(folder))
     except FileNotFoundError:
         return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def abandoned(folder: Path) -> bool:
