@@ -61,8 +61,9 @@ def register(kind: plugins.Kind, name: str, thing: type[Config] | Metric | Calla
     name: letters, digits, - and _.
 
     It is tried on small numbers at once. Models and experiments keep the name alone; who loads them registers the thing
-    before. What a script or a notebook defines itself (`__main__`) is not seen by other processes, as those of a sweep:
-    import it from a module. Raises ConfigError for a name that is taken, and for what does not keep its contract.
+    before. What a script or a notebook defines itself (`__main__`), and what has no name in its module (a
+    `functools.partial`), is not seen by other processes, as those of a sweep: import a function or class from a module.
+    Raises ConfigError for a name that is taken, and for what does not keep its contract.
     """
     if kind not in _HOMES:
         hint = nearest(str(kind), _HOMES) or f"known: {listing(_HOMES)}"

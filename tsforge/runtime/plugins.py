@@ -6,6 +6,7 @@ installed packages. Names of our own never lead here, so that nothing of a user 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -52,7 +53,7 @@ class Added(NamedTuple):
 
 _added: dict[Kind, dict[str, Added]] = {kind: {} for kind in get_args(Kind)}
 _checked: dict[tuple[Kind, str], Any] = {}
-_hidden: set[tuple[Kind, str]] = set()  # defined in a script or a notebook, which other processes cannot import
+_hidden: dict[tuple[Kind, str], str] = {}  # what other processes cannot import, and why
 _seen: set[str] = set()  # of VARIABLE, and "" once entry points were looked for
 
 
@@ -72,11 +73,15 @@ def register(kind: Kind, name: str, thing: Any, check: Check, taken: Iterable[st
         raise ConfigError(f"there is a {kind} '{name}' already: {before.origin}", "take another name")
     made = check(name, thing)
     _added[kind][name], _checked[kind, name] = Added(lambda: thing, origin), made
-    _hidden.discard((kind, name))
+    shared = before is not None and (kind, name) not in _hidden
+    _hidden.pop((kind, name), None)
     if module is None or module.__name__ == "__main__":
-        _hidden.add((kind, name))
+        _hidden[kind, name] = "is defined in this script or notebook"
     elif not _importing:
-        _hand_on(f"{kind}:{name}", module, attribute, origin)
+        if attribute or shared or _is_beginning(module):
+            _hand_on(f"{kind}:{name}", module, attribute, origin)
+        else:
+            _hidden[kind, name] = "has no name in its module, as a functools.partial has none"
 
 
 def names(kind: Kind) -> tuple[str, ...]:
@@ -93,11 +98,12 @@ def find(kind: Kind, name: str, check: Check) -> Any:
             return None
         added = _added[kind][name]
         try:
-            thing = added.load()
+            _checked[kind, name] = check(name, added.load())
+        except ConfigError:
+            raise
         except Exception as problem:
             what = f"the {kind} '{name}' cannot be loaded from {added.origin}: {type(problem).__name__}: {problem}"
             raise ConfigError(what, "mend that package, or uninstall it") from problem
-        _checked[kind, name] = check(name, thing)
     return _checked[kind, name]
 
 
@@ -122,16 +128,18 @@ def unknown(kind: str, name: str, own: Iterable[str]) -> UnknownError:
 def ready() -> None:
     """Import what the process that started this one had registered, before objects that it sends are read."""
     _look()
-    for entry, *_ in json.loads(os.environ.get(_INHERITED, "{}")).values():
-        _import(entry)
+    for entry, root, *_ in json.loads(os.environ.get(_INHERITED, "{}")).values():
+        with contextlib.suppress(Exception):  # of what is used and missing `find` speaks
+            _import(entry, root)
 
 
 def check_shared(used: Iterable[tuple[Kind, str]]) -> None:
     """Raises ConfigError for what processes of our own cannot import, before they are started."""
     for kind, name in used:
         if (kind, name) in _hidden:
-            what = f"the {kind} '{name}' is defined in this script or notebook, and other processes cannot see it"
-            raise ConfigError(what, "put it into a module of its own, with its tsforge.register, and import that")
+            what = f"the {kind} '{name}' {_hidden[kind, name]}, and other processes cannot see it"
+            hint = "put it into a module of its own as a function or class, with its tsforge.register, and import that"
+            raise ConfigError(what, hint)
 
 
 _importing: list[str] = []  # what of VARIABLE is being imported
@@ -159,9 +167,9 @@ def _look() -> None:
     if "" in _seen:
         return
     _seen.add("")
-    for key, (entry, attribute, origin) in json.loads(os.environ.get(_INHERITED, "{}")).items():
+    for key, (entry, root, attribute, origin) in json.loads(os.environ.get(_INHERITED, "{}")).items():
         kind, _, name = cast("tuple[Kind, str, str]", key.partition(":"))
-        _added[kind].setdefault(name, Added(partial(_loaded, entry, attribute, (kind, name)), origin))
+        _added[kind].setdefault(name, Added(partial(_loaded, (entry, root), attribute, (kind, name)), origin))
     for kind, group in GROUPS.items():
         for point in metadata.entry_points(group=group):
             package = point.dist.name if point.dist is not None else "?"
@@ -170,19 +178,25 @@ def _look() -> None:
                 log.warning("the %s '%s' of %s is left out: there is one already", kind, point.name, added.origin)
 
 
-def _loaded(entry: str, attribute: str, key: tuple[Kind, str]) -> Any:
+def _loaded(place: tuple[str, str], attribute: str, key: tuple[Kind, str]) -> Any:
     """What another process has registered: an attribute of a module, or what that module registers itself."""
-    module = _import(entry)
+    module = _import(*place)
     if attribute:
         return getattr(module, attribute)
     added = _added[key[0]][key[1]]
     if isinstance(added.load, partial):
-        raise ConfigError(f"{entry} does not register it", "call tsforge.register in that module")
+        what = f"the {key[0]} '{key[1]}' is not registered by {place[0]} itself"
+        raise ConfigError(what, "call tsforge.register in that module")
     return added.load()
 
 
-def _import(entry: str) -> ModuleType:
-    """A module by its name, or a .py file as the module that its folder would give it."""
+def _import(entry: str, root: str = "") -> ModuleType:
+    """A module by its name, or a .py file as the module that its folder would give it.
+
+    root: a folder that modules are looked for in, after all others.
+    """
+    if root and root not in sys.path:
+        sys.path.append(root)
     if not entry.endswith(".py"):
         return importlib.import_module(entry)
     path, name = Path(entry).absolute(), Path(entry).stem
@@ -213,9 +227,22 @@ def _home(thing: Any) -> tuple[ModuleType | None, str, str]:
     return module, attribute, f"{what} of {module.__name__ if module else 'nowhere'}"
 
 
+def _is_beginning(module: ModuleType) -> bool:
+    """Whether a module is being imported: then what it registers now, it registers in other processes too."""
+    return getattr(module.__spec__, "_initializing", True)
+
+
 def _hand_on(key: str, module: ModuleType, attribute: str, origin: str) -> None:
-    """Let processes that we start know it too, by their environment: a file by its path, a package's by its name."""
-    file = getattr(module, "__file__", None)
-    entry = str(Path(file).absolute()) if file is not None and "." not in module.__name__ else module.__name__
+    """Let processes that we start know it too, by their environment: a file by its path, a package's by its name.
+
+    Each with the folder that it was found in: they do not look into that of the script that runs here.
+    """
+    entry, root, file = module.__name__, "", getattr(module, "__file__", None)
+    if file is not None:
+        path = Path(file).absolute()
+        package = path.name == "__init__.py"
+        root = str([path, *path.parents][: entry.count(".") + package + 2][-1])
+        if "." not in entry and not package:
+            entry = str(path)
     inherited = json.loads(os.environ.get(_INHERITED, "{}"))
-    os.environ[_INHERITED] = json.dumps(inherited | {key: [entry, attribute, origin]})
+    os.environ[_INHERITED] = json.dumps(inherited | {key: [entry, root, attribute, origin]})
