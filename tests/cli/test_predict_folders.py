@@ -49,6 +49,7 @@ def test_failures_are_told_at_the_end(folder: Path, capsys: Capsys, tmp_path: Pa
 
 @pytest.mark.parametrize(("words", "expected"), [
     (("--shard", "1/2"), "need a folder"),
+    (("--shard", "1/2", "--output", "-"), "need a folder"),
     (("--output", "f.csv", "--keep-going"), "are a folder"),
     (("--output", "f", "--plot", "p.png"), "a picture shows one table"),
     (("--output", "f", "--future-data", "x.csv"), "what is known in advance of partitions stands in them"),
@@ -64,6 +65,19 @@ def test_a_folder_is_one_table_where_the_output_is_one_file(folder: Path, capsys
     """Prevents: two meanings of a folder that give two answers."""
     words = ("predict", str(folder / "m"), str(folder / "d"), "--output", str(tmp_path / "f.csv"), "--quiet")
     assert (document(capsys, *words)["series"], document(capsys, *words)["rows"]) == (12, 48)
+
+
+def test_a_folder_is_one_table_in_a_pipe(
+    folder: Path, capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Prevents: a folder named -, and nothing on standard output."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["predict", str(folder / "m"), str(folder / "d"), "--output", "-", "--quiet"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 48
+    for more in (["--quiet"], ["--shard", "1/2"]):
+        words = ("backtest", str(folder / "m"), str(folder / "d"), "--no-track", "--forecasts", "-")
+        assert "forecasts" in fails(capsys, *words, *more)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_options_of_folders_are_refused_for_files(folder: Path, capsys: Capsys) -> None:

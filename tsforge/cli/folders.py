@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from tsforge.api.progress import Line
 from tsforge.cli.hints import flag
 from tsforge.cli.options import Columns, Flag
-from tsforge.cli.output import echo, measured, print_error, print_json, print_table, print_timings, started
+from tsforge.cli.output import STANDARD, echo, measured, print_error, print_json, print_table, print_timings, started
 from tsforge.runtime import stopping
 from tsforge.runtime.numbers import duration
 
@@ -57,7 +57,8 @@ def wanted(data: str | None, output: str | None, options: PartitionOptions) -> b
 
         if options.partition_by or "://" in data:
             return True
-        if is_folder(data) and (options.given() or (output is not None and not output.endswith(FILES))):
+        into_folder = output is not None and output != STANDARD and not output.endswith(FILES)
+        if is_folder(data) and (options.given() or into_folder):
             return True
     if given := options.given():
         name = flag(next(iter(given)))
@@ -69,7 +70,7 @@ def check(output: str | None, plot: str | None, future_data: str | None) -> str:
     """The folder for the forecasts. Raises ConfigError for what partitions cannot have."""
     from tsforge.errors import ConfigError
 
-    if output is None:
+    if output is None or output == STANDARD:
         raise ConfigError("forecasts of partitions need a folder", "name it with --output FOLDER")
     if output.endswith(FILES):
         raise ConfigError(f"{output}: forecasts of partitions are a folder", "name a folder")

@@ -99,10 +99,12 @@ def backtest(
     check_targets(output, (".csv", ".md"), plot, [source, data, options.config])
     partitions = partitions or PartitionOptions()
     many = source is not None and data is not None and folders.wanted(data, forecasts, partitions)
+    if forecasts == STANDARD:
+        if many:
+            raise ConfigError("forecasts of partitions go to a folder", "name it with --forecasts FOLDER")
+        raise ConfigError("forecasts go to a file", "name one that ends in .csv or .parquet")
     if many:
         _refuse_for_many(group, by, plot)
-    elif forecasts == STANDARD:
-        raise ConfigError("forecasts go to a file", "name one that ends in .csv or .parquet")
     else:
         check_targets(forecasts, (".csv", ".parquet"), None, [source, data, options.config])
     report: Partitions | None = None
