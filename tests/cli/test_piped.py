@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tsforge.cli import output
 from tsforge.cli.main import run
+from tsforge.cli.standard import write_frame
 from tsforge.data.dataset import read as read_data
 from tsforge.data.schema import DataConfig
 from tsforge.data.table import piped, reading
@@ -125,6 +127,16 @@ def test_results_go_to_stdout_alone(
     pipe(PLAIN)
     assert run([str(model) if word == "MODEL" else word for word in words]) == 0
     assert capsys.readouterr().out.lower().startswith(first.lower())
+
+
+def test_a_table_in_a_pipe_is_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: another encoding than that of a file, or an error, where the locale is a narrow one."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(output, "_APART", [False])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    output.check_targets("-", (".csv",), None, [])
+    write_frame(pd.DataFrame({"Größe": [1.5]}), "-")
+    assert raw.getvalue() == "Größe\n1.5\n".encode()
 
 
 def test_what_cannot_be_done_is_said(

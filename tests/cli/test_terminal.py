@@ -11,9 +11,10 @@ import pytest
 from tests.helpers.commands import Capsys
 from tests.helpers.screen import STYLE, on_terminal
 from tests.helpers.tables import hourly
-from tsforge.cli import pulse
-from tsforge.cli.main import run
-from tsforge.runtime import console
+from tsforge.api.progress import Line
+from tsforge.cli import output, pulse
+from tsforge.cli.main import main, run
+from tsforge.runtime import console, garbage
 
 FIT = ["fit", "data.csv", "--horizon", "6", "--model", "seasonal-naive", "--baselines", "theta", "--no-track"]
 
@@ -128,6 +129,45 @@ def test_a_line_that_is_written_over_keeps_its_text(monkeypatch: pytest.MonkeyPa
     console.show("x" * 200)
     assert "x" * 80 not in stream.getvalue()
     console.keep()
+
+
+class Gone(io.StringIO):
+    """A terminal whose window was closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_terminal_that_has_gone_ends_nothing(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: hours of training lost as somebody closed the window that showed its progress."""
+    stream = Gone()
+    monkeypatch.setattr(sys, "stderr", stream)
+    line, plain = Line(), Line()
+    plain.live = False
+    if closed:
+        stream.close()
+    line.write("step 3/9", plain=True)
+    line.hint("candidate")
+    line.close()
+    plain.write("step 3/9", plain=True)
+    output.status("note: it goes on")
+    console.clear()
+
+
+def test_a_closed_stderr_does_not_speak_on_stdout(monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
+    """Prevents: notes and progress among results, where a job is started with 2>&-."""
+    monkeypatch.setattr(garbage, "own_process", lambda: None)
+    monkeypatch.setattr(garbage, "leave", lambda: None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as end:
+        main(["settings", "--model", "nosuch"])
+    sys.stderr.close()
+    assert end.value.code == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_one_of_several_processes_speaks(monkeypatch: pytest.MonkeyPatch) -> None:

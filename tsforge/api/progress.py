@@ -54,7 +54,7 @@ class Line:
         if self.live:
             console.show(text)
         elif plain:
-            with contextlib.suppress(BrokenPipeError):  # nobody listening is no reason to stop
+            with contextlib.suppress(OSError, ValueError):  # nobody listening is no reason to stop
                 print(text, file=sys.stderr, flush=True)
             console.clear()
 

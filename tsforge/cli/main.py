@@ -67,6 +67,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     from tsforge.runtime import garbage
 
+    for name in ("stdout", "stderr"):  # closed, as by 2>&-: print would take the other one for it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     garbage.own_process()
     code = run(sys.argv[1:] if argv is None else argv, STARTED)
     garbage.leave()

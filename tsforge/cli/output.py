@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import re
@@ -197,7 +198,7 @@ def print_run(tracker: Tracker, run: Run) -> None:
 
 def status(text: str) -> None:
     """Print a line about what is going on, on stderr; nobody listening is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError, ValueError):  # of a pipe, of a terminal that has gone, of a stream that is closed
         console.clear()
         width = terminal.columns(sys.stderr) if terminal.is_terminal(sys.stderr) else None
         label, colon, _ = text.partition(":")
@@ -250,6 +251,8 @@ def check_targets(output: str | None, endings: tuple[str, ...], plot: str | None
         if "--json" in _LINE:
             raise ConfigError("--json and --output - would both go to standard output", "leave out one of them")
         _APART[:] = [True]
+        if isinstance(sys.stdout, io.TextIOWrapper):  # as in a file, whatever the locale
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     elif output is not None:
         files.check_path(Path(output), endings)
     if plot is not None:

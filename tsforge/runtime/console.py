@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -24,10 +25,14 @@ class _Line:
         self.touched = time.monotonic()
 
     def draw(self, text: str, *, end: str = "") -> None:
-        """Write over the line, with no more than it holds: a longer text could not be written over."""
-        width = terminal.columns(sys.stderr)
-        sys.stderr.write("\r\x1b[K" + (text if width is None else text[: width - 1]) + end)
-        sys.stderr.flush()
+        """Write over the line, with no more than it holds: a longer text could not be written over.
+
+        Where the terminal has gone, nothing: no work ends for want of somebody who looks.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            width = terminal.columns(sys.stderr)
+            sys.stderr.write("\r\x1b[K" + (text if width is None else text[: width - 1]) + end)
+            sys.stderr.flush()
 
 
 _line = _Line()
