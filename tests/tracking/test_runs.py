@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -245,3 +246,13 @@ def test_a_model_of_a_server_is_downloaded(tmp_path: Path) -> None:
     finally:
         server.kill()
     assert query(server.database, "select name, version from model_versions") == [("shop", 1)]
+
+
+def test_a_description_is_as_long_as_the_registry_takes() -> None:
+    """Prevents: a version that a database refuses for the sake of hundreds of covariates."""
+    params = {"model.kind": "gru", "data.past": ", ".join(f"covariate{i:03}" for i in range(500))}
+    data = SimpleNamespace(params=params, tags={"mlflow.note.content": "long " * 900})
+    text = registry._description(SimpleNamespace(data=data, inputs=None, info=SimpleNamespace(run_name="one")))
+    assert len(text) == 5000
+    assert text.startswith("`gru`, from run `one`. Columns: ")
+    assert text.endswith(" ...")

@@ -109,7 +109,9 @@ def _description(run: Any) -> str:
     named = [f"{role} `{params[key]}`" for role in _ROLES if (key := f"data.{role}") in params]
     head += f" Columns: {', '.join(named)}." if named else ""
     whole = "\n\n".join(filter(None, (head, run.data.tags.get("mlflow.note.content"))))
-    return whole if len(whole) <= LONGEST else head
+    if len(whole) <= LONGEST:
+        return whole
+    return head if len(head) <= LONGEST else f"{head[: LONGEST - 4]} ..."
 
 
 @contextlib.contextmanager
