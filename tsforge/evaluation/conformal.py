@@ -44,7 +44,8 @@ class Calibration(Config):
     """Corrections for the pairs of `levels`, in units of each window's deviation.
 
     widening: (H, C, P), added above and below.
-    unit: (H, C), spread of the scores, for the adaptive step.
+    unit: (H, C), from the 0.1 to the 0.9 quantile of the point forecast's held-out errors, in the same units: of the
+        adaptive step.
     windows: held-out windows behind the corrections.
     pooled: whether the steps of some target share one correction, because windows were few.
     tail: (H, C), the correction of the levels 0.025 and 0.975, which lie beyond all `levels`; None where there is none.
