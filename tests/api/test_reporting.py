@@ -241,3 +241,18 @@ def test_a_run_leads_to_what_it_left(
         finding.find("abcd")
     with pytest.raises(tsforge.TsforgeError, match="neither the folder of a model"):
         finding.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["2024-01-01 00:00:00", "2024-01-02 00:00:00"], ["2024-01-01", "2024-01-02"]),
+        (["2024-01-01 00:00:00", "2024-01-01 12:30:00"], ["2024-01-01 00:00", "2024-01-01 12:30"]),
+        (["8/3/2018 0:00", "8/3/2018 13:00"], ["8/3/2018 0:00", "8/3/2018 13:00"]),
+        (["2024-01-01T00:00+01:00"], ["2024-01-01T00:00+01:00"]),
+        ([], []),
+    ],
+)
+def test_times_lose_only_what_all_have(texts: list[str], shown: list[str]) -> None:
+    """Prevents: hours without their minutes under a chart, and offsets without theirs."""
+    assert facts.shortened(texts) == shown

@@ -5,6 +5,7 @@ Axes: n series, H horizon, C targets, Q levels, W windows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,9 +139,14 @@ def _widest(outcome: Outcome, pairs: Any, w: int, c: int) -> tuple[list[Any], li
 def _times(panel: Panel, i: int, rows: NDArray[np.int64]) -> list[str]:
     ordinals = rows - panel.offsets[i] + panel.first[i]
     texts = [str(time) for time in format_times(panel.stamps(i, ordinals), panel.schema)]
-    for rest in (" 00:00:00", ":00"):  # what no time of a series has need of
-        if texts and panel.schema.time_kind == "datetime" and all(text.endswith(rest) for text in texts):
-            return [text.removesuffix(rest) for text in texts]
+    return shortened(texts) if panel.schema.time_kind == "datetime" else texts
+
+
+def shortened(texts: list[str]) -> list[str]:
+    """Times without midnight, or seconds, that all of them have alike and nobody needs."""
+    for rest in (r" 00:00:00$", r"(?<=\d:\d\d):00$"):
+        if texts and all(re.search(rest, text) for text in texts):
+            return [re.sub(rest, "", text) for text in texts]
     return texts
 
 
