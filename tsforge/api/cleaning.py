@@ -93,9 +93,13 @@ def _panels(root: Path) -> Iterator[Leftover]:
 
 
 def _are_panels(place: Path) -> bool:
-    """Whether a folder holds panels and nothing else; False where it cannot be looked into."""
+    return _holds_only(place, lambda path: path.name.lstrip(".").startswith("panel-"))
+
+
+def _holds_only(place: Path, ours: Callable[[Path], bool]) -> bool:
+    """Whether all that lies in a folder is ours; False where it cannot be looked into."""
     try:
-        return all(path.name.lstrip(".").startswith("panel-") for path in place.iterdir())
+        return all(map(ours, place.iterdir()))
     except OSError:
         return False
 
@@ -142,7 +146,7 @@ def _journals(root: Path) -> Iterator[Leftover]:
         if not _is_ours(folder):
             continue
         if not journal.has_begun(folder):
-            rest = {path.name for path in folder.iterdir()} <= OF_JOURNALS
+            rest = _holds_only(folder, lambda path: path.name in OF_JOURNALS)
             if rest and time.time() - folder.stat().st_mtime > YOUNG:
                 yield Leftover("journals", folder, _size(folder))
             continue
@@ -161,10 +165,8 @@ def _checkpoints(root: Path) -> Iterator[Leftover]:
 
 def _is_state(place: Path) -> bool:
     """Whether a folder holds states of training and their plan, and nothing else."""
-    try:
-        return all(p.is_file() and p.name.lstrip(".").startswith(("training.", naming.PLAN)) for p in place.iterdir())
-    except OSError:
-        return False
+    names = ("training.", naming.PLAN)
+    return _holds_only(place, lambda path: path.is_file() and path.name.lstrip(".").startswith(names))
 
 
 def _deleted(uri: str, root: Path) -> Iterator[Leftover]:
@@ -188,9 +190,8 @@ def _remove(item: Leftover) -> bool:
         return _forget(item.path)
     if item.kind == "panels":
         return _without_panels(item.path)
-    if item.kind == "drafts" and not item.path.name.endswith(
-        naming.CHECKPOINT
-    ):  # reserved; a model may be there by now
+    reserved = item.kind == "drafts" and not item.path.name.endswith(naming.CHECKPOINT)
+    if reserved:  # for a model, which may be there by now
         return _without(item.path, Path.rmdir)
     if item.kind == "drafts" and (item.path / naming.PLAN).exists():
         return False
