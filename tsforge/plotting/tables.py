@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,8 +49,12 @@ def overview(panel: Panel, season: int, path: Path, view: View = ALL) -> None:
     """Series and targets on the left; on the right a season of each, and the share of values that are missing."""
     chosen = choose(panel, view, MOST)
     figure = canvas(max(5.0, 1.2 + 2.0 * len(chosen.pairs)))
-    lacking = bool((_shares(panel) > 0).any())
-    beside = [_season] * (season > 1) + [_missing] * lacking
+    shares = _shares(panel)
+    beside: list[Callable[[Axes], None]] = []
+    if season > 1:
+        beside.append(lambda axis: _season(axis, panel, season, chosen.pairs))
+    if lacking := bool((shares > 0).any()):
+        beside.append(lambda axis: _missing(axis, panel, shares))
     left, right = figure, None
     if beside:
         left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.3, 1))[0]
@@ -60,7 +65,7 @@ def overview(panel: Panel, season: int, path: Path, view: View = ALL) -> None:
         label_dates(axis)
         label_numbers(axis)
     for axis, draw in zip(right.subplots(len(beside), 1, squeeze=False)[:, 0] if right else (), beside, strict=True):
-        draw(clean(axis), panel, season, chosen.pairs)
+        draw(clean(axis))
     frequency, n = panel.schema.frequency.name, len(panel)
     series = "1 series" if n == 1 else f"{n:,} series"
     cycle = f"season of {season:,} steps" if season > 1 else "no season found"
@@ -97,8 +102,7 @@ def _season(axis: Axes, panel: Panel, season: int, pairs: Pairs) -> None:
         steps, colour = np.arange(season), LINES[k % len(LINES)]
         if len(pairs) == 1:
             axis.fill_between(steps, found.quartiles[0], found.quartiles[2], color=shade(colour, 0.25), linewidth=0)
-        names = [panel.label(i), panel.schema.target[c] if several or not panel.ids else ""]
-        label = text_of(shortened(" · ".join(filter(None, names)), 24))
+        label = _name(panel, (i, c), several=several)
         axis.plot(
             steps, found.quartiles[1], color=colour, linewidth=1.4, linestyle=DASHES[k % len(DASHES)], label=label
         )
@@ -157,14 +161,23 @@ def _steps(panel: Panel, i: int, season: int) -> tuple[list[str], Ints, int]:
     return [str(k + 1) for k in order], order, NAMES
 
 
-def _missing(axis: Axes, panel: Panel, _season: int, _pairs: Pairs) -> None:
-    """The share of values that are missing between first and last step, of the series and targets that lack most."""
+def _name(panel: Panel, of: tuple[int, int], *, several: bool) -> str:
+    """A series and its target, as short as a legend takes them. several: targets are shown."""
+    i, c = of
+    target = panel.schema.target[c] if several or not panel.ids else ""
+    return text_of(shortened(" · ".join(filter(None, (panel.label(i), target))), 24))
+
+
+def _missing(axis: Axes, panel: Panel, by_target: Floats) -> None:
+    """The share of values that are missing between first and last step, of the series and targets that lack most.
+
+    by_target: of each series and target, (n, C).
+    """
     axis.set_title("missing values", loc="left", fontsize=10, color=INK)
-    shares = _shares(panel).ravel()
+    shares = by_target.ravel()
     order = [k for k in np.argsort(-shares, kind="stable")[:BARS].tolist() if shares[k] > 0]
     C = len(panel.schema.target)
-    words = [(panel.label(k // C), panel.schema.target[k % C] if C > 1 or not panel.ids else "") for k in order]
-    names = [text_of(shortened(" · ".join(filter(None, pair)), 24)) for pair in words]
+    names = [_name(panel, divmod(k, C), several=C > 1) for k in order]
     heights = np.arange(len(order))
     axis.grid(axis="y", visible=False)
     axis.barh(heights, 100 * shares[order], color=shade(ORANGE, 0.6), height=0.6)
